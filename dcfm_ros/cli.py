@@ -1,0 +1,39 @@
+"""The `dcfm` command: argument parsing only; each command calls one function."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="dcfm", description="Video segmentation by deep common feature mining.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_train(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"dcfm {options.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def _add_train(commands) -> None:
+    parser = commands.add_parser("train", help="train a model from a configuration file")
+    parser.add_argument("config", help="YAML file, for example config/train/street11_b0.yaml")
+    parser.add_argument("--out", required=True, help="folder for checkpoints and log")
+    parser.add_argument("--stills", help="folder with images/ and labels/, instead of the configuration's")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.set_defaults(run=_train)
+
+
+def _train(options) -> None:
+    from dcfm_ros.training.config import load_train_config
+    from dcfm_ros.training.data import with_stills
+    from dcfm_ros.training.loop import train
+
+    config = load_train_config(options.config)
+    if options.stills:
+        config = with_stills(config, options.stills)
+    train(config, options.out, device=options.device, resume=options.resume)

@@ -1,0 +1,86 @@
+"""What a model is: architecture, input size class, class table. Validated on construction, stored as model.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+from dcfm_ros.model.mit import MIT_SPECS
+
+
+class ConfigError(ValueError):
+    """A configuration value that cannot be used; the message names the value and the remedy."""
+
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """One row of the class table; its position in the table is the class id."""
+
+    name: str
+    color: tuple[int, int, int]  # RGB, 0..255
+
+    def __post_init__(self):
+        object.__setattr__(self, "color", tuple(self.color))
+        if not self.name:
+            raise ConfigError("a class has no name: give every class a name")
+        if len(self.color) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in self.color):
+            raise ConfigError(f"class {self.name!r}: color {self.color} is not three integers 0..255 (RGB)")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to build the network; weights and training record are kept beside it.
+
+    `shallow_used` is s, the number of shallow channels the fusion reads; 0 means the default, half of them.
+    The input size names a pixel budget: a camera of another aspect ratio gets another shape of about that many pixels.
+    """
+
+    backbone: str
+    classes: tuple[ClassSpec, ...]
+    input_height: int = 360
+    input_width: int = 480
+    embed: int = 256
+    shallow_used: int = 0
+    head_layers: int = 0
+    dropout: float = 0.1
+    drop_path: float = 0.0
+    block_eps: float = 1e-6
+    inner_eps: float = 1e-5
+
+    def __post_init__(self):
+        classes = tuple(c if isinstance(c, ClassSpec) else ClassSpec(**c) for c in self.classes)
+        object.__setattr__(self, "classes", classes)
+        if self.backbone not in MIT_SPECS:
+            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(sorted(MIT_SPECS))}")
+        if not 1 <= len(classes) <= 255:
+            raise ConfigError(f"{len(classes)} classes: a mask holds 1 to 255 (255 itself means unlabelled)")
+        if len({c.name for c in classes}) != len(classes):
+            raise ConfigError(f"class names repeat: {[c.name for c in classes]}; make them unique")
+        for name in ("input_height", "input_width"):
+            if not 32 <= getattr(self, name) <= 8192:
+                raise ConfigError(f"{name} {getattr(self, name)} is out of range: use 32 to 8192 pixels")
+        if self.head_layers not in (0, 1):
+            raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, convolution)")
+        if self.embed < 1:
+            raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
+        available = MIT_SPECS[self.backbone].widths[0]
+        object.__setattr__(self, "shallow_used", self.shallow_used or available // 2)
+        if not 1 <= self.shallow_used <= available:
+            raise ConfigError(f"shallow_used {self.shallow_used}: {self.backbone} has 1 to {available} shallow channels")
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in self.classes)
+
+    def to_dict(self) -> dict:
+        plain = asdict(self)
+        plain["classes"] = [{"name": c.name, "color": list(c.color)} for c in self.classes]
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: dict) -> "ModelConfig":
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(set(plain) - known):
+            raise ConfigError(f"unknown model settings {unknown}: known are {sorted(known)}")
+        if missing := sorted({"backbone", "classes"} - set(plain)):
+            raise ConfigError(f"model settings lack {missing}: add them")
+        return cls(**plain)

@@ -1,0 +1,140 @@
+"""Deep Common Feature Mining: a deep common feature of a keyframe serves frames that compute only a shallow one.
+
+Symbols as in the paper (section 3): S independent (shallow) feature, D deep feature, C common feature, FFM fusion.
+This is the training form, in published parameters. `dcfm_ros.model.inference` folds it for running.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.fusion import SegFormerFusion, resize
+from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+
+
+def unit(feature: Tensor) -> Tensor:
+    """L2 normalisation over channels."""
+    if torch.is_grad_enabled() and feature.requires_grad:
+        return UnitLength.apply(feature)
+    return F.normalize(feature, dim=1, eps=1e-12)
+
+
+class UnitLength(torch.autograd.Function):
+    """`unit` with the backward written out: half the memory passes of autograd's own, which training spends most on."""
+
+    @staticmethod
+    def forward(ctx, feature: Tensor) -> Tensor:
+        pixels = feature.permute(0, 2, 3, 1)  # channels-last: reductions run along contiguous memory
+        scale = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).clamp_min(1e-12).reciprocal()
+        direction = pixels * scale
+        ctx.save_for_backward(direction, scale)
+        return direction.permute(0, 3, 1, 2)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        direction, scale = ctx.saved_tensors
+        grad = grad.permute(0, 2, 3, 1)
+        radial = torch.linalg.vecdot(grad, direction).unsqueeze(3)
+        return torch.addcmul(grad, direction, radial, value=-1.0).mul_(scale).permute(0, 3, 1, 2)
+
+
+class FeatureFusion(nn.Module):
+    """FFM(C, S) = ReLU(BN(W [C ; S[:s]] + b))."""
+
+    def __init__(self, common: int, used: int, out_channels: int):
+        super().__init__()
+        self.used = used
+        self.conv = nn.Conv2d(common + used, out_channels, 1)
+        self.norm = nn.BatchNorm2d(out_channels, eps=1e-5)
+
+    def forward(self, common: Tensor, shallow: Tensor, published_order: bool = False) -> Tensor:
+        """common (B, C, h, w) and shallow (B, C_s, h, w), both of unit length per pixel."""
+        if published_order:
+            mixed = self.conv(torch.cat([common, shallow[:, :self.used]], dim=1))
+        else:  # two products instead of a concatenation: nothing is copied
+            split = common.shape[1]
+            mixed = F.conv2d(common, self.conv.weight[:, :split], self.conv.bias)
+            mixed = mixed + F.conv2d(shallow[:, :self.used], self.conv.weight[:, split:])
+        return F.relu(self.norm(mixed))
+
+
+class Head(nn.Module):
+    """layers = 0: dropout, 1x1 conv. layers = 1: 1x1 conv, BN, ReLU, dropout, 1x1 conv. No biases."""
+
+    def __init__(self, channels: int, classes: int, layers: int, dropout: float):
+        super().__init__()
+        self.hidden = (
+            nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels, eps=1e-5), nn.ReLU())
+            if layers else nn.Identity()
+        )
+        self.dropout = nn.Dropout2d(dropout)
+        self.classifier = nn.Conv2d(channels, classes, 1, bias=False)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.hidden(feature)))
+
+
+class Features(NamedTuple):
+    """What one frame contributes; both of unit length per pixel, at stride 4."""
+
+    common: Tensor   # C, (B, embed, H/4, W/4)
+    shallow: Tensor  # norm(S), (B, C_s, H/4, W/4)
+
+
+class DCFM(nn.Module):
+    """Image tensors are RGB, normalised by `dcfm_ros.model.image`, (B, 3, H, W) float."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        spec = MIT_SPECS[config.backbone]
+        self.encoder = MixTransformer(spec, config.block_eps, config.inner_eps, config.drop_path)
+        self.fusion = SegFormerFusion(spec.widths, config.embed, config.dropout)
+        self.ffm = FeatureFusion(config.embed, config.shallow_used, config.embed)
+        self.head = Head(config.embed, len(config.classes), config.head_layers, config.dropout)
+        self.published_order = False  # True: the published order of operations, for reference and parity
+
+    def shallow(self, image: Tensor) -> Tensor:
+        """Independent feature S before normalisation, (B, C_s, H/4, W/4)."""
+        return self.encoder.shallow(image)
+
+    def deep(self, shallow: Tensor) -> Tensor:
+        """From S (before normalisation) to the deep feature D, (B, embed, H/4, W/4)."""
+        return self.fusion(self.encoder.deep(shallow), self.published_order)
+
+    def features(self, image: Tensor) -> Features:
+        shallow = self.shallow(image)
+        return Features(unit(self.deep(shallow)), unit(shallow))
+
+    def fuse(self, common: Tensor, shallow: Tensor) -> Tensor:
+        """Fused feature F of unit length, (B, embed, H/4, W/4), from C and norm(S)."""
+        shallow = resize(shallow, tuple(common.shape[2:]))
+        return unit(self.ffm(common, shallow, self.published_order))
+
+    def keyframe(self, image: Tensor) -> Tensor:
+        """Logits (B, classes, H/4, W/4) of a keyframe."""
+        own = self.features(image)
+        return self.head(self.fuse(own.common, own.shallow))
+
+    def nonkey(self, image: Tensor, previous: Tensor | None, following: Tensor | None = None) -> Tensor:
+        """Logits of a non-key frame from the common features of its keyframes: causal with one, two-sided with both.
+
+        Upsampling is linear, so the two-sided sum is taken here, at stride 4.
+        """
+        commons = [common for common in (previous, following) if common is not None]
+        if not commons:
+            raise ValueError("a non-key frame needs the common feature of at least one keyframe")
+        shallow = unit(self.shallow(image))
+        logits = self.head(self.fuse(commons[0], shallow))
+        for common in commons[1:]:
+            logits = logits + self.head(self.fuse(common, shallow))
+        return logits
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits of a keyframe at input resolution, (B, classes, H, W)."""
+        return resize(self.keyframe(image), tuple(image.shape[2:]))

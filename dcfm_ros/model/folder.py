@@ -1,0 +1,112 @@
+"""Model folders: `model.yaml` (configuration, training record) and `weights.safetensors`. Loaded strictly."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.model.dcfm import DCFM
+
+CONFIG_FILE = "model.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class ModelError(RuntimeError):
+    """A model that cannot be loaded; the message names what is wrong and the remedy."""
+
+
+def save_model(folder: str | Path, model: DCFM, record: dict | None = None, half: bool = False) -> Path:
+    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model whole.
+
+    `half` stores float16, which loses nothing visible in a mask. `record` is what is known of the training.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        key: (value.half() if half and value.is_floating_point() else value).contiguous()
+        for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")
+    }
+    plain = {"model": model.config.to_dict(), "training": record or {}}
+    weights_part, config_part = folder / f"{WEIGHTS_FILE}.part", folder / f"{CONFIG_FILE}.part"
+    save_file(tensors, weights_part)
+    config_part.write_text(yaml.safe_dump(plain, sort_keys=False))
+    os.replace(weights_part, folder / WEIGHTS_FILE)
+    os.replace(config_part, folder / CONFIG_FILE)
+    return folder
+
+
+def load_model(name: str | Path) -> DCFM:
+    """The model of a folder, or the built-in model of that name, in evaluation mode on the CPU, float32."""
+    folder = find_model(name)
+    model = DCFM(load_model_config(folder))
+    weights = folder / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ModelError(f"{folder} has no {WEIGHTS_FILE}: a model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise ModelError(f"{weights} is not a readable safetensors file ({error}): copy or export it again") from error
+    _load_strictly(model, tensors, weights)
+    return model.eval()
+
+
+def load_model_config(name: str | Path) -> ModelConfig:
+    path = find_model(name) / CONFIG_FILE
+    try:
+        plain = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ModelError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
+        raise ModelError(f"{path} has no section 'model'")
+    try:
+        return ModelConfig.from_dict(plain["model"])
+    except (ConfigError, TypeError) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def find_model(name: str | Path) -> Path:
+    """A folder as given, or the built-in model of that name."""
+    if (Path(name) / CONFIG_FILE).is_file():
+        return Path(name)
+    places = builtin_folders()
+    for place in places:
+        if str(name) and (place / str(name) / CONFIG_FILE).is_file():
+            return place / str(name)
+    known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
+    raise ModelError(
+        f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model ({', '.join(known) or 'none found'})")
+
+
+def builtin_folders() -> list[Path]:
+    """Where built-in models may lie: beside the source tree, or under share/ of an installation prefix."""
+    package = Path(__file__).resolve().parents[1]
+    prefixes = [*Path(__file__).parents, Path(sys.prefix)]
+    candidates = [package.parent / "config" / "models"]
+    candidates += [prefix / "share" / "dcfm_ros" / "config" / "models" for prefix in prefixes]
+    return [place for place in dict.fromkeys(candidates) if place.is_dir()]
+
+
+def _load_strictly(model: DCFM, tensors: dict[str, torch.Tensor], source: Path) -> None:
+    expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    if missing or unexpected:
+        raise ModelError(f"{source} does not fit {model.config.backbone}: missing {_some(missing)}, unexpected {_some(unexpected)}")
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            hint = ""
+            if key.startswith("head.classifier"):
+                hint = f": the weights have {tensor.shape[0]} classes, {CONFIG_FILE} lists {expected[key].shape[0]}"
+            raise ModelError(f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}{hint}")
+    model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
+
+
+def _some(keys: list[str]) -> str:
+    shown = ", ".join(keys[:5]) or "none"
+    return shown + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")

@@ -1,0 +1,85 @@
+"""SegFormer's all-MLP fusion of the four stages into the deep feature D.
+
+As published: each stage goes through a linear layer, is upsampled to stride 4, all are concatenated and a 1x1
+convolution mixes them. A 1x1 convolution commutes with bilinear upsampling, so the same value comes from one small
+1x1 convolution per stage at that stage's own resolution, then upsample and add. Exact, and about 17 times less
+arithmetic for MiT-B0; parameters keep the published form.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def resize(feature: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, align_corners false; no work where the size already fits."""
+    if tuple(feature.shape[2:]) == tuple(size):
+        return feature
+    return F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
+
+
+class StageLinear(nn.Module):
+    """A linear layer over the channels of an image."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.proj = nn.Linear(in_channels, out_channels)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        return self.proj(feature.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class FuseConv(nn.Module):
+    """Bias-free 1x1 convolution and batch norm."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels, eps=1e-5)
+
+
+class SegFormerFusion(nn.Module):
+    """Four stage outputs to the deep feature D (B, embed, H/4, W/4)."""
+
+    def __init__(self, widths: tuple[int, int, int, int], embed: int = 256, dropout: float = 0.1):
+        super().__init__()
+        self.embed = embed
+        for stage, width in enumerate(widths, start=1):
+            self.add_module(f"linear_c{stage}", StageLinear(width, embed))
+        self.linear_fuse = FuseConv(4 * embed, embed)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
+        mixed = self.mix_published(features) if published_order else self.mix_folded(features)
+        return self.dropout(F.relu(self.linear_fuse.bn(mixed)))
+
+    def mix_published(self, features: list[Tensor]) -> Tensor:
+        """The published order of operations, kept as the reference for the exact rewrite."""
+        size = tuple(features[0].shape[2:])
+        embedded = [resize(self._linear(stage)(features[stage - 1]), size) for stage in (4, 3, 2, 1)]
+        return self.linear_fuse.conv(torch.cat(embedded, dim=1))
+
+    def mix_folded(self, features: list[Tensor]) -> Tensor:
+        """The same value: fold, convolve at each stage's resolution, upsample, add."""
+        size = tuple(features[0].shape[2:])
+        weights, bias = self.folded()
+        mixed = F.conv2d(features[0], weights[0][:, :, None, None], bias)
+        for feature, weight in zip(features[1:], weights[1:]):
+            mixed = mixed + resize(F.conv2d(feature, weight[:, :, None, None]), size)
+        return mixed
+
+    def folded(self) -> tuple[list[Tensor], Tensor]:
+        """The products W_i L_i for stages 1..4, each (embed, width_i), and the summed bias (embed,). Differentiable."""
+        whole = self.linear_fuse.conv.weight[:, :, 0, 0]
+        parts = whole.split(self.embed, dim=1)[::-1]  # stored in the order c4, c3, c2, c1
+        weights, bias = [], torch.zeros_like(whole[:, 0])
+        for stage, part in enumerate(parts, start=1):
+            linear = self._linear(stage).proj
+            weights.append(part @ linear.weight)
+            bias = bias + part @ linear.bias
+        return weights, bias
+
+    def _linear(self, stage: int) -> StageLinear:
+        return getattr(self, f"linear_c{stage}")

@@ -1,0 +1,178 @@
+"""Mix Transformer encoders (MiT-B0 ... B5, Xie et al. 2021), cut into a shallow and a deep part.
+
+Tokens are kept as (B, N, C). Seen as an image, (B, C, H, W), that is exactly PyTorch's channels-last layout, so the
+depth-wise and the strided convolutions run without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class MiTSpec:
+    """One row of the published table: blocks per stage and channels per stage."""
+
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    heads: tuple[int, int, int, int] = (1, 2, 5, 8)
+    reductions: tuple[int, int, int, int] = (8, 4, 2, 1)
+
+
+MIT_SPECS = {
+    "mit_b0": MiTSpec((2, 2, 2, 2), (32, 64, 160, 256)),
+    "mit_b1": MiTSpec((2, 2, 2, 2), (64, 128, 320, 512)),
+    "mit_b2": MiTSpec((3, 4, 6, 3), (64, 128, 320, 512)),
+    "mit_b3": MiTSpec((3, 4, 18, 3), (64, 128, 320, 512)),
+    "mit_b4": MiTSpec((3, 8, 27, 3), (64, 128, 320, 512)),
+    "mit_b5": MiTSpec((3, 6, 40, 3), (64, 128, 320, 512)),
+}
+
+
+def tokens_of(image: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H*W, C)."""
+    return image.flatten(2).transpose(1, 2)
+
+
+def image_of(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, H*W, C) to (B, C, H, W) in channels-last layout, without a copy."""
+    return tokens.transpose(1, 2).unflatten(2, size)
+
+
+class PatchEmbedding(nn.Module):
+    """Overlapping patches: a strided convolution, then a LayerNorm over channels."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, norm_eps: float):
+        super().__init__()
+        self.proj = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2)
+        self.norm = nn.LayerNorm(out_channels, eps=norm_eps)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """(B, C, H, W) to tokens (B, N, C') and the (height, width) of their grid."""
+        embedded = self.proj(image)
+        return self.norm(tokens_of(embedded)), (embedded.shape[2], embedded.shape[3])
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values come from a spatially reduced image."""
+
+    def __init__(self, channels: int, heads: int, reduction: int, norm_eps: float):
+        super().__init__()
+        self.heads = heads
+        self.reduction = reduction
+        self.q = nn.Linear(channels, channels)
+        self.kv = nn.Linear(channels, 2 * channels)
+        self.proj = nn.Linear(channels, channels)
+        if reduction > 1:
+            self.sr = nn.Conv2d(channels, channels, reduction, stride=reduction)
+            self.norm = nn.LayerNorm(channels, eps=norm_eps)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        channels = tokens.shape[2]
+        source = tokens
+        if self.reduction > 1:
+            source = self.norm(tokens_of(self.sr(image_of(tokens, size))))
+        query = self._split(self.q(tokens))
+        key, value = self.kv(source).split(channels, dim=2)
+        mixed = F.scaled_dot_product_attention(query, self._split(key), self._split(value))
+        return self.proj(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        """(B, N, C) to (B, heads, N, C/heads)."""
+        return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+class DepthwiseConv(nn.Module):
+    """3x3 depth-wise convolution on tokens; it also tells the transformer where a token lies."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.dwconv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        return tokens_of(self.dwconv(image_of(tokens, size)))
+
+
+class MixFeedForward(nn.Module):
+    """Linear, depth-wise 3x3, exact (erf) GELU, linear."""
+
+    def __init__(self, channels: int, ratio: int = 4):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, ratio * channels)
+        self.dwconv = DepthwiseConv(ratio * channels)
+        self.fc2 = nn.Linear(ratio * channels, channels)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        return self.fc2(F.gelu(self.dwconv(self.fc1(tokens), size)))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; whole residual branches are dropped at random in training (stochastic depth)."""
+
+    def __init__(self, channels: int, heads: int, reduction: int, eps: float, inner_eps: float, drop_path: float):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels, eps=eps)
+        self.attn = Attention(channels, heads, reduction, inner_eps)
+        self.norm2 = nn.LayerNorm(channels, eps=eps)
+        self.mlp = MixFeedForward(channels)
+        self.drop_path = drop_path
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        tokens = tokens + self._drop(self.attn(self.norm1(tokens), size))
+        return tokens + self._drop(self.mlp(self.norm2(tokens), size))
+
+    def _drop(self, branch: Tensor) -> Tensor:
+        if not self.training or self.drop_path == 0.0:
+            return branch
+        keep = 1.0 - self.drop_path
+        return branch * (torch.rand(branch.shape[0], 1, 1, device=branch.device) < keep).to(branch.dtype) / keep
+
+
+class MixTransformer(nn.Module):
+    """MiT encoder with the shallow tap of DCFM ("vit1"): patch embedding 1 and the first block of stage 1.
+
+    `deep` goes on from the output of `shallow`, so a keyframe never computes its shallow part twice.
+    """
+
+    def __init__(self, spec: MiTSpec, block_eps: float = 1e-6, inner_eps: float = 1e-5, drop_path: float = 0.0):
+        super().__init__()
+        self.spec = spec
+        rates = torch.linspace(0.0, drop_path, sum(spec.depths)).tolist()
+        in_channels, first = 3, 0
+        for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths), start=1):
+            kernel, stride = (7, 4) if stage == 1 else (3, 2)
+            blocks = nn.ModuleList(
+                Block(width, spec.heads[stage - 1], spec.reductions[stage - 1], block_eps, inner_eps, rate)
+                for rate in rates[first:first + depth]
+            )
+            self.add_module(f"patch_embed{stage}", PatchEmbedding(in_channels, width, kernel, stride, inner_eps))
+            self.add_module(f"block{stage}", blocks)
+            self.add_module(f"norm{stage}", nn.LayerNorm(width, eps=block_eps))
+            in_channels, first = width, first + depth
+
+    @property
+    def shallow_channels(self) -> int:
+        return self.spec.widths[0]
+
+    def shallow(self, image: Tensor) -> Tensor:
+        """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
+        tokens, size = self.patch_embed1(image)
+        return image_of(self.block1[0](tokens, size), size)
+
+    def deep(self, shallow: Tensor) -> list[Tensor]:
+        """Shallow feature (B, C_s, H/4, W/4) to the four stage outputs, strides 4, 8, 16 and 32."""
+        size = (shallow.shape[2], shallow.shape[3])
+        tokens = tokens_of(shallow)
+        for block in self.block1[1:]:
+            tokens = block(tokens, size)
+        features = [image_of(self.norm1(tokens), size)]
+        for stage in (2, 3, 4):
+            tokens, size = getattr(self, f"patch_embed{stage}")(features[-1])
+            for block in getattr(self, f"block{stage}"):
+                tokens = block(tokens, size)
+            features.append(image_of(getattr(self, f"norm{stage}")(tokens), size))
+        return features

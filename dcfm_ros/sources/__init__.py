@@ -1,0 +1,1 @@
+"""Where frames come from: recorded files, cameras and the procedural street video."""

@@ -1,0 +1,1 @@
+"""Procedural street video with exact labels, a pure function of a seed."""

@@ -1,0 +1,93 @@
+"""Flat polygons and round bars, the two shapes everything in the street is made of.
+
+Local and world coordinates are in metres: x right, y up, z forward.
+"""
+import numpy as np
+
+# Columns of the attribute rows.
+R, G, B, CLASS, ORDER = range(5)
+CULL = 5                        # quads: hide the face when seen from behind
+RADIUS, CAP, MIN_PX = 5, 6, 7   # bars: metres, rounding of the ends 0..1, least width in pixels
+
+
+class Mesh:
+    """A growing list of quads and bars, in drawing order."""
+
+    def __init__(self):
+        self._quads, self._quad_rows = [], []
+        self._bars, self._bar_rows = [], []
+        self._order = 0
+
+    def quad(self, corners, rgb, cls, inside=None):
+        """Add a quad; with a point `inside` its body it is hidden when seen from behind."""
+        corners = np.asarray(corners, np.float32)
+        if inside is not None:
+            (ax, ay, az), (bx, by, bz) = (corners[2] - corners[0]).tolist(), (corners[3] - corners[1]).tolist()
+            out = (corners[0] - inside).tolist()
+            if ((ay * bz - az * by) * out[0] + (az * bx - ax * bz) * out[1] + (ax * by - ay * bx) * out[2]) < 0:
+                corners = corners[::-1]
+        self._quads.append(corners)
+        self._quad_rows.append((*rgb, cls, self._order, inside is not None))
+        self._order += 1
+
+    def bar(self, start, end, radius, rgb, cls, cap=0.0, min_px=0.0):
+        """Add a round bar from `start` to `end` (a disc or ball when they coincide)."""
+        self._bars.append((start, end))
+        self._bar_rows.append((*rgb, cls, self._order, radius, cap, min_px))
+        self._order += 1
+
+    def box(self, low, high, rgb, cls, shade, top_inset=(0.0, 0.0, 0.0)):
+        """Add a box between two corners; the top shrinks by (sides, rear, front) metres."""
+        (x0, y0, z0), (x1, y1, z1) = low, high
+        side, rear, front = top_inset
+        base = [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)]
+        top = [(x0 + side, y1, z0 + rear), (x1 - side, y1, z0 + rear),
+               (x1 - side, y1, z1 - front), (x0 + side, y1, z1 - front)]
+        inside = np.mean(base + top, axis=0)
+        for i in range(4):
+            j = (i + 1) % 4
+            self.quad([base[i], base[j], top[j], top[i]], np.multiply(rgb, shade[i]), cls, inside)
+        self.quad(top, np.multiply(rgb, shade[4]), cls, inside)
+
+    def freeze(self):
+        """The finished shape as a Shape of arrays."""
+        return Shape(
+            np.array(self._quads, np.float32).reshape(-1, 4, 3),
+            np.array(self._quad_rows, np.float32).reshape(-1, 6),
+            np.array(self._bars, np.float32).reshape(-1, 2, 3),
+            np.array(self._bar_rows, np.float32).reshape(-1, 8),
+        )
+
+
+class Shape:
+    """Frozen mesh: quads (Q, 4, 3), quad_rows (Q, 6), bars (B, 2, 3), bar_rows (B, 8)."""
+
+    def __init__(self, quads, quad_rows, bars, bar_rows):
+        self.quads, self.quad_rows = quads, quad_rows
+        self.bars, self.bar_rows = bars, bar_rows
+
+    def at(self, origin, heading):
+        """Copy turned by `heading` radians (to the right) and moved to `origin`."""
+        c, s = np.cos(heading), np.sin(heading)
+        turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]], np.float32)
+        origin = np.asarray(origin, np.float32)
+        return Shape(self.quads @ turn + origin, self.quad_rows,
+                     self.bars @ turn + origin, self.bar_rows)
+
+
+class Batch:
+    """Many placed shapes in flat arrays; `key` is the painter's distance of each shape."""
+
+    def __init__(self, shapes, along, across):
+        """`along`, `across`: road coordinates (metres) that order each shape for painting."""
+        self.quads = _join([s.quads for s in shapes], (0, 4, 3))
+        self.quad_rows = _join([s.quad_rows for s in shapes], (0, 6))
+        self.bars = _join([s.bars for s in shapes], (0, 2, 3))
+        self.bar_rows = _join([s.bar_rows for s in shapes], (0, 8))
+        place = np.array([along, across], np.float32).reshape(2, -1)
+        self.quad_place = np.repeat(place, [len(s.quads) for s in shapes], axis=1)
+        self.bar_place = np.repeat(place, [len(s.bars) for s in shapes], axis=1)
+
+
+def _join(arrays, empty):
+    return np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)

@@ -1,0 +1,1 @@
+"""Training: clips, augmentation, losses and the loop. Does not import ROS."""

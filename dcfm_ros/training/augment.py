@@ -1,0 +1,86 @@
+"""Augmentation: the same geometry for both frames and their labels, one warp each, straight to the crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from dcfm_ros.training.pairs import VOID, Pair
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Ranges of the random changes; zoom above 1 enlarges. Rotation in degrees, colour changes as fractions."""
+
+    min_zoom: float = 0.6
+    max_zoom: float = 1.6
+    rotation: float = 4.0
+    color: float = 0.25
+    color_between: float = 0.06  # further change between the two frames of a pair
+    rare_center: float = 0.6     # share of crops centred on a pixel of a class drawn evenly from those present
+
+    def __post_init__(self):
+        if not 0.1 <= self.min_zoom <= self.max_zoom <= 10:
+            raise ValueError(f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10")
+        for name in ("color", "color_between", "rare_center"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}: use a fraction 0..1")
+
+
+def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> Pair:
+    """A crop of (height, width) of the pair, changed at random."""
+    matrix = _geometry(pair.label, height, width, config, rng)
+    common = _color_change(config.color, rng)
+
+    def image(source: np.ndarray) -> np.ndarray:
+        crop = cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
+                              borderValue=(124, 116, 104))
+        return _recolor(crop, common + _color_change(config.color_between, rng))
+
+    def label(source: np.ndarray | None) -> np.ndarray | None:
+        return None if source is None else cv2.warpAffine(
+            source, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID)
+
+    return Pair(image(pair.image), label(pair.label), image(pair.neighbour), label(pair.neighbour_label))
+
+
+def _geometry(label: np.ndarray, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+    """Affine map from source to crop."""
+    source_height, source_width = label.shape
+    zoom = float(np.exp(rng.uniform(np.log(config.min_zoom), np.log(config.max_zoom))))
+    stretch = float(np.exp(rng.normal(0.0, 0.05)))
+    flip = -1.0 if rng.random() < 0.5 else 1.0
+    angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
+    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = linear @ np.diag([zoom * stretch * flip, zoom / stretch])
+
+    half = np.array([width / zoom, height / zoom]) / 2  # keep the crop inside the picture where it fits
+    low = np.minimum(half, np.array([source_width, source_height]) / 2)
+    high = np.array([source_width, source_height]) - low
+    centre = rng.uniform(low, high)
+    if rng.random() < config.rare_center:
+        present = [c for c in np.unique(label[::4, ::4]) if c != VOID]
+        if present:
+            rows, columns = np.nonzero(label[::4, ::4] == present[int(rng.integers(len(present)))])
+            pick = int(rng.integers(len(rows)))
+            wanted = np.array([columns[pick], rows[pick]]) * 4 + rng.uniform(-0.5, 0.5, 2) * half
+            centre = np.clip(wanted, low, high)
+    offset = np.array([width / 2, height / 2]) - linear @ centre
+    return np.concatenate([linear, offset[:, None]], axis=1)
+
+
+def _color_change(amount: float, rng: np.random.Generator) -> np.ndarray:
+    """Logarithmic gain, offset, saturation and gamma; changes add."""
+    return rng.uniform(-amount, amount, 6)
+
+
+def _recolor(image: np.ndarray, change: np.ndarray) -> np.ndarray:
+    gains = np.exp(change[0] + np.array([change[1], 0.0, change[2]]) * 0.5)
+    saturation, gamma, offset = np.exp(change[3]), np.exp(change[4]), change[5] * 0.3
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gains + offset
+    table = np.uint8(np.clip(levels, 0, 1) * 255)
+    image = cv2.LUT(image, table[None])
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return cv2.addWeighted(image, float(saturation), grey, float(1.0 - saturation), 0)

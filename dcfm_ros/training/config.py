@@ -1,0 +1,124 @@
+"""Training configuration: one YAML file, validated; `dcfm train` takes nothing else that changes the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.training.augment import AugmentConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where pairs come from and how often. Weights are relative; a source of weight 0 is not opened."""
+
+    synthetic_weight: float = 1.0
+    synthetic_clips: int = 1200     # clips rendered and kept in memory
+    radius: int = 8                 # the neighbour is at most so many frames away
+    stills_weight: float = 0.0
+    stills: str = ""                # folder with images/ and labels/; may be given on the command line
+    stills_exclude: str = ""        # leave out files whose name starts so
+    movable: tuple[str, ...] = ()   # classes that may be cut out and pasted
+
+    def __post_init__(self):
+        object.__setattr__(self, "movable", tuple(self.movable))
+        if self.synthetic_weight < 0 or self.stills_weight < 0 or self.synthetic_weight + self.stills_weight <= 0:
+            raise ConfigError(
+                f"data weights {self.synthetic_weight} and {self.stills_weight}: none may be negative, one must be positive")
+        if self.radius < 1:
+            raise ConfigError(f"radius {self.radius}: the neighbour is at least 1 frame away")
+
+
+@dataclass(frozen=True)
+class PhaseConfig:
+    """A stretch of training with one crop size; the rate goes in a straight line from lr_start to lr_end."""
+
+    iterations: int
+    batch: int                      # pairs over all processes
+    height: int
+    width: int
+    lr_start: float
+    lr_end: float
+    synthetic_weight: float | None = None   # other data weights in this phase
+    stills_weight: float | None = None
+
+    def __post_init__(self):
+        if self.iterations < 1 or self.batch < 1:
+            raise ConfigError(f"phase with iterations {self.iterations} and batch {self.batch}: both must be at least 1")
+        if self.height % 32 or self.width % 32 or min(self.height, self.width) < 64:
+            raise ConfigError(f"crop {self.width}x{self.height}: use multiples of 32, at least 64")
+        if min(self.lr_start, self.lr_end) < 0:
+            raise ConfigError(f"learning rates {self.lr_start}, {self.lr_end}: must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    model: ModelConfig
+    data: DataConfig
+    phases: tuple[PhaseConfig, ...]
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    seed: int = 0
+    decoder_lr: float = 2.0         # FFM and head learn so many times faster than the encoder and its fusion
+    weight_decay: float = 0.01
+    warmup: int = 200
+    clip_norm: float = 1.0
+    class_balance: float = 0.5      # class weight = (median frequency / frequency) ** class_balance; 0 = none
+    head_std: float = 0.5           # spread of the classifier's first weights: its input has unit length
+    consistency: bool = True
+    amp: bool = True                # bfloat16 autocast
+    save_every: int = 200           # iterations
+
+    def __post_init__(self):
+        if not self.phases:
+            raise ConfigError("no phases: training needs at least one")
+
+    @property
+    def iterations(self) -> int:
+        return sum(phase.iterations for phase in self.phases)
+
+    def phase_at(self, iteration: int) -> tuple[PhaseConfig, int]:
+        """The phase of an iteration and the iteration's number within it."""
+        for phase in self.phases:
+            if iteration < phase.iterations:
+                return phase, iteration
+            iteration -= phase.iterations
+        raise IndexError(f"iteration is {iteration} past the end of training")
+
+    def learning_rate(self, iteration: int) -> float:
+        phase, within = self.phase_at(iteration)
+        rate = phase.lr_start + (phase.lr_end - phase.lr_start) * within / phase.iterations
+        return rate * min(1.0, (iteration + 1) / max(1, self.warmup))
+
+
+def load_train_config(path: str | Path) -> TrainConfig:
+    """Read a YAML file; unknown or missing settings are errors that name them."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"no training configuration at {path}: name a YAML file, for example config/train/street11_b0.yaml")
+    plain = yaml.safe_load(path.read_text())
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{path} does not hold a mapping of settings")
+    try:
+        return TrainConfig(
+            model=ModelConfig.from_dict(plain.pop("model", {})),
+            data=_build(DataConfig, plain.pop("data", {}), "data"),
+            phases=tuple(_build(PhaseConfig, p, "phase") for p in plain.pop("phases", [])),
+            augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
+            **_known(TrainConfig, plain, "training"),
+        )
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _build(kind, plain: dict, where: str):
+    return kind(**_known(kind, plain, where))
+
+
+def _known(kind, plain: dict, where: str) -> dict:
+    names = {f.name for f in fields(kind)}
+    if unknown := sorted(set(plain) - names):
+        raise ConfigError(f"unknown {where} settings {unknown}: known are {sorted(names)}")
+    return plain

@@ -1,0 +1,78 @@
+"""The symmetric training strategy and the consistency loss of DCFM (paper, sections 3.3 and 3.4)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dcfm_ros.model.dcfm import DCFM, Features
+from dcfm_ros.model.fusion import resize
+
+IGNORE = 255
+NONKEY_WEIGHT = 0.4
+CONSISTENCY_WEIGHT = 10.0
+
+
+class Losses(NamedTuple):
+    """Scalar terms, unweighted; `total` weights and adds them."""
+
+    ce_key: Tensor
+    ce_nonkey: Tensor
+    consistency: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.ce_key + NONKEY_WEIGHT * self.ce_nonkey + CONSISTENCY_WEIGHT * self.consistency
+
+
+def symmetric_losses(
+    model: DCFM,
+    labelled: Tensor,
+    neighbour: Tensor,
+    labels: Tensor,
+    neighbour_labels: Tensor | None = None,
+    class_weights: Tensor | None = None,
+    consistency: bool = True,
+) -> Losses:
+    """Losses of a batch of pairs.
+
+    labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the neighbour is
+    labelled too (rendered scenes, warped stills), the pair is used in both directions and the cross entropies are the
+    means of the two. `consistency` False drops the third term ("without consistency loss").
+    """
+    count = labelled.shape[0]
+    both = model.features(torch.cat([labelled, neighbour]))
+    key_fused = model.fuse(both.common, both.shallow)
+    key_logits = model.head(key_fused)
+
+    targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
+    supervised = targets.shape[0]
+    swapped = Features(both.common.roll(count, 0)[:supervised], both.shallow[:supervised])
+    nonkey_logits = model.head(model.fuse(swapped.common, swapped.shallow))
+
+    agreement = torch.zeros((), device=labelled.device)
+    if consistency:
+        agreement = consistency_loss(key_fused[:count], key_fused[count:], key_logits[:count], key_logits[count:])
+    return Losses(
+        _cross_entropy(key_logits[:supervised], targets, class_weights),
+        _cross_entropy(nonkey_logits, targets, class_weights),
+        agreement,
+    )
+
+
+def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_other: Tensor) -> Tensor:
+    """Mean squared difference of the fused features where both frames predict the same class, at stride 4.
+
+    The mean runs over all elements, those outside the mask counting as zero; gradients flow into both frames.
+    """
+    same_class = (logits.argmax(1) == logits_other.argmax(1)).float()
+    squared = (fused - fused_other).square().sum(1, dtype=torch.float32)
+    return (same_class * squared).mean() / fused.shape[1]
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
+    full = resize(logits, tuple(targets.shape[1:])).float()
+    return F.cross_entropy(full, targets, weight=class_weights, ignore_index=IGNORE)

@@ -1,0 +1,157 @@
+"""The procedural street video: exact, repeatable, and like a street."""
+import time
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+
+from dcfm_ros.sources.synthetic.video import CLASSES, RESERVED_SEEDS, SyntheticVideo
+
+
+UNITS_PER_FRAME = 5.0   # of fixed_work; 3.5-4 were measured
+
+
+def difference(a, b):
+    """Mean absolute difference of two images."""
+    return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
+
+
+def test_same_seed_gives_the_same_frames_in_any_order():
+    one, two = SyntheticVideo(3, 160, 120), SyntheticVideo(3, 160, 120)
+    indices = [0, 40, 130, 41, 300]
+    there = {i: one.frame(i) for i in indices}
+    for i in reversed(indices):
+        again = two.frame(i)
+        assert np.array_equal(there[i].image, again.image)
+        assert np.array_equal(there[i].label, again.label)
+        assert (there[i].stamp_ns, there[i].is_cut) == (again.stamp_ns, again.is_cut)
+
+
+def test_iteration_equals_random_access():
+    video = SyntheticVideo(4, 96, 64)
+    for i, frame in enumerate(islice(video, 5)):
+        assert frame.index == i
+        assert np.array_equal(frame.image, SyntheticVideo(4, 96, 64).frame(i).image)
+
+
+def test_different_seeds_differ():
+    a, b = SyntheticVideo(0, 160, 120).frame(7), SyntheticVideo(1, 160, 120).frame(7)
+    assert difference(a.image, b.image) > 10
+
+
+@pytest.mark.parametrize("width, height", [(32, 32), (320, 240), (333, 251), (853, 480), (1920, 1080), (64, 200)])
+def test_any_size(width, height):
+    frame = SyntheticVideo(2, width, height).frame(20)
+    assert frame.image.shape == (height, width, 3) and frame.image.dtype == np.uint8
+    assert frame.label.shape == (height, width) and frame.label.dtype == np.uint8
+    assert frame.label.max() < len(CLASSES)
+
+
+def test_geometry_scales_with_size():
+    small, large = (SyntheticVideo(6, 240 * k, 180 * k).frame(30).label for k in (1, 2))
+    assert (cv2.resize(large, (240, 180), interpolation=cv2.INTER_NEAREST) == small).mean() > 0.9
+
+
+def test_stamps_follow_the_rate():
+    assert SyntheticVideo(0, 64, 64, rate_hz=30).frame(45).stamp_ns == 1_500_000_000
+    assert SyntheticVideo(0, 64, 64, rate_hz=15).frame(0).stamp_ns == 0
+
+
+def test_cuts_are_flagged_and_strong():
+    video = SyntheticVideo(5, 160, 120)
+    cuts = video.cut_frames(600)
+    assert 5 <= len(cuts) <= 10 and 0 not in cuts and not video.frame(0).is_cut
+    assert all(60 <= b - a <= 121 for a, b in zip(cuts, cuts[1:]))
+    across, within = [], []
+    for cut in cuts:
+        before, first, second = (video.frame(cut + k) for k in (-1, 0, 1))
+        assert first.is_cut and not before.is_cut and not second.is_cut
+        across.append(difference(before.image, first.image))
+        within.append(difference(first.image, second.image))
+    assert min(across) > 15
+    assert np.median(across) > 2.5 * np.median(within)
+
+
+def test_cut_frames_agree_with_flags_at_low_rates():
+    video = SyntheticVideo(5, 32, 32, rate_hz=0.3)
+    assert video.cut_frames(12) == [i for i in range(12) if video.frame(i).is_cut]
+
+
+def test_somewhere_the_car_stands_still():
+    movers = 8    # class ids from here on move by themselves
+
+    def still(seed):
+        video = SyntheticVideo(seed, 160, 120)
+        if any(40 <= cut <= 60 for cut in video.cut_frames(61)):
+            return False
+        a, b = video.frame(40).label, video.frame(55).label
+        fixed = (a < movers) & (b < movers)
+        return (a == b)[fixed].mean() > 0.998
+    assert any(still(seed) for seed in range(25))
+
+
+def test_adjacent_labels_overlap():
+    for seed in (0, 1, 2):
+        video = SyntheticVideo(seed, 240, 180)
+        for i in (10, 100, 170):
+            now, after = video.frame(i), video.frame(i + 1)
+            if not after.is_cut:
+                assert (now.label == after.label).mean() >= 0.85
+
+
+def test_every_class_is_seen_in_the_reserved_seeds():
+    count = np.zeros(len(CLASSES))
+    for seed in RESERVED_SEEDS:
+        video = SyntheticVideo(seed, 240, 180)
+        for i in (15, 120, 225):
+            count += np.bincount(video.frame(i).label.ravel(), minlength=len(CLASSES))
+    share = dict(zip((name for name, _ in CLASSES), count / count.sum()))
+    assert min(share.values()) >= 0.003, share
+    assert share["road"] > 0.2 and share["building"] > 0.1 and share["sky"] > 0.08
+
+
+def timed(work):
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def fixed_work():
+    """About 4 ms on the machine this was written on, when nothing else runs there."""
+    canvas, corners = np.zeros((64, 64, 4), np.uint8), np.array([[3, 5], [40, 9], [30, 50], [8, 44]], np.int32)
+    for _ in range(1000):
+        cv2.fillConvexPoly(canvas, corners + 1, (1, 2, 3, 4))
+
+
+def test_fast_enough():
+    """60 frames a second, or as many fewer as the machine is slowed down by its other work."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        video, frames, units = SyntheticVideo(3), [], []
+        for i in range(80):
+            frames.append(timed(lambda: video.frame(i)))
+            units.append(timed(fixed_work))
+    finally:
+        cv2.setNumThreads(threads)
+    frame, unit = (np.median(sorted(times)[:20]) for times in (frames, units))
+    assert frame < max(1 / 60, UNITS_PER_FRAME * unit), (frame, unit)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ((-1,), "seed is -1.*0 or more"),
+    ((0, 31, 100), "size is 31x100.*at least 32x32"),
+    ((0, 100, 16), "size is 100x16.*at least 32x32"),
+    ((0, 64, 64, 0), "rate_hz is 0.*above 0"),
+    ((0, 64, 64, float("nan")), "rate_hz is nan.*above 0"),
+])
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SyntheticVideo(*arguments)
+
+
+def test_bad_index_is_named():
+    with pytest.raises(ValueError, match="index is -1.*counted from 0"):
+        SyntheticVideo(0, 64, 64).frame(-1)
