@@ -1,0 +1,87 @@
+# Sets up, builds and runs dcfm_ros, with or without a ROS distribution. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+# PyTorch's index of builds without CUDA, used where there is no NVIDIA GPU.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# make demo
+SOURCE ?= synthetic
+LABELS ?=
+RATE ?= 15
+SECONDS ?=
+ARGS ?=
+
+# Either the ROS distribution which is sourced, or `wheels`: rclpy and the build tools then come from pip.
+ROS := $(if $(and $(ROS_DISTRO),$(filter-out $(CURDIR)/%,$(subst :, ,$(AMENT_PREFIX_PATH)))),$(ROS_DISTRO),wheels)
+
+READY := $(VENV)/.ready-$(ROS)
+BUILT := install/.built
+# Nothing that make starts talks to other machines, unless asked to.
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export VENV
+ENV := source scripts/env.bash &&
+PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
+
+.PHONY: help setup build demo test clean distclean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: $(READY) ## virtual environment with everything from requirements/
+
+build: $(BUILT) ## messages and package, into install/
+
+demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS= ARGS=
+	@$(ENV) dcfm demo --source '$(SOURCE)' $(if $(LABELS),--labels '$(LABELS)') --rate $(RATE) \
+	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
+
+test: $(BUILT) ## all tests; PYTEST_ARGS=
+	@$(ENV) pytest -q $(PYTEST_ARGS)
+
+clean: ## remove what was built and recorded
+	rm -rf build install log out
+
+distclean: clean ## also remove the virtual environment
+	rm -rf $(VENV)
+
+# A stamp of another kind, or none: the environment is of no use, nor is what was built with it.
+$(READY): $(wildcard requirements/*.txt)
+	@$(PYTHON) -c 'import sys; sys.version_info[:2] in [(3, n) for n in range(10, 14)] or sys.exit( \
+	  f"dcfm_ros needs Python 3.10 to 3.13, but {sys.executable} is {sys.version}: try make PYTHON=python3.12")'
+	@if [ ! -f $@ ]; then \
+	  echo "Creating $(VENV) ($(ROS)) and installing requirements/: a few minutes, once"; \
+	  rm -rf build install log; \
+	  $(PYTHON) -m venv --clear $(if $(filter-out wheels,$(ROS)),--system-site-packages) $(VENV); \
+	  touch $(VENV)/COLCON_IGNORE; \
+	fi
+	@nvidia-smi -L >/dev/null 2>&1 \
+	  || $(PIP) --no-deps --retries 0 --timeout 10 --index-url $(TORCH_INDEX) -r requirements/torch.txt 2>/dev/null \
+	  || echo "$(TORCH_INDEX) could not be used: taking PyTorch from pip's default index"
+ifeq ($(ROS),wheels)
+	@$(PIP) -r requirements/core.txt -r requirements/ros.txt -r requirements/test.txt
+else
+	@# cv_bridge is compiled against the distribution's NumPy, so that must not be shadowed by another.
+	@$(VENV)/bin/python -c 'import numpy; print("numpy==" + numpy.__version__)' > $(VENV)/constraints.txt
+	@$(PIP) -r requirements/core.txt -c $(VENV)/constraints.txt
+	@# The distribution's command is bound to the system's Python, which has no PyTorch.
+	@printf '#!%s\nimport pytest\nraise SystemExit(pytest.main())\n' \
+	  "$(abspath $(VENV))/bin/python" > $(VENV)/bin/pytest; chmod +x $(VENV)/bin/pytest
+endif
+	@touch $@
+
+# Installed files are links to the sources: editing takes effect at once. So of the sources only the folders are named
+# here, whose time changes when files come or go.
+$(BUILT): $(READY) CMakeLists.txt package.xml scripts/command.py.in $(wildcard msg/*.msg) \
+          $(shell find dcfm_ros launch config -type d ! -name __pycache__)
+	@echo "Building"
+	@$(ENV) colcon build --packages-select dcfm_ros --symlink-install --cmake-args \
+	  $(if $(filter wheels,$(ROS)),-GNinja) -DBUILD_TESTING=OFF -DPython3_EXECUTABLE="$$VIRTUAL_ENV/bin/python" \
+	  > $(VENV)/build.log 2>&1 || { cat $(VENV)/build.log; exit 1; }
+	@find install -xtype l -delete # links to sources that are gone
+	@touch $@

@@ -1,0 +1,129 @@
+"""Accuracy of masks and their consistency over time, as the published numbers are computed."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+VOID = 255
+
+
+class ConfusionMatrix:
+    """Pixel counts of a whole run, by class in the label and class in the prediction.
+
+    classes: number of classes, 1 to 255; ids are 0..classes-1
+
+    `counts` is (classes, classes + 1) int64, row = label, column = prediction. Its last column counts predictions
+    that are no class, such as the 255 of an unlabelled or missing mask: on a labelled pixel they are wrong.
+    """
+
+    def __init__(self, classes: int):
+        if not 1 <= classes <= VOID:
+            raise ValueError(f"classes is {classes}; give a whole number from 1 to {VOID}")
+        self.classes = classes
+        self.counts = np.zeros((classes, classes + 1), np.int64)
+
+    def add(self, prediction: np.ndarray, label: np.ndarray) -> None:
+        """Count one frame: both (H, W) uint8; pixels whose label is 255 are left out."""
+        _check_masks(prediction, label)
+        # All 65,536 pairs are counted at once: that is faster than picking out the valid pixels first.
+        pairs = (label.astype(np.uint16) << 8) | prediction
+        pairs = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
+        unknown = np.flatnonzero(pairs[self.classes:VOID].any(axis=1))
+        if unknown.size:
+            raise ValueError(f"label holds the id {self.classes + unknown[0]}, but there are {self.classes} classes; "
+                             f"mark unlabelled pixels with {VOID}")
+        known = pairs[:self.classes]
+        self.counts[:, :-1] += known[:, :self.classes]
+        self.counts[:, -1] += known[:, self.classes:].sum(axis=1)
+
+    def add_missing(self, label: np.ndarray) -> None:
+        """Count a frame that got no mask: wrong on every labelled pixel."""
+        self.add(np.full_like(label, VOID), label)
+
+    def iou(self) -> np.ndarray:
+        """Intersection over union of each class (classes,) float64; nan for classes that no label has."""
+        labelled, hits = self.counts.sum(axis=1), np.diagonal(self.counts)
+        predicted = self.counts[:, :-1].sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            return np.where(labelled > 0, hits / (labelled + predicted - hits), np.nan)
+
+    @property
+    def miou(self) -> float:
+        """Mean IoU over the classes that labels have; nan before the first labelled pixel."""
+        iou = self.iou()
+        present = ~np.isnan(iou)
+        return float(iou[present].mean()) if present.any() else float("nan")
+
+    @property
+    def miou_all(self) -> float:
+        """Mean IoU over all classes, those that no label has counting 0, as in the published numbers."""
+        return float(np.nan_to_num(self.iou()).mean())
+
+    @property
+    def wiou(self) -> float:
+        """IoU weighted by the classes' shares of labelled pixels."""
+        labelled = self.counts.sum(axis=1)
+        return _ratio((labelled * np.nan_to_num(self.iou())).sum(), labelled.sum())
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of labelled pixels whose prediction is right."""
+        return _ratio(np.trace(self.counts), self.counts.sum())
+
+
+def video_consistency(predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int) -> float:
+    """mVC_n of one video, 0..1: the mean of `consistency_windows`; nan if the video has no window."""
+    windows = consistency_windows(predictions, labels, n)
+    return float(windows.mean()) if windows.size else float("nan")
+
+
+def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int) -> np.ndarray:
+    """How much of what stands still in the labels stands still in the predictions, for each window of `n` frames.
+
+    predictions, labels: L masks (H, W) uint8 each, of one video. 255 counts like any class, and whether predictions
+        are right does not matter
+    Returns (max(0, L - n),) float64 in 0..1; a window without constant labels has 0. As in the published numbers the
+    last valid window is left out. To pool several videos, take the mean over their windows together.
+    """
+    if n < 2:
+        raise ValueError(f"n is {n}; give a window of at least 2 frames")
+    if len(predictions) != len(labels):
+        raise ValueError(f"there are {len(predictions)} predictions for {len(labels)} labels; give one for each frame")
+    shares = []
+    # A window is constant where the run of equal values that ends with its last frame is n or more frames long.
+    prediction_run = label_run = None
+    for t in range(len(labels) - 1):
+        _check_masks(predictions[t], labels[t])
+        if t and labels[t].shape != labels[t - 1].shape:
+            raise ValueError(f"frame {t} has shape {labels[t].shape} after {labels[t - 1].shape}; "
+                             "the frames of a video need one size")
+        prediction_run = _longer(prediction_run, predictions, t)
+        label_run = _longer(label_run, labels, t)
+        if t >= n - 1:
+            steady = label_run >= n
+            total = np.count_nonzero(steady)
+            shares.append(np.count_nonzero(steady & (prediction_run >= n)) / total if total else 0.0)
+    return np.array(shares, np.float64)
+
+
+def _longer(run, masks, t):
+    """Length (H, W) of the run of equal values that ends at frame `t`, given the one before."""
+    if run is None:
+        return np.ones(masks[0].shape, np.int32)
+    run *= masks[t] == masks[t - 1]
+    run += 1
+    return run
+
+
+def _check_masks(prediction, label):
+    for what, mask in (("prediction", prediction), ("label", label)):
+        if mask.ndim != 2 or mask.dtype != np.uint8:
+            raise ValueError(f"{what} has shape {mask.shape} and type {mask.dtype}; give (H, W) uint8 class ids")
+    if prediction.shape != label.shape:
+        raise ValueError(f"prediction has shape {prediction.shape} but label {label.shape}; "
+                         "bring the prediction to the size of the label")
+
+
+def _ratio(part, whole):
+    return float(part / whole) if whole else float("nan")

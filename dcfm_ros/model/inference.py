@@ -1,0 +1,129 @@
+"""The model as it runs: three parts with everything constant folded in. Exact rewrites of the training form.
+
+- `ShallowPath`: image to independent feature S. Every frame.
+- `DeepPath`: S to the common contribution W_c C + b of the fusion, batch norm folded in. Keyframes. The term is constant
+  until the next keyframe, so it is what is kept, instead of C.
+- `Decoder`: norm(S) and the common contribution to logits at stride 4. Every frame; once per keyframe side.
+
+A keyframe's deep path goes on from the S its frame computed anyway. Nothing here has state; backends run, convert or
+compile these modules.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.fusion import SegFormerFusion
+from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+
+
+class InferenceModel(NamedTuple):
+    """The three parts, in evaluation mode, sharing no memory with the training form."""
+
+    shallow: "ShallowPath"
+    deep: "DeepPath"
+    decoder: "Decoder"
+
+
+def fold(model: DCFM) -> InferenceModel:
+    """Fold a trained model for running; float32, on the model's device."""
+    if model.training:
+        raise ValueError("fold() needs a model in evaluation mode: call model.eval() first")
+    with torch.no_grad():
+        parts = InferenceModel(ShallowPath(model), DeepPath(model), Decoder(model))
+    for part in parts:
+        part.eval().requires_grad_(False)
+    return parts
+
+
+class ShallowPath(nn.Module):
+    """(B, H, W, 3) uint8 or float RGB 0..255 to S (B, C_s, H/4, W/4). The image's normalisation is inside."""
+
+    def __init__(self, model: DCFM):
+        super().__init__()
+        self.encoder = deepcopy(model.encoder)
+        for stage in (2, 3, 4):
+            for name in (f"patch_embed{stage}", f"block{stage}", f"norm{stage}"):
+                delattr(self.encoder, name)
+        self.encoder.block1 = self.encoder.block1[:1]
+        del self.encoder.norm1
+        self.register_buffer("mean", 255.0 * torch.tensor(IMAGE_MEAN), persistent=False)
+        self.register_buffer("scale", 1.0 / (255.0 * torch.tensor(IMAGE_STD)), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        pixels = (image.to(self.mean.dtype) - self.mean) * self.scale
+        return self.encoder.shallow(pixels.permute(0, 3, 1, 2))
+
+
+class DeepPath(nn.Module):
+    """S (B, C_s, H/4, W/4) to the common contribution (B, embed, H/4, W/4)."""
+
+    def __init__(self, model: DCFM):
+        super().__init__()
+        self.encoder = deepcopy(model.encoder)
+        del self.encoder.patch_embed1
+        self.fusion = FoldedFusion(model.fusion)
+        weight, bias = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
+        self.weight, self.bias = nn.Parameter(weight[:, :model.config.embed].clone()), nn.Parameter(bias)
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        common = F.normalize(self.fusion(self.encoder.deep(shallow)), dim=1, eps=1e-12)
+        return F.conv2d(common, self.weight, self.bias)
+
+
+class FoldedFusion(nn.Module):
+    """SegFormer fusion as four small 1x1 convolutions, batch norm folded in."""
+
+    def __init__(self, fusion: SegFormerFusion):
+        super().__init__()
+        weights, bias = fusion.folded()
+        norm = fusion.linear_fuse.bn
+        gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        self.weights = nn.ParameterList((gain[:, None] * weight)[:, :, None, None] for weight in weights)
+        self.bias = nn.Parameter(gain * (bias - norm.running_mean) + norm.bias)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        size = (features[0].shape[2], features[0].shape[3])
+        mixed = F.conv2d(features[0], self.weights[0], self.bias)
+        for feature, weight in zip(features[1:], list(self.weights)[1:]):
+            small = F.conv2d(feature, weight)
+            mixed = mixed + F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+        return F.relu(mixed)
+
+
+class Decoder(nn.Module):
+    """S and the common contribution to logits (B, classes, H/4, W/4)."""
+
+    def __init__(self, model: DCFM):
+        super().__init__()
+        self.used = model.config.shallow_used
+        weight, _ = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
+        self.weight = nn.Parameter(weight[:, model.config.embed:].clone())
+        self.hidden = None
+        if model.config.head_layers:
+            conv, norm = model.head.hidden[0], model.head.hidden[1]
+            hidden_weight, hidden_bias = _fold_norm(conv.weight, torch.zeros_like(norm.bias), norm)
+            self.hidden = nn.Conv2d(conv.in_channels, conv.out_channels, 1)
+            self.hidden.weight.copy_(hidden_weight)
+            self.hidden.bias.copy_(hidden_bias)
+        self.classifier = nn.Parameter(model.head.classifier.weight.clone())
+
+    def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
+        independent = F.normalize(shallow, dim=1, eps=1e-12)[:, :self.used]
+        fused = F.relu(common + F.conv2d(independent, self.weight))
+        length = torch.linalg.vector_norm(fused, dim=1, keepdim=True).clamp_min(1e-12)
+        if self.hidden is None:  # scaling few logits costs less than scaling the whole feature
+            return F.conv2d(fused, self.classifier) / length
+        return F.conv2d(F.relu(self.hidden(fused / length)), self.classifier)
+
+
+def _fold_norm(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Convolution followed by batch norm as one convolution: its weight and bias."""
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return weight * gain[:, None, None, None], (bias - norm.running_mean) * gain + norm.bias

@@ -1,0 +1,36 @@
+"""What the pipeline asks of a backend."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Feature = Any  # belongs to the backend that made it: the pipeline only keeps it and hands it back
+
+
+class BackendError(RuntimeError):
+    """A backend that cannot be had; the message names the remedy."""
+
+
+class Backend(Protocol):
+    """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size.
+
+    `shallow` and `decode` are called by one thread, `deep` by one other thread at the same time. A returned feature
+    stays valid as long as it is kept; the logits array until the next call of `decode`.
+    """
+
+    name: str
+    device: str
+
+    def prepare(self, height: int, width: int) -> None:
+        """Make ready for images of this size (compile, warm up). Other calls do it when needed."""
+
+    def shallow(self, image: np.ndarray) -> Feature:
+        """(H, W, 3) uint8 RGB to the independent feature S."""
+
+    def deep(self, shallow: Feature) -> Feature:
+        """S of a keyframe to its common contribution."""
+
+    def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
+        """Logits (classes, H/4, W/4) float32: the sum over the common contributions of one or two keyframes."""

@@ -1,0 +1,46 @@
+"""PyTorch backend, any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.inference import fold
+
+
+class TorchBackend:
+    """Eager PyTorch, float32 on a CPU, float16 autocast on a GPU."""
+
+    name = "torch"
+
+    def __init__(self, model: DCFM, device: str = "cpu"):
+        self.device = device
+        self._parts = fold(model.to(device))
+        self._half = device.startswith("cuda")
+
+    def prepare(self, height: int, width: int) -> None:
+        shallow = self.shallow(np.zeros((height, width, 3), np.uint8))
+        self.decode(shallow, [self.deep(shallow)])
+
+    def shallow(self, image: np.ndarray) -> Tensor:
+        with torch.inference_mode(), self._precision():
+            return self._parts.shallow(torch.from_numpy(image)[None].to(self.device, non_blocking=True))
+
+    def deep(self, shallow: Tensor) -> Tensor:
+        with torch.inference_mode(), self._precision():
+            common = self._parts.deep(shallow)
+            if self._half:
+                torch.cuda.current_stream().synchronize()  # the encode time ends when the feature is there
+            return common
+
+    def decode(self, shallow: Tensor, commons: list[Tensor]) -> np.ndarray:
+        with torch.inference_mode(), self._precision():
+            logits = self._parts.decoder(shallow, commons[0])
+            for common in commons[1:]:
+                logits = logits + self._parts.decoder(shallow, common)
+            return logits[0].float().contiguous().cpu().numpy()
+
+    def _precision(self):
+        return torch.autocast("cuda", torch.float16, enabled=self._half)

@@ -1,0 +1,119 @@
+"""What travels through the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+
+class Mode(str, Enum):
+    """When a keyframe's deep result is used."""
+
+    ASYNC = "async"          # for the frames after it, as soon as it is there; no mask waits for it
+    SYNC = "sync"            # for itself and the frames after it; its own mask waits
+    TWO_SIDED = "two_sided"  # also for the frames before it; these masks wait for the next keyframe
+
+
+class Reason(str, Enum):
+    """Why a frame became a keyframe."""
+
+    FIRST = "first"          # no common feature yet
+    DEVIATION = "deviation"  # the picture has changed (AKS threshold, or a hard cut)
+    INTERVAL = "interval"    # MaxK frames since the last one
+    REQUESTED = "requested"  # somebody asked for it
+    RESET = "reset"          # resolution changed, time jumped back, or the camera was silent
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One camera image. `header` is the sender's own and comes back untouched with the result."""
+
+    camera: str
+    stamp_ns: int
+    image: np.ndarray            # (H, W, 3) uint8
+    is_bgr: bool = False         # channel order
+    received_ns: int = 0         # time.monotonic_ns() of its arrival
+    header: Any = None
+
+
+@dataclass(frozen=True)
+class CommonFeature:
+    """The deep path's result for a keyframe, as a backend keeps it."""
+
+    feature: Any
+    index: int                   # of the keyframe among the camera's processed frames
+    stamp_ns: int
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The mask of one frame and how it was made."""
+
+    frame: Frame
+    mask: np.ndarray             # (H, W) uint8 class ids at camera size
+    confidence: np.ndarray | None  # (H, W) uint8, softmax of the winning class x 255; None if not asked for
+    index: int                   # of the frame among the camera's processed frames
+    is_keyframe: bool
+    mode: Mode
+    feature_stamp_ns: int        # of the (older) common feature used
+    feature_age_frames: int
+    feature_age_s: float
+    score: float                 # AKS deviation from the last requested keyframe
+    dropped: int                 # frames of this camera dropped since its last mask
+    preprocess_ms: float
+    shallow_ms: float            # shallow path and decoder
+    postprocess_ms: float
+
+    latency_ms: float = 0.0      # from arrival to hand-over
+
+
+@dataclass(frozen=True)
+class KeyframeEvent:
+    """One keyframe whose common feature is ready."""
+
+    frame: Frame
+    index: int
+    reason: Reason
+    score: float
+    interval_frames: int         # since the keyframe before, 0 for the first
+    queue_ms: float              # waiting for the encoder
+    encode_ms: float
+
+
+@dataclass(frozen=True)
+class SchedulerConfig:
+    """Adaptive keyframe scheduling. Scores are mean absolute differences of normalised input values."""
+
+    min_interval: int = 2        # MinK, frames
+    max_interval: int = 10       # MaxK, frames
+    threshold: float = 0.40      # a frame that differs so much from the last keyframe becomes one
+    cut_threshold: float = 0.75  # one that differs so much from the frame before it does so at once
+
+    def __post_init__(self):
+        if not 1 <= self.min_interval <= 1000:
+            raise ValueError(f"min_interval {self.min_interval}: use 1 to 1000 frames")
+        if not self.min_interval <= self.max_interval <= 1000:
+            raise ValueError(f"max_interval {self.max_interval}: use min_interval ({self.min_interval}) to 1000 frames")
+        for name in ("threshold", "cut_threshold"):
+            if not 0.0 < getattr(self, name) <= 10.0:
+                raise ValueError(f"{name} {getattr(self, name)}: use a value above 0 and up to 10")
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Settings of a segmenter; defaults are here and nowhere else."""
+
+    mode: Mode = Mode.ASYNC
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    silence_s: float = 2.0       # a camera silent for longer starts anew
+
+    def __post_init__(self):
+        try:
+            object.__setattr__(self, "mode", Mode(self.mode))
+        except ValueError:
+            raise ValueError(f"mode {self.mode!r}: use one of {', '.join(m.value for m in Mode)}") from None
+        if not 0.1 <= self.silence_s <= 3600:
+            raise ValueError(f"silence_s {self.silence_s}: use 0.1 to 3600 seconds")

@@ -1,0 +1,176 @@
+"""The segmenter: frames in, masks out. `process` spells out the way of a frame; nothing else does."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Callable, NamedTuple
+
+from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.camera import CameraState, CameraStatus
+from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
+from dcfm_ros.pipeline.frames import (
+    CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation)
+from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
+from dcfm_ros.pipeline.preprocess import network_input
+from dcfm_ros.pipeline.scheduler import Decision
+
+
+class _Pending(NamedTuple):
+    """A frame after its shallow path, before its mask."""
+
+    frame: Frame
+    index: int
+    decision: Decision
+    shallow: Any
+    preprocess_ms: float
+    shallow_ms: float
+
+
+class Segmenter:
+    """Segments the frames of any number of cameras with one network.
+
+    `process` and `flush` are for one thread at a time. Everything else may be called from any thread.
+    `on_keyframe` and `on_encode_error` are called on the encoder's thread.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        model_size: tuple[int, int],
+        config: PipelineConfig = PipelineConfig(),
+        on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None,
+        on_encode_error: Callable[[str, Exception], None] = lambda camera, error: None,
+        wants_confidence: Callable[[str], bool] = lambda camera: False,
+    ):
+        self._backend, self._model_size, self.config = backend, model_size, config
+        self._on_keyframe, self._on_encode_error = on_keyframe, on_encode_error
+        self._wants_confidence = wants_confidence
+        self._cameras: dict[str, CameraState] = {}
+        self._pending: dict[str, list[_Pending]] = {}
+        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed)
+
+    # The way of a frame
+
+    def process(self, frame: Frame) -> list[Segmentation]:
+        """Masks that are ready now: in `async` and `sync` this frame's, in `two_sided` those a keyframe completes.
+
+        The list is empty while the camera has no common feature (its first keyframe failed).
+        """
+        camera = self.camera(frame.camera)
+        ready = self._begin(camera, frame)
+        index = camera.adopt(frame)
+        started = time.perf_counter()
+        image = network_input(frame, camera.network_size)
+        prepared = time.perf_counter()
+        shallow = self._backend.shallow(image)
+        computed = time.perf_counter()
+        decision = camera.decide(image)
+        before = camera.common
+        if decision.reason is not None:
+            request = self._request(camera, frame, index, image, shallow, decision)
+            self._encoder.submit(request)
+            if self.config.mode is not Mode.ASYNC or before is None:
+                request.wait()
+        pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
+        if self.config.mode is not Mode.TWO_SIDED:
+            return ready + self._decode(camera, pending, [camera.common])
+        return ready + self._two_sided(camera, pending, before)
+
+    def flush(self) -> list[Segmentation]:
+        """Masks of frames that still wait for a next keyframe (`two_sided`), from the previous one alone."""
+        return [mask for camera in list(self._cameras.values()) for mask in self._release(camera, [camera.common])]
+
+    def _begin(self, camera: CameraState, frame: Frame) -> list[Segmentation]:
+        if not camera.needs_reset(frame):
+            return []
+        ready = self._release(camera, [camera.common])
+        camera.reset(Reason.RESET)
+        return ready
+
+    def _two_sided(self, camera: CameraState, pending: _Pending, before: CommonFeature | None) -> list[Segmentation]:
+        after = camera.common
+        if pending.decision.reason is None or after is before:  # no keyframe, or its encoding failed: keep waiting
+            self._pending.setdefault(camera.name, []).append(pending)
+            overdue = len(self._pending[camera.name]) > camera.scheduler.config.max_interval
+            return self._release(camera, [before]) if overdue or before is None else []
+        return self._release(camera, [before, after]) + self._decode(camera, pending, [after])
+
+    def _release(self, camera: CameraState, commons: list[CommonFeature | None]) -> list[Segmentation]:
+        waiting = self._pending.pop(camera.name, [])
+        return [mask for pending in waiting for mask in self._decode(camera, pending, commons)]
+
+    def _decode(self, camera: CameraState, pending: _Pending, commons: list[CommonFeature | None]) -> list[Segmentation]:
+        """The mask of a frame from the common features of its keyframes; none without any."""
+        features = [common for common in commons if common is not None]
+        if not features:
+            return []
+        started = time.perf_counter()
+        logits = self._backend.decode(pending.shallow, [common.feature for common in features])
+        decoded = time.perf_counter()
+        frame, confidence = pending.frame, None
+        if self._wants_confidence(camera.name):
+            mask, confidence = upsampled_argmax_confidence(logits, frame.image.shape[:2])
+        else:
+            mask = upsampled_argmax(logits, frame.image.shape[:2])
+        ended = time.perf_counter()
+        now = time.monotonic_ns()
+        segmentation = Segmentation(
+            frame=frame, mask=mask, confidence=confidence, index=pending.index,
+            is_keyframe=pending.decision.reason is not None, mode=self.config.mode,
+            feature_stamp_ns=features[0].stamp_ns,
+            feature_age_frames=pending.index - features[0].index,
+            feature_age_s=(frame.stamp_ns - features[0].stamp_ns) / 1e9,
+            score=pending.decision.score, dropped=camera.dropped_since_mask,
+            preprocess_ms=pending.preprocess_ms, shallow_ms=pending.shallow_ms + 1e3 * (decoded - started),
+            postprocess_ms=1e3 * (ended - decoded),
+            latency_ms=(now - frame.received_ns) / 1e6 if frame.received_ns else 0.0,
+        )
+        camera.dropped_since_mask = 0
+        camera.counts["masks"] += 1
+        camera.masks_sent.add(now)
+        camera.latency.add(segmentation.latency_ms)
+        return [segmentation]
+
+    # Keyframes
+
+    def _request(self, camera, frame, index, image, shallow, decision: Decision) -> KeyframeRequest:
+        patient = decision.reason in (Reason.DEVIATION, Reason.INTERVAL)
+        urgency = decision.score / camera.scheduler.config.threshold if patient else math.inf
+        return KeyframeRequest(frame, camera.epoch, index, image, shallow, decision.reason, decision.score, urgency)
+
+    def _encoded(self, encoded: Encoded) -> None:
+        request = encoded.request
+        interval = self._cameras[request.frame.camera].accept(encoded)
+        if interval is not None:
+            self._on_keyframe(KeyframeEvent(
+                request.frame, request.index, request.reason, request.score, interval,
+                encoded.queue_ms, encoded.encode_ms))
+
+    def _encode_failed(self, request: KeyframeRequest, error: Exception) -> None:
+        self._cameras[request.frame.camera].encode_failed(request.index, request.epoch, error)
+        self._on_encode_error(request.frame.camera, error)
+
+    # Control and reporting
+
+    def camera(self, name: str) -> CameraState:
+        if name not in self._cameras:
+            self._cameras[name] = CameraState(name, self.config, self._model_size)
+        return self._cameras[name]
+
+    def request_keyframe(self) -> None:
+        """The next frame of every camera becomes a keyframe."""
+        for camera in list(self._cameras.values()):
+            camera.request_keyframe()
+
+    def reconfigure(self, scheduler: SchedulerConfig) -> None:
+        """Other keyframe bounds and thresholds, from the next frame on."""
+        for camera in list(self._cameras.values()):
+            camera.reconfigure(scheduler)
+
+    def status(self) -> list[CameraStatus]:
+        return [camera.status() for camera in list(self._cameras.values())]
+
+    def stop(self) -> None:
+        """End the encoder's thread; `process` must not be called any more."""
+        self._encoder.stop()

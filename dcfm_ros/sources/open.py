@@ -1,0 +1,125 @@
+"""One door to every recorded or rendered video: `open_source`."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+
+from .frame import VideoFrame
+
+ClassTable = tuple[tuple[str, tuple[int, int, int]], ...]   # (name, RGB) by class id
+
+DEFAULT_SEED = 1000   # the first of the synthetic video's RESERVED_SEEDS: never trained on
+DEFAULT_SIZE = (480, 360)
+DEFAULT_RATE_HZ = 15.0
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened or read; the message names it and the remedy."""
+
+
+class VideoSource(Protocol):
+    """A video whose frames can be asked for in any order, by one thread at a time."""
+
+    width: int                      # pixels; of the first frame where frames differ
+    height: int
+    rate_hz: float
+    length: int | None              # frames; None = endless
+    class_table: ClassTable | None  # None = the source does not say what its label ids mean
+
+    def frame(self, index: int) -> VideoFrame:
+        """Frame number `index`, from 0; outside the video a SourceError."""
+
+
+def open_source(name: str, labels: str | None = None, rate_hz: float | None = None,
+                width: int | None = None, height: int | None = None, length: int | None = None) -> VideoSource:
+    """Open the video called `name`.
+
+    name: `synthetic` or `synthetic:SEED`, a folder of images (or one that holds `images/` and perhaps `labels/`),
+        or a video file; a folder that is itself called synthetic is `./synthetic`
+    labels: folder of `<image stem>.png` with class ids, for a folder of images
+    rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor repeated
+    width, height: pixels; other frames are resized (labels by nearest neighbour). One alone keeps the aspect ratio
+    length: use at most this many frames
+    """
+    for what, value in (("width", width), ("height", height), ("length", length)):
+        if value is not None and value < 1:
+            raise SourceError(f"{what} is {value}; give a whole number above 0")
+    if rate_hz is not None and not (rate_hz > 0 and math.isfinite(rate_hz)):
+        raise SourceError(f"rate_hz is {rate_hz}; give a number of frames per second above 0")
+
+    kind, _, seed = str(name).partition(":")
+    path = Path(name)
+    if kind != "synthetic" and not path.exists():
+        raise SourceError(f"there is no {name}; give a video file, a folder of images, synthetic or synthetic:SEED")
+    if labels is not None and not path.is_dir():
+        raise SourceError(f"labels {labels} cannot go with {name}; only a folder of images takes labels")
+
+    # The readers are imported here because they import this module's SourceError.
+    if kind == "synthetic":
+        return _open_synthetic(seed, rate_hz or DEFAULT_RATE_HZ, _size(DEFAULT_SIZE, width, height), length)
+    if path.is_dir():
+        from .folder import ImageFolder
+        source = ImageFolder(path, labels, rate_hz or DEFAULT_RATE_HZ)
+    else:
+        from .video_file import VideoFile
+        source = VideoFile(path, rate_hz)
+    resize = width is not None or height is not None
+    width, height = _size((source.width, source.height), width, height)
+    length = source.length if length is None else min(length, source.length)
+    return _View(source, width, height, source.rate_hz, length, source.class_table, resize)
+
+
+def _open_synthetic(seed, rate_hz, size, length):
+    from .synthetic.video import CLASSES, SyntheticVideo
+    if seed and not (seed.isascii() and seed.isdigit()):
+        raise SourceError(f"synthetic:{seed} has no valid seed; give a whole number of 0 or more")
+    try:
+        video = SyntheticVideo(int(seed or DEFAULT_SEED), *size, rate_hz)
+    except ValueError as error:
+        raise SourceError(f"synthetic video: {error}") from error
+    return _View(video, *size, rate_hz, length, CLASSES, resize=False)
+
+
+def _size(native, width, height):
+    """(width, height) wanted, where a missing one follows from the aspect ratio of `native`."""
+    if width is None and height is None:
+        return native
+    if width is None:
+        width = max(1, round(height * native[0] / native[1]))
+    elif height is None:
+        height = max(1, round(width * native[1] / native[0]))
+    return width, height
+
+
+@dataclass(frozen=True)
+class _View:
+    """Another source, cut to `length` frames and, if asked, brought to one size."""
+
+    source: object
+    width: int
+    height: int
+    rate_hz: float
+    length: int | None
+    class_table: ClassTable | None
+    resize: bool
+
+    def frame(self, index: int) -> VideoFrame:
+        if index < 0 or (self.length is not None and index >= self.length):
+            end = "endless" if self.length is None else f"{self.length} frames long"
+            raise SourceError(f"there is no frame {index}; the source is {end} and frames are counted from 0")
+        frame = self.source.frame(index)
+        size = (self.width, self.height)
+        if not self.resize or frame.image.shape[1::-1] == size:
+            return frame
+        # Averaging avoids aliasing when the picture shrinks; it would make blocks of pixels when it grows.
+        shrinks = frame.image.shape[1] > self.width
+        image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        label = frame.label
+        if label is not None:
+            # Plain INTER_NEAREST takes the corner of each pixel and so shifts labels against the picture.
+            label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        return replace(frame, image=image, label=label)

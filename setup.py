@@ -1,0 +1,48 @@
+"""Installs dcfm_ros with pip, on machines without ROS: models, training, evaluation, pipeline and the command `dcfm`.
+
+On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file.
+"""
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def shared_files(*folders):
+    """Files of `folders` as setuptools's data_files, bound for <prefix>/share/dcfm_ros as in a ROS installation."""
+    found = {}
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                path = path.relative_to(ROOT)
+                found.setdefault(f"share/dcfm_ros/{path.parent.as_posix()}", []).append(path.as_posix())
+    return list(found.items())
+
+
+setup(
+    name="dcfm_ros",
+    version="0.1.0",
+    description="Semantic segmentation of camera video at the cost of a shallow network per frame, with ROS 2 nodes",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["dcfm_ros", "dcfm_ros.*"]),
+    data_files=shared_files("config", "launch"),
+    install_requires=[
+        "numba",
+        "numpy>=1.26",
+        "opencv-python-headless",
+        "pyyaml",
+        "safetensors",
+        "torch>=2.4",
+        "tqdm",
+    ],
+    extras_require={
+        "bags": ["rosbags"],
+        "openvino": ["openvino"],
+        "test": ["pytest"],
+        "train": ["tensorboard", "tqdm"],
+        "video": ["av"],
+    },
+    entry_points={"console_scripts": ["dcfm = dcfm_ros.cli:main"]},
+)

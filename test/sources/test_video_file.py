@@ -1,0 +1,157 @@
+"""Video files, read in any order."""
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dcfm_ros.sources import video_file
+from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.video_file import VideoFile
+
+av = pytest.importorskip("av")
+
+WIDTH, HEIGHT, FRAMES = 64, 48, 150
+
+
+def picture(number):
+    """A frame that says its number: 8 bars, white for the bits of `number` that are set; red on the left edge."""
+    bits = [number >> k & 1 for k in range(8)]
+    image = np.repeat(np.repeat(np.array([bits], np.uint8) * 255, WIDTH // 8, 1), HEIGHT, 0)
+    image = np.stack([image] * 3, -1)
+    image[:8] = (230, 20, 20)
+    return image
+
+
+def number_in(image):
+    bars = image[HEIGHT - 8, WIDTH // 16::WIDTH // 8].mean(-1)
+    return sum(1 << k for k, bar in enumerate(bars) if bar > 128)
+
+
+def write(path, codec="libx264", rate=Fraction(25), times=None, frames=FRAMES, **options):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items()})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = 1 / rate
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts = number if times is None else times[number]
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory):
+    """H.264 with B-frames and one keyframe in 40: the hard case for seeking."""
+    return write(tmp_path_factory.mktemp("video") / "movie.mp4", g=40, bf=3, preset="fast")
+
+
+def test_reading_in_order(movie):
+    video = VideoFile(movie)
+    assert (video.width, video.height, video.rate_hz, video.length) == (WIDTH, HEIGHT, 25.0, FRAMES)
+    assert video.class_table is None
+    for index in range(FRAMES):
+        frame = video.frame(index)
+        assert number_in(frame.image) == index
+        assert (frame.index, frame.stamp_ns, frame.label, frame.is_cut) == (index, index * 40_000_000, None, False)
+
+
+def test_reading_in_order_decodes_each_frame_once(movie, monkeypatch):
+    video = VideoFile(movie)
+    monkeypatch.setattr(video, "_rewind", lambda index: pytest.fail(f"seek to {index} while reading in order"))
+    for index in range(FRAMES):
+        video.frame(index)
+
+
+def test_any_order_gives_the_same_frames(movie):
+    video = VideoFile(movie)
+    for index in [149, 0, 148, 38, 39, 40, 41, 39, 79, 80, 5, 5, 100, *range(60, 50, -1)]:
+        assert number_in(video.frame(index).image) == index
+
+
+def test_colours_are_rgb(movie):
+    red, green, blue = VideoFile(movie).frame(3).image[2, 30]
+    assert red > 200 and green < 60 and blue < 60
+
+
+@pytest.mark.parametrize("name, codec", [("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9"),
+                                         ("a.mov", "mjpeg")])
+def test_other_formats(tmp_path, name, codec):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {codec}")
+    extra = {"deadline": "realtime", "cpu-used": 8} if codec == "libvpx-vp9" else {}
+    video = VideoFile(write(tmp_path / name, codec, frames=30, **extra))
+    assert video.length == 30
+    for index in (0, 29, 7, 8):
+        assert number_in(video.frame(index).image) == index
+
+
+def test_a_given_rate_replaces_the_files_own(movie):
+    video = VideoFile(movie, rate_hz=10.0)
+    assert video.rate_hz == 10.0
+    assert video.frame(3).stamp_ns == 300_000_000
+
+
+def test_varying_rate_keeps_its_stamps(tmp_path):
+    video = VideoFile(write(tmp_path / "a.mp4", times=[0, 1, 2, 10, 11, 12], frames=6))
+    assert video.length == 6
+    assert [video.frame(i).stamp_ns // 40_000_000 for i in range(6)] == [0, 1, 2, 10, 11, 12]
+    assert [number_in(video.frame(i).image) for i in range(6)] == list(range(6))
+
+
+def test_phone_videos_are_turned_upright(tmp_path):
+    path = write(tmp_path / "a.mp4", frames=2)
+    # The track header holds a matrix of nine big-endian numbers, 40 bytes into its data: a quarter turn clockwise.
+    data = bytearray(path.read_bytes())
+    matrix = np.array([0, 1 << 16, 0, -(1 << 16), 0, 0, HEIGHT << 16, 0, 1 << 30], ">i4").tobytes()
+    start = data.index(b"tkhd") + 4 + 40
+    data[start:start + 36] = matrix
+    path.write_bytes(data)
+    video = VideoFile(path)
+    assert (video.width, video.height) == (HEIGHT, WIDTH)
+    image = video.frame(0).image
+    assert image.shape == (WIDTH, HEIGHT, 3)
+    assert image[30, -3, 0] > 200 and image[30, 3, 0] < 60   # the red upper edge is now the right one
+
+
+def test_a_video_that_breaks_off_says_where(tmp_path):
+    path = write(tmp_path / "a.mkv", "mjpeg", frames=20)
+    path.write_bytes(path.read_bytes()[:-5000])
+    video = VideoFile(path)
+    assert 0 < video.length < 20
+    assert number_in(video.frame(video.length - 2).image) == video.length - 2
+
+
+def test_frames_that_cannot_be_decoded_are_named(movie, monkeypatch):
+    video = VideoFile(movie)
+    video._decoded = iter(())   # as if the rest of the file were damaged
+    with pytest.raises(SourceError, match="movie.mp4 is damaged before frame 9 of 150; repair it or give length=9"):
+        video.frame(9)
+
+
+def test_bad_files_are_refused(tmp_path, movie):
+    (tmp_path / "a.mp4").write_bytes(b"this is no video")
+    with pytest.raises(SourceError, match="a.mp4 cannot be read as a video: Invalid data"):
+        VideoFile(tmp_path / "a.mp4")
+    with av.open(str(tmp_path / "sound.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+    with pytest.raises(SourceError, match="sound.wav has no video stream"):
+        VideoFile(tmp_path / "sound.wav")
+    for index in (-1, FRAMES):
+        with pytest.raises(SourceError, match=f"no frame {index}; the video has {FRAMES}"):
+            VideoFile(movie).frame(index)
+
+
+def test_frames_without_time_stamps_are_refused(tmp_path):
+    path = write(tmp_path / "raw.h264", frames=5)
+    with pytest.raises(SourceError, match="raw.h264 has frames without a time stamp; convert it.*ffmpeg"):
+        VideoFile(path)
+
+
+def test_without_pyav_the_remedy_is_named(movie, monkeypatch):
+    monkeypatch.setattr(video_file, "av", None)
+    with pytest.raises(SourceError, match="movie.mp4 needs PyAV.*pip install av"):
+        VideoFile(movie)
