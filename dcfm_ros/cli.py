@@ -9,6 +9,7 @@ import sys
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dcfm", description="Video segmentation by deep common feature mining.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands)
     _add_train(commands)
     options = parser.parse_args(arguments)
     try:
@@ -16,6 +17,30 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError) as error:
         print(f"dcfm {options.command}: {error}", file=sys.stderr)
         return 2
+
+
+def _add_demo(commands) -> None:
+    parser = commands.add_parser("demo", help="camera node, segmenter node and recorder over ROS topics")
+    parser.add_argument("--source", default="synthetic", help="synthetic[:SEED], a folder of images, or a video file")
+    parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
+    parser.add_argument("--rate", type=float, default=15.0, help="images per second")
+    parser.add_argument("--seconds", type=float, default=20.0, help="length of synthetic video")
+    parser.add_argument("--out", default="out/demo")
+    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
+    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
+    parser.add_argument("--mode", default="async", help="async, sync or two_sided")
+    parser.set_defaults(run=_demo)
+
+
+def _demo(options) -> None:
+    try:
+        from dcfm_ros.ros.demo import DemoOptions, run_demo
+    except ModuleNotFoundError as error:
+        raise RuntimeError(f"{error.name} is missing: the demo needs ROS 2; run `make demo`, or source a ROS distribution "
+                           "and this package") from error
+    run_demo(DemoOptions(
+        source=options.source, labels=options.labels, rate_hz=options.rate, seconds=options.seconds, out=options.out,
+        model=options.model, backend=options.backend, mode=options.mode))
 
 
 def _add_train(commands) -> None:

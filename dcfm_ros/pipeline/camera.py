@@ -68,6 +68,25 @@ class CameraState:
         self.latency, self.encode = DurationWindow(), DurationWindow()
         self.last_arrival_ns = 0
 
+    def arrived(self, now_ns: int) -> None:
+        """An image has come in; now_ns is time.monotonic_ns()."""
+        self.counts["received"] += 1
+        self.last_arrival_ns = now_ns
+        self.arrivals.add(now_ns)
+
+    def dropped(self) -> None:
+        """An image was replaced by a newer one before its turn came."""
+        self.counts["dropped"] += 1
+        self.dropped_since_mask += 1
+
+    def failed(self, error: Exception, kind: str | None) -> None:
+        """An image brought no mask: refused for its `kind`, or, with None, an error on the way."""
+        if kind is None:
+            self.counts["failures"] += 1
+        else:
+            self.refused[kind] += 1
+        self.last_error = str(error) or type(error).__name__
+
     def needs_reset(self, frame: Frame) -> bool:
         """Does this frame not continue the sequence? Another size, time running back, or a long silence."""
         if self.camera_size is None:

@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 
 
+class InputError(ValueError):
+    """An image that cannot be used. `kind` is a short stable word for counters; the message names value and remedy."""
+
+    def __init__(self, kind: str, text: str):
+        super().__init__(text)
+        self.kind = kind
+
+
 class Mode(str, Enum):
     """When a keyframe's deep result is used."""
 
@@ -38,6 +46,10 @@ class Frame:
     received_ns: int = 0         # time.monotonic_ns() of its arrival
     header: Any = None
 
+    def rgb(self) -> np.ndarray:
+        """The image in RGB order; a view where it is so already."""
+        return self.image[..., ::-1] if self.is_bgr else self.image
+
 
 @dataclass(frozen=True)
 class CommonFeature:
@@ -66,7 +78,6 @@ class Segmentation:
     preprocess_ms: float
     shallow_ms: float            # shallow path and decoder
     postprocess_ms: float
-
     latency_ms: float = 0.0      # from arrival to hand-over
 
 

@@ -1,20 +1,26 @@
-"""Live driving of a segmenter: the newest frame of each camera wins, one thread makes the masks."""
+"""Live driving of a segmenter: the newest image of each camera wins, one thread makes the masks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Callable
+from typing import Callable, NamedTuple
 
-from dcfm_ros.pipeline.frames import Frame, Segmentation
+from dcfm_ros.pipeline.frames import Frame, InputError, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
+
+
+class _Arrival(NamedTuple):
+    received_ns: int
+    load: Callable[[int], Frame]
 
 
 class LiveSegmenter:
     """A thread around `Segmenter.process`. Any thread may call `offer`, which never waits for a mask.
 
-    At most one frame per camera waits; a newer one takes its place, and the drop is counted. The camera whose frame
-    has waited longest goes first. `on_mask` and `on_error` are called on the worker's thread.
+    At most one image per camera waits; a newer one takes its place, and the drop is counted. The camera whose image
+    has waited longest goes first. Images are decoded on the worker's thread, so dropped ones cost nothing.
+    `on_mask` and `on_error` are called on the worker's thread; what they raise is counted and reported, too.
     """
 
     def __init__(
@@ -24,32 +30,22 @@ class LiveSegmenter:
         on_error: Callable[[str, Exception], None],
     ):
         self._segmenter, self._on_mask, self._on_error = segmenter, on_mask, on_error
-        self._waiting: dict[str, Frame] = {}
+        self._waiting: dict[str, _Arrival] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 
-    def offer(self, frame: Frame) -> None:
-        camera = self._segmenter.camera(frame.camera)
-        camera.counts["received"] += 1
-        camera.last_arrival_ns = time.monotonic_ns()
-        camera.arrivals.add(camera.last_arrival_ns)
+    def offer(self, camera_name: str, load: Callable[[int], Frame]) -> None:
+        """An image has arrived. `load(received_ns)` makes the frame of it, or raises InputError."""
+        camera, now = self._segmenter.camera(camera_name), time.monotonic_ns()
+        camera.arrived(now)
         with self._changed:
-            if self._waiting.pop(frame.camera, None) is not None:
-                camera.counts["dropped"] += 1
-                camera.dropped_since_mask += 1
-            self._waiting[frame.camera] = frame
+            if camera_name in self._waiting:
+                camera.dropped()
+            # Assignment keeps the older image's place in the queue: a fast camera does not push itself back.
+            self._waiting[camera_name] = _Arrival(now, load)
             self._changed.notify()
-
-    def refuse(self, camera_name: str, kind: str, error: Exception) -> None:
-        """Count an image that could not be used."""
-        camera = self._segmenter.camera(camera_name)
-        camera.counts["received"] += 1
-        camera.last_arrival_ns = time.monotonic_ns()
-        camera.arrivals.add(camera.last_arrival_ns)
-        camera.refused[kind] += 1
-        camera.last_error = str(error)
 
     def stop(self) -> None:
         """Drop what waits, finish the frame in work, join the thread. The segmenter itself goes on."""
@@ -60,20 +56,20 @@ class LiveSegmenter:
         self._thread.join()
 
     def _run(self) -> None:
-        while (frame := self._next()) is not None:
+        while (taken := self._next()) is not None:
+            name, arrival = taken
             try:
-                for segmentation in self._segmenter.process(frame):
+                for segmentation in self._segmenter.process(arrival.load(arrival.received_ns)):
                     self._on_mask(segmentation)
-            except Exception as error:  # one bad frame or camera must not end the masks of all
-                camera = self._segmenter.camera(frame.camera)
-                camera.counts["failures"] += 1
-                camera.last_error = f"{type(error).__name__}: {error}"
-                self._on_error(frame.camera, error)
+            except Exception as error:  # one bad image or camera must not end the masks of all
+                kind = error.kind if isinstance(error, InputError) else None
+                self._segmenter.camera(name).failed(error, kind)
+                self._on_error(name, error)
 
-    def _next(self) -> Frame | None:
+    def _next(self) -> tuple[str, _Arrival] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._waiting)
             if self._stopping:
                 return None
-            camera = min(self._waiting, key=lambda name: self._waiting[name].received_ns)
-            return self._waiting.pop(camera)
+            name = next(iter(self._waiting))  # in order of arrival of the first image that waited
+            return name, self._waiting.pop(name)

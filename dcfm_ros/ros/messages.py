@@ -10,19 +10,17 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from dcfm_ros.pipeline.frames import InputError
+
 MAX_SIDE = 16384           # pixels; keeps a forged width or height from asking for gigabytes
 NS_PER_S = 1_000_000_000
 
 
-class MessageError(ValueError):
+class MessageError(InputError):
     """An image message that cannot be used; the text names the value and the remedy.
 
     `kind` is a stable word for counters: "encoding", "size" (width, height), "data" (step, length) or "decode" (JPEG, PNG).
     """
-
-    def __init__(self, kind: str, text: str):
-        super().__init__(text)
-        self.kind = kind
 
 
 class DecodedImage(NamedTuple):
@@ -42,7 +40,7 @@ class _Layout(NamedTuple):
 
 
 # OpenCV names a Bayer pattern after the second and third pixel of the second row, ROS after the first two rows from the
-# corner: hence RGGB is cv2's "BG". OpenCV 4.5 and later also has COLOR_BayerRGGB2BGR, but the old names exist everywhere.
+# corner: hence RGGB is cv2's "BG". Newer versions also have COLOR_BayerRGGB2BGR, but these names exist everywhere.
 _LAYOUTS = {
     "rgb8": _Layout(3),
     "bgr8": _Layout(3),
@@ -112,8 +110,9 @@ def _rows(message: Image, layout: _Layout) -> np.ndarray:
         row_count, formula = message.height * 3 // 2, "3/2 height (brightness, then colours)"
     needed = row_count * step
     if len(message.data) < needed:
-        raise MessageError("data", f"data has {len(message.data)} bytes, but {formula} × step = {row_count} × {step} = {needed} "
-                                   f"for {message.encoding}: the publisher sent a truncated picture or a wrong step or height")
+        raise MessageError("data", f"data has {len(message.data)} bytes, but {formula} × step = {row_count} × {step} = "
+                                   f"{needed} for {message.encoding}: the publisher sent a truncated picture, or a wrong "
+                                   "step or height")
     rows = np.frombuffer(message.data, np.uint8, count=needed).reshape(row_count, step)[:, :row_bytes]
     return rows if layout.channels == 1 else rows.reshape(row_count, width, layout.channels)
 
@@ -127,12 +126,14 @@ def decode_compressed(message: CompressedImage) -> DecodedImage:
     16 bits become 8. A JPEG with damaged content in an intact frame still decodes, with artefacts: the codec cannot tell.
     Raises MessageError (kinds "decode", "size").
     """
-    data = np.frombuffer(message.data, np.uint8)
+    data = bytes(message.data)
+    # Looking at the first bytes keeps untrusted data away from OpenCV's rarer and less tested decoders. The end marker of a JPEG
+    # matters because OpenCV 4.6, the one of ROS 2 Jazzy, fills the missing part of a truncated picture with rubbish.
+    is_whole_jpeg = data.startswith(b"\xff\xd8\xff") and b"\xff\xd9" in data
     pixels = None
-    # Looking for the two codecs' first bytes keeps untrusted data away from OpenCV's rarer and less tested decoders.
-    if bytes(data[:4]).startswith((b"\xff\xd8\xff", b"\x89PNG")):
+    if is_whole_jpeg or data.startswith(b"\x89PNG"):
         try:
-            pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         except cv2.error:   # above OpenCV's own limit of 2**30 pixels
             pass
     if pixels is None:
@@ -151,6 +152,15 @@ def mono8_message(header, array: np.ndarray) -> Image:
 def rgb8_message(header, array: np.ndarray) -> Image:
     """A picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width; `header` is passed on untouched."""
     return _image_message(header, array, "rgb8", channels=3)
+
+
+def camera_message(header, pixels: np.ndarray, encoding: str) -> Image | CompressedImage:
+    """What a camera sends. encoding: rgb8, bgr8 (H, W, 3), mono8 (H, W), or jpeg, png of an RGB picture (H, W, 3)."""
+    if encoding == "jpeg":
+        return jpeg_message(header, pixels)
+    if encoding == "png":
+        return _compressed_message(header, "rgb8; png compressed bgr8", ".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [])
+    return _image_message(header, pixels, encoding, channels=None if encoding == "mono8" else 3)
 
 
 def png_message(header, mask: np.ndarray) -> CompressedImage:

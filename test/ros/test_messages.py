@@ -229,15 +229,23 @@ PNG = m.png_message(HEADER, GREY).data.tobytes()
 BMP = cv2.imencode(".bmp", RGB)[1].tobytes()
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", JPEG[:-2], JPEG[:100], PNG[:-20], PNG[:60] + bytes(30) + PNG[90:], BMP,
-                                  bytes(12) + PNG],
-                         ids=["empty", "stub", "jpeg-end", "jpeg-head", "png-end", "png-damaged", "bmp", "compressed-depth"])
+CORRUPT = {"empty": b"", "stub": b"\xff\xd8\xff",
+           "jpeg-end": JPEG[:-2], "jpeg-half": JPEG[:len(JPEG) // 2], "jpeg-head": JPEG[:100],
+           "png-end": PNG[:-20], "png-damaged": PNG[:60] + bytes(30) + PNG[90:], "bmp": BMP, "compressed-depth": bytes(12) + PNG}
+
+
+@pytest.mark.parametrize("data", CORRUPT.values(), ids=CORRUPT)
 def test_corrupt_compressed(data):
     image = CompressedImage(format="16UC1; compressedDepth png", data=array.array("B", data))
     text = f"compressed image of {len(data)} bytes with format '16UC1; compressedDepth png' is not a whole JPEG or PNG picture"
     with pytest.raises(m.MessageError, match=text) as error:
         m.decode_compressed(image)
     assert error.value.kind == "decode"
+
+
+def test_padding_after_a_jpeg_is_ignored():
+    decoded = m.decode_compressed(CompressedImage(format="jpeg", data=array.array("B", JPEG + bytes(1000))))
+    np.testing.assert_array_equal(decoded.pixels, m.decode_compressed(m.jpeg_message(HEADER, RGB)).pixels)
 
 
 def test_compressed_picture_that_is_too_large():

@@ -74,6 +74,13 @@ def test_frames_and_labels_are_resized_together(folder, asked, size):
     assert np.array_equal(frame.label[-1] == 1, frame.image[-1, :, 0] > 127)
 
 
+def test_labels_are_taken_from_the_middle_of_each_new_pixel(folder):
+    columns = np.tile(np.array([0, 1, 2], np.uint8), (48, 20))
+    for kind in ("images", "labels"):
+        cv2.imwrite(str(folder / kind / "0.png"), columns)
+    assert (open_source(str(folder), width=20, height=16).frame(0).label == 1).all()
+
+
 def test_synthetic_keeps_its_aspect_ratio_too():
     source = open_source("synthetic:3", width=240)
     assert (source.width, source.height) == (240, 180)

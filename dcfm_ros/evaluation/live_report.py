@@ -1,0 +1,157 @@
+"""From a recording of a live run to figures and pictures: what was sent, what came back, how good, how late."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dcfm_ros.evaluation.contact_sheet import Tile, Timeline, contact_sheet
+from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.recording import Recording
+from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.sources.open import VideoSource
+
+_TILES = 12
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the recording does not tell: how the run was set up."""
+
+    source: str
+    model: str
+    backend: str
+    mode: str
+    rate_hz: float
+    threshold: float
+    frame_id: str
+    class_names: tuple[str, ...]
+    class_colors: tuple[tuple[int, int, int], ...]
+
+
+def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> dict:
+    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled frames."""
+    matrix = ConfusionMatrix(len(facts.class_names))
+    latency, mismatches, matched, labelled, cuts, cuts_requested = [], 0, 0, 0, 0, 0
+    for image, mask in recording.by_sent():
+        truth = source.frame(image["index"])
+        pixels = None
+        if mask is not None:
+            matched += 1
+            pixels = recording.pixels(mask)
+            latency.append((mask["received_ns"] - image["published_ns"]) / 1e6)
+            if pixels is None or pixels.shape != truth.image.shape[:2] or mask["frame_id"] != facts.frame_id:
+                mismatches, pixels = mismatches + 1, None
+        if truth.is_cut and image is not recording.sent[0]:
+            cuts += 1
+            cuts_requested += bool(recording.info.get(image["stamp_ns"], {}).get("is_keyframe"))
+        if truth.label is not None:
+            labelled += 1
+            matrix.add_missing(truth.label) if pixels is None else matrix.add(pixels, truth.label)
+    mismatches += len(recording.masks) - matched  # a mask whose stamp was never sent, or a second one
+    stamps = [mask["stamp_ns"] for mask in recording.masks]
+    ages = [entry["feature_age_frames"] for entry in recording.info.values()]
+    intervals = [event["interval_frames"] for event in recording.keyframes if event["interval_frames"] > 0]
+    span_s = (recording.masks[-1]["received_ns"] - recording.masks[0]["received_ns"]) / 1e9 if len(stamps) > 1 else 0.0
+    report = {
+        "source": facts.source, "model": facts.model, "backend": facts.backend, "mode": facts.mode,
+        "size": [source.width, source.height], "rate_hz": facts.rate_hz, "cpu": cpu_name(),
+        "frames_sent": len(recording.sent), "masks_received": len(recording.masks),
+        "header_mismatches": mismatches,
+        "out_of_order": sum(later < earlier for earlier, later in zip(stamps, stamps[1:])),
+        "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0,
+        "keyframes": len(recording.keyframes),
+        "mean_keyframe_interval": round(float(np.mean(intervals)), 2) if intervals else None,
+        "keyframe_reasons": dict(Counter(event["reason"] for event in recording.keyframes)),
+        "hard_cuts": cuts, "hard_cuts_requested": cuts_requested,
+        "latency_ms": _percentiles(latency, (50, 95, 99)),
+        "shallow_ms": _percentiles([entry["shallow_ms"] for entry in recording.info.values()], (50, 99)),
+        "encode_ms": _percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
+        "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
+        "labelled_frames": labelled,
+    }
+    if labelled:
+        iou = matrix.iou()
+        report["miou"] = round(matrix.miou, 4)
+        report["per_class_iou"] = {
+            name: None if np.isnan(value) else round(float(value), 4) for name, value in zip(facts.class_names, iou)}
+    return report
+
+
+def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str) -> None:
+    """`overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and timeline."""
+    table = palette_table(facts.class_colors)
+    reasons = {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
+    shown = set(np.linspace(0, len(recording.sent) - 1, _TILES).round().astype(int).tolist())
+    tiles, cuts = [], []
+    with VideoWriter(folder / "overlay.mp4", source.width, source.height, facts.rate_hz) as video:
+        for number, (image, mask) in enumerate(recording.by_sent()):
+            frame = source.frame(image["index"])
+            pixels = None if mask is None else recording.pixels(mask)
+            picture = frame.image
+            if pixels is not None and pixels.shape == picture.shape[:2]:
+                picture = blend(picture, pixels, table, 0.55)
+            if picture.shape[:2] != (source.height, source.width):
+                picture = cv2.resize(picture, (source.width, source.height))
+            video.add(picture)
+            if frame.is_cut and number:
+                cuts.append(number)
+            if number in shown:
+                age = recording.info.get(image["stamp_ns"], {}).get("feature_age_frames")
+                tiles.append(Tile(picture, number, reasons.get(image["stamp_ns"]), age))
+    number_of = {image["stamp_ns"]: number for number, image in enumerate(recording.sent)}
+    info = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
+    timeline = Timeline(
+        score=[entry.get("score", np.nan) for entry in info], threshold=facts.threshold,
+        keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
+        cuts=cuts, age=[entry.get("feature_age_frames", np.nan) for entry in info])
+    sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
+    cv2.imwrite(str(folder / "overlay.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+
+
+def summary_lines(report: dict) -> list[str]:
+    """The report as a person reads it."""
+    latency, shallow, encode = report["latency_ms"], report["shallow_ms"], report["encode_ms"]
+    age = report["feature_age_frames"] or {"mean": 0, "max": 0}
+    lines = [
+        f"masks      {report['masks_received']} of {report['frames_sent']} frames, {report['mask_hz']} Hz, "
+        f"{report['header_mismatches']} header mismatches, {report['out_of_order']} out of order",
+        f"latency    p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms (camera publish to mask received)",
+        f"shallow    p50 {shallow['p50']} ms, p99 {shallow['p99']} ms; deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
+        f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
+        + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())
+        + f"; feature age mean {age['mean']}, max {age['max']} frames",
+    ]
+    if report["hard_cuts"]:
+        lines.append(f"hard cuts  {report['hard_cuts']}, a keyframe requested on {report['hard_cuts_requested']} of them")
+    if "miou" in report:
+        lines.append(f"mIoU       {report['miou']:.3f} over {report['labelled_frames']} labelled frames")
+        lines += [f"           {name:<12} {'not in the labels' if value is None else format(value, '.3f')}"
+                  for name, value in report["per_class_iou"].items()]
+    return lines
+
+
+def save_report(report: dict, folder: Path) -> None:
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+
+
+def cpu_name() -> str:
+    """The processor as the system names it, and how many cores this process may use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+
+
+def _percentiles(values: list[float], shares: tuple[int, ...]) -> dict[str, float | None]:
+    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in shares}

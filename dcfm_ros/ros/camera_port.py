@@ -1,0 +1,126 @@
+"""One camera's topics: the image that comes in, and everything that goes out for it."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from dcfm_ros.msg import KeyframeEvent as KeyframeMessage
+from dcfm_ros.msg import MaskInfo
+from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.overlay import blend
+from dcfm_ros.ros import messages
+from dcfm_ros.ros.parameters import CameraParameters, OutputParameters
+
+_QUEUE = 5
+
+
+class CameraPort:
+    """Publishers live from configure to cleanup, the subscription from activate to deactivate.
+
+    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another thread.
+    `publish` and `publish_keyframe` may be called from any thread.
+    """
+
+    def __init__(self, node: LifecycleNode, camera: CameraParameters, palette,
+                 offer: Callable[[str, Callable[[int], Frame]], None]):
+        self.camera, self._node, self._palette, self._offer = camera, node, palette, offer
+        self._subscription = None
+        self._sent = 0
+        self.incompatible_qos = ""
+        prefix = f"{camera.name}/" if camera.name else ""
+
+        def publisher(kind, topic):
+            return node.create_lifecycle_publisher(
+                kind, prefix + topic, QoSProfile(depth=_QUEUE),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=True))
+
+        self._mask = publisher(Image, "mask")
+        self._info = publisher(MaskInfo, "mask_info")
+        self._keyframe = publisher(KeyframeMessage, "keyframe")
+        self._confidence = publisher(Image, "confidence")
+        self._overlay = publisher(Image, "overlay")
+        self._overlay_jpeg = publisher(CompressedImage, "overlay/compressed")
+        self._mask_png = publisher(CompressedImage, "mask/compressed")
+        self._publishers = [self._mask, self._info, self._keyframe, self._confidence, self._overlay,
+                            self._overlay_jpeg, self._mask_png]
+
+    @property
+    def topic(self) -> str:
+        return self._node.resolve_topic_name(self.camera.image_topic)
+
+    def subscribe(self) -> None:
+        kind, decode = ((CompressedImage, messages.decode_compressed) if self.camera.compressed
+                        else (Image, messages.decode_image))
+
+        def received(message) -> None:
+            self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))
+
+        self._subscription = self._node.create_subscription(
+            kind, self.camera.image_topic, received, qos_profile_sensor_data,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible))
+
+    def unsubscribe(self) -> None:
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def destroy(self) -> None:
+        self.unsubscribe()
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
+
+    def wants(self, output: str, parameters: OutputParameters) -> bool:
+        """Is an output enabled and subscribed?"""
+        publisher = {"confidence": self._confidence, "overlay": self._overlay, "mask_info": self._info,
+                     "overlay_compressed": self._overlay_jpeg, "mask_compressed": self._mask_png}[output]
+        return output in parameters.outputs and publisher.get_subscription_count() > 0
+
+    def publish(self, result: Segmentation, parameters: OutputParameters) -> None:
+        header = result.frame.header
+        self._mask.publish(messages.mono8_message(header, result.mask))
+        self._sent += 1
+        if "mask_info" in parameters.outputs:
+            self._info.publish(self._info_message(result))
+        if result.confidence is not None:
+            self._confidence.publish(messages.mono8_message(header, result.confidence))
+        if self.wants("mask_compressed", parameters):
+            self._mask_png.publish(messages.png_message(header, result.mask))
+        raw, jpeg = self.wants("overlay", parameters), self.wants("overlay_compressed", parameters)
+        if raw or jpeg:
+            picture = blend(result.frame.rgb(), result.mask, self._palette, parameters.overlay_alpha)
+            if raw:
+                self._overlay.publish(messages.rgb8_message(header, picture))
+            if jpeg:
+                self._overlay_jpeg.publish(messages.jpeg_message(header, picture, parameters.jpeg_quality))
+
+    def publish_keyframe(self, event: KeyframeEvent) -> None:
+        self._keyframe.publish(KeyframeMessage(
+            header=event.frame.header, camera=event.frame.camera, reason=event.reason.value, score=event.score,
+            interval_frames=event.interval_frames, queue_ms=event.queue_ms, encode_ms=event.encode_ms))
+
+    def _frame(self, message, decode, received_ns: int) -> Frame:
+        decoded = decode(message)
+        return Frame(self.camera.name, messages.stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
+                     received_ns, message.header)
+
+    def _info_message(self, result: Segmentation) -> MaskInfo:
+        return MaskInfo(
+            header=result.frame.header, camera=result.frame.camera, sequence=self._sent,
+            is_keyframe=result.is_keyframe, mode=result.mode.value,
+            feature_stamp=messages.time_message(result.feature_stamp_ns),
+            feature_age_frames=result.feature_age_frames, feature_age_s=result.feature_age_s, score=result.score,
+            preprocess_ms=result.preprocess_ms, shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms,
+            latency_ms=result.latency_ms, dropped_since_last=result.dropped)
+
+    def _incompatible(self, info) -> None:
+        self.incompatible_qos = f"a publisher on {self.topic} offers an incompatible QoS ({info.last_policy_kind})"
+        self._node.get_logger().warning(
+            f"{self.incompatible_qos}: set qos_overrides.{self.topic}.subscription.reliability to match it")

@@ -1,0 +1,176 @@
+"""`dcfm demo`: camera node and segmenter node as processes of their own, a recorder here, DDS between them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import rclpy
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
+
+from dcfm_ros.evaluation.live_report import RunFacts, live_report, save_report, summary_lines, write_pictures
+from dcfm_ros.evaluation.recording import SENT, read_recording
+from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.ros import process
+from dcfm_ros.ros.recorder_node import RecorderNode
+from dcfm_ros.sources.open import VideoSource, open_source
+
+_START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
+_END_TIMEOUT_S = 10.0
+_FRAME_ID = "camera"
+
+
+class DemoError(RuntimeError):
+    """A process of the demo did not do its part; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    source: str = "synthetic"
+    labels: str | None = None
+    rate_hz: float = 15.0
+    seconds: float = 20.0          # of an endless source; files are played to their end
+    out: str = "out/demo"
+    model: str = "street11_b0"
+    backend: str = "auto"
+    mode: str = "async"
+
+
+def run_demo(options: DemoOptions) -> dict:
+    """Play the source through the nodes; returns the report, which is also written to `out`."""
+    source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
+    frames = source.length or round(options.seconds * options.rate_hz)
+    out = Path(options.out)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    share = Path(get_package_share_directory("dcfm_ros"))
+    profile = process.dds_environment(share / "config" / "fastdds.xml")
+    os.environ.update(profile)  # the recorder lives in this process
+    process.start([])
+    recorder = RecorderNode(out)
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    children: list[_Child] = []
+    try:
+        segmenter = _Child("segmenter", out, [
+            "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
+            "-p", f"backend:={options.backend}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
+        children.append(segmenter)
+        _wait_for_palette(recorder, executor, segmenter)
+        camera = _Child("camera", out, [
+            "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
+            "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",
+            "-p", f"frame_id:={_FRAME_ID}", "-p", f"sent_log:={out / SENT}"])
+        children.append(camera)
+        _watch(recorder, executor, camera, segmenter, frames)
+    finally:
+        for child in reversed(children):
+            child.stop()
+        palette = recorder.palette
+        executor.shutdown()
+        recorder.destroy_node()
+        rclpy.try_shutdown()
+    facts = RunFacts(
+        source=options.source, model=options.model, backend=segmenter.backend(), mode=options.mode,
+        rate_hz=options.rate_hz, threshold=SchedulerConfig().threshold, frame_id=_FRAME_ID,
+        class_names=tuple(c.name for c in palette.classes), class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
+    return _conclude(out, source, facts)
+
+
+def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
+    recording = read_recording(out)
+    report = live_report(recording, source, facts)
+    save_report(report, out)
+    title = (f"{facts.model} on {facts.source}: {report['masks_received']} of {report['frames_sent']} masks, "
+             f"p99 {report['latency_ms']['p99']} ms")
+    write_pictures(recording, source, facts, out, title)
+    print("\n".join(summary_lines(report)))
+    print(f"written    {out / 'report.json'}, {out / 'overlay.mp4'}, {out / 'overlay.png'}")
+    return report
+
+
+def _wait_for_palette(recorder: RecorderNode, executor, segmenter: "_Child") -> None:
+    """The latched palette comes when the segmenter is active."""
+    print("starting the segmenter", flush=True)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while recorder.palette is None:
+        executor.spin_once(timeout_sec=0.1)
+        segmenter.check_running()
+        if segmenter.refused_to_configure() or time.monotonic() > deadline:
+            raise DemoError(f"the segmenter did not become active:\n{segmenter.tail()}")
+
+
+def _watch(recorder: RecorderNode, executor, camera: "_Child", segmenter: "_Child", frames: int) -> None:
+    """Serve the recorder until the camera has ended and the last masks are in; a live line once a second."""
+    shown = ended = time.monotonic()
+    since_masks, seen = 0, -1
+    while camera.running() or time.monotonic() - ended < 1.0:
+        executor.spin_once(timeout_sec=0.1)
+        segmenter.check_running()
+        now = time.monotonic()
+        if camera.running() or recorder.writer.masks != seen:
+            ended, seen = now, recorder.writer.masks
+        if now - shown >= 1.0:
+            _live_line(recorder, frames, (recorder.writer.masks - since_masks) / (now - shown))
+            shown, since_masks = now, recorder.writer.masks
+    camera.check_result()
+    print()
+
+
+def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
+    info = recorder.latest_info
+    if info is None:
+        text = "waiting for the camera's first frame"
+    else:
+        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info.latency_ms:5.1f} ms  "
+                f"{recorder.writer.keyframes:4d} keyframes  feature age {info.feature_age_frames:2d}  score {info.score:.2f}")
+    print(f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+
+
+class _Child:
+    """A node of this package in a process of its own, its output in a log file."""
+
+    def __init__(self, name: str, folder: Path, ros_arguments: list[str]):
+        self.name, self.log = name, folder / f"{name}.log"
+        command = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / name
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [str(command), "--ros-args", *ros_arguments], stdout=log, stderr=subprocess.STDOUT)
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def check_running(self) -> None:
+        if not self.running():
+            raise DemoError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+
+    def check_result(self) -> None:
+        if self._process.returncode != 0:
+            raise DemoError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+
+    def refused_to_configure(self) -> bool:
+        return "cannot configure" in self.log.read_text()
+
+    def backend(self) -> str:
+        """The backend named in the segmenter's log: what `auto` came to."""
+        text = self.log.read_text()
+        return text.split("backend ", 1)[1].split(",", 1)[0] if "backend " in text else "unknown"
+
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-lines:])
+
+    def stop(self) -> None:
+        if self.running():
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()

@@ -1,0 +1,47 @@
+"""From a camera's status to `/diagnostics`: numbers, and in words the reason when something is missing."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from dcfm_ros.pipeline.camera import CameraStatus
+
+_SILENT_S = 2.0
+
+
+def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str, node: str) -> DiagnosticStatus:
+    level, text = _judgement(status, topic, publishers, incompatible_qos)
+    values = {
+        "topic": topic, "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
+        "input_hz": f"{status.input_hz:.1f}", "mask_hz": f"{status.mask_hz:.1f}", "keyframe_hz": f"{status.keyframe_hz:.2f}",
+        "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
+        "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "feature_age_frames": str(status.feature_age_frames),
+        "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
+        "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
+        "failures": str(status.failures), "resets": str(status.resets), "last_error": status.last_error,
+        **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
+    }
+    return DiagnosticStatus(
+        level=level, name=f"{node}: {status.camera or 'camera'}", message=text, hardware_id=topic,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()])
+
+
+def _judgement(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str) -> tuple[bytes, str]:
+    if incompatible_qos and status.received == 0:
+        return DiagnosticStatus.ERROR, incompatible_qos
+    if publishers == 0:
+        return DiagnosticStatus.WARN, f"no publisher on {topic}"
+    if status.received == 0:
+        return DiagnosticStatus.WARN, f"no image yet on {topic}"
+    if status.silent_s > _SILENT_S:
+        return DiagnosticStatus.WARN, f"no image for {status.silent_s:.0f} s on {topic}"
+    if status.mask_hz == 0.0 and status.refused:
+        return DiagnosticStatus.ERROR, f"images refused: {status.last_error}"
+    if not status.has_feature:
+        reason = f" ({status.last_error})" if status.encode_failures else ""
+        return DiagnosticStatus.WARN, f"waiting for first keyframe{reason}"
+    if status.last_error and status.mask_hz == 0.0:
+        return DiagnosticStatus.ERROR, status.last_error
+    if status.keyframe_hz == 0.0 and status.encode_failures:
+        return DiagnosticStatus.ERROR, f"masks go on with an old feature: {status.last_error}"
+    return DiagnosticStatus.OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s"

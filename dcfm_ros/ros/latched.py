@@ -1,0 +1,47 @@
+"""Topics that tell what the class ids mean; latched, so that late joiners get them."""
+
+from __future__ import annotations
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+from dcfm_ros.msg import ClassColor, ClassPalette
+
+try:
+    from vision_msgs.msg import LabelInfo, VisionClass
+except ImportError:  # not on PyPI: published where the distribution has it
+    LabelInfo = None
+
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class ClassTopics:
+    """`palette`, and `label_info` where vision_msgs is installed; published once on `publish`."""
+
+    def __init__(self, node: LifecycleNode, prefix: str, model: str, classes):
+        self._node = node
+        self._latched = [(node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", _LATCHED),
+                          _palette(model, classes))]
+        if LabelInfo is not None:
+            self._latched.append((node.create_lifecycle_publisher(LabelInfo, f"{prefix}label_info", _LATCHED),
+                                  _label_info(classes)))
+
+    def publish(self) -> None:
+        for publisher, message in self._latched:
+            message.header.stamp = self._node.get_clock().now().to_msg()
+            publisher.publish(message)
+
+    def destroy(self) -> None:
+        for publisher, _ in self._latched:
+            self._node.destroy_publisher(publisher)
+
+
+def _palette(model: str, classes) -> ClassPalette:
+    colors = [ClassColor(id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
+              for number, c in enumerate(classes)]
+    return ClassPalette(model=model, classes=colors)
+
+
+def _label_info(classes):
+    return LabelInfo(class_map=[VisionClass(class_id=number, class_name=c.name) for number, c in enumerate(classes)],
+                     threshold=0.0)

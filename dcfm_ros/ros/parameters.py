@@ -1,0 +1,130 @@
+"""The segmenter's parameters: declared from the pipeline's own defaults, read into validated configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from dcfm_ros.pipeline.backends import BACKENDS
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+
+OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
+_DEFAULT = PipelineConfig()
+_SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
+_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "image_topic", "compressed")
+_COMPRESSED = ("auto", "yes", "no")
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """name is empty for the only camera; its topics then lie directly in the node's namespace."""
+
+    name: str
+    image_topic: str
+    compressed: bool
+
+
+@dataclass(frozen=True)
+class OutputParameters:
+    """What may change at any time."""
+
+    outputs: tuple[str, ...]
+    overlay_alpha: float
+    jpeg_quality: int
+
+
+def declare(node: Node) -> None:
+    def add(name, default, description, read_only=False, low=None, high=None):
+        descriptor = ParameterDescriptor(description=description, read_only=read_only)
+        if isinstance(default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))] if high else []
+        elif isinstance(default, int) and high is not None:
+            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+        node.declare_parameter(name, default, descriptor)
+
+    add("model", "street11_b0", "Built-in model name, or a folder with model.yaml and weights.safetensors.")
+    add("backend", "auto", f"What runs the networks: {', '.join(BACKENDS)}.")
+    add("device", "auto", "auto, cpu or cuda.")
+    add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
+    add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1, high=3600)
+    add("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`.")
+    add("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed).")
+    # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
+    node.declare_parameter("cameras", [""], ParameterDescriptor(
+        description="Names of several cameras; each has <name>.image_topic and <name>.compressed.", read_only=True))
+    add("autostart", True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True)
+    add("min_interval", _DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", low=1, high=1000)
+    add("max_interval", _DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", low=1, high=1000)
+    add("threshold", _DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe.", low=0, high=10)
+    add("cut_threshold", _DEFAULT.scheduler.cut_threshold,
+        "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", low=0, high=10)
+    node.declare_parameter("outputs", list(OUTPUTS), ParameterDescriptor(
+        description=f"Outputs beside the mask that may be computed, while subscribed: {', '.join(OUTPUTS)}."))
+    add("overlay_alpha", 0.5, "Weight of the class colours in the overlay.", low=0, high=1)
+    add("jpeg_quality", 85, "Of the compressed overlay.", low=1, high=100)
+    for name in camera_names(node):
+        add(f"{name}.image_topic", f"/{name}/image_raw", f"Image topic of camera {name}.")
+        add(f"{name}.compressed", "auto", f"Is the topic of {name} a CompressedImage: yes, no or auto.")
+
+
+def camera_names(node: Node) -> list[str]:
+    """Names of several cameras; empty for one unnamed camera. Raises ValueError for names that are no topic names."""
+    names = [name for name in node.get_parameter("cameras").value if name]
+    for name in names:
+        if not name.isidentifier():
+            raise ValueError(f"camera name {name!r}: use letters, digits and _, not starting with a digit")
+    if len(set(names)) != len(names):
+        raise ValueError(f"camera names repeat in {names}: make them unique")
+    return names
+
+
+def read_pipeline(node: Node) -> PipelineConfig:
+    value = lambda name: node.get_parameter(name).value  # noqa: E731
+    return PipelineConfig(
+        mode=value("mode"), silence_s=value("silence_s"), scheduler=read_scheduler(node))
+
+
+def read_scheduler(node: Node, changed: dict[str, object] | None = None) -> SchedulerConfig:
+    """The scheduler's settings, with values about to be set."""
+    changed = changed or {}
+    return SchedulerConfig(**{name: changed.get(name, node.get_parameter(name).value) for name in _SCHEDULER})
+
+
+def read_outputs(node: Node, changed: dict[str, object] | None = None) -> OutputParameters:
+    changed = changed or {}
+    value = lambda name: changed.get(name, node.get_parameter(name).value)  # noqa: E731
+    outputs = tuple(value("outputs"))
+    if unknown := sorted(set(outputs) - set(OUTPUTS)):
+        raise ValueError(f"unknown outputs {unknown}: use some of {list(OUTPUTS)}")
+    return OutputParameters(outputs, value("overlay_alpha"), value("jpeg_quality"))
+
+
+def read_cameras(node: Node) -> list[CameraParameters]:
+    names = camera_names(node)
+    if not names:
+        return [_camera(node, "", "")]
+    return [_camera(node, name, f"{name}.") for name in names]
+
+
+def check_change(node: Node, parameters: list[Parameter], configured: bool) -> None:
+    """Raise ValueError, naming value and remedy, if these parameters may not be set now."""
+    changed = {parameter.name: parameter.value for parameter in parameters}
+    fixed = [name for name in changed if name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides")]
+    if configured and fixed:
+        raise ValueError(f"{fixed[0]} takes effect when the node is configured: deactivate and clean up first")
+    if any(name in changed for name in _SCHEDULER):
+        read_scheduler(node, changed)
+    if any(name in changed for name in ("outputs", "overlay_alpha", "jpeg_quality")):
+        read_outputs(node, changed)
+
+
+def _camera(node: Node, name: str, prefix: str) -> CameraParameters:
+    topic, compressed = (node.get_parameter(prefix + key).value for key in ("image_topic", "compressed"))
+    if not topic:
+        raise ValueError(f"{prefix}image_topic is empty: name the camera's image topic")
+    if compressed not in _COMPRESSED:
+        raise ValueError(f"{prefix}compressed {compressed!r}: use one of {', '.join(_COMPRESSED)}")
+    return CameraParameters(name, topic, topic.endswith("/compressed") if compressed == "auto" else compressed == "yes")

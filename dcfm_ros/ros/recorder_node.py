@@ -1,0 +1,74 @@
+"""The node `recorder`: writes what the segmenter publishes into a folder, with the time of arrival."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import rclpy
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+from dcfm_ros.evaluation.recording import RecordingWriter
+from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.ros import messages, process
+
+_QUEUE = 50
+
+
+class RecorderNode(Node):
+    """Listens to the topics under `prefix`. `latest_info` and the writer's counters serve a live display."""
+
+    def __init__(self, folder: Path | None = None, **node_options):
+        super().__init__("recorder", namespace="dcfm", **node_options)
+        declare = lambda name, default, text: self.declare_parameter(  # noqa: E731
+            name, default, ParameterDescriptor(description=text, read_only=True)).value
+        prefix = declare("prefix", "/dcfm", "Where the segmenter's topics lie.")
+        out = declare("folder", str(folder or "recording"), "Folder to write to.")
+        self.writer = RecordingWriter(Path(out))
+        self.latest_info: MaskInfo | None = None
+        self.palette: ClassPalette | None = None
+        self.create_subscription(Image, f"{prefix}/mask", self._mask, _QUEUE)
+        self.create_subscription(MaskInfo, f"{prefix}/mask_info", self._info, _QUEUE)
+        self.create_subscription(KeyframeEvent, f"{prefix}/keyframe", self._keyframe, _QUEUE)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ClassPalette, f"{prefix}/palette", self._palette, latched)
+
+    def destroy_node(self) -> None:
+        self.writer.close()
+        super().destroy_node()
+
+    def _mask(self, message: Image) -> None:
+        received_ns = time.monotonic_ns()
+        self.writer.mask({
+            "stamp_ns": messages.stamp_ns(message.header.stamp), "received_ns": received_ns,
+            "frame_id": message.header.frame_id, "width": message.width, "height": message.height,
+            "step": message.step, "encoding": message.encoding,
+        }, memoryview(message.data))
+
+    def _info(self, message: MaskInfo) -> None:
+        self.latest_info = message
+        entry = {name: getattr(message, name) for name in (
+            "is_keyframe", "mode", "feature_age_frames", "feature_age_s", "score", "preprocess_ms", "shallow_ms",
+            "postprocess_ms", "latency_ms", "dropped_since_last")}
+        self.writer.info({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+
+    def _keyframe(self, message: KeyframeEvent) -> None:
+        entry = {name: getattr(message, name) for name in ("reason", "score", "interval_frames", "queue_ms", "encode_ms")}
+        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+
+    def _palette(self, message: ClassPalette) -> None:
+        self.palette = message
+
+
+def main(arguments: list[str] | None = None) -> int:
+    process.start(arguments)
+    node = RecorderNode()
+    try:
+        process.spin_until_signal(node)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,203 @@
+"""The lifecycle node `segmenter`: wiring between parameters, the pipeline and the cameras' topics."""
+
+from __future__ import annotations
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
+
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.live import LiveSegmenter
+from dcfm_ros.pipeline.overlay import palette_table
+from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.ros import parameters, process
+from dcfm_ros.ros.camera_port import CameraPort
+from dcfm_ros.ros.diagnostics import camera_diagnostic
+from dcfm_ros.ros.latched import ClassTopics
+
+_LOG_PERIOD_S = 5.0
+
+
+class SegmenterNode(LifecycleNode):
+    """Configure loads the model and makes publishers; activate subscribes; deactivate stops the masks' thread."""
+
+    def __init__(self, **node_options):
+        super().__init__("segmenter", namespace="dcfm", **node_options)
+        self._segmenter: Segmenter | None = None
+        self._live: LiveSegmenter | None = None
+        self._ports: dict[str, CameraPort] = {}
+        self._class_topics: list[ClassTopics] = []
+        parameters.declare(self)
+        self._outputs = parameters.read_outputs(self)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self.create_service(Trigger, "request_keyframe", self._request_keyframe)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0, self._publish_diagnostics)
+        self._answer_invalid_transitions()
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._configure()
+        except Exception as error:  # whatever is wrong with the settings: say it and stay configurable
+            self.get_logger().error(f"cannot configure: {error}")
+            self._release()
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        super().on_activate(state)
+        self._live = LiveSegmenter(self._segmenter, self._publish, self._report)
+        for topics in self._class_topics:
+            topics.publish()
+        for port in self._ports.values():
+            port.subscribe()
+        self.get_logger().info("active: " + ", ".join(f"{p.topic} -> masks" for p in self._ports.values()))
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_live()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.get_logger().error("a transition failed: back to unconfigured")
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        self._release()
+        super().destroy_node()
+
+    def _configure(self) -> None:
+        name = self.get_parameter("model").value
+        cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
+        model = load_model(name)
+        backend = make_backend(self.get_parameter("backend").value, model, self.get_parameter("device").value)
+        size = (model.config.input_height, model.config.input_width)
+        backend.prepare(*size)
+        self._segmenter = Segmenter(
+            backend, size, config, self._publish_keyframe, self._report_encoder, self._wants_confidence)
+        palette = palette_table([c.color for c in model.config.classes])
+        for camera in cameras:
+            self._segmenter.camera(camera.name)  # known from the start, so that diagnostics tell of its silence
+            self._ports[camera.name] = CameraPort(self, camera, palette, self._offer)
+            prefix = f"{camera.name}/" if camera.name else ""
+            self._class_topics.append(ClassTopics(self, prefix, name, model.config.classes))
+        self.get_logger().info(
+            f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, {size[1]}x{size[0]}), "
+            f"backend {backend.name} on {backend.device}, mode {config.mode.value}")
+
+    def _stop_live(self) -> None:
+        for port in self._ports.values():
+            port.unsubscribe()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _release(self) -> None:
+        self._stop_live()
+        if self._segmenter is not None:
+            self._segmenter.stop()
+            self._segmenter = None
+        for part in [*self._ports.values(), *self._class_topics]:
+            part.destroy()
+        self._ports, self._class_topics = {}, []
+
+    def _answer_invalid_transitions(self) -> None:
+        """rclpy lets an impossible transition escape from spin() and leaves the client waiting; answer it instead."""
+        service = getattr(self, "_service_change_state", None)
+        if service is None:
+            return
+        change = service.callback
+
+        def guarded(request, response):
+            try:
+                return change(request, response)
+            except Exception as error:
+                self.get_logger().warning(f"transition {request.transition.label or request.transition.id} refused: {error}")
+                response.success = False
+                return response
+
+        service.callback = guarded
+
+    # From the executor's thread
+
+    def _offer(self, camera: str, load) -> None:
+        if self._live is not None:
+            self._live.offer(camera, load)
+
+    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        try:
+            parameters.check_change(self, changed, configured=self._segmenter is not None)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, changed: list[Parameter]) -> None:
+        self._outputs = parameters.read_outputs(self)
+        if self._segmenter is not None:
+            self._segmenter.reconfigure(parameters.read_scheduler(self))
+
+    def _request_keyframe(self, request, response):
+        response.success = self._segmenter is not None
+        response.message = "the next frame of every camera is a keyframe" if response.success else "not configured"
+        if self._segmenter is not None:
+            self._segmenter.request_keyframe()
+        return response
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        for status in self._segmenter.status() if self._segmenter else []:
+            if (port := self._ports.get(status.camera)) is not None:
+                message.status.append(camera_diagnostic(
+                    status, port.topic, self.count_publishers(port.topic), port.incompatible_qos, self.get_name()))
+        self._diagnostics.publish(message)
+
+    # From the pipeline's threads
+
+    def _publish(self, result: Segmentation) -> None:
+        self._ports[result.frame.camera].publish(result, self._outputs)
+
+    def _publish_keyframe(self, event: KeyframeEvent) -> None:
+        self._ports[event.frame.camera].publish_keyframe(event)
+
+    def _wants_confidence(self, camera: str) -> bool:
+        return self._ports[camera].wants("confidence", self._outputs)
+
+    def _report(self, camera: str, error: Exception) -> None:
+        self.get_logger().warning(
+            f"no mask for an image of {camera or 'the camera'}: {error}", throttle_duration_sec=_LOG_PERIOD_S)
+
+    def _report_encoder(self, camera: str, error: Exception) -> None:
+        self.get_logger().error(
+            f"keyframe encoder failed for {camera or 'the camera'}, masks go on with the old feature: {error}",
+            throttle_duration_sec=_LOG_PERIOD_S)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    process.start(arguments)
+    node = SegmenterNode()
+    try:
+        if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            node.trigger_activate()
+        process.spin_until_signal(node)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
