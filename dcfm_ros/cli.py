@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dcfm", description="Video segmentation by deep common feature mining.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_segment(commands)
     _add_train(commands)
     options = parser.parse_args(arguments)
     try:
@@ -41,6 +44,35 @@ def _demo(options) -> None:
     run_demo(DemoOptions(
         source=options.source, labels=options.labels, rate_hz=options.rate, seconds=options.seconds, out=options.out,
         model=options.model, backend=options.backend, mode=options.mode))
+
+
+def _add_segment(commands) -> None:
+    parser = commands.add_parser("segment", help="segment a video or a folder of images, without ROS")
+    parser.add_argument("source", help="video file, folder of images, or synthetic[:SEED]")
+    parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
+    parser.add_argument("--out", default="out/segment")
+    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
+    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
+    parser.add_argument("--mode", default="sync", help="sync, async or two_sided")
+    parser.add_argument("--frames", type=int, default=300, help="frames of synthetic video")
+    parser.add_argument("--json", help="write the figures to this file, too")
+    parser.set_defaults(run=_segment)
+
+
+def _segment(options) -> None:
+    from dcfm_ros.evaluation.offline import SegmentOptions, segment
+
+    report = segment(SegmentOptions(
+        source=options.source, labels=options.labels, out=options.out, model=options.model, backend=options.backend,
+        mode=options.mode, frames=options.frames))
+    _print_json(report, options.json)
+
+
+def _print_json(report: dict, file: str | None) -> None:
+    text = json.dumps(report, indent=2)
+    print(text)
+    if file:
+        Path(file).write_text(text + "\n")
 
 
 def _add_train(commands) -> None:

@@ -104,7 +104,7 @@ def _grid(tiles):
             cv2.rectangle(strip, (left + 1, top + 1), (left + width - 2, top + rows - 2), color, 4)
             _text(strip, f"keyframe: {tile.reason}", left + width, top + rows + 24, 0.56, color, align=1)
         else:
-            note = "no feature yet" if tile.age is None else f"feature {_frames(tile.age)} old"
+            note = "no mask" if tile.age is None else f"feature {_frames(tile.age)} old"
             _text(strip, note, left + width, top + rows + 24, 0.56, FAINT, align=1)
     return strip
 

@@ -141,7 +141,7 @@ class MixTransformer(nn.Module):
     def __init__(self, spec: MiTSpec, block_eps: float = 1e-6, inner_eps: float = 1e-5, drop_path: float = 0.0):
         super().__init__()
         self.spec = spec
-        rates = torch.linspace(0.0, drop_path, sum(spec.depths)).tolist()
+        rates = torch.linspace(0.0, drop_path, sum(spec.depths), device="cpu").tolist()
         in_channels, first = 3, 0
         for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths), start=1):
             kernel, stride = (7, 4) if stage == 1 else (3, 2)

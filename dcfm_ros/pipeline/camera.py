@@ -76,8 +76,15 @@ class CameraState:
 
     def dropped(self) -> None:
         """An image was replaced by a newer one before its turn came."""
-        self.counts["dropped"] += 1
-        self.dropped_since_mask += 1
+        with self.lock:
+            self.counts["dropped"] += 1
+            self.dropped_since_mask += 1
+
+    def take_dropped(self) -> int:
+        """How many were dropped since the last call."""
+        with self.lock:
+            dropped, self.dropped_since_mask = self.dropped_since_mask, 0
+        return dropped
 
     def failed(self, error: Exception, kind: str | None) -> None:
         """An image brought no mask: refused for its `kind`, or, with None, an error on the way."""

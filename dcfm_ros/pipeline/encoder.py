@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import numpy as np
 
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame, Reason
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -91,9 +94,15 @@ class KeyframeEncoder:
                 self._on_encoded(Encoded(
                     request, feature, (started - request.requested_ns) / 1e6, (ended - started) / 1e6))
             except Exception as error:  # whatever a backend raises: masks go on, the next keyframe tries again
-                self._on_failed(request, error)
+                self._report(request, error)
             finally:
                 request.finished.set()
+
+    def _report(self, request: KeyframeRequest, error: Exception) -> None:
+        try:
+            self._on_failed(request, error)
+        except Exception:  # a thread that ended here would leave later requests waiting for ever
+            _log.exception("the report of a failed keyframe raised an error itself")
 
     def _next(self) -> KeyframeRequest | None:
         with self._changed:

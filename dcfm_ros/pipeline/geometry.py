@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
-STEP = 8  # input sides are multiples of 8: whole cells at stride 4, and 480x360 stays itself
+# Sides are multiples of 32, the encoder's largest stride. Elsewhere the upsampled deep stages do not line up with the
+# shallow one: street11_b0 loses 4 points of mIoU at 480x360 against 480x352.
+STEP = 32
 
 
 def input_size(camera: tuple[int, int], model: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of the network input for a camera of (height, width) and a model's (height, width).
 
-    The camera's aspect ratio is kept to within rounding; the number of pixels is about the model's.
-    A camera of the model's own size passes unresized.
+    Of the sizes around the model's number of pixels in the camera's shape, the one that is nearest in both, shape
+    counting twice. What rounding stretches is a few per cent.
     """
-    scale = math.sqrt(model[0] * model[1] / (camera[0] * camera[1]))
-    height, width = (max(4 * STEP, STEP * round(side * scale / STEP)) for side in camera)
-    return height, width
+    aspect, pixels = camera[1] / camera[0], model[0] * model[1]
+    height, width = math.sqrt(pixels / aspect), math.sqrt(pixels * aspect)
+
+    def cost(size: tuple[int, int]) -> float:
+        return 2 * abs(math.log(size[1] / size[0] / aspect)) + abs(math.log(size[0] * size[1] / pixels))
+
+    return min(itertools.product(_around(height), _around(width)), key=cost)
+
+
+def _around(side: float) -> tuple[int, int]:
+    """The multiples of STEP below and above."""
+    low = max(STEP, STEP * math.floor(side / STEP))
+    return low, max(low, STEP * math.ceil(side / STEP))

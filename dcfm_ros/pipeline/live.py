@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Callable, NamedTuple
 
 from dcfm_ros.pipeline.frames import Frame, InputError, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
+
+_log = logging.getLogger(__name__)
 
 
 class _Arrival(NamedTuple):
@@ -39,8 +42,8 @@ class LiveSegmenter:
     def offer(self, camera_name: str, load: Callable[[int], Frame]) -> None:
         """An image has arrived. `load(received_ns)` makes the frame of it, or raises InputError."""
         camera, now = self._segmenter.camera(camera_name), time.monotonic_ns()
-        camera.arrived(now)
         with self._changed:
+            camera.arrived(now)
             if camera_name in self._waiting:
                 camera.dropped()
             # Assignment keeps the older image's place in the queue: a fast camera does not push itself back.
@@ -62,9 +65,15 @@ class LiveSegmenter:
                 for segmentation in self._segmenter.process(arrival.load(arrival.received_ns)):
                     self._on_mask(segmentation)
             except Exception as error:  # one bad image or camera must not end the masks of all
-                kind = error.kind if isinstance(error, InputError) else None
-                self._segmenter.camera(name).failed(error, kind)
-                self._on_error(name, error)
+                self._report(name, error)
+
+    def _report(self, name: str, error: Exception) -> None:
+        kind = error.kind if isinstance(error, InputError) else None
+        self._segmenter.camera(name).failed(error, kind)
+        try:
+            self._on_error(name, error)
+        except Exception:  # a thread that ended here would take the masks of all cameras with it
+            _log.exception("the report of a failed image raised an error itself")
 
     def _next(self) -> tuple[str, _Arrival] | None:
         with self._changed:

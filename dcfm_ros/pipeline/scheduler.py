@@ -17,11 +17,25 @@ from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
 
 _CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them
+# Two dark shots differ little in value, but not in structure. Noise has no structure either, so some change must be there.
+_CUT_CORRELATION, _CUT_CHANGE = 0.5, 0.2
 
 
 def deviation(first: np.ndarray, second: np.ndarray) -> float:
     """AKS score of two network inputs (h, w, 3) uint8: mean |x1 - x2| of the normalised inputs."""
     return float(np.dot(cv2.mean(cv2.absdiff(first, second))[:3], _CHANNEL_WEIGHT))
+
+
+def is_hard_cut(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
+    """Do two thinned network inputs (h, w, 3) uint8 of adjacent frames belong to different shots?
+
+    They do if they differ by `threshold` (as AKS scores), or if they differ somewhat and are hardly correlated.
+    """
+    change = deviation(before, after)
+    if change < _CUT_CHANGE or change >= threshold:
+        return change >= threshold
+    greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
+    return cv2.matchTemplate(*greys, cv2.TM_CCOEFF_NORMED)[0, 0] < _CUT_CORRELATION
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class KeyframeScheduler:
     def decide(self, image: np.ndarray, index: int) -> Decision:
         """image: network input (h, w, 3) uint8 of processed frame number `index`, which counts up by one."""
         thinned = np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
-        is_cut = self._last is not None and deviation(thinned, self._last) >= self.config.cut_threshold
+        is_cut = self._last is not None and is_hard_cut(self._last, thinned, self.config.cut_threshold)
         self._last = thinned
         if self._keyframe is None:
             return self._request(image, index, self._forced or Reason.FIRST, 0.0, 0)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
+from dataclasses import replace
 from typing import Any, Callable, NamedTuple
+
+import numpy as np
 
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
 from dcfm_ros.pipeline.frames import (
     CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation)
+from dcfm_ros.pipeline.geometry import input_size
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
@@ -47,8 +52,17 @@ class Segmenter:
         self._on_keyframe, self._on_encode_error = on_keyframe, on_encode_error
         self._wants_confidence = wants_confidence
         self._cameras: dict[str, CameraState] = {}
+        self._creating = threading.Lock()
         self._pending: dict[str, list[_Pending]] = {}
         self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed)
+
+    def prepare(self) -> None:
+        """Compile and warm up everything for images of the model's own size, so that the first frame does not wait."""
+        size = input_size(self._model_size, self._model_size)
+        shallow = self._backend.shallow(np.zeros((*size, 3), np.uint8))
+        logits = self._backend.decode(shallow, [self._backend.deep(shallow)])
+        upsampled_argmax(logits, self._model_size)
+        upsampled_argmax_confidence(logits, self._model_size)
 
     # The way of a frame
 
@@ -121,12 +135,11 @@ class Segmenter:
             feature_stamp_ns=features[0].stamp_ns,
             feature_age_frames=pending.index - features[0].index,
             feature_age_s=(frame.stamp_ns - features[0].stamp_ns) / 1e9,
-            score=pending.decision.score, dropped=camera.dropped_since_mask,
+            score=pending.decision.score, dropped=camera.take_dropped(),
             preprocess_ms=pending.preprocess_ms, shallow_ms=pending.shallow_ms + 1e3 * (decoded - started),
             postprocess_ms=1e3 * (ended - decoded),
             latency_ms=(now - frame.received_ns) / 1e6 if frame.received_ns else 0.0,
         )
-        camera.dropped_since_mask = 0
         camera.counts["masks"] += 1
         camera.masks_sent.add(now)
         camera.latency.add(segmentation.latency_ms)
@@ -154,9 +167,10 @@ class Segmenter:
     # Control and reporting
 
     def camera(self, name: str) -> CameraState:
-        if name not in self._cameras:
-            self._cameras[name] = CameraState(name, self.config, self._model_size)
-        return self._cameras[name]
+        with self._creating:
+            if name not in self._cameras:
+                self._cameras[name] = CameraState(name, self.config, self._model_size)
+            return self._cameras[name]
 
     def request_keyframe(self) -> None:
         """The next frame of every camera becomes a keyframe."""
@@ -165,8 +179,10 @@ class Segmenter:
 
     def reconfigure(self, scheduler: SchedulerConfig) -> None:
         """Other keyframe bounds and thresholds, from the next frame on."""
-        for camera in list(self._cameras.values()):
-            camera.reconfigure(scheduler)
+        with self._creating:  # cameras that come later have them, too
+            self.config = replace(self.config, scheduler=scheduler)
+            for camera in self._cameras.values():
+                camera.reconfigure(scheduler)
 
     def status(self) -> list[CameraStatus]:
         return [camera.status() for camera in list(self._cameras.values())]

@@ -113,14 +113,10 @@ class CameraNode(Node):
 
 def main(arguments: list[str] | None = None) -> int:
     process.start(arguments)
+    stop = process.stop_on_signal()
+    node = process.create(CameraNode)
     try:
-        node = CameraNode()
-    except ValueError as error:
-        rclpy.logging.get_logger("camera").fatal(str(error))
-        rclpy.try_shutdown()
-        return 1
-    try:
-        process.spin_until_signal(node, node.finished)
+        process.spin_until(node, stop, node.finished)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Callable
 
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -30,6 +31,7 @@ class CameraPort:
     def __init__(self, node: LifecycleNode, camera: CameraParameters, palette,
                  offer: Callable[[str, Callable[[int], Frame]], None]):
         self.camera, self._node, self._palette, self._offer = camera, node, palette, offer
+        self.topic = node.resolve_topic_name(camera.image_topic)
         self._subscription = None
         self._sent = 0
         self.incompatible_qos = ""
@@ -51,10 +53,6 @@ class CameraPort:
         self._publishers = [self._mask, self._info, self._keyframe, self._confidence, self._overlay,
                             self._overlay_jpeg, self._mask_png]
 
-    @property
-    def topic(self) -> str:
-        return self._node.resolve_topic_name(self.camera.image_topic)
-
     def subscribe(self) -> None:
         kind, decode = ((CompressedImage, messages.decode_compressed) if self.camera.compressed
                         else (Image, messages.decode_image))
@@ -63,7 +61,7 @@ class CameraPort:
             self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))
 
         self._subscription = self._node.create_subscription(
-            kind, self.camera.image_topic, received, qos_profile_sensor_data,
+            kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible))
 
@@ -75,7 +73,7 @@ class CameraPort:
     def destroy(self) -> None:
         self.unsubscribe()
         for publisher in self._publishers:
-            self._node.destroy_publisher(publisher)
+            self._node.destroy_lifecycle_publisher(publisher)
 
     def wants(self, output: str, parameters: OutputParameters) -> bool:
         """Is an output enabled and subscribed?"""

@@ -33,7 +33,7 @@ class ClassTopics:
 
     def destroy(self) -> None:
         for publisher, _ in self._latched:
-            self._node.destroy_publisher(publisher)
+            self._node.destroy_lifecycle_publisher(publisher)
 
 
 def _palette(model: str, classes) -> ClassPalette:

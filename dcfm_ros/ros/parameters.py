@@ -14,7 +14,7 @@ from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
 _DEFAULT = PipelineConfig()
 _SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
-_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "image_topic", "compressed")
+_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "image_topic", "compressed", "cameras")
 _COMPRESSED = ("auto", "yes", "no")
 
 
@@ -54,7 +54,7 @@ def declare(node: Node) -> None:
     add("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed).")
     # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
     node.declare_parameter("cameras", [""], ParameterDescriptor(
-        description="Names of several cameras; each has <name>.image_topic and <name>.compressed.", read_only=True))
+        description="Names of several cameras; each has <name>.image_topic and <name>.compressed."))
     add("autostart", True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True)
     add("min_interval", _DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", low=1, high=1000)
     add("max_interval", _DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", low=1, high=1000)
@@ -65,9 +65,20 @@ def declare(node: Node) -> None:
         description=f"Outputs beside the mask that may be computed, while subscribed: {', '.join(OUTPUTS)}."))
     add("overlay_alpha", 0.5, "Weight of the class colours in the overlay.", low=0, high=1)
     add("jpeg_quality", 85, "Of the compressed overlay.", low=1, high=100)
-    for name in camera_names(node):
-        add(f"{name}.image_topic", f"/{name}/image_raw", f"Image topic of camera {name}.")
-        add(f"{name}.compressed", "auto", f"Is the topic of {name} a CompressedImage: yes, no or auto.")
+    declare_cameras(node)
+
+
+def declare_cameras(node: Node) -> None:
+    """The parameters of the cameras named in `cameras`, as far as they are not there yet."""
+    try:
+        names = camera_names(node)
+    except ValueError:  # told when the node is configured, after which better ones can be set
+        return
+    for name in names:
+        for key, default, text in (("image_topic", f"/{name}/image_raw", f"Image topic of camera {name}."),
+                                   ("compressed", "auto", f"Is the topic of {name} a CompressedImage: yes, no or auto.")):
+            if not node.has_parameter(f"{name}.{key}"):
+                node.declare_parameter(f"{name}.{key}", default, ParameterDescriptor(description=text))
 
 
 def camera_names(node: Node) -> list[str]:
@@ -103,6 +114,7 @@ def read_outputs(node: Node, changed: dict[str, object] | None = None) -> Output
 
 
 def read_cameras(node: Node) -> list[CameraParameters]:
+    declare_cameras(node)
     names = camera_names(node)
     if not names:
         return [_camera(node, "", "")]
@@ -115,6 +127,9 @@ def check_change(node: Node, parameters: list[Parameter], configured: bool) -> N
     fixed = [name for name in changed if name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides")]
     if configured and fixed:
         raise ValueError(f"{fixed[0]} takes effect when the node is configured: deactivate and clean up first")
+    for parameter in parameters:
+        if parameter.type_ == Parameter.Type.NOT_SET:
+            raise ValueError(f"{parameter.name} cannot be deleted: set it to another value")
     if any(name in changed for name in _SCHEDULER):
         read_scheduler(node, changed)
     if any(name in changed for name in ("outputs", "overlay_alpha", "jpeg_quality")):
@@ -125,6 +140,10 @@ def _camera(node: Node, name: str, prefix: str) -> CameraParameters:
     topic, compressed = (node.get_parameter(prefix + key).value for key in ("image_topic", "compressed"))
     if not topic:
         raise ValueError(f"{prefix}image_topic is empty: name the camera's image topic")
+    try:
+        node.resolve_topic_name(topic)
+    except Exception as error:  # rclpy has several
+        raise ValueError(f"{prefix}image_topic {topic!r} is not a topic name: use letters, digits, _ and /") from error
     if compressed not in _COMPRESSED:
         raise ValueError(f"{prefix}compressed {compressed!r}: use one of {', '.join(_COMPRESSED)}")
     return CameraParameters(name, topic, topic.endswith("/compressed") if compressed == "auto" else compressed == "yes")

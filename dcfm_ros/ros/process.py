@@ -7,9 +7,12 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Callable
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -31,17 +34,35 @@ def start(arguments: list[str] | None) -> None:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
 
 
-def spin_until_signal(node, stop: threading.Event | None = None) -> None:
-    """Serve the node until SIGINT or SIGTERM, or until `stop` is set."""
-    stop = stop or threading.Event()
+def stop_on_signal() -> threading.Event:
+    """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it loads a model."""
+    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def create(kind: Callable[[], Node]) -> Node:
+    """A node of this class. Parameters that cannot be used end the process with a message instead of a traceback."""
+    try:
+        return kind()
+    except (ValueError, OSError, ParameterException) as error:
+        rclpy.logging.get_logger(kind.__name__).fatal(str(error))
+        rclpy.try_shutdown()
+        raise SystemExit(1) from None
+
+
+def spin_until(node: Node, *stops: threading.Event) -> None:
+    """Serve the node until one of the events is set."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=0.1)  # bounds the wait for a signal
+        while not any(stop.is_set() for stop in stops):
+            executor.spin_once(timeout_sec=0.1)  # bounds the wait for an event
     finally:
+        # Whoever repeats the signal (a shell and `ros2 launch` both send it) must not kill the orderly end.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         executor.remove_node(node)
         executor.shutdown()
 

@@ -65,9 +65,10 @@ class RecorderNode(Node):
 
 def main(arguments: list[str] | None = None) -> int:
     process.start(arguments)
-    node = RecorderNode()
+    stop = process.stop_on_signal()
+    node = process.create(RecorderNode)
     try:
-        process.spin_until_signal(node)
+        process.spin_until(node, stop)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

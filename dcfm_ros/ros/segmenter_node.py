@@ -32,8 +32,8 @@ class SegmenterNode(LifecycleNode):
         self._live: LiveSegmenter | None = None
         self._ports: dict[str, CameraPort] = {}
         self._class_topics: list[ClassTopics] = []
+        self._outputs: parameters.OutputParameters | None = None
         parameters.declare(self)
-        self._outputs = parameters.read_outputs(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(Trigger, "request_keyframe", self._request_keyframe)
@@ -53,13 +53,13 @@ class SegmenterNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        super().on_activate(state)
-        self._live = LiveSegmenter(self._segmenter, self._publish, self._report)
-        for topics in self._class_topics:
-            topics.publish()
-        for port in self._ports.values():
-            port.subscribe()
-        self.get_logger().info("active: " + ", ".join(f"{p.topic} -> masks" for p in self._ports.values()))
+        try:
+            super().on_activate(state)
+            self._activate()
+        except Exception as error:  # as in on_configure
+            self.get_logger().error(f"cannot activate: {error}")
+            self.on_deactivate(state)
+            return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -86,12 +86,13 @@ class SegmenterNode(LifecycleNode):
     def _configure(self) -> None:
         name = self.get_parameter("model").value
         cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
+        self._outputs = parameters.read_outputs(self)
         model = load_model(name)
         backend = make_backend(self.get_parameter("backend").value, model, self.get_parameter("device").value)
         size = (model.config.input_height, model.config.input_width)
-        backend.prepare(*size)
         self._segmenter = Segmenter(
             backend, size, config, self._publish_keyframe, self._report_encoder, self._wants_confidence)
+        self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:
             self._segmenter.camera(camera.name)  # known from the start, so that diagnostics tell of its silence
@@ -101,6 +102,14 @@ class SegmenterNode(LifecycleNode):
         self.get_logger().info(
             f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, {size[1]}x{size[0]}), "
             f"backend {backend.name} on {backend.device}, mode {config.mode.value}")
+
+    def _activate(self) -> None:
+        self._live = LiveSegmenter(self._segmenter, self._publish, self._report)
+        for topics in self._class_topics:
+            topics.publish()
+        for port in self._ports.values():
+            port.subscribe()
+        self.get_logger().info("active: " + ", ".join(f"{p.topic} -> masks" for p in self._ports.values()))
 
     def _stop_live(self) -> None:
         for port in self._ports.values():
@@ -149,9 +158,11 @@ class SegmenterNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
+        if self._segmenter is None:  # the rest is read when the node is configured
+            parameters.declare_cameras(self)
+            return
         self._outputs = parameters.read_outputs(self)
-        if self._segmenter is not None:
-            self._segmenter.reconfigure(parameters.read_scheduler(self))
+        self._segmenter.reconfigure(parameters.read_scheduler(self))
 
     def _request_keyframe(self, request, response):
         response.success = self._segmenter is not None
@@ -192,11 +203,12 @@ class SegmenterNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     process.start(arguments)
-    node = SegmenterNode()
+    stop = process.stop_on_signal()
+    node = process.create(SegmenterNode)
     try:
         if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        process.spin_until_signal(node)
+        process.spin_until(node, stop)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -74,10 +74,22 @@ class TrainConfig:
     def __post_init__(self):
         if not self.phases:
             raise ConfigError("no phases: training needs at least one")
+        if self.save_every < 1:
+            raise ConfigError(f"save_every {self.save_every}: save after 1 or more iterations")
+        if unknown := sorted(set(self.data.movable) - set(self.model.class_names)):
+            raise ConfigError(f"movable {unknown} are not among the model's classes {list(self.model.class_names)}")
+        for phase in self.phases:
+            if min(weights := self.data_weights(phase)) < 0 or sum(weights) <= 0:
+                raise ConfigError(f"data weights {weights[0]} and {weights[1]} in a phase: none may be negative, one must be positive")
 
     @property
     def iterations(self) -> int:
         return sum(phase.iterations for phase in self.phases)
+
+    def data_weights(self, phase: PhaseConfig) -> tuple[float, float]:
+        """Weights of synthetic pairs and of stills in a phase."""
+        return (self.data.synthetic_weight if phase.synthetic_weight is None else phase.synthetic_weight,
+                self.data.stills_weight if phase.stills_weight is None else phase.stills_weight)
 
     def phase_at(self, iteration: int) -> tuple[PhaseConfig, int]:
         """The phase of an iteration and the iteration's number within it."""
@@ -98,7 +110,10 @@ def load_train_config(path: str | Path) -> TrainConfig:
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no training configuration at {path}: name a YAML file, for example config/train/street11_b0.yaml")
-    plain = yaml.safe_load(path.read_text())
+    try:
+        plain = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(plain, dict):
         raise ConfigError(f"{path} does not hold a mapping of settings")
     try:
@@ -109,7 +124,7 @@ def load_train_config(path: str | Path) -> TrainConfig:
             augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
             **_known(TrainConfig, plain, "training"),
         )
-    except (ConfigError, ValueError) as error:
+    except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
 from dcfm_ros.training.config import PhaseConfig, TrainConfig
 from dcfm_ros.training.pairs import Pair, PairSource, StillPairs, SyntheticPairs
@@ -17,6 +18,8 @@ class PairBatches:
     """Batches for one process of a data-parallel group; every process draws its own samples."""
 
     def __init__(self, config: TrainConfig, rank: int = 0, world: int = 1):
+        if smallest := [phase.batch for phase in config.phases if phase.batch < world]:
+            raise ConfigError(f"batch {smallest[0]}: give at least one pair for each of {world} processes")
         self.config, self.rank, self.world = config, rank, world
         self._sources: dict[str, PairSource] = {}
 
@@ -36,9 +39,7 @@ class PairBatches:
 
     def _sample(self, phase: PhaseConfig, key: tuple[int, ...]) -> Pair:
         rng = np.random.default_rng(key)
-        data = self.config.data
-        synthetic = data.synthetic_weight if phase.synthetic_weight is None else phase.synthetic_weight
-        stills = data.stills_weight if phase.stills_weight is None else phase.stills_weight
+        synthetic, stills = self.config.data_weights(phase)
         name = "synthetic" if rng.random() * (synthetic + stills) < synthetic else "stills"
         return augment(self._source(name).pair(rng), phase.height, phase.width, self.config.augment, rng)
 
@@ -56,7 +57,7 @@ def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
     """Class weights (median frequency / frequency) ** exponent, scaled so that a mean pixel weighs 1; None for 0."""
     if exponent == 0:
         return None
-    share = np.maximum(counts / counts.sum(), 1e-4)
+    share = np.maximum(counts / max(counts.sum(), 1), 1e-4)
     weights = (np.median(share) / share) ** exponent
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 

@@ -75,4 +75,6 @@ def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_
 
 def _cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
     full = resize(logits, tuple(targets.shape[1:])).float()
+    if not (targets != IGNORE).any():  # a mean over nothing would be NaN
+        return full.sum() * 0.0
     return F.cross_entropy(full, targets, weight=class_weights, ignore_index=IGNORE)

@@ -14,7 +14,8 @@ class BackendError(RuntimeError):
 
 
 class Backend(Protocol):
-    """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size.
+    """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size; what must be compiled
+    for a size is compiled when the size first comes.
 
     `shallow` and `decode` are called by one thread, `deep` by one other thread at the same time. A returned feature
     stays valid as long as it is kept; the logits array until the next call of `decode`.
@@ -22,9 +23,6 @@ class Backend(Protocol):
 
     name: str
     device: str
-
-    def prepare(self, height: int, width: int) -> None:
-        """Make ready for images of this size (compile, warm up). Other calls do it when needed."""
 
     def shallow(self, image: np.ndarray) -> Feature:
         """(H, W, 3) uint8 RGB to the independent feature S."""

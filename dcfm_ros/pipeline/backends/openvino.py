@@ -11,6 +11,7 @@ import torch
 
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.inference import fold
+from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
 
 
 class _Requests(NamedTuple):
@@ -35,10 +36,6 @@ class OpenVINOBackend:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._by_grid: dict[tuple[int, int], _Requests] = {}  # by the size of the features, stride 4
         self._compiling = threading.Lock()
-
-    def prepare(self, height: int, width: int) -> None:
-        shallow = self.shallow(np.zeros((height, width, 3), np.uint8))
-        self.decode(shallow, [self.deep(shallow)])
 
     def shallow(self, image: np.ndarray) -> np.ndarray:
         return _infer(self._requests(image.shape[0] // 4, image.shape[1] // 4).shallow, image[None]).copy()
@@ -69,8 +66,11 @@ class OpenVINOBackend:
         return _Requests(*(self._request(part, example) for part, example in examples))
 
     def _request(self, part: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> openvino.InferRequest:
-        graph = openvino.convert_model(part, example_input=example, input=[tuple(t.shape) for t in example])
-        return self._core.compile_model(graph, "CPU", self._settings).create_infer_request()
+        shapes = [tuple(tensor.shape) for tensor in example]
+        network = cached_network(
+            self._core, network_key(part, shapes),
+            lambda: openvino.convert_model(part, example_input=example, input=shapes))
+        return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
 
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:

@@ -20,10 +20,6 @@ class TorchBackend:
         self._parts = fold(model.to(device))
         self._half = device.startswith("cuda")
 
-    def prepare(self, height: int, width: int) -> None:
-        shallow = self.shallow(np.zeros((height, width, 3), np.uint8))
-        self.decode(shallow, [self.deep(shallow)])
-
     def shallow(self, image: np.ndarray) -> Tensor:
         with torch.inference_mode(), self._precision():
             return self._parts.shallow(torch.from_numpy(image)[None].to(self.device, non_blocking=True))

@@ -1,0 +1,70 @@
+"""`dcfm segment`: a video file or a folder of images through the live node's segmenter, without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, Segmentation
+from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.sources.open import open_source
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    source: str
+    labels: str | None = None
+    out: str = "out/segment"
+    model: str = "street11_b0"
+    backend: str = "auto"
+    mode: str = "sync"
+    frames: int = 300              # of an endless source
+    rate_hz: float | None = None   # of a folder of images
+
+
+def segment(options: SegmentOptions) -> dict:
+    """Write `masks/<frame>.png` (class ids) and `overlay.mp4`; returns counts and, where there are labels, IoUs."""
+    source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
+    model = load_model(options.model)
+    classes = model.config.classes
+    out = Path(options.out)
+    (out / "masks").mkdir(parents=True, exist_ok=True)
+    table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
+    segmenter = Segmenter(
+        make_backend(options.backend, model), (model.config.input_height, model.config.input_width),
+        PipelineConfig(mode=Mode(options.mode)), on_keyframe=lambda event: keyframes.append(event.index))
+    count = source.length or options.frames
+    try:
+        with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:
+            def finish(result: Segmentation) -> None:
+                nonlocal labelled
+                truth = result.frame.header  # the source's frame: it carries the label through the pipeline
+                cv2.imwrite(str(out / "masks" / f"{truth.index:06d}.png"), result.mask)
+                picture = blend(truth.image, result.mask, table, 0.55)
+                video.add(cv2.resize(picture, (source.width, source.height)))
+                if truth.label is not None:
+                    labelled += 1
+                    matrix.add(result.mask, truth.label)
+
+            for index in tqdm(range(count), unit="frame"):
+                truth = source.frame(index)
+                for result in segmenter.process(Frame("", truth.stamp_ns, truth.image, header=truth)):
+                    finish(result)
+            for result in segmenter.flush():
+                finish(result)
+    finally:
+        segmenter.stop()
+    report = {"frames": count, "keyframes": len(keyframes), "labelled_frames": labelled}
+    if labelled:
+        report["miou"] = round(matrix.miou, 4)
+        report["per_class_iou"] = {c.name: None if value != value else round(float(value), 4)
+                                   for c, value in zip(classes, matrix.iou())}
+    return report

@@ -1,0 +1,147 @@
+"""Model folders: written whole, read strictly."""
+
+import pytest
+import torch
+import yaml
+from helpers import tiny_model, write_tiny_model
+from safetensors.torch import load_file, save_file
+
+from dcfm_ros.model import folder as folder_module
+from dcfm_ros.model.folder import CONFIG_FILE, WEIGHTS_FILE, ModelError, find_model, load_model, load_model_config, save_model
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A model folder to look at; tests which change it take a copy."""
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def spoilt(written, tmp_path):
+    """A folder like `written` whose tensors or settings may be changed: `spoilt(tensors=f, plain=g)`."""
+    def make(tensors=None, plain=None):
+        weights, settings = load_file(written / WEIGHTS_FILE), yaml.safe_load((written / CONFIG_FILE).read_text())
+        if tensors:
+            tensors(weights)
+        if plain:
+            plain(settings)
+        save_file(weights, tmp_path / WEIGHTS_FILE)
+        (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(settings))
+        return tmp_path
+    return make
+
+
+def same_weights(one, other) -> bool:
+    a, b = one.state_dict(), other.state_dict()
+    return list(a) == list(b) and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_round_trip(written):
+    model = load_model(written)
+    assert not model.training and model.config == tiny_model().config
+    assert same_weights(model, tiny_model())
+    assert sorted(path.name for path in written.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+
+
+def test_half_precision_is_half_the_size_and_nearly_the_same(written, tmp_path):
+    small = save_model(tmp_path / "half", tiny_model(), half=True)
+    ratio = (small / WEIGHTS_FILE).stat().st_size / (written / WEIGHTS_FILE).stat().st_size
+    assert 0.49 < ratio < 0.52
+    model, image = load_model(small), torch.randn(1, 3, 64, 96)
+    assert all(value.dtype == torch.float32 for value in model.state_dict().values() if value.is_floating_point())
+    with torch.inference_mode():
+        torch.testing.assert_close(model(image), tiny_model()(image), rtol=0, atol=5e-3)
+
+
+def test_the_training_record_is_kept(tmp_path):
+    folder = save_model(tmp_path / "deep" / "er", tiny_model(), record={"iterations_done": 5})
+    assert yaml.safe_load((folder / CONFIG_FILE).read_text())["training"] == {"iterations_done": 5}
+    assert load_model_config(folder) == tiny_model().config
+
+
+def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "builtin_folders", lambda: [written.parent])
+    with pytest.raises(ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or a built-in model \(tiny\)"):
+        load_model("street99")
+    assert find_model("tiny") == written
+    assert load_model_config("tiny") == tiny_model().config
+    monkeypatch.setattr(folder_module, "builtin_folders", lambda: [])
+    with pytest.raises(ModelError, match="none found"):
+        load_model(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="no model ''"):
+        monkeypatch.chdir(tmp_path)
+        load_model("")
+
+
+def test_missing_weights_are_named(spoilt):
+    folder = spoilt()
+    (folder / WEIGHTS_FILE).unlink()
+    with pytest.raises(ModelError, match="has no weights.safetensors"):
+        load_model(folder)
+
+
+def test_another_number_of_classes_is_explained(spoilt):
+    folder = spoilt(plain=lambda settings: settings["model"]["classes"].pop())
+    with pytest.raises(ModelError, match=r"head.classifier.weight has shape \(4, .*the weights have 4 classes, model.yaml lists 3"):
+        load_model(folder)
+
+
+def test_another_width_is_named(spoilt):
+    folder = spoilt(plain=lambda settings: settings["model"].update(embed=128))
+    with pytest.raises(ModelError, match=r"has shape .*, expected \(128"):
+        load_model(folder)
+
+
+def test_unexpected_and_missing_weights_are_named(spoilt):
+    def spoil(tensors):
+        tensors["head.extra"] = tensors.pop("head.classifier.weight")
+    with pytest.raises(ModelError, match="does not fit mit_b0: missing head.classifier.weight, unexpected head.extra"):
+        load_model(spoilt(tensors=spoil))
+
+
+def test_long_lists_of_keys_are_cut(spoilt):
+    folder = spoilt(plain=lambda settings: settings["model"].update(backbone="mit_b2", shallow_used=0))
+    with pytest.raises(ModelError, match=r"does not fit mit_b2: missing .* and \d+ more, unexpected none"):
+        load_model(folder)
+
+
+def test_unreadable_weights_are_named(spoilt):
+    folder = spoilt()
+    whole = (folder / WEIGHTS_FILE).read_bytes()
+    for content in (b"", b"not a safetensors file", whole[:-1000]):
+        (folder / WEIGHTS_FILE).write_bytes(content)
+        with pytest.raises(ModelError, match="weights.safetensors is not a readable safetensors file .*export it again"):
+            load_model(folder)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("model: [unclosed", "model.yaml is not valid YAML"),
+    ("", "model.yaml has no section 'model'"),
+    ("- a\n- b", "model.yaml has no section 'model'"),
+    ("model: 3", "model.yaml has no section 'model'"),
+    ("model: {backbone: mit_b0}", r"model.yaml: model settings lack \['classes'\]"),
+    ("model: {backbone: mit_b9, classes: [{name: a, color: [0, 0, 0]}]}", "model.yaml: unknown backbone 'mit_b9'"),
+    ("model: {backbone: mit_b0, classes: [{name: a}]}", "model.yaml: .*color"),
+    ("model: {backbone: mit_b0, classes: 3}", "model.yaml: "),
+    ("model: {backbone: mit_b0, classes: [{name: a, color: [0, 0, 0]}], input_width: wide}", "model.yaml: "),
+])
+def test_bad_settings_are_named(tmp_path, text, message):
+    (tmp_path / CONFIG_FILE).write_text(text)
+    with pytest.raises(ModelError, match=message):
+        load_model(tmp_path)
+
+
+def test_an_interrupted_write_leaves_the_old_model(tmp_path, monkeypatch):
+    folder = write_tiny_model(tmp_path / "model")
+
+    def disk_is_full(tensors, path):
+        path.write_bytes(b"the beginning of")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr(folder_module, "save_file", disk_is_full)
+        save_model(folder, tiny_model(3, seed=1))
+    assert same_weights(load_model(folder), tiny_model())
+    save_model(folder, tiny_model(3, seed=1))   # what the failure left behind is in nobody's way
+    assert same_weights(load_model(folder), tiny_model(3, seed=1))
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]

@@ -1,0 +1,73 @@
+"""Folding a model for running: an exact rewrite which leaves the model alone."""
+
+import pytest
+import torch
+from helpers import tiny_model
+
+from dcfm_ros.model.fusion import resize
+from dcfm_ros.model.image import normalised
+from dcfm_ros.model.inference import fold
+
+
+def pictures(height, width):
+    return torch.randint(0, 256, (3, 1, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize("height, width", ((64, 96), (50, 70)))
+@pytest.mark.parametrize("changes", ({}, {"head_layers": 1}, {"shallow_used": 32, "embed": 48}))
+def test_folded_is_the_training_form(changes, height, width):
+    model = tiny_model(**changes)
+    parts, raw = fold(model), pictures(height, width)
+    image = [normalised(frame) for frame in raw]
+    with torch.inference_mode():
+        shallow = [parts.shallow(frame) for frame in raw]
+        common = [parts.deep(feature) for feature in shallow[:2]]
+        kept = [model.features(frame).common for frame in image[:2]]
+        for found, expected in (
+            (shallow[2], model.shallow(image[2])),
+            (parts.decoder(shallow[0], common[0]), model.keyframe(image[0])),
+            (parts.decoder(shallow[2], common[0]), model.nonkey(image[2], kept[0])),
+            (parts.decoder(shallow[2], common[0]) + parts.decoder(shallow[2], common[1]), model.nonkey(image[2], *kept)),
+        ):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
+        assert resize(parts.decoder(shallow[0], common[0]), (height, width)).shape == model(image[0]).shape
+
+
+def test_bytes_and_floats_give_the_same_feature():
+    parts, raw = fold(tiny_model()), pictures(64, 96)[0]
+    with torch.inference_mode():
+        assert torch.equal(parts.shallow(raw), parts.shallow(raw.float()))
+
+
+def test_a_model_in_training_is_refused():
+    with pytest.raises(ValueError, match=r"evaluation mode: call model.eval\(\)"):
+        fold(tiny_model().train())
+
+
+@pytest.mark.parametrize("layers", (0, 1))
+def test_the_model_stays_as_it_was_and_shares_nothing(layers):
+    model = tiny_model(head_layers=layers)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    parts = fold(model)
+    for part in parts:
+        assert not part.training and not any(parameter.requires_grad for parameter in part.parameters())
+        with torch.no_grad():
+            for parameter in part.parameters():
+                parameter.zero_()
+    after = model.state_dict()
+    assert list(after) == list(before) and all(torch.equal(after[key], before[key]) for key in before)
+    assert not model.training and all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_each_part_holds_only_what_it_runs():
+    parts = fold(tiny_model())
+    size = [sum(parameter.numel() for parameter in part.parameters()) for part in parts]
+    assert size[0] < 100_000 and size[2] < 10_000 < 3_000_000 < size[1]
+
+
+def test_normalisation_of_pixels():
+    image = torch.tensor([[[[0, 0, 0], [255, 255, 255]]]], dtype=torch.uint8)
+    black, white = normalised(image)[0, :, 0].T
+    torch.testing.assert_close(black, torch.tensor([-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]))
+    torch.testing.assert_close(white, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
+    assert normalised(torch.zeros(2, 4, 6, 3, dtype=torch.uint8)).is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,184 @@
+"""The keyframe encoder's thread, with a deep path that the test holds in hand."""
+import math
+import queue
+import threading
+
+import pytest
+from pipeline_helpers import TIMEOUT_S, FakeBackend, acquire, frame, join, wait
+
+from dcfm_ros.pipeline.encoder import KeyframeEncoder, KeyframeRequest
+from dcfm_ros.pipeline.frames import Reason
+
+
+class Bench:
+    """An encoder and what it reported."""
+
+    def __init__(self):
+        self.backend = FakeBackend()
+        self.encoded, self.failed = queue.Queue(), queue.Queue()
+        self.encoder = KeyframeEncoder(self.backend, self.encoded.put, lambda *failure: self.failed.put(failure))
+
+    def submit(self, tag, camera="a", urgency=1.0):
+        image = frame(tag, camera=camera)
+        request = KeyframeRequest(
+            image, 0, tag, image.image, (tag, 16, 24), Reason.DEVIATION, urgency, urgency)
+        self.encoder.submit(request)
+        return request
+
+    def hold(self, tag=0, camera="held"):
+        """Keep the thread busy with a request; `release` lets it go on."""
+        self.backend.gate.clear()
+        request = self.submit(tag, camera)
+        acquire(self.backend.deep_started)
+        return request
+
+    def release(self):
+        self.backend.gate.set()
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    yield bench
+    bench.release()
+    bench.encoder.stop()
+
+
+def test_result_is_reported_before_the_request_is_finished(bench):
+    finished_before = []
+    bench.encoder._on_encoded = lambda encoded: finished_before.append(encoded.request.finished.is_set())
+    request = bench.submit(7)
+    wait(request.finished)
+    assert finished_before == [False]
+
+
+def test_result_carries_feature_and_times(bench):
+    request = bench.submit(7)
+    encoded = bench.encoded.get(timeout=TIMEOUT_S)
+    assert encoded.request is request and encoded.feature == (7, 16, 24)
+    assert encoded.queue_ms >= 0 and encoded.encode_ms >= 0
+
+
+def test_newest_of_a_camera_displaces_the_waiting_one_and_ends_its_wait(bench):
+    bench.hold(0)
+    first, second = bench.submit(1), bench.submit(2)
+    wait(first.finished)
+    assert not second.finished.is_set()
+    third = bench.submit(3)
+    wait(second.finished)
+    bench.release()
+    wait(third.finished)
+    assert bench.backend.encoded == [0, 3]
+    assert bench.failed.empty()
+
+
+def test_a_request_under_way_is_not_displaced(bench):
+    running = bench.hold(0, camera="a")
+    waiting = bench.submit(1, camera="a")
+    assert not running.finished.is_set()
+    bench.release()
+    wait(waiting.finished)
+    assert running.finished.is_set() and bench.backend.encoded == [0, 1]
+
+
+def test_cameras_do_not_displace_each_other(bench):
+    bench.hold(0)
+    requests = [bench.submit(tag, camera) for tag, camera in ((1, "a"), (2, "b"), (3, "c"))]
+    assert not any(request.finished.is_set() for request in requests)
+    bench.release()
+    for request in requests:
+        wait(request.finished)
+    assert sorted(bench.backend.encoded) == [0, 1, 2, 3]
+
+
+def test_most_urgent_first_and_equals_in_order_of_arrival(bench):
+    bench.hold(0)
+    urgencies = {"a": 1.0, "b": 3.0, "c": math.inf, "d": 1.0, "e": 0.0, "f": math.inf}
+    requests = [bench.submit(tag, camera, urgency) for tag, (camera, urgency) in enumerate(urgencies.items(), 1)]
+    bench.release()
+    for request in requests:
+        wait(request.finished)
+    assert bench.backend.encoded == [0, 3, 6, 2, 1, 4, 5]
+
+
+def test_failing_deep_path_is_reported_and_the_thread_goes_on(bench):
+    bench.backend.deep_error = RuntimeError("out of memory")
+    request = bench.submit(1)
+    wait(request.finished)
+    failed, error = bench.failed.get(timeout=TIMEOUT_S)
+    assert failed is request and str(error) == "out of memory" and bench.encoded.empty()
+    bench.backend.deep_error = None
+    bench.submit(2)
+    assert bench.encoded.get(timeout=TIMEOUT_S).request.index == 2
+
+
+def test_callback_that_raises_is_reported_and_the_thread_goes_on(bench):
+    def publish(encoded):
+        raise ValueError("publisher is gone")
+
+    bench.encoder._on_encoded = publish
+    request = bench.submit(1)
+    wait(request.finished)
+    assert str(bench.failed.get(timeout=TIMEOUT_S)[1]) == "publisher is gone"
+    bench.encoder._on_encoded = bench.encoded.put
+    bench.submit(2)
+    assert bench.encoded.get(timeout=TIMEOUT_S).request.index == 2
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_error_report_that_raises_does_not_end_the_thread(bench, caplog):
+    def report(request, error):
+        raise ValueError("logger is gone")
+
+    bench.encoder._on_failed = report
+    bench.backend.deep_error = RuntimeError("out of memory")
+    wait(bench.submit(1).finished)
+    bench.backend.deep_error = None
+    bench.submit(2)
+    assert bench.encoded.get(timeout=TIMEOUT_S).request.index == 2
+    assert "logger is gone" in caplog.text and "out of memory" in caplog.text
+
+
+def test_stop_releases_what_waits_and_joins_after_the_running_encode(bench):
+    running = bench.hold(0)
+    waiting = bench.submit(1)
+    stopping = threading.Thread(target=bench.encoder.stop)
+    stopping.start()
+    wait(waiting.finished)  # at once, although the deep path is still busy
+    assert stopping.is_alive() and not running.finished.is_set()
+    bench.release()
+    join(stopping)
+    wait(running.finished)
+    assert bench.backend.encoded == [0] and bench.encoded.qsize() == 1
+    assert not bench.encoder._thread.is_alive()
+
+
+def test_submit_after_stop_does_not_hang(bench):
+    bench.encoder.stop()
+    request = bench.submit(1)
+    wait(request.finished)
+    assert bench.backend.encoded == [] and bench.encoded.empty() and bench.failed.empty()
+    bench.encoder.stop()  # a second time is harmless
+
+
+def test_every_wait_ends_whatever_happens():
+    """Many threads submit while the encoder stops."""
+    bench = Bench()
+    requests, lock = [], threading.Lock()
+
+    def submit(camera):
+        for tag in range(50):
+            request = bench.submit(tag, camera, float(tag % 5))
+            with lock:
+                requests.append(request)
+
+    threads = [threading.Thread(target=submit, args=(camera,)) for camera in "aabbcc"]
+    for thread in threads:
+        thread.start()
+    bench.encoded.get(timeout=TIMEOUT_S)
+    bench.encoder.stop()
+    for thread in threads:
+        join(thread)
+    assert len(requests) == 300
+    for request in requests:
+        wait(request.finished)

@@ -1,0 +1,233 @@
+"""Live driving: the newest image of each camera wins. The shallow path stands still while a test says so."""
+import queue
+import threading
+
+import pytest
+from pipeline_helpers import PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join
+
+from dcfm_ros.pipeline.frames import InputError, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.live import LiveSegmenter
+from dcfm_ros.pipeline.segmenter import Segmenter
+
+
+class Bench:
+    def __init__(self):
+        self.backend = FakeBackend()
+        self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(2, 5)))
+        self.masks, self.errors = queue.Queue(), queue.Queue()
+        self.loaded = []  # (camera, tag), on the masks' thread
+        self.live = LiveSegmenter(self.segmenter, self.masks.put, lambda *error: self.errors.put(error))
+
+    def offer(self, tag, camera="", error=None):
+        def load(received_ns):
+            self.loaded.append((camera, tag))
+            if error is not None:
+                raise error
+            return frame(tag, camera=camera, received_ns=received_ns)
+
+        self.live.offer(camera, load)
+
+    def mask(self):
+        """(camera, tag, dropped before it) of the next mask."""
+        mask = self.masks.get(timeout=TIMEOUT_S)
+        return mask.frame.camera, mask.frame.stamp_ns // PERIOD_NS, mask.dropped
+
+    def hold(self, tag=0, camera=""):
+        """Keep the masks' thread busy with an image."""
+        self.backend.shallow_gate.clear()
+        self.offer(tag, camera)
+        acquire(self.backend.shallow_started)
+
+    def release(self):
+        self.backend.shallow_gate.set()
+
+    def status(self, camera=""):
+        return next(status for status in self.segmenter.status() if status.camera == camera)
+
+    def is_alive(self):
+        return self.live._thread.is_alive()
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    yield bench
+    bench.release()
+    bench.live.stop()
+    bench.segmenter.stop()
+
+
+def test_image_becomes_a_mask_with_its_latency(bench):
+    bench.offer(3)
+    mask = bench.masks.get(timeout=TIMEOUT_S)
+    assert mask.frame.stamp_ns == 3 * PERIOD_NS and mask.latency_ms > 0 and mask.dropped == 0
+    status = bench.status()
+    assert status.received == 1 and status.silent_s >= 0 and status.input_hz > 0
+
+
+def test_newest_wins_and_drops_are_counted(bench):
+    bench.hold(0)
+    for tag in (1, 2, 3):
+        bench.offer(tag)
+    bench.release()
+    assert bench.mask() == ("", 0, 2)  # told with the first mask after the drops
+    assert bench.mask() == ("", 3, 0)
+    assert bench.loaded == [("", 0), ("", 3)]  # dropped images cost nothing
+    status = bench.status()
+    assert status.received == 4 and status.masks == 2 and status.dropped == 2
+
+
+def test_offering_never_waits(bench):
+    bench.hold(0)
+    thread, _ = in_thread(lambda: [bench.offer(tag) for tag in range(1, 100)])
+    join(thread)  # although nothing is processed
+    assert bench.masks.empty()
+    bench.release()
+    assert bench.mask()[1] == 0 and bench.mask()[1] == 99
+
+
+def test_camera_whose_image_waited_longest_goes_first(bench):
+    bench.hold(0, "front")
+    for tag, camera in ((1, "front"), (1, "rear"), (2, "front"), (3, "front")):
+        bench.offer(tag, camera)
+    bench.release()
+    assert [bench.mask()[:2] for _ in range(3)] == [("front", 0), ("front", 3), ("rear", 1)]
+
+
+def test_fast_camera_does_not_starve_a_slow_one(bench):
+    bench.hold(0, "fast")
+    order = []
+    for tag in range(1, 21):
+        bench.offer(2 * tag, "fast")
+        if tag % 4 == 1:
+            bench.offer(tag, "slow")
+        bench.offer(2 * tag + 1, "fast")
+        bench.release()
+        acquire(bench.backend.shallow_started)  # the next image has come to the shallow path
+        bench.backend.shallow_gate.clear()
+        order.append(bench.mask()[0])
+    bench.release()
+    assert order.count("slow") == 5
+
+
+def test_refused_images_are_counted_by_kind_and_reported(bench):
+    bench.offer(0, error=InputError("encoding", "encoding 'bayer16' is not known"))
+    camera, error = bench.errors.get(timeout=TIMEOUT_S)
+    assert camera == "" and "bayer16" in str(error)
+    for kind in ("size", "encoding"):
+        bench.offer(1, error=InputError(kind, "bad"))
+        bench.errors.get(timeout=TIMEOUT_S)
+    bench.offer(2)
+    assert bench.mask() == ("", 2, 0)
+    status = bench.status()
+    assert status.refused == {"encoding": 2, "size": 1} and status.failures == 0 and status.received == 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), ValueError("shape"), MemoryError()])
+def test_error_while_processing_is_counted_and_the_next_frame_works(bench, error):
+    bench.backend.shallow_error = error
+    bench.offer(0)
+    assert bench.errors.get(timeout=TIMEOUT_S) == ("", error)
+    bench.backend.shallow_error = None
+    bench.offer(1)
+    assert bench.mask()[1] == 1
+    status = bench.status()
+    assert status.failures == 1 and status.refused == {} and status.last_error == (str(error) or "MemoryError")
+
+
+def test_error_while_publishing_does_not_end_the_masks(bench):
+    def publish(mask):
+        raise OSError("publisher is gone")
+
+    bench.live._on_mask = publish
+    bench.offer(0)
+    assert str(bench.errors.get(timeout=TIMEOUT_S)[1]) == "publisher is gone"
+    bench.live._on_mask = bench.masks.put
+    bench.offer(1)
+    assert bench.mask()[1] == 1 and bench.status().failures == 1
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_error_report_that_raises_does_not_end_the_masks(bench, caplog):
+    def report(camera, error):
+        raise OSError("logger is gone")
+
+    bench.live._on_error = report
+    bench.offer(0, error=InputError("encoding", "bad"))
+    bench.offer(0, "other")  # after it
+    bench.mask()
+    bench.offer(1)
+    assert bench.mask()[1] == 1 and bench.status().refused == {"encoding": 1}
+    assert "logger is gone" in caplog.text
+
+
+def test_one_cameras_errors_do_not_stop_another(bench):
+    bench.hold(0, "good")
+    bench.offer(0, "bad", error=InputError("encoding", "bad"))
+    bench.offer(1, "good")
+    bench.release()
+    assert bench.mask()[1] == 0 and bench.mask()[1] == 1
+    assert bench.status("bad").refused == {"encoding": 1} and bench.status("good").refused == {}
+
+
+def test_camera_without_a_feature_sends_nothing_until_it_has_one(bench):
+    bench.backend.deep_error = RuntimeError("out of memory")
+    for number in range(3):
+        bench.offer(number)
+        acquire(bench.backend.deep_started)
+    bench.backend.deep_error = None
+    bench.offer(3)
+    while bench.mask()[1] != 3:
+        pass
+    assert bench.status().encode_failures >= 1 and bench.status().failures == 0
+
+
+def test_stop_finishes_the_frame_in_work_drops_what_waits_and_joins(bench):
+    bench.hold(0)
+    bench.offer(1)
+    stopping = threading.Thread(target=bench.live.stop)
+    stopping.start()
+    with bench.live._changed:
+        assert bench.live._changed.wait_for(lambda: bench.live._stopping, TIMEOUT_S) and bench.is_alive()
+    bench.release()
+    join(stopping)
+    assert not bench.is_alive() and bench.mask()[1] == 0 and bench.masks.empty()
+
+
+def test_offer_after_stop_does_not_hang_and_another_live_segmenter_goes_on(bench):
+    bench.offer(0)
+    bench.mask()
+    bench.live.stop()
+    bench.offer(1)
+    bench.live.stop()  # a second time is harmless
+    assert bench.masks.empty()
+    bench.live = LiveSegmenter(bench.segmenter, bench.masks.put, lambda *error: bench.errors.put(error))
+    bench.offer(2)
+    mask = bench.masks.get(timeout=TIMEOUT_S)
+    assert mask.index == 1 and not mask.is_keyframe  # the camera's sequence goes on
+
+
+def test_many_threads_may_offer_and_nothing_is_lost_from_the_count(bench):
+    cameras = "abc"
+    threads = [threading.Thread(target=lambda c=camera: [bench.offer(tag, c) for tag in range(80)])
+               for camera in cameras for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        join(thread)
+    seen = {camera: [] for camera in cameras}
+    last = 80
+    for camera in cameras:
+        bench.offer(last, camera)
+    pending = set(cameras)
+    while pending:
+        camera, tag, dropped = bench.mask()
+        seen[camera].append(dropped)
+        if tag == last:
+            pending.discard(camera)
+    for camera in cameras:
+        status = bench.status(camera)
+        assert status.received == 241 and status.masks == len(seen[camera])
+        assert status.masks + status.dropped == status.received
+        assert sum(seen[camera]) == status.dropped
+    assert bench.errors.empty()

@@ -1,0 +1,71 @@
+"""The cache of converted networks: found again, never trusted beyond its key, and never needed."""
+
+import pytest
+import torch
+
+openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+from dcfm_ros.pipeline.backends import openvino_cache as cache  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "dcfm_ros" / "openvino"
+
+
+def network():
+    torch.manual_seed(1)
+    return torch.nn.Linear(3, 2)
+
+
+def convert(part):
+    return openvino.convert_model(part, example_input=(torch.zeros(1, 3),), input=[(1, 3)])
+
+
+def refuse():
+    raise AssertionError("converted again although the network is cached")
+
+
+def test_second_time_reads_the_stored_network(folder):
+    core, part = openvino.Core(), network()
+    key = cache.network_key(part, [(1, 3)])
+    cache.cached_network(core, key, lambda: convert(part))
+    again = core.compile_model(cache.cached_network(core, key, refuse), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    x = torch.rand(1, 3)
+    assert torch.allclose(torch.from_numpy(again([x.numpy()])[0]), part(x), atol=1e-6)
+    assert [p.name for p in folder.iterdir()] == [key]
+
+
+def test_key_depends_on_weights_shapes_and_module():
+    part, other = network(), network()
+    assert cache.network_key(part, [(1, 3)]) == cache.network_key(other, [(1, 3)])
+    with torch.no_grad():
+        other.bias[0] += 1e-6
+    keys = {cache.network_key(part, [(1, 3)]), cache.network_key(other, [(1, 3)]), cache.network_key(part, [(2, 3)]),
+            cache.network_key(torch.nn.Sequential(part), [(1, 3)])}
+    assert len(keys) == 4
+
+
+def test_damaged_entry_is_converted_again(folder, caplog):
+    core, part = openvino.Core(), network()
+    key = cache.network_key(part, [(1, 3)])
+    (folder / key).mkdir(parents=True)
+    (folder / key / "network.xml").write_text("no network")
+    assert cache.cached_network(core, key, lambda: convert(part)) is not None
+    assert "cannot read the cached network" in caplog.text
+
+
+def test_folder_that_cannot_be_written_only_costs_time(folder, caplog):
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file where the folder should be")
+    assert cache.cached_network(openvino.Core(), "key", lambda: convert(network())) is not None
+    assert "cannot cache the network" in caplog.text
+
+
+def test_least_recently_used_entries_go(folder, monkeypatch):
+    monkeypatch.setattr(cache, "_KEPT", 2)
+    core = openvino.Core()
+    for number in range(4):
+        cache.cached_network(core, f"key{number}", lambda: convert(network()))
+    assert len(list(folder.iterdir())) == 2
+    assert (folder / "key3").is_dir()

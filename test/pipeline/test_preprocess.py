@@ -1,0 +1,69 @@
+"""From a camera image to the network's input."""
+import numpy as np
+import pytest
+
+from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.preprocess import network_input
+
+SIZES = [((60, 90), (60, 90)), ((60, 90), (24, 40)), ((60, 90), (120, 160)), ((60, 90), (48, 120)), ((61, 93), (32, 48))]
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def rgb(image):
+    return Frame("", 0, image)
+
+
+def bgr(image):
+    return Frame("", 0, image, is_bgr=True)
+
+
+@pytest.mark.parametrize("camera, network", SIZES)
+def test_result_is_contiguous_rgb_of_the_wanted_size(camera, network):
+    for frame in (rgb(noise(*camera)), bgr(noise(*camera))):
+        result = network_input(frame, network)
+        assert result.shape == (*network, 3) and result.dtype == np.uint8 and result.flags.c_contiguous
+
+
+@pytest.mark.parametrize("camera, network", SIZES)
+def test_channel_order_of_the_camera_does_not_matter(camera, network):
+    image = noise(*camera)
+    swapped = np.ascontiguousarray(image[..., ::-1])
+    assert np.array_equal(network_input(bgr(swapped), network), network_input(rgb(image), network))
+
+
+def test_nothing_is_copied_where_nothing_is_to_do():
+    image = noise(60, 90)
+    assert np.shares_memory(network_input(rgb(image), (60, 90)), image)
+
+
+@pytest.mark.parametrize("make", [rgb, bgr])
+@pytest.mark.parametrize("camera, network", SIZES)
+def test_gaps_between_rows_and_read_only_memory_are_taken(make, camera, network):
+    padded = np.zeros((camera[0], camera[1] + 7, 3), np.uint8)
+    image = noise(*camera)
+    padded[:, :camera[1]] = image
+    padded.flags.writeable = False
+    result = network_input(make(padded[:, :camera[1]]), network)
+    assert result.flags.c_contiguous
+    assert np.array_equal(result, network_input(make(image), network))
+
+
+def test_the_cameras_image_is_left_as_it_is():
+    image = noise(60, 90)
+    before = image.copy()
+    for network in ((60, 90), (32, 48)):
+        network_input(rgb(image), network)
+        network_input(bgr(image), network)
+    assert np.array_equal(image, before)
+
+
+def test_shrinking_averages_and_an_even_picture_stays_even():
+    checkers = np.zeros((64, 64, 3), np.uint8)
+    checkers[::2, ::2] = checkers[1::2, 1::2] = 200
+    assert np.abs(network_input(rgb(checkers), (32, 32)).astype(int) - 100).max() <= 1
+    even = np.full((50, 70, 3), (10, 20, 30), np.uint8)
+    for network in ((32, 48), (96, 128)):
+        assert (network_input(rgb(even), network) == (10, 20, 30)).all()

@@ -1,0 +1,67 @@
+"""Fixtures of the ROS layer's tests. Each run of pytest has a DDS domain of its own, so that runs do not see each other."""
+
+import os
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2: run `make test`, or source a ROS distribution")
+pytest.importorskip("dcfm_ros.msg", reason="needs the package built: run `make build`")
+
+# Domains above 101 take ports from which the system also gives out temporary ones.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+from helpers import write_tiny_model  # noqa: E402
+from ros_helpers import DEFAULTS, Camera, Probe, Process, Segmenter  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Folder of a random model with 4 classes."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def _session_probe():
+    probe = Probe("session_probe")
+    yield probe
+    probe.close()
+
+
+@pytest.fixture(scope="session")
+def segmenter(model, _session_probe, tmp_path_factory):
+    """One segmenter process for the session; tests begin with `segmenter.start(...)`."""
+    process = Process("segmenter", tmp_path_factory.mktemp("segmenter") / "log", "-p", "autostart:=false")
+    yield Segmenter(process, _session_probe, {**DEFAULTS, "model": str(model)})
+    assert process.running(), f"the segmenter's process ended on the way:\n{process.text()[-5000:]}"
+    assert process.stop() == 0, process.text()[-3000:]
+    assert "Traceback" not in process.text()
+
+
+@pytest.fixture
+def probe():
+    probe = Probe()
+    yield probe
+    probe.close()
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """Starts commands of the package; what still runs at the end of the test is ended."""
+    started = []
+
+    def start(command, *ros_arguments):
+        process = Process(command, tmp_path / f"{command}{len(started)}.log", *ros_arguments)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def camera(segmenter, probe):
+    """A camera on the default topic, with the segmenter running on default settings."""
+    segmenter.start()
+    return Camera(probe).connect()

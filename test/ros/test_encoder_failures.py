@@ -1,0 +1,138 @@
+"""A keyframe encoder that fails, in a node within the test's own process: masks go on, and the next keyframe tries again."""
+
+import threading
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from ros_helpers import DEFAULTS, Camera
+
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.ros import segmenter_node
+
+TOPIC = "/failing/image"
+
+
+class FailingBackend:
+    """A backend whose deep path fails while `fails` is set, and whose decoder fails while `fails_decoding` is."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.fails = self.fails_decoding = False
+        self.calls = 0
+
+    def __getattr__(self, name):
+        return getattr(self._backend, name)
+
+    def deep(self, shallow):
+        self.calls += 1
+        if self.fails:
+            raise RuntimeError("out of memory, as it were")
+        return self._backend.deep(shallow)
+
+    def decode(self, shallow, commons):
+        if self.fails_decoding:
+            raise RuntimeError("decoder broken")
+        return self._backend.decode(shallow, commons)
+
+
+@pytest.fixture
+def failing(model, monkeypatch):
+    """(backend, node): an active SegmenterNode, served by a thread."""
+    made = []
+
+    def make(*arguments):
+        made.append(FailingBackend(make_backend(*arguments)))
+        return made[-1]
+
+    monkeypatch.setattr(segmenter_node, "make_backend", make)
+    context = Context()
+    rclpy.init(context=context)
+    values = {**DEFAULTS, "model": str(model), "image_topic": TOPIC, "max_interval": 3}
+    node = segmenter_node.SegmenterNode(context=context, cli_args=["--ros-args", "-r", "__node:=failing"], parameter_overrides=[
+        Parameter(name, value=value) for name, value in values.items()])
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        thread.start()
+        yield made[0], node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def test_masks_go_on_with_the_old_feature(failing, probe):
+    backend, _ = failing
+    camera = Camera(probe, TOPIC).connect()
+    assert [camera.segment()[1].is_keyframe for _ in range(4)] == [True, False, False, True]
+    probe.spin_until(lambda: len(camera.keyframes) == 2, "the second keyframe")
+    backend.fails = True
+    calls = backend.calls
+    ages = []
+    while backend.calls < calls + 2:
+        ages.append(camera.segment()[1].feature_age_frames)
+    status = probe.diagnostic(TOPIC, lambda s: s.number("encode_failures") >= 2)
+    assert "out of memory, as it were" in status.values["last_error"]
+    assert ages == sorted(ages) and len(camera.keyframes) == 2
+    backend.fails = False
+    probe.spin_until(lambda: camera.segment() and len(camera.keyframes) == 3, "the next keyframe")
+    assert camera.keyframes[2].reason == "interval"
+    assert probe.spin_until(lambda: camera.segment()[1].feature_age_frames < min(ages[-1], 3), "the new feature")
+    assert all(info.dropped_since_last == 0 for info in camera.infos)
+
+
+def test_no_masks_until_the_first_keyframe_succeeds(failing, probe):
+    backend, _ = failing
+    backend.fails = True
+    camera = Camera(probe, TOPIC).connect()
+    lost = camera.send()
+    status = probe.diagnostic(TOPIC, lambda s: s.number("encode_failures") == 1)
+    assert status.message.startswith("waiting for first keyframe (") and "out of memory" in status.message
+    backend.fails = False
+    image = camera.send()  # tried again at once, not after an interval
+    _, info = camera.answer(image)
+    assert info.is_keyframe and info.sequence == 1 and not camera.has_mask(lost)
+    probe.spin_until(lambda: camera.keyframes, "the keyframe")
+    assert camera.keyframes[0].reason in ("first", "reset") and camera.keyframes[0].header == image.header
+
+
+def test_a_failing_decoder_costs_its_frames_only(failing, probe):
+    backend, _ = failing
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    backend.fails_decoding = True
+    lost = camera.send()
+    status = probe.diagnostic(TOPIC, lambda s: s.number("failures") == 1)
+    assert status.values["last_error"] == "decoder broken"
+    backend.fails_decoding = False
+    camera.segment()
+    assert not camera.has_mask(lost)
+
+
+def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
+    backend, node = failing
+    entered, go_on = threading.Event(), threading.Event()
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    deep = backend.deep
+
+    def slow(shallow):
+        entered.set()
+        go_on.wait(30)
+        return deep(shallow)
+
+    backend.deep = slow
+    probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in work")
+    sent = [camera.segment() for _ in range(2)]
+    assert len(sent) == 2  # masks do not wait for the encoder
+    threading.Timer(0.3, go_on.set).start()
+    assert probe.change("deactivate", "/dcfm/failing") and probe.change("cleanup", "/dcfm/failing")
+    assert go_on.is_set()

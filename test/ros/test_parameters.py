@@ -1,0 +1,107 @@
+"""Parameters: what changes while running, what is refused, and with which words."""
+
+import numpy as np
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.srv import DescribeParameters, ListParameters
+from ros_helpers import NODE, Camera, of
+from sensor_msgs.msg import Image
+
+
+def test_max_interval_takes_effect_while_running(camera, probe):
+    for _ in range(5):
+        _, info = camera.segment()
+    assert not info.is_keyframe
+    assert probe.set(max_interval=2) == ""
+    marks = [camera.segment()[1].is_keyframe for _ in range(8)]
+    assert marks[0] and marks == [True, False] * 4
+    assert probe.set(min_interval=2, max_interval=1000) == ""
+    assert [camera.segment()[1].is_keyframe for _ in range(4)] == [False] * 4
+
+
+def test_threshold_and_min_interval_take_effect_while_running(camera, probe):
+    camera.segment(seed=1)
+    assert camera.segment(seed=2)[1].score > 0.1
+    assert probe.set(threshold=0.1) == ""
+    assert [camera.segment(seed=n)[1].is_keyframe for n in range(3, 8)] == [True, False, True, False, True]
+    assert probe.set(min_interval=4) == ""
+    assert [camera.segment(seed=n)[1].is_keyframe for n in range(10, 18)] == [False, False, False, True] * 2
+    reasons = [event.reason for event in camera.keyframes]
+    assert reasons[0] == "first" and set(reasons[1:]) == {"deviation"}
+
+
+REFUSED_WHILE_RUNNING = [
+    (dict(threshold=11.0), ["threshold", "11.0"]),
+    (dict(threshold=0.0), ["threshold", "0.0", "above 0"]),
+    (dict(threshold=float("nan")), ["threshold", "nan"]),
+    (dict(threshold=1), ["DOUBLE"]),
+    (dict(min_interval=0), ["min_interval", "0"]),
+    (dict(max_interval=1001), ["max_interval", "1001"]),
+    (dict(min_interval=20, max_interval=10), ["max_interval 10", "min_interval (20)"]),
+    (dict(overlay_alpha=1.5), ["overlay_alpha", "1.5"]),
+    (dict(overlay_alpha=float("nan")), ["overlay_alpha", "nan"]),
+    (dict(jpeg_quality=0), ["jpeg_quality", "0"]),
+    (dict(outputs=["overlay", "hologram"]), ["hologram", "mask_info", "overlay_compressed"]),
+    (dict(model="elsewhere"), ["model", "clean up first"]),
+    (dict(backend="openvino"), ["backend", "clean up first"]),
+    (dict(mode="sync"), ["mode", "clean up first"]),
+    (dict(image_topic="/other"), ["image_topic", "clean up first"]),
+    (dict(cameras=["front"]), ["cameras", "clean up first"]),
+    (dict(autostart=False), ["autostart"]),
+]
+
+
+def test_refused_while_running(camera, probe):
+    for values, words in REFUSED_WHILE_RUNNING:
+        reason = probe.set(**values)
+        assert reason and all(word in reason for word in words), (values, reason)
+    camera.segment()
+
+
+def test_deleting_a_parameter_or_setting_an_unknown_one_is_refused(camera, probe):
+    for name in ("threshold", "outputs", "model", "overlay_alpha", "no_such_parameter"):
+        result, = probe.set_messages([ParameterMessage(name=name)])  # as `ros2 param delete`
+        assert not result.successful and result.reason
+    camera.segment()
+
+
+def test_outputs_can_be_switched_off_and_on(camera, probe):
+    confidences = probe.collect(Image, "/dcfm/confidence")
+    probe.spin_until(lambda: camera.segment() and confidences, "a confidence")
+    assert probe.set(outputs=["overlay"]) == ""
+    without = camera.send()
+    probe.spin_until(lambda: camera.has_mask(without), "the mask, which is no optional output")
+    assert probe.set(outputs=["mask_info", "confidence"]) == ""
+    image = camera.send()
+    camera.answer(image)
+    probe.spin_until(lambda: of(confidences, image), "a confidence")
+    assert of(camera.infos, without) is None and of(confidences, without) is None
+
+
+def test_every_parameter_says_what_it_is(segmenter, probe):
+    segmenter.start()
+    names = probe.call(ListParameters, f"{NODE}/list_parameters", ListParameters.Request()).result.names
+    descriptors = probe.call(DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=names)).descriptors
+    own = [d for d in descriptors if not d.name.startswith(("qos_overrides", "use_sim_time", "start_type_description"))]
+    assert {"model", "image_topic", "threshold", "outputs", "cameras"} <= {d.name for d in own}
+    assert [d.name for d in own if not d.description] == []
+    for descriptor in own:
+        if descriptor.type == ParameterType.PARAMETER_DOUBLE:
+            assert descriptor.floating_point_range, descriptor.name
+        if descriptor.type == ParameterType.PARAMETER_INTEGER:
+            assert descriptor.integer_range, descriptor.name
+
+
+def test_cameras_can_be_named_before_configuring(segmenter, probe):
+    segmenter.reset()
+    try:
+        assert probe.set(cameras=["left"]) == ""
+        assert probe.set(named={"left.image_topic": "/stereo/left"}) == ""
+        assert probe.change("configure") and probe.change("activate")
+        assert "clean up first" in probe.set(named={"left.image_topic": "/elsewhere"})
+        camera = Camera(probe, "/stereo/left", "/dcfm/left").connect()
+        mask, info = camera.segment()
+        assert info.camera == "left" and np.array_equal([mask.width, mask.height], [96, 64])
+    finally:
+        segmenter.reset()
+        assert probe.set(cameras=[""]) == ""

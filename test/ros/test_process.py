@@ -1,0 +1,66 @@
+"""How processes end: at SIGINT and SIGTERM, in every state, quickly and without a traceback."""
+
+import os
+import signal
+import time
+
+import pytest
+from ros_helpers import Camera
+
+from dcfm_ros.ros import process
+
+LIMIT_S = 20.0  # the machine may be busy; on an idle one it takes a second
+
+
+def ended(process, number) -> None:
+    began = time.monotonic()
+    process.signal(number)
+    assert process.wait() == 0, process.text()[-3000:]
+    assert time.monotonic() - began < LIMIT_S
+    assert "Traceback" not in process.text() and "terminate called" not in process.text(), process.text()[-3000:]
+
+
+def test_sigint_while_images_flow(processes, model, probe):
+    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", f"model:={model}", "-p", "backend:=torch", "-p", "image_topic:=/ending",
+                          "-p", "max_interval:=2")
+    camera = Camera(probe, "/ending").connect()
+    for _ in range(10):
+        camera.segment()
+    for _ in range(50):
+        camera.send()
+    ended(segmenter, signal.SIGINT)
+
+
+def test_sigterm_after_a_failed_configuration(processes):
+    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", "model:=/no/such/model")
+    segmenter.wait_for_text("cannot configure")
+    ended(segmenter, signal.SIGTERM)
+
+
+def test_sigint_while_the_model_is_loaded(processes, model, tmp_path):
+    """The configuration goes to its end, then the process ends. A pipe in the place of model.yaml holds it up until then."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "weights.safetensors").symlink_to(model / "weights.safetensors")
+    os.mkfifo(folder / "model.yaml")
+    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", f"model:={folder}", "-p", "backend:=torch")
+    assert segmenter.running()
+    ended(segmenter, signal.SIGINT)
+
+
+def test_camera_ends_at_sigint(processes):
+    camera = processes("camera", "-p", "image_topic:=/ending", "-p", "width:=96", "-p", "height:=64", "-p", "frames:=3")
+    camera.wait_for_text("3 images at 15 Hz")
+    ended(camera, signal.SIGINT)
+
+
+@pytest.mark.parametrize("name", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"])
+def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, name):
+    for other in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(other, raising=False)
+    profile = tmp_path / "fastdds.xml"
+    assert process.dds_environment(profile) == {}  # a missing file would only make Fast DDS complain
+    profile.write_text("<dds/>")
+    assert process.dds_environment(profile) == {"FASTRTPS_DEFAULT_PROFILES_FILE": str(profile)}
+    monkeypatch.setenv(name, "/etc/own.xml")
+    assert process.dds_environment(profile) == {}

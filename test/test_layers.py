@@ -1,0 +1,94 @@
+"""Which layer may import which; read from the sources, so that it holds for branches no test runs through, too."""
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "dcfm_ros"
+MODULES = sorted(ROOT.rglob("*.py"))
+LIBRARIES = ("model", "training", "evaluation", "pipeline", "sources")   # usable without ROS
+
+
+def imports(path: Path, at_module_level: bool = False) -> set[str]:
+    """Absolute names of what a module imports, `from a import b` as a.b; also by `import_module("a")`."""
+    tree = ast.parse(path.read_text())
+    inner = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+             for node in ast.walk(function)}
+    package, names = ["dcfm_ros", *path.relative_to(ROOT).parent.parts], set()
+    for node in ast.walk(tree):
+        if at_module_level and id(node) in inner:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[:len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+        elif (isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None))
+              in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant)):
+            names.add(node.args[0].value)
+    return names
+
+
+def under(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def offences(paths, *packages, **options) -> list[str]:
+    return [f"{path.relative_to(ROOT)} imports {name}" for path in paths for name in sorted(imports(path, **options))
+            if any(under(name, package) for package in packages)]
+
+
+def modules_of(*layers):
+    paths = [path for path in MODULES if path.relative_to(ROOT).parts[0] in layers]
+    assert {path.relative_to(ROOT).parts[0] for path in paths} == set(layers)
+    return paths
+
+
+@pytest.mark.parametrize("layer, forbidden", [
+    ("model", ("ros", "pipeline", "training", "evaluation", "sources", "cli")),
+    ("sources", ("ros", "pipeline", "training", "evaluation", "model", "cli")),
+    ("pipeline", ("ros", "training", "evaluation", "sources", "cli")),
+    ("training", ("ros", "pipeline", "evaluation", "cli")),
+    ("evaluation", ("ros", "training", "cli")),
+    ("ros", ("training",)),
+])
+def test_layers_import_only_what_lies_below(layer, forbidden):
+    assert offences(modules_of(layer), *(f"dcfm_ros.{name}" for name in forbidden)) == []
+
+
+def test_nothing_but_the_ros_layer_knows_ros():
+    paths = [*modules_of(*LIBRARIES), ROOT / "cli.py", ROOT / "__main__.py"]
+    assert offences(paths, "dcfm_ros.msg", "rclpy") == []
+    assert [f"{path}: {name}" for path in paths for name in imports(path) if name.split(".")[0].endswith("_msgs")] == []
+
+
+def test_only_the_command_reaches_for_ros_and_only_when_asked():
+    assert offences([ROOT / "cli.py", ROOT / "__main__.py"], "dcfm_ros.ros", at_module_level=True) == []
+
+
+def test_only_backends_import_inference_engines():
+    others = [path for path in MODULES if ROOT / "pipeline" / "backends" not in path.parents]
+    assert offences(others, "openvino", "tensorrt") == []
+
+
+def test_optional_engines_are_not_imported_on_loading():
+    """TensorRT is loaded where it is used; OpenVINO's module is loaded only when that backend is made."""
+    assert offences(MODULES, "tensorrt", at_module_level=True) == []
+    others = [path for path in MODULES if path.name != "openvino.py"]
+    assert offences(others, "openvino", "dcfm_ros.pipeline.backends.openvino", at_module_level=True) == []
+
+
+def test_the_package_itself_is_empty():
+    """Importing dcfm_ros.msg must not load PyTorch."""
+    assert (ROOT / "__init__.py").read_text() == ""
+
+
+def test_the_reader_of_imports(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    path = tmp_path / "a" / "b" / "c.py"
+    path.write_text("import x.y\nfrom . import d\nfrom ..e import f\nfrom g import h\n"
+                    "def late():\n    import i\n    importlib.import_module('j.k')\n")
+    assert imports(path) == {"x.y", "dcfm_ros.a.b.d", "dcfm_ros.a.e.f", "g.h", "i", "j.k"}
+    assert imports(path, at_module_level=True) == {"x.y", "dcfm_ros.a.b.d", "dcfm_ros.a.e.f", "g.h"}

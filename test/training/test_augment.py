@@ -1,0 +1,106 @@
+"""Random crops: geometry common to images and labels, colours changed in images alone."""
+
+import numpy as np
+import pytest
+
+from dcfm_ros.training.augment import AugmentConfig, augment
+from dcfm_ros.training.pairs import Pair
+
+PLAIN = AugmentConfig(color=0, color_between=0)
+PADDING = (124, 116, 104)
+
+
+def pair_of(label, colors, neighbour_label="same"):
+    image = colors[np.where(label == 255, 0, label)]
+    return Pair(image, label, image.copy(), label.copy() if isinstance(neighbour_label, str) else neighbour_label)
+
+
+@pytest.fixture
+def label():
+    """(120, 160): four quarters, a bar, no symmetry."""
+    label = np.zeros((120, 160), np.uint8)
+    label[50:], label[:, 90:] = 1, 2
+    label[20:34, 100:150] = 3
+    return label
+
+
+def crops(pair, count, config=PLAIN, size=(64, 96)):
+    rng = np.random.default_rng(0)
+    return [augment(pair, *size, config, rng) for _ in range(count)]
+
+
+def inner(label):
+    """Where a pixel and all within 2 of it have one class: no interpolation between colours, even enlarged 1.6 times."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(label, 2, constant_values=254), (5, 5))
+    return (windows == label[..., None, None]).all((2, 3))
+
+
+def test_images_and_labels_share_their_geometry(label, colors):
+    for crop in crops(pair_of(label, colors), 20):
+        assert crop.image.shape == (64, 96, 3) and crop.label.shape == (64, 96)
+        assert crop.image.dtype == crop.label.dtype == np.uint8
+        assert np.array_equal(crop.image, crop.neighbour) and np.array_equal(crop.label, crop.neighbour_label)
+        palette = np.vstack([colors, np.zeros((251, 3)), [PADDING]])
+        certain = inner(crop.label)
+        assert certain.mean() > 0.4
+        assert np.abs(crop.image - palette[crop.label])[certain].max() <= 2
+
+
+def test_labels_are_a_subset_and_void_fills_the_outside(label, colors):
+    for crop in crops(pair_of(label, colors), 20):
+        assert set(np.unique(crop.label)) <= {0, 1, 2, 3, 255}
+    small = crops(pair_of(label[:40, :50], colors), 5, AugmentConfig(max_zoom=0.7, color=0, color_between=0))
+    assert all((crop.label == 255).mean() > 0.4 for crop in small)
+
+
+def test_void_stays_void(label, colors):
+    for crop in crops(pair_of(np.full_like(label, 255), colors), 5, AugmentConfig(rare_center=1)):
+        assert (crop.label == 255).all()
+
+
+def test_an_unlabelled_neighbour_stays_so(label, colors):
+    assert crops(pair_of(label, colors, None), 1)[0].neighbour_label is None
+
+
+def test_the_generator_determines_the_crop(label, colors):
+    pair, config = pair_of(label, colors), AugmentConfig()
+    first, second, third = (augment(pair, 64, 64, config, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    for name in ("image", "label", "neighbour", "neighbour_label"):
+        assert np.array_equal(getattr(first, name), getattr(second, name))
+    assert not np.array_equal(first.image, third.image)
+
+
+def test_the_source_is_not_touched(label, colors):
+    pair = pair_of(label, colors)
+    before = pair.image.copy(), pair.label.copy()
+    crops(pair, 5, AugmentConfig())
+    assert np.array_equal(pair.image, before[0]) and np.array_equal(pair.label, before[1])
+
+
+def test_colours_change_in_images_alone_and_a_little_between_frames(label, colors):
+    pair = pair_of(label, colors)
+    for plain, colored in zip(crops(pair, 1), crops(pair, 1, AugmentConfig(color=0.25, color_between=0.06))):
+        assert np.array_equal(plain.label, colored.label)
+        between = np.abs(colored.image.astype(int) - colored.neighbour).mean()
+        assert 0 < between < np.abs(plain.image.astype(int) - colored.image).mean()
+
+
+def test_rare_classes_are_looked_for(colors):
+    label = np.zeros((360, 480), np.uint8)
+    label[200:212, 400:416] = 3
+    shares = [np.mean([(crop.label == 3).any() for crop in crops(
+        pair_of(label, colors), 60, AugmentConfig(color=0, color_between=0, rare_center=share), (64, 64))]) for share in (0, 1)]
+    assert shares[0] < 0.2 and shares[1] > 0.4   # every other one is centred on the class drawn
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"min_zoom": 0.05}, "zoom range 0.05..1.6: use 0.1 <= min_zoom"),
+    ({"min_zoom": 2.0}, "zoom range 2.0..1.6"),
+    ({"max_zoom": 11}, "zoom range 0.6..11"),
+    ({"color": -0.1}, "color -0.1: use a fraction"),
+    ({"color_between": 2}, "color_between 2: use a fraction"),
+    ({"rare_center": 1.5}, "rare_center 1.5: use a fraction"),
+])
+def test_bad_ranges_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        AugmentConfig(**changes)

@@ -1,0 +1,118 @@
+"""The symmetric strategy and the consistency loss, against the formulas written out."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from helpers import tiny_model
+
+from dcfm_ros.model.fusion import resize
+from dcfm_ros.training.losses import Losses, consistency_loss, symmetric_losses
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture
+def batch():
+    """Two pairs: labelled and neighbouring images, labels of both."""
+    generator = torch.Generator().manual_seed(8)
+    images = torch.randn(2, 2, 3, 64, 64, generator=generator)
+    labels = torch.randint(0, 4, (2, 2, 64, 64), generator=generator)
+    labels[:, :, :5] = 255
+    return images[0], images[1], labels[0], labels[1]
+
+
+def by_the_formula(model, labelled, neighbour, labels):
+    """The three terms as the paper has them."""
+    own, other = model.features(labelled), model.features(neighbour)
+    fused, fused_other = model.fuse(own.common, own.shallow), model.fuse(other.common, other.shallow)
+    key, nonkey = model.head(fused), model.head(model.fuse(other.common, own.shallow))
+    mask = (key.argmax(1) == model.head(fused_other).argmax(1))[:, None]
+    return (F.cross_entropy(resize(key, labels.shape[1:]), labels, ignore_index=255),
+            F.cross_entropy(resize(nonkey, labels.shape[1:]), labels, ignore_index=255),
+            F.mse_loss(mask * fused, mask * fused_other))
+
+
+def test_one_labelled_frame(model, batch):
+    labelled, neighbour, labels, _ = batch
+    with torch.no_grad():
+        found = symmetric_losses(model, labelled, neighbour, labels)
+        expected = by_the_formula(model, labelled, neighbour, labels)
+    torch.testing.assert_close(tuple(found), expected, rtol=1e-5, atol=1e-8)
+    assert found.ce_key != found.ce_nonkey and found.consistency > 0
+    torch.testing.assert_close(found.total, expected[0] + 0.4 * expected[1] + 10 * expected[2])
+
+
+def test_two_labelled_frames_are_used_in_both_directions(model, batch):
+    labelled, neighbour, labels, neighbour_labels = batch
+    with torch.no_grad():
+        found = symmetric_losses(model, labelled, neighbour, labels, neighbour_labels)
+        forth = by_the_formula(model, labelled, neighbour, labels)
+        back = by_the_formula(model, neighbour, labelled, neighbour_labels)
+    expected = tuple((a + b) / 2 for a, b in zip(forth, back))   # as many labelled pixels in either frame
+    torch.testing.assert_close(tuple(found), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_a_neighbour_labelled_void_is_an_unlabelled_neighbour(model, batch):
+    labelled, neighbour, labels, _ = batch
+    with torch.no_grad():
+        void = symmetric_losses(model, labelled, neighbour, labels, torch.full_like(labels, 255))
+        without = symmetric_losses(model, labelled, neighbour, labels)
+    torch.testing.assert_close(tuple(void), tuple(without))
+
+
+@pytest.mark.parametrize("class_weights", (None, torch.tensor([1.0, 2.0, 0.5, 1.0])))
+def test_nothing_labelled_gives_no_nan(model, batch, class_weights):
+    labelled, neighbour, labels, _ = batch
+    void = torch.full_like(labels, 255)
+    model.zero_grad(set_to_none=True)
+    found = symmetric_losses(model, labelled, neighbour, void, void, class_weights)
+    found.total.backward()
+    assert found.ce_key == 0 and found.ce_nonkey == 0 and found.consistency > 0
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+    assert model.encoder.patch_embed1.proj.weight.grad.abs().max() > 0   # consistency needs no labels
+    model.zero_grad(set_to_none=True)
+
+
+def test_class_weights_weigh_classes(model, batch):
+    labelled, neighbour, labels, _ = batch
+    only = torch.where(labels == 2, labels, 255)
+    with torch.no_grad():
+        weighted = symmetric_losses(model, labelled, neighbour, labels, None, torch.tensor([0.0, 0.0, 1.0, 0.0]))
+        alone = symmetric_losses(model, labelled, neighbour, only)
+    torch.testing.assert_close(weighted.ce_key, alone.ce_key)
+
+
+def test_without_consistency(model, batch):
+    labelled, neighbour, labels, _ = batch
+    with torch.no_grad():
+        found = symmetric_losses(model, labelled, neighbour, labels, consistency=False)
+    assert found.consistency == 0
+    torch.testing.assert_close(found.total, found.ce_key + 0.4 * found.ce_nonkey)
+
+
+def test_weights_of_the_terms():
+    assert Losses(torch.tensor(1.0), torch.tensor(10.0), torch.tensor(100.0)).total == 1 + 4 + 1000
+
+
+def test_consistency_counts_only_where_both_predict_the_same():
+    """The mean runs over all elements; those outside the mask count as zero."""
+    logits, other = torch.zeros(1, 2, 1, 4), torch.zeros(1, 2, 1, 4)
+    logits[0, 1] = torch.tensor([1.0, 1.0, -1.0, -1.0])    # classes 1 1 0 0
+    other[0, 1] = torch.tensor([1.0, -1.0, 1.0, -1.0])     # classes 1 0 1 0: the same at both ends
+    fused, fused_other = torch.zeros(1, 3, 1, 4), torch.zeros(1, 3, 1, 4)
+    fused[0, :, 0] = torch.tensor([1.0, 50.0, 50.0, 2.0])
+    assert consistency_loss(fused, fused_other, logits, other) == (3 * 1.0 + 3 * 4.0) / 12
+    assert consistency_loss(fused, fused_other, logits, -logits) == 0
+    assert consistency_loss(fused, fused, logits, logits) == 0
+
+
+def test_consistency_moves_both_frames():
+    torch.manual_seed(0)
+    fused, other = (torch.randn(1, 3, 2, 2, requires_grad=True) for _ in range(2))
+    logits = torch.ones(1, 2, 2, 2)
+    consistency_loss(fused, other, logits, logits).backward()
+    assert fused.grad.abs().min() > 0
+    torch.testing.assert_close(fused.grad, -other.grad)
