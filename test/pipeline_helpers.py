@@ -31,8 +31,9 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
 class FakeBackend:
     """Features are the number of the image they come from; a mask's class is that of the (last) common feature.
 
-    Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times. `decoded` notes (number of the image,
-    numbers of its common features) of each mask.
+    Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times; shallow ones
+    have `shallow_gate` and `shallow_error`. `decoded` notes (number of the image, numbers of its common features) of
+    each mask.
     """
 
     name, device = "fake", "cpu"

@@ -78,7 +78,7 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
         "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
         "labelled_frames": labelled,
     }
-    if labelled:
+    if matrix.counts.any():
         iou = matrix.iou()
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {

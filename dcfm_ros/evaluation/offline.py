@@ -63,7 +63,7 @@ def segment(options: SegmentOptions) -> dict:
     finally:
         segmenter.stop()
     report = {"frames": count, "keyframes": len(keyframes), "labelled_frames": labelled}
-    if labelled:
+    if matrix.counts.any():
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {c.name: None if value != value else round(float(value), 4)
                                    for c, value in zip(classes, matrix.iou())}

@@ -74,8 +74,8 @@ def _fill(cells, winners, top, bottom, down, left, right, across, mask):
                     blended[x1, c] = cells[y0, x1, c] + fy * (cells[y1, x1, c] - cells[y0, x1, c])
                 known[x1] = y
             fx = across[x]
-            best, best_value = 0, np.float32(-np.inf)
-            for c in range(classes):
+            best, best_value = 0, blended[x0, 0] + fx * (blended[x1, 0] - blended[x0, 0])
+            for c in range(1, classes):
                 value = blended[x0, c] + fx * (blended[x1, c] - blended[x0, c])
                 if value > best_value:
                     best, best_value = c, value

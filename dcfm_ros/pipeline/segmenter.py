@@ -148,7 +148,8 @@ class Segmenter:
     # Keyframes
 
     def _request(self, camera, frame, index, image, shallow, decision: Decision) -> KeyframeRequest:
-        patient = decision.reason in (Reason.DEVIATION, Reason.INTERVAL)
+        # Only deviations are weighed against each other: a camera at MaxK must not be starved by a busier one.
+        patient = decision.reason is Reason.DEVIATION
         urgency = decision.score / camera.scheduler.config.threshold if patient else math.inf
         return KeyframeRequest(frame, camera.epoch, index, image, shallow, decision.reason, decision.score, urgency)
 

@@ -62,6 +62,7 @@ class CameraNode(Node):
             depth=2, history=HistoryPolicy.KEEP_LAST,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT))
         self.finished = threading.Event()
+        self.failed = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
         self.get_logger().info(f"{source}: {self._count} images at {rate_hz:g} Hz as {self._encoding} on {topic}")
@@ -90,6 +91,7 @@ class CameraNode(Node):
                 sent += 1
                 due = max(due + self._period_s, time.monotonic() - self._period_s)  # late by more: do not catch up
         except Exception as error:
+            self.failed = True
             self.get_logger().error(f"camera stopped: {error}")
         finally:
             self.finished.set()
@@ -120,4 +122,4 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 1 if node.failed else 0

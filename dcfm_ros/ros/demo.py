@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rclpy
@@ -20,6 +20,7 @@ from dcfm_ros.evaluation.recording import SENT, read_recording
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.recorder_node import RecorderNode
+from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, open_source
 
 _START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
@@ -77,10 +78,14 @@ def run_demo(options: DemoOptions) -> dict:
         executor.shutdown()
         recorder.destroy_node()
         rclpy.try_shutdown()
+    class_names = tuple(c.name for c in palette.classes)
+    if source.class_table is not None and tuple(name for name, _ in source.class_table) != class_names:
+        print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
+        source = _Unlabelled(source)
     facts = RunFacts(
         source=options.source, model=options.model, backend=segmenter.backend(), mode=options.mode,
         rate_hz=options.rate_hz, threshold=SchedulerConfig().threshold, frame_id=_FRAME_ID,
-        class_names=tuple(c.name for c in palette.classes), class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
+        class_names=class_names, class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
     return _conclude(out, source, facts)
 
 
@@ -132,6 +137,19 @@ def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
         text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info.latency_ms:5.1f} ms  "
                 f"{recorder.writer.keyframes:4d} keyframes  feature age {info.feature_age_frames:2d}  score {info.score:.2f}")
     print(f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+
+
+class _Unlabelled:
+    """A source without its labels, whose ids mean other classes than the model's."""
+
+    def __init__(self, source: VideoSource):
+        self._source = source
+
+    def __getattr__(self, name: str):
+        return getattr(self._source, name)
+
+    def frame(self, index: int) -> VideoFrame:
+        return replace(self._source.frame(index), label=None)
 
 
 class _Child:

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+from helpers import tiny_model  # noqa: E402
+
+from dcfm_ros.model.inference import fold  # noqa: E402
 from dcfm_ros.pipeline.backends import openvino_cache as cache  # noqa: E402
 
 
@@ -44,6 +47,25 @@ def test_key_depends_on_weights_shapes_and_module():
     keys = {cache.network_key(part, [(1, 3)]), cache.network_key(other, [(1, 3)]), cache.network_key(part, [(2, 3)]),
             cache.network_key(torch.nn.Sequential(part), [(1, 3)])}
     assert len(keys) == 4
+
+
+def test_key_depends_on_buffers_that_are_not_saved_with_the_model():
+    keys = set()
+    for mean in (0.0, 1.0):
+        part = network()
+        part.register_buffer("mean", torch.tensor([mean]), persistent=False)
+        keys.add(cache.network_key(part, [(1, 3)]))
+    assert len(keys) == 2
+
+
+def test_key_depends_on_the_code_of_the_network(tmp_path, monkeypatch):
+    part = fold(tiny_model()).decoder
+    before = cache.network_key(part, [(1, 3)])
+    assert cache.network_key(part, [(1, 3)]) == before
+    other = tmp_path / "inference.py"
+    other.write_text("another forward")
+    monkeypatch.setattr(cache.inspect, "getfile", lambda kind: str(other))
+    assert cache.network_key(part, [(1, 3)]) != before
 
 
 def test_damaged_entry_is_converted_again(folder, caplog):

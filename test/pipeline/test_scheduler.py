@@ -5,7 +5,7 @@ from pipeline_helpers import SIZE
 
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_hard_cut
 
 
 
@@ -88,6 +88,31 @@ def test_hard_cut_overrides_min_interval_on_the_cut_frame():
     decisions = run(KeyframeScheduler(config), [grey(60)] * 3 + [grey(200)] * 3)
     assert keyframes(decisions) == [(0, Reason.FIRST), (3, Reason.DEVIATION)]
     assert decisions[3].score == pytest.approx(deviation(grey(60), grey(200)))
+
+
+def shifted(image, offset):
+    return np.clip(image.astype(int) + offset, 0, 255).astype(np.uint8)
+
+
+def test_hard_cut_is_a_large_change():
+    picture = street()
+    change = deviation(picture, shifted(picture, 30))
+    assert is_hard_cut(picture, shifted(picture, 30), change)
+    assert not is_hard_cut(picture, shifted(picture, 30), change * 1.001)  # the same shot, lighter
+    assert not is_hard_cut(picture, picture, 0.1)
+
+
+def test_hard_cut_between_dark_shots_shows_in_their_structure():
+    first, second = street(1) // 3, street(2) // 3
+    assert 0.2 < deviation(first, second) < 0.6
+    assert is_hard_cut(first, second, 0.6)
+    assert not is_hard_cut(first, np.roll(first, 1, axis=1), 0.6)  # the same shot, moved
+
+
+def test_noise_in_the_dark_has_no_structure_but_is_no_cut():
+    rng = np.random.default_rng(0)
+    first, second = (np.clip(rng.normal(20, 5, (*SIZE, 3)), 0, 255).astype(np.uint8) for _ in range(2))
+    assert not is_hard_cut(first, second, 0.6)
 
 
 def test_cuts_one_after_the_other_are_all_requested():
@@ -195,17 +220,18 @@ def test_any_sequence_keeps_the_bounds(seed):
     shortest = int(rng.integers(1, 6))
     config = SchedulerConfig(shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)), float(rng.uniform(0.3, 2)))
     scheduler = KeyframeScheduler(config)
+    scenes = [street(seed) for seed in range(5)]
     level, previous, waiting = 128.0, None, []
     reference = None  # picture and index of the last requested keyframe
     good = None       # of the last one that succeeded
     for index in range(200):
         level = np.clip(level + rng.normal(0, 8), 0, 255) if rng.random() > 0.05 else rng.uniform(0, 255)
-        image = np.clip(grey(int(level)) + rng.integers(-9, 10, (*SIZE, 3)), 0, 255).astype(np.uint8)
+        image = np.clip(scenes[index // 40] + (level - 128) + rng.integers(-9, 10, (*SIZE, 3)), 0, 255).astype(np.uint8)
         forced = rng.random() < 0.03
         if forced:
             scheduler.force(Reason.REQUESTED)
         decision = scheduler.decide(image, index)
-        cut = previous is not None and deviation(image[::4, ::4].copy(), previous) >= config.cut_threshold
+        cut = previous is not None and is_hard_cut(previous, image[::4, ::4].copy(), config.cut_threshold)
         previous = image[::4, ::4].copy()
         if reference is None:
             assert decision.reason in (Reason.FIRST, Reason.REQUESTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import logging
 import os
 import shutil
@@ -23,9 +24,12 @@ def cache_folder() -> Path:
 
 
 def network_key(part: torch.nn.Module, shapes: list[tuple[int, ...]]) -> str:
-    """A name for this network at these input shapes: another weight, shape, module or version gives another one."""
+    """A name for this network at these input shapes: another weight, shape, module, code or version gives another one."""
     digest = hashlib.sha256(f"{part} {shapes} {openvino.__version__} {torch.__version__}".encode())
-    for name, tensor in part.state_dict().items():
+    kinds = {type(module) for module in part.modules()}
+    for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):
+        digest.update(Path(file).read_bytes())  # what `forward` computes does not show in the weights
+    for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:32]
@@ -40,6 +44,7 @@ def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino
             return core.read_model(folder / "network.xml")
     except (OSError, RuntimeError) as error:
         _log.warning("cannot read the cached network %s, converting again: %s", folder, error)
+        shutil.rmtree(folder, ignore_errors=True)
     network = convert()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

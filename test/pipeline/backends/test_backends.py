@@ -1,0 +1,146 @@
+"""What every backend owes the pipeline: the model's logits, at any size, from two threads."""
+import threading
+
+import numpy as np
+import pytest
+import torch
+from helpers import tiny_model
+from pipeline_helpers import join
+
+from dcfm_ros.model.image import normalised
+from dcfm_ros.pipeline.backends import make_backend
+
+# Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+
+CLASSES = 4
+SIZES = [(64, 96), (96, 64)]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Makes each backend once: compiling takes seconds. The user's cache of networks is left alone."""
+    made = {}
+
+    def make(name):
+        if name == "openvino":
+            pytest.importorskip("openvino", reason="OpenVINO is not installed")
+        if name not in made:
+            made[name] = make_backend(name, tiny_model(CLASSES), "cpu")
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield make
+
+
+@pytest.fixture(params=["torch", "openvino"])
+def backend(make, request):
+    return make(request.param)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(CLASSES)
+
+
+def image(size, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+
+
+def tensor(picture):
+    return normalised(torch.from_numpy(picture)[None])
+
+
+def distance(logits, wanted):
+    assert logits.dtype == np.float32 and logits.shape == wanted.shape[1:]
+    return np.abs(logits - wanted[0].numpy()).max()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_logits_of_a_keyframe_are_the_models(backend, model, size):
+    with torch.no_grad():
+        wanted = model.keyframe(tensor(image(size)))
+    shallow = backend.shallow(image(size))
+    logits = backend.decode(shallow, [backend.deep(shallow)])
+    assert logits.shape == (CLASSES, size[0] // 4, size[1] // 4)
+    assert distance(logits, wanted) <= 1e-4
+    assert np.ptp(logits) > 1e-2  # a model that says something
+
+
+def test_frame_after_a_keyframe_uses_the_keyframes_feature(backend, model):
+    first, second = image(SIZES[0], 1), image(SIZES[0], 2)
+    common = backend.deep(backend.shallow(first))
+    with torch.no_grad():
+        wanted = model.nonkey(tensor(second), model.features(tensor(first)).common)
+    assert distance(backend.decode(backend.shallow(second), [common]), wanted) <= 1e-4
+
+
+def test_two_sided_logits_are_the_sum_of_both(backend, model):
+    pictures = [image(SIZES[0], seed) for seed in range(3)]
+    commons = [backend.deep(backend.shallow(picture)) for picture in (pictures[0], pictures[2])]
+    shallow = backend.shallow(pictures[1])
+    both = backend.decode(shallow, commons).copy()
+    single = [backend.decode(shallow, [common]).copy() for common in commons]
+    assert np.abs(both - (single[0] + single[1])).max() <= 1e-5
+    with torch.no_grad():
+        wanted = model.nonkey(tensor(pictures[1]), *(model.features(tensor(pictures[i])).common for i in (0, 2)))
+    assert distance(both, wanted) <= 1e-4
+
+
+def test_features_stay_as_they_are_while_others_are_computed(backend):
+    shallow = backend.shallow(image(SIZES[0], 1))
+    common = backend.deep(shallow)
+    before = backend.decode(shallow, [common]).copy()
+    for size in SIZES:
+        for seed in (5, 6):
+            other = backend.shallow(image(size, seed))
+            backend.decode(other, [backend.deep(other)])
+    assert np.array_equal(backend.decode(shallow, [common]), before)
+
+
+def test_image_may_change_after_the_shallow_path(backend):
+    picture = image(SIZES[0], 1)
+    shallow = backend.shallow(picture)
+    logits = backend.decode(shallow, [backend.deep(shallow)]).copy()
+    shallow = backend.shallow(picture)
+    picture[:] = 0
+    assert np.array_equal(backend.decode(shallow, [backend.deep(shallow)]), logits)
+
+
+def test_deep_path_runs_beside_the_shallow_one(backend):
+    pictures = [image(SIZES[0], seed) for seed in range(4)]
+    shallows = [backend.shallow(picture) for picture in pictures]
+    commons = [backend.deep(shallow) for shallow in shallows]
+    wanted = [backend.decode(shallow, [common]).copy() for shallow, common in zip(shallows, commons)]
+    results, errors = [], []
+
+    def encode():
+        try:
+            results.extend(backend.deep(shallow) for _ in range(3) for shallow in shallows)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=encode)
+    thread.start()
+    for _ in range(3):
+        for picture, common, logits in zip(pictures, commons, wanted):
+            assert np.abs(backend.decode(backend.shallow(picture), [common]) - logits).max() <= 1e-5
+    join(thread)
+    assert not errors
+    for number, common in enumerate(results):
+        logits = backend.decode(shallows[number % 4], [common])
+        assert np.abs(logits - wanted[number % 4]).max() <= 1e-5
+
+
+def test_torch_and_openvino_agree(make):
+    first, second = make("torch"), make("openvino")
+    for size in SIZES:
+        pictures = [image(size, seed) for seed in range(3)]
+        logits = []
+        for backend in (first, second):
+            commons = [backend.deep(backend.shallow(picture)) for picture in pictures[:2]]
+            shallow = backend.shallow(pictures[2])
+            logits.append([backend.decode(shallow, commons[:1]).copy(), backend.decode(shallow, commons).copy()])
+        for ours, theirs in zip(*logits):
+            assert np.abs(ours - theirs).max() <= 1e-4

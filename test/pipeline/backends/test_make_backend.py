@@ -1,0 +1,71 @@
+"""Which backend runs, and what is said where one cannot."""
+import importlib.util
+
+import pytest
+import torch
+from helpers import tiny_model
+
+from dcfm_ros.pipeline.backends import BACKENDS, BackendError, make_backend
+
+find_spec = importlib.util.find_spec
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def no_openvino(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find_spec(name, *rest))
+
+
+def refused(name, device="cpu"):
+    with pytest.raises(BackendError) as error:
+        make_backend(name, tiny_model(), device)
+    return str(error.value)
+
+
+def test_torch_on_the_cpu():
+    backend = make_backend("torch", tiny_model(), "cpu")
+    assert (backend.name, backend.device) == ("torch", "cpu")
+
+
+def test_auto_takes_openvino_on_a_cpu(no_gpu):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    assert make_backend("auto", tiny_model()).name == "openvino"
+
+
+def test_auto_without_openvino_takes_torch(no_gpu, no_openvino):
+    backend = make_backend("auto", tiny_model())
+    assert (backend.name, backend.device) == ("torch", "cpu")
+
+
+def test_unknown_backend():
+    assert refused("tflite") == f"unknown backend 'tflite': use one of {', '.join(BACKENDS)}"
+
+
+def test_unknown_device():
+    assert refused("torch", "tpu") == "unknown device 'tpu': use auto, cpu or cuda"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+@pytest.mark.parametrize("name", BACKENDS)
+def test_gpu_that_is_not_there(name, device, no_gpu):
+    message = refused(name, device)
+    assert f"device {device!r}" in message and "no GPU" in message and "device:=cpu" in message
+
+
+def test_openvino_that_is_not_installed(no_openvino):
+    assert refused("openvino") == "backend 'openvino' is not installed: pip install openvino, or use backend:=torch"
+
+
+def test_openvino_does_not_run_on_a_gpu(monkeypatch):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert "openvino' runs on the CPU, not on 'cuda'" in refused("openvino", "cuda")
+
+
+def test_model_in_training_mode_is_refused():
+    with pytest.raises(ValueError, match="evaluation mode"):
+        make_backend("torch", tiny_model().train(), "cpu")

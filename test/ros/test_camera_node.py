@@ -1,0 +1,125 @@
+"""The camera node: a source as a camera would send it."""
+
+import itertools
+import json
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.exceptions import ParameterException
+from rclpy.parameter import Parameter
+from ros_helpers import of
+from sensor_msgs.msg import CompressedImage, Image
+
+from dcfm_ros.ros import messages
+from dcfm_ros.ros.camera_node import CameraNode
+
+COUNT = 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """COUNT pictures of 32 × 24 in one colour each: red is 40, 80, ..., green 10, blue 200."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(COUNT):
+        picture = np.full((24, 32, 3), (200, 10, 40 * (number + 1)), np.uint8)
+        cv2.imwrite(str(folder / f"{number:03}.png"), picture)
+    return folder
+
+
+def arguments(folder, log, **changes):
+    values = {"source": folder, "sent_log": log, "rate": "20.0", "loop": "false", "wait_for_subscribers": 1, "reliable": "true",
+              "image_topic": "/pictures", "frame_id": "eye", **changes}
+    return itertools.chain.from_iterable(("-p", f"{name}:={value}") for name, value in values.items())
+
+
+def sent(log):
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8", "jpeg", "png"])
+def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
+    kind, topic = (CompressedImage, "/pictures/compressed") if encoding in ("jpeg", "png") else (Image, "/pictures")
+    images = probe.collect(kind, topic)
+    log = tmp_path / "sent.jsonl"
+    values = {"source": str(folder), "sent_log": str(log), "rate": 20.0, "loop": False, "wait_for_subscribers": 1, "reliable": True,
+              "image_topic": "/pictures", "frame_id": "eye", "encoding": encoding, "preload": encoding in ("rgb8", "jpeg")}
+    node = CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+    try:
+        probe.spin_until(lambda: len(images) == COUNT and node.finished.is_set(), "all images")
+    finally:
+        node.destroy_node()
+    assert not node.failed
+    entries = sent(log)
+    assert [entry["index"] for entry in entries] == list(range(COUNT))
+    assert [entry["stamp_ns"] for entry in entries] == [messages.stamp_ns(image.header.stamp) for image in images]
+    gaps = np.diff([entry["stamp_ns"] for entry in entries])
+    assert (gaps > 0).all()
+    # A late image is followed by an early one, but the whole cannot be faster than the rate by more than one period.
+    assert entries[-1]["stamp_ns"] - entries[0]["stamp_ns"] > (COUNT - 2) * 0.05e9 * 0.9
+    assert (np.diff([entry["published_ns"] for entry in entries]) > 0).all()
+    for number, image in enumerate(images):
+        assert image.header.frame_id == "eye"
+        decoded = messages.decode_compressed(image) if kind is CompressedImage else messages.decode_image(image)
+        assert decoded.pixels.shape == (24, 32, 3)
+        red, green, blue = decoded.pixels[12, 16, ::-1 if decoded.is_bgr else 1].astype(int)
+        if encoding == "mono8":
+            assert red == green == blue == pytest.approx(0.299 * 40 * (number + 1) + 0.587 * 10 + 0.114 * 200, abs=1.5)
+        else:
+            assert (red, green, blue) == pytest.approx((40 * (number + 1), 10, 200), abs=4 if encoding == "jpeg" else 0)
+
+
+def test_the_process_ends_after_the_last_image_which_still_arrives(folder, processes, probe, tmp_path):
+    images = probe.collect(Image, "/pictures")
+    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl"))
+    probe.spin_until(lambda: not camera.running(), "the camera's end")
+    assert camera.wait() == 0 and "Traceback" not in camera.text(), camera.text()
+    probe.spin_until(lambda: len(images) == COUNT, "all images")
+    assert [entry["stamp_ns"] for entry in sent(tmp_path / "sent.jsonl")] == [messages.stamp_ns(i.header.stamp) for i in images]
+
+
+def test_the_source_begins_again(folder, processes, probe, tmp_path):
+    images = probe.collect(Image, "/pictures")
+    log = tmp_path / "sent.jsonl"
+    camera = processes("camera", *arguments(folder, log, loop="true", rate="50.0", frames=3, width=16, height=12))
+    probe.spin_until(lambda: len(images) >= 8, "three rounds")
+    assert camera.stop() == 0
+    entries = sent(log)
+    assert [entry["index"] for entry in entries] == [number % 3 for number in range(len(entries))]
+    assert {(image.width, image.height, image.encoding) for image in images} == {(16, 12, "bgr8")}
+    first = next(entry for entry in entries if entry["stamp_ns"] == messages.stamp_ns(images[0].header.stamp))
+    assert images[0].data[2] == 40 * (first["index"] + 1)
+    assert of(images, images[-1]) is images[-1]  # no stamp comes twice
+
+
+UNUSABLE = [
+    (dict(encoding="h264"), ["h264", "rgb8", "jpeg"]),
+    (dict(source="/no/such/source"), ["/no/such/source"]),
+    (dict(rate=0.0), ["rate", "0.0", "range"]),
+    (dict(rate=15), ["rate", "15", "DOUBLE"]),
+    (dict(frames=-1), ["frames", "-1", "range"]),
+    (dict(sent_log="/no/such/folder/sent.jsonl"), ["/no/such/folder/sent.jsonl"]),
+]
+
+
+@pytest.mark.parametrize("changes, words", UNUSABLE)
+def test_settings_that_cannot_be_used_are_named(folder, probe, changes, words):
+    values = {"source": str(folder), "image_topic": "/unused", **changes}
+    with pytest.raises((ValueError, OSError, ParameterException)) as caught:
+        CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize("changes", [UNUSABLE[0][0], UNUSABLE[3][0]])
+def test_settings_that_cannot_be_used_end_the_process_with_a_message(folder, processes, tmp_path, changes):
+    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", **changes))
+    assert camera.wait() == 1
+    assert "CameraNode" in camera.text() and "Traceback" not in camera.text(), camera.text()
+
+
+def test_more_frames_than_the_source_has_are_told(folder, processes, probe, tmp_path):
+    probe.collect(Image, "/pictures")
+    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", frames=COUNT + 1, rate="100.0"))
+    status = camera.wait()
+    assert status == 1 and f"there is no frame {COUNT}" in camera.text(), camera.text()

@@ -1,0 +1,46 @@
+"""The demo: all nodes in processes of their own, with a random model."""
+
+import json
+
+import pytest
+
+from dcfm_ros.ros.demo import DemoError, DemoOptions, run_demo
+
+KEYS = {
+    "source", "model", "backend", "mode", "size", "rate_hz", "cpu", "frames_sent", "masks_received", "header_mismatches", "out_of_order",
+    "mask_hz", "keyframes", "mean_keyframe_interval", "keyframe_reasons", "hard_cuts", "hard_cuts_requested", "latency_ms", "shallow_ms",
+    "encode_ms", "feature_age_frames", "labelled_frames",
+}
+
+
+def test_a_short_demo(model, tmp_path, capfd):
+    out = tmp_path / "demo"
+    report = run_demo(DemoOptions(seconds=3.0, rate_hz=8.0, model=str(model), backend="torch", out=str(out)))
+    assert KEYS <= set(report)
+    assert report["frames_sent"] == 24
+    assert 12 <= report["masks_received"] <= 24  # all, where the machine is not busy
+    assert report["header_mismatches"] == report["out_of_order"] == 0
+    assert report["size"] == [480, 360] and report["backend"] == "torch on cpu" and report["mode"] == "async"
+    assert report["keyframes"] >= 2 and sum(report["keyframe_reasons"].values()) == report["keyframes"]
+    assert report["keyframe_reasons"]["first"] == 1
+    assert report["latency_ms"]["p50"] > report["shallow_ms"]["p50"] > 0
+    assert json.loads((out / "report.json").read_text()) == report
+    names = {path.name for path in out.iterdir() if path.stat().st_size > 0}
+    assert {"report.json", "overlay.mp4", "overlay.png", "segmenter.log", "camera.log", "sent.jsonl", "masks.jsonl", "masks.bin",
+            "info.jsonl", "keyframes.jsonl"} <= names
+    for name in ("segmenter.log", "camera.log"):
+        assert "Traceback" not in (out / name).read_text()
+    assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
+    printed = capfd.readouterr().out
+    assert "latency" in printed and "other classes" in printed and str(out / "report.json") in printed
+
+
+def test_a_wrong_model_is_named(tmp_path):
+    with pytest.raises(DemoError, match="no_such_model"):
+        run_demo(DemoOptions(model="no_such_model", seconds=1.0, out=str(tmp_path / "demo")))
+
+
+def test_a_wrong_source_is_named_before_anything_starts(tmp_path):
+    with pytest.raises(ValueError, match="/no/such/video"):
+        run_demo(DemoOptions(source="/no/such/video", out=str(tmp_path / "demo")))
+    assert not (tmp_path / "demo").exists()
