@@ -5,6 +5,7 @@ from __future__ import annotations
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -38,7 +39,8 @@ class SegmenterNode(LifecycleNode):
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(Trigger, "request_keyframe", self._request_keyframe)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(1.0, self._publish_diagnostics)
+        # In real time: a simulation that stands still is among what diagnostics are there to tell.
+        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._answer_invalid_transitions()
 
     # Lifecycle

@@ -1,6 +1,7 @@
 """The demo: all nodes in processes of their own, with a random model."""
 
 import json
+import os
 
 import pytest
 
@@ -11,6 +12,12 @@ KEYS = {
     "mask_hz", "keyframes", "mean_keyframe_interval", "keyframe_reasons", "hard_cuts", "hard_cuts_requested", "latency_ms", "shallow_ms",
     "encode_ms", "feature_age_frames", "labelled_frames",
 }
+
+
+@pytest.fixture(autouse=True)
+def domain(monkeypatch):
+    """The demo uses the segmenter's own names, so it must not see the segmenter of the other tests."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + (os.getpid() + 50) % 101))
 
 
 def test_a_short_demo(model, tmp_path, capfd):

@@ -20,8 +20,8 @@ def ended(process, number) -> None:
 
 
 def test_sigint_while_images_flow(processes, model, probe):
-    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", f"model:={model}", "-p", "backend:=torch", "-p", "image_topic:=/ending",
-                          "-p", "max_interval:=2")
+    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", f"model:={model}", "-p", "backend:=torch",
+                          "-p", "image_topic:=/ending", "-p", "max_interval:=2")
     camera = Camera(probe, "/ending").connect()
     for _ in range(10):
         camera.segment()

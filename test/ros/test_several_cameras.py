@@ -20,6 +20,7 @@ def two(processes, model, probe, tmp_path):
     threshold: 10.0
     cut_threshold: 10.0
     max_interval: 1000
+    use_sim_time: true  # with no clock: masks and diagnostics do not need one
 """)
     processes("segmenter", "-r", "__node:=pair", "--params-file", str(settings))
     front = Camera(probe, "/pair/front", "/dcfm/front", frame_id="front_optical")
