@@ -12,7 +12,7 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, Segmentation
+from dcfm_ros.pipeline.frames import Frame, PipelineConfig, Segmentation
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.sources.open import open_source
@@ -40,7 +40,7 @@ def segment(options: SegmentOptions) -> dict:
     table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
     segmenter = Segmenter(
         make_backend(options.backend, model), (model.config.input_height, model.config.input_width),
-        PipelineConfig(mode=Mode(options.mode)), on_keyframe=lambda event: keyframes.append(event.index))
+        PipelineConfig(mode=options.mode), on_keyframe=lambda event: keyframes.append(event.index))
     count = source.length or options.frames
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:

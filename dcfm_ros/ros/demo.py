@@ -25,6 +25,7 @@ from dcfm_ros.sources.open import VideoSource, open_source
 
 _START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
 _END_TIMEOUT_S = 10.0
+_DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
 _FRAME_ID = "camera"
 
 
@@ -60,6 +61,7 @@ def run_demo(options: DemoOptions) -> dict:
     executor.add_node(recorder)
     children: list[_Child] = []
     try:
+        _refuse_company(recorder, executor)
         segmenter = _Child("segmenter", out, [
             "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
             "-p", f"backend:={options.backend}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
@@ -99,6 +101,15 @@ def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
     print("\n".join(summary_lines(report)))
     print(f"written    {out / 'report.json'}, {out / 'overlay.mp4'}, {out / 'overlay.png'}")
     return report
+
+
+def _refuse_company(recorder: RecorderNode, executor) -> None:
+    """Masks of a segmenter that runs already would be taken for ours."""
+    deadline = time.monotonic() + _DISCOVERY_S
+    while time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+        if recorder.count_publishers("/dcfm/mask"):
+            raise DemoError("another segmenter publishes /dcfm/mask here: stop it, or give the demo its own ROS_DOMAIN_ID")
 
 
 def _wait_for_palette(recorder: RecorderNode, executor, segmenter: "_Child") -> None:

@@ -26,6 +26,12 @@ def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompa
         values=[KeyValue(key=key, value=value) for key, value in values.items()])
 
 
+def idle_diagnostic(node: str, refusal: str) -> DiagnosticStatus:
+    """Of a node that is not configured; `refusal` is why, if it could not be."""
+    return DiagnosticStatus(
+        level=DiagnosticStatus.ERROR if refusal else DiagnosticStatus.WARN, name=node, message=refusal or "not configured")
+
+
 def _judgement(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str) -> tuple[bytes, str]:
     if incompatible_qos and status.received == 0:
         return DiagnosticStatus.ERROR, incompatible_qos

@@ -18,7 +18,7 @@ from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros import parameters, process
 from dcfm_ros.ros.camera_port import CameraPort
-from dcfm_ros.ros.diagnostics import camera_diagnostic
+from dcfm_ros.ros.diagnostics import camera_diagnostic, idle_diagnostic
 from dcfm_ros.ros.latched import ClassTopics
 
 _LOG_PERIOD_S = 5.0
@@ -34,6 +34,7 @@ class SegmenterNode(LifecycleNode):
         self._ports: dict[str, CameraPort] = {}
         self._class_topics: list[ClassTopics] = []
         self._outputs: parameters.OutputParameters | None = None
+        self._refusal = ""  # why the last configure failed
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -49,9 +50,11 @@ class SegmenterNode(LifecycleNode):
         try:
             self._configure()
         except Exception as error:  # whatever is wrong with the settings: say it and stay configurable
-            self.get_logger().error(f"cannot configure: {error}")
+            self._refusal = f"cannot configure: {error}"
+            self.get_logger().error(self._refusal)
             self._release()
             return TransitionCallbackReturn.FAILURE
+        self._refusal = ""
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -176,6 +179,8 @@ class SegmenterNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
+        if self._segmenter is None:
+            message.status.append(idle_diagnostic(self.get_name(), self._refusal))
         for status in self._segmenter.status() if self._segmenter else []:
             if (port := self._ports.get(status.camera)) is not None:
                 message.status.append(camera_diagnostic(

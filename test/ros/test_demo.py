@@ -4,6 +4,8 @@ import json
 import os
 
 import pytest
+import rclpy
+from sensor_msgs.msg import Image
 
 from dcfm_ros.ros.demo import DemoError, DemoOptions, run_demo
 
@@ -45,6 +47,19 @@ def test_a_short_demo(model, tmp_path, capfd):
 def test_a_wrong_model_is_named(tmp_path):
     with pytest.raises(DemoError, match="no_such_model"):
         run_demo(DemoOptions(model="no_such_model", seconds=1.0, out=str(tmp_path / "demo")))
+
+
+def test_a_segmenter_that_runs_already_is_not_mixed_in(tmp_path):
+    context = rclpy.Context()
+    context.init()
+    node = rclpy.create_node("other", context=context)
+    try:
+        node.create_publisher(Image, "/dcfm/mask", 1)
+        with pytest.raises(DemoError, match="another segmenter .* ROS_DOMAIN_ID"):
+            run_demo(DemoOptions(seconds=1.0, out=str(tmp_path / "demo")))
+    finally:
+        node.destroy_node()
+        context.shutdown()
 
 
 def test_a_wrong_source_is_named_before_anything_starts(tmp_path):

@@ -86,6 +86,19 @@ def test_settings_that_cannot_be_configured(segmenter, model, values, words):
         assert segmenter.probe.set(**{**good, "cameras": [""]}) == ""
 
 
+def test_diagnostics_tell_why_nothing_is_configured(segmenter, model):
+    segmenter.reset()
+    try:
+        assert segmenter.probe.set(model="/no/such/folder") == ""
+        assert not segmenter.probe.change("configure")
+        segmenter.probe.diagnostic("", until=lambda status: "/no/such/folder" in status.message)
+    finally:
+        assert segmenter.probe.set(model=str(model)) == ""
+    segmenter.start()
+    segmenter.reset()
+    segmenter.probe.diagnostic("", until=lambda status: status.message == "not configured")
+
+
 def check_refused(segmenter, *words):
     """The node cannot be configured, says why, and lives."""
     before = segmenter.said()
