@@ -38,7 +38,7 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
                 width: int | None = None, height: int | None = None, length: int | None = None) -> VideoSource:
     """Open the video called `name`.
 
-    name: `synthetic` or `synthetic:SEED`, a folder of images (or one that holds `images/` and perhaps `labels/`),
+    name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of images (or one that holds `images/` and perhaps `labels/`),
         or a video file; a folder that is itself called synthetic is `./synthetic`
     labels: folder of `<image stem>.png` with class ids, for a folder of images
     rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor repeated
@@ -74,11 +74,17 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
 
 
 def _open_synthetic(seed, rate_hz, size, length):
+    from .reel import SyntheticReel
     from .synthetic.video import CLASSES, SyntheticVideo
-    if seed and not (seed.isascii() and seed.isdigit()):
-        raise SourceError(f"synthetic:{seed} has no valid seed; give a whole number of 0 or more")
+    numbers = seed.split("-") if seed else [str(DEFAULT_SEED)]
+    if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise SourceError(f"synthetic:{seed} has no valid seed; give a whole number of 0 or more, or two as in 1000-1019")
     try:
-        video = SyntheticVideo(int(seed or DEFAULT_SEED), *size, rate_hz)
+        if len(numbers) == 1:
+            video = SyntheticVideo(int(numbers[0]), *size, rate_hz)
+        else:
+            video = SyntheticReel(int(numbers[0]), int(numbers[1]), *size, rate_hz)
+            length = min(video.length, length or video.length)
     except ValueError as error:
         raise SourceError(f"synthetic video: {error}") from error
     return _View(video, *size, rate_hz, length, CLASSES, resize=False)

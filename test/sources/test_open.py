@@ -81,6 +81,17 @@ def test_labels_are_taken_from_the_middle_of_each_new_pixel(folder):
     assert (open_source(str(folder), width=20, height=16).frame(0).label == 1).all()
 
 
+def test_a_reel_shows_some_seconds_of_each_seed():
+    reel = open_source("synthetic:5-7", width=64, height=48, rate_hz=2.0)
+    assert reel.length == 30  # three seeds, 5 s each
+    for index, seed, within in ((0, 5, 0), (9, 5, 9), (10, 6, 0), (29, 7, 9)):
+        frame, original = reel.frame(index), SyntheticVideo(seed, 64, 48, 2.0).frame(within)
+        assert np.array_equal(frame.image, original.image) and np.array_equal(frame.label, original.label)
+        assert (frame.index, frame.stamp_ns) == (index, index * 500_000_000)
+        assert frame.is_cut == (original.is_cut or index in (10, 20))
+    assert open_source("synthetic:5-7", length=4).length == 4
+
+
 def test_synthetic_keeps_its_aspect_ratio_too():
     source = open_source("synthetic:3", width=240)
     assert (source.width, source.height) == (240, 180)
@@ -105,6 +116,8 @@ def test_length_shortens_but_never_lengthens(folder):
 @pytest.mark.parametrize("options, message", [
     ({"name": "no_such_file.mp4"}, "there is no no_such_file.mp4; give a video file, a folder"),
     ({"name": "synthetic:x"}, "synthetic:x has no valid seed"),
+    ({"name": "synthetic:9-5"}, "seeds 9-5: the last is smaller than the first"),
+    ({"name": "synthetic:1-2-3"}, "synthetic:1-2-3 has no valid seed"),
     ({"name": "synthetic:-1"}, "synthetic:-1 has no valid seed; give a whole number of 0 or more"),
     ({"name": "synthetic", "labels": "labels"}, "labels labels cannot go with synthetic; only a folder of images"),
     ({"name": "synthetic", "rate_hz": 0.0}, "rate_hz is 0.0; give a number"),
