@@ -9,9 +9,6 @@ import pytest
 from dcfm_ros.sources.synthetic.video import CLASSES, RESERVED_SEEDS, SyntheticVideo
 
 
-UNITS_PER_FRAME = 5.0   # of fixed_work; 3.5-4 were measured
-
-
 def difference(a, b):
     """Mean absolute difference of two images."""
     return float(np.abs(a.astype(np.int16) - b.astype(np.int16)).mean())
@@ -111,33 +108,29 @@ def test_every_class_is_seen_in_the_reserved_seeds():
     assert share["road"] > 0.2 and share["building"] > 0.1 and share["sky"] > 0.08
 
 
-def timed(work):
-    """Seconds that a call takes."""
-    start = time.perf_counter()
+def cpu_time(work):
+    """Seconds that a call keeps this thread's core busy; other work of the machine does not count."""
+    start = time.thread_time()
     work()
-    return time.perf_counter() - start
-
-
-def fixed_work():
-    """About 4 ms on the machine this was written on, when nothing else runs there."""
-    canvas, corners = np.zeros((64, 64, 4), np.uint8), np.array([[3, 5], [40, 9], [30, 50], [8, 44]], np.int32)
-    for _ in range(1000):
-        cv2.fillConvexPoly(canvas, corners + 1, (1, 2, 3, 4))
+    return time.thread_time() - start
 
 
 def test_fast_enough():
-    """60 frames a second, or as many fewer as the machine is slowed down by its other work."""
+    """More than 60 frames a second on one core; building a shot, once in 60 frames or more, is not counted."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        video, frames, units = SyntheticVideo(3), [], []
-        for i in range(80):
-            frames.append(timed(lambda: video.frame(i)))
-            units.append(timed(fixed_work))
+        video = SyntheticVideo(3)
+        first = cpu_time(lambda: video.frame(0))            # builds the shot
+        for i in range(1, 20):                              # loads compiled functions, fills caches of textures
+            video.frame(i)
+        frames = np.sort([cpu_time(lambda: video.frame(i)) for i in range(20, 60)])
     finally:
         cv2.setNumThreads(threads)
-    frame, unit = (np.median(sorted(times)[:20]) for times in (frames, units))
-    assert frame < max(1 / 60, UNITS_PER_FRAME * unit), (frame, unit)
+    fastest = frames[:len(frames) // 4].mean()
+    assert fastest < 1 / 60, (
+        f"{1000 * fastest:.1f} ms of CPU time per frame (fastest quarter), {1000 * np.median(frames):.1f} ms (median), "
+        f"allowed {1000 / 60:.1f} ms; the first frame with its shot took {1000 * first:.0f} ms")
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -1,6 +1,7 @@
 """Fronts of buildings: walls with rows of windows, doors, shop windows and a little dirt."""
 import cv2
 import numpy as np
+from numba import njit
 
 from ..classes import BUILDING
 from .texture import smooth_noise
@@ -25,19 +26,30 @@ def draw_facade(rng, dark):
     bays = int(rng.integers(3, 7))
     h, w = int(storey * floors * PX_PER_M), int(bay * bays * PX_PER_M)
     wall = wall_colour(rng)
-    picture = np.empty((h, w, 4), np.uint8)
     dirt = smooth_noise(rng, h, w, 5, 4) * rng.uniform(3, 14)
     grain = rng.normal(0, rng.uniform(2, 9), (h, w)).astype(np.float32)
     if rng.random() < 0.5:                                  # courses of bricks or slabs
         grain[::int(rng.integers(3, 9))] -= rng.uniform(5, 22)
-    picture[..., :3] = np.clip(wall + (dirt + grain)[..., None], 0, 255)
-    colour = picture[..., :3].copy()
+    dirt += grain
+    colour = _painted(wall, dirt)
     _draw_windows(rng, colour, floors, bays, dark, shop=rng.random() < 0.5)
     if rng.random() < 0.5:                                  # cornice
         cv2.rectangle(colour, (0, 0), (w, int(rng.uniform(3, 9))), (wall * rng.uniform(0.6, 1.2)).clip(0, 255).tolist(), -1)
-    picture[..., :3] = colour
+    picture = cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA)
     picture[..., 3] = BUILDING
     return picture
+
+
+@njit(cache=True, nogil=True)
+def _painted(wall, dirt):
+    """A colour (3,) with lighter and darker places (h, w) as a picture (h, w, 3)."""
+    h, w = dirt.shape
+    out = np.empty((h, w, 3), np.uint8)
+    for y in range(h):
+        for x in range(w):
+            for c in range(3):
+                out[y, x, c] = np.uint8(min(max(wall[c] + dirt[y, x], 0.0), 255.0))
+    return out
 
 
 def _draw_windows(rng, colour, floors, bays, dark, shop):

@@ -1,5 +1,7 @@
 """The ground: road, kerbs, pavements, markings, and the shadows that fall on it."""
+import cv2
 import numpy as np
+from numba import njit
 
 from .mesh import Mesh
 from .texture import smooth_noise
@@ -8,6 +10,8 @@ from ..classes import PAVEMENT, ROAD
 TILE_M = 16.0      # the ground texture repeats after this distance
 TILE_PX = 512
 FAR_M = 240.0
+# Grain (columns) that is left of itself by a fade of 0..255 (rows); compiled loops look it up.
+FADED = cv2.multiply(*np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2), scale=1 / 255).astype(np.int32)
 
 
 class Ground:
@@ -103,7 +107,7 @@ class Ground:
 
     def cast_car(self, foot, heading, width, length):
         """Shadow of a parked car."""
-        self._shadows += car_shadow(self.style, foot, heading, width, length)
+        self._shadows += list(car_shadow(self.style, foot, heading, width, length))
         self._strength += [max(self.style.shadow, 30.0)] * 2
 
     def freeze(self):
@@ -113,8 +117,20 @@ class Ground:
 
 
 def car_shadow(style, foot, heading, width, length):
-    """Two ground quads: the dark under the car and the shadow beside it."""
-    c, s = np.cos(heading), np.sin(heading)
-    right, ahead = np.array([c, 0, -s]) * width / 2, np.array([s, 0, c]) * length / 2
-    under = np.array([foot - right - ahead, foot + right - ahead, foot + right + ahead, foot - right + ahead])
-    return [under, under + 0.7 * np.array([style.sun_x, 0, style.sun_z])]
+    """Two ground quads (..., 2, 4, 3) per car: the dark under it and the shadow beside it."""
+    c, s, zero = np.cos(heading), np.sin(heading), np.zeros(np.shape(heading))
+    right = np.stack([c * width, zero, -s * width], axis=-1) / 2
+    ahead = np.stack([s * length, zero, c * length], axis=-1) / 2
+    under = np.stack([foot - right - ahead, foot + right - ahead, foot + right + ahead, foot - right + ahead], axis=-2)
+    return np.stack([under, under + 0.7 * np.array([style.sun_x, 0, style.sun_z])], axis=-3)
+
+
+@njit(cache=True, nogil=True)
+def darken(canvas, grain, fade, shade):
+    """Take faded grain and shade (h, w) away from the colours, not the labels, of a canvas (h, w, 4)."""
+    for y in range(canvas.shape[0]):
+        faded = FADED[fade[y]]
+        for x in range(canvas.shape[1]):
+            dark = faded[grain[y, x]] + shade[y, x]
+            for c in range(3):
+                canvas[y, x, c] = max(canvas[y, x, c] - dark, 0)

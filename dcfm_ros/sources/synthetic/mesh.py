@@ -3,6 +3,7 @@
 Local and world coordinates are in metres: x right, y up, z forward.
 """
 import numpy as np
+from numba import njit
 
 # Columns of the attribute rows.
 R, G, B, CLASS, ORDER = range(5)
@@ -68,11 +69,11 @@ class Shape:
 
     def at(self, origin, heading):
         """Copy turned by `heading` radians (to the right) and moved to `origin`."""
-        c, s = np.cos(heading), np.sin(heading)
-        turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]], np.float32)
-        origin = np.asarray(origin, np.float32)
-        return Shape(self.quads @ turn + origin, self.quad_rows,
-                     self.bars @ turn + origin, self.bar_rows)
+        poses = _poses(np.reshape(origin, (1, 3)), np.reshape(heading, 1))
+        quads, bars = self.quads.copy(), self.bars.copy()
+        _place(quads, np.array([len(quads)]), poses)
+        _place(bars, np.array([len(bars)]), poses)
+        return Shape(quads, self.quad_rows, bars, self.bar_rows)
 
 
 class Batch:
@@ -85,9 +86,38 @@ class Batch:
         self.bars = _join([s.bars for s in shapes], (0, 2, 3))
         self.bar_rows = _join([s.bar_rows for s in shapes], (0, 8))
         place = np.array([along, across], np.float32).reshape(2, -1)
-        self.quad_place = np.repeat(place, [len(s.quads) for s in shapes], axis=1)
-        self.bar_place = np.repeat(place, [len(s.bars) for s in shapes], axis=1)
+        self._quad_counts = np.array([len(s.quads) for s in shapes], np.int64)
+        self._bar_counts = np.array([len(s.bars) for s in shapes], np.int64)
+        self.quad_place = np.repeat(place, self._quad_counts, axis=1)
+        self.bar_place = np.repeat(place, self._bar_counts, axis=1)
+
+    def place(self, origins, headings):
+        """Turn and move every shape to its own origin (N, 3) and heading (N,), as Shape.at does."""
+        poses = _poses(origins, headings)
+        _place(self.quads, self._quad_counts, poses)
+        _place(self.bars, self._bar_counts, poses)
 
 
 def _join(arrays, empty):
     return np.concatenate(arrays) if arrays else np.zeros(empty, np.float32)
+
+
+def _poses(origins, headings):
+    """Rows (cosine, sine, x, y, z) in 32 bits."""
+    return np.column_stack([np.cos(headings), np.sin(headings), origins]).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _place(pieces, counts, poses):
+    """Turn and move pieces (P, K, 3) in place; shape i owns the next counts[i] of them and stands at poses[i]."""
+    end = 0
+    for i in range(len(counts)):
+        start, end = end, end + counts[i]
+        c, s = np.float64(poses[i, 0]), np.float64(poses[i, 1])
+        for piece in pieces[start:end]:
+            for point in piece:
+                # Rounded to 32 bits after every term, as a matrix product of numpy is.
+                x, z = np.float64(point[0]), np.float64(point[2])
+                point[0] = np.float32(np.float32(x * c) + z * s) + poses[i, 2]
+                point[1] += poses[i, 3]
+                point[2] = np.float32(z * c - np.float32(x * s)) + poses[i, 4]

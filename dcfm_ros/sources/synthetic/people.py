@@ -1,5 +1,8 @@
 """Walkers and cyclists with moving limbs, made of bars; local axes as in mesh.py."""
+import math
+
 import numpy as np
+from numba import njit
 
 from ..classes import BICYCLIST, PEDESTRIAN
 from .mesh import Shape
@@ -41,23 +44,39 @@ class Walker:
 
     def shape(self, walked):
         """The body after `walked` metres; it does not move its legs when it stands."""
-        swing = np.sin(walked * 2 * np.pi / (1.45 * self.size))
-        lift = np.cos(walked * 2 * np.pi / (1.45 * self.size))
-        bars = []
-        shoulder, hip = (1.38, 0.19), 0.09
-        bars.append(((-shoulder[1], shoulder[0], 0), (-shoulder[1] - 0.03, 0.85, 0.3 * swing)))
-        for sign, side in ((1, -hip), (-1, hip)):
-            a = 0.42 * swing * sign
-            bend = 0.25 + 0.35 * lift * sign if abs(swing) < 0.99 else 0.2
-            knee = (side, 0.88 - 0.44 * np.cos(a), 0.44 * np.sin(a))
-            foot = (side, max(0.05, knee[1] - 0.42 * np.cos(a - bend)), knee[2] + 0.42 * np.sin(a - bend))
-            bars += [((side, 0.88, 0), knee), (knee, foot)]
-        bars.append(((0, 0.95, 0), (0, 0.72, 0.02)))
-        bars.append(((0, 0.95, 0), (0, 1.35, 0)))
-        bars.append(((0, 1.57, 0.01), (0, 1.59, 0.01)))
-        bars.append(((0, 1.65, -0.02), (0, 1.64, -0.02)))
-        bars.append(((shoulder[1], shoulder[0], 0), (shoulder[1] + 0.03, 0.85, -0.3 * swing)))
-        return Shape(*_bars(np.array(bars, np.float32) * self.size), self._rows)
+        return Shape(*_bars(_walker_bars(walked, self.size)), self._rows)
+
+
+@njit(cache=True, nogil=True)
+def _bar(bar, x0, y0, z0, x1, y1, z1):
+    bar[0, 0], bar[0, 1], bar[0, 2] = x0, y0, z0
+    bar[1, 0], bar[1, 1], bar[1, 2] = x1, y1, z1
+
+
+@njit(cache=True, nogil=True)
+def _walker_bars(walked, size):
+    """Bars (10, 2, 3) of a walker: arm, two legs, skirt, trunk, head, hair, arm."""
+    swing, lift = math.sin(walked * 2 * np.pi / (1.45 * size)), math.cos(walked * 2 * np.pi / (1.45 * size))
+    high, wide, hip = 1.38, 0.19, 0.09
+    bars = np.empty((10, 2, 3), np.float32)
+    _bar(bars[0], -wide, high, 0.0, -wide - 0.03, 0.85, 0.3 * swing)
+    for leg, side, sign in ((1, -hip, 1), (3, hip, -1)):
+        a = 0.42 * swing * sign
+        bend = 0.25 + 0.35 * lift * sign if abs(swing) < 0.99 else 0.2
+        knee_y, knee_z = 0.88 - 0.44 * math.cos(a), 0.44 * math.sin(a)
+        _bar(bars[leg], side, 0.88, 0.0, side, knee_y, knee_z)
+        _bar(bars[leg + 1], side, knee_y, knee_z,
+             side, max(0.05, knee_y - 0.42 * math.cos(a - bend)), knee_z + 0.42 * math.sin(a - bend))
+    _bar(bars[5], 0.0, 0.95, 0.0, 0.0, 0.72, 0.02)
+    _bar(bars[6], 0.0, 0.95, 0.0, 0.0, 1.35, 0.0)
+    _bar(bars[7], 0.0, 1.57, 0.01, 0.0, 1.59, 0.01)
+    _bar(bars[8], 0.0, 1.65, -0.02, 0.0, 1.64, -0.02)
+    _bar(bars[9], wide, high, 0.0, wide + 0.03, 0.85, -0.3 * swing)
+    for bar in bars:
+        for end in bar:
+            for k in range(3):
+                end[k] *= np.float32(size)
+    return bars
 
 
 class Cyclist:

@@ -3,8 +3,9 @@ import math
 
 import cv2
 import numpy as np
+from numba import njit
 
-from .ground import TILE_M, TILE_PX
+from .ground import TILE_M, TILE_PX, darken
 from .mesh import CLASS, ORDER
 from .outline import SCALE, SHIFT, fill, fixed, outline_bars, outline_quads
 from .sky import draw_backdrop
@@ -35,11 +36,7 @@ class Renderer:
 
     def _colours(self, rows, depth):
         """Rows of colour and label, mixed with haze, as tuples cv2 takes quickly."""
-        a = self._haze(depth)[:, None]
-        out = np.empty((len(rows), 4))
-        out[:, :3] = np.clip(rows[:, :3], 0, 255) * (1 - a) + self.style.haze_rgb * a
-        out[:, 3] = rows[:, CLASS]
-        return out.tolist()
+        return list(zip(*_hazy(rows, depth, self.style.haze_m, self.style.haze_rgb).tolist()))
 
     def _far(self, camera):
         h, w = self.height, self.width
@@ -58,11 +55,10 @@ class Renderer:
         cv2.fillConvexPoly(canvas, fixed(np.array([[-1, left + 1], [w, right + 1], [w, 2 * h], [-1, 2 * h]])),
                            (*beyond, PAVEMENT), 8, SHIFT)
         ahead = ground.quads[:, 2, 2] - camera.position[2]      # far end of each piece
-        near = (ahead > -4) & (ahead < 220)
-        quads, rows = ground.quads[near], ground.rows[near]
-        polygons, index, depth = outline_quads(camera, quads)
+        near = np.flatnonzero((ahead > -4) & (ahead < 220))
+        polygons, index, depth = outline_quads(camera, ground.quads, chosen=near)
         order = np.argsort(index, kind="stable")
-        colours = self._colours(rows[index[order]], depth[order])
+        colours = self._colours(ground.rows[index[order]], depth[order])
         fill(canvas, [polygons[i] for i in order], colours)
         top = int(np.clip(min(left, right) + 2, 0, h - 1))
         self._ground_texture(canvas[top:], camera, top, mover_shadows)
@@ -71,15 +67,14 @@ class Renderer:
         """Take grain and shadows away from the ground, which nothing covers yet."""
         ground, rows = self.street.ground, lower.shape[0]
         metre = TILE_M / TILE_PX
-        plane = camera.plane(np.zeros(3), np.array([metre, 0, 0]), np.array([0, 0, metre]))
+        plane = camera.plane(np.zeros(3), np.array([metre, 0, 0]), np.array([0, 0, metre]), 0, top)
         # Half the resolution is enough for grain and saves most of its cost.
-        plane = np.diag([0.5, 0.5, 1.0]) @ _shifted(plane, 0, top)
+        plane[:2] *= 0.5
         grain = cv2.warpPerspective(ground.texture, plane, ((self.width + 1) // 2, (rows + 1) // 2),
                                     flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         grain = cv2.resize(grain, (self.width, rows), interpolation=cv2.INTER_LINEAR)
         # Far away the grain is finer than a pixel and would flicker, so it fades out.
         fade = np.clip(np.arange(rows) * (4.0 / self.focal / self.style.cam_height) - 0.08, 0, 1)
-        grain = cv2.multiply(grain, np.repeat((fade * 255).astype(np.uint8)[:, None], self.width, 1), scale=1 / 255)
         shade = np.zeros_like(grain)
         ahead = ground.shadows[:, 0, 2] - camera.position[2]
         close = (ahead > -25) & (ahead < 50)
@@ -92,8 +87,7 @@ class Renderer:
         offset = np.array([0, top << SHIFT], np.int32)
         for i in order:
             cv2.fillConvexPoly(shade, polygons[i] - offset, values[i], 8, SHIFT)
-        grain = cv2.add(grain, shade)
-        cv2.subtract(lower, cv2.merge([grain, grain, grain, np.zeros_like(grain)]), dst=lower)
+        darken(lower, grain, (fade * 255).astype(np.uint8), shade)
 
     def _things(self, canvas, camera, along, across, movers):
         """Paint everything upright in order of decreasing distance along the street."""
@@ -110,16 +104,17 @@ class Renderer:
                 near = np.flatnonzero((ahead > -BEHIND_M) & (ahead < VIEW_M))
                 if not len(near):
                     continue
-                rows = rows[near]
-                shapes, index, depth = outline(camera, quads[near], rows)
+                shapes, index, depth = outline(camera, quads, rows, near)
+                rows = rows[index]
                 polygons += shapes
-                colours += self._colours(rows[index], depth)
-                keys.append(key(place[:, near[index]]) - rows[index, ORDER] * 1e-3)
+                colours += self._colours(rows, depth)
+                keys.append(key(place[:, index]) - rows[:, ORDER] * 1e-3)
         solid = len(polygons)
         walls = np.flatnonzero(np.abs(street.plane_place[:, 0] - along - VIEW_M / 2) < VIEW_M / 2 + BEHIND_M)
-        outlines, index, depth = outline_quads(camera, street.plane_quads[walls])
-        walls = walls[index]
+        outlines, walls, depth = outline_quads(camera, street.plane_quads, chosen=walls)
         trees = np.flatnonzero(np.abs(street.tree_place[:, 0] - along - VIEW_M / 2) < VIEW_M / 2)
+        feet = camera.view(street.tree_feet[trees])
+        spots, depths = camera.pixels(feet).tolist(), feet[:, 2].tolist()
         keys += [key(street.plane_place[walls].T), key(street.tree_place[trees].T)]
         draw = cv2.fillConvexPoly
         for i in np.argsort(-np.concatenate(keys), kind="stable").tolist():
@@ -129,12 +124,14 @@ class Renderer:
                 i -= solid
                 self._wall(canvas, camera, outlines[i], depth[i], *street.planes[walls[i]])
             else:
-                self._tree(canvas, camera, *street.trees[trees[i - solid - len(walls)]])
+                i -= solid + len(walls)
+                self._tree(canvas, camera, depths[i], spots[i], *street.trees[trees[i]])
 
     def _wall(self, canvas, camera, outline, depth, texture, corner, u_axis, v_axis):
+        """A front in one colour, which the texture then covers where it is large enough to be seen."""
         haze = 1.0 - math.exp(-depth / self.style.haze_m)
-        rgb = texture.mean * (1 - haze) + self.style.haze_rgb * haze
-        cv2.fillConvexPoly(canvas, outline, (*rgb.tolist(), BUILDING), 8, SHIFT)
+        rgb = [a * (1 - haze) + b * haze for a, b in zip(texture.mean.tolist(), self.style.haze_rgb.tolist())]
+        cv2.fillConvexPoly(canvas, outline, (*rgb, BUILDING), 8, SHIFT)
         x, y = outline.T.tolist()
         x0, x1, y0, y1 = min(x) / SCALE, max(x) / SCALE, min(y) / SCALE, max(y) / SCALE
         extent = x1 - x0, y1 - y0
@@ -147,30 +144,27 @@ class Renderer:
         h, w = texture.picture.shape[:2]
         picture = texture.copy(_reduction(w / extent[0]), _reduction(h / extent[1]), haze)
         th, tw = picture.shape[:2]
-        plane = camera.plane(corner, u_axis / tw, v_axis / th)
-        plane = _shifted(plane, x0, y0)
+        plane = camera.plane(corner, u_axis / tw, v_axis / th, x0, y0)
         cv2.warpPerspective(picture, plane, (x1 - x0, y1 - y0), dst=canvas[y0:y1, x0:x1],
                             flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_TRANSPARENT)
 
-    def _tree(self, canvas, camera, texture, foot, width, height):
-        viewed = camera.view(foot)
-        if viewed[2] < 2.0:
+    def _tree(self, canvas, camera, depth, spot, texture, width, height):
+        if depth < 2.0:
             return
-        scale = camera.focal / viewed[2]
-        x, y = camera.pixels(viewed)
+        scale = camera.focal / depth
+        x, y = spot
         left, top, w, h = x - width * scale / 2, y - height * scale, width * scale, height * scale
         x0, y0 = max(int(left), 0), max(int(top), 0)
         x1, y1 = min(int(left + w) + 1, self.width), min(int(y) + 1, self.height)
         if x1 <= x0 or y1 <= y0:
             return
         size = texture.picture.shape[0]
-        picture = texture.copy(*[_reduction(size / w)] * 2, float(self._haze(viewed[2])))
+        picture = texture.copy(*[_reduction(size / w)] * 2, 1.0 - math.exp(-depth / self.style.haze_m))
         n = picture.shape[0]
         place = np.array([[w / n, 0, left - x0], [0, h / n, top - y0]])
         piece = cv2.warpAffine(picture, place, (x1 - x0, y1 - y0), flags=cv2.INTER_NEAREST,
                                borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 255))
-        mask = cv2.inRange(piece, (0, 0, 0, TREE), (255, 255, 255, TREE))
-        cv2.copyTo(piece, mask, canvas[y0:y1, x0:x1])
+        _paste(piece, TREE, canvas[y0:y1, x0:x1])
 
 
 def _reduction(texels_per_pixel):
@@ -178,6 +172,23 @@ def _reduction(texels_per_pixel):
     return min(max(round(math.log2(max(texels_per_pixel, 1e-3)) - 0.1), 0), 5)
 
 
-def _shifted(plane, x, y):
-    """Homography whose pixels are counted from (x, y)."""
-    return plane - np.outer((x, y, 0), plane[2])
+@njit(cache=True, nogil=True)
+def _hazy(rows, depth, haze_m, haze_rgb):
+    """Channels (4, N) of attribute rows: colour mixed with haze, and the label."""
+    out = np.empty((4, len(rows)))
+    for i in range(len(rows)):
+        haze = 1.0 - math.exp(-depth[i] / haze_m)
+        for c in range(3):
+            out[c, i] = min(max(rows[i, c], 0.0), 255.0) * (1.0 - haze) + haze_rgb[c] * haze
+        out[3, i] = rows[i, CLASS]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _paste(piece, label, canvas):
+    """Copy the texels of `piece` (h, w, 4) that have this label."""
+    for y in range(canvas.shape[0]):
+        for x in range(canvas.shape[1]):
+            if piece[y, x, 3] == label:
+                for c in range(4):
+                    canvas[y, x, c] = piece[y, x, c]

@@ -1,5 +1,8 @@
 """The curved centre line of the street, and road coordinates (along, across) in metres."""
+import math
+
 import numpy as np
+from numba import njit
 
 
 class Road:
@@ -23,11 +26,27 @@ class Road:
 
     def points(self, along, across, height=0.0):
         """World points (..., 3) of road coordinates."""
-        along, across, height = np.broadcast_arrays(along, across, height)
-        heading = self.heading_at(along)
-        return np.stack([np.interp(along, self.s, self.x) + across * np.cos(heading), height,
-                         np.interp(along, self.s, self.z) - across * np.sin(heading)], axis=-1)
+        along, across = np.asarray(along, float), np.asarray(across, float)
+        if along.shape != across.shape:
+            along, across = np.broadcast_arrays(along, across)
+        points = np.empty((*along.shape, 3))
+        points[..., 1] = height
+        _points(along.ravel(), across.ravel(), self.s, self.heading, self.x, self.z, points.reshape(-1, 3))
+        return points
 
     def strip(self, start, end, left, right, height=0.0):
         """One ground quad (4, 3) between two distances along and two offsets across."""
-        return self.points([start, start, end, end], [left, right, right, left], height)
+        return self.points(np.array([start, start, end, end]), np.array([left, right, right, left]), height)
+
+
+@njit(cache=True, nogil=True)
+def _points(along, across, s, heading, x, z, out):
+    """Write x and z of road coordinates into `out` (N, 3), between the steps as np.interp; the step is one metre."""
+    last = len(s) - 2
+    for i in range(len(along)):
+        at = min(max(along[i], s[0]), s[-1])
+        k = min(int(at - s[0]), last)
+        part = at - s[k]
+        turn = (heading[k + 1] - heading[k]) * part + heading[k]
+        out[i, 0] = (x[k + 1] - x[k]) * part + x[k] + across[i] * math.cos(turn)
+        out[i, 2] = (z[k + 1] - z[k]) * part + z[k] - across[i] * math.sin(turn)

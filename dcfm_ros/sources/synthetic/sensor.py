@@ -1,6 +1,7 @@
 """The camera's eye: exposure, colour, vignette, blur and noise."""
 import cv2
 import numpy as np
+from numba import njit
 
 MARGIN = 64    # the noise field is this much larger than a frame, to cut frames from it anywhere
 
@@ -30,12 +31,10 @@ class Sensor:
         if self.blur:
             image = cv2.GaussianBlur(image, (3, 3), self.blur)
         cv2.subtract(image, self.vignette, dst=image)
-        rng = np.random.default_rng(seed)
-        y, x = rng.integers(0, MARGIN, 2)
+        y, x = np.random.default_rng(seed).integers(0, MARGIN, 2)
         cv2.add(image, self.noise[y:y + h, x:x + w], dst=image)
-        # One table per channel is twice as fast as cv2's three-channel look-up.
-        curve = self._curve(t)
-        return cv2.merge([cv2.LUT(plane, table) for plane, table in zip(cv2.split(image), curve)])
+        _look_up(image, self._curve(t))
+        return image
 
     def _curve(self, t):
         """Tone curves (3, 256) uint8 at time `t`; the exposure drifts a little."""
@@ -45,3 +44,12 @@ class Sensor:
         value = np.clip(np.arange(256) - self.level, 0, 255)[:, None] / 255.0
         curve = 255 * np.clip(value * exposure * style.tint, 0, 1) ** style.gamma
         return np.ascontiguousarray(np.rint(curve).astype(np.uint8).T)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(image, curves):
+    """Replace every channel by its tone curve (256,), in place; several times as fast as cv2.LUT."""
+    red, green, blue = curves
+    for row in image:
+        for x in range(row.shape[0]):
+            row[x, 0], row[x, 1], row[x, 2] = red[row[x, 0]], green[row[x, 1]], blue[row[x, 2]]

@@ -26,13 +26,15 @@ class Street:
         self.tree_pictures = [Texture(draw_tree(rng), style.haze_rgb) for _ in range(4)]
         self._placed = []                     # (shape, along, across)
         self.planes, self.plane_place = [], []   # textured walls: (texture, corner, u axis, v axis)
-        self.trees, self.tree_place = [], []     # (texture, foot, width, height)
+        self.trees, self.tree_place = [], []     # (texture, width, height)
+        self.tree_feet = []
         for right in (0, 1):
             self._side(rng, right, (-1, 1)[right])
         shapes, along, across = zip(*self._placed)
         self.batch = Batch(shapes, along, across)
         self.plane_place = np.array(self.plane_place, np.float32).reshape(-1, 2)
         self.tree_place = np.array(self.tree_place, np.float32).reshape(-1, 2)
+        self.tree_feet = np.array(self.tree_feet).reshape(-1, 3)
         self.plane_quads = np.array([[c, c + u, c + u + v, c + v] for _, c, u, v in self.planes],
                                     np.float32).reshape(-1, 4, 3)
         self.ground.freeze()
@@ -110,7 +112,8 @@ class Street:
     def _tree(self, rng, along, across):
         height = rng.uniform(5, 10)
         foot = self.road.points(along, across)
-        self.trees.append((self.tree_pictures[rng.integers(len(self.tree_pictures))], foot,
+        self.tree_feet.append(foot)
+        self.trees.append((self.tree_pictures[rng.integers(len(self.tree_pictures))],
                            height * rng.uniform(0.75, 1.0), height))
         self.tree_place.append((along, across))
         self.ground.cast_post(foot, height, 0.12)

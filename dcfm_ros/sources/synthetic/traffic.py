@@ -25,6 +25,9 @@ class Traffic:
         self.oncoming_speed = 0.0 if rng.random() < 0.1 else rng.uniform(4, 13)
         self._walk(rng, crossing)
         self._ride(rng)
+        # Walkers are many, so they are kept as one row each: (start, across, speed ahead, aside, offset).
+        self._walks = np.array([w[1:] for w in self.walkers]).reshape(-1, 5)
+        self._walk_turns = np.array([math.atan2(aside, ahead) for *_, ahead, aside, _ in self.walkers])
 
     def _walk(self, rng, crossing):
         style = self.style
@@ -73,13 +76,18 @@ class Traffic:
                 # Riders keep between us and the parked cars, so they are painted later.
                 seen.append((rider.shape(abs(speed) * t), s, d, turn, 2.0))
                 shadows.append((0.6, 1.8))
-        for walker, start, d0, ahead, aside, offset in self.walkers:
-            s, d = start + ahead * t, d0 + aside * t
-            if 0 < s - camera_along < view_m * 0.6:
-                walked = abs(ahead + aside) * t + offset * (ahead != 0)
-                seen.append((walker.shape(walked), s, d, math.atan2(aside, ahead), 0.0))
-                shadows.append((0.55, 0.55))
+        for i, s, d, walked in self._walks_seen(t, camera_along, view_m * 0.6):
+            seen.append((self.walkers[i][0].shape(walked), s, d, self._walk_turns[i], 0.0))
+            shadows.append((0.55, 0.55))
         return self._placed(seen, shadows)
+
+    def _walks_seen(self, t, camera_along, view_m):
+        """(number, along, across, metres walked) of every walker in view."""
+        start, across, ahead, aside, offset = self._walks.T
+        s = start + ahead * t
+        seen = np.flatnonzero((s - camera_along > 0) & (s - camera_along < view_m))
+        walked = np.abs(ahead + aside) * t + offset * (ahead != 0)
+        return zip(*(column.tolist() for column in (seen, s[seen], (across + aside * t)[seen], walked[seen])))
 
     def _placed(self, seen, sizes):
         if not seen:
@@ -87,8 +95,10 @@ class Traffic:
         shapes, along, across, turn, sooner = zip(*seen)
         feet = self.road.points(np.array(along), np.array(across))
         headings = self.road.heading_at(along)
-        placed = [shape.at(foot, heading) for shape, foot, heading in zip(shapes, feet, headings + turn)]
-        shadows = []
-        for foot, heading, (width, length) in zip(feet, headings, sizes):
-            shadows += car_shadow(self.style, foot, heading, width, length)[:2 if width > 1 else 1]
-        return Batch(placed, np.subtract(along, sooner), across), np.array(shadows, np.float32)
+        batch = Batch(shapes, np.subtract(along, sooner), across)
+        batch.place(feet, headings + turn)
+        width, length = np.array(sizes).T
+        shadows = car_shadow(self.style, feet, headings, width, length)
+        # People have no shade beneath them that is darker than the shadow beside them.
+        cast = np.stack([np.ones(len(sizes), bool), width > 1], axis=1)
+        return batch, shadows[cast].astype(np.float32)

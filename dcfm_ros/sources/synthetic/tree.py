@@ -1,6 +1,7 @@
 """Trees as upright pictures: trunk and ragged crown, leafy or bare."""
 import cv2
 import numpy as np
+from numba import njit
 
 from ..classes import TREE
 from .texture import CLEAR, smooth_noise
@@ -23,7 +24,7 @@ def draw_tree(rng):
         solid &= twigs < 0.55 - 0.25 * radius
     light = smooth_noise(rng, SIZE, SIZE, 16, 3) * 0.22 + (0.5 - y) * 0.5 + rng.normal(0, 0.1, (SIZE, SIZE))
     base = bark if bare else leaf
-    colour = np.clip(base * (1 + light)[..., None], 0, 255).astype(np.uint8)
+    colour = _shaded(base, light)
     wood = np.zeros((SIZE, SIZE), np.uint8)
     foot, fork = (SIZE // 2, SIZE), (SIZE // 2 + int(rng.integers(-6, 7)), int(SIZE * 0.6))
     thick = int(rng.integers(7, 13))
@@ -40,3 +41,15 @@ def draw_tree(rng):
     picture[..., :3] = colour
     picture[..., 3] = np.where(solid, TREE, CLEAR)
     return picture
+
+
+@njit(cache=True, nogil=True)
+def _shaded(base, light):
+    """A colour (3,) made lighter and darker by shares (h, w), as a picture (h, w, 3)."""
+    h, w = light.shape
+    out = np.empty((h, w, 3), np.uint8)
+    for y in range(h):
+        for x in range(w):
+            for c in range(3):
+                out[y, x, c] = np.uint8(min(max(base[c] * (1 + light[y, x]), 0.0), 255.0))
+    return out
