@@ -59,7 +59,7 @@ class FakeBackend:
             raise self.shallow_error
         return int(image[0, 0, 0]), image.shape[0] // 4, image.shape[1] // 4
 
-    def deep(self, shallow):
+    def deep(self, shallow, give_way=lambda: None):
         self.deep_started.release()
         assert self.gate.wait(TIMEOUT_S)
         if self.deep_error is not None and self.deep_errors_left:

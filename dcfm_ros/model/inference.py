@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fusion import SegFormerFusion
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+from dcfm_ros.model.mit import MixTransformer, image_of, tokens_of
 
 
 class InferenceModel(NamedTuple):
@@ -62,19 +63,43 @@ class ShallowPath(nn.Module):
 
 
 class DeepPath(nn.Module):
-    """S (B, C_s, H/4, W/4) to the common contribution (B, embed, H/4, W/4)."""
+    """S (B, C_s, H/4, W/4) to the common contribution (B, embed, H/4, W/4).
+
+    Its parts can be run one by one, with something else in between: `stages` one after the other, then `fusion` of all
+    their outputs, then `contribution`.
+    """
 
     def __init__(self, model: DCFM):
         super().__init__()
-        self.encoder = deepcopy(model.encoder)
-        del self.encoder.patch_embed1
+        self.stages = nn.ModuleList(DeepStage(model.encoder, number) for number in (1, 2, 3, 4))
         self.fusion = FoldedFusion(model.fusion)
-        weight, bias = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
-        self.weight, self.bias = nn.Parameter(weight[:, :model.config.embed].clone()), nn.Parameter(bias)
+        self.contribution = Contribution(model)
 
     def forward(self, shallow: Tensor) -> Tensor:
-        common = F.normalize(self.fusion(self.encoder.deep(shallow)), dim=1, eps=1e-12)
-        return F.conv2d(common, self.weight, self.bias)
+        features = [shallow]
+        for stage in self.stages:
+            features.append(stage(features[-1]))
+        return self.contribution(self.fusion(*features[1:]))
+
+
+class DeepStage(nn.Module):
+    """A stage of the encoder; stage 1 without what the shallow path has done already."""
+
+    def __init__(self, encoder: MixTransformer, number: int):
+        super().__init__()
+        blocks = getattr(encoder, f"block{number}")
+        self.patch_embed = None if number == 1 else deepcopy(getattr(encoder, f"patch_embed{number}"))
+        self.blocks = deepcopy(blocks[1:] if number == 1 else blocks)
+        self.norm = deepcopy(getattr(encoder, f"norm{number}"))
+
+    def forward(self, feature: Tensor) -> Tensor:
+        if self.patch_embed is None:
+            tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
+        else:
+            tokens, size = self.patch_embed(feature)
+        for block in self.blocks:
+            tokens = block(tokens, size)
+        return image_of(self.norm(tokens), size)
 
 
 class FoldedFusion(nn.Module):
@@ -88,13 +113,25 @@ class FoldedFusion(nn.Module):
         self.weights = nn.ParameterList((gain[:, None] * weight)[:, :, None, None] for weight in weights)
         self.bias = nn.Parameter(gain * (bias - norm.running_mean) + norm.bias)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, *features: Tensor) -> Tensor:
         size = (features[0].shape[2], features[0].shape[3])
         mixed = F.conv2d(features[0], self.weights[0], self.bias)
         for feature, weight in zip(features[1:], list(self.weights)[1:]):
             small = F.conv2d(feature, weight)
             mixed = mixed + F.interpolate(small, size=size, mode="bilinear", align_corners=False)
         return F.relu(mixed)
+
+
+class Contribution(nn.Module):
+    """Deep feature D to W_c C + b, batch norm folded in."""
+
+    def __init__(self, model: DCFM):
+        super().__init__()
+        weight, bias = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
+        self.weight, self.bias = nn.Parameter(weight[:, :model.config.embed].clone()), nn.Parameter(bias)
+
+    def forward(self, deep: Tensor) -> Tensor:
+        return F.conv2d(F.normalize(deep, dim=1, eps=1e-12), self.weight, self.bias)
 
 
 class Decoder(nn.Module):

@@ -47,7 +47,7 @@ class KeyframeEncoder:
     """Runs `backend.deep` on its own thread. At most one request per camera waits: a newer one displaces it.
 
     Any thread may call `submit` and `stop`. `on_encoded` and `on_failed` are called on the encoder's thread, before
-    the request counts as finished. Most changed first; equal urgencies in order of arrival.
+    the request counts as finished. `give_way` is called between slices of the deep path. Most changed first; equal urgencies in order of arrival.
     """
 
     def __init__(
@@ -55,8 +55,10 @@ class KeyframeEncoder:
         backend: Backend,
         on_encoded: Callable[[Encoded], None],
         on_failed: Callable[[KeyframeRequest, Exception], None],
+        give_way: Callable[[], None] = lambda: None,
     ):
         self._backend, self._on_encoded, self._on_failed = backend, on_encoded, on_failed
+        self._give_way = give_way
         self._waiting: dict[str, KeyframeRequest] = {}
         self._changed = threading.Condition()
         self._stopping = False
@@ -89,7 +91,7 @@ class KeyframeEncoder:
         while (request := self._next()) is not None:
             started = time.monotonic_ns()
             try:
-                feature = self._backend.deep(request.shallow)
+                feature = self._backend.deep(request.shallow, self._give_way)
                 ended = time.monotonic_ns()
                 self._on_encoded(Encoded(
                     request, feature, (started - request.requested_ns) / 1e6, (ended - started) / 1e6))

@@ -19,6 +19,7 @@ from dcfm_ros.pipeline.geometry import input_size
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
+from dcfm_ros.pipeline.turns import Turns
 
 
 class _Pending(NamedTuple):
@@ -54,7 +55,8 @@ class Segmenter:
         self._cameras: dict[str, CameraState] = {}
         self._creating = threading.Lock()
         self._pending: dict[str, list[_Pending]] = {}
-        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed)
+        self._turns = Turns()
+        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed, self._turns.give_way)
 
     def prepare(self) -> None:
         """Compile and warm up everything for images of the model's own size, so that the first frame does not wait."""
@@ -74,22 +76,24 @@ class Segmenter:
         camera = self.camera(frame.camera)
         ready = self._begin(camera, frame)
         index = camera.adopt(frame)
-        started = time.perf_counter()
-        image = network_input(frame, camera.network_size)
-        prepared = time.perf_counter()
-        shallow = self._backend.shallow(image)
-        computed = time.perf_counter()
-        decision = camera.decide(image)
         before = camera.common
-        if decision.reason is not None:
-            request = self._request(camera, frame, index, image, shallow, decision)
-            self._encoder.submit(request)
-            if self.config.mode is not Mode.ASYNC or before is None:
-                request.wait()
-        pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
-        if self.config.mode is not Mode.TWO_SIDED:
-            return ready + self._decode(camera, pending, [camera.common])
-        return ready + self._two_sided(camera, pending, before)
+        with self._turns.frame():
+            started = time.perf_counter()
+            image = network_input(frame, camera.network_size)
+            prepared = time.perf_counter()
+            shallow = self._backend.shallow(image)
+            computed = time.perf_counter()
+            decision = camera.decide(image)
+            if decision.reason is not None:
+                request = self._request(camera, frame, index, image, shallow, decision)
+                self._encoder.submit(request)
+                if self.config.mode is not Mode.ASYNC or before is None:
+                    with self._turns.pause():
+                        request.wait()
+            pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
+            if self.config.mode is not Mode.TWO_SIDED:
+                return ready + self._decode(camera, pending, [camera.common])
+            return ready + self._two_sided(camera, pending, before)
 
     def flush(self) -> list[Segmentation]:
         """Masks of frames that still wait for a next keyframe (`two_sided`), from the previous one alone."""

@@ -27,11 +27,11 @@ class FailingBackend:
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def deep(self, shallow):
+    def deep(self, shallow, give_way=lambda: None):
         self.calls += 1
         if self.fails:
             raise RuntimeError("out of memory, as it were")
-        return self._backend.deep(shallow)
+        return self._backend.deep(shallow, give_way)
 
     def decode(self, shallow, commons):
         if self.fails_decoding:
@@ -124,10 +124,10 @@ def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     camera.segment()
     deep = backend.deep
 
-    def slow(shallow):
+    def slow(shallow, *give_way):
         entered.set()
         go_on.wait(30)
-        return deep(shallow)
+        return deep(shallow, *give_way)
 
     backend.deep = slow
     probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in work")

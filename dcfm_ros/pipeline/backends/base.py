@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 
 import numpy as np
 
@@ -27,8 +27,8 @@ class Backend(Protocol):
     def shallow(self, image: np.ndarray) -> Feature:
         """(H, W, 3) uint8 RGB to the independent feature S."""
 
-    def deep(self, shallow: Feature) -> Feature:
-        """S of a keyframe to its common contribution."""
+    def deep(self, shallow: Feature, give_way: Callable[[], None] = lambda: None) -> Feature:
+        """S of a keyframe to its common contribution, in slices; `give_way` is called between them."""
 
     def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
         """Logits (classes, H/4, W/4) float32: the sum over the common contributions of one or two keyframes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 import openvino
@@ -18,7 +18,9 @@ class _Requests(NamedTuple):
     """Infer requests for one input size. A request serves one thread at a time."""
 
     shallow: openvino.InferRequest
-    deep: openvino.InferRequest
+    stages: list[openvino.InferRequest]
+    fusion: openvino.InferRequest
+    contribution: openvino.InferRequest
     decoder: openvino.InferRequest
 
 
@@ -40,8 +42,16 @@ class OpenVINOBackend:
     def shallow(self, image: np.ndarray) -> np.ndarray:
         return _infer(self._requests(image.shape[0] // 4, image.shape[1] // 4).shallow, image[None]).copy()
 
-    def deep(self, shallow: np.ndarray) -> np.ndarray:
-        return _infer(self._requests(*shallow.shape[2:]).deep, shallow).copy()
+    def deep(self, shallow: np.ndarray, give_way: Callable[[], None] = lambda: None) -> np.ndarray:
+        requests = self._requests(*shallow.shape[2:])
+        features = [shallow]
+        for stage in requests.stages:
+            give_way()
+            features.append(_infer(stage, features[-1]))
+        give_way()
+        fused = _infer(requests.fusion, *features[1:])
+        give_way()
+        return _infer(requests.contribution, fused).copy()
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
         request = self._requests(*shallow.shape[2:]).decoder
@@ -58,14 +68,23 @@ class OpenVINOBackend:
             return self._by_grid[rows, columns]
 
     def _compile(self, rows: int, columns: int) -> _Requests:
+        parts = self._parts
         image = torch.zeros(1, 4 * rows, 4 * columns, 3, dtype=torch.uint8)
         with torch.no_grad():
-            shallow = self._parts.shallow(image)
-            common = self._parts.deep(shallow)
-        examples = (self._parts.shallow, (image,)), (self._parts.deep, (shallow,)), (self._parts.decoder, (shallow, common))
-        return _Requests(*(self._request(part, example) for part, example in examples))
+            features = [parts.shallow(image)]
+            for stage in parts.deep.stages:
+                features.append(stage(features[-1]))
+            fused = parts.deep.fusion(*features[1:])
+            common = parts.deep.contribution(fused)
+        return _Requests(
+            shallow=self._request(parts.shallow, image),
+            stages=[self._request(stage, feature) for stage, feature in zip(parts.deep.stages, features)],
+            fusion=self._request(parts.deep.fusion, *features[1:]),
+            contribution=self._request(parts.deep.contribution, fused),
+            decoder=self._request(parts.decoder, features[0], common),
+        )
 
-    def _request(self, part: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> openvino.InferRequest:
+    def _request(self, part: torch.nn.Module, *example: torch.Tensor) -> openvino.InferRequest:
         shapes = [tuple(tensor.shape) for tensor in example]
         network = cached_network(
             self._core, network_key(part, shapes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,9 +26,17 @@ class TorchBackend:
         with torch.inference_mode(), self._precision():
             return self._parts.shallow(torch.from_numpy(image)[None].to(self.device, non_blocking=True))
 
-    def deep(self, shallow: Tensor) -> Tensor:
+    def deep(self, shallow: Tensor, give_way: Callable[[], None] = lambda: None) -> Tensor:
+        deep = self._parts.deep
         with torch.inference_mode(), self._precision():
-            common = self._parts.deep(shallow)
+            features = [shallow]
+            for stage in deep.stages:
+                give_way()
+                features.append(stage(features[-1]))
+            give_way()
+            fused = deep.fusion(*features[1:])
+            give_way()
+            common = deep.contribution(fused)
             if self._half:
                 torch.cuda.current_stream().synchronize()  # the encode time ends when the feature is there
             return common
