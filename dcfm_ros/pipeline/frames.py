@@ -100,7 +100,7 @@ class SchedulerConfig:
 
     min_interval: int = 2        # MinK, frames
     max_interval: int = 10       # MaxK, frames
-    threshold: float = 0.40      # a frame that differs so much from the last keyframe becomes one
+    threshold: float = 0.32      # a frame that differs so much from the last keyframe becomes one
     cut_threshold: float = 0.60  # one that differs so much from the frame before it does so at once
 
     def __post_init__(self):
