@@ -120,11 +120,14 @@ class PipelineConfig:
     mode: Mode = Mode.ASYNC
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     silence_s: float = 2.0       # a camera silent for longer starts anew
+    waiting_images: int = 3      # of each camera; beyond these the oldest is dropped
 
     def __post_init__(self):
         try:
             object.__setattr__(self, "mode", Mode(self.mode))
         except ValueError:
             raise ValueError(f"mode {self.mode!r}: use one of {', '.join(m.value for m in Mode)}") from None
+        if not 1 <= self.waiting_images <= 100:
+            raise ValueError(f"waiting_images {self.waiting_images}: use 1 to 100")
         if not 0.1 <= self.silence_s <= 3600:
             raise ValueError(f"silence_s {self.silence_s}: use 0.1 to 3600 seconds")

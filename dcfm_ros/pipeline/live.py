@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from typing import Callable, NamedTuple
 
 from dcfm_ros.pipeline.frames import Frame, InputError, Segmentation
@@ -21,8 +22,8 @@ class _Arrival(NamedTuple):
 class LiveSegmenter:
     """A thread around `Segmenter.process`. Any thread may call `offer`, which never waits for a mask.
 
-    At most one image per camera waits; a newer one takes its place, and the drop is counted. The camera whose image
-    has waited longest goes first. Images are decoded on the worker's thread, so dropped ones cost nothing.
+    At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More than one
+    bridges moments in which the machine is held up, for a little latency. The camera that has waited longest goes first. Images are decoded on the worker's thread, so dropped ones cost nothing.
     `on_mask` and `on_error` are called on the worker's thread; what they raise is counted and reported, too.
     """
 
@@ -31,9 +32,11 @@ class LiveSegmenter:
         segmenter: Segmenter,
         on_mask: Callable[[Segmentation], None],
         on_error: Callable[[str, Exception], None],
+        waiting: int = 1,
     ):
         self._segmenter, self._on_mask, self._on_error = segmenter, on_mask, on_error
-        self._waiting: dict[str, _Arrival] = {}
+        self._limit = waiting
+        self._waiting: dict[str, deque[_Arrival]] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
@@ -44,10 +47,11 @@ class LiveSegmenter:
         camera, now = self._segmenter.camera(camera_name), time.monotonic_ns()
         with self._changed:
             camera.arrived(now)
-            if camera_name in self._waiting:
+            queue = self._waiting.setdefault(camera_name, deque())  # a camera keeps its place among the others
+            if len(queue) == self._limit:
+                queue.popleft()
                 camera.dropped()
-            # Assignment keeps the older image's place in the queue: a fast camera does not push itself back.
-            self._waiting[camera_name] = _Arrival(now, load)
+            queue.append(_Arrival(now, load))
             self._changed.notify()
 
     def stop(self) -> None:
@@ -81,4 +85,8 @@ class LiveSegmenter:
             if self._stopping:
                 return None
             name = next(iter(self._waiting))  # in order of arrival of the first image that waited
-            return name, self._waiting.pop(name)
+            queue = self._waiting.pop(name)
+            arrival = queue.popleft()
+            if queue:
+                self._waiting[name] = queue  # behind the other cameras
+            return name, arrival

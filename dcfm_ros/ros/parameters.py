@@ -14,7 +14,7 @@ from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
 _DEFAULT = PipelineConfig()
 _SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
-_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "image_topic", "compressed", "cameras")
+_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "waiting_images", "image_topic", "compressed", "cameras")
 _COMPRESSED = ("auto", "yes", "no")
 
 
@@ -50,6 +50,8 @@ def declare(node: Node) -> None:
     add("device", "auto", "auto, cpu or cuda.")
     add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
     add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1, high=3600)
+    add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",
+        low=1, high=100)
     add("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`.")
     add("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed).")
     # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
@@ -95,7 +97,7 @@ def camera_names(node: Node) -> list[str]:
 def read_pipeline(node: Node) -> PipelineConfig:
     value = lambda name: node.get_parameter(name).value  # noqa: E731
     return PipelineConfig(
-        mode=value("mode"), silence_s=value("silence_s"), scheduler=read_scheduler(node))
+        mode=value("mode"), silence_s=value("silence_s"), waiting_images=value("waiting_images"), scheduler=read_scheduler(node))
 
 
 def read_scheduler(node: Node, changed: dict[str, object] | None = None) -> SchedulerConfig:

@@ -109,7 +109,8 @@ class SegmenterNode(LifecycleNode):
             f"backend {backend.name} on {backend.device}, mode {config.mode.value}")
 
     def _activate(self) -> None:
-        self._live = LiveSegmenter(self._segmenter, self._publish, self._report)
+        self._live = LiveSegmenter(
+            self._segmenter, self._publish, self._report, waiting=self._segmenter.config.waiting_images)
         for topics in self._class_topics:
             topics.publish()
         for port in self._ports.values():

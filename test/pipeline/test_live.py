@@ -11,12 +11,12 @@ from dcfm_ros.pipeline.segmenter import Segmenter
 
 
 class Bench:
-    def __init__(self):
+    def __init__(self, waiting=1):
         self.backend = FakeBackend()
         self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(2, 5)))
         self.masks, self.errors = queue.Queue(), queue.Queue()
         self.loaded = []  # (camera, tag), on the masks' thread
-        self.live = LiveSegmenter(self.segmenter, self.masks.put, lambda *error: self.errors.put(error))
+        self.live = LiveSegmenter(self.segmenter, self.masks.put, lambda *error: self.errors.put(error), waiting)
 
     def offer(self, tag, camera="", error=None):
         def load(received_ns):
@@ -49,8 +49,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench():
-    bench = Bench()
+def bench(request):
+    bench = Bench(getattr(request, "param", 1))
     yield bench
     bench.release()
     bench.live.stop()
@@ -75,6 +75,18 @@ def test_newest_wins_and_drops_are_counted(bench):
     assert bench.loaded == [("", 0), ("", 3)]  # dropped images cost nothing
     status = bench.status()
     assert status.received == 4 and status.masks == 2 and status.dropped == 2
+
+
+@pytest.mark.parametrize("bench", [3], indirect=True)
+def test_several_may_wait_and_then_the_oldest_goes(bench):
+    bench.hold(0)
+    for tag in (1, 2, 3, 4):
+        bench.offer(tag)
+    bench.offer(9, camera="other")
+    bench.release()
+    assert bench.mask() == ("", 0, 1)
+    assert [bench.mask()[:2] for _ in range(4)] == [("", 2), ("other", 9), ("", 3), ("", 4)]  # cameras take turns
+    assert bench.status().dropped == 1
 
 
 def test_offering_never_waits(bench):
