@@ -41,6 +41,13 @@ class ConfusionMatrix:
         """Count a frame that got no mask: wrong on every labelled pixel."""
         self.add(np.full_like(label, VOID), label)
 
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Count all that `other` has counted; it has the same classes."""
+        if other.classes != self.classes:
+            raise ValueError(f"a matrix of {other.classes} classes cannot be merged into one of {self.classes}; "
+                             "both need the same classes")
+        self.counts += other.counts
+
     def iou(self) -> np.ndarray:
         """Intersection over union of each class (classes,) float64; nan for classes that no label has."""
         labelled, hits = self.counts.sum(axis=1), np.diagonal(self.counts)
@@ -91,29 +98,46 @@ def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.n
     if len(predictions) != len(labels):
         raise ValueError(f"there are {len(predictions)} predictions for {len(labels)} labels; give one for each frame")
     shares = []
-    # A window is constant where the run of equal values that ends with its last frame is n or more frames long.
-    prediction_run = label_run = None
+    prediction_runs, label_runs = RunLengths(), RunLengths()
     for t in range(len(labels) - 1):
         _check_masks(predictions[t], labels[t])
-        if t and labels[t].shape != labels[t - 1].shape:
-            raise ValueError(f"frame {t} has shape {labels[t].shape} after {labels[t - 1].shape}; "
-                             "the frames of a video need one size")
-        prediction_run = _longer(prediction_run, predictions, t)
-        label_run = _longer(label_run, labels, t)
+        prediction_runs.add(predictions[t])
+        label_runs.add(labels[t])
         if t >= n - 1:
-            steady = label_run >= n
-            total = np.count_nonzero(steady)
-            shares.append(np.count_nonzero(steady & (prediction_run >= n)) / total if total else 0.0)
+            shares.append(steady_share(prediction_runs, label_runs, n))
     return np.array(shares, np.float64)
 
 
-def _longer(run, masks, t):
-    """Length (H, W) of the run of equal values that ends at frame `t`, given the one before."""
-    if run is None:
-        return np.ones(masks[0].shape, np.int32)
-    run *= masks[t] == masks[t - 1]
-    run += 1
-    return run
+class RunLengths:
+    """For how many masks of a video each pixel has kept its value; masks are added in order.
+
+    A window of n masks is constant where the run that ends with its last mask is n or more masks long.
+    """
+
+    def __init__(self):
+        self.frames = 0
+        self.length: np.ndarray | None = None   # (H, W) int32, 1 or more
+        self._last: np.ndarray | None = None
+
+    def add(self, mask: np.ndarray) -> None:
+        """The next mask (H, W) uint8; it is kept until the one after it, so it must not change."""
+        if self.length is None:
+            self.length = np.ones(mask.shape, np.int32)
+        elif mask.shape != self._last.shape:
+            raise ValueError(f"frame {self.frames} has shape {mask.shape} after {self._last.shape}; "
+                             "the frames of a video need one size")
+        else:
+            self.length *= mask == self._last
+            self.length += 1
+        self._last = mask
+        self.frames += 1
+
+
+def steady_share(predictions: RunLengths, labels: RunLengths, n: int) -> float:
+    """Of the pixels whose label was constant in the last `n` masks, the share whose prediction was, too; 0 without any."""
+    steady = labels.length >= n
+    total = np.count_nonzero(steady)
+    return np.count_nonzero(steady & (predictions.length >= n)) / total if total else 0.0
 
 
 def _check_masks(prediction, label):

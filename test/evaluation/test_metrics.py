@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.metrics import ConfusionMatrix, consistency_windows, video_consistency
+from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, consistency_windows, video_consistency
 
 
 def masks(count, ids, seed=0, size=(12, 17)):
@@ -166,3 +166,24 @@ def test_bad_masks_are_refused(prediction, label, message):
 def test_bad_videos_are_refused(predictions, labels, n, message):
     with pytest.raises(ValueError, match=message):
         video_consistency(predictions, labels, n)
+
+
+def test_merged_matrices_count_what_one_would():
+    rng = np.random.default_rng(5)
+    frames = [rng.integers(0, 4, (2, 6, 7), dtype=np.uint8) for _ in range(3)]
+    whole, merged = ConfusionMatrix(4), ConfusionMatrix(4)
+    for prediction, label in frames:
+        whole.add(prediction, label)
+        single = ConfusionMatrix(4)
+        single.add(prediction, label)
+        merged.merge(single)
+    assert np.array_equal(whole.counts, merged.counts)
+    with pytest.raises(ValueError, match="a matrix of 3 classes cannot be merged into one of 4"):
+        merged.merge(ConfusionMatrix(3))
+
+
+def test_run_lengths_by_hand():
+    runs = RunLengths()
+    for row, wanted in (([7, 7, 255], [1, 1, 1]), ([7, 1, 255], [2, 1, 2]), ([7, 7, 255], [3, 1, 3])):
+        runs.add(np.array([row], np.uint8))
+        assert runs.length.tolist() == [wanted]
