@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -80,6 +81,9 @@ def _add_train(commands) -> None:
     parser.add_argument("config", help="YAML file, for example config/train/street11_b0.yaml")
     parser.add_argument("--out", required=True, help="folder for checkpoints and log")
     parser.add_argument("--stills", help="folder with images/ and labels/, instead of the configuration's")
+    parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", dest="changes",
+                        help="another value than the configuration's, as in seed=1 or data.radius=1; may be repeated")
+    parser.add_argument("--init", help="start from this model (built-in name or folder), also with another class list")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
     parser.set_defaults(run=_train)
@@ -90,7 +94,9 @@ def _train(options) -> None:
     from dcfm_ros.training.data import with_stills
     from dcfm_ros.training.loop import train
 
-    config = load_train_config(options.config)
+    config = load_train_config(options.config, options.changes)
     if options.stills:
         config = with_stills(config, options.stills)
+    if options.init:
+        config = replace(config, init=options.init)
     train(config, options.out, device=options.device, resume=options.resume)

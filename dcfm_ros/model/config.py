@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 
 from dcfm_ros.model.mit import MIT_SPECS
+from dcfm_ros.model.resnet import RESNET_SPECS
+
+ARCHITECTURES = ("dcfm", "per_frame")
+SHALLOW_ON = ("all", "nonkey", "key")
 
 
 class ConfigError(ValueError):
@@ -30,16 +34,18 @@ class ClassSpec:
 class ModelConfig:
     """Everything needed to build the network; weights and training record are kept beside it.
 
-    `shallow_used` is s, the number of shallow channels the fusion reads; 0 means the default, half of them.
     The input size names a pixel budget: a camera of another aspect ratio gets another shape of about that many pixels.
     """
 
     backbone: str
     classes: tuple[ClassSpec, ...]
+    architecture: str = "dcfm"   # or per_frame: the backbone and a classifier, every frame on its own
     input_height: int = 360
     input_width: int = 480
-    embed: int = 256
-    shallow_used: int = 0
+    embed: int = 256             # width of SegFormer's fusion; MiT only
+    common_width: int = 0        # of the common feature; 0: that of the deep feature, without a convolution
+    shallow_used: int = 0        # s, the shallow channels the fusion reads; 0: half of them
+    shallow_on: str = "all"      # frames whose shallow feature is used: all, or, for ablations, nonkey or key
     head_layers: int = 0
     dropout: float = 0.1
     drop_path: float = 0.0
@@ -49,8 +55,11 @@ class ModelConfig:
     def __post_init__(self):
         classes = tuple(c if isinstance(c, ClassSpec) else ClassSpec(**c) for c in self.classes)
         object.__setattr__(self, "classes", classes)
-        if self.backbone not in MIT_SPECS:
-            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(sorted(MIT_SPECS))}")
+        if self.backbone not in (*MIT_SPECS, *RESNET_SPECS):
+            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join((*MIT_SPECS, *RESNET_SPECS))}")
+        for name, choices in (("architecture", ARCHITECTURES), ("shallow_on", SHALLOW_ON)):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
         if not 1 <= len(classes) <= 255:
             raise ConfigError(f"{len(classes)} classes: a mask holds 1 to 255 (255 itself means unlabelled)")
         if len({c.name for c in classes}) != len(classes):
@@ -62,10 +71,31 @@ class ModelConfig:
             raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, convolution)")
         if self.embed < 1:
             raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
-        available = MIT_SPECS[self.backbone].widths[0]
+        if self.common_width < 0:
+            raise ConfigError(f"common_width {self.common_width}: use a positive width, or 0 for that of the deep feature")
+        available = self.shallow_channels
         object.__setattr__(self, "shallow_used", self.shallow_used or available // 2)
         if not 1 <= self.shallow_used <= available:
             raise ConfigError(f"shallow_used {self.shallow_used}: {self.backbone} has 1 to {available} shallow channels")
+
+    @property
+    def is_mit(self) -> bool:
+        return self.backbone in MIT_SPECS
+
+    @property
+    def shallow_channels(self) -> int:
+        """C_s, channels of the independent feature."""
+        return MIT_SPECS[self.backbone].widths[0] if self.is_mit else RESNET_SPECS[self.backbone].shallow_channels
+
+    @property
+    def deep_channels(self) -> int:
+        """Channels of the deep feature D."""
+        return self.embed if self.is_mit else RESNET_SPECS[self.backbone].deep_channels
+
+    @property
+    def common_channels(self) -> int:
+        """Channels of the common feature C."""
+        return self.common_width or self.deep_channels
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone import make_backbone
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.fusion import SegFormerFusion, resize
-from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+from dcfm_ros.model.fusion import resize
 
 
 def unit(feature: Tensor) -> Tensor:
@@ -80,9 +80,9 @@ class Head(nn.Module):
 
 
 class Features(NamedTuple):
-    """What one frame contributes; both of unit length per pixel, at stride 4."""
+    """What one frame contributes; both of unit length per pixel. C is at stride 4 (MiT) or 8 (ResNet)."""
 
-    common: Tensor   # C, (B, embed, H/4, W/4)
+    common: Tensor   # C, (B, common, h, w)
     shallow: Tensor  # norm(S), (B, C_s, H/4, W/4)
 
 
@@ -92,11 +92,11 @@ class DCFM(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        spec = MIT_SPECS[config.backbone]
-        self.encoder = MixTransformer(spec, config.block_eps, config.inner_eps, config.drop_path)
-        self.fusion = SegFormerFusion(spec.widths, config.embed, config.dropout)
-        self.ffm = FeatureFusion(config.embed, config.shallow_used, config.embed)
-        self.head = Head(config.embed, len(config.classes), config.head_layers, config.dropout)
+        self.encoder, self.fusion = make_backbone(config)
+        common = config.common_channels
+        self.bottleneck = nn.Conv2d(config.deep_channels, common, 1, bias=False) if config.common_width else nn.Identity()
+        self.ffm = FeatureFusion(common, config.shallow_used, common)
+        self.head = Head(common, len(config.classes), config.head_layers, config.dropout)
         self.published_order = False  # True: the published order of operations, for reference and parity
 
     def shallow(self, image: Tensor) -> Tensor:
@@ -104,35 +104,40 @@ class DCFM(nn.Module):
         return self.encoder.shallow(image)
 
     def deep(self, shallow: Tensor) -> Tensor:
-        """From S (before normalisation) to the deep feature D, (B, embed, H/4, W/4)."""
+        """From S (before normalisation) to the deep feature D, (B, deep, h, w)."""
         return self.fusion(self.encoder.deep(shallow), self.published_order)
 
-    def features(self, image: Tensor) -> Features:
+    def features(self, image: Tensor, aligned: bool = False) -> Features:
+        """C and norm(S) of a batch. `aligned` brings S to C's size before it is normalised, as published training does;
+        inference normalises first. With MiT there is no difference."""
         shallow = self.shallow(image)
-        return Features(unit(self.deep(shallow)), unit(shallow))
+        common = unit(self.bottleneck(self.deep(shallow)))
+        return Features(common, unit(resize(shallow, tuple(common.shape[2:])) if aligned else shallow))
 
-    def fuse(self, common: Tensor, shallow: Tensor) -> Tensor:
-        """Fused feature F of unit length, (B, embed, H/4, W/4), from C and norm(S)."""
+    def fuse(self, common: Tensor, shallow: Tensor, is_keyframe: bool) -> Tensor:
+        """Fused feature F of unit length, (B, common, h, w), from C and norm(S)."""
         shallow = resize(shallow, tuple(common.shape[2:]))
+        if self.config.shallow_on not in ("all", "key" if is_keyframe else "nonkey"):  # ablations of the paper's table 3
+            shallow = torch.zeros_like(shallow)
         return unit(self.ffm(common, shallow, self.published_order))
 
     def keyframe(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, H/4, W/4) of a keyframe."""
+        """Logits (B, classes, h, w) of a keyframe, at C's size."""
         own = self.features(image)
-        return self.head(self.fuse(own.common, own.shallow))
+        return self.head(self.fuse(own.common, own.shallow, is_keyframe=True))
 
     def nonkey(self, image: Tensor, previous: Tensor | None, following: Tensor | None = None) -> Tensor:
         """Logits of a non-key frame from the common features of its keyframes: causal with one, two-sided with both.
 
-        Upsampling is linear, so the two-sided sum is taken here, at stride 4.
+        Upsampling is linear, so the two-sided sum is taken here, at C's size.
         """
         commons = [common for common in (previous, following) if common is not None]
         if not commons:
             raise ValueError("a non-key frame needs the common feature of at least one keyframe")
         shallow = unit(self.shallow(image))
-        logits = self.head(self.fuse(commons[0], shallow))
+        logits = self.head(self.fuse(commons[0], shallow, is_keyframe=False))
         for common in commons[1:]:
-            logits = logits + self.head(self.fuse(common, shallow))
+            logits = logits + self.head(self.fuse(common, shallow, is_keyframe=False))
         return logits
 
     def forward(self, image: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
-from dcfm_ros.model.dcfm import DCFM
 
 CONFIG_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -22,7 +22,7 @@ class ModelError(RuntimeError):
     """A model that cannot be loaded; the message names what is wrong and the remedy."""
 
 
-def save_model(folder: str | Path, model: DCFM, record: dict | None = None, half: bool = False) -> Path:
+def save_model(folder: str | Path, model: Model, record: dict | None = None, half: bool = False) -> Path:
     """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model whole.
 
     `half` stores float16, which loses nothing visible in a mask. `record` is what is known of the training.
@@ -42,10 +42,10 @@ def save_model(folder: str | Path, model: DCFM, record: dict | None = None, half
     return folder
 
 
-def load_model(name: str | Path) -> DCFM:
+def load_model(name: str | Path) -> Model:
     """The model of a folder, or the built-in model of that name, in evaluation mode on the CPU, float32."""
     folder = find_model(name)
-    model = DCFM(load_model_config(folder))
+    model = build_model(load_model_config(folder))
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(f"{folder} has no {WEIGHTS_FILE}: a model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}")
@@ -93,7 +93,7 @@ def builtin_folders() -> list[Path]:
     return [place for place in dict.fromkeys(candidates) if place.is_dir()]
 
 
-def _load_strictly(model: DCFM, tensors: dict[str, torch.Tensor], source: Path) -> None:
+def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path) -> None:
     expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
@@ -101,7 +101,7 @@ def _load_strictly(model: DCFM, tensors: dict[str, torch.Tensor], source: Path) 
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
             hint = ""
-            if key.startswith("head.classifier"):
+            if key.startswith(("head.classifier", "classifier")):
                 hint = f": the weights have {tensor.shape[0]} classes, {CONFIG_FILE} lists {expected[key].shape[0]}"
             raise ModelError(f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}{hint}")
     model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)

@@ -3,7 +3,7 @@
 - `ShallowPath`: image to independent feature S. Every frame.
 - `DeepPath`: S to the common contribution W_c C + b of the fusion, batch norm folded in. Keyframes. The term is constant
   until the next keyframe, so it is what is kept, instead of C.
-- `Decoder`: norm(S) and the common contribution to logits at stride 4. Every frame; once per keyframe side.
+- `Decoder`: norm(S) and the common contribution to logits. Every frame; once per keyframe side.
 
 A keyframe's deep path goes on from the S its frame computed anyway. Nothing here has state; backends run, convert or
 compile these modules.
@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.build import Model
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.fusion import SegFormerFusion
+from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
-from dcfm_ros.model.mit import MixTransformer, image_of, tokens_of
+from dcfm_ros.model.per_frame import PerFrame
 
 
 class InferenceModel(NamedTuple):
@@ -29,15 +30,16 @@ class InferenceModel(NamedTuple):
 
     shallow: "ShallowPath"
     deep: "DeepPath"
-    decoder: "Decoder"
+    decoder: "Decoder | GivenLogits"
 
 
-def fold(model: DCFM) -> InferenceModel:
+def fold(model: Model) -> InferenceModel:
     """Fold a trained model for running; float32, on the model's device."""
     if model.training:
         raise ValueError("fold() needs a model in evaluation mode: call model.eval() first")
     with torch.no_grad():
-        parts = InferenceModel(ShallowPath(model), DeepPath(model), Decoder(model))
+        decoder = GivenLogits() if isinstance(model, PerFrame) else Decoder(model)
+        parts = InferenceModel(ShallowPath(model), DeepPath(model), decoder)
     for part in parts:
         part.eval().requires_grad_(False)
     return parts
@@ -46,14 +48,9 @@ def fold(model: DCFM) -> InferenceModel:
 class ShallowPath(nn.Module):
     """(B, H, W, 3) uint8 or float RGB 0..255 to S (B, C_s, H/4, W/4). The image's normalisation is inside."""
 
-    def __init__(self, model: DCFM):
+    def __init__(self, model: Model):
         super().__init__()
-        self.encoder = deepcopy(model.encoder)
-        for stage in (2, 3, 4):
-            for name in (f"patch_embed{stage}", f"block{stage}", f"norm{stage}"):
-                delattr(self.encoder, name)
-        self.encoder.block1 = self.encoder.block1[:1]
-        del self.encoder.norm1
+        self.encoder = model.encoder.without_deep()
         self.register_buffer("mean", 255.0 * torch.tensor(IMAGE_MEAN), persistent=False)
         self.register_buffer("scale", 1.0 / (255.0 * torch.tensor(IMAGE_STD)), persistent=False)
 
@@ -63,17 +60,17 @@ class ShallowPath(nn.Module):
 
 
 class DeepPath(nn.Module):
-    """S (B, C_s, H/4, W/4) to the common contribution (B, embed, H/4, W/4).
+    """S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
 
     Its parts can be run one by one, with something else in between: `stages` one after the other, then `fusion` of all
     their outputs, then `contribution`.
     """
 
-    def __init__(self, model: DCFM):
+    def __init__(self, model: Model):
         super().__init__()
-        self.stages = nn.ModuleList(DeepStage(model.encoder, number) for number in (1, 2, 3, 4))
-        self.fusion = FoldedFusion(model.fusion)
-        self.contribution = Contribution(model)
+        self.stages = model.encoder.deep_stages()
+        self.fusion = model.fusion.folded_form()
+        self.contribution = Classification(model) if isinstance(model, PerFrame) else Contribution(model)
 
     def forward(self, shallow: Tensor) -> Tensor:
         features = [shallow]
@@ -82,66 +79,45 @@ class DeepPath(nn.Module):
         return self.contribution(self.fusion(*features[1:]))
 
 
-class DeepStage(nn.Module):
-    """A stage of the encoder; stage 1 without what the shallow path has done already."""
-
-    def __init__(self, encoder: MixTransformer, number: int):
-        super().__init__()
-        blocks = getattr(encoder, f"block{number}")
-        self.patch_embed = None if number == 1 else deepcopy(getattr(encoder, f"patch_embed{number}"))
-        self.blocks = deepcopy(blocks[1:] if number == 1 else blocks)
-        self.norm = deepcopy(getattr(encoder, f"norm{number}"))
-
-    def forward(self, feature: Tensor) -> Tensor:
-        if self.patch_embed is None:
-            tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
-        else:
-            tokens, size = self.patch_embed(feature)
-        for block in self.blocks:
-            tokens = block(tokens, size)
-        return image_of(self.norm(tokens), size)
-
-
-class FoldedFusion(nn.Module):
-    """SegFormer fusion as four small 1x1 convolutions, batch norm folded in."""
-
-    def __init__(self, fusion: SegFormerFusion):
-        super().__init__()
-        weights, bias = fusion.folded()
-        norm = fusion.linear_fuse.bn
-        gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        self.weights = nn.ParameterList((gain[:, None] * weight)[:, :, None, None] for weight in weights)
-        self.bias = nn.Parameter(gain * (bias - norm.running_mean) + norm.bias)
-
-    def forward(self, *features: Tensor) -> Tensor:
-        size = (features[0].shape[2], features[0].shape[3])
-        mixed = F.conv2d(features[0], self.weights[0], self.bias)
-        for feature, weight in zip(features[1:], list(self.weights)[1:]):
-            small = F.conv2d(feature, weight)
-            mixed = mixed + F.interpolate(small, size=size, mode="bilinear", align_corners=False)
-        return F.relu(mixed)
-
-
 class Contribution(nn.Module):
     """Deep feature D to W_c C + b, batch norm folded in."""
 
     def __init__(self, model: DCFM):
         super().__init__()
         weight, bias = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
-        self.weight, self.bias = nn.Parameter(weight[:, :model.config.embed].clone()), nn.Parameter(bias)
+        self.bottleneck = deepcopy(model.bottleneck)
+        self.weight, self.bias = nn.Parameter(weight[:, :model.config.common_channels].clone()), nn.Parameter(bias)
 
     def forward(self, deep: Tensor) -> Tensor:
-        return F.conv2d(F.normalize(deep, dim=1, eps=1e-12), self.weight, self.bias)
+        return F.conv2d(F.normalize(self.bottleneck(deep), dim=1, eps=1e-12), self.weight, self.bias)
+
+
+class Classification(nn.Module):
+    """Deep feature D of a per-frame network to its logits: they stand where DCFM has its common contribution."""
+
+    def __init__(self, model: PerFrame):
+        super().__init__()
+        self.classifier = deepcopy(model.classifier)
+
+    def forward(self, deep: Tensor) -> Tensor:
+        return self.classifier(deep)
+
+
+class GivenLogits(nn.Module):
+    """The decoder of a per-frame network: the logits are there already, and S adds nothing."""
+
+    def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
+        return common
 
 
 class Decoder(nn.Module):
-    """S and the common contribution to logits (B, classes, H/4, W/4)."""
+    """S and the common contribution to logits (B, classes, h, w) at the common contribution's size."""
 
     def __init__(self, model: DCFM):
         super().__init__()
         self.used = model.config.shallow_used
         weight, _ = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
-        self.weight = nn.Parameter(weight[:, model.config.embed:].clone())
+        self.weight = nn.Parameter(weight[:, model.config.common_channels:].clone())
         self.hidden = None
         if model.config.head_layers:
             conv, norm = model.head.hidden[0], model.head.hidden[1]
@@ -153,7 +129,7 @@ class Decoder(nn.Module):
 
     def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
         independent = F.normalize(shallow, dim=1, eps=1e-12)[:, :self.used]
-        fused = F.relu(common + F.conv2d(independent, self.weight))
+        fused = F.relu(common + resize(F.conv2d(independent, self.weight), (common.shape[2], common.shape[3])))
         length = torch.linalg.vector_norm(fused, dim=1, keepdim=True).clamp_min(1e-12)
         if self.hidden is None:  # scaling few logits costs less than scaling the whole feature
             return F.conv2d(fused, self.classifier) / length

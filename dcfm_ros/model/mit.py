@@ -6,6 +6,7 @@ depth-wise and the strided convolutions run without a copy.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -176,3 +177,37 @@ class MixTransformer(nn.Module):
                 tokens = block(tokens, size)
             features.append(image_of(getattr(self, f"norm{stage}")(tokens), size))
         return features
+
+    def without_deep(self) -> "MixTransformer":
+        """A copy that can do no more than `shallow`."""
+        shallow = deepcopy(self)
+        for stage in (2, 3, 4):
+            for name in (f"patch_embed{stage}", f"block{stage}", f"norm{stage}"):
+                delattr(shallow, name)
+        shallow.block1 = shallow.block1[:1]
+        del shallow.norm1
+        return shallow
+
+    def deep_stages(self) -> nn.ModuleList:
+        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2, and so on."""
+        return nn.ModuleList(DeepStage(self, number) for number in (1, 2, 3, 4))
+
+
+class DeepStage(nn.Module):
+    """A stage of the encoder; stage 1 without what the shallow path has done already."""
+
+    def __init__(self, encoder: MixTransformer, number: int):
+        super().__init__()
+        blocks = getattr(encoder, f"block{number}")
+        self.patch_embed = None if number == 1 else deepcopy(getattr(encoder, f"patch_embed{number}"))
+        self.blocks = deepcopy(blocks[1:] if number == 1 else blocks)
+        self.norm = deepcopy(getattr(encoder, f"norm{number}"))
+
+    def forward(self, feature: Tensor) -> Tensor:
+        if self.patch_embed is None:
+            tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
+        else:
+            tokens, size = self.patch_embed(feature)
+        for block in self.blocks:
+            tokens = block(tokens, size)
+        return image_of(self.norm(tokens), size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class TrainConfig:
     class_balance: float = 0.5      # class weight = (median frequency / frequency) ** class_balance; 0 = none
     head_std: float = 0.5           # spread of the classifier's first weights: its input has unit length
     consistency: bool = True
+    init: str = ""                  # model (built-in name or folder) whose weights training starts from
+    init_parts: str = "all"         # or backbone: encoder and fusion alone, the decoder starts fresh
     amp: bool = True                # bfloat16 autocast
     save_every: int = 200           # iterations
 
@@ -76,6 +79,8 @@ class TrainConfig:
             raise ConfigError("no phases: training needs at least one")
         if self.save_every < 1:
             raise ConfigError(f"save_every {self.save_every}: save after 1 or more iterations")
+        if self.init_parts not in ("all", "backbone"):
+            raise ConfigError(f"init_parts {self.init_parts!r}: use all or backbone")
         if unknown := sorted(set(self.data.movable) - set(self.model.class_names)):
             raise ConfigError(f"movable {unknown} are not among the model's classes {list(self.model.class_names)}")
         for phase in self.phases:
@@ -105,8 +110,11 @@ class TrainConfig:
         return rate * min(1.0, (iteration + 1) / max(1, self.warmup))
 
 
-def load_train_config(path: str | Path) -> TrainConfig:
-    """Read a YAML file; unknown or missing settings are errors that name them."""
+def load_train_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read a YAML file; unknown or missing settings are errors that name them.
+
+    changes: `setting=value` each, in place of the file's, as in `seed=1` or `data.radius=1`; a value is read as YAML.
+    """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no training configuration at {path}: name a YAML file, for example config/train/street11_b0.yaml")
@@ -116,6 +124,8 @@ def load_train_config(path: str | Path) -> TrainConfig:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(plain, dict):
         raise ConfigError(f"{path} does not hold a mapping of settings")
+    for change in changes:
+        _apply(plain, change)
     try:
         return TrainConfig(
             model=ModelConfig.from_dict(plain.pop("model", {})),
@@ -126,6 +136,18 @@ def load_train_config(path: str | Path) -> TrainConfig:
         )
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _apply(plain: dict, change: str) -> None:
+    name, equals, value = change.partition("=")
+    *sections, last = name.strip().split(".")
+    for section in sections:
+        plain = plain.setdefault(section, {})
+        if not isinstance(plain, dict):
+            raise ConfigError(f"{change!r}: {section} has no settings of its own")
+    if not equals or not last:
+        raise ConfigError(f"{change!r}: write setting=value, for example seed=1 or data.radius=1")
+    plain[last] = yaml.safe_load(value)
 
 
 def _build(kind, plain: dict, where: str):

@@ -48,7 +48,7 @@ class PairBatches:
             data, names = self.config.data, self.config.model.class_names
             self._sources[name] = (
                 SyntheticPairs(data.synthetic_clips, data.radius, self.rank, self.world) if name == "synthetic"
-                else StillPairs(data.stills, tuple(names.index(c) for c in data.movable), exclude=data.stills_exclude)
+                else StillPairs(data.stills, tuple(names.index(c) for c in data.movable), data.radius, data.stills_exclude)
             )
         return self._sources[name]
 

@@ -14,13 +14,15 @@ import torch.distributed as distributed
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import save_model
 from dcfm_ros.model.image import normalised
+from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.training.config import TrainConfig
 from dcfm_ros.training.data import PairBatches, balanced_weights
-from dcfm_ros.training.losses import Losses, symmetric_losses
+from dcfm_ros.training.losses import Losses, per_frame_losses, symmetric_losses
 from dcfm_ros.training.pairs import VOID, Pair
+from dcfm_ros.training.start import BACKBONE, new_model
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
@@ -67,15 +69,19 @@ def train(config: TrainConfig, out: str | Path, device: str = "cpu", resume: boo
     return out / MODEL_FOLDER
 
 
-def step(model: DCFM, optimiser, pairs: list[Pair], config: TrainConfig, iteration: int,
+def step(model: Model, optimiser, pairs: list[Pair], config: TrainConfig, iteration: int,
          class_weights: Tensor | None, device: str) -> Losses:
     """One optimiser step on the batch of this process, gradients averaged over all processes."""
     for group in optimiser.param_groups:
         group["lr"] = config.learning_rate(iteration) * group["factor"]
     labelled, neighbour, labels, neighbour_labels = _tensors(pairs, device)
     with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.amp):
-        losses = symmetric_losses(model, labelled, neighbour, labels, neighbour_labels,
-                                  None if class_weights is None else class_weights.to(device), config.consistency)
+        class_weights = None if class_weights is None else class_weights.to(device)
+        if isinstance(model, PerFrame):
+            losses = per_frame_losses(model, labelled, neighbour, labels, neighbour_labels, class_weights)
+        else:
+            losses = symmetric_losses(
+                model, labelled, neighbour, labels, neighbour_labels, class_weights, config.consistency)
     total = losses.total
     if not torch.isfinite(total):
         raise TrainingError(f"the loss is {total.item()} in iteration {iteration}: the last checkpoint stands; lower the rate")
@@ -87,28 +93,11 @@ def step(model: DCFM, optimiser, pairs: list[Pair], config: TrainConfig, iterati
     return losses
 
 
-def new_model(config: TrainConfig) -> DCFM:
-    """A model with fresh weights, the same in every process."""
-    torch.manual_seed(config.seed)
-    model = DCFM(config.model)
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.trunc_normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.Conv2d):
-            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
-            nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    nn.init.normal_(model.head.classifier.weight, std=config.head_std)
-    return model
-
-
-def make_optimiser(model: DCFM, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; FFM and head at a multiple of the encoder's rate; norms and biases are not decayed."""
+def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; decoder (all but encoder and fusion) at a multiple of the encoder's rate; norms and biases are not decayed."""
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        decoder = name.startswith(("ffm.", "head."))
+        decoder = not name.startswith(BACKBONE)
         groups.setdefault((decoder, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW([
         {"params": parameters, "factor": config.decoder_lr if decoder else 1.0,
@@ -122,6 +111,7 @@ def training_record(config: TrainConfig, iteration: int, last: dict) -> dict:
     plain = asdict(config)
     plain.pop("model")
     plain["data"]["stills"] = Path(config.data.stills).name  # the place on this machine is nobody's business
+    plain["init"] = Path(config.init).name
     return json.loads(json.dumps({"iterations_done": iteration, "losses": last, "configuration": plain}))
 
 
@@ -152,7 +142,7 @@ def _seed(seed: int, iteration: int, rank: int) -> None:
     torch.manual_seed((seed * 1_000_003 + iteration) * 64 + rank)
 
 
-def _average_gradients(model: DCFM) -> None:
+def _average_gradients(model: Model) -> None:
     if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -171,7 +161,7 @@ def _summed(counts: np.ndarray) -> np.ndarray:
     return total.numpy()
 
 
-def _average_statistics(model: DCFM, world: int) -> None:
+def _average_statistics(model: Model, world: int) -> None:
     """Batch-norm statistics are gathered per process; a saved model holds their mean."""
     if world == 1:
         return
@@ -181,7 +171,7 @@ def _average_statistics(model: DCFM, world: int) -> None:
             buffer /= world
 
 
-def _save_state(path: Path, model: DCFM, optimiser, iteration: int, class_weights: Tensor | None) -> None:
+def _save_state(path: Path, model: Model, optimiser, iteration: int, class_weights: Tensor | None) -> None:
     part = path.with_suffix(".part")
     torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(),
                 "iteration": iteration, "class_weights": class_weights}, part)

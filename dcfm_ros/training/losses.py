@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dcfm_ros.model.dcfm import DCFM, Features
 from dcfm_ros.model.fusion import resize
+from dcfm_ros.model.per_frame import PerFrame
 
 IGNORE = 255
 NONKEY_WEIGHT = 0.4
@@ -44,14 +45,14 @@ def symmetric_losses(
     means of the two. `consistency` False drops the third term ("without consistency loss").
     """
     count = labelled.shape[0]
-    both = model.features(torch.cat([labelled, neighbour]))
-    key_fused = model.fuse(both.common, both.shallow)
+    both = model.features(torch.cat([labelled, neighbour]), aligned=True)
+    key_fused = model.fuse(both.common, both.shallow, is_keyframe=True)
     key_logits = model.head(key_fused)
 
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     supervised = targets.shape[0]
     swapped = Features(both.common.roll(count, 0)[:supervised], both.shallow[:supervised])
-    nonkey_logits = model.head(model.fuse(swapped.common, swapped.shallow))
+    nonkey_logits = model.head(model.fuse(swapped.common, swapped.shallow, is_keyframe=False))
 
     agreement = torch.zeros((), device=labelled.device)
     if consistency:
@@ -61,6 +62,22 @@ def symmetric_losses(
         _cross_entropy(nonkey_logits, targets, class_weights),
         agreement,
     )
+
+
+def per_frame_losses(
+    model: PerFrame,
+    labelled: Tensor,
+    neighbour: Tensor,
+    labels: Tensor,
+    neighbour_labels: Tensor | None = None,
+    class_weights: Tensor | None = None,
+) -> Losses:
+    """Cross entropy of a network that segments every frame on its own, on the same pairs: the reference's budget is
+    the same. A neighbour without labels is not looked at."""
+    images = labelled if neighbour_labels is None else torch.cat([labelled, neighbour])
+    targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
+    nothing = torch.zeros((), device=labelled.device)
+    return Losses(_cross_entropy(model.keyframe(images), targets, class_weights), nothing, nothing)
 
 
 def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_other: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class SyntheticPairs:
     when it is first drawn, and kept in memory: about 3.5 MB a clip. Processes of a group draw from disjoint clips.
     """
 
-    SPACING = (0, 1, 2, 4, 8)  # frames of a clip, in units of radius / 8: their differences cover the radius
+    SPACING = (0, 1, 2, 4, 8)  # frames of a clip, in units of radius / 8 and rounded: their differences cover the radius
 
     def __init__(self, clips: int, radius: int, rank: int = 0, world: int = 1,
                  width: int = 480, height: int = 360, rate_hz: float = 15.0):
@@ -76,11 +76,14 @@ class SyntheticPairs:
 class StillPairs:
     """Pairs made from labelled stills: the neighbour is the still seen from a moved camera, with moving cut-outs.
 
-    `root` holds `images/*.jpg|png` and `labels/<same stem>.png`. The camera's move is a small homography and a zoom;
-    objects cut out of another still are pasted at two places, so that both frames keep exact labels.
+    `root` holds `images/*.jpg|png` and `labels/<same stem>.png`. The camera's move is a small homography and a zoom, as
+    large as between frames 1 to `radius` apart; objects cut out of another still are pasted at two places, so that both
+    frames keep exact labels.
     """
 
-    def __init__(self, root: str | Path, movable: tuple[int, ...], max_zoom: float = 0.12, exclude: str = ""):
+    ZOOM = 0.015   # of a frame's step at most: 0.12 over 8 frames
+
+    def __init__(self, root: str | Path, movable: tuple[int, ...], radius: int = 8, exclude: str = ""):
         root = Path(root)
         images = [p for p in sorted((root / "images").glob("*")) if p.suffix.lower() in (".jpg", ".jpeg", ".png")]
         if exclude:
@@ -90,32 +93,33 @@ class StillPairs:
         self.files = [(p, root / "labels" / f"{p.stem}.png") for p in images]
         if missing := [str(label) for _, label in self.files if not label.is_file()]:
             raise DataError(f"{len(missing)} label files are missing, the first is {missing[0]}")
-        self.movable, self.max_zoom = movable, max_zoom
+        self.movable, self.radius = movable, radius
 
     def pair(self, rng: np.random.Generator) -> Pair:
         image, label = (a.copy() for a in self._still(int(rng.integers(len(self.files)))))
-        homography = self._camera_move(rng, image.shape[1], image.shape[0])
+        steps = int(rng.integers(1, self.radius + 1))   # frames between the two
+        homography = self._camera_move(rng, image.shape[1], image.shape[0], steps)
         size = (image.shape[1], image.shape[0])
         moved = cv2.warpPerspective(image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         moved_label = cv2.warpPerspective(
             label, homography, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID
         )
         if rng.random() < 0.7:
-            self._paste(rng, image, label, moved, moved_label)
+            self._paste(rng, image, label, moved, moved_label, steps)
         if rng.random() < 0.5:  # time may run either way
             return Pair(moved, moved_label, image, label)
         return Pair(image, label, moved, moved_label)
 
-    def _camera_move(self, rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    def _camera_move(self, rng: np.random.Generator, width: int, height: int, steps: int) -> np.ndarray:
         corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
         centre = np.float32([width * rng.uniform(0.4, 0.6), height * rng.uniform(0.35, 0.55)])
-        zoom = 1.0 + rng.uniform(0.0, self.max_zoom)
-        shift = rng.normal(0.0, 0.015, 2) * (width, height)
-        wobble = rng.normal(0.0, 0.006, (4, 2)) * (width, height)
+        zoom = 1.0 + rng.uniform(0.0, self.ZOOM * steps)
+        shift = rng.normal(0.0, 0.003 * steps, 2) * (width, height)
+        wobble = rng.normal(0.0, 0.0012 * steps, (4, 2)) * (width, height)
         target = (corners - centre) * zoom + centre + shift + wobble
         return cv2.getPerspectiveTransform(corners, target.astype(np.float32))
 
-    def _paste(self, rng, image, label, moved, moved_label) -> None:
+    def _paste(self, rng, image, label, moved, moved_label, steps) -> None:
         """Paste objects of another still, moved a little between the two frames."""
         donor, donor_label = self._still(int(rng.integers(len(self.files))))
         ids = [c for c in self.movable if np.count_nonzero(donor_label == c) > 60]
@@ -131,7 +135,7 @@ class StillPairs:
         cut = (slice(y, y + h), slice(x, x + w))
         height, width = label.shape
         place = np.array([x + rng.integers(-width // 3, width // 3), y + rng.integers(-height // 20, height // 20)])
-        step = rng.normal(0.0, (0.02 * width, 0.005 * height))
+        step = rng.normal(0.0, (0.004 * steps * width, 0.001 * steps * height))
         for target, target_label, at in ((image, label, place), (moved, moved_label, place + step)):
             shift = np.float32([[1, 0, at[0] - x], [0, 1, at[1] - y]])
             patch = np.zeros_like(mask)

@@ -69,7 +69,7 @@ def test_the_fusion_reads_only_the_first_shallow_channels():
 def test_features_have_unit_length(model, images):
     with torch.inference_mode():
         features = model.features(images[0])
-        fused = model.fuse(*features)
+        fused = model.fuse(*features, is_keyframe=True)
     assert features.common.shape == (1, 256, 16, 24) and features.shallow.shape == (1, 32, 16, 24)
     for feature in (*features, fused):
         torch.testing.assert_close(feature.norm(dim=1), torch.ones(1, 16, 24))

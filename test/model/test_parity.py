@@ -19,7 +19,7 @@ from dcfm_ros.model.inference import fold
 from dcfm_ros.training.losses import symmetric_losses
 
 DATA = Path(__file__).parents[1] / "data"
-CASES = ("mit_b0_head0", "mit_b1_head1")
+CASES = ("mit_b0_head0", "mit_b1_head1", "pspnet18")
 LOGITS = ("key", "causal", "both")
 PUBLISHED, REWRITTEN = 1e-6, 1e-5   # tolerance of logits and features: in the published order, and after exact rewrites
 LOSS, CONSISTENCY = 1e-5, 1e-4      # relative tolerance of the loss terms
@@ -42,7 +42,8 @@ def published_weights(case: str) -> dict[str, torch.Tensor]:
     known = reference(case)
     head = ({"final.1.": "head.classifier."} if known["config"]["heads"] == 0 else
             {"final.0.": "head.hidden.0.", "final.1.": "head.hidden.1.", "final.4.": "head.classifier."})
-    names = {"backbone.encoder.": "encoder.", "backbone.decoder.": "fusion.", "ffm.convblk.": "ffm.", **head}
+    names = {"backbone.encoder.": "encoder.", "backbone.decoder.": "fusion.", "backbone.ppm.": "fusion.", "backbone.": "encoder.",
+             "ffm.convblk.": "ffm.", "bot_aspp.": "bottleneck.", **head}
     weights = {}
     for key, shape in {**known["encoder_keys"], **known["decoder_keys"]}.items():
         if key.startswith("backbone.decoder.conv_seg"):
@@ -55,9 +56,9 @@ def published_weights(case: str) -> dict[str, torch.Tensor]:
 def model_of(case: str, published_order: bool, **changes) -> DCFM:
     known = reference(case)["config"]
     model = DCFM(ModelConfig(**{
-        "backbone": {"segformerb0": "mit_b0", "segformerb1": "mit_b1"}[known["backbone"]],
+        "backbone": {"segformerb0": "mit_b0", "segformerb1": "mit_b1", "pspnet18": "pspnet18"}[known["backbone"]],
         "classes": tuple(ClassSpec(f"class {i}", (i, 0, 0)) for i in range(known["ncls"])),
-        "shallow_used": known["s1"], "head_layers": known["heads"], **changes}))
+        "common_width": max(0, known["bot"]), "shallow_used": known["s1"], "head_layers": known["heads"], **changes}))
     model.load_state_dict(published_weights(case), strict=True)
     model.published_order = published_order
     return model.eval()

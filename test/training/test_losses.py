@@ -27,8 +27,8 @@ def batch():
 def by_the_formula(model, labelled, neighbour, labels):
     """The three terms as the paper has them."""
     own, other = model.features(labelled), model.features(neighbour)
-    fused, fused_other = model.fuse(own.common, own.shallow), model.fuse(other.common, other.shallow)
-    key, nonkey = model.head(fused), model.head(model.fuse(other.common, own.shallow))
+    fused, fused_other = (model.fuse(f.common, f.shallow, is_keyframe=True) for f in (own, other))
+    key, nonkey = model.head(fused), model.head(model.fuse(other.common, own.shallow, is_keyframe=False))
     mask = (key.argmax(1) == model.head(fused_other).argmax(1))[:, None]
     return (F.cross_entropy(resize(key, labels.shape[1:]), labels, ignore_index=255),
             F.cross_entropy(resize(nonkey, labels.shape[1:]), labels, ignore_index=255),

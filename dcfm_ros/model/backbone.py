@@ -1,0 +1,26 @@
+"""A backbone is an encoder, cut into a shallow and a deep part, and what makes one deep feature of its stages."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.fusion import SegFormerFusion
+from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+from dcfm_ros.model.pyramid import LastStage, PyramidPooling
+from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
+
+
+def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
+    """(encoder, fusion) with fresh weights.
+
+    `encoder.shallow(image)` gives S, `encoder.deep(S)` the features of the later stages, `fusion(features,
+    published_order)` the deep feature D. For running, `encoder.without_deep()` and `encoder.deep_stages()` give the two
+    parts as modules of their own, and `fusion.folded_form()` a module of the stages' features.
+    """
+    if config.is_mit:
+        spec = MIT_SPECS[config.backbone]
+        return (MixTransformer(spec, config.block_eps, config.inner_eps, config.drop_path),
+                SegFormerFusion(spec.widths, config.embed, config.dropout))
+    spec = RESNET_SPECS[config.backbone]
+    return DilatedResNet(spec), PyramidPooling(spec.widths[-1]) if spec.pyramid else LastStage()

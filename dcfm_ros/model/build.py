@@ -1,0 +1,13 @@
+"""From a configuration to a network with fresh weights."""
+
+from __future__ import annotations
+
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.per_frame import PerFrame
+
+Model = DCFM | PerFrame
+
+
+def build_model(config: ModelConfig) -> Model:
+    return PerFrame(config) if config.architecture == "per_frame" else DCFM(config)

@@ -1,0 +1,33 @@
+"""A network that segments every frame on its own: the backbone and a classifier. SegFormer, where the backbone is MiT.
+
+What DCFM is measured against, and what DCFM training may start from.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from dcfm_ros.model.backbone import make_backbone
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.fusion import resize
+
+
+class PerFrame(nn.Module):
+    """Image tensors are RGB, normalised by `dcfm_ros.model.image`, (B, 3, H, W) float."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.encoder, self.fusion = make_backbone(config)
+        self.dropout = nn.Dropout2d(0.0 if config.is_mit else config.dropout)  # SegFormer's fusion has its own
+        self.classifier = nn.Conv2d(config.deep_channels, len(config.classes), 1)
+        self.published_order = False  # True: the published order of operations, for reference
+
+    def keyframe(self, image: Tensor) -> Tensor:
+        """Logits (B, classes, h, w); the name is that of DCFM, whose keyframes cost as much."""
+        deep = self.fusion(self.encoder.deep(self.encoder.shallow(image)), self.published_order)
+        return self.classifier(self.dropout(deep))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits at input resolution, (B, classes, H, W)."""
+        return resize(self.keyframe(image), tuple(image.shape[2:]))

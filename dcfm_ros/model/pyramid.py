@@ -1,0 +1,53 @@
+"""Pyramid pooling (PSPNet, Zhao et al. 2017): the last stage beside its averages over 1, 4, 9 and 36 regions."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BINS = (1, 2, 3, 6)
+
+
+class PyramidPooling(nn.Module):
+    """Stage outputs to the deep feature D (B, 2 * width, h, w); of the stages only the last is used."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.features = nn.ModuleList(
+            nn.Sequential(nn.AdaptiveAvgPool2d(count), nn.Conv2d(width, width // 4, 1, bias=False),
+                          nn.BatchNorm2d(width // 4), nn.ReLU())
+            for count in BINS)
+
+    def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
+        """There is nothing to rewrite: both orders are one."""
+        last = features[-1]
+        size = tuple(last.shape[2:])
+        pooled = [F.interpolate(level(last), size=size, mode="bilinear", align_corners=True) for level in self.features]
+        return torch.cat([last, *pooled], dim=1)
+
+    def folded_form(self) -> "RunningFusion":
+        return RunningFusion(self)
+
+
+class LastStage(nn.Module):
+    """Without pyramid pooling: D is the last stage's output."""
+
+    def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
+        return features[-1]
+
+    def folded_form(self) -> "RunningFusion":
+        return RunningFusion(self)
+
+
+class RunningFusion(nn.Module):
+    """A copy for running, called with the stages' features one by one like the folded fusion of MiT."""
+
+    def __init__(self, fusion: PyramidPooling | LastStage):
+        super().__init__()
+        self.fusion = deepcopy(fusion)
+
+    def forward(self, *features: Tensor) -> Tensor:
+        return self.fusion(list(features))

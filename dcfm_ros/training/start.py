@@ -1,0 +1,73 @@
+"""Where training starts from: fresh weights, or those of another model as far as they fit."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from dcfm_ros.model.build import Model, build_model
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.training.config import TrainConfig
+
+BACKBONE = ("encoder.", "fusion.")
+CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
+
+
+def new_model(config: TrainConfig) -> Model:
+    """The model to train, the same in every process: fresh, or with the weights of `config.init`."""
+    model = fresh_model(config)
+    if config.init:
+        take_weights(model, load_model(config.init), backbone_only=config.init_parts == "backbone")
+    return model
+
+
+def fresh_model(config: TrainConfig) -> Model:
+    torch.manual_seed(config.seed)
+    model = build_model(config.model)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Conv2d):
+            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+            nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    if config.model.architecture == "dcfm":
+        nn.init.normal_(model.head.classifier.weight, std=config.head_std)  # its input has unit length
+    return model
+
+
+def take_weights(model: Model, origin: Model, backbone_only: bool = False) -> list[str]:
+    """Copy what fits from `origin`; returns the names of the tensors that stay fresh.
+
+    The backbone must be the same. Decoder tensors are taken where names and shapes agree; of a classifier the rows of
+    classes with the same name, so that a model can be tuned to another class list.
+    """
+    if origin.config.backbone != model.config.backbone:
+        raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same backbone")
+    if (origin.config.block_eps, origin.config.inner_eps) != (model.config.block_eps, model.config.inner_eps):
+        raise ConfigError(
+            f"init: the model has block_eps {origin.config.block_eps} and inner_eps {origin.config.inner_eps}, the configuration "
+            f"{model.config.block_eps} and {model.config.inner_eps}; give the configuration those of the model")
+    given, fresh = origin.state_dict(), []
+    rows = [(new, origin.config.class_names.index(name)) for new, name in enumerate(model.config.class_names)
+            if name in origin.config.class_names]
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            decoder = not name.startswith(BACKBONE)
+            source = None if decoder and backbone_only else given.get(name)
+            if source is not None and name in CLASSIFIERS and source.shape[1:] == tensor.shape[1:]:
+                for new, old in rows:
+                    tensor[new] = source[old]
+                if len(rows) < tensor.shape[0]:
+                    fresh.append(name)
+            elif source is not None and source.shape == tensor.shape:
+                tensor.copy_(source)
+            elif decoder or name.endswith("num_batches_tracked"):
+                fresh.append(name)
+            else:
+                raise ConfigError(f"init: {name} is {None if source is None else tuple(source.shape)} in the model and "
+                                  f"{tuple(tensor.shape)} in the configuration; use the same embed")
+    return fresh
