@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from dcfm_ros.model.config import ClassSpec, ModelConfig
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.folder import save_model
 
 CLASSES = (ClassSpec("sky", (128, 128, 128)), ClassSpec("road", (128, 64, 128)), ClassSpec("tree", (128, 128, 0)),
@@ -19,11 +19,11 @@ def tiny_config(classes: int = 4, **changes) -> ModelConfig:
     return ModelConfig(**{"backbone": "mit_b0", "classes": CLASSES[:classes], "input_height": 64, "input_width": 96, **changes})
 
 
-def tiny_model(classes: int = 4, seed: int = 0, **changes) -> DCFM:
+def tiny_model(classes: int = 4, seed: int = 0, **changes) -> Model:
     """A model with seeded random weights, batch-norm statistics included, in evaluation mode; spares the global generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = DCFM(tiny_config(classes, **changes))
+        model = build_model(tiny_config(classes, **changes))
         with torch.no_grad():
             for module in model.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):

@@ -36,7 +36,7 @@ class FakeBackend:
     each mask.
     """
 
-    name, device = "fake", "cpu"
+    name, device, per_frame = "fake", "cpu", False
 
     def __init__(self):
         self.gate, self.deep_started = threading.Event(), threading.Semaphore(0)

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.frames import Frame, PipelineConfig, Segmentation
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -38,9 +37,8 @@ def segment(options: SegmentOptions) -> dict:
     out = Path(options.out)
     (out / "masks").mkdir(parents=True, exist_ok=True)
     table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
-    segmenter = Segmenter(
-        make_backend(options.backend, model), (model.config.input_height, model.config.input_width),
-        PipelineConfig(mode=options.mode), on_keyframe=lambda event: keyframes.append(event.index))
+    segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode),
+                             on_keyframe=lambda event: keyframes.append(event.index))
     count = source.length or options.frames
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:

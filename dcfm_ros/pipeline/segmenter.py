@@ -10,6 +10,8 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
+from dcfm_ros.model.build import Model
+from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
@@ -49,7 +51,8 @@ class Segmenter:
         on_encode_error: Callable[[str, Exception], None] = lambda camera, error: None,
         wants_confidence: Callable[[str], bool] = lambda camera: False,
     ):
-        self._backend, self._model_size, self.config = backend, model_size, config
+        self._backend, self._model_size = backend, model_size
+        self.config = _every_frame(config) if backend.per_frame else config
         self._on_keyframe, self._on_encode_error = on_keyframe, on_encode_error
         self._wants_confidence = wants_confidence
         self._cameras: dict[str, CameraState] = {}
@@ -57,6 +60,27 @@ class Segmenter:
         self._pending: dict[str, list[_Pending]] = {}
         self._turns = Turns()
         self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed, self._turns.give_way)
+
+    @classmethod
+    def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
+           **callbacks) -> "Segmenter":
+        """The segmenter of a model: `backend` and `device` as for `make_backend`, `callbacks` as for this class.
+
+        A per-frame model runs its whole network on each frame, in mode `sync`.
+        """
+        if model.config.shallow_on != "all":
+            raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be evaluated (dcfm evaluate)")
+        size = (model.config.input_height, model.config.input_width)
+        return cls(make_backend(backend, model, device), size, config, **callbacks)
+
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
+    @property
+    def per_frame(self) -> bool:
+        """Does every frame run the whole network? Keyframe settings then mean nothing."""
+        return self._backend.per_frame
 
     def prepare(self) -> None:
         """Compile and warm up everything for images of the model's own size, so that the first frame does not wait."""
@@ -92,7 +116,10 @@ class Segmenter:
                         request.wait()
             pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
             if self.config.mode is not Mode.TWO_SIDED:
-                return ready + self._decode(camera, pending, [camera.common])
+                common = camera.common
+                if self.per_frame and common is not None and common.index != index:
+                    common = None  # the network failed on this frame: the logits at hand are another frame's
+                return ready + self._decode(camera, pending, [common])
             return ready + self._two_sided(camera, pending, before)
 
     def flush(self) -> list[Segmentation]:
@@ -185,9 +212,10 @@ class Segmenter:
     def reconfigure(self, scheduler: SchedulerConfig) -> None:
         """Other keyframe bounds and thresholds, from the next frame on."""
         with self._creating:  # cameras that come later have them, too
-            self.config = replace(self.config, scheduler=scheduler)
+            config = replace(self.config, scheduler=scheduler)
+            self.config = _every_frame(config) if self.per_frame else config
             for camera in self._cameras.values():
-                camera.reconfigure(scheduler)
+                camera.reconfigure(self.config.scheduler)
 
     def status(self) -> list[CameraStatus]:
         return [camera.status() for camera in list(self._cameras.values())]
@@ -195,3 +223,8 @@ class Segmenter:
     def stop(self) -> None:
         """End the encoder's thread; `process` must not be called any more."""
         self._encoder.stop()
+
+
+def _every_frame(config: PipelineConfig) -> PipelineConfig:
+    """As a per-frame network needs it: every frame a keyframe, and its mask made of its own deep path."""
+    return replace(config, mode=Mode.SYNC, scheduler=replace(config.scheduler, min_interval=1, max_interval=1))

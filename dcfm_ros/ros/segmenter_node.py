@@ -11,7 +11,6 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.overlay import palette_table
@@ -93,10 +92,9 @@ class SegmenterNode(LifecycleNode):
         cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
         self._outputs = parameters.read_outputs(self)
         model = load_model(name)
-        backend = make_backend(self.get_parameter("backend").value, model, self.get_parameter("device").value)
-        size = (model.config.input_height, model.config.input_width)
-        self._segmenter = Segmenter(
-            backend, size, config, self._publish_keyframe, self._report_encoder, self._wants_confidence)
+        self._segmenter = Segmenter.of(
+            model, self.get_parameter("backend").value, self.get_parameter("device").value, config,
+            on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:
@@ -105,8 +103,11 @@ class SegmenterNode(LifecycleNode):
             prefix = f"{camera.name}/" if camera.name else ""
             self._class_topics.append(ClassTopics(self, prefix, name, model.config.classes))
         self.get_logger().info(
-            f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, {size[1]}x{size[0]}), "
-            f"backend {backend.name} on {backend.device}, mode {config.mode.value}")
+            f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
+            f"{model.config.input_width}x{model.config.input_height}), "
+            f"backend {self._segmenter.backend.name} on {self._segmenter.backend.device}, mode {self._segmenter.config.mode.value}")
+        if self._segmenter.per_frame:
+            self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
 
     def _activate(self) -> None:
         self._live = LiveSegmenter(

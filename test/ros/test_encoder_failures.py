@@ -10,6 +10,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from ros_helpers import DEFAULTS, Camera
 
+from dcfm_ros.pipeline import segmenter
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.ros import segmenter_node
 
@@ -48,7 +49,7 @@ def failing(model, monkeypatch):
         made.append(FailingBackend(make_backend(*arguments)))
         return made[-1]
 
-    monkeypatch.setattr(segmenter_node, "make_backend", make)
+    monkeypatch.setattr(segmenter, "make_backend", make)
     context = Context()
     rclpy.init(context=context)
     values = {**DEFAULTS, "model": str(model), "image_topic": TOPIC, "max_interval": 3}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
 
 BACKENDS = ("auto", "torch", "openvino")
 
 
-def make_backend(name: str, model: DCFM, device: str = "auto") -> Backend:
+def make_backend(name: str, model: Model, device: str = "auto") -> Backend:
     """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
 
     device: "auto", "cpu" or "cuda"; OpenVINO runs on the CPU only.

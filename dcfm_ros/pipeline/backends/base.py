@@ -23,6 +23,7 @@ class Backend(Protocol):
 
     name: str
     device: str
+    per_frame: bool   # a per-frame network: `deep` gives its logits, and `decode` hands them on, whatever S is
 
     def shallow(self, image: np.ndarray) -> Feature:
         """(H, W, 3) uint8 RGB to the independent feature S."""

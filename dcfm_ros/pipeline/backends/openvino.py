@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 import torch
 
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
 
@@ -30,7 +30,8 @@ class OpenVINOBackend:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: DCFM, threads: int = 0):
+    def __init__(self, model: Model, threads: int = 0):
+        self.per_frame = model.config.architecture == "per_frame"
         self._parts = fold(model.cpu())
         self._core = openvino.Core()
         self._settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}

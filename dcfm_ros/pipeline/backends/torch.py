@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 
 
@@ -17,8 +17,8 @@ class TorchBackend:
 
     name = "torch"
 
-    def __init__(self, model: DCFM, device: str = "cpu"):
-        self.device = device
+    def __init__(self, model: Model, device: str = "cpu"):
+        self.device, self.per_frame = device, model.config.architecture == "per_frame"
         self._parts = fold(model.to(device))
         self._half = device.startswith("cuda")
 
