@@ -73,17 +73,26 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     return _View(source, width, height, source.rate_hz, length, source.class_table, resize)
 
 
+def seed_range(text: str) -> tuple[int, int]:
+    """First and last seed of what follows `synthetic:`, SEED or FIRST-LAST; nothing stands for DEFAULT_SEED."""
+    numbers = text.split("-") if text else [str(DEFAULT_SEED)]
+    if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise SourceError(f"synthetic:{text} has no valid seed; give a whole number of 0 or more, or two as in 1000-1019")
+    first, last = int(numbers[0]), int(numbers[-1])
+    if last < first:
+        raise SourceError(f"synthetic video: seeds {first}-{last}: the last is smaller than the first")
+    return first, last
+
+
 def _open_synthetic(seed, rate_hz, size, length):
     from .reel import SyntheticReel
     from .synthetic.video import CLASSES, SyntheticVideo
-    numbers = seed.split("-") if seed else [str(DEFAULT_SEED)]
-    if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise SourceError(f"synthetic:{seed} has no valid seed; give a whole number of 0 or more, or two as in 1000-1019")
+    first, last = seed_range(seed)
     try:
-        if len(numbers) == 1:
-            video = SyntheticVideo(int(numbers[0]), *size, rate_hz)
+        if "-" not in seed:
+            video = SyntheticVideo(first, *size, rate_hz)
         else:
-            video = SyntheticReel(int(numbers[0]), int(numbers[1]), *size, rate_hz)
+            video = SyntheticReel(first, last, *size, rate_hz)
             length = min(video.length, length or video.length)
     except ValueError as error:
         raise SourceError(f"synthetic video: {error}") from error

@@ -1,0 +1,76 @@
+"""A user's own data: images, labels and a `classes.yaml` that says what they are."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..open import SourceError
+from ..read import IMAGE_ENDINGS
+from .classes_file import read_classes
+from .clip import IGNORE, ClipSet
+from .file_clip import FileClip
+from .listing import Pairing, files_in, folders_in, splits_in
+
+STILL_RATE_HZ = 15.0   # nominal, since one frame has no rate
+
+
+def open_folder(root: Path, split: str) -> ClipSet:
+    """`images/` with `labels/<image stem>.png`, in `<root>/<split>/` or, where there are no splits, in `<root>` itself.
+
+    With `video: {rate_hz: …}` in classes.yaml the images in natural order are one clip, or each sub-folder of `images/`
+    is, and any of them may be unlabelled. Otherwise each image is a still, and needs a label.
+    """
+    about = read_classes(root / "classes.yaml")
+    folder, name = _folder(root, split)
+    ids = None
+    if about.ignore != IGNORE:
+        ids = np.arange(256, dtype=np.uint8)
+        ids[about.ignore] = IGNORE
+    clips, pairing = [], Pairing(name)
+    parts = _parts(folder / "images")
+    for part in parts:
+        images, labels = folder / "images" / part, folder / "labels" / part
+        names = files_in(images, IMAGE_ENDINGS)
+        matched = pairing.labels(images, names, labels, required=about.rate_hz is None)
+        if about.rate_hz is not None:
+            runs = [(part or root.resolve().name, tuple(names), matched)]
+        else:
+            runs = [((Path(part) / image).with_suffix("").as_posix(), (image,), (label,))
+                    for image, label in zip(names, matched)]
+        clips += [FileClip(clip, about.rate_hz or STILL_RATE_HZ, images, run, labels, run_labels, len(about.table), ids)
+                  for clip, run, run_labels in runs]
+    for part in sorted({"", *folders_in(folder / "labels")}.difference(parts)):
+        pairing.labels(folder / "images" / part, [], folder / "labels" / part, required=False)   # labels of no image
+    pairing.check()
+    if (folder / "labels").is_dir() and not any(clip.labelled for clip in clips):
+        raise SourceError(f"no image in {folder / 'images'} has a label in {folder / 'labels'}; "
+                          f"expected, for example, {Path(clips[0].images[0]).stem}.png")
+    return ClipSet(name, about.table, tuple(clips), about.terms)
+
+
+def _folder(root, split):
+    """Where the split is, and what to call it."""
+    name, splits, whole = root.resolve().name, splits_in(root), (root / "images").is_dir()
+    if splits and whole:
+        raise SourceError(f"{root} has images/ and also the splits {', '.join(splits)}; keep one of the two layouts")
+    if whole:
+        return root, f"{name} (no splits)"
+    if split not in splits:
+        raise SourceError(f"there is no split {split} in {root}; expected {root / split / 'images'}. "
+                          f"Splits that are there: {', '.join(splits) or 'none'}")
+    return root / split, f"{name} {split}"
+
+
+def _parts(images):
+    """Sub-folders of the images' folder, or "" for itself."""
+    direct, parts = files_in(images, IMAGE_ENDINGS), folders_in(images)
+    if direct and parts:
+        raise SourceError(f"{images} has both images and sub-folders, {parts[0]} for one; "
+                          "put all images in sub-folders, or none")
+    if not direct and not parts:
+        raise SourceError(f"there are no images in {images}; expected files ending in {', '.join(IMAGE_ENDINGS)}")
+    for part in parts:
+        if not files_in(images / part, IMAGE_ENDINGS):
+            raise SourceError(f"there are no images in {images / part}; expected files ending in {', '.join(IMAGE_ENDINGS)}")
+    return parts or [""]

@@ -1,0 +1,74 @@
+"""What a data set's folders hold, from their listings alone: no file is opened."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ..open import SourceError
+from ..read import natural_key
+
+_SHOWN = 3   # missing files that an error names
+
+
+def files_in(folder: Path, endings: Sequence[str]) -> list[str]:
+    """Names of the files in `folder` with one of the endings, in natural order; none where there is no such folder."""
+    return sorted((name for name in _listing(folder) if name.lower().endswith(tuple(endings))), key=natural_key)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in `folder`, in natural order; none where there is no such folder."""
+    return sorted((name for name in _listing(folder) if (folder / name).is_dir()), key=natural_key)
+
+
+def splits_in(root: Path) -> list[str]:
+    """Names of the folders in `root` that have `images/`."""
+    return [name for name in folders_in(root) if (root / name / "images").is_dir()]
+
+
+class Pairing:
+    """Finds the label of each image by its stem and gathers what is missing, so that one error can name it all."""
+
+    def __init__(self, what: str):
+        self.what = what              # for the error: the data set and split
+        self.missing: list[str] = []  # paths
+
+    def labels(self, image_folder: Path, images: Sequence[str], label_folder: Path,
+               required: bool) -> tuple[str | None, ...]:
+        """Names in `label_folder` of the labels of `images`, None where there is none.
+
+        required: an image without label counts as missing a file. A label without image always does.
+        """
+        stems = [os.path.splitext(name)[0] for name in images]
+        if len(set(stems)) < len(stems):
+            repeated = next(stem for stem in stems if stems.count(stem) > 1)
+            raise SourceError(f"{image_folder} has several images called {repeated}; rename them, since they share a label")
+        found = {os.path.splitext(name)[0] for name in files_in(label_folder, [".png"])}
+        labels = tuple(f"{stem}.png" if stem in found else None for stem in stems)
+        if required:
+            self.missing += [str(label_folder / f"{stem}.png") for stem, label in zip(stems, labels) if label is None]
+        ending = os.path.splitext(images[0])[1] if images else ".jpg"
+        self.missing += [str(image_folder / f"{stem}{ending}") for stem in sorted(found.difference(stems), key=natural_key)]
+        return labels
+
+    def check(self):
+        """Refuse a data set that lacks files."""
+        refuse_missing(self.missing, self.what)
+
+
+def refuse_missing(paths: Iterable[str | Path], what: str):
+    """Raise a SourceError that counts the missing files and names the first of them; nothing where none is missing."""
+    paths = [str(path) for path in paths]
+    if paths:
+        rest = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        raise SourceError(f"{what} lacks {len(paths)} file(s): {', '.join(paths[:_SHOWN])}{rest}; "
+                          "add them, or remove their counterparts")
+
+
+def _listing(folder):
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be listed: {error.strerror}; check its permissions") from error

@@ -1,0 +1,51 @@
+"""VSPW (Miao et al., CVPR 2021): 5-second videos of all kinds of scenes at 15 Hz, every frame labelled."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..classes import VSPW124
+from ..open import SourceError
+from .clip import IGNORE, ClipSet
+from .file_clip import FileClip
+from .listing import Pairing, files_in
+
+TERMS = "VSPW (Miao et al., CVPR 2021), for non-commercial research only"
+RATE_HZ = 15.0
+
+# Label files count the classes from 1; 0 is "others" and whatever exceeds 124 is void.
+CLASS_IDS = np.full(256, IGNORE, np.uint8)
+CLASS_IDS[1:len(VSPW124) + 1] = np.arange(len(VSPW124))
+
+
+def open_vspw(root: Path, split: str) -> ClipSet:
+    """The videos that `<split>.txt` lists: `data/<video>/origin/*.jpg` with `data/<video>/mask/*.png`.
+
+    Masks may be missing in the split `test` only, whose labels were held back.
+    """
+    clips, pairing = [], Pairing(f"vspw {split}")
+    for video in _videos(root, split):
+        folder = root / "data" / video
+        images = files_in(folder / "origin", [".jpg"])
+        if not images:
+            pairing.missing.append(str(folder / "origin" / "*.jpg"))
+        labels = pairing.labels(folder / "origin", images, folder / "mask", required=split != "test")
+        clips.append(FileClip(video, RATE_HZ, folder / "origin", tuple(images), folder / "mask", labels,
+                              len(VSPW124), CLASS_IDS))
+    pairing.check()
+    return ClipSet(f"vspw {split}", VSPW124, tuple(clips), TERMS)
+
+
+def _videos(root, split):
+    path = root / f"{split}.txt"
+    if not path.is_file():
+        there = ", ".join(name.removesuffix(".txt") for name in files_in(root, [".txt"])) or "none"
+        raise SourceError(f"{path} is missing; it lists the videos of a split. Splits that are there: {there}")
+    videos = path.read_text(encoding="utf-8", errors="replace").split()
+    if not videos:
+        raise SourceError(f"{path} lists no videos; give one name a line")
+    if len(set(videos)) < len(videos):
+        repeated = next(video for number, video in enumerate(videos) if video in videos[:number])
+        raise SourceError(f"{path} lists {repeated} twice; name each video once")
+    return videos
