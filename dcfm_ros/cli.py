@@ -15,6 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
     _add_demo(commands)
     _add_segment(commands)
     _add_train(commands)
+    _add_evaluate(commands)
+    _add_calibrate(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -100,3 +102,84 @@ def _train(options) -> None:
     if options.init:
         config = replace(config, init=options.init)
     train(config, options.out, device=options.device, resume=options.resume)
+
+
+def _add_evaluate(commands) -> None:
+    parser = commands.add_parser("evaluate", help="accuracy and consistency of a model on labelled clips")
+    parser.add_argument("source", help="folder of a data set, or synthetic:SEED or synthetic:FIRST-LAST")
+    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
+    parser.add_argument("--per-frame", help="also evaluate this per-frame model, as reference")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--kind", default="auto", help="auto, vspw, cityscapes, camvid, folder or synthetic")
+    parser.add_argument("--limit-clips", type=int, metavar="N", help="only the first N clips")
+    parser.add_argument("--modes", type=_several(str), default="two_sided,causal,async", help="two_sided, causal, async")
+    parser.add_argument("--intervals", type=_several(int), default="1,2,4,6,8", help="fixed intervals K, frames")
+    parser.add_argument("--aks", default="default", metavar="THRESHOLD,...",
+                        help="thresholds of adaptive keyframes; default: a spread around the shipped one; none")
+    parser.add_argument("--min-interval", type=int, help="MinK of adaptive keyframes, frames")
+    parser.add_argument("--max-interval", type=int, help="MaxK of adaptive keyframes, frames")
+    parser.add_argument("--delays", type=_several(int), default="1,2,4", help="of mode async, frames")
+    parser.add_argument("--max-age", type=int, default=10, help="of the curve by age of the common feature, frames")
+    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--memory-gb", type=float, default=4.0, help="for features of a clip; less costs time")
+    parser.add_argument("--fps", action="store_true", help="measure times, too")
+    parser.add_argument("--out", default="out/evaluate", help="folder for report.json and plots")
+    parser.add_argument("--json", help="write the report to this file, too")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options) -> None:
+    from dcfm_ros.evaluation.evaluate import EvaluateOptions, evaluate, parse_thresholds
+    from dcfm_ros.evaluation.table import evaluation_table
+
+    report = evaluate(EvaluateOptions(
+        source=options.source, model=options.model, per_frame=options.per_frame, split=options.split, kind=options.kind,
+        limit_clips=options.limit_clips, modes=options.modes, intervals=options.intervals,
+        thresholds=parse_thresholds(options.aks), delays=options.delays, max_age=options.max_age, backend=options.backend,
+        device=options.device, memory_gb=options.memory_gb, fps=options.fps, out=options.out, **_bounds(options)))
+    print(evaluation_table(report))
+    _write_json(report, options.json)
+
+
+def _add_calibrate(commands) -> None:
+    parser = commands.add_parser("calibrate", help="threshold of adaptive keyframes for a wanted keyframe rate")
+    parser.add_argument("source", help="folder of a data set, synthetic:SEED, or a video file; labels are not needed")
+    parser.add_argument("--keyframe-hz", type=float, required=True, help="wanted keyframes per second")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--kind", default="auto", help="auto, vspw, cityscapes, camvid, folder, synthetic, or video: also "
+                        "a folder of images in order")
+    parser.add_argument("--model", default="street11_b0", help="whose input size is used")
+    parser.add_argument("--min-interval", type=int, help="MinK, frames")
+    parser.add_argument("--max-interval", type=int, help="MaxK, frames")
+    parser.add_argument("--json", help="write the report to this file, too")
+    parser.set_defaults(run=_calibrate)
+
+
+def _calibrate(options) -> None:
+    from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibrate, calibration_table
+
+    report = calibrate(CalibrateOptions(
+        source=options.source, keyframe_hz=options.keyframe_hz, split=options.split, kind=options.kind, model=options.model,
+        **_bounds(options)))
+    print(calibration_table(report))
+    _write_json(report, options.json)
+
+
+def _bounds(options) -> dict[str, int]:
+    """The scheduler's bounds that were given; the others have their defaults."""
+    return {name: getattr(options, name) for name in ("min_interval", "max_interval") if getattr(options, name) is not None}
+
+
+def _several(kind):
+    """Parser of values with commas between them."""
+    def parse(text: str) -> tuple:
+        return tuple(kind(part) for part in text.split(",") if part)
+
+    parse.__name__ = f"list of {kind.__name__}"
+    return parse
+
+
+def _write_json(report: dict, file: str | None) -> None:
+    if file:
+        Path(file).write_text(json.dumps(report, indent=2) + "\n")

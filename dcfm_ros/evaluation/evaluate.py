@@ -1,0 +1,212 @@
+"""`dcfm evaluate`: a model on labelled clips by the offline protocol; report, table and plots."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_SIDED, Schedule
+from dcfm_ros.evaluation.live_report import cpu_name
+from dcfm_ros.evaluation.plots import write_plots
+from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
+from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, WHAT, frames_per_second, measure
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_model_config
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.sources.clips import ClipSet, open_clips
+
+AKS_SPREAD = tuple(round(factor * SchedulerConfig().threshold, 3) for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 2.0))
+PACKAGES = ("dcfm_ros", "torch", "openvino", "numpy", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to evaluate, and how."""
+
+    source: str
+    model: str = "street11_b0"
+    split: str = "val"
+    kind: str = "auto"                          # of the source
+    modes: tuple[str, ...] = MODES
+    intervals: tuple[int, ...] = (1, 2, 4, 6, 8)
+    thresholds: tuple[float, ...] = AKS_SPREAD  # of AKS; () for none
+    delays: tuple[int, ...] = (1, 2, 4)         # of mode async, frames
+    min_interval: int = SchedulerConfig.min_interval
+    max_interval: int = SchedulerConfig.max_interval
+    max_age: int = 10                           # of the curve by age of the common feature, frames
+    per_frame: str | None = None                # a per-frame model as reference
+    backend: str = "auto"
+    device: str = "auto"
+    limit_clips: int | None = None              # only the first so many
+    memory_gb: float = 4.0                      # for what is kept of a clip
+    fps: bool = False
+    out: str = "out/evaluate"
+
+    def __post_init__(self):
+        if not self.modes:
+            raise ValueError(f"no mode: give at least one of {', '.join(MODES)}")
+        if not self.intervals and not self.thresholds:
+            raise ValueError("neither intervals nor AKS thresholds: give at least one")
+        if ASYNC in self.modes and not self.delays:
+            raise ValueError("mode async without delays: give at least one, or leave the mode out")
+        if not 0 <= self.max_age <= 1000:
+            raise ValueError(f"max_age {self.max_age}: use 0 to 1000 frames")
+        if self.limit_clips is not None and self.limit_clips < 1:
+            raise ValueError(f"limit_clips {self.limit_clips}: use 1 or more")
+        if not self.memory_gb > 0:
+            raise ValueError(f"memory_gb {self.memory_gb}: use a number of gigabytes above 0")
+        self.schedules()   # refuses what schedules refuse, and so do the schedulers
+        for threshold in self.thresholds:
+            replace(self.scheduler, threshold=threshold)
+
+    def schedules(self) -> list[Schedule]:
+        """All rows, by mode, then by rule."""
+        modes = [(mode, delay) for mode in dict.fromkeys(self.modes)
+                 for delay in (sorted(set(self.delays)) if mode == ASYNC else [0])]
+        return [schedule for mode, delay in modes for schedule in (
+            *(Schedule(mode, interval=interval, delay=delay) for interval in sorted(set(self.intervals))),
+            *(Schedule(mode, threshold=threshold, delay=delay) for threshold in sorted(set(self.thresholds))))]
+
+    @property
+    def scheduler(self) -> SchedulerConfig:
+        """Of AKS; each row puts in its own threshold."""
+        return SchedulerConfig(self.min_interval, self.max_interval)
+
+
+def parse_thresholds(text: str) -> tuple[float, ...]:
+    """`default`, `none`, or numbers with commas between them."""
+    if text in ("default", "none"):
+        return AKS_SPREAD if text == "default" else ()
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"aks {text!r}: give numbers with commas between them, default or none") from None
+
+
+def evaluate(options: EvaluateOptions) -> dict:
+    """Evaluate; writes `report.json` and plots into `options.out`, and returns the report."""
+    config = load_model_config(options.model)
+    clip_set = open_clips(options.source, options.split, options.kind)
+    clips = clip_set.clips[:options.limit_clips]
+    labelled = sum(len(clip.labelled) for clip in clips)
+    if not labelled:
+        raise ValueError(f"{clip_set.name}: none of the {len(clips)} clips has a label; evaluation needs labelled frames")
+    notes = check_classes(options.model, config, clip_set)
+    if options.per_frame is not None:
+        reference = load_model_config(options.per_frame)
+        if reference.architecture != PER_FRAME:
+            raise ValueError(f"--per-frame {options.per_frame} is a model of architecture {reference.architecture}; "
+                             f"give one of architecture {PER_FRAME}")
+        notes += check_classes(options.per_frame, reference, clip_set)
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+
+    model = _evaluate_model(options, options.model, clips, labelled)
+    models, rows = [model["model"]], model["rows"]
+    if options.per_frame is not None:
+        reference = _evaluate_model(options, options.per_frame, clips, labelled)
+        models, rows = models + [reference["model"]], reference["rows"] + rows
+    if not any(row[f"windows{n}"] for row in rows for n in WINDOWS):
+        notes.append("no mVC: no clip is labelled in every frame and long enough")
+    report = {
+        "data": {
+            "name": clip_set.name, "source": options.source, "terms": clip_set.terms, "clips": len(clips),
+            "frames": sum(clip.length for clip in clips), "labelled_frames": labelled,
+            "whole_clips": sum(len(clip.labelled) == clip.length for clip in clips),
+        },
+        "models": models, "notes": list(dict.fromkeys(notes)),
+        "options": asdict(options), "scheduler": _without_threshold(options.scheduler),
+        "rows": rows, "by_age": model["by_age"],
+        "versions": {"python": platform.python_version(), **_versions()},
+        "machine": {"cpu": cpu_name(), "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                    "torch_threads": torch.get_num_threads()},
+    }
+    if options.fps:
+        report["fps"] = {"repeats_are": "one image at a time, means in ms", **WHAT}
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_plots(report, out)
+    return report
+
+
+def check_classes(name: str, config: ModelConfig, clip_set: ClipSet) -> list[str]:
+    """Refuse a model whose classes are not the data's; returns what is worth a note."""
+    theirs, ours = tuple(name for name, _ in clip_set.classes), config.class_names
+    if len(theirs) != len(ours):
+        raise ValueError(f"model {name} has {len(ours)} classes but {clip_set.name} has {len(theirs)}: "
+                         "evaluate a model on data with its own classes")
+    if theirs == ours:
+        return []
+    if sorted(theirs) == sorted(ours):
+        raise ValueError(f"model {name} and {clip_set.name} have the same classes in different orders "
+                         f"({', '.join(ours)}; {', '.join(theirs)}): give both the same order")
+    different = next(i for i in range(len(ours)) if ours[i] != theirs[i])
+    return [f"classes of model {name} and of {clip_set.name} have different names: class {different} is "
+            f"{ours[different]!r} and {theirs[different]!r}; they are taken to mean the same"]
+
+
+def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labelled: int) -> dict:
+    """One model on all clips: its description, its rows and its figures by age."""
+    model = load_model(name)
+    config = model.config
+    backend = make_backend(options.backend, model, options.device)
+    network = Network(backend, (config.input_height, config.input_width), len(config.classes), config.shallow_on)
+    per_frame = config.architecture == PER_FRAME
+    times = _times(options, network, clips, per_frame) if options.fps else None
+    protocol = Protocol(
+        schedules=[Schedule(PER_FRAME, interval=1)] if per_frame else options.schedules(),
+        scheduler=options.scheduler, max_age=None if per_frame else options.max_age,
+        memory_bytes=int(options.memory_gb * 1e9))
+    with tqdm(total=labelled, unit="frame", desc=Path(name).name) as bar:
+        results = protocol.run(network, clips, bar.update)
+    rows = []
+    for score in results.scores:
+        row = {"model": name, **score_report(score, config.class_names)}
+        if times is not None:
+            for way in WHAT:
+                row[f"fps_{way}"] = rounded(frames_per_second(times, row["mode"], score.keyframe_rate, way))
+        rows.append(row)
+    folder = find_model(name)
+    description = {
+        "name": name, "architecture": config.architecture, "backbone": config.backbone, "shallow_on": config.shallow_on,
+        "input": [config.input_height, config.input_width],
+        "weights_sha256": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "backend": backend.name, "device": backend.device, "times_ms": times,
+    }
+    by_age = {"frames": results.aged_frames,
+              "miou": [rounded(matrix.miou) for matrix in results.by_age]} if results.aged_frames else None
+    return {"model": description, "rows": rows, "by_age": by_age}
+
+
+def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_frame: bool) -> dict:
+    """Times on the first labelled frame, of the paths that the rows need."""
+    clip = next(clip for clip in clips if len(clip.labelled))
+    frame = clip.labelled[0]
+    paths = {KEYFRAME: True, NONKEY: not per_frame and {CAUSAL, ASYNC} & set(options.modes),
+             NONKEY_TWO_SIDED: not per_frame and TWO_SIDED in options.modes}
+    return measure(network.backend, clip.image(frame), network.size, clip.label(frame).shape,
+                   tuple(path for path, needed in paths.items() if needed))
+
+
+def _without_threshold(config: SchedulerConfig) -> dict:
+    """Settings of the scheduler which all rows share."""
+    return {name: value for name, value in asdict(config).items() if name != "threshold"}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            pass   # the package itself is not installed by pip where colcon builds it
+    return found

@@ -1,0 +1,159 @@
+"""Plots of an evaluation, from its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, PER_FRAME, TWO_SIDED
+from dcfm_ros.evaluation.table import schedule_of
+
+INK, GRID = "#22242c", "#e2e2e8"
+COLORS = {TWO_SIDED: ["#1f5fa8"], CAUSAL: ["#c8501e"], ASYNC: ["#8bc28f", "#3f9a52", "#166b34", "#0b4320"], PER_FRAME: [INK]}
+
+
+def write_plots(report: dict, folder: Path) -> None:
+    """accuracy.png and consistency.png (mIoU and mVC8 by keyframe rate), age.png, per_class.png; those without data are
+    left out, and old ones of the same name removed."""
+    pictures = {
+        "accuracy.png": _by_rate(report, "miou", "mIoU (%)"),
+        "consistency.png": _by_rate(report, "mvc8", "mVC8 (%)"),
+        "age.png": _by_age(report),
+        "per_class.png": _per_class(report),
+    }
+    for name, figure in pictures.items():
+        (folder / name).unlink(missing_ok=True)
+        if figure is not None:
+            FigureCanvasAgg(figure).print_png(folder / name)
+
+
+def _by_rate(report: dict, value: str, label: str) -> Figure | None:
+    """A figure against keyframes per frame: a line for each mode's intervals, a dashed one for its AKS thresholds."""
+    rows = [row for row in report["rows"] if row[value] is not None]
+    curves: dict[tuple[str, int, bool], list[dict]] = {}
+    for row in rows:
+        curves.setdefault((row["mode"], row["delay"], row["interval"] is None), []).append(row)
+    if not rows:
+        return None
+    figure, axes = _figure(report, "keyframes per frame", label)
+    for (mode, delay, adaptive), points in curves.items():
+        color = _color(report, mode, delay)
+        if mode == PER_FRAME:
+            axes.axhline(100 * points[0][value], color=color, linewidth=1.2, linestyle=":", label=_model_name(report, points[0]))
+            continue
+        points = sorted(points, key=lambda row: row["keyframe_rate"])
+        axes.plot([row["keyframe_rate"] for row in points], [100 * row[value] for row in points], color=color, linewidth=1.6,
+                  linestyle="--" if adaptive else "-", marker="D" if adaptive else "o", markersize=4.5,
+                  markerfacecolor="white" if adaptive else color,
+                  label=f"{schedule_of(points[0]).mode_name}, {'AKS' if adaptive else 'fixed K'}")
+    axes.set_xlim(0, 1.04)
+    _mark_intervals(axes, rows)
+    _legend(axes)
+    return figure
+
+
+def _mark_intervals(axes, rows: list[dict]) -> None:
+    """A second axis on top, with the interval K at its rate."""
+    rates: dict[int, list[float]] = {}
+    for row in rows:
+        if row["interval"] is not None and row["mode"] != PER_FRAME:
+            rates.setdefault(row["interval"], []).append(row["keyframe_rate"])
+    if not rates:
+        return
+    top = axes.secondary_xaxis("top")
+    top.set_xticks([sum(values) / len(values) for values in rates.values()], [str(interval) for interval in rates])
+    top.set_xlabel("fixed interval K (frames)", color=INK)
+    top.tick_params(colors=INK, length=3)
+    top.spines["top"].set_visible(False)
+
+
+def _by_age(report: dict) -> Figure | None:
+    if not report["by_age"]:
+        return None
+    figure, axes = _figure(report, "age of the common feature (frames)", "mIoU (%)")
+    miou = [100 * value for value in report["by_age"]["miou"]]
+    axes.plot(range(len(miou)), miou, color=COLORS[CAUSAL][0], linewidth=1.6, marker="o", markersize=4.5,
+              label=f"all frames served\nby the frame that many\nframes before\n({report['by_age']['frames']} frames)")
+    for row in report["rows"]:
+        if row["mode"] == PER_FRAME:
+            axes.axhline(100 * row["miou"], color=INK, linewidth=1.2, linestyle=":", label=_model_name(report, row))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _legend(axes)
+    return figure
+
+
+def _per_class(report: dict) -> Figure | None:
+    """Bars of the classes that labels have, for the rows that tell most."""
+    rows = _telling_rows(report["rows"])
+    names = [name for name, value in rows[0]["per_class_iou"].items() if value is not None]
+    if not names:
+        return None
+    width, spare = 0.8 / len(rows), 1.6   # inches above and below the bars
+    height = spare + len(names) * max(0.3, 0.11 * len(rows))
+    figure, axes = _figure(report, "IoU (%)", "", height)
+    for number, row in enumerate(rows):
+        schedule = schedule_of(row)
+        places = [position - 0.4 + (number + 0.5) * width for position in range(len(names))]
+        label = _model_name(report, row) if row["mode"] == PER_FRAME else f"{schedule.mode_name}, {schedule.keyframe_rule}"
+        axes.barh(places, [100 * row["per_class_iou"][name] for name in names], width, color=_color(report, row["mode"], row["delay"]),
+                  alpha=0.45 if row["interval"] == 1 and row["mode"] != PER_FRAME else 1.0,
+                  label=f"{label}: mIoU {100 * row['miou']:.1f} %")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.grid(False, axis="y")
+    _legend(axes)
+    return figure
+
+
+def _telling_rows(rows: list[dict]) -> list[dict]:
+    """The per-frame network, DCFM at its smallest interval, and each mode at a middle interval (or threshold)."""
+    chosen = [row for row in rows if row["mode"] == PER_FRAME]
+    fixed = [row for row in rows if row["mode"] in (TWO_SIDED, CAUSAL) and row["interval"] is not None]
+    chosen += sorted(fixed, key=lambda row: row["interval"])[:1]
+    modes: dict[tuple[str, int], list[dict]] = {}
+    for row in rows:
+        if row["mode"] != PER_FRAME:
+            modes.setdefault((row["mode"], row["delay"]), []).append(row)
+    for candidates in modes.values():
+        candidates = [row for row in candidates if row["interval"] is not None] or candidates
+        middle = candidates[len(candidates) // 2]
+        if middle not in chosen:
+            chosen.append(middle)
+    return chosen
+
+
+def _figure(report: dict, xlabel: str, ylabel: str, height: float = 5.0) -> tuple[Figure, object]:
+    figure = Figure(figsize=(9.0, height), dpi=130, layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(_title(report), fontsize=10.5, color=INK, loc="left")
+    axes.set_xlabel(xlabel, color=INK)
+    axes.set_ylabel(ylabel, color=INK)
+    axes.tick_params(colors=INK)
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _legend(axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK)
+
+
+def _title(report: dict) -> str:
+    models = [model for model in report["models"] if model["architecture"] != PER_FRAME] or report["models"]
+    return f"{Path(models[0]['name']).name} on {report['data']['name']}, {report['data']['labelled_frames']} labelled frames"
+
+
+def _model_name(report: dict, row: dict) -> str:
+    return f"per frame ({Path(row['model']).name})"
+
+
+def _color(report: dict, mode: str, delay: int) -> str:
+    """Delays of async have shades of their own, darker with the delay."""
+    delays = sorted({row["delay"] for row in report["rows"] if row["mode"] == mode})
+    shades = COLORS[mode]
+    return shades[min(delays.index(delay), len(shades) - 1)]

@@ -1,0 +1,53 @@
+"""Reports as aligned text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dcfm_ros.evaluation.keyframes import Schedule
+from dcfm_ros.evaluation.timing import WHAT
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns under each other: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
+            for row in rows]
+
+
+def evaluation_table(report: dict) -> str:
+    """What `dcfm evaluate` prints of its report."""
+    data = report["data"]
+    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']})" for m in report["models"]]
+    times = "fps" in report
+    header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
+    rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]
+    for row in report["rows"]:
+        schedule = schedule_of(row)
+        cells = [schedule.mode_name, schedule.keyframe_rule, _number(row["keyframe_rate"], 3)]
+        cells += [_percent(row[name]) for name in
+                  ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")]
+        rows.append(cells + ([_number(row[f"fps_{way}"], 1) for way in WHAT] if times else []))
+    lines = [f"{data['name']}: {data['labelled_frames']} labelled of {data['frames']} frames in {data['clips']} clips",
+             *models, "", *aligned(rows)]
+    if report["by_age"]:
+        ages = report["by_age"]["miou"]
+        lines += ["", *aligned([["age of the common feature, frames", *(str(age) for age in range(len(ages)))],
+                                [f"mIoU of {report['by_age']['frames']} frames", *(_percent(value) for value in ages)]])]
+    if times:
+        lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
+    lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame", *(f"note: {note}" for note in report["notes"])]
+    return "\n".join(lines)
+
+
+def schedule_of(row: dict) -> Schedule:
+    """The schedule of a report's row."""
+    return Schedule(row["mode"], row["interval"], row["threshold"], row["delay"])
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "-" if value is None else f"{value:.{decimals}f}"
