@@ -36,6 +36,8 @@ def fresh_model(config: TrainConfig) -> Model:
                 nn.init.zeros_(module.bias)
     if config.model.architecture == "dcfm":
         nn.init.normal_(model.head.classifier.weight, std=config.head_std)  # its input has unit length
+    else:
+        nn.init.normal_(model.classifier.weight, std=0.01)  # its input has not: larger weights begin with a large loss
     return model
 
 
