@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands)
     _add_evaluate(commands)
     _add_calibrate(commands)
+    _add_profile(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -178,6 +179,29 @@ def _several(kind):
 
     parse.__name__ = f"list of {kind.__name__}"
     return parse
+
+
+def _add_profile(commands) -> None:
+    parser = commands.add_parser("profile", help="parameters of a model, and multiply-accumulates path by path")
+    parser.add_argument("model", help="built-in model name, model folder, or training configuration (.yaml)")
+    parser.add_argument("--size", metavar="HxW", help="input size in pixels, as in 480x853, instead of the model's")
+    parser.add_argument("--json", help="write the report to this file, too")
+    parser.set_defaults(run=_profile)
+
+
+def _profile(options) -> None:
+    from dcfm_ros.model.folder import load_model_config
+    from dcfm_ros.model.profile import profile, profile_table, sized
+
+    if options.model.endswith((".yaml", ".yml")):
+        from dcfm_ros.training.config import load_train_config
+
+        config = load_train_config(options.model).model
+    else:
+        config = load_model_config(options.model)
+    report = profile(sized(config, options.size) if options.size else config)
+    print(profile_table(report))
+    _write_json(report, options.json)
 
 
 def _write_json(report: dict, file: str | None) -> None:

@@ -37,7 +37,7 @@ def fold(model: Model) -> InferenceModel:
     """Fold a trained model for running; float32, on the model's device."""
     if model.training:
         raise ValueError("fold() needs a model in evaluation mode: call model.eval() first")
-    with torch.no_grad():
+    with torch.no_grad(), next(model.parameters()).device:  # what is made here is made there
         decoder = GivenLogits() if isinstance(model, PerFrame) else Decoder(model)
         parts = InferenceModel(ShallowPath(model), DeepPath(model), decoder)
     for part in parts:
@@ -63,7 +63,7 @@ class DeepPath(nn.Module):
     """S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
 
     Its parts can be run one by one, with something else in between: `stages` one after the other, then `fusion` of all
-    their outputs, then `contribution`.
+    their outputs (both together: `feature`), then `contribution`.
     """
 
     def __init__(self, model: Model):
@@ -72,11 +72,15 @@ class DeepPath(nn.Module):
         self.fusion = model.fusion.folded_form()
         self.contribution = Classification(model) if isinstance(model, PerFrame) else Contribution(model)
 
-    def forward(self, shallow: Tensor) -> Tensor:
+    def feature(self, shallow: Tensor) -> Tensor:
+        """S to the deep feature D (B, deep, h, w)."""
         features = [shallow]
         for stage in self.stages:
             features.append(stage(features[-1]))
-        return self.contribution(self.fusion(*features[1:]))
+        return self.fusion(*features[1:])
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        return self.contribution(self.feature(shallow))
 
 
 class Contribution(nn.Module):
@@ -128,8 +132,16 @@ class Decoder(nn.Module):
         self.classifier = nn.Parameter(model.head.classifier.weight.clone())
 
     def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
+        return self.classify(self.fuse(shallow, common))
+
+    def fuse(self, shallow: Tensor, common: Tensor) -> Tensor:
+        """The fused feature before it gets unit length, (B, common, h, w)."""
         independent = F.normalize(shallow, dim=1, eps=1e-12)[:, :self.used]
-        fused = F.relu(common + resize(F.conv2d(independent, self.weight), (common.shape[2], common.shape[3])))
+        independent = resize(independent, (common.shape[2], common.shape[3]))  # first, as few channels; for ResNet it halves
+        return F.relu(common + F.conv2d(independent, self.weight))
+
+    def classify(self, fused: Tensor) -> Tensor:
+        """Logits of the fused feature."""
         length = torch.linalg.vector_norm(fused, dim=1, keepdim=True).clamp_min(1e-12)
         if self.hidden is None:  # scaling few logits costs less than scaling the whole feature
             return F.conv2d(fused, self.classifier) / length

@@ -1,0 +1,69 @@
+"""Multiply-accumulates of whatever PyTorch runs, counted while it runs; on the meta device nothing is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulates of convolutions and linear layers, and those of the two products in attention.
+
+    `extras` are what the paper counts besides layers: 1 for each value that gets a bias or passes a ReLU, 2 for each
+    that passes a batch norm. As multiply-accumulates they are none: a sum may as well begin with its bias.
+    """
+
+    layers: float = 0
+    attention: float = 0
+    extras: float = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.layers + other.layers, self.attention + other.attention, self.extras + other.extras)
+
+    def __mul__(self, times: float) -> "Cost":
+        return Cost(self.layers * times, self.attention * times, self.extras * times)
+
+
+def counted(run: Callable[..., Result], *inputs) -> tuple[Cost, Result]:
+    """What `run(*inputs)` costs, and its result. LayerNorm, GELU, softmax, pooling and resizing are not counted at all."""
+    with _Counter() as counter:
+        result = run(*inputs)
+    return counter.cost, result
+
+
+class _Counter(TorchFunctionMode):
+    def __init__(self):
+        super().__init__()
+        self.cost = Cost()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function in _COSTS:
+            self.cost += _COSTS[function](result, *args, **(kwargs or {}))
+        return result
+
+
+def _layer(result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None, *_, **__) -> Cost:
+    return Cost(layers=result.numel() * weight[0].numel(), extras=0 if bias is None else result.numel())
+
+
+def _attention(result: Tensor, query: Tensor, key: Tensor, *_, **__) -> Cost:
+    """Queries by keys, and their weights by values; (B, heads, tokens, channels) each."""
+    return Cost(attention=(query.numel() + result.numel()) * key.shape[2])
+
+
+_COSTS = {
+    F.conv2d: _layer,
+    F.linear: _layer,
+    F.scaled_dot_product_attention: _attention,
+    F.batch_norm: lambda result, *_, **__: Cost(extras=2 * result.numel()),
+    F.relu: lambda result, *_, **__: Cost(extras=result.numel()),
+}
