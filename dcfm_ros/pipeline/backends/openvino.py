@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -87,9 +88,13 @@ class OpenVINOBackend:
 
     def _request(self, part: torch.nn.Module, *example: torch.Tensor) -> openvino.InferRequest:
         shapes = [tuple(tensor.shape) for tensor in example]
-        network = cached_network(
-            self._core, network_key(part, shapes),
-            lambda: openvino.convert_model(part, example_input=example, input=shapes))
+
+        def convert() -> openvino.Model:
+            with warnings.catch_warnings():  # of values that depend on the shapes: these are fixed here
+                warnings.simplefilter("ignore", torch.jit.TracerWarning)
+                return openvino.convert_model(part, example_input=example, input=shapes)
+
+        network = cached_network(self._core, network_key(part, shapes), convert)
         return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
 
