@@ -18,7 +18,7 @@ from dcfm_ros.evaluation.live_report import cpu_name
 from dcfm_ros.evaluation.plots import write_plots
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
-from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, WHAT, frames_per_second, measure
+from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, REPEATS, WHAT, frames_per_second, measure
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_model_config
 from dcfm_ros.pipeline.backends import make_backend
@@ -132,7 +132,7 @@ def evaluate(options: EvaluateOptions) -> dict:
                     "torch_threads": torch.get_num_threads()},
     }
     if options.fps:
-        report["fps"] = {"repeats_are": "one image at a time, means in ms", **WHAT}
+        report["fps"] = {"of": f"mean times of {REPEATS} runs, one image at a time", **WHAT}
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     write_plots(report, out)
     return report

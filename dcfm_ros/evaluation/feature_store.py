@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.evaluation.reading import Picture
+from dcfm_ros.evaluation.reading import ClipReader, Picture
 from dcfm_ros.pipeline.backends.base import Backend, Feature
 
 
@@ -19,11 +19,11 @@ class FeatureStore:
     again when it is asked for: less memory costs time, never another result. For one thread.
 
     backend: its features have `nbytes`, as arrays and tensors have
-    read: gives the picture of a frame
+    reader: of the clip
     """
 
-    def __init__(self, backend: Backend, read: Callable[[int], Picture], memory_bytes: int):
-        self._backend, self._read, self._memory_bytes = backend, read, memory_bytes
+    def __init__(self, backend: Backend, reader: ClipReader, memory_bytes: int):
+        self._backend, self._reader, self._memory_bytes = backend, reader, memory_bytes
         self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
         self._bytes = 0
 
@@ -35,7 +35,7 @@ class FeatureStore:
 
     def label(self, index: int) -> np.ndarray:
         """(H, W) uint8 class ids of a labelled frame."""
-        return self._get("label", index, lambda: self._read_again(index).label)
+        return self._get("label", index, lambda: self._reader.label(index))
 
     def shallow(self, index: int) -> Feature:
         """S of a frame."""
@@ -46,17 +46,12 @@ class FeatureStore:
         return self._get("common", index, lambda: self._backend.deep(self.shallow(index)))
 
     def _image(self, index: int) -> np.ndarray:
-        """Network input of a frame, whose place is given up: with S made of it, it has done its work."""
+        """Network input of a frame. It is not kept: with S made of it, it has done its work."""
         image = self._kept.pop(("image", index), None)
         if image is None:
-            return self._read_again(index).image
+            return self._reader.image(index)
         self._bytes -= image.nbytes
         return image
-
-    def _read_again(self, index: int) -> Picture:
-        picture = self._read(index)
-        self.put(index, picture)
-        return picture
 
     def _get(self, kind: str, index: int, make: Callable[[], Any]) -> Any:
         if (kind, index) in self._kept:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, PER_FRAME, TWO_SIDED
 from dcfm_ros.evaluation.table import schedule_of
 
 INK, GRID = "#22242c", "#e2e2e8"
 COLORS = {TWO_SIDED: ["#1f5fa8"], CAUSAL: ["#c8501e"], ASYNC: ["#8bc28f", "#3f9a52", "#166b34", "#0b4320"], PER_FRAME: [INK]}
+MANY_CLASSES = 30         # bars of more classes are those of two rows
+EVERY_FRAME = "#a9bedb"   # bars of DCFM with a keyframe in every frame, which is the same in all modes but async
 
 
 def write_plots(report: dict, folder: Path) -> None:
@@ -41,7 +44,7 @@ def _by_rate(report: dict, value: str, label: str) -> Figure | None:
     for (mode, delay, adaptive), points in curves.items():
         color = _color(report, mode, delay)
         if mode == PER_FRAME:
-            axes.axhline(100 * points[0][value], color=color, linewidth=1.2, linestyle=":", label=_model_name(report, points[0]))
+            axes.axhline(100 * points[0][value], color=color, linewidth=1.2, linestyle=":", label=_model_name(points[0]))
             continue
         points = sorted(points, key=lambda row: row["keyframe_rate"])
         axes.plot([row["keyframe_rate"] for row in points], [100 * row[value] for row in points], color=color, linewidth=1.6,
@@ -75,11 +78,11 @@ def _by_age(report: dict) -> Figure | None:
     figure, axes = _figure(report, "age of the common feature (frames)", "mIoU (%)")
     miou = [100 * value for value in report["by_age"]["miou"]]
     axes.plot(range(len(miou)), miou, color=COLORS[CAUSAL][0], linewidth=1.6, marker="o", markersize=4.5,
-              label=f"all frames served\nby the frame that many\nframes before\n({report['by_age']['frames']} frames)")
+              label=f"every frame served by the frame\nof that age ({report['by_age']['frames']} frames)")
     for row in report["rows"]:
         if row["mode"] == PER_FRAME:
-            axes.axhline(100 * row["miou"], color=INK, linewidth=1.2, linestyle=":", label=_model_name(report, row))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.axhline(100 * row["miou"], color=INK, linewidth=1.2, linestyle=":", label=_model_name(row))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes)
     return figure
 
@@ -90,15 +93,19 @@ def _per_class(report: dict) -> Figure | None:
     names = [name for name, value in rows[0]["per_class_iou"].items() if value is not None]
     if not names:
         return None
-    width, spare = 0.8 / len(rows), 1.6   # inches above and below the bars
-    height = spare + len(names) * max(0.3, 0.11 * len(rows))
-    figure, axes = _figure(report, "IoU (%)", "", height)
+    if len(names) > MANY_CLASSES:
+        rows = rows[:1] + [row for row in rows[1:] if row["interval"] != 1][:1]
+    width = 0.8 / len(rows)
+    figure, axes = _figure(report, "IoU (%)", "", 1.6 + len(names) * max(0.22, 0.11 * len(rows)))
     for number, row in enumerate(rows):
         schedule = schedule_of(row)
         places = [position - 0.4 + (number + 0.5) * width for position in range(len(names))]
-        label = _model_name(report, row) if row["mode"] == PER_FRAME else f"{schedule.mode_name}, {schedule.keyframe_rule}"
-        axes.barh(places, [100 * row["per_class_iou"][name] for name in names], width, color=_color(report, row["mode"], row["delay"]),
-                  alpha=0.45 if row["interval"] == 1 and row["mode"] != PER_FRAME else 1.0,
+        label, color = f"{schedule.mode_name}, {schedule.keyframe_rule}", _color(report, row["mode"], row["delay"])
+        if row["mode"] == PER_FRAME:
+            label = _model_name(row)
+        elif row["mode"] != ASYNC and row["interval"] == 1:
+            label, color = "every frame a keyframe", EVERY_FRAME
+        axes.barh(places, [100 * row["per_class_iou"][name] for name in names], width, color=color,
                   label=f"{label}: mIoU {100 * row['miou']:.1f} %")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -140,7 +147,7 @@ def _figure(report: dict, xlabel: str, ylabel: str, height: float = 5.0) -> tupl
 
 
 def _legend(axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9, labelcolor=INK, handlelength=3.2)
 
 
 def _title(report: dict) -> str:
@@ -148,7 +155,7 @@ def _title(report: dict) -> str:
     return f"{Path(models[0]['name']).name} on {report['data']['name']}, {report['data']['labelled_frames']} labelled frames"
 
 
-def _model_name(report: dict, row: dict) -> str:
+def _model_name(row: dict) -> str:
     return f"per frame ({Path(row['model']).name})"
 
 

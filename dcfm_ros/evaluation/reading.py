@@ -34,9 +34,16 @@ class ClipReader:
         self._labelled = frozenset(clip.labelled) if labels else frozenset()
 
     def __call__(self, index: int) -> Picture:
+        return Picture(self.image(index), self.label(index) if index in self._labelled else None)
+
+    def image(self, index: int) -> np.ndarray:
+        """Network input (h, w, 3) uint8 RGB of a frame."""
         image = self.clip.image(index)
-        prepared = network_input(Frame("", 0, image), input_size(image.shape[:2], self._model_size))
-        return Picture(prepared, self.clip.label(index) if index in self._labelled else None)
+        return network_input(Frame("", 0, image), input_size(image.shape[:2], self._model_size))
+
+    def label(self, index: int) -> np.ndarray:
+        """(H, W) uint8 class ids of a labelled frame."""
+        return self.clip.label(index)
 
 
 def read_ahead(calls: Iterable[tuple[Callable[[int], Any], int]], ahead: int = READ_AHEAD) -> Iterator[Any]:

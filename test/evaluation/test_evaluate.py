@@ -1,0 +1,161 @@
+"""`dcfm evaluate` on small data sets on disk."""
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from evaluation_helpers import make_clip
+from helpers import CLASSES, write_tiny_model
+
+from dcfm_ros.cli import main
+from dcfm_ros.evaluation.evaluate import AKS_SPREAD, EvaluateOptions, evaluate, parse_thresholds
+from dcfm_ros.pipeline.frames import SchedulerConfig
+
+
+def write_data(root, length=10, labelled=None, names=None):
+    """A user's folder: one video."""
+    clip = make_clip(length, labelled=labelled)
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    for index, image in enumerate(clip.images):
+        cv2.imwrite(str(root / "images" / f"{index}.png"), image)
+    for index, label in clip.labels.items():
+        cv2.imwrite(str(root / "labels" / f"{index}.png"), label)
+    classes = [{"name": name or c.name, "color": list(c.color)} for c, name in zip(CLASSES, names or [None] * 4)]
+    (root / "classes.yaml").write_text(yaml.safe_dump({"classes": classes, "video": {"rate_hz": 15}}))
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {"dcfm": str(write_tiny_model(folder / "dcfm")), "five": str(write_tiny_model(folder / "five", 5)),
+            "per_frame": str(write_tiny_model(folder / "per_frame", architecture="per_frame"))}
+
+
+@pytest.fixture
+def options(tmp_path, models):
+    return EvaluateOptions(write_data(tmp_path / "data"), models["dcfm"], backend="torch", intervals=(1, 2), thresholds=(0.3,),
+                           delays=(1,), max_age=3, out=str(tmp_path / "out"))
+
+
+def test_the_report_has_every_row(options, models, tmp_path):
+    report = evaluate(replace(options, per_frame=models["per_frame"], fps=True))
+    rows = [(row["mode"], row["delay"], row["interval"], row["threshold"]) for row in report["rows"]]
+    assert rows == [("per_frame", 0, 1, None)] + [
+        (mode, delay, interval, threshold) for mode, delay in (("two_sided", 0), ("causal", 0), ("async", 1))
+        for interval, threshold in ((1, None), (2, None), (None, 0.3))]
+    for row in report["rows"]:
+        assert 0 < row["miou"] < 1 and 0 < row["wiou"] < 1 and row["fps_published"] > 0 and row["fps_user"] > 0
+        assert set(row["per_class_iou"]) == {c.name for c in CLASSES[:4]}
+        assert 0 <= row["mvc8"] <= 1 and row["mvc16"] is None    # ten frames have no window of 16
+    assert len(report["by_age"]["miou"]) == 4 and report["by_age"]["frames"] == 7
+    assert report["data"]["labelled_frames"] == report["data"]["frames"] == 10
+    assert [len(model["weights_sha256"]) for model in report["models"]] == [64, 64]
+    assert report["versions"]["torch"] and report["machine"]["cpu"] and report["notes"] == []
+    out = tmp_path / "out"
+    assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report))
+    for name in ("accuracy.png", "consistency.png", "age.png", "per_class.png"):
+        assert cv2.imread(str(out / name)).shape[1] == 1170
+
+
+def test_a_per_frame_model_has_one_row(options, models):
+    report = evaluate(replace(options, model=models["per_frame"]))
+    assert [(row["mode"], row["interval"]) for row in report["rows"]] == [("per_frame", 1)]
+    assert report["by_age"] is None and report["models"][0]["architecture"] == "per_frame"
+
+
+def test_sparse_labels_say_that_there_is_no_consistency(models, tmp_path):
+    source = write_data(tmp_path / "data", labelled=[4, 7])
+    report = evaluate(EvaluateOptions(source, models["dcfm"], backend="torch", modes=("causal",), intervals=(2,),
+                                      thresholds=(), out=str(tmp_path / "out")))
+    assert report["rows"][0]["mvc8"] is None and report["data"]["labelled_frames"] == 2
+    assert report["notes"] == ["no mVC: no clip is labelled in every frame and long enough"]
+    assert not (tmp_path / "out" / "consistency.png").exists() and (tmp_path / "out" / "accuracy.png").exists()
+
+
+def test_data_without_labels_is_refused(models, tmp_path):
+    source = write_data(tmp_path / "data", labelled=[])
+    with pytest.raises(ValueError, match="label"):
+        evaluate(EvaluateOptions(source, models["dcfm"], backend="torch"))
+
+
+def test_another_number_of_classes_is_refused(options, models):
+    with pytest.raises(ValueError, match="five has 5 classes but .* has 4: evaluate a model on data with its own classes"):
+        evaluate(replace(options, model=models["five"]))
+
+
+def test_another_order_of_classes_is_refused_and_other_names_are_noted(options, models, tmp_path):
+    swapped = write_data(tmp_path / "swapped", names=["road", "sky", None, None])
+    with pytest.raises(ValueError, match="the same classes in different orders .sky, road"):
+        evaluate(replace(options, source=swapped))
+    renamed = write_data(tmp_path / "renamed", names=["heaven", None, None, None])
+    report = evaluate(replace(options, source=renamed, modes=("causal",)))
+    assert len(report["notes"]) == 1 and "class 0 is 'sky' and 'heaven'" in report["notes"][0]
+
+
+def test_the_reference_must_be_a_per_frame_model(options, models):
+    with pytest.raises(ValueError, match="--per-frame .*dcfm is a model of architecture dcfm; give one of architecture per_frame"):
+        evaluate(replace(options, per_frame=models["dcfm"]))
+
+
+def test_an_unreadable_file_is_named(options, tmp_path):
+    (tmp_path / "data" / "images" / "6.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="6.png"):
+        evaluate(options)
+
+
+@pytest.mark.parametrize("changes, message", [
+    (dict(modes=("causal", "sideways")), "unknown mode 'sideways': use one of two_sided, causal, async"),
+    (dict(modes=()), "no mode: give at least one of"),
+    (dict(intervals=(), thresholds=()), "neither intervals nor AKS thresholds"),
+    (dict(intervals=(2, 0)), "interval 0: use 1 to 1000 frames"),
+    (dict(thresholds=(0.3, -1.0)), "threshold -1.0: use a value above 0"),
+    (dict(delays=()), "mode async without delays"),
+    (dict(min_interval=5, max_interval=3), "max_interval 3: use min_interval"),
+    (dict(max_age=-1), "max_age -1: use 0 to 1000 frames"),
+    (dict(limit_clips=0), "limit_clips 0: use 1 or more"),
+    (dict(memory_gb=0.0), "memory_gb 0.0: use a number of gigabytes above 0"),
+])
+def test_bad_options_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        EvaluateOptions("somewhere", **changes)
+
+
+def test_thresholds_of_the_command_line():
+    assert parse_thresholds("0.2,0.5") == (0.2, 0.5) and parse_thresholds("none") == ()
+    assert SchedulerConfig().threshold in parse_thresholds("default") == AKS_SPREAD
+    with pytest.raises(ValueError, match="aks '0.2;0.5': give numbers with commas between them, default or none"):
+        parse_thresholds("0.2;0.5")
+
+
+def test_the_command_prints_a_table(options, capsys, tmp_path):
+    arguments = ["evaluate", options.source, "--model", options.model, "--backend", "torch", "--modes", "causal,async",
+                 "--intervals", "2", "--delays", "1", "--aks", "none", "--max-age", "2", "--limit-clips", "1",
+                 "--min-interval", "1", "--out", options.out, "--json", str(tmp_path / "copy.json")]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    table = [line for line in lines if line.startswith(("causal", "async"))]
+    assert len(table) == 2 and "K = 2" in table[0] and table[1].startswith("async, delay 1")
+    report = json.loads((tmp_path / "copy.json").read_text())
+    assert report["scheduler"]["min_interval"] == 1 and report["options"]["intervals"] == [2]
+    assert f"{100 * report['rows'][0]['miou']:.2f}" in table[0]
+
+
+def test_the_command_names_what_is_wrong(options, capsys):
+    assert main(["evaluate", options.source, "--model", options.model, "--modes", "sideways"]) == 2
+    assert capsys.readouterr().err == "dcfm evaluate: unknown mode 'sideways': use one of two_sided, causal, async\n"
+    assert main(["evaluate", "/no/such/place"]) == 2
+    assert "/no/such/place" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["evaluate", options.source, "--intervals", "1,two"])
+    assert "invalid list of int value: '1,two'" in capsys.readouterr().err
+
+
+def test_memory_changes_nothing(options):
+    options = replace(options, modes=("two_sided",), intervals=(3,), max_age=1)
+    first, second = evaluate(options), evaluate(replace(options, memory_gb=1e-6))
+    assert first["rows"] == second["rows"] and first["by_age"] == second["by_age"]
+    assert np.isfinite([row["miou"] for row in first["rows"]]).all()

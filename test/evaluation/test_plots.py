@@ -1,0 +1,46 @@
+"""Plots are made of what a report has."""
+import cv2
+import pytest
+
+from dcfm_ros.evaluation.plots import write_plots
+
+
+def row(mode="causal", interval=2, threshold=None, delay=0, rate=0.5, **values):
+    return {"model": "runs/mine", "mode": mode, "delay": delay, "interval": interval, "threshold": threshold, "keyframe_rate": rate,
+            "miou": 0.5, "mvc8": 0.8, "per_class_iou": {"sky": 0.9, "road": 0.1, "tree": None}, **values}
+
+
+def report(*rows, ages=(0.5, 0.4)):
+    return {"models": [{"name": "runs/mine", "architecture": "dcfm"}], "data": {"name": "my data", "labelled_frames": 9},
+            "rows": list(rows), "by_age": {"frames": 7, "miou": list(ages)} if ages else None}
+
+
+def written(folder):
+    return sorted(path.name for path in folder.glob("*.png"))
+
+
+@pytest.mark.parametrize("rows", [
+    [row()],
+    [row(interval=None, threshold=0.3)],
+    [row("per_frame", 1, rate=1.0)],
+    [row("per_frame", 1, rate=1.0), row("two_sided", 1, rate=1.0), row("two_sided"), row("causal", None, 0.3),
+     *(row("async", delay=delay) for delay in (1, 2, 4, 8, 16))],
+])
+def test_all_pictures_are_written_and_not_blank(tmp_path, rows):
+    write_plots(report(*rows), tmp_path)
+    assert written(tmp_path) == ["accuracy.png", "age.png", "consistency.png", "per_class.png"]
+    for path in tmp_path.iterdir():
+        assert cv2.imread(str(path)).std() > 5
+
+
+def test_what_has_no_data_is_left_out_and_old_pictures_go(tmp_path):
+    for name in ("consistency.png", "age.png"):
+        (tmp_path / name).write_bytes(b"old")
+    write_plots(report(row(mvc8=None), ages=()), tmp_path)
+    assert written(tmp_path) == ["accuracy.png", "per_class.png"]
+
+
+def test_many_classes_fit(tmp_path):
+    names = {f"class {number}": number / 124 for number in range(124)}
+    write_plots(report(*(row(interval=k, rate=1 / k, per_class_iou=names) for k in (1, 2, 4))), tmp_path)
+    assert cv2.imread(str(tmp_path / "per_class.png")).shape[0] < 5000

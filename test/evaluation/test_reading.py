@@ -1,0 +1,54 @@
+"""Reading ahead in a thread."""
+import threading
+
+import numpy as np
+import pytest
+from evaluation_helpers import make_clip
+
+from dcfm_ros.evaluation.reading import ClipReader, read_ahead
+
+
+def test_results_come_in_order_from_another_thread():
+    threads = set()
+
+    def read(index):
+        threads.add(threading.current_thread().name)
+        return index * index
+
+    assert list(read_ahead(((read, index) for index in range(50)), ahead=4)) == [index * index for index in range(50)]
+    assert len(threads) == 1 and threading.current_thread().name not in threads
+
+
+def test_no_more_than_asked_for_is_read_ahead():
+    asked = []
+    results = read_ahead(((asked.append, index) for index in range(100)), ahead=3)
+    next(results)
+    results.close()
+    assert len(asked) <= 4
+
+
+def test_an_error_comes_where_its_result_is_due():
+    def read(index):
+        if index == 2:
+            raise ValueError("third.png cannot be read")
+        return index
+
+    results = read_ahead(((read, index) for index in range(5)))
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ValueError, match="third.png"):
+        next(results)
+
+
+def test_closing_ends_the_thread():
+    results = read_ahead(((lambda index: index, index) for index in range(10 ** 9)), ahead=2)
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("reading")]
+
+
+def test_pictures_have_the_networks_size_and_labels_their_own():
+    clip = make_clip(3, size=(90, 120), labelled=[1])
+    reader = ClipReader(clip, (64, 96))
+    assert reader(0).image.shape == (64, 96, 3) and reader(0).label is None
+    assert reader(1).label.shape == (90, 120) and np.array_equal(reader(1).label, clip.labels[1])
+    assert ClipReader(clip, (64, 96), labels=False)(1).label is None
