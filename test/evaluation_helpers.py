@@ -40,7 +40,8 @@ class MemoryClip:
 def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLASSES, name="clip"):
     """A picture that moves and flickers, with labels that seldom change. The number of a frame is its first pixel."""
     rng = np.random.default_rng(seed)
-    wide = cv2.resize(rng.integers(0, 256, (8, 40, 3), dtype=np.uint8), (size[1] * 5, size[0]), interpolation=cv2.INTER_CUBIC)
+    coarse = rng.integers(0, 256, (8, 40, 3), dtype=np.uint8)
+    wide = cv2.resize(coarse, (size[1] * 5, size[0]), interpolation=cv2.INTER_CUBIC)
     images, labels, at = [], {}, 0.0
     label = rng.integers(0, classes, size, dtype=np.uint8)
     for index in range(length):

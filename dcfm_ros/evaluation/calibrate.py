@@ -103,7 +103,8 @@ def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[
     return {
         "threshold": threshold, "keyframe_hz": rounded(found[threshold]),
         "frames_per_keyframe": rounded(frame_hz / found[threshold]) if found[threshold] else None,
-        "score_medians": {str(distance): rounded(np.median(values)) if values else None for distance, values in scores.items()},
+        "score_medians": {
+            str(distance): rounded(np.median(values)) if values else None for distance, values in scores.items()},
         "table": [{"threshold": value, "keyframe_hz": rounded(found[value])} for value in sorted({*GRID, threshold})],
         "clips": len(clips), "frames": sum(clip.length for clip in clips),
         "scheduler": {name: value for name, value in asdict(config).items() if name != "threshold"},
@@ -114,8 +115,9 @@ def calibration_table(report: dict) -> str:
     """What `dcfm calibrate` prints of its report."""
     bounds, medians = report["scheduler"], report["score_medians"]
     rows = [["threshold", "keyframes/s"]]
-    rows += [[f"{row['threshold']:g}", f"{row['keyframe_hz']:.2f}" + (" <" if row["threshold"] == report["threshold"] else "  ")]
-             for row in report["table"]]
+    for row in report["table"]:
+        mark = " <" if row["threshold"] == report["threshold"] else "  "
+        rows.append([f"{row['threshold']:g}", f"{row['keyframe_hz']:.2f}{mark}"])
     interval = report["frames_per_keyframe"]
     every = "none after a clip's first frame" if interval is None else f"one every {interval:.1f} frames"
     return "\n".join([

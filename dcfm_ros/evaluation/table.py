@@ -11,14 +11,14 @@ from dcfm_ros.evaluation.timing import WHAT
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns under each other: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))]).rstrip()
-            for row in rows]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 def evaluation_table(report: dict) -> str:
     """What `dcfm evaluate` prints of its report."""
     data = report["data"]
-    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']})" for m in report["models"]]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+            for row in rows]
     times = "fps" in report
     header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
     rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]
@@ -36,8 +36,8 @@ def evaluation_table(report: dict) -> str:
                                 [f"mIoU of {report['by_age']['frames']} frames", *(_percent(value) for value in ages)]])]
     if times:
         lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
-    lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame", *(f"note: {note}" for note in report["notes"])]
-    return "\n".join(lines)
+    lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame"]
+    return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
 
 
 def schedule_of(row: dict) -> Schedule:

@@ -6,8 +6,9 @@ from dcfm_ros.evaluation.plots import write_plots
 
 
 def row(mode="causal", interval=2, threshold=None, delay=0, rate=0.5, **values):
-    return {"model": "runs/mine", "mode": mode, "delay": delay, "interval": interval, "threshold": threshold, "keyframe_rate": rate,
-            "miou": 0.5, "mvc8": 0.8, "per_class_iou": {"sky": 0.9, "road": 0.1, "tree": None}, **values}
+    return {"model": "runs/mine", "mode": mode, "delay": delay, "interval": interval, "threshold": threshold,
+            "keyframe_rate": rate, "miou": 0.5, "mvc8": 0.8,
+            "per_class_iou": {"sky": 0.9, "road": 0.1, "tree": None}, **values}
 
 
 def report(*rows, ages=(0.5, 0.4)):
