@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands)
     _add_evaluate(commands)
     _add_calibrate(commands)
+    _add_import(commands)
     _add_profile(commands)
     options = parser.parse_args(arguments)
     try:
@@ -165,6 +166,42 @@ def _calibrate(options) -> None:
         **_bounds(options)))
     print(calibration_table(report))
     _write_json(report, options.json)
+
+
+def _add_import(commands) -> None:
+    parser = commands.add_parser("import", help="make a model folder of a checkpoint of DCFM or SegFormer")
+    parser.add_argument("checkpoint", nargs="+", help="file or folder; of published DCFM both files, encoder and decoder")
+    parser.add_argument("--out", required=True, help="model folder to write")
+    parser.add_argument("--format", default="auto", help="auto, published, nvlabs or huggingface")
+    parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, or a file like classes.yaml of a data "
+                        "set; default: names from the checkpoint, else numbers")
+    parser.add_argument("--input-size", type=_height_and_width, metavar="HxW", help="pixels, as in 480x853; default: 360x480")
+    parser.set_defaults(run=_import)
+
+
+def _import(options) -> None:
+    from dcfm_ros.model.config import ClassSpec
+    from dcfm_ros.model.importing.import_model import import_model
+    from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
+    from dcfm_ros.sources.clips.classes_file import read_classes
+
+    table = None
+    if options.classes:
+        known = {"camvid": STREET11, "cityscapes": CITYSCAPES19, "vspw": VSPW124}
+        table = known.get(options.classes) or read_classes(Path(options.classes)).table
+        table = [ClassSpec(name, color) for name, color in table]
+    imported = import_model(
+        options.checkpoint, options.out, format=options.format, classes=table, input_size=options.input_size)
+    print(imported)
+    print(f"written to {options.out}")
+
+
+def _height_and_width(text: str) -> tuple[int, int]:
+    try:
+        height, width = map(int, text.split("x"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, as in 480x853") from error
+    return height, width
 
 
 def _bounds(options) -> dict[str, int]:

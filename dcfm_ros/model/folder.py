@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
+
+log = logging.getLogger(__name__)
 
 CONFIG_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -43,7 +46,10 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
 
 
 def load_model(name: str | Path) -> Model:
-    """The model of a folder, or the built-in model of that name, in evaluation mode on the CPU, float32."""
+    """The model of a folder, or the built-in model of that name, in evaluation mode on the CPU, float32.
+
+    Warns where parts of it are untrained.
+    """
     folder = find_model(name)
     model = build_model(load_model_config(folder))
     weights = folder / WEIGHTS_FILE
@@ -54,10 +60,33 @@ def load_model(name: str | Path) -> Model:
     except SafetensorError as error:
         raise ModelError(f"{weights} is not a readable safetensors file ({error}): copy or export it again") from error
     _load_strictly(model, tensors, weights)
+    if untrained := untrained_parts(folder):
+        log.warning("%s is untrained in %s: its masks mean nothing; train a model that starts from it", folder,
+                    " and ".join(untrained))
     return model.eval()
 
 
 def load_model_config(name: str | Path) -> ModelConfig:
+    path, plain = _settings(name)
+    try:
+        return ModelConfig.from_dict(plain["model"])
+    except (ConfigError, TypeError) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def untrained_parts(name: str | Path) -> tuple[str, ...]:
+    """Parts of the model (fusion, classifier, ...) with random weights, as an imported backbone has."""
+    path, plain = _settings(name)
+    record = plain.get("training")
+    imported = record.get("imported", {}) if isinstance(record, dict) else {}
+    parts = imported.get("untrained", []) if isinstance(imported, dict) else None
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise ModelError(f"{path}: training.imported.untrained is no list of names: {parts!r}; import the model again")
+    return tuple(parts)
+
+
+def _settings(name: str | Path) -> tuple[Path, dict]:
+    """model.yaml and what it says; its section 'model' is there."""
     path = find_model(name) / CONFIG_FILE
     try:
         plain = yaml.safe_load(path.read_text())
@@ -65,10 +94,7 @@ def load_model_config(name: str | Path) -> ModelConfig:
         raise ModelError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
         raise ModelError(f"{path} has no section 'model'")
-    try:
-        return ModelConfig.from_dict(plain["model"])
-    except (ConfigError, TypeError) as error:
-        raise ModelError(f"{path}: {error}") from error
+    return path, plain
 
 
 def find_model(name: str | Path) -> Path:

@@ -7,7 +7,7 @@ from torch import nn
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.folder import load_model, untrained_parts
 from dcfm_ros.training.config import TrainConfig
 
 BACKBONE = ("encoder.", "fusion.")
@@ -18,7 +18,7 @@ def new_model(config: TrainConfig) -> Model:
     """The model to train, the same in every process: fresh, or with the weights of `config.init`."""
     model = fresh_model(config)
     if config.init:
-        take_weights(model, load_model(config.init), backbone_only=config.init_parts == "backbone")
+        take_weights(model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init))
     return model
 
 
@@ -41,11 +41,14 @@ def fresh_model(config: TrainConfig) -> Model:
     return model
 
 
-def take_weights(model: Model, origin: Model, backbone_only: bool = False) -> list[str]:
+def take_weights(
+    model: Model, origin: Model, backbone_only: bool = False, untrained: tuple[str, ...] = (),
+) -> list[str]:
     """Copy what fits from `origin`; returns the names of the tensors that stay fresh.
 
     The backbone must be the same. Decoder tensors are taken where names and shapes agree; of a classifier the rows of
-    classes with the same name, so that a model can be tuned to another class list.
+    classes with the same name, so that a model can be tuned to another class list. Nothing is taken of `untrained` parts
+    (such as the fusion of an imported backbone).
     """
     if origin.config.backbone != model.config.backbone:
         raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same backbone")
@@ -59,7 +62,8 @@ def take_weights(model: Model, origin: Model, backbone_only: bool = False) -> li
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             decoder = not name.startswith(BACKBONE)
-            source = None if decoder and backbone_only else given.get(name)
+            random = name.split(".")[0] in untrained
+            source = None if random or decoder and backbone_only else given.get(name)
             if source is not None and name in CLASSIFIERS and source.shape[1:] == tensor.shape[1:]:
                 for new, old in rows:
                     tensor[new] = source[old]
@@ -67,7 +71,7 @@ def take_weights(model: Model, origin: Model, backbone_only: bool = False) -> li
                     fresh.append(name)
             elif source is not None and source.shape == tensor.shape:
                 tensor.copy_(source)
-            elif decoder or name.endswith("num_batches_tracked"):
+            elif decoder or random or name.endswith("num_batches_tracked"):
                 fresh.append(name)
             else:
                 raise ConfigError(f"init: {name} is {None if source is None else tuple(source.shape)} in the model and "

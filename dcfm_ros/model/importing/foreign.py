@@ -1,0 +1,32 @@
+"""What the module of a format makes of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dcfm_ros.model.config import ClassSpec
+from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
+from dcfm_ros.model.importing.layout import Layout
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Enough to build a model of ours and to fill it."""
+
+    where: str                  # the files, for messages
+    tensors: dict[str, Tensor]
+    layout: Layout
+    settings: dict              # of ModelConfig, without classes and input size
+    class_count: int = 0        # of the trained classifier; 0: there is none
+    classes: tuple[ClassSpec, ...] | None = None   # where the files name them
+
+
+def only(checkpoints: Sequence[Checkpoint], format_name: str) -> Checkpoint:
+    """The one checkpoint, where a format has no more."""
+    if len(checkpoints) != 1:
+        raise CheckpointError(f"a checkpoint of format {format_name} is one file, but {len(checkpoints)} are given: "
+                              f"{', '.join(str(c.path) for c in checkpoints)}; give one")
+    return checkpoints[0]

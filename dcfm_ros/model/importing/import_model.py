@@ -1,0 +1,122 @@
+"""One door for foreign checkpoints: files in, model folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dcfm_ros.model.build import Model, build_model
+from dcfm_ros.model.config import ClassSpec, ModelConfig
+from dcfm_ros.model.folder import CONFIG_FILE, save_model
+from dcfm_ros.model.importing import hugging_face, nvlabs, published
+from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint, some
+from dcfm_ros.model.importing.class_names import numbered
+from dcfm_ros.model.importing.foreign import Foreign
+from dcfm_ros.model.importing.layout import COUNTERS, fill
+
+FORMATS = {"published": published, "nvlabs": nvlabs, "huggingface": hugging_face}
+NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # of a backbone alone, where none are given
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model of ours with the weights of the files, in evaluation mode, and what there is to know about it."""
+
+    model: Model
+    format: str
+    files: tuple[str, ...]
+    ignored: tuple[str, ...]     # names in the files that were left out on purpose, counters of batch norms apart
+    untrained: tuple[str, ...]   # parts of the model that the files do not have: their weights are random
+    class_names_from: str        # given, the checkpoint, or nobody
+
+    def record(self) -> dict:
+        """For model.yaml."""
+        return {"imported": {"format": self.format, "files": list(self.files), "untrained": list(self.untrained)}}
+
+    def __str__(self) -> str:
+        config = self.model.config
+        lines = [f"{self.format}: {config.backbone}, {config.architecture}, {len(config.classes)} classes (named by "
+                 f"{self.class_names_from}), input {config.input_height}x{config.input_width}"]
+        if self.ignored:
+            lines.append(f"ignored: {some(list(self.ignored))}")
+        if self.untrained:
+            lines.append(f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training from this "
+                         "model, its masks mean nothing")
+        return "\n".join(lines)
+
+
+def import_model(files: Sequence[str | Path], out: str | Path, **options) -> Imported:
+    """Write the model folder `out`; options are those of `read_model`. Nothing is written unless all is well."""
+    if (Path(out) / CONFIG_FILE).exists():
+        raise CheckpointError(f"{out} already holds a model; give another folder, or remove it")
+    imported = read_model(files, **options)
+    save_model(out, imported.model, imported.record())
+    return imported
+
+
+def read_model(
+    files: Sequence[str | Path],
+    format: str = "auto",
+    classes: Sequence[ClassSpec] | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> Imported:
+    """The model in a foreign checkpoint.
+
+    files: one file or folder, or the two files of a published DCFM model in any order
+    format: auto, published, nvlabs or huggingface
+    classes: the class table; else names come from the checkpoint, else they are numbers
+    input_size: height and width, pixels; else those of ModelConfig, as no checkpoint tells
+    Raises CheckpointError for files that cannot be imported, ConfigError for settings that cannot be.
+    """
+    if format != "auto" and format not in FORMATS:
+        raise CheckpointError(f"format is {format}; give one of auto, {', '.join(FORMATS)}")
+    if not files:
+        raise CheckpointError("no checkpoint is given; give a file or a folder")
+    checkpoints = [read_checkpoint(_weights_file(Path(file))) for file in files]
+    if format == "auto":
+        format = _recognised(checkpoints)
+    foreign = FORMATS[format].understand(checkpoints)
+    table, named_by = _class_table(foreign, classes)
+    size = {"input_height": input_size[0], "input_width": input_size[1]} if input_size else {}
+    config = ModelConfig(classes=table, **foreign.settings, **size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # for parts that the files lack: the same files always give the same folder
+        model = build_model(config)
+    fill(model, foreign.tensors, foreign.layout, foreign.where)
+    ignored = sorted(name for name in foreign.tensors if foreign.layout.ignores(name) and not COUNTERS.search(name))
+    return Imported(model.eval(), format, tuple(c.path.name for c in checkpoints), tuple(ignored), foreign.layout.absent, named_by)
+
+
+def _weights_file(path: Path) -> Path:
+    if (path / CONFIG_FILE).is_file():
+        raise CheckpointError(f"{path} is a model folder of this package; use it as it is")
+    return hugging_face.weights_file(path) if path.is_dir() else path
+
+
+def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
+    """The format whose names the first file has."""
+    names = sorted(checkpoints[0].tensors)
+    for format, module in FORMATS.items():
+        if any(name.startswith(module.SIGNS) for name in names):
+            return format
+    raise CheckpointError(f"{checkpoints[0].path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
+                          f"{some(names)}; docs/importing.md lists what can be imported")
+
+
+def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[tuple[ClassSpec, ...], str]:
+    """The table, and who named its classes."""
+    if given is not None:
+        table, named_by = tuple(given), "--classes"
+    elif not foreign.class_count:
+        return NO_CLASSES, "nobody: there is no classifier"
+    elif foreign.classes is not None:
+        table, named_by = foreign.classes, "the checkpoint"
+    else:
+        return numbered(foreign.class_count), "nobody: give --classes"
+    if foreign.class_count and len(table) != foreign.class_count:
+        raise CheckpointError(f"{foreign.where} has {foreign.class_count} classes, but {named_by} names {len(table)}; "
+                              "give --classes with as many")
+    return table, named_by

@@ -1,0 +1,45 @@
+"""Checkpoints of NVlabs' SegFormer: ImageNet backbones (`mit_b*.pth`) and segmentation models (MMSegmentation files)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dcfm_ros.model.config import ClassSpec, ConfigError
+from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
+from dcfm_ros.model.importing.class_names import color
+from dcfm_ros.model.importing.foreign import Foreign, only
+from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, shape
+from dcfm_ros.model.mit import MIT_SPECS
+
+SIGNS = ("patch_embed1.", "backbone.patch_embed1.")
+
+# head: ImageNet's classifier
+BACKBONE = Layout(by_prefix({"encoder.": ""}), ignored=r"head\.", absent=("fusion", "classifier"))
+# conv_seg: a classifier which MMSegmentation's base class has and SegFormer never uses
+SEGMENTATION = Layout(by_prefix({"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}),
+                      ignored=r"decode_head\.conv_seg\.")
+
+
+def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
+    checkpoint = only(checkpoints, "nvlabs")
+    tensors, where = checkpoint.tensors, str(checkpoint.path)
+    segments = any(name.startswith(("backbone.", "decode_head.")) for name in tensors)
+    layout = SEGMENTATION if segments else BACKBONE
+    settings = {"architecture": "per_frame", "backbone": closest_backbone(tensors, layout, MIT_SPECS)}
+    if not segments:
+        return Foreign(where, tensors, layout, settings)
+    settings["embed"] = shape(tensors, "decode_head.linear_fuse.conv.weight", 4, where)[0]
+    count = shape(tensors, "decode_head.linear_pred.weight", 4, where)[0]
+    return Foreign(where, tensors, layout, settings, count, _classes(checkpoint))
+
+
+def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
+    """Names and colours, where MMSegmentation noted them."""
+    names, palette = checkpoint.meta.get("CLASSES"), checkpoint.meta.get("PALETTE")
+    if names is None:
+        return None
+    try:
+        colors = palette or [color(number) for number in range(len(names))]
+        return tuple(ClassSpec(str(name), tuple(rgb)) for name, rgb in zip(names, colors, strict=True))
+    except (ConfigError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes") from error
