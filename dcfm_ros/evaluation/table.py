@@ -17,8 +17,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def evaluation_table(report: dict) -> str:
     """What `dcfm evaluate` prints of its report."""
     data = report["data"]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-            for row in rows]
+    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']})"
+              for m in report["models"]]
     times = "fps" in report
     header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
     rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]
