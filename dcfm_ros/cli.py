@@ -243,4 +243,5 @@ def _profile(options) -> None:
 
 def _write_json(report: dict, file: str | None) -> None:
     if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(json.dumps(report, indent=2) + "\n")
