@@ -32,4 +32,5 @@ class Backend(Protocol):
         """S of a keyframe to its common contribution, in slices; `give_way` is called between them."""
 
     def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
-        """Logits (classes, H/4, W/4) float32: the sum over the common contributions of one or two keyframes."""
+        """Logits (classes, h, w) float32, h and w those of the common contribution (stride 4, of ResNet 8): the sum over the
+        common contributions of one or two keyframes."""

@@ -16,9 +16,8 @@ from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_ke
 
 
 class _Requests(NamedTuple):
-    """Infer requests for one input size. A request serves one thread at a time."""
+    """Infer requests for one size of S. A request serves one thread at a time."""
 
-    shallow: openvino.InferRequest
     stages: list[openvino.InferRequest]
     fusion: openvino.InferRequest
     contribution: openvino.InferRequest
@@ -38,14 +37,15 @@ class OpenVINOBackend:
         self._settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if threads:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
-        self._by_grid: dict[tuple[int, int], _Requests] = {}  # by the size of the features, stride 4
+        self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
+        self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
 
     def shallow(self, image: np.ndarray) -> np.ndarray:
-        return _infer(self._requests(image.shape[0] // 4, image.shape[1] // 4).shallow, image[None]).copy()
+        return _infer(self._shallow_request(image.shape[:2]), image[None]).copy()
 
     def deep(self, shallow: np.ndarray, give_way: Callable[[], None] = lambda: None) -> np.ndarray:
-        requests = self._requests(*shallow.shape[2:])
+        requests = self._by_grid[shallow.shape[2:]]
         features = [shallow]
         for stage in requests.stages:
             give_way()
@@ -56,30 +56,35 @@ class OpenVINOBackend:
         return _infer(requests.contribution, fused).copy()
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
-        request = self._requests(*shallow.shape[2:]).decoder
+        request = self._by_grid[shallow.shape[2:]].decoder
         logits = _infer(request, shallow, commons[0])
         for common in commons[1:]:
             logits = logits.copy()
             logits += _infer(request, shallow, common)
         return logits[0]
 
-    def _requests(self, rows: int, columns: int) -> _Requests:
+    def _shallow_request(self, size: tuple[int, int]) -> openvino.InferRequest:
+        """The shallow path for images of that size; what follows it is compiled along with it."""
         with self._compiling:
-            if (rows, columns) not in self._by_grid:
-                self._by_grid[rows, columns] = self._compile(rows, columns)
-            return self._by_grid[rows, columns]
+            if size not in self._by_size:
+                image = torch.zeros(1, *size, 3, dtype=torch.uint8)
+                with torch.no_grad():
+                    shallow = self._parts.shallow(image)
+                grid = tuple(shallow.shape[2:])
+                if grid not in self._by_grid:
+                    self._by_grid[grid] = self._compile(shallow)
+                self._by_size[size] = self._request(self._parts.shallow, image)
+            return self._by_size[size]
 
-    def _compile(self, rows: int, columns: int) -> _Requests:
+    def _compile(self, shallow: torch.Tensor) -> _Requests:
         parts = self._parts
-        image = torch.zeros(1, 4 * rows, 4 * columns, 3, dtype=torch.uint8)
         with torch.no_grad():
-            features = [parts.shallow(image)]
+            features = [shallow]
             for stage in parts.deep.stages:
                 features.append(stage(features[-1]))
             fused = parts.deep.fusion(*features[1:])
             common = parts.deep.contribution(fused)
         return _Requests(
-            shallow=self._request(parts.shallow, image),
             stages=[self._request(stage, feature) for stage, feature in zip(parts.deep.stages, features)],
             fusion=self._request(parts.deep.fusion, *features[1:]),
             contribution=self._request(parts.deep.contribution, fused),

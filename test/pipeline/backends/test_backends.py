@@ -22,12 +22,12 @@ def make(tmp_path_factory):
     """Makes each backend once: compiling takes seconds. The user's cache of networks is left alone."""
     made = {}
 
-    def make(name):
+    def make(name, architecture="dcfm"):
         if name == "openvino":
             pytest.importorskip("openvino", reason="OpenVINO is not installed")
-        if name not in made:
-            made[name] = make_backend(name, tiny_model(CLASSES), "cpu")
-        return made[name]
+        if (name, architecture) not in made:
+            made[name, architecture] = make_backend(name, tiny_model(CLASSES, architecture=architecture), "cpu")
+        return made[name, architecture]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
@@ -144,3 +144,25 @@ def test_torch_and_openvino_agree(make):
             logits.append([backend.decode(shallow, commons[:1]).copy(), backend.decode(shallow, commons).copy()])
         for ours, theirs in zip(*logits):
             assert np.abs(ours - theirs).max() <= 1e-4
+
+
+def test_sizes_which_share_a_feature_size(backend, model):
+    """S of 61 to 64 rows has 16: what follows S is one network, the shallow path another for each size."""
+    for size in ((61, 95), SIZES[0]):
+        shallow = backend.shallow(image(size))
+        with torch.no_grad():
+            wanted = model.keyframe(tensor(image(size)))
+        assert shallow.shape[2:] == (16, 24)
+        assert distance(backend.decode(shallow, [backend.deep(shallow)]), wanted) <= 1e-4
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
+    backend, model = make(name, "per_frame"), tiny_model(CLASSES, architecture="per_frame")
+    first, second = (backend.shallow(image(SIZES[0], seed)) for seed in (1, 2))
+    common = backend.deep(first)
+    with torch.no_grad():
+        wanted = model.keyframe(tensor(image(SIZES[0], 1)))
+    for shallow in (first, second):
+        assert distance(backend.decode(shallow, [common]), wanted) <= 1e-4
+    assert backend.per_frame and not make(name).per_frame

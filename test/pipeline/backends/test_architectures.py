@@ -1,0 +1,61 @@
+"""ResNets in every backend: the training form's logits, with C smaller than S, at a size that no stride divides."""
+import numpy as np
+import pytest
+import torch
+from helpers import tiny_model
+
+from dcfm_ros.model.image import normalised
+from dcfm_ros.pipeline.backends import make_backend
+
+# Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+
+SIZE = (66, 101)
+KINDS = {
+    "pspnet18": {"backbone": "pspnet18", "common_width": 24, "head_layers": 1},
+    "resnet18": {"backbone": "resnet18"},
+    "per_frame_pspnet18": {"architecture": "per_frame", "backbone": "pspnet18"},
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The user's cache of networks is left alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ("torch", "openvino"))
+def test_logits_are_those_of_the_training_form(cache, name, kind):
+    if name == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model = tiny_model(**KINDS[kind])
+    backend = make_backend(name, model, "cpu")
+    raw = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8) for seed in range(3)]
+    pictures = [normalised(torch.from_numpy(picture)[None]) for picture in raw]
+    shallow = [backend.shallow(picture) for picture in raw]
+    common = [backend.deep(feature) for feature in shallow]
+    with torch.inference_mode():
+        wanted = {(0, 0): model.keyframe(pictures[0])}
+        if backend.per_frame:
+            wanted[1, 0] = wanted[0, 0]   # whatever S is
+        else:
+            kept = [model.features(picture).common for picture in pictures]
+            wanted[1, 0] = model.nonkey(pictures[1], kept[0])
+            wanted[1, 0, 2] = model.nonkey(pictures[1], kept[0], kept[2])
+    for (own, *keyframes), logits in wanted.items():
+        found = backend.decode(shallow[own], [common[number] for number in keyframes])
+        assert found.dtype == np.float32 and found.shape == logits.shape[1:]
+        assert np.abs(found - logits[0].numpy()).max() <= 1e-5
+        assert np.ptp(found) > 1e-2   # a model that says something
+    assert shallow[0].shape[2:] == (17, 26) and found.shape[1:] == (9, 13)
