@@ -17,7 +17,7 @@ class CheckpointError(RuntimeError):
     """A checkpoint that cannot be imported; the message names what is wrong and the remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """The state dict of a file."""
 

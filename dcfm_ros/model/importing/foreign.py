@@ -12,7 +12,7 @@ from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Foreign:
     """Enough to build a model of ours and to fill it."""
 

@@ -45,17 +45,16 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
 
 def _encoder_and_decoder(checkpoints):
     """Told by what is in them; the order of the files does not matter."""
-    encoders, decoders = ([c for c in checkpoints if any(name.startswith(signs) for name in c.tensors)]
-                          for signs in (ENCODER, DECODER))
-    if len(checkpoints) == 2 and len(encoders) == len(decoders) == 1 and encoders[0] is not decoders[0]:
-        return encoders[0], decoders[0]
-    raise CheckpointError(
-        "a published DCFM model is two files, encoder_epoch_*.pth and decoder_epoch_*.pth, but given are "
-        f"{', '.join(f'{c.path} ({_kind(c, encoders, decoders)})' for c in checkpoints)}; give one of each")
+    by_kind = {_kind(checkpoint): checkpoint for checkpoint in checkpoints}
+    if len(checkpoints) == 2 and set(by_kind) == {"encoder", "decoder"}:
+        return by_kind["encoder"], by_kind["decoder"]
+    raise CheckpointError("a published DCFM model is two files, encoder_epoch_*.pth and decoder_epoch_*.pth, but given are "
+                          f"{', '.join(f'{c.path} ({_kind(c)})' for c in checkpoints)}; give one of each")
 
 
-def _kind(checkpoint, encoders, decoders) -> str:
-    kinds = [kind for kind, found in (("encoder", encoders), ("decoder", decoders)) if checkpoint in found]
+def _kind(checkpoint: Checkpoint) -> str:
+    kinds = [kind for kind, signs in (("encoder", ENCODER), ("decoder", DECODER))
+             if any(name.startswith(signs) for name in checkpoint.tensors)]
     return " and ".join(kinds) or "neither"
 
 
