@@ -69,6 +69,9 @@ class ModelConfig:
                 raise ConfigError(f"{name} {getattr(self, name)} is out of range: use 32 to 8192 pixels")
         if self.head_layers not in (0, 1):
             raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, convolution)")
+        for name in ("dropout", "drop_path"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: use a probability from 0 to less than 1")
         if self.embed < 1:
             raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
         if self.common_width < 0:

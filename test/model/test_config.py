@@ -12,12 +12,33 @@ def test_defaults():
     assert (config.input_height, config.input_width, config.embed, config.head_layers) == (360, 480, 256, 0)
     assert config.shallow_used == 16   # half the shallow channels
     assert ModelConfig(backbone="mit_b2", classes=CLASSES).shallow_used == 32
+    assert (config.architecture, config.shallow_on, config.common_width) == ("dcfm", "all", 0)
     assert config.class_names == ("sky", "road", "tree", "car", "pedestrian")
 
 
 def test_round_trip_through_yaml():
-    config = tiny_config(head_layers=1, shallow_used=8, drop_path=0.1, block_eps=1e-5)
-    assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
+    for changes in ({"head_layers": 1, "shallow_used": 8, "drop_path": 0.1, "block_eps": 1e-5},
+                    {"backbone": "pspnet50", "common_width": 1280, "shallow_on": "nonkey"},
+                    {"backbone": "resnet18", "architecture": "per_frame"}):
+        config = tiny_config(**changes)
+        assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("backbone, shallow, deep, used", [
+    ("mit_b0", 32, 256, 16), ("mit_b1", 64, 256, 32), ("mit_b5", 64, 256, 32),
+    ("resnet18", 64, 512, 32), ("resnet50", 256, 2048, 128), ("resnet101", 256, 2048, 128),
+    ("pspnet18", 64, 1024, 32), ("pspnet50", 256, 4096, 128), ("pspnet101", 256, 4096, 128),
+])
+def test_channels_of_the_features(backbone, shallow, deep, used):
+    config = ModelConfig(backbone=backbone, classes=CLASSES)
+    assert (config.shallow_channels, config.deep_channels, config.common_channels, config.shallow_used) == (shallow, deep, deep, used)
+    assert config.is_mit == backbone.startswith("mit")
+    assert ModelConfig(backbone=backbone, classes=CLASSES, common_width=48).common_channels == 48
+
+
+def test_embed_is_the_deep_width_of_mit_alone():
+    assert tiny_config(embed=768).deep_channels == tiny_config(embed=768).common_channels == 768
+    assert tiny_config(embed=768, backbone="resnet18").deep_channels == 512
 
 
 def test_a_configuration_is_a_value():
@@ -33,7 +54,12 @@ def test_classes_may_be_plain():
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"backbone": "resnet"}, "unknown backbone 'resnet': use one of mit_b0, mit_b1"),
+    ({"backbone": "resnet"}, "unknown backbone 'resnet': use one of mit_b0, mit_b1, .*resnet18, .*pspnet101"),
+    ({"architecture": "frames"}, "architecture 'frames': use one of dcfm, per_frame"),
+    ({"shallow_on": "none"}, "shallow_on 'none': use one of all, nonkey, key"),
+    ({"common_width": -1}, "common_width -1: use a positive width, or 0 for that of the deep feature"),
+    ({"dropout": 1.0}, "dropout 1.0: use a probability from 0 to less than 1"),
+    ({"drop_path": -0.1}, "drop_path -0.1: use a probability"),
     ({"classes": ()}, "0 classes: a mask holds 1 to 255"),
     ({"classes": tuple(ClassSpec(str(i), (0, 0, 0)) for i in range(256))}, "256 classes: a mask holds 1 to 255"),
     ({"classes": CLASSES[:2] + CLASSES[:1]}, "class names repeat: .*make them unique"),
@@ -43,6 +69,7 @@ def test_classes_may_be_plain():
     ({"embed": 0}, "embed 0: use a positive width"),
     ({"shallow_used": 33}, "shallow_used 33: mit_b0 has 1 to 32 shallow channels"),
     ({"shallow_used": -1}, "shallow_used -1"),
+    ({"shallow_used": 65, "backbone": "pspnet18"}, "shallow_used 65: pspnet18 has 1 to 64 shallow channels"),
 ])
 def test_bad_values_are_named(changes, message):
     with pytest.raises(ConfigError, match=message):

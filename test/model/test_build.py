@@ -1,0 +1,92 @@
+"""From a configuration to a network: every row of the published table."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import CLASSES, tiny_config
+
+from dcfm_ros.model.backbone import make_backbone
+from dcfm_ros.model.build import build_model
+from dcfm_ros.model.config import ClassSpec, ModelConfig
+from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.fusion import SegFormerFusion
+from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+from dcfm_ros.model.per_frame import PerFrame
+from dcfm_ros.model.pyramid import LastStage, PyramidPooling
+from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
+
+TRAIN = Path(__file__).parents[2] / "config" / "train"
+PUBLISHED = {   # backbone, shallow channels, deep width, common width, s, head layers, classes, test input
+    "vspw_mit_b2": ("mit_b2", 64, 256, 256, 32, 0, 124, (480, 853)),
+    "vspw_mit_b5": ("mit_b5", 64, 256, 256, 32, 0, 124, (480, 853)),
+    "cityscapes_mit_b1": ("mit_b1", 64, 256, 256, 32, 1, 19, (512, 1024)),
+    "cityscapes_pspnet18": ("pspnet18", 64, 1024, 320, 32, 1, 19, (1024, 2048)),
+    "cityscapes_pspnet50": ("pspnet50", 256, 4096, 1280, 128, 1, 19, (768, 1536)),
+    "cityscapes_pspnet101": ("pspnet101", 256, 4096, 1280, 128, 1, 19, (768, 1536)),
+    "camvid_pspnet50": ("pspnet50", 256, 4096, 1280, 128, 1, 11, (720, 960)),
+}
+
+
+def published_config(row: str) -> ModelConfig:
+    backbone, _, deep, common, _, head_layers, classes, (height, width) = PUBLISHED[row]
+    return ModelConfig(
+        backbone=backbone, classes=tuple(ClassSpec(f"class {i}", (i, 0, 0)) for i in range(classes)),
+        common_width=0 if common == deep else common, head_layers=head_layers, input_height=height, input_width=width)
+
+
+def check(row: str, config: ModelConfig) -> None:
+    """The network of this configuration is that of the row, down to the sizes of its features and logits."""
+    backbone, shallow, deep, common, used, head_layers, classes, (height, width) = PUBLISHED[row]
+    assert (config.backbone, config.shallow_channels, config.deep_channels, config.common_channels, config.shallow_used,
+            config.head_layers, len(config.classes), config.input_height, config.input_width) == (
+        backbone, shallow, deep, common, used, head_layers, classes, height, width)
+    with torch.no_grad(), torch.device("meta"):
+        model = build_model(config).eval()
+        image = torch.empty(1, 3, height, width)
+        independent = model.shallow(image)
+        feature, own, logits = model.deep(independent), model.features(image), model.keyframe(image)
+    stride = 4 if config.is_mit else 8
+    grid = (-(-height // stride), -(-width // stride))
+    assert independent.shape == own.shallow.shape == (1, shallow, -(-height // 4), -(-width // 4))
+    assert feature.shape == (1, deep, *grid) and own.common.shape == (1, common, *grid) and logits.shape == (1, classes, *grid)
+    assert isinstance(model.bottleneck, torch.nn.Identity) == config.is_mit
+    assert model.ffm.conv.weight.shape == (common, common + used, 1, 1) and model.ffm.conv.bias is not None
+    assert isinstance(model.head.hidden, torch.nn.Identity) == (head_layers == 0)
+    assert model.head.classifier.bias is None and model.head.dropout.p == 0.1
+
+
+@pytest.mark.parametrize("row", PUBLISHED)
+def test_published_rows(row):
+    check(row, published_config(row))
+
+
+@pytest.mark.parametrize("row", PUBLISHED)
+def test_shipped_training_configurations_are_the_published_rows(row):
+    from dcfm_ros.training.config import load_train_config
+
+    check(row, load_train_config(TRAIN / f"{row}.yaml").model)
+
+
+@pytest.mark.parametrize("name", (*MIT_SPECS, *RESNET_SPECS))
+def test_every_backbone_has_its_fusion(name):
+    with torch.device("meta"):
+        encoder, fusion = make_backbone(ModelConfig(backbone=name, classes=CLASSES))
+    if name in MIT_SPECS:
+        assert isinstance(encoder, MixTransformer) and isinstance(fusion, SegFormerFusion) and encoder.spec is MIT_SPECS[name]
+    else:
+        assert isinstance(encoder, DilatedResNet) and encoder.spec is RESNET_SPECS[name]
+        assert type(fusion) is (PyramidPooling if name.startswith("psp") else LastStage)
+
+
+def test_settings_reach_the_backbone():
+    config = tiny_config(embed=48, dropout=0.25, drop_path=0.3, block_eps=1e-5, inner_eps=1e-4)
+    encoder, fusion = make_backbone(config)
+    assert (fusion.embed, fusion.dropout.p) == (48, 0.25)
+    assert (encoder.norm1.eps, encoder.patch_embed1.norm.eps, encoder.block4[1].drop_path) == (1e-5, 1e-4, pytest.approx(0.3))
+
+
+def test_the_architecture_chooses_the_network():
+    with torch.device("meta"):
+        assert type(build_model(tiny_config())) is DCFM
+        assert type(build_model(tiny_config(architecture="per_frame"))) is PerFrame
