@@ -29,9 +29,11 @@ setup(
     packages=find_packages(include=["dcfm_ros", "dcfm_ros.*"]),
     data_files=shared_files("config", "launch"),
     install_requires=[
+        "matplotlib",
         "numba",
         "numpy>=1.26",
         "opencv-python-headless",
+        "pillow",
         "pyyaml",
         "safetensors",
         "torch>=2.4",
@@ -40,7 +42,7 @@ setup(
     extras_require={
         "bags": ["rosbags"],
         "openvino": ["openvino"],
-        "test": ["pytest"],
+        "test": ["pytest", "transformers"],
         "train": ["tensorboard", "tqdm"],
         "video": ["av"],
     },
