@@ -84,26 +84,32 @@ def _add_train(commands) -> None:
     parser = commands.add_parser("train", help="train a model from a configuration file")
     parser.add_argument("config", help="YAML file, for example config/train/street11_b0.yaml")
     parser.add_argument("--out", required=True, help="folder for checkpoints and log")
-    parser.add_argument("--stills", help="folder with images/ and labels/, instead of the configuration's")
+    parser.add_argument("--data", action="append", default=[], metavar="[NAME=]PATH",
+                        help="folder of the configuration's data set NAME, as in camvid=data/camvid; may be repeated")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", dest="changes",
                         help="another value than the configuration's, as in seed=1 or data.radius=1; may be repeated")
     parser.add_argument("--init", help="start from this model (built-in name or folder), also with another class list")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one")
+    parser.add_argument("--minutes", type=float, metavar="N", help="save and stop after so long, to go on with --resume")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--workers", type=int, metavar="N",
+                        help="processes that prepare batches, by default one per core, 8 at most; 0: none")
+    parser.add_argument("--tensorboard", action="store_true", help="write curves for TensorBoard into --out, too")
     parser.set_defaults(run=_train)
 
 
-def _train(options) -> None:
-    from dcfm_ros.training.config import load_train_config
-    from dcfm_ros.training.data import with_stills
+def _train(options) -> int:
+    from dcfm_ros.training.config import load_train_config, with_roots
     from dcfm_ros.training.loop import train
 
-    config = load_train_config(options.config, options.changes)
-    if options.stills:
-        config = with_stills(config, options.stills)
+    config = with_roots(load_train_config(options.config, options.changes), options.data)
     if options.init:
         config = replace(config, init=options.init)
-    train(config, options.out, device=options.device, resume=options.resume)
+    outcome = train(config, options.out, device=options.device, resume=options.resume, workers=options.workers,
+                    minutes=options.minutes, tensorboard=options.tensorboard)
+    if outcome.note:
+        print(outcome.note)
+    return outcome.code
 
 
 def _add_evaluate(commands) -> None:
@@ -175,7 +181,7 @@ def _add_import(commands) -> None:
     parser.add_argument("--format", default="auto", help="auto, published, nvlabs or huggingface")
     parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, or a file like classes.yaml of a data "
                         "set; default: names from the checkpoint, else numbers")
-    parser.add_argument("--input-size", type=_height_and_width, metavar="HxW", help="pixels, as in 480x853; default: 360x480")
+    parser.add_argument("--input-size", type=_height_and_width, metavar="HxW", help="as in 480x853; default: 360x480")
     parser.set_defaults(run=_import)
 
 

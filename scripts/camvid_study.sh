@@ -18,14 +18,14 @@ runs=(
   "radius_1       seed=0 data.radius=1"
   "no_key_shallow    seed=0 model.shallow_on=nonkey"
   "no_nonkey_shallow seed=0 model.shallow_on=key"
-  "dcfm_other_drives      seed=0 data.stills_exclude=0016E5"
-  "per_frame_other_drives seed=0 data.stills_exclude=0016E5 model.architecture=per_frame"
+  "dcfm_other_drives      seed=0 data.sources.1.exclude=0016E5"
+  "per_frame_other_drives seed=0 data.sources.1.exclude=0016E5 model.architecture=per_frame"
 )
 for run in "${runs[@]}"; do
   read -r name settings <<< "$run"
   [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
   arguments=()
   for setting in $settings; do arguments+=(--set "$setting"); done
-  "${PYTHON:-python3}" -m dcfm_ros train "$here/config/train/camvid_study.yaml" --stills "$camvid/train" --out "$out/$name" \
+  "${PYTHON:-python3}" -m dcfm_ros train "$here/config/train/camvid_study.yaml" --data "$camvid" --out "$out/$name" \
     --resume "${arguments[@]}"
 done

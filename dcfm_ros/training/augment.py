@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,47 +10,62 @@ import numpy as np
 from dcfm_ros.training.pairs import VOID, Pair
 
 
+ZOOM_DRAWS = ("log", "linear", "crop")
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges of the random changes; zoom above 1 enlarges. Rotation in degrees, colour changes as fractions."""
+    """Ranges of the random changes; zoom above 1 enlarges. Rotation in degrees, colour changes as fractions.
+
+    zoom_draw says what is uniform: the logarithm of the zoom (log), the zoom (linear: the published VSPW scale), or the
+    side of the crop in the picture (crop: published Cityscapes and CamVid).
+    """
 
     min_zoom: float = 0.6
     max_zoom: float = 1.6
+    zoom_draw: str = "log"
+    stretch: float = 0.05          # spread of the logarithm of the change in aspect ratio
     rotation: float = 4.0
-    color: float = 0.25
-    color_between: float = 0.06  # further change between the two frames of a pair
-    rare_center: float = 0.6     # share of crops centred on a pixel of a class drawn evenly from those present
+    color: float = 0.25            # of both frames alike
+    color_labelled: float = 0.06   # further change of the labelled frame alone
+    color_neighbour: float = 0.06  # and of the neighbour alone
+    rare_center: float = 0.6       # share of crops centred on a pixel of a class drawn evenly from those present
 
     def __post_init__(self):
         if not 0.1 <= self.min_zoom <= self.max_zoom <= 10:
             raise ValueError(f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10")
-        for name in ("color", "color_between", "rare_center"):
+        if self.zoom_draw not in ZOOM_DRAWS:
+            raise ValueError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"rotation {self.rotation}: use 0 to 180 degrees")
+        for name in ("stretch", "color", "color_labelled", "color_neighbour", "rare_center"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)}: use a fraction 0..1")
 
 
 def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> Pair:
-    """A crop of (height, width) of the pair, changed at random."""
+    """A crop of (height, width) of the pair, changed at random; what lies outside the picture is void."""
     matrix = _geometry(pair.label, height, width, config, rng)
     common = _color_change(config.color, rng)
 
-    def image(source: np.ndarray) -> np.ndarray:
+    def image(source: np.ndarray, color: float) -> np.ndarray:
         crop = cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
                               borderValue=(124, 116, 104))
-        return _recolor(crop, common + _color_change(config.color_between, rng))
+        return _recolor(crop, common + _color_change(color, rng))
 
     def label(source: np.ndarray | None) -> np.ndarray | None:
         return None if source is None else cv2.warpAffine(
             source, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID)
 
-    return Pair(image(pair.image), label(pair.label), image(pair.neighbour), label(pair.neighbour_label))
+    return replace(pair, image=image(pair.image, config.color_labelled), label=label(pair.label),
+                   neighbour=image(pair.neighbour, config.color_neighbour), neighbour_label=label(pair.neighbour_label))
 
 
 def _geometry(label: np.ndarray, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
     """Affine map from source to crop."""
     source_height, source_width = label.shape
-    zoom = float(np.exp(rng.uniform(np.log(config.min_zoom), np.log(config.max_zoom))))
-    stretch = float(np.exp(rng.normal(0.0, 0.05)))
+    zoom = _zoom(config, rng)
+    stretch = float(np.exp(rng.normal(0.0, config.stretch)))
     flip = -1.0 if rng.random() < 0.5 else 1.0
     angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -69,6 +84,14 @@ def _geometry(label: np.ndarray, height: int, width: int, config: AugmentConfig,
             centre = np.clip(wanted, low, high)
     offset = np.array([width / 2, height / 2]) - linear @ centre
     return np.concatenate([linear, offset[:, None]], axis=1)
+
+
+def _zoom(config: AugmentConfig, rng: np.random.Generator) -> float:
+    if config.zoom_draw == "linear":
+        return float(rng.uniform(config.min_zoom, config.max_zoom))
+    if config.zoom_draw == "crop":
+        return float(1.0 / rng.uniform(1.0 / config.max_zoom, 1.0 / config.min_zoom))
+    return float(np.exp(rng.uniform(np.log(config.min_zoom), np.log(config.max_zoom))))
 
 
 def _color_change(amount: float, rng: np.random.Generator) -> np.ndarray:

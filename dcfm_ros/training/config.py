@@ -1,119 +1,37 @@
-"""Training configuration: one YAML file, validated; `dcfm train` takes nothing else that changes the result."""
+"""Training configurations: one YAML file each, and what the command line changes in it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import yaml
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
+from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.training.augment import AugmentConfig
+from dcfm_ros.training.settings import (
+    SOURCES,
+    SYNTHETIC,
+    DataConfig,
+    PhaseConfig,
+    SourceConfig,
+    TrainConfig,
+    ValidationConfig,
+)
 
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where pairs come from and how often. Weights are relative; a source of weight 0 is not opened."""
-
-    synthetic_weight: float = 1.0
-    synthetic_clips: int = 1200     # clips rendered and kept in memory
-    radius: int = 8                 # the neighbour is at most so many frames away
-    stills_weight: float = 0.0
-    stills: str = ""                # folder with images/ and labels/; may be given on the command line
-    stills_exclude: str = ""        # leave out files whose name starts so
-    movable: tuple[str, ...] = ()   # classes that may be cut out and pasted
-
-    def __post_init__(self):
-        object.__setattr__(self, "movable", tuple(self.movable))
-        if self.synthetic_weight < 0 or self.stills_weight < 0 or self.synthetic_weight + self.stills_weight <= 0:
-            raise ConfigError(
-                f"data weights {self.synthetic_weight} and {self.stills_weight}: none may be negative, one must be positive")
-        if self.radius < 1:
-            raise ConfigError(f"radius {self.radius}: the neighbour is at least 1 frame away")
-
-
-@dataclass(frozen=True)
-class PhaseConfig:
-    """A stretch of training with one crop size; the rate goes in a straight line from lr_start to lr_end."""
-
-    iterations: int
-    batch: int                      # pairs over all processes
-    height: int
-    width: int
-    lr_start: float
-    lr_end: float
-    synthetic_weight: float | None = None   # other data weights in this phase
-    stills_weight: float | None = None
-
-    def __post_init__(self):
-        if self.iterations < 1 or self.batch < 1:
-            raise ConfigError(f"phase with iterations {self.iterations} and batch {self.batch}: both must be at least 1")
-        if self.height % 32 or self.width % 32 or min(self.height, self.width) < 64:
-            raise ConfigError(f"crop {self.width}x{self.height}: use multiples of 32, at least 64")
-        if min(self.lr_start, self.lr_end) < 0:
-            raise ConfigError(f"learning rates {self.lr_start}, {self.lr_end}: must not be negative")
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    model: ModelConfig
-    data: DataConfig
-    phases: tuple[PhaseConfig, ...]
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    seed: int = 0
-    decoder_lr: float = 2.0         # FFM and head learn so many times faster than the encoder and its fusion
-    weight_decay: float = 0.01
-    warmup: int = 200
-    clip_norm: float = 1.0
-    class_balance: float = 0.5      # class weight = (median frequency / frequency) ** class_balance; 0 = none
-    head_std: float = 0.5           # spread of the classifier's first weights: its input has unit length
-    consistency: bool = True
-    init: str = ""                  # model (built-in name or folder) whose weights training starts from
-    init_parts: str = "all"         # or backbone: encoder and fusion alone, the decoder starts fresh
-    amp: bool = True                # bfloat16 autocast
-    save_every: int = 200           # iterations
-
-    def __post_init__(self):
-        if not self.phases:
-            raise ConfigError("no phases: training needs at least one")
-        if self.save_every < 1:
-            raise ConfigError(f"save_every {self.save_every}: save after 1 or more iterations")
-        if self.init_parts not in ("all", "backbone"):
-            raise ConfigError(f"init_parts {self.init_parts!r}: use all or backbone")
-        if unknown := sorted(set(self.data.movable) - set(self.model.class_names)):
-            raise ConfigError(f"movable {unknown} are not among the model's classes {list(self.model.class_names)}")
-        for phase in self.phases:
-            if min(weights := self.data_weights(phase)) < 0 or sum(weights) <= 0:
-                raise ConfigError(f"data weights {weights[0]} and {weights[1]} in a phase: none may be negative, one must be positive")
-
-    @property
-    def iterations(self) -> int:
-        return sum(phase.iterations for phase in self.phases)
-
-    def data_weights(self, phase: PhaseConfig) -> tuple[float, float]:
-        """Weights of synthetic pairs and of stills in a phase."""
-        return (self.data.synthetic_weight if phase.synthetic_weight is None else phase.synthetic_weight,
-                self.data.stills_weight if phase.stills_weight is None else phase.stills_weight)
-
-    def phase_at(self, iteration: int) -> tuple[PhaseConfig, int]:
-        """The phase of an iteration and the iteration's number within it."""
-        for phase in self.phases:
-            if iteration < phase.iterations:
-                return phase, iteration
-            iteration -= phase.iterations
-        raise IndexError(f"iteration is {iteration} past the end of training")
-
-    def learning_rate(self, iteration: int) -> float:
-        phase, within = self.phase_at(iteration)
-        rate = phase.lr_start + (phase.lr_end - phase.lr_start) * within / phase.iterations
-        return rate * min(1.0, (iteration + 1) / max(1, self.warmup))
+CLASS_TABLES = {"vspw": VSPW124, "cityscapes": CITYSCAPES19, "camvid": STREET11, "street11": STREET11}
 
 
 def load_train_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file; unknown or missing settings are errors that name them.
 
-    changes: `setting=value` each, in place of the file's, as in `seed=1` or `data.radius=1`; a value is read as YAML.
+    The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11) or the
+    `classes.yaml` of a data set.
+    changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or `data.sources.0.weight=0.5`;
+        a value is read as YAML.
     """
     path = Path(path)
     if not path.is_file():
@@ -127,27 +45,79 @@ def load_train_config(path: str | Path, changes: Sequence[str] = ()) -> TrainCon
     for change in changes:
         _apply(plain, change)
     try:
-        return TrainConfig(
-            model=ModelConfig.from_dict(plain.pop("model", {})),
-            data=_build(DataConfig, plain.pop("data", {}), "data"),
-            phases=tuple(_build(PhaseConfig, p, "phase") for p in plain.pop("phases", [])),
-            augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
-            **_known(TrainConfig, plain, "training"),
-        )
+        return _train_config(plain)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def with_roots(config: TrainConfig, roots: Sequence[str]) -> TrainConfig:
+    """The configuration with the folders of its data sets, each `NAME=PATH`, or `PATH` where it has one data set only.
+
+    A folder goes to every source of its name and to the validation.
+    """
+    validation = [config.validation] if config.validation else []
+    names = list(dict.fromkeys(part.source for part in (*config.data.sources, *validation) if part.source != SYNTHETIC))
+    for text in roots:
+        name, equals, root = text.partition("=")
+        if not equals or (name not in SOURCES and Path(text).exists()):
+            if len(names) != 1:
+                raise ConfigError(f"--data {text}: the configuration has {_listed(names)}; write NAME=PATH")
+            name, root = names[0], text
+        if name not in names:
+            raise ConfigError(f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}")
+        sources = tuple(replace(s, root=root) if s.source == name else s for s in config.data.sources)
+        config = replace(config, data=replace(config.data, sources=sources))
+        if config.validation and config.validation.source == name:
+            config = replace(config, validation=replace(config.validation, root=root))
+    return config
+
+
+def _train_config(plain: dict) -> TrainConfig:
+    data, validation = dict(plain.pop("data", {})), plain.pop("validation", None)
+    if "sources" in data:
+        data["sources"] = tuple(_build(SourceConfig, source, "source") for source in data["sources"])
+    return TrainConfig(
+        model=_model(dict(plain.pop("model", {}))),
+        data=_build(DataConfig, data, "data"),
+        phases=tuple(_build(PhaseConfig, phase, "phase") for phase in plain.pop("phases", [])),
+        augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
+        validation=None if validation is None else _build(ValidationConfig, validation, "validation"),
+        **_known(TrainConfig, plain, "training"),
+    )
+
+
+def _model(plain: dict) -> ModelConfig:
+    if isinstance(classes := plain.get("classes"), str):
+        if classes.endswith((".yaml", ".yml")):
+            table = read_classes(Path(classes)).table
+        elif classes in CLASS_TABLES:
+            table = CLASS_TABLES[classes]
+        else:
+            raise ConfigError(f"classes {classes!r}: use a list, {', '.join(CLASS_TABLES)}, or the path of a classes.yaml")
+        plain["classes"] = [{"name": name, "color": color} for name, color in table]
+    return ModelConfig.from_dict(plain)
 
 
 def _apply(plain: dict, change: str) -> None:
     name, equals, value = change.partition("=")
     *sections, last = name.strip().split(".")
-    for section in sections:
-        plain = plain.setdefault(section, {})
-        if not isinstance(plain, dict):
-            raise ConfigError(f"{change!r}: {section} has no settings of its own")
     if not equals or not last:
         raise ConfigError(f"{change!r}: write setting=value, for example seed=1 or data.radius=1")
-    plain[last] = yaml.safe_load(value)
+    place = plain
+    for section in sections:
+        place = place.setdefault(section, {}) if isinstance(place, dict) else place[_number(place, section, change)]
+        if not isinstance(place, (dict, list)):
+            raise ConfigError(f"{change!r}: {section} has no settings of its own")
+    try:
+        place[last if isinstance(place, dict) else _number(place, last, change)] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{change!r}: the value is not valid YAML") from error
+
+
+def _number(entries: list, text: str, change: str) -> int:
+    if not text.isdigit() or int(text) >= len(entries):
+        raise ConfigError(f"{change!r}: in place of {text} give the number of an entry, 0 to {len(entries) - 1}")
+    return int(text)
 
 
 def _build(kind, plain: dict, where: str):
@@ -155,7 +125,13 @@ def _build(kind, plain: dict, where: str):
 
 
 def _known(kind, plain: dict, where: str) -> dict:
+    if not isinstance(plain, dict):
+        raise ConfigError(f"{where} is {plain!r}: use a mapping of settings")
     names = {f.name for f in fields(kind)}
     if unknown := sorted(set(plain) - names):
         raise ConfigError(f"unknown {where} settings {unknown}: known are {sorted(names)}")
     return plain
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"data of {', '.join(names)}" if names else "no data with a folder"

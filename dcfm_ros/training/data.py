@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import signal
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
-from dcfm_ros.training.config import PhaseConfig, TrainConfig
-from dcfm_ros.training.pairs import Pair, PairSource, StillPairs, SyntheticPairs
+from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
+from dcfm_ros.training.settings import PhaseConfig, TrainConfig
+
+
+class Batch(NamedTuple):
+    """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and where each pair comes from."""
+
+    labelled: Tensor
+    neighbour: Tensor
+    labels: Tensor
+    neighbour_labels: Tensor | None   # None where no neighbour of the batch has a label
+    origins: tuple[str, ...]
 
 
 class PairBatches:
     """Batches for one process of a data-parallel group; every process draws its own samples."""
 
-    def __init__(self, config: TrainConfig, rank: int = 0, world: int = 1):
+    def __init__(self, config: TrainConfig, sources: Sequence[PairSource | None], rank: int = 0, world: int = 1):
         if smallest := [phase.batch for phase in config.phases if phase.batch < world]:
             raise ConfigError(f"batch {smallest[0]}: give at least one pair for each of {world} processes")
-        self.config, self.rank, self.world = config, rank, world
-        self._sources: dict[str, PairSource] = {}
+        self.config, self.sources, self.rank, self.world = config, sources, rank, world
 
-    def batch(self, iteration: int) -> list[Pair]:
+    def pairs(self, iteration: int) -> list[Pair]:
         """This process's augmented pairs of an iteration."""
         phase, _ = self.config.phase_at(iteration)
         numbers = range(self.rank, phase.batch, self.world)
         return [self._sample(phase, (self.config.seed, 1, iteration, number)) for number in numbers]
+
+    def __getitem__(self, iteration: int) -> Batch | DataError:
+        """The batch of an iteration. An error comes as a value, so that its message passes from a worker unchanged."""
+        try:
+            return stacked(self.pairs(iteration))
+        except (ValueError, RuntimeError, OSError) as error:
+            return DataError(str(error))
 
     def class_counts(self, samples: int = 64) -> np.ndarray:
         """Labelled pixels of each class (classes,) in this process's share of a fixed draw of crops."""
@@ -39,18 +59,34 @@ class PairBatches:
 
     def _sample(self, phase: PhaseConfig, key: tuple[int, ...]) -> Pair:
         rng = np.random.default_rng(key)
-        synthetic, stills = self.config.data_weights(phase)
-        name = "synthetic" if rng.random() * (synthetic + stills) < synthetic else "stills"
-        return augment(self._source(name).pair(rng), phase.height, phase.width, self.config.augment, rng)
+        ends = np.cumsum(self.config.weights(phase))
+        source = self.sources[int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))]
+        return augment(source.pair(rng), phase.height, phase.width, self.config.augment, rng)
 
-    def _source(self, name: str) -> PairSource:
-        if name not in self._sources:
-            data, names = self.config.data, self.config.model.class_names
-            self._sources[name] = (
-                SyntheticPairs(data.synthetic_clips, data.radius, self.rank, self.world) if name == "synthetic"
-                else StillPairs(data.stills, tuple(names.index(c) for c in data.movable), data.radius, data.stills_exclude)
-            )
-        return self._sources[name]
+
+def load_batches(batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False) -> Iterator[Batch | DataError]:
+    """The batches of `iterations` in order, each or the error that prevented it.
+
+    workers: processes that prepare batches ahead, two each at most; 0 prepares them when they are asked for. The batches
+        are the same. pin_memory: lay them where a GPU copies from while it computes
+    """
+    if workers:
+        cv2.setNumThreads(0)   # before the fork: OpenCV's threads do not survive it
+    yield from DataLoader(
+        batches, batch_size=None, sampler=iterations, num_workers=workers, collate_fn=_as_is, pin_memory=pin_memory,
+        **({"multiprocessing_context": "fork", "prefetch_factor": 2, "worker_init_fn": _prepare_worker} if workers else {}))
+
+
+def stacked(pairs: Sequence[Pair]) -> Batch:
+    labelled_neighbours = any(pair.neighbour_label is not None for pair in pairs)
+    void = np.full_like(pairs[0].label, VOID)
+    return Batch(
+        _stack([pair.image for pair in pairs]),
+        _stack([pair.neighbour for pair in pairs]),
+        _stack([pair.label for pair in pairs]),
+        _stack([void if pair.neighbour_label is None else pair.neighbour_label for pair in pairs]) if labelled_neighbours else None,
+        tuple(pair.origin for pair in pairs),
+    )
 
 
 def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
@@ -62,6 +98,16 @@ def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
     return torch.tensor(weights / (weights * share).sum(), dtype=torch.float32)
 
 
-def with_stills(config: TrainConfig, folder: str) -> TrainConfig:
-    """The configuration with another folder of stills."""
-    return replace(config, data=replace(config.data, stills=folder))
+def _prepare_worker(number: int) -> None:
+    """Signals are for the training process, which still wants the batches it asked for; one thread for each worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _as_is(batch):
+    return batch

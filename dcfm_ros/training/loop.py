@@ -3,210 +3,201 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from dataclasses import asdict
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import cv2
 import torch
-import torch.distributed as distributed
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from dcfm_ros.model.build import Model
-from dcfm_ros.model.folder import save_model
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.per_frame import PerFrame
-from dcfm_ros.training.config import TrainConfig
-from dcfm_ros.training.data import PairBatches, balanced_weights
+from dcfm_ros.training.checkpoint import BEST, LAST, TrainingError, load_state, plain_config, save_folder, save_state
+from dcfm_ros.training.data import Batch, PairBatches, balanced_weights, load_batches
+from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.group import Group, average_gradients, average_statistics, joined, largest, summed
+from dcfm_ros.training.log import TrainingLog
 from dcfm_ros.training.losses import Losses, per_frame_losses, symmetric_losses
-from dcfm_ros.training.pairs import VOID, Pair
-from dcfm_ros.training.start import BACKBONE, new_model
-
-STATE_FILE = "state.pt"
-LOG_FILE = "log.jsonl"
-MODEL_FOLDER = "last"
-
-
-class TrainingError(RuntimeError):
-    """Training had to stop; the last good checkpoint stands."""
+from dcfm_ros.training.optimiser import Precision, make_optimiser, set_rate
+from dcfm_ros.training.record import training_record
+from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.start import fresh_model, new_model
+from dcfm_ros.training.stop import GO_ON, StopRequest
+from dcfm_ros.training.validate import score
 
 
-def train(config: TrainConfig, out: str | Path, device: str = "cpu", resume: bool = False) -> Path:
-    """Train to the end of the last phase; returns the model folder. Under torchrun, one call per process."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended."""
+
+    folder: Path   # model folder of the last checkpoint
+    code: int      # exit code: 0 at the end or when time was over, 128 + its number after a signal
+    note: str      # for the user; empty in all but one process of a group
+
+
+def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bool = False, workers: int | None = None,
+          minutes: float | None = None, tensorboard: bool = False) -> Outcome:
+    """Train to the end of the last phase, or until a signal or the end of `minutes` stops it with a checkpoint saved.
+
+    Under torchrun, one call per process. workers: processes that prepare batches, by default one per core, 8 at most
+    """
+    if workers is not None and workers < 0:
+        raise ValueError(f"workers {workers}: use 0 or more")
     out = Path(out)
-    rank, world = _join_group()
-    model = new_model(config).to(device)
-    optimiser = make_optimiser(model, config)
-    data = PairBatches(config, rank, world)
-    start, weights = 0, None
-    if resume and (out / STATE_FILE).is_file():
-        state = torch.load(out / STATE_FILE, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        start, weights = state["iteration"], state["class_weights"]
-    elif rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / LOG_FILE).unlink(missing_ok=True)
-    if start == 0:
-        weights = balanced_weights(_summed(data.class_counts()), config.class_balance)
-    model.train()
-    log = _Log(out / LOG_FILE, config, start, enabled=rank == 0)
-    for iteration in range(start, config.iterations):
-        _seed(config.seed, iteration, rank)
-        losses = step(model, optimiser, data.batch(iteration), config, iteration, weights, device)
-        log.add(iteration, losses)
-        done = iteration + 1
-        if done % config.save_every == 0 or done == config.iterations:
-            _average_statistics(model, world)
-            if rank == 0:
-                _save_state(out / STATE_FILE, model, optimiser, done, weights)
-                save_model(out / MODEL_FOLDER, model, record=training_record(config, done, log.last))
-    log.close()
-    if world > 1:
-        distributed.destroy_process_group()
-    return out / MODEL_FOLDER
+    state = load_state(out, config, resume)
+    threads = cv2.getNumThreads()
+    with joined(device) as group, StopRequest(minutes, speaks=group.rank == 0) as stop:
+        trainer = Trainer(config, out, group, state, tensorboard)
+        try:
+            code = trainer.run(default_workers() if workers is None else workers, stop)
+        finally:
+            trainer.log.close()
+            cv2.setNumThreads(threads)
+        note = trainer.note(code) if group.rank == 0 else ""
+    return Outcome(out / LAST, max(code, 0), note)
 
 
-def step(model: Model, optimiser, pairs: list[Pair], config: TrainConfig, iteration: int,
-         class_weights: Tensor | None, device: str) -> Losses:
-    """One optimiser step on the batch of this process, gradients averaged over all processes."""
-    for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate(iteration) * group["factor"]
-    labelled, neighbour, labels, neighbour_labels = _tensors(pairs, device)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=config.amp):
-        class_weights = None if class_weights is None else class_weights.to(device)
-        if isinstance(model, PerFrame):
-            losses = per_frame_losses(model, labelled, neighbour, labels, neighbour_labels, class_weights)
+class Trainer:
+    """One process's part in a training: the model and all that changes with it."""
+
+    def __init__(self, config: TrainConfig, out: Path, group: Group, state: dict | None, tensorboard: bool = False):
+        self.config, self.out, self.group = config, out, group
+        self.data, self.validation = open_data(config, group.rank, group.world)
+        self.batches = PairBatches(config, self.data, group.rank, group.world)
+        self.model = (new_model if state is None else fresh_model)(config).to(group.device).train()
+        self.optimiser = make_optimiser(self.model, config)
+        self.precision = Precision(config.amp, group.device)
+        if state is None:
+            state = {"iteration": 0, "seconds": 0.0, "scores": {}, "best": -math.inf, "log": None}
+            weights = balanced_weights(summed(self.batches.class_counts()), config.class_balance) if config.class_balance else None
+            self.saved = -1
         else:
-            losses = symmetric_losses(
-                model, labelled, neighbour, labels, neighbour_labels, class_weights, config.consistency)
-    total = losses.total
-    if not torch.isfinite(total):
-        raise TrainingError(f"the loss is {total.item()} in iteration {iteration}: the last checkpoint stands; lower the rate")
+            weights, self.saved = state["class_weights"], state["iteration"]
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.precision.scaler.load_state_dict(state["scaler"])
+        self.done, self.seconds, self.scores, self.best = (state[key] for key in ("iteration", "seconds", "scores", "best"))
+        self.class_weights = None if weights is None else weights.to(group.device)
+        if group.rank == 0:
+            out.mkdir(parents=True, exist_ok=True)
+        self.log = TrainingLog(out, config, self.done, state["log"], group.rank == 0, tensorboard)
+        self.begun = time.monotonic()
+
+    def run(self, workers: int, stop: StopRequest) -> int:
+        """To the end, or until `stop` wants an end; returns its code."""
+        iterations, code = range(self.done, self.config.iterations), GO_ON
+        pin_memory = self.group.device.type == "cuda"
+        with closing(load_batches(self.batches, iterations, workers, pin_memory)) as batches:
+            for iteration, batch in zip(iterations, batches):
+                failed, code = largest([isinstance(batch, Exception), stop.code])
+                if failed:
+                    raise batch if isinstance(batch, Exception) else TrainingError("another process could not read its data")
+                if code != GO_ON:
+                    break
+                self._iteration(iteration, batch)
+        if self.saved != self.done:
+            self._save()
+        return code
+
+    def note(self, code: int) -> str:
+        """What to tell at the end of `run`."""
+        done = f"{self.done} of {self.config.iterations} iterations are done"
+        best = f", the best in {self.out / BEST}" if self.best > -math.inf else ""
+        kept = f"The model is in {self.out / LAST}{best}."
+        if code == GO_ON:
+            return f"{done}. {kept}"
+        why = f"signal {code - 128}" if code else "the time is over"
+        return f"Stopped: {why}. {done}. {kept} Go on with the same command and --resume."
+
+    def _iteration(self, iteration: int, batch: Batch) -> None:
+        _seed(self.config.seed, iteration, self.group.rank)
+        losses = step(self.model, self.optimiser, self.precision, batch, self.config, iteration, self.class_weights)
+        self.log.add(iteration, losses)
+        self.done = iteration + 1
+        is_end, started = self.done == self.config.iterations, time.monotonic()
+        if self.validation and (is_end or self.done % self.config.validation.every == 0):
+            self._validate()
+        if is_end or self.done % self.config.save_every == 0:
+            self._save()
+        self.log.pause(time.monotonic() - started)
+
+    def _validate(self) -> None:
+        average_statistics(self.model)
+        scores = score(self.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group)
+        self.log.validated(self.done, scores)
+        self.scores = {"iteration": self.done, **scores}
+        if scores["score"] > self.best:
+            self.best = scores["score"]
+            if self.group.rank == 0:
+                save_folder(self.out / BEST, self.model, self._record())
+
+    def _save(self) -> None:
+        average_statistics(self.model)
+        self.saved = self.done
+        if self.group.rank > 0:
+            return
+        save_state(self.out, {
+            "configuration": json.dumps(plain_config(self.config)), "iteration": self.done, "seconds": self._seconds(),
+            "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "scaler": self.precision.scaler.state_dict(), "class_weights": self.class_weights,
+            "scores": self.scores, "best": self.best, "log": self.log.state()})
+        save_folder(self.out / LAST, self.model, self._record())
+
+    def _record(self) -> dict:
+        progress = {"iterations_done": self.done, "hours": round(self._seconds() / 3600, 3), "losses": self.log.losses,
+                    **({"validation": self.scores} if self.scores else {})}
+        return training_record(self.config, self.data, self.validation, self.group, str(self.precision), progress)
+
+    def _seconds(self) -> float:
+        """Spent on training so far, over all calls."""
+        return self.seconds + time.monotonic() - self.begun
+
+
+def step(model: Model, optimiser: torch.optim.Optimizer, precision: Precision, batch: Batch, config: TrainConfig,
+         iteration: int, class_weights: Tensor | None) -> Tensor:
+    """One optimiser step on the batch of this process, gradients averaged over all processes; returns the loss terms (3,),
+    averaged likewise. A loss or gradient that is not finite is a TrainingError, and the model stays as it was."""
+    set_rate(optimiser, config.learning_rate(iteration))
+    with precision.autocast():
+        losses = batch_losses(model, batch, config, class_weights, precision.device)
     optimiser.zero_grad(set_to_none=True)
-    total.backward()
-    _average_gradients(model)
-    nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-    optimiser.step()
-    return losses
+    precision.scaler.scale(losses.total).backward()
+    terms = average_gradients(model, torch.stack([term.detach() for term in losses]))
+    precision.scaler.unscale_(optimiser)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
+    loss, norm = torch.stack([Losses(*terms).total, norm]).tolist()
+    if not math.isfinite(loss) or (not math.isfinite(norm) and not precision.scaler.is_enabled()):
+        what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
+        where = "its batch" if not torch.isfinite(losses.total) else "the batch, here or in another process of the group"
+        raise TrainingError(f"the {what} in iteration {iteration}: the last checkpoint stands; lower the rate, or look at "
+                            f"{where}: {'; '.join(batch.origins)}")
+    precision.scaler.step(optimiser)   # float16: leaves out a step whose gradients overflow, and scales less from then on
+    precision.scaler.update()
+    return terms
 
 
-def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; decoder (all but encoder and fusion) at a multiple of the encoder's rate; norms and biases are not decayed."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in model.named_parameters():
-        decoder = not name.startswith(BACKBONE)
-        groups.setdefault((decoder, parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW([
-        {"params": parameters, "factor": config.decoder_lr if decoder else 1.0,
-         "weight_decay": config.weight_decay if decayed else 0.0}
-        for (decoder, decayed), parameters in groups.items()
-    ], lr=1e-3)
+def batch_losses(model: Model, batch: Batch, config: TrainConfig, class_weights: Tensor | None, device: torch.device) -> Losses:
+    """Losses of a batch, which is brought to the device."""
+    labelled, neighbour, labels, neighbour_labels = (
+        None if tensor is None else tensor.to(device, non_blocking=True) for tensor in batch[:4])
+    arguments = (model, normalised(labelled), normalised(neighbour), labels.long(),
+                 None if neighbour_labels is None else neighbour_labels.long(), class_weights)
+    if isinstance(model, PerFrame):
+        return per_frame_losses(*arguments)
+    return symmetric_losses(*arguments, config.consistency)
 
 
-def training_record(config: TrainConfig, iteration: int, last: dict) -> dict:
-    """What a model folder tells of its training."""
-    plain = asdict(config)
-    plain.pop("model")
-    plain["data"]["stills"] = Path(config.data.stills).name  # the place on this machine is nobody's business
-    plain["init"] = Path(config.init).name
-    return json.loads(json.dumps({"iterations_done": iteration, "losses": last, "configuration": plain}))
-
-
-def _tensors(pairs: list[Pair], device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    def stack(arrays):
-        return torch.from_numpy(np.stack(arrays)).to(device)
-
-    void = np.full_like(pairs[0].label, VOID)
-    return (
-        normalised(stack([p.image for p in pairs])),
-        normalised(stack([p.neighbour for p in pairs])),
-        stack([p.label for p in pairs]).long(),
-        stack([void if p.neighbour_label is None else p.neighbour_label for p in pairs]).long(),
-    )
-
-
-def _join_group() -> tuple[int, int]:
-    """(rank, world) of a torchrun group, or (0, 1)."""
-    if "RANK" not in os.environ:
-        return 0, 1
-    if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return distributed.get_rank(), distributed.get_world_size()
+def default_workers() -> int:
+    """One per core of this process's share of the machine, 8 at most."""
+    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return max(1, min(8, cores))
 
 
 def _seed(seed: int, iteration: int, rank: int) -> None:
     """Dropout is drawn anew from each iteration's number, so a resumed run repeats it."""
     torch.manual_seed((seed * 1_000_003 + iteration) * 64 + rank)
-
-
-def _average_gradients(model: Model) -> None:
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
-        gradient.copy_(part.view_as(gradient))
-
-
-def _summed(counts: np.ndarray) -> np.ndarray:
-    """Counts of all processes together."""
-    total = torch.from_numpy(counts.copy())
-    if distributed.is_initialized():
-        distributed.all_reduce(total)
-    return total.numpy()
-
-
-def _average_statistics(model: Model, world: int) -> None:
-    """Batch-norm statistics are gathered per process; a saved model holds their mean."""
-    if world == 1:
-        return
-    for name, buffer in model.named_buffers():
-        if buffer.is_floating_point():
-            distributed.all_reduce(buffer)
-            buffer /= world
-
-
-def _save_state(path: Path, model: Model, optimiser, iteration: int, class_weights: Tensor | None) -> None:
-    part = path.with_suffix(".part")
-    torch.save({"model": model.state_dict(), "optimiser": optimiser.state_dict(),
-                "iteration": iteration, "class_weights": class_weights}, part)
-    os.replace(part, path)
-
-
-class _Log:
-    """JSON lines of mean losses, and a progress bar."""
-
-    EVERY = 20
-
-    def __init__(self, path: Path, config: TrainConfig, start: int, enabled: bool):
-        self.path, self.config, self.enabled = path, config, enabled
-        self.bar = tqdm(total=config.iterations, initial=start, disable=not enabled, mininterval=5.0)
-        self.sums, self.count, self.pairs, self.last = np.zeros(3), 0, 0, {}
-        self.since = time.monotonic()
-
-    def add(self, iteration: int, losses: Losses) -> None:
-        self.sums += [float(term.detach()) for term in losses]
-        self.count += 1
-        self.pairs += self.config.phase_at(iteration)[0].batch
-        self.bar.update()
-        if (iteration + 1) % self.EVERY == 0 and self.enabled:
-            self._write(iteration + 1)
-
-    def _write(self, done: int) -> None:
-        elapsed = time.monotonic() - self.since
-        means = (self.sums / self.count).round(5).tolist()
-        self.last = dict(zip(Losses._fields, means))
-        entry = {"iteration": done, **self.last, "learning_rate": self.config.learning_rate(done - 1),
-                 "images_per_s": round(2 * self.pairs / elapsed, 2)}
-        self.bar.set_postfix(key=means[0], nonkey=means[1], images_per_s=entry["images_per_s"])
-        with self.path.open("a") as file:
-            file.write(json.dumps(entry) + "\n")
-        self.sums[:], self.count, self.pairs, self.since = 0.0, 0, 0, time.monotonic()
-
-    def close(self) -> None:
-        self.bar.close()

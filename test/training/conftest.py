@@ -1,12 +1,13 @@
-"""What the tests of training share: one thread, a folder of miniature stills, a small configuration."""
+"""What the tests of training share: one thread, miniature data sets of stills and of video, a small configuration."""
 import cv2
 import numpy as np
 import pytest
 import torch
-from helpers import tiny_config
+import yaml
+from helpers import CLASSES, tiny_config
 
 from dcfm_ros.training.augment import AugmentConfig
-from dcfm_ros.training.config import DataConfig, PhaseConfig, TrainConfig
+from dcfm_ros.training.settings import DataConfig, PhaseConfig, SourceConfig, TrainConfig
 
 COLORS = np.uint8([[90, 140, 220], [60, 60, 60], [30, 160, 40], [200, 30, 30]])   # RGB of sky, road, tree, car
 
@@ -35,16 +36,36 @@ def scene(number: int) -> np.ndarray:
     return label
 
 
+def write_frame(folder, name, number, labelled=True):
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(folder / "images" / f"{name}.png"), COLORS[scene(number)][..., ::-1])
+    if labelled:
+        assert cv2.imwrite(str(folder / "labels" / f"{name}.png"), scene(number))
+
+
+def write_classes(root, count=4, **more):
+    classes = [{"name": c.name, "color": list(c.color)} for c in CLASSES[:count]]
+    (root / "classes.yaml").write_text(yaml.safe_dump({"classes": classes, "terms": "made by the test", **more}))
+
+
 @pytest.fixture
 def stills(tmp_path):
-    """A folder of three labelled stills of 96x64 pixels."""
+    """A data set of three labelled stills of 96x64 pixels, without splits."""
     root = tmp_path / "stills"
-    for folder in ("images", "labels"):
-        (root / folder).mkdir(parents=True)
     for number in range(3):
-        name = f"{'ab'[number // 2]}_{number}.png"
-        assert cv2.imwrite(str(root / "images" / name), COLORS[scene(number)][..., ::-1])
-        assert cv2.imwrite(str(root / "labels" / name), scene(number))
+        write_frame(root, f"{'ab'[number // 2]}_{number}", number)
+    write_classes(root)
+    return root
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A data set of one clip of 4 frames in the split train; the first and the last are labelled."""
+    root = tmp_path / "video"
+    for number in range(4):
+        write_frame(root / "train", f"frame{number}", number, labelled=number in (0, 3))
+    write_classes(root, video={"rate_hz": 15})
     return root
 
 
@@ -54,8 +75,8 @@ def train_config(stills):
     def make(iterations=4, batch=2, rate=1e-3, **settings):
         return TrainConfig(**{
             "model": tiny_config(),
-            "data": DataConfig(synthetic_weight=0, stills_weight=1, stills=str(stills), movable=("car",)),
+            "data": DataConfig(sources=(SourceConfig("folder", root=str(stills)),), movable=("car",)),
             "phases": (PhaseConfig(iterations, batch, 64, 64, rate, rate),),
             "augment": AugmentConfig(min_zoom=0.8, max_zoom=1.2),
-            "warmup": 2, "amp": False, **settings})
+            "warmup": 2, "warmup_start": 0.5, "amp": False, **settings})
     return make

@@ -1,4 +1,4 @@
-"""Training configuration: what is shipped loads, what is wrong is named."""
+"""Training configurations: what is shipped loads and is what was published, what is wrong is named, the command line changes it."""
 
 from pathlib import Path
 
@@ -7,19 +7,23 @@ import yaml
 from helpers import tiny_config
 
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.training.config import PhaseConfig, load_train_config
+from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
+from dcfm_ros.training.config import load_train_config, with_roots
+from dcfm_ros.training.settings import PhaseConfig, SourceConfig, ValidationConfig
 
-SHIPPED = sorted((Path(__file__).parents[2] / "config" / "train").glob("*.yaml"))
+FOLDER = Path(__file__).parents[2] / "config" / "train"
+SHIPPED = sorted(FOLDER.glob("*.yaml"))
 PHASE = {"iterations": 10, "batch": 4, "height": 64, "width": 96, "lr_start": 0.001, "lr_end": 0.0005}
+PLAIN = {"model": tiny_config().to_dict(), "phases": [PHASE]}
 
 
 @pytest.fixture
 def load(tmp_path):
     """Load the smallest configuration with changes; a change to None removes a setting."""
-    def loaded(**changes):
-        plain = {"model": tiny_config().to_dict(), "phases": [PHASE], **changes}
+    def loaded(*settings, **changes):
+        plain = {**PLAIN, **changes}
         (tmp_path / "train.yaml").write_text(yaml.safe_dump({k: v for k, v in plain.items() if v is not None}))
-        return load_train_config(tmp_path / "train.yaml")
+        return load_train_config(tmp_path / "train.yaml", settings)
     return loaded
 
 
@@ -27,56 +31,154 @@ def load(tmp_path):
 def test_shipped_configurations_load(path):
     config = load_train_config(path)
     assert config.iterations == sum(phase.iterations for phase in config.phases)
-    assert set(config.data.movable) <= set(config.model.class_names)
+    assert all(not source.root for source in config.data.sources)   # no path of some machine
+    assert config.phases[-1].learning_rate(config.phases[-1].iterations) == config.phases[-1].lr_end
 
 
-def test_something_is_shipped():
-    assert "street11_b0" in [path.stem for path in SHIPPED]
+def test_the_rates_that_trained_the_built_in_model():
+    config = load_train_config(FOLDER / "street11_b0.yaml")
+    for iteration, rate in ((0, 1e-3 / 200), (19, 9.978888888888889e-05), (199, 1e-3 - 199 / 1500 * 1.67e-4), (1500, 8.33e-4), (2369, 3e-4 / 230)):
+        assert config.learning_rate(iteration) == pytest.approx(rate, rel=1e-5), iteration
+    assert config.weights(config.phases[0]) == (0.6, 0.4) and config.weights(config.phases[3]) == (0.7, 0.3)
+    study = load_train_config(FOLDER / "camvid_study.yaml", ["data.sources.1.exclude=0016E5"])
+    assert study.learning_rate(14) == pytest.approx(0.5 * (2.5e-4 - 14 / 240 * 1.7e-4), rel=1e-4)
+    assert study.data.sources[1].exclude == "0016E5"
+
+
+# name: (backbone, shallow channels used, common width, head layers, classes), crop, batch, iterations, radius-1 pairs,
+# optimiser, encoder's rate at the start, after warm-up, half-way, in the last iteration, decoder's factor, weight decay
+MIT = ("adamw", 10.0, 0.01)
+HALF, LAST_160K, LAST_80K, LAST_40K = 0.5 ** 0.9, 1 / 160000, (1 / 80000) ** 0.9, (1 / 40000) ** 0.9
+CITYSCAPES_SGD = {0: 1e-8, 1500: 1e-4 + 0.0099 * 0.9831126, 40000: 1e-4 + 0.0099 * HALF, 79999: 1e-4 + 0.0099 * LAST_80K}
+PUBLISHED = {
+    "vspw_mit_b2": (("mit_b2", 32, 256, 0, VSPW124), (480, 853), 16, 160000, MIT,
+                    {0: 6e-11, 1500: 6e-5 * 0.990625, 80000: 3e-5, 159999: 6e-5 * LAST_160K}),
+    "vspw_mit_b5": (("mit_b5", 32, 256, 0, VSPW124), (480, 853), 16, 160000, ("adamw", 15.0, 0.01),
+                    {0: 4e-11, 1500: 4e-5 * 0.990625, 80000: 2e-5, 159999: 4e-5 * LAST_160K}),
+    "cityscapes_mit_b1": (("mit_b1", 32, 256, 1, CITYSCAPES19), (512, 1024), 16, 160000, MIT,
+                          {0: 6e-11, 1500: 6e-5 * 0.990625, 80000: 3e-5, 159999: 6e-5 * LAST_160K}),
+    "cityscapes_pspnet18": (("pspnet18", 32, 320, 1, CITYSCAPES19), (768, 1536), 8, 80000, ("sgd", 1.0, 5e-4), CITYSCAPES_SGD),
+    "cityscapes_pspnet50": (("pspnet50", 128, 1280, 1, CITYSCAPES19), (768, 1536), 8, 80000, ("sgd", 1.0, 5e-4), CITYSCAPES_SGD),
+    "cityscapes_pspnet101": (("pspnet101", 128, 1280, 1, CITYSCAPES19), (768, 1536), 4, 80000, ("sgd", 1.0, 5e-4), CITYSCAPES_SGD),
+    "camvid_pspnet50": (("pspnet50", 128, 1280, 1, STREET11), (640, 640), 8, 40000, ("sgd", 1.0, 5e-4),
+                        {0: 0.02, 20000: 1e-5 + 0.01999 * HALF, 39999: 1e-5 + 0.01999 * LAST_40K}),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_schedules(name):
+    (backbone, used, common, head, classes), crop, batch, iterations, (optimiser, factor, decay), rates = PUBLISHED[name]
+    config = load_train_config(FOLDER / f"{name}.yaml")
+    model, (phase,) = config.model, config.phases
+    assert (model.backbone, model.shallow_used, model.common_channels, model.head_layers) == (backbone, used, common, head)
+    assert tuple((c.name, c.color) for c in model.classes) == classes
+    assert ((phase.height, phase.width), phase.batch, phase.iterations) == (crop, batch, iterations)
+    assert (config.optimiser, config.decoder_lr, config.weight_decay, config.momentum) == (optimiser, factor, decay, 0.9)
+    assert config.consistency and config.clip_norm == config.class_balance == 0 and config.init == ""
+    assert config.data.radius == 1 and not config.data.neighbour_labels
+    for iteration, rate in rates.items():
+        assert config.learning_rate(iteration) == pytest.approx(rate, rel=1e-5), iteration
+
+
+@pytest.mark.parametrize("name, zooms, draw, rotation, colors", [
+    ("vspw_mit_b5", (0.5, 2.0), "linear", 20, (0, 0.2, 0.2)), ("cityscapes_pspnet18", (0.5, 2.0), "crop", 10, (0, 0.3, 0)),
+    ("camvid_pspnet50", (1.0, 2.0), "crop", 10, (0, 0, 0))])
+def test_published_augmentation(name, zooms, draw, rotation, colors):
+    change = load_train_config(FOLDER / f"{name}.yaml").augment
+    assert ((change.min_zoom, change.max_zoom), change.zoom_draw, change.rotation) == (zooms, draw, rotation)
+    assert (change.color, change.color_labelled, change.color_neighbour) == colors
+    assert change.stretch == change.rare_center == 0
 
 
 def test_defaults_and_sections(load):
     config = load(data={"radius": 3, "movable": ["car"]}, augment={"rotation": 1.0}, seed=5)
     assert config.model == tiny_config() and config.phases == (PhaseConfig(**PHASE),)
     assert (config.data.radius, config.data.movable, config.augment.rotation, config.seed) == (3, ("car",), 1.0, 5)
-    assert config.consistency and config.data.synthetic_weight == 1.0
+    assert config.consistency and config.data.sources == (SourceConfig("synthetic"),) and config.validation is None
+    config = load(data={"sources": [{"source": "camvid", "weight": 2}]}, validation={"source": "camvid", "frames": 7})
+    assert config.data.sources == (SourceConfig("camvid", 2),) and config.validation == ValidationConfig("camvid", frames=7)
 
 
-def test_phases_and_rates(load):
-    config = load(phases=[PHASE, PHASE | {"iterations": 5, "lr_start": 0.0005, "lr_end": 0.0}], warmup=4)
-    assert config.iterations == 15
-    assert [config.phase_at(i)[1] for i in (0, 9, 10, 14)] == [0, 9, 0, 4]
-    assert config.phase_at(9)[0] is config.phases[0] and config.phase_at(10)[0] is config.phases[1]
-    assert config.learning_rate(0) == pytest.approx(0.001 / 4)             # warm-up
-    assert config.learning_rate(5) == pytest.approx(0.00075)               # half-way from 0.001 to 0.0005
-    assert config.learning_rate(14) == pytest.approx(0.0005 / 5)
-    with pytest.raises(IndexError, match="past the end"):
-        config.phase_at(15)
+def test_class_tables(load, stills):
+    model = {key: value for key, value in PLAIN["model"].items() if key != "classes"}
+    assert load(model={**model, "classes": "vspw"}).model.class_names == tuple(name for name, _ in VSPW124)
+    assert load(model={**model, "classes": "camvid"}) == load(model={**model, "classes": "street11"})
+    assert load(f"model.classes={stills / 'classes.yaml'}").model == tiny_config()
+    with pytest.raises(ConfigError, match="classes 'ade': use a list, vspw, cityscapes, camvid, street11, or the path of a classes.yaml"):
+        load(model={**model, "classes": "ade"})
+    with pytest.raises(ConfigError, match="there is no nowhere/classes.yaml"):
+        load(model={**model, "classes": "nowhere/classes.yaml"})
+
+
+def test_changes(load):
+    sources = [{"source": "synthetic"}, {"source": "camvid"}]
+    config = load("seed=3", "data.radius=1", "model.dropout=0.2", "data.sources.1.exclude=0016E5", "phases.0.batch=9",
+                  "augment.rotation=0", data={"sources": sources})
+    assert (config.seed, config.data.radius, config.model.dropout, config.augment.rotation) == (3, 1, 0.2, 0)
+    assert config.data.sources[1].exclude == "0016E5" and config.phases[0].batch == 9
+
+
+@pytest.mark.parametrize("change, message", [
+    ("seed", "'seed': write setting=value, for example seed=1"),
+    ("=3", "write setting=value"),
+    ("seed.x=1", "'seed.x=1': seed has no settings of its own"),
+    ("phases.1.batch=2", "'phases.1.batch=2': in place of 1 give the number of an entry, 0 to 0"),
+    ("phases.first.batch=2", "in place of first give the number of an entry"),
+    ("phases.5={}", "in place of 5 give the number"),
+    ("seed=[1", "'seed=\\[1': the value is not valid YAML"),
+    ("data.radios=1", r"unknown data settings \['radios'\]"),
+])
+def test_bad_changes_are_named(load, change, message):
+    with pytest.raises(ConfigError, match=message):
+        load(change, seed=1)
+
+
+def test_folders_from_the_command_line(load):
+    two = load(data={"sources": [{"source": "synthetic"}, {"source": "camvid"}, {"source": "vspw"}]}, validation={"source": "camvid"})
+    found = with_roots(two, ["camvid=/a=b", "vspw=/v"])
+    assert [source.root for source in found.data.sources] == ["", "/a=b", "/v"] and found.validation.root == "/a=b"
+    one = load(data={"sources": [{"source": "camvid"}]}, validation={"source": "camvid"})
+    assert with_roots(one, ["/data"]).data.sources[0].root == with_roots(one, ["/data"]).validation.root == "/data"
+    assert with_roots(one, []) == one
+    other = load(validation={"source": "vspw"})
+    assert with_roots(other, ["/v"]).validation.root == "/v" and with_roots(other, ["/v"]).data == other.data
+
+
+def test_a_folder_with_an_equals_sign(load, tmp_path):
+    (tmp_path / "a=b").mkdir()
+    one = load(data={"sources": [{"source": "camvid"}]})
+    assert with_roots(one, [str(tmp_path / "a=b")]).data.sources[0].root == str(tmp_path / "a=b")
+
+
+@pytest.mark.parametrize("sources, root, message", [
+    (["camvid", "vspw"], "/data", "--data /data: the configuration has data of camvid, vspw; write NAME=PATH"),
+    (["camvid"], "vspw=/v", "--data vspw=/v: vspw takes no folder here; the configuration has data of camvid"),
+    (["camvid"], "kitti=/v", "--data kitti=/v: kitti takes no folder here"),
+    (["synthetic"], "/data", "--data /data: the configuration has no data with a folder"),
+    (["synthetic", "camvid"], "synthetic=/v", "synthetic takes no folder here; the configuration has data of camvid"),
+])
+def test_folders_of_no_source_are_named(load, sources, root, message):
+    with pytest.raises(ConfigError, match=message):
+        with_roots(load(data={"sources": [{"source": source} for source in sources]}), [root])
 
 
 @pytest.mark.parametrize("changes, message", [
     ({"rate": 3}, r"unknown training settings \['rate'\]: known are .*clip_norm"),
-    ({"data": {"folder": "x"}}, r"unknown data settings \['folder'\]: known are .*stills"),
+    ({"data": {"folder": "x"}}, r"unknown data settings \['folder'\]: known are .*sources"),
+    ({"data": {"sources": [{"source": "camvid", "folder": "x"}]}}, r"unknown source settings \['folder'\]: known are .*root"),
+    ({"data": {"sources": [{"weight": 1}]}}, "missing 1 required .*'source'"),
+    ({"data": {"sources": ["camvid"]}}, "source is 'camvid': use a mapping of settings"),
+    ({"data": {"sources": []}}, "data has no sources"),
     ({"phases": [PHASE | {"lr": 1}]}, r"unknown phase settings \['lr'\]: known are .*lr_start"),
     ({"augment": {"scale": 1}}, r"unknown augment settings \['scale'\]: known are .*min_zoom"),
+    ({"validation": {"source": "camvid", "set": 1}}, r"unknown validation settings \['set'\]: known are .*every"),
     ({"model": tiny_config().to_dict() | {"depth": 1}}, r"unknown model settings \['depth'\]"),
     ({"model": None}, r"model settings lack \['backbone', 'classes'\]"),
     ({"phases": None}, "no phases"),
     ({"phases": [{k: v for k, v in PHASE.items() if k != "batch"}]}, "missing 1 required .*'batch'"),
-    ({"phases": [PHASE | {"iterations": 0}]}, "iterations 0 and batch 4: both must be at least 1"),
-    ({"phases": [PHASE | {"batch": 0}]}, "batch 0"),
-    ({"phases": [PHASE | {"height": 65}]}, "crop 96x65: use multiples of 32, at least 64"),
-    ({"phases": [PHASE | {"width": 32}]}, "crop 32x64"),
-    ({"phases": [PHASE | {"lr_end": -1.0}]}, "learning rates 0.001, -1.0: must not be negative"),
-    ({"phases": [PHASE | {"synthetic_weight": 0.0}]}, "data weights 0.0 and 0.0 in a phase: .*one must be positive"),
-    ({"phases": [PHASE | {"stills_weight": -1.0}]}, "data weights 1.0 and -1.0 in a phase: none may be negative"),
     ({"phases": [PHASE | {"lr_start": "fast"}]}, "train.yaml: "),
     ({"phases": 3}, "train.yaml: "),
-    ({"data": {"synthetic_weight": 0}}, "data weights 0 and 0.0: none may be negative, one must be positive"),
-    ({"data": {"stills_weight": -1}}, "data weights 1.0 and -1"),
-    ({"data": {"radius": 0}}, "radius 0: the neighbour is at least 1 frame away"),
-    ({"data": {"movable": ["lorry"]}}, r"movable \['lorry'\] are not among the model's classes \['sky', 'road'"),
     ({"augment": {"min_zoom": 3}}, "zoom range 3"),
-    ({"save_every": 0}, "save_every 0: save after 1 or more iterations"),
 ])
 def test_bad_settings_are_named(load, changes, message):
     with pytest.raises(ConfigError, match=rf"(?s)train\.yaml.*{message}" if not message.startswith("train") else message):

@@ -1,0 +1,121 @@
+"""Checkpoints: `state.pt` to go on from, and the model folders `last` and `best`.
+
+Everything is written aside and renamed, so that whatever interrupts a save leaves the previous checkpoint whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.folder import save_model
+from dcfm_ros.training.settings import TrainConfig
+
+STATE_FILE = "state.pt"
+LAST, BEST = "last", "best"
+
+# Settings whose change leaves the course of training as it is; * stands for any number.
+FREE = ("data.sources.*.root", "validation.root", "init", "save_every")
+
+
+class TrainingError(RuntimeError):
+    """Training had to stop; the last good checkpoint stands."""
+
+
+def save_state(out: Path, state: dict) -> None:
+    """Replace `state.pt`; `state` holds tensors and plain values."""
+    part = out / f"{STATE_FILE}.part"
+    try:
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, out / STATE_FILE)
+    except (OSError, RuntimeError) as error:
+        _remove([part])
+        raise _not_saved(out / STATE_FILE, error) from error
+
+
+def save_folder(folder: Path, model: Model, record: dict) -> None:
+    """Replace a model folder."""
+    try:
+        save_model(folder, model, record)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        _remove(folder.glob("*.part"))
+        raise _not_saved(folder, error) from error
+
+
+def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
+    """The state to go on from, or None where a training begins. It must be of the same configuration; only phases may have
+    been added or become longer, and paths have changed."""
+    path = out / STATE_FILE
+    if not path.is_file():
+        return None
+    if not resume:
+        raise TrainingError(f"{out} holds a training already: give --resume to go on with it, or another --out")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        before, iteration = json.loads(state["configuration"]), state["iteration"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps with "
+                            f"--init {out / LAST}") from error
+    if changed := differences(before, plain_config(config), iteration):
+        raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
+                          + ". Use the same settings, or start in another --out, perhaps with --init")
+    return state
+
+
+def plain_config(config: TrainConfig) -> dict:
+    """The configuration as JSON has it."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def differences(before: dict, now: dict, iteration: int) -> list[str]:
+    """Settings that would bend the course of a training of which `iteration` iterations are done, with both values."""
+    before, now = dict(before), dict(now)
+    phases, more = before.pop("phases"), now.pop("phases")
+    changed = list(_changed(before, now))
+    if len(more) < len(phases):
+        changed.append(f"phases: {len(phases)} before, {len(more)} now")
+    for number, (one, other) in enumerate(zip(phases, more)):
+        longer = other["iterations"] > one["iterations"] and number == len(phases) - 1
+        changed += [text for text in _changed(one, other, f"phases.{number}") if not (longer and ".iterations" in text)]
+    return changed
+
+
+def _changed(one, other, path: str = ""):
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            yield from _changed(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, pair in enumerate(zip(one, other)):
+            yield from _changed(*pair, f"{path}.{number}")
+    elif one != other and _pattern(path) not in FREE:
+        yield f"{path} was {_short(one)} and is {_short(other)}"
+
+
+def _pattern(path: str) -> str:
+    return ".".join("*" if part.isdigit() else part for part in path.split("."))
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _remove(paths) -> None:
+    """A part of a file is of no use, and takes room where there is none."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _not_saved(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with --resume")

@@ -1,0 +1,80 @@
+"""Opens the data sets of a training, all of them before anything long starts, so that one error tells all that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.sources.clips import ClipSet, open_clips
+from dcfm_ros.training.pairs import ClipPairs, DataError, PairSource
+from dcfm_ros.training.settings import SYNTHETIC, SourceConfig, TrainConfig, ValidationConfig
+from dcfm_ros.training.synthetic_pairs import SyntheticPairs
+
+
+def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> tuple[tuple[PairSource | None, ...], ClipSet | None]:
+    """The sources of pairs in the configuration's order, None where no phase draws from one, and the clips for validation.
+
+    Folders are listed, no file is read. Missing files, empty splits and class lists that are not the model's are one
+    DataError for all data sets.
+    """
+    pairs: list[PairSource | None] = []
+    validation, problems = None, []
+    for number, source in enumerate(config.data.sources):
+        pairs.append(None)
+        if config.is_used(number):
+            try:
+                pairs[number] = _pairs(source, config, rank, world)
+            except (ValueError, RuntimeError, OSError) as error:
+                problems.append(str(error))
+    if config.validation:
+        try:
+            validation = _clips(config.validation, config)
+            if not any(len(clip.labelled) for clip in validation.clips):
+                raise DataError(f"{validation.name} has no labelled frame: validation needs some")
+        except (ValueError, RuntimeError, OSError) as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(dict.fromkeys(problems)))
+    return tuple(pairs), validation
+
+
+def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> PairSource:
+    data, names = config.data, config.model.class_names
+    if source.source == SYNTHETIC:
+        from dcfm_ros.sources.classes import STREET11
+        _require_classes("synthetic scenes", tuple(name for name, _ in STREET11), names)
+        return SyntheticPairs(source.clips, data.radius, rank, world, data.neighbour_labels)
+    clips = _clips(source, config)
+    if source.exclude:
+        kept = tuple(clip for clip in clips.clips if not clip.name.startswith(source.exclude))
+        if len(kept) in (0, len(clips.clips)):
+            raise DataError(f"exclude {source.exclude!r} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
+                            f"give the beginning of some clips' names, such as {clips.clips[0].name}")
+        clips = replace(clips, name=f"{clips.name} without {source.exclude}", clips=kept)
+    return ClipPairs(clips, data.radius, [names.index(name) for name in data.movable], data.neighbour_labels)
+
+
+def _clips(source: SourceConfig | ValidationConfig, config: TrainConfig) -> ClipSet:
+    if not source.root:
+        raise ConfigError(f"no folder of {source.source} is given: add --data {source.source}=PATH")
+    clips = open_clips(source.root, source.split, source.source)
+    _require_classes(clips.name, tuple(name for name, _ in clips.classes), config.model.class_names)
+    return clips
+
+
+def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    """Class ids mean the same in data and model only if their lists are equal."""
+    if found == wanted:
+        return
+    lacking, unknown = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
+    if lacking or unknown:
+        difference = f"only the model has {_some(lacking)}, only the data {_some(unknown)}"
+    else:
+        number = next(i for i, (a, b) in enumerate(zip(found, wanted)) if a != b)
+        difference = f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in the data"
+    raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes of its data")
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:5]) or "none"
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,104 @@
+"""What training tells while it runs: JSON lines, a progress bar and, if wanted, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from dcfm_ros.training.losses import Losses
+from dcfm_ros.training.settings import TrainConfig
+
+LOG_FILE = "log.jsonl"
+BOARD_FOLDER = "tensorboard"
+
+
+class TrainingLog:
+    """Mean losses of every EVERY iterations, and validation scores, in `out`.
+
+    start: iterations done before; what the log holds beyond them is dropped, since it is about to be done again
+    kept: what `state()` gave at `start`
+    enabled: False in all but one process of a group
+    """
+
+    EVERY = 20
+
+    def __init__(self, out: Path, config: TrainConfig, start: int = 0, kept: dict | None = None, enabled: bool = True,
+                 tensorboard: bool = False):
+        self.path, self.config, self.enabled = out / LOG_FILE, config, enabled
+        self.sums, self.count = torch.zeros(len(Losses._fields)), 0
+        self.last: dict[str, float] = {}   # mean losses as last written
+        if kept:
+            self.sums, self.count, self.last = torch.tensor(kept["sums"]), kept["count"], kept["last"]
+        self.pairs, self.since = 0, time.monotonic()
+        self.board = _board(out / BOARD_FOLDER, start) if tensorboard and enabled else None
+        if enabled:
+            lines = self.path.read_text().splitlines() if start and self.path.is_file() else []
+            self.path.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["iteration"] <= start))
+        self.bar = tqdm(total=config.iterations, initial=start, disable=not enabled, mininterval=2.0, unit="it")
+
+    def add(self, iteration: int, losses: Tensor) -> None:
+        """losses: (3,) in the order of `Losses`, on any device; only every EVERY iterations they are waited for."""
+        self.sums = self.sums.to(losses.device) + losses.detach()
+        self.count += 1
+        self.pairs += self.config.phase_at(iteration)[0].batch
+        self.bar.update()
+        if (iteration + 1) % self.EVERY == 0:
+            self._write(iteration + 1)
+
+    def validated(self, done: int, scores: dict[str, float]) -> None:
+        scores = {name: round(value, 5) for name, value in scores.items()}
+        self._entry({"iteration": done, "validation": scores}, "validation", scores)
+
+    def pause(self, seconds: float) -> None:
+        """Time that images per second do not count: validation and saving."""
+        self.since += seconds
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Mean losses as last written, or, before that, of what there is."""
+        return self.last or (self._means() if self.count else {})
+
+    def state(self) -> dict:
+        """What a resumed training needs to write the same log."""
+        return {"sums": self.sums.tolist(), "count": self.count, "last": self.last}
+
+    def close(self) -> None:
+        self.bar.close()
+        if self.board:
+            self.board.close()
+
+    def _write(self, done: int) -> None:
+        self.last = self._means()
+        elapsed = max(1e-9, time.monotonic() - self.since)
+        values = {**self.last, "learning_rate": self.config.learning_rate(done - 1),
+                  "images_per_s": round(2 * self.pairs / elapsed, 2)}
+        self._entry({"iteration": done, **values}, "train", values)
+        self.bar.set_postfix_str(
+            " ".join(f"{name}={self.last[name]:.4g}" for name in Losses._fields)
+            + f" lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}", refresh=False)
+        self.sums, self.count, self.pairs, self.since = torch.zeros_like(self.sums), 0, 0, time.monotonic()
+
+    def _means(self) -> dict[str, float]:
+        return {name: round(mean, 5) for name, mean in zip(Losses._fields, (self.sums / self.count).tolist())}
+
+    def _entry(self, entry: dict, group: str, values: dict[str, float]) -> None:
+        if not self.enabled:
+            return
+        with self.path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        if self.board:
+            for name, value in values.items():
+                self.board.add_scalar(f"{group}/{name}", value, entry["iteration"])
+
+
+def _board(folder: Path, start: int):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise RuntimeError("TensorBoard is missing: pip install tensorboard, or train without --tensorboard") from error
+    return SummaryWriter(folder, purge_step=start + 1)

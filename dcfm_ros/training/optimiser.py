@@ -1,0 +1,55 @@
+"""The optimiser and the precision it works in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.start import BACKBONE
+
+
+def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW or SGD. Encoder and fusion learn at the configuration's rate, all else at `decoder_lr` times that (a group's
+    `factor`); norms and biases are decayed only if `decay_norms` says so."""
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        decoder = not name.startswith(BACKBONE)
+        groups.setdefault((decoder, config.decay_norms or parameter.ndim > 1), []).append(parameter)
+    parts = [
+        {"params": parameters, "factor": config.decoder_lr if decoder else 1.0,
+         "weight_decay": config.weight_decay if decayed else 0.0}
+        for (decoder, decayed), parameters in groups.items()
+    ]
+    rate = config.learning_rate(0)   # set anew in every iteration
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(parts, lr=rate, momentum=config.momentum)
+    return torch.optim.AdamW(parts, lr=rate)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
+class Precision:
+    """Mixed precision: the type of the forward pass, and the scaling of the loss that float16's small range needs."""
+
+    def __init__(self, amp: bool, device: torch.device):
+        self.device, self.dtype = device, lowest_type(device) if amp else torch.float32
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)   # does nothing if not enabled
+
+    def autocast(self) -> torch.autocast:
+        mixed = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if mixed else None, enabled=mixed)
+
+    def __str__(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+
+def lowest_type(device: torch.device) -> torch.dtype:
+    """bfloat16 on CPUs and on GPUs that compute with it, float16 on older ones."""
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.float16
+    return torch.bfloat16

@@ -1,0 +1,62 @@
+"""What a model folder tells of its training."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from dcfm_ros.sources.clips import ClipSet
+from dcfm_ros.training.checkpoint import plain_config
+from dcfm_ros.training.group import Group
+from dcfm_ros.training.pairs import PairSource
+from dcfm_ros.training.settings import TrainConfig
+
+PACKAGES = ("dcfm_ros", "torch", "numpy", "opencv-python-headless")
+
+
+def training_record(config: TrainConfig, data: Sequence[PairSource | None], validation: ClipSet | None, group: Group,
+                    precision: str, progress: dict) -> dict:
+    """Configuration, data with their terms, hardware, versions and `progress`: iterations, time, losses, scores. No path
+    of this machine is in it."""
+    plain = plain_config(config)
+    plain.pop("model")
+    plain["init"] = Path(config.init).name
+    for source in (*plain["data"]["sources"], *([plain["validation"]] if config.validation else [])):
+        source["root"] = ""
+    used = [source for source in data if source is not None]
+    return {
+        "data": [{"name": source.name, "terms": source.terms} for source in used],
+        **({"validation_data": {"name": validation.name, "terms": validation.terms}} if validation else {}),
+        **progress,
+        "hardware": f"{_device_name(group.device)}, {precision}, {group.world} process{'es' if group.world > 1 else ''}",
+        "versions": {"python": platform.python_version(), **_versions()},
+        "seed": config.seed,
+        "configuration": plain,
+    }
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    names = []
+    try:
+        names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                 if line.startswith("model name")]
+    except OSError:
+        pass   # not a Linux machine
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+
+
+def _versions() -> dict[str, str]:
+    found = {"torch": str(torch.__version__)}
+    for package in PACKAGES:
+        try:
+            found.setdefault(package, version(package))
+        except PackageNotFoundError:
+            pass   # the package itself is not installed by pip where colcon builds it
+    return found

@@ -1,0 +1,81 @@
+"""Pairs of truly adjacent frames of rendered street scenes."""
+
+from __future__ import annotations
+
+import mmap
+from multiprocessing import get_context
+
+import numpy as np
+
+from dcfm_ros.sources.clips.synthetic import TERMS
+from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
+from dcfm_ros.training.pairs import DataError, Pair
+
+
+class SyntheticPairs:
+    """Frames of one shot, 1 to `radius` apart; the seeds reserved for evaluation are never drawn.
+
+    Building a street takes longer than a training step should wait, so a fixed number of short clips is rendered, each
+    when it is first drawn, and kept in memory: about 3.5 MB a clip. The memory is shared with processes that are forked
+    later, so the workers that prepare batches render a clip once between them. Processes of a data-parallel group draw
+    from disjoint clips.
+    """
+
+    SPACING = (0, 1, 2, 4, 8)  # frames of a clip, in units of radius / 8 and rounded: their differences cover the radius
+
+    def __init__(self, clips: int, radius: int, rank: int = 0, world: int = 1, neighbour_labels: bool = True,
+                 width: int = 480, height: int = 360, rate_hz: float = 15.0):
+        if clips < world:
+            raise DataError(f"{clips} synthetic clips: give at least one for each of {world} processes")
+        self.name, self.terms = f"synthetic, {clips} clips", TERMS
+        self.clips = range(rank, clips, world)
+        self.offsets = sorted({round(step * radius / 8) for step in self.SPACING})
+        self.width, self.height, self.rate_hz = width, height, rate_hz
+        self.neighbour_labels = neighbour_labels
+        shape = (len(self.clips), len(self.offsets), height, width, 4)
+        # Pages of an anonymous mapping take memory once they are written; RGB and label side by side.
+        self._frames = np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
+        self._starts = np.frombuffer(mmap.mmap(-1, 8 * len(self.clips)), np.int64)   # first frame + 1; 0: not rendered yet
+        self._lock = get_context("fork").Lock()
+
+    def pair(self, rng: np.random.Generator) -> Pair:
+        number = int(rng.choice(self.clips))
+        frames, start = self._clip(number)
+        first, second = (int(position) for position in rng.permutation(len(self.offsets))[:2])
+        names = f"frames {start + self.offsets[first]} and {start + self.offsets[second]}"
+        image, label, neighbour, neighbour_label = *_split(frames[first]), *_split(frames[second])
+        return Pair(image, label, neighbour, neighbour_label if self.neighbour_labels else None,
+                    f"synthetic seed {_seed(number)} {names}")
+
+    def _clip(self, number: int) -> tuple[np.ndarray, int]:
+        """Frames (offsets, H, W, 4) of a clip and the number of its first frame in the video."""
+        place = self.clips.index(number)
+        with self._lock:
+            start = int(self._starts[place]) - 1
+        if start < 0:   # two workers may come here at a time: they write the same
+            start = self._render(number, self._frames[place])
+            with self._lock:
+                self._starts[place] = start + 1
+        return self._frames[place], start
+
+    def _render(self, number: int, frames: np.ndarray) -> int:
+        """A clip within one shot: hard cuts have no common feature to learn. Returns the number of its first frame."""
+        rng = np.random.default_rng((number, 3))
+        video = SyntheticVideo(_seed(number), self.width, self.height, self.rate_hz)
+        last = self.offsets[-1]
+        while True:
+            start = int(rng.integers(int(40 * self.rate_hz)))
+            if not any(start < cut <= start + last for cut in video.cut_frames(start + last + 1)):
+                break
+        for place, offset in zip(frames, self.offsets):
+            frame = video.frame(start + offset)
+            place[..., :3], place[..., 3] = frame.image, frame.label
+        return start
+
+
+def _seed(number: int) -> int:
+    return number % RESERVED_SEEDS.start
+
+
+def _split(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.ascontiguousarray(frame[..., :3]), np.ascontiguousarray(frame[..., 3])

@@ -1,0 +1,84 @@
+"""The score by which training keeps its best model.
+
+Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2 before it (R is
+the radius of training), an age that live use has on average. The score is the mean of the two mIoU. `dcfm evaluate` measures
+properly; this is to choose.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.fusion import resize
+from dcfm_ros.model.image import normalised
+from dcfm_ros.model.per_frame import PerFrame
+from dcfm_ros.sources.clips import Clip, ClipSet
+from dcfm_ros.training.group import Group, summed
+from dcfm_ros.training.losses import IGNORE
+
+
+def score(model: Model, data: ClipSet, frames: int, radius: int, group: Group) -> dict[str, float]:
+    """{"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame networks and where
+    no frame has one before it.
+
+    frames: so many labelled frames, evenly over the data set (0: all), which the processes of the group share out
+    """
+    classes, age = len(model.config.classes), max(1, radius // 2)
+    counts = np.zeros((2, classes, classes), np.int64)   # [keyframe or causal, label, mask]
+    model.eval()
+    with torch.inference_mode():
+        for clip, index in chosen(data, frames)[group.rank::group.world]:
+            for way, (logits, label) in enumerate(_segmented(model, clip, index, age, group.device)):
+                counts[way] += confusion(resize(logits.float(), tuple(label.shape)).argmax(1)[0], label, classes)
+    model.train()
+    keyframe, causal = (mean_iou(matrix) for matrix in summed(counts))
+    found = {"keyframe": keyframe} if math.isnan(causal) else {"keyframe": keyframe, "causal": causal}
+    return {"score": sum(found.values()) / len(found), **found}
+
+
+def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
+    """`frames` labelled frames, evenly over all clips; 0: all of them."""
+    labelled = [(clip, index) for clip in data.clips for index in clip.labelled]
+    if not frames or frames >= len(labelled):
+        return labelled
+    return [labelled[number * len(labelled) // frames] for number in range(frames)]
+
+
+def confusion(mask: Tensor, label: Tensor, classes: int) -> np.ndarray:
+    """(classes, classes) int64 pixel counts by label and mask; 255 is left out."""
+    valid = label != IGNORE
+    pairs = label[valid].long() * classes + mask[valid]
+    return torch.bincount(pairs, minlength=classes ** 2).reshape(classes, classes).cpu().numpy()
+
+
+def mean_iou(counts: np.ndarray) -> float:
+    """Over the classes that the labels have; NaN where they have none."""
+    right = np.diag(counts)
+    present = counts.sum(1) > 0
+    union = counts.sum(0) + counts.sum(1) - right
+    return float(np.mean(right[present] / union[present])) if present.any() else math.nan
+
+
+def _segmented(model: Model, clip: Clip, index: int, age: int, device: torch.device):
+    """(logits, label) as a keyframe, then as a causal frame if there is a frame before."""
+    label = torch.from_numpy(clip.label(index)).to(device)
+    image = _prepared(clip.image(index), model, device)
+    yield model.keyframe(image), label
+    if index > 0 and not isinstance(model, PerFrame):
+        keyframe = _prepared(clip.image(max(0, index - age)), model, device)
+        yield model.nonkey(image, model.features(keyframe).common), label
+
+
+def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
+    """Resized to about the model's number of pixels, sides multiples of 32 as the network likes them."""
+    height, width = image.shape[:2]
+    scale = math.sqrt(model.config.input_height * model.config.input_width / (height * width)) / 32
+    size = (32 * max(1, round(width * scale)), 32 * max(1, round(height * scale)))
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
+    return normalised(torch.from_numpy(resized)[None].to(device))

@@ -1,0 +1,111 @@
+"""Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all processes."""
+
+import os
+
+import numpy as np
+import pytest
+
+from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
+from dcfm_ros.training import synthetic_pairs
+from dcfm_ros.training.pairs import DataError
+from dcfm_ros.training.synthetic_pairs import SyntheticPairs
+
+
+@pytest.fixture
+def rendered(monkeypatch):
+    """Frames are recorded as (video, index) instead of being rendered; an image holds the frame's number in `rendered`."""
+    frames = []
+
+    class Recorded(SyntheticVideo):
+        def frame(self, index):
+            frames.append((self, index))
+            number = len(frames) - 1
+            image = np.full((1, 1, 3), (number >> 16, number >> 8 & 255, number & 255), np.uint8)
+            return VideoFrame(index, 0, image, np.zeros((1, 1), np.uint8), False)
+
+    monkeypatch.setattr(synthetic_pairs, "SyntheticVideo", Recorded)
+    return frames
+
+
+def pairs_of(clips, radius, *group, **options):
+    return SyntheticPairs(clips, radius, *group, width=32, height=32, **options)
+
+
+def draw(source, count, seed=0):
+    rng = np.random.default_rng(seed)
+    return [source.pair(rng) for _ in range(count)]
+
+
+def frames_of(pair, rendered):
+    return [rendered[np.dot(image[0, 0].astype(int), (65536, 256, 1))] for image in (pair.image, pair.neighbour)]
+
+
+@pytest.mark.parametrize("radius", (1, 4, 8, 30))
+def test_pairs_stay_within_one_shot(rendered, radius):
+    for pair in draw(pairs_of(300, radius), 600):
+        (video, one), (same_video, other) = frames_of(pair, rendered)
+        assert video is same_video and 1 <= abs(one - other) <= radius
+        first, last = sorted((one, other))
+        assert not any(first < cut <= last for cut in video.cut_frames(last + 1))
+        assert pair.origin == f"synthetic seed {video.seed} frames {one} and {other}"
+
+
+def test_pairs_look_both_ways_and_at_all_distances(rendered):
+    steps = [a - b for (_, a), (_, b) in (frames_of(pair, rendered) for pair in draw(pairs_of(50, 8), 500))]
+    assert set(map(abs, steps)) == {1, 2, 3, 4, 6, 7, 8} and 0.4 < np.mean(np.sign(steps) > 0) < 0.6
+
+
+def test_reserved_seeds_are_never_drawn(rendered):
+    draw(pairs_of(2500, 8), 2500)
+    seeds = {video.seed for video, _ in rendered}
+    assert len(seeds) > 700 and max(seeds) < RESERVED_SEEDS.start
+
+
+def test_a_clip_is_rendered_once_and_the_same_everywhere(rendered):
+    first, second = pairs_of(3, 8), pairs_of(3, 8)
+    draw(first, 50)
+    clips = {(video.seed, index) for video, index in rendered}
+    assert len(rendered) == len(clips) == 3 * 5
+    draw(second, 50, seed=1)
+    assert {(video.seed, index) for video, index in rendered} == clips
+
+
+def test_what_a_forked_process_has_rendered_is_there(rendered):
+    source = pairs_of(4, 8)
+    child = os.fork()
+    if child == 0:
+        draw(source, 40)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert draw(source, 40)[0].origin.startswith("synthetic seed ") and rendered == []
+
+
+def test_processes_of_a_group_draw_from_disjoint_clips(rendered):
+    seen = []
+    for rank in range(2):
+        rendered.clear()
+        draw(pairs_of(40, 8, rank, 2), 400)
+        seen.append({(video.seed, index) for video, index in rendered})
+    assert len(seen[0]) == len(seen[1]) == 20 * 5 and not seen[0] & seen[1]
+
+
+def test_too_few_clips_for_the_processes():
+    with pytest.raises(DataError, match="2 synthetic clips: give at least one for each of 3 processes"):
+        SyntheticPairs(2, 8, 0, 3)
+
+
+def test_a_real_clip():
+    source = SyntheticPairs(1, 8, width=96, height=64)
+    pair = source.pair(np.random.default_rng(0))
+    for image, label in ((pair.image, pair.label), (pair.neighbour, pair.neighbour_label)):
+        assert image.shape == (64, 96, 3) and image.dtype == np.uint8
+        assert label.shape == (64, 96) and label.dtype == np.uint8 and label.max() < 11
+    changed = np.mean(pair.label != pair.neighbour_label)
+    assert 0 < changed < 0.5   # another moment of the same scene
+    pair.image[:] = 0          # is the caller's own
+    assert source.pair(np.random.default_rng(0)).image.any()
+
+
+def test_without_labels_of_neighbours(rendered):
+    assert draw(pairs_of(2, 8, neighbour_labels=False), 1)[0].neighbour_label is None
