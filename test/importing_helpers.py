@@ -25,8 +25,7 @@ def per_frame(classes: int = 4, **changes) -> Model:
 
 def nvlabs_backbone(model: Model) -> dict[str, Tensor]:
     """As mit_b*.pth: the encoder's names, and ImageNet's classifier."""
-    tensors = {name.removeprefix("encoder."): tensor for name, tensor in model.state_dict().items() if name.startswith("encoder.")}
-    return tensors | {"head.weight": torch.randn(1000, 256), "head.bias": torch.randn(1000)}
+    return {**model.encoder.state_dict(), "head.weight": torch.randn(1000, 256), "head.bias": torch.randn(1000)}
 
 
 def nvlabs_segmentation(model: Model) -> dict[str, Tensor]:

@@ -22,5 +22,6 @@ def numbered(count: int) -> tuple[ClassSpec, ...]:
 
 def color(number: int) -> tuple[int, int, int]:
     """RGB colour of a class: hues in steps of the golden ratio never come near one another soon."""
-    red, green, blue = colorsys.hsv_to_rgb(number * GOLDEN_RATIO % 1.0, (0.85, 0.6, 0.4)[number % 3], (0.95, 0.7)[number % 2])
+    hue, saturation, value = number * GOLDEN_RATIO % 1.0, (0.85, 0.6, 0.4)[number % 3], (0.95, 0.7)[number % 2]
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)

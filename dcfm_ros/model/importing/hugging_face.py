@@ -28,9 +28,10 @@ REQUIRED = {"model_type": "segformer", "hidden_act": "gelu", "num_attention_head
 PREPROCESSING = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "image_mean": list(IMAGE_MEAN),
                  "image_std": list(IMAGE_STD)}
 
-INSIDE_BLOCK = {"norm1": "layer_norm_1", "norm2": "layer_norm_2", "attn.q": "attention.self.query", "attn.sr": "attention.self.sr",
-                "attn.norm": "attention.self.layer_norm", "attn.proj": "attention.output.dense", "mlp.fc1": "mlp.dense1",
-                "mlp.dwconv.dwconv": "mlp.dwconv.dwconv", "mlp.fc2": "mlp.dense2"}
+INSIDE_BLOCK = {"norm1": "layer_norm_1", "norm2": "layer_norm_2", "attn.q": "attention.self.query",
+                "attn.sr": "attention.self.sr", "attn.norm": "attention.self.layer_norm",
+                "attn.proj": "attention.output.dense", "mlp.fc1": "mlp.dense1", "mlp.dwconv.dwconv": "mlp.dwconv.dwconv",
+                "mlp.fc2": "mlp.dense2"}
 DECODER = {"fusion.linear_fuse.conv": "linear_fuse", "fusion.linear_fuse.bn": "batch_norm", "classifier": "classifier"}
 
 
@@ -39,8 +40,8 @@ def weights_file(folder: Path) -> Path:
     for name in WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise CheckpointError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; give a folder that save_pretrained wrote, or a file "
-                          "(weights in several shards must be saved in one)")
+    raise CheckpointError(f"{folder} holds neither {' nor '.join(WEIGHTS)}; give a folder that save_pretrained wrote, or a "
+                          "file (weights in several shards must be saved in one)")
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:

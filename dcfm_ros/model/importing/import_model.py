@@ -43,8 +43,8 @@ class Imported:
         if self.ignored:
             lines.append(f"ignored: {some(list(self.ignored))}")
         if self.untrained:
-            lines.append(f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training from this "
-                         "model, its masks mean nothing")
+            lines.append(f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training from "
+                         "this model, its masks mean nothing")
         return "\n".join(lines)
 
 
@@ -87,7 +87,8 @@ def read_model(
         model = build_model(config)
     fill(model, foreign.tensors, foreign.layout, foreign.where)
     ignored = sorted(name for name in foreign.tensors if foreign.layout.ignores(name) and not COUNTERS.search(name))
-    return Imported(model.eval(), format, tuple(c.path.name for c in checkpoints), tuple(ignored), foreign.layout.absent, named_by)
+    names = tuple(checkpoint.path.name for checkpoint in checkpoints)
+    return Imported(model.eval(), format, names, tuple(ignored), foreign.layout.absent, named_by)
 
 
 def _weights_file(path: Path) -> Path:

@@ -85,8 +85,8 @@ def fill(model: Model, tensors: dict[str, Tensor], layout: Layout, where: str) -
     expected = layout.expected(shapes)
     given = {name: tensor for name, tensor in tensors.items() if not layout.ignores(name)}
     _require_fit(model.config.backbone, expected, given, where)
-    ours = {name: torch.cat([given[source].float() for source in sources]) for name, sources in layout.sources(shapes).items()}
-    model.load_state_dict(ours, strict=False)
+    model.load_state_dict({ours: torch.cat([given[name].float() for name in names])
+                           for ours, names in layout.sources(shapes).items()}, strict=False)
 
 
 def _require_fit(backbone: str, expected: dict[str, tuple[int, ...]], given: dict[str, Tensor], where: str) -> None:
@@ -100,6 +100,7 @@ def _require_fit(backbone: str, expected: dict[str, tuple[int, ...]], given: dic
         raise CheckpointError(f"{where} does not fit {backbone}: {some(unfit)}")
     for name, tensor in given.items():
         if not tensor.is_floating_point():
-            raise CheckpointError(f"{where}: {name} holds {tensor.dtype}, expected floating point; quantised weights do not fit")
+            raise CheckpointError(
+                f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not quantised")
         if not torch.isfinite(tensor).all():
             raise CheckpointError(f"{where}: {name} holds values that are not finite; the training had failed")

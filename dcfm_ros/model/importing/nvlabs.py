@@ -16,8 +16,9 @@ SIGNS = ("patch_embed1.", "backbone.patch_embed1.")
 # head: ImageNet's classifier
 BACKBONE = Layout(by_prefix({"encoder.": ""}), ignored=r"head\.", absent=("fusion", "classifier"))
 # conv_seg: a classifier which MMSegmentation's base class has and SegFormer never uses
-SEGMENTATION = Layout(by_prefix({"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}),
-                      ignored=r"decode_head\.conv_seg\.")
+SEGMENTATION = Layout(
+    by_prefix({"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}),
+    ignored=r"decode_head\.conv_seg\.")
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
@@ -42,4 +43,5 @@ def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
         colors = palette or [color(number) for number in range(len(names))]
         return tuple(ClassSpec(str(name), tuple(rgb)) for name, rgb in zip(names, colors, strict=True))
     except (ConfigError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes") from error
+        raise CheckpointError(
+            f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes") from error

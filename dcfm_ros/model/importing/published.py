@@ -22,7 +22,8 @@ HEADS = ({"head.classifier.": "final.1."},
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     encoder, decoder = _encoder_and_decoder(checkpoints)
     if repeated := sorted(set(encoder.tensors) & set(decoder.tensors)):
-        raise CheckpointError(f"{encoder.path} and {decoder.path} both hold {repeated[0]}; give one encoder and one decoder file")
+        raise CheckpointError(
+            f"{encoder.path} and {decoder.path} both hold {repeated[0]}; give one encoder and one decoder file")
     tensors, where = encoder.tensors | decoder.tensors, f"{encoder.path} with {decoder.path}"
 
     is_mit = any(name.startswith(ENCODER[0]) for name in encoder.tensors)

@@ -27,9 +27,9 @@ def test_every_kind_of_file_gives_its_tensors(tmp_path):
 
 
 def test_of_a_training_checkpoint_only_the_state_dict_is_taken(tmp_path):
-    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])
+    optimizer = {"state": {0: {"step": 9, "exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 6e-5, "params": [0]}]}
     path = written(tmp_path / "iter_160000.pth", {
-        "meta": {"iter": 160000, "CLASSES": ("a", "b")}, "state_dict": TENSORS, "optimizer": optimizer.state_dict()})
+        "meta": {"iter": 160000, "CLASSES": ("a", "b")}, "state_dict": TENSORS, "optimizer": optimizer})
     checkpoint = read_checkpoint(path)
     assert same(checkpoint.tensors, TENSORS) and checkpoint.meta == {"iter": 160000, "CLASSES": ("a", "b")}
 
@@ -62,7 +62,7 @@ class Trap:
 def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path, save):
     sprung = tmp_path / "sprung"
     save({"weight": torch.ones(2), "trap": Trap(sprung)}, tmp_path / "model.pth")
-    with pytest.raises(CheckpointError, match="model.pth (holds Python objects .*could run code|is broken or no checkpoint)"):
+    with pytest.raises(CheckpointError, match="model.pth (holds Python objects .*could run|is broken or no checkpoint)"):
         read_checkpoint(tmp_path / "model.pth")
     assert not sprung.exists()
     with open(tmp_path / "control", "wb") as file:   # the trap is a real one
@@ -74,13 +74,14 @@ def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path, save):
 
 def test_a_whole_module_is_refused_by_name(tmp_path):
     path = written(tmp_path / "model.pth", torch.nn.Linear(2, 2))
-    with pytest.raises(CheckpointError, match=r"holds Python objects \(torch.nn.modules.linear.Linear\).*save its state_dict"):
+    with pytest.raises(CheckpointError, match=r"objects \(torch.nn.modules.linear.Linear\).*save its state_dict"):
         read_checkpoint(path)
 
 
 def test_broken_files_are_named(tmp_path):
     whole = written(tmp_path / "whole.pth", TENSORS).read_bytes()
-    for content in (b"\x89PNG\r\n\x1a\n" + bytes(50), b"<html>not found</html>", b"oid sha256:", whole[:len(whole) // 2], whole[:10]):
+    half, beginning = whole[:len(whole) // 2], whole[:10]
+    for content in (b"\x89PNG\r\n\x1a\n" + bytes(50), b"<html>not found</html>", b"oid sha256:", half, beginning):
         (tmp_path / "model.pth").write_bytes(content)
         with pytest.raises(CheckpointError, match="model.pth is broken or no checkpoint of PyTorch"):
             read_checkpoint(tmp_path / "model.pth")
@@ -104,7 +105,7 @@ def test_missing_and_empty_files_are_named(tmp_path, name):
     (torch.ones(1), "holds a Tensor, not a state dict"),
     ({}, "holds no tensors"),
     ({"state_dict": {}}, "holds no tensors"),
-    ({"epoch": 3, "model": {"a": torch.ones(1)}}, r"is no state dict, as it holds epoch \(int\), model \(dict\); .*'state_dict'"),
+    ({"epoch": 3, "model": {"a": torch.ones(1)}}, r"is no state dict, as it holds epoch \(int\), model \(dict\); "),
     ({0: torch.ones(1)}, r"is no state dict, as it holds 0 \(Tensor\)"),
 ])
 def test_other_content_is_refused(tmp_path, content, message):

@@ -191,8 +191,9 @@ def test_images_of_another_normalisation_are_refused(folder, preprocessor, messa
 
 
 def test_the_usual_preprocessing_is_ours(folder):
-    read_model([folder(preprocessor={"do_normalize": True, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
-                                     "rescale_factor": 0.00392156862745098, "size": {"height": 512, "width": 512}})])
+    read_model([folder(preprocessor={
+        "do_normalize": True, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        "rescale_factor": 0.00392156862745098, "size": {"height": 512, "width": 512}})])
 
 
 @pytest.mark.parametrize("text, message", [("{", "config.json is not valid JSON"), ("[]", "config.json holds a list")])
@@ -209,7 +210,8 @@ def renamed(old, new):
 
 @pytest.mark.parametrize("change, message", [
     (renamed("segformer.encoder.block.0.0.attention.self.value.bias", "segformer.encoder.block.0.0.attention.self.v.bias"),
-     "1 missing: segformer.encoder.block.0.0.attention.self.value.bias; 1 unexpected: segformer.encoder.block.0.0.attention.self.v.bias"),
+     "1 missing: segformer.encoder.block.0.0.attention.self.value.bias; "
+     "1 unexpected: segformer.encoder.block.0.0.attention.self.v.bias"),
     (renamed("decode_head.classifier.weight", "decode_head.x.weight"), "lacks decode_head.classifier.weight"),
     (lambda tensors: tensors.update({"classifier.weight": torch.ones(1000, 256)}), "1 unexpected: classifier.weight"),
     (lambda tensors: tensors.update({"segformer.encoder.block.0.0.attention.self.key.weight": torch.ones(64, 32)}),

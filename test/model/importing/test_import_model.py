@@ -41,8 +41,8 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
     for prefix in ("", "segformer."):
         tensors = hugging_face(per_frame(), prefix)
         assert read_model([written(tmp_path / "a.bin", tensors)]).format == "huggingface"
-    with pytest.raises(CheckpointError, match="a.pth has none of the formats published, nvlabs, huggingface: its tensors are "
-                                              "called conv1.weight, fc.weight"):
+    with pytest.raises(CheckpointError, match="a.pth has none of the formats published, nvlabs, huggingface: "
+                                              "its tensors are called conv1.weight, fc.weight"):
         read_model([written(tmp_path / "a.pth", {"conv1.weight": torch.ones(1), "fc.weight": torch.ones(1)})])
 
 
@@ -58,7 +58,7 @@ def test_a_format_that_is_said_is_not_doubted(backbone):
 
 
 def test_another_number_of_classes_is_refused(segmentation):
-    with pytest.raises(CheckpointError, match="segformer.pth has 4 classes, but --classes names 3; give --classes with as many"):
+    with pytest.raises(CheckpointError, match="segformer.pth has 4 classes, but --classes names 3; give .* as many"):
         read_model([segmentation], classes=FOUR[:3])
     with pytest.raises(ConfigError, match="input_height 3 is out of range"):
         read_model([segmentation], input_size=(3, 480))
@@ -90,7 +90,9 @@ def test_a_full_disk_leaves_no_model(segmentation, tmp_path, monkeypatch):
 # Training
 
 def training(folder, parts="all", **changes):
-    return SimpleNamespace(model=tiny_config(4, **changes), init=str(folder) if folder else "", init_parts=parts, seed=3, head_std=0.5)
+    """What `new_model` reads of a training's configuration."""
+    return SimpleNamespace(
+        model=tiny_config(4, **changes), init=str(folder) if folder else "", init_parts=parts, seed=3, head_std=0.5)
 
 
 def same(one, other):
@@ -110,7 +112,7 @@ def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation,
     import_model([segmentation], tmp_path / "model")
     model, origin = new_model(training(tmp_path / "model", "backbone")), per_frame()
     assert same(model.encoder.state_dict(), origin.encoder.state_dict())
-    trained = {name: tensor for name, tensor in origin.fusion.state_dict().items() if not name.endswith("num_batches_tracked")}
+    trained = {name: tensor for name, tensor in origin.fusion.state_dict().items() if "num_batches" not in name}
     assert same(trained, model.fusion.state_dict())
     with pytest.raises(ConfigError, match="use the same embed"):
         new_model(training(tmp_path / "model", "backbone", embed=768))
@@ -146,11 +148,12 @@ def run(capsys, *arguments):
 def test_the_command_says_what_it_made(segmentation, tmp_path, capsys):
     table = tmp_path / "classes.yaml"
     table.write_text(yaml.safe_dump({"classes": [{"name": row.name, "color": list(row.color)} for row in FOUR]}))
-    code, output, errors = run(capsys, segmentation, "--out", tmp_path / "model", "--classes", table, "--input-size", "64x96")
+    out = tmp_path / "model"
+    code, output, errors = run(capsys, segmentation, "--out", out, "--classes", table, "--input-size", "64x96")
     assert code == 0 and errors == ""
     assert "nvlabs: mit_b0, per_frame, 4 classes (named by --classes), input 64x96" in output
-    assert "ignored: decode_head.conv_seg.bias, decode_head.conv_seg.weight" in output and f"written to {tmp_path}/model" in output
-    assert load_model(tmp_path / "model").config.classes == FOUR
+    assert "ignored: decode_head.conv_seg.bias, decode_head.conv_seg.weight" in output and f"written to {out}" in output
+    assert load_model(out).config.classes == FOUR
 
 
 def test_the_command_knows_class_tables(backbone, tmp_path, capsys):

