@@ -38,8 +38,9 @@ class Imported:
 
     def __str__(self) -> str:
         config = self.model.config
-        lines = [f"{self.format}: {config.backbone}, {config.architecture}, {len(config.classes)} classes (named by "
-                 f"{self.class_names_from}), input {config.input_height}x{config.input_width}"]
+        count = "1 class" if len(config.classes) == 1 else f"{len(config.classes)} classes"
+        lines = [f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by {self.class_names_from}), "
+                 f"input {config.input_height}x{config.input_width}"]
         if self.ignored:
             lines.append(f"ignored: {some(list(self.ignored))}")
         if self.untrained:
