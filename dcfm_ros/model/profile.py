@@ -130,7 +130,8 @@ def sized(config: ModelConfig, size: str) -> ModelConfig:
 
 LABELS = {
     "shallow": "shallow path", "deep": "deep path, from S on", "fusion": "fusion (FFM)", "head": "head",
-    "per_frame": "per frame: backbone, classifier", "keyframe": "keyframe", "keyframe_two_passes": "keyframe, charged twice *",
+    "per_frame": "per frame: backbone, classifier", "keyframe": "keyframe",
+    "keyframe_two_passes": "keyframe, charged twice *",
     "nonkey_two_sided": "non-key frame, two-sided", "nonkey_causal": "non-key frame, causal",
     **{f"two_sided_k{k}": f"mean, two-sided, K = {k}" for k in INTERVALS},
     **{f"two_sided_k{k}_two_passes": f"mean, two-sided, K = {k} *" for k in INTERVALS},
@@ -141,8 +142,8 @@ LABELS = {
 def profile_table(report: dict) -> str:
     """The report of `profile` as aligned text."""
     counts, columns = report["parameters"], ("paper", "published", "published_attention", "running", "running_attention")
-    lines = ["{backbone}, {architecture}, {classes} classes, {input_height}x{input_width} pixels (height x width)".format(**report),
-             "", f"{'parameters':36}{'encoder':>14}{'decoder':>14}{'total':>14}"]
+    title = "{backbone}, {architecture}, {classes} classes, {input_height}x{input_width} pixels (height x width)"
+    lines = [title.format(**report), "", f"{'parameters':36}{'encoder':>14}{'decoder':>14}{'total':>14}"]
     for name, extra in {"here": 0, "published, with unused classifier": counts["unused_in_published"]}.items():
         if name == "here" or extra:
             lines.append(f"{name:36}{counts['encoder'] + extra:14,}{counts['decoder']:14,}{counts['total'] + extra:14,}")
@@ -152,5 +153,6 @@ def profile_table(report: dict) -> str:
         lines.append(f"{LABELS[name]:36}" + "".join(f"{row[column] / 1e9:12.3f}" for column in columns))
     lines += ["", "paper counts: as published, without attention, with biases, batch norm and ReLU"]
     if report["architecture"] == "dcfm":
-        lines += ["* a keyframe charged two passes through fusion and head, as in the paper's averages; it needs one"]
+        lines += ["(the paper's own figure for the FFM is that of its layer, published without extras)",
+                  "* a keyframe charged two passes through fusion and head, as in the paper's averages; it needs one"]
     return "\n".join(lines)

@@ -31,7 +31,8 @@ def test_round_trip_through_yaml():
 ])
 def test_channels_of_the_features(backbone, shallow, deep, used):
     config = ModelConfig(backbone=backbone, classes=CLASSES)
-    assert (config.shallow_channels, config.deep_channels, config.common_channels, config.shallow_used) == (shallow, deep, deep, used)
+    assert (config.shallow_channels, config.shallow_used) == (shallow, used)
+    assert config.deep_channels == config.common_channels == deep
     assert config.is_mit == backbone.startswith("mit")
     assert ModelConfig(backbone=backbone, classes=CLASSES, common_width=48).common_channels == 48
 

@@ -18,7 +18,8 @@ def pictures(height, width):
 @pytest.mark.parametrize("changes", (
     {}, {"head_layers": 1}, {"shallow_used": 32, "embed": 48}, {"common_width": 40},
     {"backbone": "resnet18"}, {"backbone": "resnet18", "common_width": 40, "head_layers": 1},
-    {"backbone": "pspnet18", "common_width": 40}, {"backbone": "pspnet18", "common_width": 40, "head_layers": 1, "shallow_used": 9},
+    {"backbone": "pspnet18", "common_width": 40},
+    {"backbone": "pspnet18", "common_width": 40, "head_layers": 1, "shallow_used": 9},
 ))
 def test_folded_is_the_training_form(changes, height, width):
     model = tiny_model(**changes)
@@ -64,7 +65,8 @@ def test_a_common_contribution_of_another_size_is_met(backbone, stride):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("changes", ({"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}))
+@pytest.mark.parametrize("changes", (
+    {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}))
 def test_everything_is_on_the_models_device(changes):
     with torch.device("meta"):
         model = build_model(tiny_config(**changes)).eval()

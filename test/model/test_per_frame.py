@@ -13,13 +13,15 @@ def image():
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(5))
 
 
-@pytest.mark.parametrize("backbone, width, grid", (("mit_b0", 256, (16, 24)), ("pspnet18", 1024, (8, 12)), ("resnet18", 512, (8, 12))))
+@pytest.mark.parametrize("backbone, width, grid", (
+    ("mit_b0", 256, (16, 24)), ("pspnet18", 1024, (8, 12)), ("resnet18", 512, (8, 12))))
 def test_it_is_the_backbone_and_a_classifier_with_bias(image, backbone, width, grid):
     model = tiny_model(architecture="per_frame", backbone=backbone)
     with torch.inference_mode():
         deep = model.fusion(model.encoder.deep(model.encoder.shallow(image)))
         logits = model.keyframe(image)
-        expected = torch.einsum("kc,bchw->bkhw", model.classifier.weight[:, :, 0, 0], deep) + model.classifier.bias[:, None, None]
+        weight, bias = model.classifier.weight[:, :, 0, 0], model.classifier.bias
+        expected = torch.einsum("kc,bchw->bkhw", weight, deep) + bias[:, None, None]
         assert deep.shape == (2, width, *grid)
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
         assert torch.equal(model(image), resize(logits, (64, 96)))

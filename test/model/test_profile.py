@@ -30,7 +30,8 @@ def paper(backbone: str, path: str, column: str = "paper") -> float:
 
 
 @pytest.mark.parametrize("backbone, path, published", [
-    ("mit_b0", "per_frame", 11.4), ("mit_b1", "per_frame", 21.6), ("mit_b2", "per_frame", 34.2), ("mit_b5", "per_frame", 102.3),
+    ("mit_b0", "per_frame", 11.4), ("mit_b1", "per_frame", 21.6),
+    ("mit_b2", "per_frame", 34.2), ("mit_b5", "per_frame", 102.3),
     ("mit_b2", "shallow", 1.478), ("mit_b5", "shallow", 1.478), ("mit_b2", "head", 0.815),
     ("mit_b2", "keyframe", 36.2), ("mit_b5", "keyframe", 104.2),
     ("mit_b2", "nonkey_two_sided", 6.95), ("mit_b5", "nonkey_two_sided", 6.95),
@@ -57,8 +58,9 @@ def test_published_fusion_is_that_of_its_layer_alone():
     ("pspnet18", 19, 1, 320, 11_439_680, 550_400),
 ])
 def test_published_parameter_counts(backbone, classes, head_layers, common_width, encoder, decoder):
-    counts = profile(ModelConfig(backbone=backbone, classes=table(classes), head_layers=head_layers, common_width=common_width,
-                                 input_height=64, input_width=64))["parameters"]
+    counts = profile(ModelConfig(
+        backbone=backbone, classes=table(classes), head_layers=head_layers, common_width=common_width,
+        input_height=64, input_width=64))["parameters"]
     assert counts["unused_in_published"] == (0 if backbone == "pspnet18" else 2451)
     assert (counts["encoder"] + counts["unused_in_published"], counts["decoder"]) == (encoder, decoder)
     assert counts["total"] == counts["encoder"] + counts["decoder"]
@@ -89,7 +91,7 @@ def test_what_runs_is_the_published_cost_less_what_the_rewrites_save():
     published = sum(grid * width * 256 for grid, width in zip(grids, (32, 64, 160, 256))) + grids[0] * 4 * 256 * 256
     folded = sum(grid * width * 256 for grid, width in zip(grids, (32, 64, 160, 256)))
     assert rows["per_frame"]["published"] - rows["per_frame"]["running"] == published - folded
-    assert rows["keyframe"]["published"] - rows["keyframe"]["running"] == published - folded   # a keyframe runs the whole FFM
+    assert rows["keyframe"]["published"] - rows["keyframe"]["running"] == published - folded   # with all of the FFM
     assert rows["shallow"]["published"] == rows["shallow"]["running"]
 
 
@@ -110,9 +112,9 @@ def test_means_over_frames():
             "keyframe", "keyframe_two_passes", "nonkey_two_sided", "nonkey_causal"))
         assert twice - key == pytest.approx(both - causal)   # the paper charges a keyframe a second fusion and head
         for interval in (2, 6):
-            assert rows[f"two_sided_k{interval}"][column] == pytest.approx((key + (interval - 1) * both) / interval)
-            assert rows[f"two_sided_k{interval}_two_passes"][column] == pytest.approx((twice + (interval - 1) * both) / interval)
-            assert rows[f"causal_k{interval}"][column] == pytest.approx((key + (interval - 1) * causal) / interval)
+            for name, first, others in ((f"two_sided_k{interval}", key, both), (f"causal_k{interval}", key, causal),
+                                        (f"two_sided_k{interval}_two_passes", twice, both)):
+                assert rows[name][column] == pytest.approx((first + (interval - 1) * others) / interval)
 
 
 def test_a_resnet_has_no_attention_and_fuses_at_stride_8():

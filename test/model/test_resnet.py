@@ -57,7 +57,8 @@ def test_which_convolutions_are_dilated():
     for stage, dilation in ((1, 1), (2, 1), (3, 2), (4, 4)):
         expected = {}
         for block in range(2):
-            expected |= {f"{block}.conv1": (2 if (stage, block) == (2, 0) else 1, 1, 1), f"{block}.conv2": (1, dilation, dilation)}
+            expected[f"{block}.conv1"] = (2 if (stage, block) == (2, 0) else 1, 1, 1)
+            expected[f"{block}.conv2"] = (1, dilation, dilation)
         assert wide_convolutions(getattr(small, f"layer{stage}")) == expected
         depth = RESNET_SPECS["resnet101"].depths[stage - 1]
         assert wide_convolutions(getattr(large, f"layer{stage}")) == {
@@ -65,7 +66,8 @@ def test_which_convolutions_are_dilated():
 
 
 @pytest.mark.parametrize("kind, in_channels, stride, has", [
-    (BasicBlock, 16, 1, False), (BasicBlock, 16, 2, True), (BasicBlock, 8, 1, True), (Bottleneck, 16, 1, False), (Bottleneck, 8, 1, True)])
+    (BasicBlock, 16, 1, False), (BasicBlock, 16, 2, True), (BasicBlock, 8, 1, True),
+    (Bottleneck, 16, 1, False), (Bottleneck, 8, 1, True)])
 def test_blocks_are_those_of_the_formula(kind, in_channels, stride, has):
     """ReLU(branch + shortcut); the shortcut is the input itself where sizes and channels allow."""
     torch.manual_seed(0)
