@@ -8,24 +8,25 @@ camvid=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")/.." && pwd)
 
-runs=(
-  "per_frame_0    seed=0 model.architecture=per_frame"
-  "dcfm_0         seed=0"
-  "per_frame_1    seed=1 model.architecture=per_frame"
-  "dcfm_1         seed=1"
-  "no_consistency_0  seed=0 consistency=false"
-  "no_consistency_1  seed=1 consistency=false"
-  "radius_1       seed=0 data.radius=1"
-  "no_key_shallow    seed=0 model.shallow_on=nonkey"
-  "no_nonkey_shallow seed=0 model.shallow_on=key"
-  "dcfm_other_drives      seed=0 data.sources.1.exclude=0016E5"
-  "per_frame_other_drives seed=0 data.sources.1.exclude=0016E5 model.architecture=per_frame"
+runs=(  # name, configuration, settings
+  "per_frame_0       camvid_study seed=0 model.architecture=per_frame"
+  "dcfm_0            camvid_study seed=0"
+  "per_frame_1       camvid_study seed=1 model.architecture=per_frame"
+  "dcfm_1            camvid_study seed=1"
+  "no_consistency_0  camvid_study seed=0 consistency=false"
+  "no_consistency_1  camvid_study seed=1 consistency=false"
+  "radius_1          camvid_study seed=0 data.radius=1"
+  "no_key_shallow    camvid_study seed=0 model.shallow_on=nonkey"
+  "no_nonkey_shallow camvid_study seed=0 model.shallow_on=key"
+  "all_shallow       camvid_study seed=0 model.shallow_used=32"
+  "scratch_all_drives   camvid_scratch seed=0"
+  "scratch_other_drives camvid_scratch seed=0 data.sources.1.exclude=0016E5"
 )
 for run in "${runs[@]}"; do
-  read -r name settings <<< "$run"
+  read -r name config settings <<< "$run"
   [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
   arguments=()
   for setting in $settings; do arguments+=(--set "$setting"); done
-  "${PYTHON:-python3}" -m dcfm_ros train "$here/config/train/camvid_study.yaml" --data "$camvid" --out "$out/$name" \
-    --resume "${arguments[@]}"
+  "${PYTHON:-python3}" -m dcfm_ros train "$here/config/train/$config.yaml" --data "$camvid" --out "$out/$name" \
+    --resume --workers 0 "${arguments[@]}"
 done
