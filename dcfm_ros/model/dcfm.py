@@ -30,7 +30,8 @@ class UnitLength(torch.autograd.Function):
     @staticmethod
     def forward(ctx, feature: Tensor) -> Tensor:
         pixels = feature.permute(0, 2, 3, 1)  # channels-last: reductions run along contiguous memory
-        scale = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).clamp_min(1e-12).reciprocal()
+        smallest = max(1e-12, torch.finfo(feature.dtype).tiny)  # 1e-12 is 0 in float16
+        scale = torch.linalg.vector_norm(pixels, dim=3, keepdim=True).clamp_min(smallest).reciprocal()
         direction = pixels * scale
         ctx.save_for_backward(direction, scale)
         return direction.permute(0, 3, 1, 2)

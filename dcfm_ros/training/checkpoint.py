@@ -63,11 +63,11 @@ def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
         raise TrainingError(f"{out} holds a training already: give --resume to go on with it, or another --out")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        before, iteration = json.loads(state["configuration"]), state["iteration"]
+        before, _ = json.loads(state["configuration"]), state["iteration"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps with "
                             f"--init {out / LAST}") from error
-    if changed := differences(before, plain_config(config), iteration):
+    if changed := differences(before, plain_config(config)):
         raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
                           + ". Use the same settings, or start in another --out, perhaps with --init")
     return state
@@ -78,8 +78,8 @@ def plain_config(config: TrainConfig) -> dict:
     return json.loads(json.dumps(asdict(config)))
 
 
-def differences(before: dict, now: dict, iteration: int) -> list[str]:
-    """Settings that would bend the course of a training of which `iteration` iterations are done, with both values."""
+def differences(before: dict, now: dict) -> list[str]:
+    """Settings whose change would bend the course of a training, with both values."""
     before, now = dict(before), dict(now)
     phases, more = before.pop("phases"), now.pop("phases")
     changed = list(_changed(before, now))

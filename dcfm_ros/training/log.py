@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class TrainingLog:
         self.board = _board(out / BOARD_FOLDER, start) if tensorboard and enabled else None
         if enabled:
             lines = self.path.read_text().splitlines() if start and self.path.is_file() else []
-            self.path.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["iteration"] <= start))
+            self.path.write_text("".join(f"{line}\n" for line in lines if _iteration(line) <= start))
         self.bar = tqdm(total=config.iterations, initial=start, disable=not enabled, mininterval=2.0, unit="it")
 
     def add(self, iteration: int, losses: Tensor) -> None:
@@ -94,6 +95,13 @@ class TrainingLog:
         if self.board:
             for name, value in values.items():
                 self.board.add_scalar(f"{group}/{name}", value, entry["iteration"])
+
+
+def _iteration(line: str) -> float:
+    try:
+        return json.loads(line)["iteration"]
+    except ValueError:   # the process was killed while it wrote
+        return math.inf
 
 
 def _board(folder: Path, start: int):

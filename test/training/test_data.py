@@ -1,75 +1,135 @@
-"""Batches: a sample is a pure function of its number, and processes share them out."""
+"""Batches: a sample is a pure function of its number, processes share them out, workers prepare them ahead."""
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.training import data as data_module
-from dcfm_ros.training.config import PhaseConfig
-from dcfm_ros.training.data import PairBatches, balanced_weights, with_stills
+from dcfm_ros.training.data import PairBatches, balanced_weights, load_batches, stacked
+from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.pairs import DataError
+from dcfm_ros.training.settings import PhaseConfig, SourceConfig
+
+
+def batches_of(config, rank=0, world=1):
+    return PairBatches(config, open_data(config, rank, world)[0], rank, world)
 
 
 def same(one, other) -> bool:
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("image", "label", "neighbour", "neighbour_label"))
 
 
+def same_batch(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one[:4], other[:4])) and one.origins == other.origins
+
+
 def test_a_batch_depends_on_its_number_alone(train_config):
     config = train_config(iterations=6)
-    first, second = PairBatches(config), PairBatches(config)
-    earlier = [first.batch(iteration) for iteration in range(6)]
+    first, second = batches_of(config), batches_of(config)
+    earlier = [first.pairs(iteration) for iteration in range(6)]
     for iteration in (5, 2):   # as after a resumption, in any order
-        assert all(map(same, second.batch(iteration), earlier[iteration]))
+        assert all(map(same, second.pairs(iteration), earlier[iteration]))
     images = [pair for batch in earlier for pair in batch]
     assert len(images) == 12 and not any(same(a, b) for i, a in enumerate(images) for b in images[:i])
-    assert not same(PairBatches(replace(config, seed=1)).batch(0)[0], earlier[0][0])
+    assert not same(batches_of(replace(config, seed=1)).pairs(0)[0], earlier[0][0])
 
 
 def test_processes_share_a_batch_without_overlap(train_config):
     config = train_config(batch=5)
-    whole = PairBatches(config).batch(0)
-    parts = [PairBatches(config, rank, 2).batch(0) for rank in range(2)]
+    whole = batches_of(config).pairs(0)
+    parts = [batches_of(config, rank, 2).pairs(0) for rank in range(2)]
     assert [len(part) for part in parts] == [3, 2]
     assert all(map(same, whole[0::2], parts[0])) and all(map(same, whole[1::2], parts[1]))
 
 
 def test_a_batch_smaller_than_the_group_is_an_error(train_config):
     with pytest.raises(ConfigError, match="batch 2: give at least one pair for each of 3 processes"):
-        PairBatches(train_config(batch=2), 0, 3)
+        PairBatches(train_config(batch=2), (), 0, 3)
 
 
 def test_crops_have_the_size_of_their_phase(train_config):
-    phases = (PhaseConfig(1, 2, 64, 96, 1e-3, 1e-3), PhaseConfig(1, 3, 96, 64, 1e-3, 1e-3))
-    batches = PairBatches(train_config(phases=phases))
-    assert [pair.image.shape for pair in batches.batch(0)] == [(64, 96, 3)] * 2
-    assert [pair.label.shape for pair in batches.batch(1)] == [(96, 64)] * 3
+    phases = (PhaseConfig(1, 2, 64, 96, 1e-3, 1e-3), PhaseConfig(1, 3, 97, 66, 1e-3, 1e-3))
+    batches = batches_of(train_config(phases=phases))
+    assert [pair.image.shape for pair in batches.pairs(0)] == [(64, 96, 3)] * 2
+    assert [pair.label.shape for pair in batches.pairs(1)] == [(97, 66)] * 3
 
 
-def test_sources_are_drawn_by_the_weights_of_the_phase(train_config, monkeypatch):
-    drawn, config = [], train_config(batch=200)
-    stills = PairBatches(config)._source("stills")
-    monkeypatch.setattr(PairBatches, "_source", lambda self, name: drawn.append(name) or stills)
-    data = replace(config.data, synthetic_weight=3.0, stills_weight=1.0)
-    phases = (config.phases[0], replace(config.phases[0], synthetic_weight=0.0), replace(config.phases[0], stills_weight=0.0))
-    batches, shares = PairBatches(replace(config, data=data, phases=phases)), []
+def test_sources_are_drawn_by_the_weights_of_the_phase(train_config, stills):
+    config, drawn = train_config(batch=200), []
+    source = open_data(config)[0][0]
+
+    class Noted:
+        def __init__(self, number):
+            self.number = number
+
+        def pair(self, rng):
+            drawn.append(self.number)
+            return source.pair(rng)
+
+    entry = SourceConfig("folder", root=str(stills))
+    data = replace(config.data, sources=(replace(entry, weight=3), replace(entry, weight=0), entry))
+    phases = (config.phases[0], replace(config.phases[0], weights=(0, 0, 2)), replace(config.phases[0], weights=(1, 0, 0)))
+    batches, shares = PairBatches(replace(config, data=data, phases=phases), [Noted(0), None, Noted(2)]), []
     for phase in range(3):
         drawn.clear()
-        batches.batch(4 * phase)
-        shares.append(np.mean([name == "synthetic" for name in drawn]))
+        batches.pairs(4 * phase)
+        shares.append(np.mean([number == 0 for number in drawn]))
     assert 0.65 < shares[0] < 0.85 and shares[1:] == [0, 1]
 
 
-def test_a_source_of_weight_zero_is_not_opened(train_config, monkeypatch):
-    monkeypatch.setattr(data_module, "SyntheticPairs", lambda *_: pytest.fail("opened"))
-    PairBatches(train_config()).batch(0)
+def test_batches_are_stacked(train_config):
+    pairs = batches_of(train_config()).pairs(0)
+    batch = stacked([pairs[0], replace(pairs[1], neighbour_label=None)])
+    assert batch.labelled.shape == batch.neighbour.shape == (2, 64, 64, 3) and batch.labels.shape == (2, 64, 64)
+    assert {tensor.dtype for tensor in batch[:4]} == {torch.uint8}
+    assert torch.equal(batch.neighbour_labels[0], torch.from_numpy(pairs[0].neighbour_label)) and (batch.neighbour_labels[1] == 255).all()
+    assert batch.origins == tuple(pair.origin for pair in pairs)
+    assert stacked([replace(pair, neighbour_label=None) for pair in pairs]).neighbour_labels is None
+
+
+@pytest.mark.parametrize("workers", (0, 1, 2))
+def test_workers_give_the_same_batches_in_order(train_config, workers):
+    config = train_config(iterations=5)
+    batches = batches_of(config)
+    found = list(load_batches(batches, range(1, 5), workers))
+    assert len(found) == 4
+    assert all(same_batch(batch, batches[iteration]) for iteration, batch in zip(range(1, 5), found))
+
+
+@pytest.mark.parametrize("workers", (0, 1))
+def test_errors_come_with_the_name_of_the_file(train_config, stills, workers):
+    path = stills / "labels" / "b_2.png"
+    config = train_config(batch=16)
+    path.write_bytes(b"no picture")
+    found, = load_batches(batches_of(config), range(1), workers)
+    assert isinstance(found, DataError) and str(found) == f"{path} cannot be read as a PNG; it is damaged or not what its name says"
+
+
+@pytest.mark.parametrize("spoil, message", [
+    ("image", "images/b_2.png cannot be read as an image; it is damaged"),
+    ("size", "label .*labels/b_2.png is 48x64 but its image 96x64; bring both to one size"),
+    ("value", "label .*labels/b_2.png holds 4 at row 0, column 0, but there are 4 classes; use 0 to 3, or 255"),
+])
+def test_unusable_files_are_named(train_config, stills, spoil, message):
+    label = np.zeros((64, 96), np.uint8)
+    if spoil == "image":
+        (stills / "images" / "b_2.png").write_bytes(b"no picture")
+    else:
+        content = label[:, :48] if spoil == "size" else label + 4
+        assert cv2.imwrite(str(stills / "labels" / "b_2.png"), content)
+    found, = load_batches(batches_of(train_config(batch=16)), range(1), workers=1)
+    with pytest.raises(DataError, match=message):
+        raise found
 
 
 def test_class_counts_of_processes_add_up(train_config):
     config = train_config()
-    whole = PairBatches(config).class_counts(12)
+    whole = batches_of(config).class_counts(12)
     assert whole.shape == (4,) and (whole > 0).all() and whole.sum() <= 12 * 64 * 64
-    assert np.array_equal(whole, sum(PairBatches(config, rank, 2).class_counts(12) for rank in range(2)))
+    assert np.array_equal(whole, sum(batches_of(config, rank, 2).class_counts(12) for rank in range(2)))
 
 
 def test_balanced_weights():
@@ -85,7 +145,3 @@ def test_balanced_weights():
 def test_weights_without_any_labelled_pixel_are_equal():
     weights = balanced_weights(np.zeros(3, np.int64), 0.5)
     assert weights.isfinite().all() and len(set(weights.tolist())) == 1
-
-
-def test_another_folder_of_stills(train_config):
-    assert with_stills(train_config(), "elsewhere").data.stills == "elsewhere"

@@ -1,24 +1,40 @@
-"""The training loop: it learns, resumes to the same course, keeps its last good checkpoint, and runs in a group."""
+"""The training loop: it learns, resumes to the same course, stops when asked, and keeps its last good checkpoint."""
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-from dataclasses import asdict
+import sys
+from dataclasses import replace
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
+from helpers import tiny_config, tiny_model
 from torch import nn
 
-from dcfm_ros.model.folder import load_model
-from dcfm_ros.training import loop
-from dcfm_ros.training.loop import LOG_FILE, MODEL_FOLDER, STATE_FILE, TrainingError, make_optimiser, new_model, train
+from dcfm_ros.model.folder import load_model, save_model
+from dcfm_ros.training import loop, optimiser
+from dcfm_ros.training.checkpoint import BEST, LAST, STATE_FILE, TrainingError, plain_config
+from dcfm_ros.training.data import PairBatches
+from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.group import average_gradients, average_statistics, largest, summed
+from dcfm_ros.training.log import LOG_FILE, TrainingLog
+from dcfm_ros.training.loop import default_workers, train
+from dcfm_ros.training.pairs import DataError
+from dcfm_ros.training.settings import DataConfig, SourceConfig, ValidationConfig
+from dcfm_ros.training.start import new_model
 
 
 class Interrupted(Exception):
     pass
+
+
+def run(config, out, **options):
+    return train(config, out, device="cpu", workers=options.pop("workers", 0), **options)
 
 
 def weights(folder):
@@ -30,34 +46,74 @@ def same(one, other) -> bool:
 
 
 def log_of(out):
-    return [json.loads(line) for line in (out / LOG_FILE).read_text().splitlines()]
+    """Lines of the log, but for speeds."""
+    lines = [json.loads(line) for line in (out / LOG_FILE).read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "images_per_s"} for line in lines]
 
 
-def test_a_resumed_run_ends_as_an_uninterrupted_one(train_config, tmp_path, monkeypatch):
-    config = train_config(iterations=4, save_every=2)
-    whole = weights(train(config, tmp_path / "whole"))
+def state_of(out):
+    return torch.load(out / STATE_FILE, weights_only=True)
+
+
+def record_of(folder):
+    return yaml.safe_load((folder / "model.yaml").read_text())["training"]
+
+
+@pytest.fixture
+def log_every(monkeypatch):
+    return lambda count: monkeypatch.setattr(TrainingLog, "EVERY", count)
+
+
+VARIANTS = {
+    "adamw": {},
+    "mixed": {"amp": True},
+    "sgd": {"optimiser": "sgd", "decay_norms": True, "clip_norm": 0, "class_balance": 0},
+    "per_frame": {"model": tiny_config(architecture="per_frame")},
+    "resnet": {"model": tiny_config(backbone="resnet18", common_width=16, head_layers=1)},
+    "drop_path": {"model": tiny_config(drop_path=0.3)},
+}
+
+
+@pytest.mark.parametrize("variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2)])
+def test_a_resumed_run_takes_the_same_course(train_config, tmp_path, monkeypatch, log_every, variant, workers):
+    log_every(2)
+    config = train_config(iterations=4, save_every=3, **VARIANTS[variant])
+    whole = weights(run(config, tmp_path / "whole", workers=workers).folder)
     step, seen = loop.step, []
 
     def interrupted(*arguments):
-        if arguments[4] == 3 and len(seen) == 3:
+        seen.append(arguments[5])
+        if len(seen) == 4:
             raise Interrupted
-        seen.append(arguments[4])
         return step(*arguments)
 
     monkeypatch.setattr(loop, "step", interrupted)
     with pytest.raises(Interrupted):
-        train(config, tmp_path / "halves")
-    half = weights(tmp_path / "halves" / MODEL_FOLDER)
-    assert not same(half, whole)
-    assert same(weights(train(config, tmp_path / "halves", resume=True)), whole)
-    assert seen == [0, 1, 2, 2, 3]
-    # There is nothing left to do, and nothing changes.
-    assert same(weights(train(config, tmp_path / "halves", resume=True)), whole) and len(seen) == 5
+        run(config, tmp_path / "halves", workers=workers)
+    assert not same(weights(tmp_path / "halves" / LAST), whole)
+    assert same(weights(run(config, tmp_path / "halves", workers=workers, resume=True).folder), whole)
+    assert seen == [0, 1, 2, 3, 3] and log_of(tmp_path / "halves") == log_of(tmp_path / "whole")
+    if variant == "adamw":   # there is nothing left to do, and nothing changes
+        outcome = run(config, tmp_path / "halves", resume=True)
+        assert same(weights(outcome.folder), whole) and len(seen) == 5 and outcome.code == 0
 
 
 def test_resuming_without_a_checkpoint_starts_at_the_beginning(train_config, tmp_path):
-    folder = train(train_config(iterations=1), tmp_path / "new", resume=True)
-    assert folder == tmp_path / "new" / MODEL_FOLDER and load_model(folder)
+    outcome = run(train_config(iterations=1), tmp_path / "new", resume=True)
+    assert outcome.folder == tmp_path / "new" / LAST and load_model(outcome.folder)
+    assert outcome.code == 0 and outcome.note == f"1 of 1 iterations are done. The model is in {outcome.folder}."
+
+
+def test_a_longer_training_goes_on(train_config, tmp_path):
+    config = train_config(iterations=1)
+    run(config, tmp_path / "run")
+    assert record_of(run(train_config(iterations=2), tmp_path / "run", resume=True).folder)["iterations_done"] == 2
+
+
+def test_training_twice_into_one_folder_is_an_error(train_config, tmp_path):
+    run(train_config(iterations=1), tmp_path / "run")
+    with pytest.raises(TrainingError, match="run holds a training already: give --resume"):
+        run(train_config(iterations=1), tmp_path / "run")
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(train_config, tmp_path, monkeypatch):
@@ -68,50 +124,210 @@ def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(trai
         found = losses(*arguments)
         return found._replace(ce_key=found.ce_key * float("nan")) if len(calls) == 4 else found
 
-    good = weights(train(train_config(iterations=2, save_every=2), tmp_path / "good"))
+    good = weights(run(train_config(iterations=2, save_every=2), tmp_path / "good").folder)
     monkeypatch.setattr(loop, "symmetric_losses", poisoned)
-    with pytest.raises(TrainingError, match="the loss is nan in iteration 3: the last checkpoint stands; lower the rate"):
-        train(train_config(iterations=6, save_every=2), tmp_path / "bad")
-    assert same(weights(tmp_path / "bad" / MODEL_FOLDER), good)
-    state = torch.load(tmp_path / "bad" / STATE_FILE, weights_only=True)
-    assert state["iteration"] == 2
+    config = train_config(iterations=6, save_every=2)
+    origins = [pair.origin for pair in PairBatches(config, open_data(config)[0]).pairs(3)]
+    with pytest.raises(TrainingError) as error:
+        run(config, tmp_path / "bad")
+    assert str(error.value) == ("the loss is nan in iteration 3: the last checkpoint stands; lower the rate, or look at its "
+                                f"batch: {origins[0]}; {origins[1]}")
+    assert origins[0].startswith("stills (no splits) ")
+    assert same(weights(tmp_path / "bad" / LAST), good) and state_of(tmp_path / "bad")["iteration"] == 2
 
 
-def test_log_lines(train_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop._Log, "EVERY", 2)
+def test_a_gradient_that_is_not_finite_stops_training(train_config, tmp_path, monkeypatch):
+    losses = loop.symmetric_losses
+
+    class Infinite(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, value):
+            return value.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * float("inf")
+
+    monkeypatch.setattr(loop, "symmetric_losses", lambda *a: (found := losses(*a))._replace(ce_key=Infinite.apply(found.ce_key)))
+    with pytest.raises(TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint stands"):
+        run(train_config(clip_norm=0), tmp_path / "run")
+    assert not (tmp_path / "run" / STATE_FILE).exists()
+
+
+@pytest.mark.parametrize("workers", (0, 2))
+def test_unreadable_data_stop_training_with_the_name_of_the_file(train_config, stills, tmp_path, workers):
+    config = train_config(iterations=60, save_every=1, class_balance=0)
+    path = stills / "labels" / "a_0.png"
+    assert cv2.imwrite(str(path), np.full((64, 96), 9, np.uint8))
+    message = rf"label {path} holds 9 at row 0, column 0, but there are 4 classes; use 0 to 3, or 255"
+    with pytest.raises(DataError, match=message):
+        run(config, tmp_path / "run", workers=workers)
+
+
+def test_missing_files_are_told_before_anything_starts(train_config, stills, tmp_path):
+    (stills / "labels" / "a_1.png").unlink()
+    with pytest.raises(DataError, match="lacks 1 file.*a_1.png"):
+        run(train_config(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_log_and_record(train_config, tmp_path, log_every):
+    log_every(2)
     config, out = train_config(iterations=4, save_every=4), tmp_path / "run"
-    folder = train(config, out)
-    lines = log_of(out)
+    outcome, lines = run(config, out), log_of(tmp_path / "run")
     assert [line["iteration"] for line in lines] == [2, 4]
     for line in lines:
-        assert set(line) == {"iteration", "ce_key", "ce_nonkey", "consistency", "learning_rate", "images_per_s"}
-        assert line["ce_key"] > 0 and line["consistency"] >= 0 and line["images_per_s"] > 0
+        assert set(line) == {"iteration", "ce_key", "ce_nonkey", "consistency", "learning_rate"}
+        assert line["ce_key"] > 0 and line["consistency"] >= 0
         assert line["learning_rate"] == config.learning_rate(line["iteration"] - 1)
-    record = yaml.safe_load((folder / "model.yaml").read_text())["training"]
-    assert record["iterations_done"] == 4
+    record = record_of(outcome.folder)
+    assert record["iterations_done"] == 4 and record["hours"] >= 0
     assert record["losses"] == {key: lines[-1][key] for key in ("ce_key", "ce_nonkey", "consistency")}
-    assert record["configuration"]["data"]["stills"] == "stills"   # no path of this machine
-    train(train_config(iterations=2), out)
-    assert [line["iteration"] for line in log_of(out)] == [2]      # a new run starts a new log
+    assert record["data"] == [{"name": "stills (no splits)", "terms": "made by the test"}]
+    assert not list(out.rglob("*.part")) and {path.name for path in out.iterdir()} == {LAST, LOG_FILE, STATE_FILE}
 
 
-def test_it_learns(train_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop._Log, "EVERY", 6)
+def test_it_learns(train_config, tmp_path, log_every):
+    log_every(6)
     config = train_config(iterations=30, warmup=5, save_every=30)
-    folder, lines = train(config, tmp_path), log_of(tmp_path)
+    folder, lines = run(config, tmp_path / "run").folder, log_of(tmp_path / "run")
     for term in ("ce_key", "ce_nonkey"):
         assert lines[-1][term] < 0.5 * lines[0][term], lines
     model = load_model(folder)
-    pairs = loop.PairBatches(config).batch(0)
-    image, _, label, _ = loop._tensors(pairs, "cpu")
+    batch = PairBatches(config, open_data(config)[0])[0]
     with torch.inference_mode():
-        right = (model(image).argmax(1) == label)[label != 255]
+        right = (model(loop.normalised(batch.labelled)).argmax(1) == batch.labels)[batch.labels != 255]
     assert right.float().mean() > 0.5   # batch-norm statistics lag behind after so few iterations
 
 
+def test_neighbours_without_labels(train_config, video, tmp_path):
+    """Published training: one labelled frame of each pair."""
+    data = DataConfig(sources=(SourceConfig("folder", root=str(video)),), radius=1, neighbour_labels=False)
+    folder = run(train_config(iterations=2, data=data), tmp_path / "run").folder
+    assert all(value.isfinite().all() for value in weights(folder).values())
+
+
+def test_crops_need_not_be_multiples_of_32(train_config, tmp_path):
+    config = train_config(iterations=1)
+    config = replace(config, phases=(replace(config.phases[0], height=66, width=85),))
+    for number, backbone in enumerate(("mit_b0", "resnet18")):
+        model = tiny_config(backbone=backbone)
+        folder = run(replace(config, model=model), tmp_path / f"run{number}").folder
+        assert all(value.isfinite().all() for value in weights(folder).values())
+
+
 def test_bfloat16(train_config, tmp_path):
-    values = weights(train(train_config(iterations=1, amp=True), tmp_path)).values()
-    assert all(value.isfinite().all() for value in values)
+    folder = run(train_config(iterations=1, amp=True), tmp_path / "run").folder
+    assert all(value.isfinite().all() for value in weights(folder).values()) and "bfloat16" in record_of(folder)["hardware"]
+
+
+def test_float16_scales_its_loss_and_resumes(train_config, tmp_path, monkeypatch):
+    """What a GPU without bfloat16 does. The first steps overflow and are left out until the scale is small enough."""
+    monkeypatch.setattr(optimiser, "lowest_type", lambda device: torch.float16)
+    config = train_config(iterations=2, batch=1, save_every=1, amp=True)
+    whole = weights(run(config, tmp_path / "whole").folder)
+    assert all(value.isfinite().all() for value in whole.values()) and state_of(tmp_path / "whole")["scaler"]["scale"] > 0
+    step, seen = loop.step, []
+
+    def interrupted(*arguments):
+        seen.append(1)
+        if len(seen) == 2:
+            raise Interrupted
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "step", interrupted)
+    with pytest.raises(Interrupted):
+        run(config, tmp_path / "halves")
+    assert same(weights(run(config, tmp_path / "halves", resume=True).folder), whole)
+
+
+class TestStopping:
+    def test_a_signal_saves_and_stops(self, train_config, tmp_path, monkeypatch):
+        config = train_config(iterations=4, save_every=100)
+        whole = weights(run(config, tmp_path / "whole").folder)
+        step = loop.step
+
+        def signalled(*arguments):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return step(*arguments)
+
+        monkeypatch.setattr(loop, "step", signalled)
+        outcome = run(config, tmp_path / "run")
+        assert outcome.code == 128 + signal.SIGTERM
+        assert outcome.note == (f"Stopped: signal 15. 1 of 4 iterations are done. The model is in {tmp_path / 'run' / LAST}. "
+                                "Go on with the same command and --resume.")
+        assert state_of(tmp_path / "run")["iteration"] == 1
+        monkeypatch.setattr(loop, "step", step)
+        assert same(weights(run(config, tmp_path / "run", resume=True).folder), whole)
+
+    def test_time(self, train_config, tmp_path):
+        config = train_config(iterations=4, save_every=100)
+        outcome = run(config, tmp_path / "run", minutes=1e-9)   # too short for any
+        assert outcome.code == 0 and outcome.note.startswith("Stopped: the time is over. 0 of 4 iterations are done. ")
+        assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith("4 of 4 iterations are done. ")
+
+    def test_ctrl_c_spares_the_workers(self, train_config, tmp_path):
+        """A terminal's Ctrl-C goes to all processes at once: the workers leave it to the training process."""
+        config = train_config(iterations=2000)
+        (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
+        command = [sys.executable, "-m", "dcfm_ros", "train", str(tmp_path / "train.yaml"), "--out", str(tmp_path / "run"),
+                   "--workers", "2", "--device", "cpu"]
+        process = started(command, tmp_path)
+        try:
+            for line in process.stdout:
+                if "1/2000" in line or "2/2000" in line:
+                    break
+            os.killpg(process.pid, signal.SIGINT)
+            output = process.stdout.read()
+            assert process.wait(60) == 130, output
+        finally:
+            finish(process)
+        assert "Traceback" not in output and "Stopped: signal 2. " in output
+        assert state_of(tmp_path / "run")["iteration"] > 0
+
+
+class TestValidation:
+    @pytest.fixture
+    def scored(self, monkeypatch):
+        """Scores given one after the other instead of being measured."""
+        def give(*scores):
+            found = iter(scores)
+            monkeypatch.setattr(loop, "score", lambda *_: {"score": (value := next(found)), "keyframe": value})
+        return give
+
+    def config(self, train_config, stills, **settings):
+        return train_config(validation=ValidationConfig("folder", root=str(stills), every=1), **settings)
+
+    def test_the_best_is_kept(self, train_config, stills, tmp_path, scored):
+        scored(0.2, 0.5, 0.4, 0.5)
+        outcome = run(self.config(train_config, stills, iterations=4, save_every=4), tmp_path / "run")
+        best, last = record_of(tmp_path / "run" / BEST), record_of(tmp_path / "run" / LAST)
+        assert best["iterations_done"] == 2 and best["validation"] == {"iteration": 2, "score": 0.5, "keyframe": 0.5}
+        assert last["iterations_done"] == 4 and last["validation"]["iteration"] == 4
+        assert outcome.note.endswith(f"The model is in {tmp_path / 'run' / LAST}, the best in {tmp_path / 'run' / BEST}.")
+        scores = [line["validation"]["score"] for line in log_of(tmp_path / "run") if "validation" in line]
+        assert scores == [0.2, 0.5, 0.4, 0.5]
+
+    def test_the_best_is_known_after_a_resumption(self, train_config, stills, tmp_path, scored):
+        scored(0.2, 0.5, 0.4)
+        run(self.config(train_config, stills, iterations=2), tmp_path / "run")
+        run(self.config(train_config, stills, iterations=3), tmp_path / "run", resume=True)
+        assert record_of(tmp_path / "run" / BEST)["iterations_done"] == 2
+
+    def test_it_does_not_change_the_course(self, train_config, stills, tmp_path):
+        config = train_config(iterations=2)
+        plain = weights(run(config, tmp_path / "plain").folder)
+        validated = run(self.config(train_config, stills, iterations=2), tmp_path / "validated").folder
+        assert same(weights(validated), plain) and 0 < record_of(validated)["validation"]["score"] < 1
+
+
+def test_training_starts_from_another_model_with_other_classes(train_config, tmp_path):
+    save_model(tmp_path / "start", tiny_model(5, seed=3))
+    config = train_config(init=str(tmp_path / "start"), iterations=1, rate=1e-9)
+    found, start = weights(run(config, tmp_path / "run").folder), weights(tmp_path / "start")
+    assert torch.allclose(found["head.classifier.weight"], start["head.classifier.weight"][:4], atol=1e-6)
+    (tmp_path / "start" / "model.yaml").unlink()   # is not needed any more
+    run(replace(config, phases=(replace(config.phases[0], iterations=2),)), tmp_path / "run", resume=True)
 
 
 def test_new_models_are_the_same_for_the_same_seed(train_config):
@@ -120,19 +336,29 @@ def test_new_models_are_the_same_for_the_same_seed(train_config):
     assert one["head.classifier.weight"].std() == pytest.approx(0.5, rel=0.1)
 
 
-def test_rates_and_decay_by_group(train_config):
-    config = train_config(decoder_lr=3.0, weight_decay=0.02)
-    model = new_model(config)
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    norms = {id(p) for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.BatchNorm2d)) for p in m.parameters()}
-    groups, seen = make_optimiser(model, config).param_groups, []
-    for group in groups:
-        for parameter in group["params"]:
-            name = names[id(parameter)]
-            seen.append(name)
-            assert group["factor"] == (3.0 if name.startswith(("ffm.", "head.")) else 1.0), name
-            assert group["weight_decay"] == (0.0 if id(parameter) in norms or name.endswith("bias") else 0.02), name
-    assert sorted(seen) == sorted(names.values())
+def test_default_workers(monkeypatch):
+    for cores, processes, workers in ((2, 1, 2), (64, 1, 8), (16, 4, 4), (2, 4, 1)):
+        monkeypatch.setattr(loop.os, "sched_getaffinity", lambda _: range(cores))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+        assert default_workers() == workers
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"workers": -1}, "workers -1: use 0 or more"),
+    ({"minutes": 0}, "minutes 0: use a number above 0"),
+])
+def test_bad_options(train_config, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(train_config(), tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize("device, message", [
+    ("gpu", "device 'gpu': use auto, cpu, cuda or cuda:N"),
+    ("cuda:99", r"device cuda:99: GPU 99 is wanted and PyTorch finds \d+; use cpu, fewer processes"),
+])
+def test_bad_devices(train_config, tmp_path, device, message):
+    with pytest.raises(ValueError, match=message):
+        train(train_config(), tmp_path / "run", device=device)
 
 
 GROUP_MEMBER = """
@@ -145,28 +371,65 @@ code = cli.main(["train", *sys.argv[2:]])
 torch.save(kept[0].state_dict(), f"{sys.argv[1]}/rank{os.environ['RANK']}.pt")
 sys.exit(code)
 """
+TORCHRUN = Path(sys.executable).parent / "torchrun"
 
 
-@pytest.mark.skipif(shutil.which("torchrun") is None, reason="torchrun is not installed")
-def test_two_processes_train_one_model(train_config, tmp_path):
-    config = train_config(iterations=2)
-    plain = json.loads(json.dumps({**asdict(config), "model": config.model.to_dict()}))
-    plain["data"]["stills"] = ""
-    (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain))
-    (tmp_path / "member.py").write_text(GROUP_MEMBER)
-    command = ["torchrun", "--standalone", "--nproc-per-node", "2", str(tmp_path / "member.py"), str(tmp_path),
-               str(tmp_path / "train.yaml"), "--stills", config.data.stills, "--out", str(tmp_path / "run")]
-    group = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}, cwd=tmp_path,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+def started(command, folder):
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
+                   "PYTHONPATH": os.pathsep.join([path for path in sys.path if path] + [root])}
+    return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
+
+
+def finish(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    process.stdout.close()
+
+
+def run_group(config, folder, *arguments):
+    """A group of two processes; (exit code, output)."""
+    (folder / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
+    (folder / "member.py").write_text(GROUP_MEMBER)
+    process = started([str(TORCHRUN), "--standalone", "--nproc-per-node", "2", str(folder / "member.py"), str(folder),
+                       str(folder / "train.yaml"), "--out", str(folder / "run"), "--workers", "1", *arguments], folder)
     try:
-        output, _ = group.communicate(timeout=240)
+        output, _ = process.communicate(timeout=240)
+        return process.returncode, output
     finally:
-        if group.poll() is None:
-            os.killpg(group.pid, signal.SIGKILL)
-            group.wait()
-    assert group.returncode == 0, output
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
-    assert same(first, second)   # batch-norm statistics too: their mean is what is saved
-    saved = weights(tmp_path / "run" / MODEL_FOLDER)
-    assert all(torch.equal(value, first[key]) for key, value in saved.items() if not key.endswith("num_batches_tracked"))
-    assert torch.load(tmp_path / "run" / STATE_FILE, weights_only=True)["iteration"] == 2
+        finish(process)
+
+
+@pytest.mark.skipif(not TORCHRUN.is_file(), reason="torchrun is not beside this Python")
+class TestGroup:
+    def test_two_processes_train_one_model(self, train_config, stills, tmp_path):
+        config = train_config(iterations=2, validation=ValidationConfig("folder", root=str(stills), every=2))
+        code, output = run_group(config, tmp_path)
+        assert code == 0, output
+        assert output.count("2 of 2 iterations are done") == 1
+        first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+        assert same(first, second)   # batch-norm statistics too: their mean is what is saved
+        saved = weights(tmp_path / "run" / LAST)
+        assert all(torch.equal(value, first[key]) for key, value in saved.items() if not key.endswith("num_batches_tracked"))
+        assert state_of(tmp_path / "run")["iteration"] == 2
+        assert "2 processes" in record_of(tmp_path / "run" / BEST)["hardware"]
+
+    def test_all_stop_together_and_where_one_fails(self, train_config, stills, tmp_path):
+        config = train_config(iterations=2, class_balance=0)
+        code, output = run_group(config, tmp_path, "--minutes", "1e-9")
+        assert code == 0 and "Stopped: the time is over. 0 of 2 iterations are done." in output, output
+        for path in (stills / "labels").iterdir():
+            path.write_bytes(b"no picture")
+        code, output = run_group(config, tmp_path, "--resume")
+        assert code != 0 and "cannot be read as a PNG" in output, output
+
+
+def test_one_process_has_nothing_to_average():
+    layer = nn.Linear(2, 1)
+    layer(torch.ones(1, 2)).sum().backward()
+    terms = torch.ones(3)
+    assert average_gradients(layer, terms) is terms and (layer.weight.grad == 1).all()
+    average_statistics(nn.BatchNorm2d(2))
+    assert largest([3, -1]) == [3, -1] and summed(np.array([1, 2])).tolist() == [1, 2]

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from helpers import tiny_model
 
+from dcfm_ros.model.dcfm import unit
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.training.losses import Losses, consistency_loss, symmetric_losses
+from dcfm_ros.training.losses import Losses, consistency_loss, per_frame_losses, symmetric_losses
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +117,24 @@ def test_consistency_moves_both_frames():
     consistency_loss(fused, other, logits, logits).backward()
     assert fused.grad.abs().min() > 0
     torch.testing.assert_close(fused.grad, -other.grad)
+
+
+def test_per_frame_networks_have_the_first_term_alone(batch):
+    model = tiny_model(architecture="per_frame")
+    labelled, neighbour, labels, neighbour_labels = batch
+    with torch.no_grad():
+        one = per_frame_losses(model, labelled, neighbour, labels)
+        both = per_frame_losses(model, labelled, neighbour, labels, neighbour_labels)
+        own, other = (F.cross_entropy(resize(model.keyframe(image), (64, 64)), target, ignore_index=255)
+                      for image, target in ((labelled, labels), (neighbour, neighbour_labels)))
+    torch.testing.assert_close(tuple(one), (own, torch.zeros(()), torch.zeros(())))
+    torch.testing.assert_close(both.total, (own + other) / 2)
+
+
+@pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16, torch.float32))
+def test_features_of_length_zero_stay_finite(dtype):
+    """ReLU leaves such pixels; float16 has no 1e-12."""
+    feature = torch.zeros(1, 4, 2, 2, dtype=dtype, requires_grad=True)
+    direction = unit(feature)
+    direction.sum().backward()
+    assert (direction == 0).all() and feature.grad.isfinite().all()

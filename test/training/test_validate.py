@@ -1,0 +1,87 @@
+"""The score that chooses the best model: masks as keyframe and causal, at an age of half the radius."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from helpers import tiny_model
+
+from dcfm_ros.model.fusion import resize
+from dcfm_ros.sources.clips import ClipSet, open_clips
+from dcfm_ros.training.group import Group
+from dcfm_ros.training.validate import _prepared, chosen, confusion, mean_iou, score
+
+ALONE = Group(0, 1, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def test_confusion_and_mean_iou():
+    label = torch.tensor([[0, 0, 1], [1, 255, 2]], dtype=torch.uint8)
+    mask = torch.tensor([[0, 1, 1], [1, 0, 0]])
+    counts = confusion(mask, label, 4)
+    assert counts.tolist() == [[1, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
+    assert mean_iou(counts) == pytest.approx((1 / 3 + 2 / 3 + 0) / 3)   # class 3 is not in the labels
+    assert math.isnan(mean_iou(np.zeros((4, 4), np.int64)))
+
+
+def test_frames_are_chosen_evenly(stills, video):
+    data = open_clips(str(video), "train")
+    assert [index for _, index in chosen(data, 0)] == [index for _, index in chosen(data, 5)] == [0, 3]
+    data = ClipSet("many", data.classes, data.clips * 50, "")
+    assert len(chosen(data, 0)) == 100 and chosen(data, 20) == chosen(data, 0)[::5]
+
+
+def test_the_score_is_that_of_the_masks(model, video):
+    """Frame 0 has none before it; frame 3 of radius 4 is served by frame 1."""
+    data, = open_clips(str(video), "train").clips
+    found = score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE)
+    counts = np.zeros((2, 4, 4), np.int64)
+    model.eval()
+    with torch.inference_mode():
+        images = {index: _prepared(data.image(index), model, ALONE.device) for index in (0, 1, 3)}
+        for index in (0, 3):
+            mask = resize(model.keyframe(images[index]), (64, 96)).argmax(1)[0]
+            counts[0] += confusion(mask, torch.from_numpy(data.label(index)), 4)
+        mask = resize(model.nonkey(images[3], model.features(images[1]).common), (64, 96)).argmax(1)[0]
+        counts[1] += confusion(mask, torch.from_numpy(data.label(3)), 4)
+    assert found == {"score": pytest.approx((mean_iou(counts[0]) + mean_iou(counts[1])) / 2),
+                     "keyframe": mean_iou(counts[0]), "causal": mean_iou(counts[1])}
+
+
+def test_stills_have_keyframe_masks_alone(model, stills):
+    found = score(model, open_clips(str(stills)), 0, 8, ALONE)
+    assert set(found) == {"score", "keyframe"} and found["score"] == found["keyframe"] > 0
+
+
+def test_per_frame_networks(video):
+    found = score(tiny_model(architecture="per_frame"), open_clips(str(video), "train"), 0, 8, ALONE)
+    assert set(found) == {"score", "keyframe"}
+
+
+def test_the_model_goes_on_training_as_it_was(model, stills):
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    score(model, open_clips(str(stills)), 1, 8, ALONE)
+    assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_processes_share_the_frames_out(model, stills, monkeypatch):
+    """Their counts together are those of one process."""
+    from dcfm_ros.training import validate
+    kept = []
+    monkeypatch.setattr(validate, "summed", lambda counts: kept.append(counts) or counts)
+    data = open_clips(str(stills))
+    for group in (ALONE, Group(0, 2, ALONE.device), Group(1, 2, ALONE.device)):
+        score(model, data, 0, 8, group)
+    assert np.array_equal(kept[0], kept[1] + kept[2]) and kept[2][0].sum() == 64 * 96
+
+
+@pytest.mark.parametrize("height, width, expected", [(360, 480, (352, 480)), (720, 960, (352, 480)), (360, 640, (320, 544))])
+def test_images_are_resized_to_what_the_network_likes(height, width, expected):
+    model = tiny_model(1, input_height=360, input_width=480)
+    assert _prepared(np.zeros((height, width, 3), np.uint8), model, ALONE.device).shape == (1, 3, *expected)
