@@ -99,10 +99,10 @@ def _add_train(commands) -> None:
 
 
 def _train(options) -> int:
-    from dcfm_ros.training.config import load_train_config, with_roots
+    from dcfm_ros.training.config import load_train_config
     from dcfm_ros.training.loop import train
 
-    config = with_roots(load_train_config(options.config, options.changes), options.data)
+    config = load_train_config(options.config, options.changes, options.data)
     if options.init:
         config = replace(config, init=options.init)
     outcome = train(config, options.out, device=options.device, resume=options.resume, workers=options.workers,

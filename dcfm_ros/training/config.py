@@ -25,13 +25,14 @@ from dcfm_ros.training.settings import (
 CLASS_TABLES = {"vspw": VSPW124, "cityscapes": CITYSCAPES19, "camvid": STREET11, "street11": STREET11}
 
 
-def load_train_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
+def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = ()) -> TrainConfig:
     """Read a YAML file; unknown or missing settings are errors that name them.
 
-    The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11) or the
-    `classes.yaml` of a data set.
+    The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11), the path of a
+    `classes.yaml`, or `data`: those of the first data source.
     changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or `data.sources.0.weight=0.5`;
-        a value is read as YAML.
+        a value is read as YAML
+    roots: folders of data sets, each `NAME=PATH`, or `PATH` where the configuration has one data set only
     """
     path = Path(path)
     if not path.is_file():
@@ -45,57 +46,63 @@ def load_train_config(path: str | Path, changes: Sequence[str] = ()) -> TrainCon
     for change in changes:
         _apply(plain, change)
     try:
-        return _train_config(plain)
+        return _train_config(plain, roots)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def with_roots(config: TrainConfig, roots: Sequence[str]) -> TrainConfig:
-    """The configuration with the folders of its data sets, each `NAME=PATH`, or `PATH` where it has one data set only.
-
-    A folder goes to every source of its name and to the validation.
-    """
-    validation = [config.validation] if config.validation else []
-    names = list(dict.fromkeys(part.source for part in (*config.data.sources, *validation) if part.source != SYNTHETIC))
-    for text in roots:
-        name, equals, root = text.partition("=")
-        if not equals or (name not in SOURCES and Path(text).exists()):
-            if len(names) != 1:
-                raise ConfigError(f"--data {text}: the configuration has {_listed(names)}; write NAME=PATH")
-            name, root = names[0], text
-        if name not in names:
-            raise ConfigError(f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}")
-        sources = tuple(replace(s, root=root) if s.source == name else s for s in config.data.sources)
-        config = replace(config, data=replace(config.data, sources=sources))
-        if config.validation and config.validation.source == name:
-            config = replace(config, validation=replace(config.validation, root=root))
-    return config
-
-
-def _train_config(plain: dict) -> TrainConfig:
+def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
     data, validation = dict(plain.pop("data", {})), plain.pop("validation", None)
     if "sources" in data:
         data["sources"] = tuple(_build(SourceConfig, source, "source") for source in data["sources"])
+    data = _build(DataConfig, data, "data")
+    validation = None if validation is None else _build(ValidationConfig, validation, "validation")
+    for root in roots:
+        data, validation = _with_root(data, validation, root)
     return TrainConfig(
-        model=_model(dict(plain.pop("model", {}))),
-        data=_build(DataConfig, data, "data"),
+        model=_model(dict(plain.pop("model", {})), data.sources[0]),
+        data=data,
         phases=tuple(_build(PhaseConfig, phase, "phase") for phase in plain.pop("phases", [])),
         augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
-        validation=None if validation is None else _build(ValidationConfig, validation, "validation"),
+        validation=validation,
         **_known(TrainConfig, plain, "training"),
     )
 
 
-def _model(plain: dict) -> ModelConfig:
+def _with_root(data: DataConfig, validation: ValidationConfig | None, text: str) -> tuple[DataConfig, ValidationConfig | None]:
+    """A folder from the command line goes to every source of its name and to the validation."""
+    parts = [*data.sources, *([validation] if validation else [])]
+    names = list(dict.fromkeys(part.source for part in parts if part.source != SYNTHETIC))
+    name, equals, root = text.partition("=")
+    if not equals or (name not in SOURCES and Path(text).exists()):
+        if len(names) != 1:
+            raise ConfigError(f"--data {text}: the configuration has {_listed(names)}; write NAME=PATH")
+        name, root = names[0], text
+    if name not in names:
+        raise ConfigError(f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}")
+    if validation and validation.source == name:
+        validation = replace(validation, root=root)
+    return replace(data, sources=tuple(replace(s, root=root) if s.source == name else s for s in data.sources)), validation
+
+
+def _model(plain: dict, source: SourceConfig) -> ModelConfig:
     if isinstance(classes := plain.get("classes"), str):
-        if classes.endswith((".yaml", ".yml")):
-            table = read_classes(Path(classes)).table
-        elif classes in CLASS_TABLES:
-            table = CLASS_TABLES[classes]
-        else:
-            raise ConfigError(f"classes {classes!r}: use a list, {', '.join(CLASS_TABLES)}, or the path of a classes.yaml")
-        plain["classes"] = [{"name": name, "color": color} for name, color in table]
+        plain["classes"] = [{"name": name, "color": color} for name, color in _class_table(classes, source)]
     return ModelConfig.from_dict(plain)
+
+
+def _class_table(name: str, source: SourceConfig):
+    if name == "data":
+        if source.source != "folder":
+            return CLASS_TABLES["street11" if source.source == SYNTHETIC else source.source]
+        if not source.root:
+            raise ConfigError("the classes are those of the data, whose folder is not given: add --data PATH")
+        return read_classes(Path(source.root) / "classes.yaml").table
+    if name.endswith((".yaml", ".yml")):
+        return read_classes(Path(name)).table
+    if name not in CLASS_TABLES:
+        raise ConfigError(f"classes {name!r}: use a list, {', '.join(CLASS_TABLES)}, data, or the path of a classes.yaml")
+    return CLASS_TABLES[name]
 
 
 def _apply(plain: dict, change: str) -> None:

@@ -50,6 +50,8 @@ class TrainingLog:
         self.bar.update()
         if (iteration + 1) % self.EVERY == 0:
             self._write(iteration + 1)
+        elif not self.last and self.count == 1:
+            self._show(self._values(iteration + 1))   # a slow machine's user wants to see something
 
     def validated(self, done: int, scores: dict[str, float]) -> None:
         scores = {name: round(value, 5) for name, value in scores.items()}
@@ -74,15 +76,20 @@ class TrainingLog:
             self.board.close()
 
     def _write(self, done: int) -> None:
-        self.last = self._means()
-        elapsed = max(1e-9, time.monotonic() - self.since)
-        values = {**self.last, "learning_rate": self.config.learning_rate(done - 1),
-                  "images_per_s": round(2 * self.pairs / elapsed, 2)}
+        values = self._values(done)
+        self.last = {name: values[name] for name in Losses._fields}
         self._entry({"iteration": done, **values}, "train", values)
-        self.bar.set_postfix_str(
-            " ".join(f"{name}={self.last[name]:.4g}" for name in Losses._fields)
-            + f" lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}", refresh=False)
+        self._show(values)
         self.sums, self.count, self.pairs, self.since = torch.zeros_like(self.sums), 0, 0, time.monotonic()
+
+    def _values(self, done: int) -> dict[str, float]:
+        speed = 2 * self.pairs / max(1e-9, time.monotonic() - self.since)
+        return {**self._means(), "learning_rate": self.config.learning_rate(done - 1), "images_per_s": round(speed, 2)}
+
+    def _show(self, values: dict[str, float]) -> None:
+        """In the progress bar, which adds the time left."""
+        terms = " ".join(f"{name}={values[name]:.4g}" for name in Losses._fields)
+        self.bar.set_postfix_str(f"{terms} lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}", refresh=False)
 
     def _means(self) -> dict[str, float]:
         return {name: round(mean, 5) for name, mean in zip(Losses._fields, (self.sums / self.count).tolist())}

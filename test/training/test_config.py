@@ -8,7 +8,7 @@ from helpers import tiny_config
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
-from dcfm_ros.training.config import load_train_config, with_roots
+from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.settings import PhaseConfig, SourceConfig, ValidationConfig
 
 FOLDER = Path(__file__).parents[2] / "config" / "train"
@@ -20,15 +20,22 @@ PLAIN = {"model": tiny_config().to_dict(), "phases": [PHASE]}
 @pytest.fixture
 def load(tmp_path):
     """Load the smallest configuration with changes; a change to None removes a setting."""
-    def loaded(*settings, **changes):
+    def loaded(*settings, roots=(), **changes):
         plain = {**PLAIN, **changes}
         (tmp_path / "train.yaml").write_text(yaml.safe_dump({k: v for k, v in plain.items() if v is not None}))
-        return load_train_config(tmp_path / "train.yaml", settings)
+        return load_train_config(tmp_path / "train.yaml", settings, roots)
     return loaded
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_shipped_configurations_load(path):
+def test_shipped_configurations_load(path, stills):
+    if path.stem == "my_data":   # takes its classes from the data
+        with pytest.raises(ConfigError, match="my_data.yaml: the classes are those of the data, whose folder is not given: add --data PATH"):
+            load_train_config(path)
+        config = load_train_config(path, roots=[str(stills)])
+        assert config.model.class_names == tiny_config().class_names
+        assert config.data.sources[0].root == str(stills)
+        return
     config = load_train_config(path)
     assert config.iterations == sum(phase.iterations for phase in config.phases)
     assert all(not source.root for source in config.data.sources)   # no path of some machine
@@ -104,7 +111,10 @@ def test_class_tables(load, stills):
     assert load(model={**model, "classes": "vspw"}).model.class_names == tuple(name for name, _ in VSPW124)
     assert load(model={**model, "classes": "camvid"}) == load(model={**model, "classes": "street11"})
     assert load(f"model.classes={stills / 'classes.yaml'}").model == tiny_config()
-    with pytest.raises(ConfigError, match="classes 'ade': use a list, vspw, cityscapes, camvid, street11, or the path of a classes.yaml"):
+    for source, table in (("vspw", VSPW124), ("cityscapes", CITYSCAPES19), ("camvid", STREET11), ("synthetic", STREET11)):
+        found = load(model={**model, "classes": "data"}, data={"sources": [{"source": source}]}).model.class_names
+        assert found == tuple(name for name, _ in table)
+    with pytest.raises(ConfigError, match="classes 'ade': use a list, vspw, cityscapes, camvid, street11, data, or the path of a"):
         load(model={**model, "classes": "ade"})
     with pytest.raises(ConfigError, match="there is no nowhere/classes.yaml"):
         load(model={**model, "classes": "nowhere/classes.yaml"})
@@ -134,20 +144,18 @@ def test_bad_changes_are_named(load, change, message):
 
 
 def test_folders_from_the_command_line(load):
-    two = load(data={"sources": [{"source": "synthetic"}, {"source": "camvid"}, {"source": "vspw"}]}, validation={"source": "camvid"})
-    found = with_roots(two, ["camvid=/a=b", "vspw=/v"])
-    assert [source.root for source in found.data.sources] == ["", "/a=b", "/v"] and found.validation.root == "/a=b"
-    one = load(data={"sources": [{"source": "camvid"}]}, validation={"source": "camvid"})
-    assert with_roots(one, ["/data"]).data.sources[0].root == with_roots(one, ["/data"]).validation.root == "/data"
-    assert with_roots(one, []) == one
-    other = load(validation={"source": "vspw"})
-    assert with_roots(other, ["/v"]).validation.root == "/v" and with_roots(other, ["/v"]).data == other.data
+    sources = [{"source": "synthetic"}, {"source": "camvid"}, {"source": "vspw"}]
+    two = load(data={"sources": sources}, validation={"source": "camvid"}, roots=["camvid=/a=b", "vspw=/v"])
+    assert [source.root for source in two.data.sources] == ["", "/a=b", "/v"] and two.validation.root == "/a=b"
+    one = load(data={"sources": sources[:2]}, validation={"source": "camvid"}, roots=["/data"])
+    assert one.data.sources[1].root == one.validation.root == "/data"
+    other = load(validation={"source": "vspw"}, roots=["/v"])
+    assert other.validation.root == "/v" and other.data == load().data
 
 
 def test_a_folder_with_an_equals_sign(load, tmp_path):
     (tmp_path / "a=b").mkdir()
-    one = load(data={"sources": [{"source": "camvid"}]})
-    assert with_roots(one, [str(tmp_path / "a=b")]).data.sources[0].root == str(tmp_path / "a=b")
+    assert load(data={"sources": [{"source": "camvid"}]}, roots=[str(tmp_path / "a=b")]).data.sources[0].root == str(tmp_path / "a=b")
 
 
 @pytest.mark.parametrize("sources, root, message", [
@@ -159,7 +167,7 @@ def test_a_folder_with_an_equals_sign(load, tmp_path):
 ])
 def test_folders_of_no_source_are_named(load, sources, root, message):
     with pytest.raises(ConfigError, match=message):
-        with_roots(load(data={"sources": [{"source": source} for source in sources]}), [root])
+        load(data={"sources": [{"source": source} for source in sources]}, roots=[root])
 
 
 @pytest.mark.parametrize("changes, message", [
