@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.image import normalised
@@ -69,7 +70,8 @@ class Trainer:
         self.config, self.out, self.group = config, out, group
         self.data, self.validation = open_data(config, group.rank, group.world)
         self.batches = PairBatches(config, self.data, group.rank, group.world)
-        self.model = (new_model if state is None else fresh_model)(config).to(group.device).train()
+        tell = tqdm.write if group.rank == 0 else (lambda text: None)
+        self.model = (new_model(config, tell) if state is None else fresh_model(config)).to(group.device).train()
         self.optimiser = make_optimiser(self.model, config)
         self.precision = Precision(config.amp, group.device)
         if state is None:

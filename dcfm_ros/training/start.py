@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import load_model, untrained_parts
-from dcfm_ros.training.config import TrainConfig
+from dcfm_ros.training.settings import TrainConfig
 
 BACKBONE = ("encoder.", "fusion.")
 CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
 
 
-def new_model(config: TrainConfig) -> Model:
-    """The model to train, the same in every process: fresh, or with the weights of `config.init`."""
+def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: None) -> Model:
+    """The model to train, the same in every process: fresh, or with the weights of `config.init`.
+
+    tell: is called with what that model does not give, if anything
+    """
     model = fresh_model(config)
     if config.init:
-        take_weights(model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init))
+        fresh = take_weights(model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init))
+        if fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
+            more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
+            tell(f"init: {config.init} gives no weights, or not all, of {', '.join(fresh[:3])}{more}; these start fresh")
     return model
 
 

@@ -1,0 +1,76 @@
+"""Where training starts from: fresh weights, or another model's as far as they fit, and what is told of the rest."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from helpers import CLASSES, tiny_config, write_tiny_model
+
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.training.start import fresh_model, new_model
+
+
+@pytest.fixture
+def started(train_config, tmp_path):
+    """(weights at the start, weights of the model it starts from, weights of a fresh one, what is told)"""
+    def start(model, origin, parts="all"):
+        folder, told = write_tiny_model(tmp_path / "origin", seed=5, **origin), []
+        config = train_config(model=tiny_config(**model), init=str(folder), init_parts=parts)
+        return new_model(config, told.append).state_dict(), load_model(folder).state_dict(), fresh_model(config).state_dict(), told
+    return start
+
+
+def equal(one, other, prefix=""):
+    names = [name for name in one if name.startswith(prefix) and not name.endswith("num_batches_tracked")]
+    assert names
+    return all(torch.equal(one[name], other[name]) for name in names)
+
+
+def test_all_of_a_model_alike(started):
+    found, origin, _, told = started({}, {})
+    assert equal(found, origin) and told == []
+
+
+def test_classes_with_the_same_name_keep_their_weights(started):
+    """Tuned to the classes car, pedestrian and sky, in this order; the origin has sky, road, tree and car."""
+    found, origin, fresh, told = started({"classes": (CLASSES[3], CLASSES[4], CLASSES[0])}, {})
+    rows, before = found["head.classifier.weight"], origin["head.classifier.weight"]
+    assert torch.equal(rows[0], before[3]) and torch.equal(rows[2], before[0])
+    assert torch.equal(rows[1], fresh["head.classifier.weight"][1]) and equal(found, origin, "ffm.")
+    assert len(told) == 1 and "origin gives no weights, or not all, of head.classifier.weight; these start fresh" in told[0]
+
+
+def test_the_backbone_alone(started):
+    found, origin, fresh, told = started({}, {}, "backbone")
+    assert equal(found, origin, "encoder.") and equal(found, origin, "fusion.")
+    assert equal(found, fresh, "ffm.") and equal(found, fresh, "head.")
+    assert "of ffm.conv.weight, ffm.conv.bias, ffm.norm.weight and 4 more; these start fresh" in told[0]
+
+
+def test_from_a_per_frame_network(started):
+    found, origin, fresh, told = started({}, {"architecture": "per_frame"})
+    assert equal(found, origin, "encoder.") and equal(found, origin, "fusion.") and equal(found, fresh, "ffm.")
+    assert "these start fresh" in told[0]
+
+
+@pytest.mark.parametrize("model, message", [
+    ({"backbone": "mit_b1"}, "init: a mit_b0 model cannot start a mit_b1 one; use the same backbone"),
+    ({"block_eps": 1e-5}, "init: the model has block_eps 1e-06 and inner_eps 1e-05, the configuration 1e-05 and 1e-05; give the"),
+    ({"embed": 64}, r"init: fusion.\S+ is \(256, 32\) in the model and \(64, 32\) in the configuration; use the same embed"),
+])
+def test_models_that_do_not_fit_are_named(started, model, message):
+    with pytest.raises(ConfigError, match=message):
+        started(model, {})
+
+
+def test_a_model_that_is_not_there_is_named(train_config):
+    with pytest.raises(RuntimeError, match="no model 'nowhere': give a folder that holds model.yaml, or a built-in model"):
+        new_model(replace(train_config(), init="nowhere"))
+
+
+def test_fresh_classifiers(train_config):
+    """DCFM's classifier sees features of unit length, that of a per-frame network does not."""
+    assert fresh_model(train_config(head_std=0.3)).head.classifier.weight.std().item() == pytest.approx(0.3, rel=0.1)
+    per_frame = fresh_model(train_config(model=tiny_config(architecture="per_frame")))
+    assert per_frame.classifier.weight.std().item() == pytest.approx(0.01, rel=0.1) and (per_frame.classifier.bias == 0).all()
