@@ -16,7 +16,7 @@ def started(train_config, tmp_path):
     """(weights at the start, weights of the model it starts from, weights of a fresh one, what is told)"""
     def start(model, origin, parts="all"):
         folder, told = write_tiny_model(tmp_path / "origin", seed=5, **origin), []
-        config = train_config(model=tiny_config(**model), init=str(folder), init_parts=parts)
+        config = train_config(model=replace(tiny_config(), **model), init=str(folder), init_parts=parts)
         return new_model(config, told.append).state_dict(), load_model(folder).state_dict(), fresh_model(config).state_dict(), told
     return start
 
