@@ -65,8 +65,8 @@ def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
         state = torch.load(path, map_location="cpu", weights_only=True)
         before, _ = json.loads(state["configuration"]), state["iteration"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps with "
-                            f"--init {out / LAST}") from error
+        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps "
+                            f"with --init {out / LAST}") from error
     if changed := differences(before, plain_config(config)):
         raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
                           + ". Use the same settings, or start in another --out, perhaps with --init")
@@ -118,4 +118,5 @@ def _remove(paths) -> None:
 
 
 def _not_saved(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with --resume")
+    return TrainingError(f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with "
+                         "--resume")

@@ -36,7 +36,8 @@ def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequ
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"no training configuration at {path}: name a YAML file, for example config/train/street11_b0.yaml")
+        raise ConfigError(f"no training configuration at {path}: name a YAML file, for example "
+                          "config/train/street11_b0.yaml")
     try:
         plain = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -69,7 +70,9 @@ def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
     )
 
 
-def _with_root(data: DataConfig, validation: ValidationConfig | None, text: str) -> tuple[DataConfig, ValidationConfig | None]:
+def _with_root(
+    data: DataConfig, validation: ValidationConfig | None, text: str,
+) -> tuple[DataConfig, ValidationConfig | None]:
     """A folder from the command line goes to every source of its name and to the validation."""
     parts = [*data.sources, *([validation] if validation else [])]
     names = list(dict.fromkeys(part.source for part in parts if part.source != SYNTHETIC))

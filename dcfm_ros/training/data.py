@@ -64,7 +64,9 @@ class PairBatches:
         return augment(source.pair(rng), phase.height, phase.width, self.config.augment, rng)
 
 
-def load_batches(batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False) -> Iterator[Batch | DataError]:
+def load_batches(
+    batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False,
+) -> Iterator[Batch | DataError]:
     """The batches of `iterations` in order, each or the error that prevented it.
 
     workers: processes that prepare batches ahead, two each at most; 0 prepares them when they are asked for. The batches
@@ -78,13 +80,12 @@ def load_batches(batches: PairBatches, iterations: range, workers: int, pin_memo
 
 
 def stacked(pairs: Sequence[Pair]) -> Batch:
-    labelled_neighbours = any(pair.neighbour_label is not None for pair in pairs)
-    void = np.full_like(pairs[0].label, VOID)
+    labels, void = [pair.neighbour_label for pair in pairs], np.full_like(pairs[0].label, VOID)
     return Batch(
         _stack([pair.image for pair in pairs]),
         _stack([pair.neighbour for pair in pairs]),
         _stack([pair.label for pair in pairs]),
-        _stack([void if pair.neighbour_label is None else pair.neighbour_label for pair in pairs]) if labelled_neighbours else None,
+        None if all(label is None for label in labels) else _stack([void if label is None else label for label in labels]),
         tuple(pair.origin for pair in pairs),
     )
 

@@ -72,7 +72,8 @@ def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...])
     else:
         number = next(i for i, (a, b) in enumerate(zip(found, wanted)) if a != b)
         difference = f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in the data"
-    raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes of its data")
+    raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes of "
+                    "its data")
 
 
 def _some(names: list[str]) -> str:

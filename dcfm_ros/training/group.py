@@ -50,8 +50,8 @@ def find_device(name: str) -> torch.device:
         return device
     number = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
     if number >= torch.cuda.device_count():
-        raise ConfigError(f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, fewer "
-                          "processes, or a PyTorch built with CUDA")
+        raise ConfigError(f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, "
+                          "fewer processes, or a PyTorch built with CUDA")
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 

@@ -54,7 +54,6 @@ class TrainingLog:
             self._show(self._values(iteration + 1))   # a slow machine's user wants to see something
 
     def validated(self, done: int, scores: dict[str, float]) -> None:
-        scores = {name: round(value, 5) for name, value in scores.items()}
         self._entry({"iteration": done, "validation": scores}, "validation", scores)
 
     def pause(self, seconds: float) -> None:
@@ -89,7 +88,8 @@ class TrainingLog:
     def _show(self, values: dict[str, float]) -> None:
         """In the progress bar, which adds the time left."""
         terms = " ".join(f"{name}={values[name]:.4g}" for name in Losses._fields)
-        self.bar.set_postfix_str(f"{terms} lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}", refresh=False)
+        rest = f"lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}"
+        self.bar.set_postfix_str(f"{terms} {rest}", refresh=False)
 
     def _means(self) -> dict[str, float]:
         return {name: round(mean, 5) for name, mean in zip(Losses._fields, (self.sums / self.count).tolist())}

@@ -76,8 +76,9 @@ class Trainer:
         self.precision = Precision(config.amp, group.device)
         if state is None:
             state = {"iteration": 0, "seconds": 0.0, "scores": {}, "best": -math.inf, "log": None}
-            weights = balanced_weights(summed(self.batches.class_counts()), config.class_balance) if config.class_balance else None
-            self.saved = -1
+            self.saved, weights = -1, None
+            if config.class_balance:
+                weights = balanced_weights(summed(self.batches.class_counts()), config.class_balance)
         else:
             weights, self.saved = state["class_weights"], state["iteration"]
             self.model.load_state_dict(state["model"])
@@ -183,7 +184,9 @@ def step(model: Model, optimiser: torch.optim.Optimizer, precision: Precision, b
     return terms
 
 
-def batch_losses(model: Model, batch: Batch, config: TrainConfig, class_weights: Tensor | None, device: torch.device) -> Losses:
+def batch_losses(
+    model: Model, batch: Batch, config: TrainConfig, class_weights: Tensor | None, device: torch.device,
+) -> Losses:
     """Losses of a batch, which is brought to the device."""
     labelled, neighbour, labels, neighbour_labels = (
         None if tensor is None else tensor.to(device, non_blocking=True) for tensor in batch[:4])

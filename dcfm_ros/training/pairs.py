@@ -72,7 +72,8 @@ class ClipPairs:
             raise DataError(f"{self.name} {clip.name}: frame {index} is {image.shape[1]}x{image.shape[0]} but frame {other} "
                             f"{neighbour.shape[1]}x{neighbour.shape[0]}; frames of a clip must have one size")
         neighbour_label = clip.label(other) if self.neighbour_labels and other in clip.labelled else None
-        return Pair(image, clip.label(index), neighbour, neighbour_label, f"{self.name} {clip.name} frames {index} and {other}")
+        origin = f"{self.name} {clip.name} frames {index} and {other}"
+        return Pair(image, clip.label(index), neighbour, neighbour_label, origin)
 
     def _neighbour(self, clip, index: int, rng: np.random.Generator) -> int:
         """Evenly one of the frames around `index` that the clip has."""

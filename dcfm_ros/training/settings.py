@@ -106,7 +106,8 @@ class ValidationConfig:
         if self.source == SYNTHETIC:
             raise ConfigError("validation on synthetic scenes is not offered; `dcfm evaluate` measures on them")
         if self.every < 1 or self.frames < 0:
-            raise ConfigError(f"validation every {self.every} iterations on {self.frames} frames: use at least 1, and 0 or more")
+            raise ConfigError(f"validation every {self.every} iterations on {self.frames} frames: use at least 1, and 0 or "
+                              "more")
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,13 @@ def take_weights(
     (such as the fusion of an imported backbone).
     """
     if origin.config.backbone != model.config.backbone:
-        raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same backbone")
+        raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same "
+                          "backbone")
     if (origin.config.block_eps, origin.config.inner_eps) != (model.config.block_eps, model.config.inner_eps):
         raise ConfigError(
-            f"init: the model has block_eps {origin.config.block_eps} and inner_eps {origin.config.inner_eps}, the configuration "
-            f"{model.config.block_eps} and {model.config.inner_eps}; give the configuration those of the model")
+            f"init: the model has block_eps {origin.config.block_eps} and inner_eps {origin.config.inner_eps}, the "
+            f"configuration {model.config.block_eps} and {model.config.inner_eps}; "
+            "give the configuration those of the model")
     given, fresh = origin.state_dict(), []
     rows = [(new, origin.config.class_names.index(name)) for new, name in enumerate(model.config.class_names)
             if name in origin.config.class_names]

@@ -39,7 +39,7 @@ def score(model: Model, data: ClipSet, frames: int, radius: int, group: Group) -
     model.train()
     keyframe, causal = (mean_iou(matrix) for matrix in summed(counts))
     found = {"keyframe": keyframe} if math.isnan(causal) else {"keyframe": keyframe, "causal": causal}
-    return {"score": sum(found.values()) / len(found), **found}
+    return {name: round(value, 5) for name, value in {"score": sum(found.values()) / len(found), **found}.items()}
 
 
 def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
@@ -47,7 +47,8 @@ def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
     labelled = [(clip, index) for clip in data.clips for index in clip.labelled]
     if not frames or frames >= len(labelled):
         return labelled
-    return [labelled[number * len(labelled) // frames] for number in range(frames)]
+    step = len(labelled) / frames
+    return [labelled[int((number + 0.5) * step)] for number in range(frames)]   # half a step: not just beginnings of clips
 
 
 def confusion(mask: Tensor, label: Tensor, classes: int) -> np.ndarray:

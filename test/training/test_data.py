@@ -19,7 +19,8 @@ def batches_of(config, rank=0, world=1):
 
 
 def same(one, other) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in ("image", "label", "neighbour", "neighbour_label"))
+    names = ("image", "label", "neighbour", "neighbour_label")
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
 def same_batch(one, other) -> bool:
@@ -85,7 +86,8 @@ def test_batches_are_stacked(train_config):
     batch = stacked([pairs[0], replace(pairs[1], neighbour_label=None)])
     assert batch.labelled.shape == batch.neighbour.shape == (2, 64, 64, 3) and batch.labels.shape == (2, 64, 64)
     assert {tensor.dtype for tensor in batch[:4]} == {torch.uint8}
-    assert torch.equal(batch.neighbour_labels[0], torch.from_numpy(pairs[0].neighbour_label)) and (batch.neighbour_labels[1] == 255).all()
+    assert torch.equal(batch.neighbour_labels[0], torch.from_numpy(pairs[0].neighbour_label))
+    assert (batch.neighbour_labels[1] == 255).all()
     assert batch.origins == tuple(pair.origin for pair in pairs)
     assert stacked([replace(pair, neighbour_label=None) for pair in pairs]).neighbour_labels is None
 
@@ -105,7 +107,8 @@ def test_errors_come_with_the_name_of_the_file(train_config, stills, workers):
     config = train_config(batch=16)
     path.write_bytes(b"no picture")
     found, = load_batches(batches_of(config), range(1), workers)
-    assert isinstance(found, DataError) and str(found) == f"{path} cannot be read as a PNG; it is damaged or not what its name says"
+    assert isinstance(found, DataError)
+    assert str(found) == f"{path} cannot be read as a PNG; it is damaged or not what its name says"
 
 
 @pytest.mark.parametrize("spoil, message", [

@@ -102,7 +102,7 @@ def test_video_from_files(video):
 def test_frames_of_different_sizes_are_named():
     clip = Frames(0, 2, (0,))
     clip.image = lambda index: np.zeros((6 + index, 8, 3), np.uint8)
-    with pytest.raises(DataError, match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have one size"):
+    with pytest.raises(DataError, match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have one"):
         draw(pairs_of(clip), 1)
 
 

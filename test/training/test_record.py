@@ -1,7 +1,6 @@
 """What a model folder tells of its training: data and their terms, hardware and versions, and no path of the machine."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from dcfm_ros.training.settings import ValidationConfig
 
 @pytest.fixture
 def record(train_config, stills, tmp_path):
-    config = replace(train_config(seed=7), validation=ValidationConfig("folder", root=str(stills)), init=str(tmp_path / "start"))
+    config = train_config(seed=7, validation=ValidationConfig("folder", root=str(stills)), init=str(tmp_path / "start"))
     data, validation = open_data(config)
     return training_record(config, (*data, None), validation, Group(0, 2, torch.device("cpu")), "bfloat16",
                            {"iterations_done": 3, "losses": {"ce_key": 1.0}})

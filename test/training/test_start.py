@@ -17,7 +17,8 @@ def started(train_config, tmp_path):
     def start(model, origin, parts="all"):
         folder, told = write_tiny_model(tmp_path / "origin", seed=5, **origin), []
         config = train_config(model=replace(tiny_config(), **model), init=str(folder), init_parts=parts)
-        return new_model(config, told.append).state_dict(), load_model(folder).state_dict(), fresh_model(config).state_dict(), told
+        models = new_model(config, told.append), load_model(folder), fresh_model(config)
+        return *(model.state_dict() for model in models), told
     return start
 
 
@@ -56,7 +57,7 @@ def test_from_a_per_frame_network(started):
 
 @pytest.mark.parametrize("model, message", [
     ({"backbone": "mit_b1"}, "init: a mit_b0 model cannot start a mit_b1 one; use the same backbone"),
-    ({"block_eps": 1e-5}, "init: the model has block_eps 1e-06 and inner_eps 1e-05, the configuration 1e-05 and 1e-05; give the"),
+    ({"block_eps": 1e-5}, "init: the model has block_eps 1e-06 and inner_eps 1e-05, the configuration 1e-05 and 1e-05"),
     ({"embed": 64}, r"init: fusion.\S+ is \(256, 32\) in the model and \(64, 32\) in the configuration; use the same embed"),
 ])
 def test_models_that_do_not_fit_are_named(started, model, message):
@@ -73,4 +74,5 @@ def test_fresh_classifiers(train_config):
     """DCFM's classifier sees features of unit length, that of a per-frame network does not."""
     assert fresh_model(train_config(head_std=0.3)).head.classifier.weight.std().item() == pytest.approx(0.3, rel=0.1)
     per_frame = fresh_model(train_config(model=tiny_config(architecture="per_frame")))
-    assert per_frame.classifier.weight.std().item() == pytest.approx(0.01, rel=0.1) and (per_frame.classifier.bias == 0).all()
+    assert per_frame.classifier.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert (per_frame.classifier.bias == 0).all()

@@ -33,7 +33,7 @@ def test_frames_are_chosen_evenly(stills, video):
     data = open_clips(str(video), "train")
     assert [index for _, index in chosen(data, 0)] == [index for _, index in chosen(data, 5)] == [0, 3]
     data = ClipSet("many", data.classes, data.clips * 50, "")
-    assert len(chosen(data, 0)) == 100 and chosen(data, 20) == chosen(data, 0)[::5]
+    assert len(chosen(data, 0)) == 100 and chosen(data, 20) == chosen(data, 0)[2::5]
 
 
 def test_the_score_is_that_of_the_masks(model, video):
@@ -49,8 +49,8 @@ def test_the_score_is_that_of_the_masks(model, video):
             counts[0] += confusion(mask, torch.from_numpy(data.label(index)), 4)
         mask = resize(model.nonkey(images[3], model.features(images[1]).common), (64, 96)).argmax(1)[0]
         counts[1] += confusion(mask, torch.from_numpy(data.label(3)), 4)
-    assert found == {"score": pytest.approx((mean_iou(counts[0]) + mean_iou(counts[1])) / 2),
-                     "keyframe": mean_iou(counts[0]), "causal": mean_iou(counts[1])}
+    keyframe, causal = mean_iou(counts[0]), mean_iou(counts[1])
+    assert found == pytest.approx({"score": (keyframe + causal) / 2, "keyframe": keyframe, "causal": causal}, abs=1e-5)
 
 
 def test_stills_have_keyframe_masks_alone(model, stills):

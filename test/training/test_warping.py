@@ -54,7 +54,8 @@ def test_what_a_clip_hands_out_is_not_written_to(clips):
 
 
 def test_only_movable_classes_are_pasted(clips):
-    tree = [np.mean([np.mean(label == 2) for _, label, _, _ in draw(MovedStills(clips, movable), 60)]) for movable in ((), (2,))]
+    tree = [np.mean([np.mean(label == 2) for _, label, _, _ in draw(MovedStills(clips, movable), 60)])
+            for movable in ((), (2,))]
     assert tree[1] > 1.1 * tree[0]
 
 
