@@ -33,9 +33,8 @@ class SyntheticPairs:
         self.width, self.height, self.rate_hz = width, height, rate_hz
         self.neighbour_labels = neighbour_labels
         shape = (len(self.clips), len(self.offsets), height, width, 4)
-        # Pages of an anonymous mapping take memory once they are written; RGB and label side by side.
-        self._frames = np.frombuffer(mmap.mmap(-1, int(np.prod(shape))), np.uint8).reshape(shape)
-        self._starts = np.frombuffer(mmap.mmap(-1, 8 * len(self.clips)), np.int64)   # first frame + 1; 0: not rendered yet
+        self._frames = _shared(shape, np.uint8)                 # RGB and label side by side
+        self._starts = _shared((len(self.clips),), np.int64)    # number of the first frame + 1; 0: not rendered yet
         self._lock = get_context("fork").Lock()
 
     def pair(self, rng: np.random.Generator) -> Pair:
@@ -71,6 +70,15 @@ class SyntheticPairs:
             frame = video.frame(start + offset)
             place[..., :3], place[..., 3] = frame.image, frame.label
         return start
+
+
+def _shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Zeros, shared with forked processes; pages take memory once they are written."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    try:
+        return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)
+    except (OSError, MemoryError) as error:
+        raise DataError(f"no memory for {shape[0]} synthetic clips, {size / 1e9:.1f} GB: lower `clips`") from error
 
 
 def _seed(number: int) -> int:

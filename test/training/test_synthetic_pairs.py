@@ -109,3 +109,12 @@ def test_a_real_clip():
 
 def test_without_labels_of_neighbours(rendered):
     assert draw(pairs_of(2, 8, neighbour_labels=False), 1)[0].neighbour_label is None
+
+
+def test_more_clips_than_memory(monkeypatch):
+    def full(*arguments):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(synthetic_pairs.mmap, "mmap", full)
+    with pytest.raises(DataError, match="no memory for 1000 synthetic clips, 3.5 GB: lower `clips`"):
+        SyntheticPairs(1000, 8)
