@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.geometry import input_size
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.preprocess import network_input
 
 if TYPE_CHECKING:

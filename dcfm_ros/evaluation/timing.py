@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from dcfm_ros.evaluation.keyframes import PER_FRAME, TWO_SIDED
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.geometry import input_size
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 

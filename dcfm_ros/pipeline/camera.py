@@ -11,7 +11,7 @@ import numpy as np
 
 from dcfm_ros.pipeline.encoder import Encoded
 from dcfm_ros.pipeline.frames import CommonFeature, Frame, PipelineConfig, Reason, SchedulerConfig
-from dcfm_ros.pipeline.geometry import input_size
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
 

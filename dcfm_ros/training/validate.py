@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.fusion import resize
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.sources.clips import Clip, ClipSet
@@ -77,9 +78,8 @@ def _segmented(model: Model, clip: Clip, index: int, age: int, device: torch.dev
 
 
 def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
-    """Resized to about the model's number of pixels, sides multiples of 32 as the network likes them."""
-    height, width = image.shape[:2]
-    scale = math.sqrt(model.config.input_height * model.config.input_width / (height * width)) / 32
-    size = (32 * max(1, round(width * scale)), 32 * max(1, round(height * scale)))
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR)
+    """Resized as for running."""
+    height, width = input_size(image.shape[:2], (model.config.input_height, model.config.input_width))
+    shrinking = image.shape[0] >= height and image.shape[1] >= width
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     return normalised(torch.from_numpy(resized)[None].to(device))

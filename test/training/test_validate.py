@@ -81,7 +81,7 @@ def test_processes_share_the_frames_out(model, stills, monkeypatch):
     assert np.array_equal(kept[0], kept[1] + kept[2]) and kept[2][0].sum() == 64 * 96
 
 
-@pytest.mark.parametrize("height, width, expected", [(360, 480, (352, 480)), (720, 960, (352, 480)), (360, 640, (320, 544))])
+@pytest.mark.parametrize("height, width, expected", [(360, 480, (352, 480)), (720, 960, (352, 480)), (360, 640, (320, 576))])
 def test_images_are_resized_to_what_the_network_likes(height, width, expected):
     model = tiny_model(1, input_height=360, input_width=480)
     assert _prepared(np.zeros((height, width, 3), np.uint8), model, ALONE.device).shape == (1, 3, *expected)

@@ -1,7 +1,7 @@
 """The network's input size for a camera."""
 import pytest
 
-from dcfm_ros.pipeline.geometry import input_size
+from dcfm_ros.model.geometry import input_size
 
 MODELS = [(352, 480), (360, 480), (512, 1024), (480, 853)]
 CAMERAS = [(360, 480), (480, 640), (720, 1280), (1080, 1920), (2160, 3840), (600, 960), (1024, 1280), (540, 960),
