@@ -20,7 +20,8 @@ def report(folder: Path, name: str) -> dict | None:
 
 
 def row(found: dict, mode: str, interval=None, threshold=None, delay=0) -> dict:
-    return next(r for r in found["rows"] if (r["mode"], r["interval"], r["threshold"], r["delay"]) == (mode, interval, threshold, delay))
+    wanted = (mode, interval, threshold, delay)
+    return next(r for r in found["rows"] if (r["mode"], r["interval"], r["threshold"], r["delay"]) == wanted)
 
 
 def cells(found: list[dict], **which) -> list[str]:
@@ -28,7 +29,8 @@ def cells(found: list[dict], **which) -> list[str]:
     rows = [row(one, **which) for one in found]
     each = " / ".join(f"{100 * r['miou']:.1f}" for r in rows)
     return [f"{100 * mean(r['miou'] for r in rows):.1f}" + (f" ({each})" if len(rows) > 1 else ""),
-            *(f"{100 * mean(r[key] for r in rows):.1f}" for key in ("mvc8", "mvc16")), f"{mean(r['keyframe_rate'] for r in rows):.2f}"]
+            *(f"{100 * mean(r[key] for r in rows):.1f}" for key in ("mvc8", "mvc16")),
+            f"{mean(r['keyframe_rate'] for r in rows):.2f}"]
 
 
 def table(title: str, lines: list[list[str]], head: list[str]) -> None:
@@ -60,16 +62,15 @@ def main(folder: Path) -> None:
         [name, *("{:.1f} / {:.1f} / {:.1f}".format(*(100 * row(reports[name], "two_sided", k)[key] for key in
                  ("miou_keyframes", "miou_other_frames", "miou"))) for k in INTERVALS[1:])] for name in names],
         ["", *(f"K = {k}" for k in INTERVALS[1:])])
-    names = [name for name in ("dcfm_0", "radius_1") if name in reports]
-    table("(d) mIoU by age of the common feature", [
+    names = [name for name in ("dcfm_0", "radius_1", "all_shallow") if name in reports]
+    table("(d) radius of training, and all shallow channels: mIoU by age of the common feature", [
         [name, *(f"{100 * value:.1f}" for value in reports[name]["by_age"]["miou"])] for name in names],
         ["age", *map(str, range(11))])
-    others = [name for name in ("per_frame_other_drives", "dcfm_other_drives") if name in reports]
-    lines = [[name, *cells([reports[name]], mode="per_frame", interval=1)] for name in others[:1]]
-    for name in others[1:]:
-        lines += [[f"DCFM {mode.replace('_', '-')}, K = {k}", *cells([reports[name]], mode=mode, interval=k)]
-                  for mode in ("two_sided", "causal") for k in INTERVALS]
-    table("trained without the drive of the val sequence", lines, head)
+    names = [name for name in ("scratch_all_drives", "scratch_other_drives") if name in reports]
+    table("from scratch, with and without the drive of the val sequence: mIoU / mVC8", [
+        [name, *("{:.1f} / {:.1f}".format(*(100 * row(reports[name], mode, k)[key] for key in ("miou", "mvc8")))
+                 for mode in ("two_sided", "causal") for k in (1, 2, 4, 8))] for name in names],
+        ["", *(f"{mode} K = {k}" for mode in ("two-sided", "causal") for k in (1, 2, 4, 8))])
 
 
 if __name__ == "__main__":
