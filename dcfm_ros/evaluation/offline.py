@@ -45,7 +45,9 @@ def segment(options: SegmentOptions) -> dict:
             def finish(result: Segmentation) -> None:
                 nonlocal labelled
                 truth = result.frame.header  # the source's frame: it carries the label through the pipeline
-                cv2.imwrite(str(out / "masks" / f"{truth.index:06d}.png"), result.mask)
+                path = out / "masks" / f"{truth.index:06d}.png"
+                if not cv2.imwrite(str(path), result.mask):
+                    raise OSError(f"{path} could not be written; is the disk full?")
                 picture = blend(truth.image, result.mask, table, 0.55)
                 video.add(cv2.resize(picture, (source.width, source.height)))
                 if truth.label is not None:

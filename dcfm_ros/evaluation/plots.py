@@ -73,14 +73,14 @@ def _mark_intervals(axes, rows: list[dict]) -> None:
 
 
 def _by_age(report: dict) -> Figure | None:
-    if not report["by_age"]:
+    if not report["by_age"] or None in report["by_age"]["miou"]:   # all ages are of the same frames: if one is void, all are
         return None
     figure, axes = _figure(report, "age of the common feature (frames)", "mIoU (%)")
     miou = [100 * value for value in report["by_age"]["miou"]]
     axes.plot(range(len(miou)), miou, color=COLORS[CAUSAL][0], linewidth=1.6, marker="o", markersize=4.5,
               label=f"every frame served by the frame\nof that age ({report['by_age']['frames']} frames)")
     for row in report["rows"]:
-        if row["mode"] == PER_FRAME:
+        if row["mode"] == PER_FRAME and row["miou"] is not None:
             axes.axhline(100 * row["miou"], color=INK, linewidth=1.2, linestyle=":", label=_model_name(row))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes)

@@ -1,11 +1,17 @@
 """`dcfm segment`: files in, masks out, with the live node's segmenter."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
-from helpers import write_tiny_model
+from helpers import own_mask, write_tiny_model
+from importing_helpers import nvlabs_segmentation, per_frame, written
 
+from dcfm_ros.cli import main
+from dcfm_ros.evaluation import offline
 from dcfm_ros.evaluation.offline import SegmentOptions, segment
+from dcfm_ros.model.importing.import_model import import_model
 
 
 @pytest.fixture
@@ -48,3 +54,24 @@ def test_unknown_mode_and_source_are_named(tmp_path, source):
         segment(SegmentOptions(str(source), model=str(tmp_path / "model"), mode="sideways", out=str(tmp_path / "out")))
     with pytest.raises(ValueError, match="/no/such"):
         segment(SegmentOptions("/no/such", model=str(tmp_path / "model"), out=str(tmp_path / "out")))
+
+
+def test_a_mask_that_cannot_be_written_is_named(tmp_path, source, monkeypatch):
+    write_tiny_model(tmp_path / "model")
+    monkeypatch.setattr(offline.cv2, "imwrite", lambda path, mask: not path.endswith("000002.png"))
+    with pytest.raises(OSError, match="masks/000002.png could not be written; is the disk full?"):
+        segment(SegmentOptions(str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out")))
+
+
+def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsys):
+    """Whatever the mode: the masks are those of the network on each frame by itself."""
+    files = written(tmp_path / "segformer.pth", {"state_dict": nvlabs_segmentation(per_frame())})
+    import_model([files], tmp_path / "model", input_size=(64, 96))
+    arguments = ["segment", str(source), "--model", str(tmp_path / "model"), "--backend", "torch", "--mode", "async"]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["frames"] == report["keyframes"] == 6
+    for number in range(6):
+        picture = cv2.cvtColor(cv2.imread(str(source / "images" / f"{number}.png")), cv2.COLOR_BGR2RGB)
+        mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(mask, own_mask(per_frame(), picture)) and len(np.unique(mask)) > 1

@@ -41,6 +41,18 @@ def test_what_has_no_data_is_left_out_and_old_pictures_go(tmp_path):
     assert written(tmp_path) == ["accuracy.png", "per_class.png"]
 
 
+def test_frames_without_a_labelled_pixel_have_no_curve(tmp_path):
+    (tmp_path / "age.png").write_bytes(b"old")
+    write_plots(report(row(), row("per_frame", 1, rate=1.0), ages=(None, None)), tmp_path)
+    assert written(tmp_path) == ["accuracy.png", "consistency.png", "per_class.png"]
+
+
+def test_labels_that_are_void_everywhere_leave_no_accuracy(tmp_path):
+    void = {"miou": None, "per_class_iou": {"sky": None}}
+    write_plots(report(row(**void), row("per_frame", 1, rate=1.0, **void), ages=(None, None)), tmp_path)
+    assert written(tmp_path) == ["consistency.png"]
+
+
 def test_many_classes_fit(tmp_path):
     names = {f"class {number}": number / 124 for number in range(124)}
     write_plots(report(*(row(interval=k, rate=1 / k, per_class_iou=names) for k in (1, 2, 4))), tmp_path)

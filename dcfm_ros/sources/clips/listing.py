@@ -43,12 +43,12 @@ class Pairing:
         if len(set(stems)) < len(stems):
             repeated = next(stem for stem in stems if stems.count(stem) > 1)
             raise SourceError(f"{image_folder} has several images called {repeated}; rename them, since they share a label")
-        found = {os.path.splitext(name)[0] for name in files_in(label_folder, [".png"])}
-        labels = tuple(f"{stem}.png" if stem in found else None for stem in stems)
+        found = {os.path.splitext(name)[0]: name for name in files_in(label_folder, [".png"])}
+        labels = tuple(found.get(stem) for stem in stems)
         if required:
             self.missing += [str(label_folder / f"{stem}.png") for stem, label in zip(stems, labels) if label is None]
         ending = os.path.splitext(images[0])[1] if images else ".jpg"
-        self.missing += [str(image_folder / f"{stem}{ending}") for stem in sorted(found.difference(stems), key=natural_key)]
+        self.missing += [str(image_folder / f"{stem}{ending}") for stem in sorted(set(found).difference(stems), key=natural_key)]
         return labels
 
     def check(self):

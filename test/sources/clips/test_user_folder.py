@@ -46,6 +46,15 @@ def test_video_in_splits_with_some_labels(tree):
                 read(index)
 
 
+def test_names_in_capitals_are_read_as_they_are_written(tree):
+    tree.text("classes.yaml", CLASSES)
+    tree.image("images/A.PNG", 30)
+    tree.label("labels/A.png", 1)
+    (tree.root / "labels" / "A.png").rename(tree.root / "labels" / "A.PNG")
+    clip, = open_clips(tree.root).clips
+    assert clip.labels == ("A.PNG",) and clip.label(0)[1, 0] == 1 and clip.image(0)[0, 0, 0] == 30
+
+
 def test_sub_folders_are_clips_of_their_own(tree):
     tree.text("classes.yaml", CLASSES + "video: {rate_hz: 12.5}\n")
     write(tree, part="/drive10", names=("0", "1"))
