@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass, fields
 
 from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.resnet import RESNET_SPECS
+from dcfm_ros.model.settings_types import ConfigError, check_types
+
+__all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConfig"]
 
 ARCHITECTURES = ("dcfm", "per_frame")
 SHALLOW_ON = ("all", "nonkey", "key")
-
-
-class ConfigError(ValueError):
-    """A configuration value that cannot be used; the message names the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +22,23 @@ class ClassSpec:
     color: tuple[int, int, int]  # RGB, 0..255
 
     def __post_init__(self):
-        object.__setattr__(self, "color", tuple(self.color))
         if not self.name:
             raise ConfigError("a class has no name: give every class a name")
-        if len(self.color) != 3 or not all(isinstance(v, int) and 0 <= v <= 255 for v in self.color):
+        try:
+            check_types(self)
+        except ConfigError as error:
+            raise ConfigError(f"class {self.name!r}: {error}") from None
+        if not all(0 <= value <= 255 for value in self.color):
             raise ConfigError(f"class {self.name!r}: color {self.color} is not three integers 0..255 (RGB)")
+
+    @classmethod
+    def of(cls, entry) -> "ClassSpec":
+        """A row as it is, or from `name` and `color` of a mapping."""
+        if isinstance(entry, ClassSpec):
+            return entry
+        if not isinstance(entry, dict) or set(entry) != {"name", "color"}:
+            raise ConfigError(f"class {entry!r}: give its name and color, as in {{name: road, color: [128, 64, 128]}}")
+        return cls(**entry)
 
 
 @dataclass(frozen=True)
@@ -53,8 +64,10 @@ class ModelConfig:
     inner_eps: float = 1e-5
 
     def __post_init__(self):
-        classes = tuple(c if isinstance(c, ClassSpec) else ClassSpec(**c) for c in self.classes)
-        object.__setattr__(self, "classes", classes)
+        if isinstance(self.classes, (list, tuple)):
+            object.__setattr__(self, "classes", tuple(ClassSpec.of(entry) for entry in self.classes))
+        check_types(self)
+        classes = self.classes
         if self.backbone not in (*MIT_SPECS, *RESNET_SPECS):
             raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join((*MIT_SPECS, *RESNET_SPECS))}")
         for name, choices in (("architecture", ARCHITECTURES), ("shallow_on", SHALLOW_ON)):
@@ -68,7 +81,8 @@ class ModelConfig:
             if not 32 <= getattr(self, name) <= 8192:
                 raise ConfigError(f"{name} {getattr(self, name)} is out of range: use 32 to 8192 pixels")
         if self.head_layers not in (0, 1):
-            raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, convolution)")
+            raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, "
+                              "convolution)")
         for name in ("dropout", "drop_path"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: use a probability from 0 to less than 1")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from dcfm_ros.model.settings_types import ConfigError, check_types
 from dcfm_ros.training.pairs import VOID, Pair
-
 
 ZOOM_DRAWS = ("log", "linear", "crop")
 
@@ -32,15 +32,16 @@ class AugmentConfig:
     rare_center: float = 0.6       # share of crops centred on a pixel of a class drawn evenly from those present
 
     def __post_init__(self):
+        check_types(self)
         if not 0.1 <= self.min_zoom <= self.max_zoom <= 10:
-            raise ValueError(f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10")
+            raise ConfigError(f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10")
         if self.zoom_draw not in ZOOM_DRAWS:
-            raise ValueError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
+            raise ConfigError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
         if not 0 <= self.rotation <= 180:
-            raise ValueError(f"rotation {self.rotation}: use 0 to 180 degrees")
+            raise ConfigError(f"rotation {self.rotation}: use 0 to 180 degrees")
         for name in ("stretch", "color", "color_labelled", "color_neighbour", "rare_center"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)}: use a fraction 0..1")
+                raise ConfigError(f"{name} {getattr(self, name)}: use a fraction 0..1")
 
 
 def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> Pair:
@@ -100,10 +101,12 @@ def _color_change(amount: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _recolor(image: np.ndarray, change: np.ndarray) -> np.ndarray:
+    if not change.any():
+        return image
     gains = np.exp(change[0] + np.array([change[1], 0.0, change[2]]) * 0.5)
     saturation, gamma, offset = np.exp(change[3]), np.exp(change[4]), change[5] * 0.3
     levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gains + offset
-    table = np.uint8(np.clip(levels, 0, 1) * 255)
+    table = np.uint8(np.rint(np.clip(levels, 0, 1) * 255))
     image = cv2.LUT(image, table[None])
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return cv2.addWeighted(image, float(saturation), grey, float(1.0 - saturation), 0)

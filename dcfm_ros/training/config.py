@@ -53,17 +53,17 @@ def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequ
 
 
 def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
-    data, validation = dict(plain.pop("data", {})), plain.pop("validation", None)
+    data, validation = dict(_known(DataConfig, plain.pop("data", {}), "data")), plain.pop("validation", None)
     if "sources" in data:
-        data["sources"] = tuple(_build(SourceConfig, source, "source") for source in data["sources"])
+        data["sources"] = tuple(_build(SourceConfig, source, "source") for source in _entries(data["sources"], "sources"))
     data = _build(DataConfig, data, "data")
     validation = None if validation is None else _build(ValidationConfig, validation, "validation")
     for root in roots:
         data, validation = _with_root(data, validation, root)
     return TrainConfig(
-        model=_model(dict(plain.pop("model", {})), data.sources[0]),
+        model=_model(plain.pop("model", {}), data.sources[0]),
         data=data,
-        phases=tuple(_build(PhaseConfig, phase, "phase") for phase in plain.pop("phases", [])),
+        phases=tuple(_build(PhaseConfig, phase, "phase") for phase in _entries(plain.pop("phases", []), "phases")),
         augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
         validation=validation,
         **_known(TrainConfig, plain, "training"),
@@ -89,8 +89,8 @@ def _with_root(
 
 
 def _model(plain: dict, source: SourceConfig) -> ModelConfig:
-    if isinstance(classes := plain.get("classes"), str):
-        plain["classes"] = [{"name": name, "color": color} for name, color in _class_table(classes, source)]
+    if isinstance(classes := _known(ModelConfig, plain, "model").get("classes"), str):
+        plain = {**plain, "classes": [{"name": name, "color": color} for name, color in _class_table(classes, source)]}
     return ModelConfig.from_dict(plain)
 
 
@@ -141,6 +141,12 @@ def _known(kind, plain: dict, where: str) -> dict:
     if unknown := sorted(set(plain) - names):
         raise ConfigError(f"unknown {where} settings {unknown}: known are {sorted(names)}")
     return plain
+
+
+def _entries(entries, where: str) -> list:
+    if not isinstance(entries, list):
+        raise ConfigError(f"{where} is {entries!r}: use a list, each entry a mapping of settings")
+    return entries
 
 
 def _listed(names: Sequence[str]) -> str:

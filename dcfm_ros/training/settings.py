@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.model.settings_types import check_types
 from dcfm_ros.training.augment import AugmentConfig
 
 SYNTHETIC = "synthetic"
@@ -29,6 +30,7 @@ class SourceConfig:
     clips: int | None = None    # synthetic only: so many are rendered, each when it is first drawn; by default 1200
 
     def __post_init__(self):
+        check_types(self)
         _check_source(self.source)
         if self.weight < 0:
             raise ConfigError(f"weight {self.weight} of {self.source}: use a number of 0 or more")
@@ -52,7 +54,7 @@ class DataConfig:
     movable: tuple[str, ...] = ()   # classes that may be cut out of stills and pasted into others
 
     def __post_init__(self):
-        object.__setattr__(self, "movable", tuple(self.movable))
+        check_types(self)
         if not self.sources:
             raise ConfigError("data has no sources: give at least one")
         if self.radius < 1:
@@ -74,6 +76,7 @@ class PhaseConfig:
     weights: tuple[float, ...] | None = None   # other weights of the sources in this phase, in their order
 
     def __post_init__(self):
+        check_types(self)
         if self.iterations < 1 or self.batch < 1:
             raise ConfigError(f"phase with iterations {self.iterations} and batch {self.batch}: both must be at least 1")
         if min(self.height, self.width) < 64:
@@ -82,8 +85,6 @@ class PhaseConfig:
             raise ConfigError(f"learning rates {self.lr_start}, {self.lr_end}: must not be negative")
         if self.power <= 0:
             raise ConfigError(f"power {self.power}: use a positive number (1 is a straight line)")
-        if self.weights is not None:
-            object.__setattr__(self, "weights", tuple(self.weights))
 
     def learning_rate(self, iteration: int) -> float:
         """Of an iteration of this phase, from 0."""
@@ -102,6 +103,7 @@ class ValidationConfig:
     frames: int = 100    # so many labelled frames, evenly over the data set; 0: all
 
     def __post_init__(self):
+        check_types(self)
         _check_source(self.source)
         if self.source == SYNTHETIC:
             raise ConfigError("validation on synthetic scenes is not offered; `dcfm evaluate` measures on them")
@@ -135,6 +137,7 @@ class TrainConfig:
     save_every: int = 200           # iterations
 
     def __post_init__(self):
+        check_types(self)
         if not self.phases:
             raise ConfigError("no phases: training needs at least one")
         if self.optimiser not in OPTIMISERS:

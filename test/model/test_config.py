@@ -61,6 +61,9 @@ def test_classes_may_be_plain():
     ({"common_width": -1}, "common_width -1: use a positive width, or 0 for that of the deep feature"),
     ({"dropout": 1.0}, "dropout 1.0: use a probability from 0 to less than 1"),
     ({"drop_path": -0.1}, "drop_path -0.1: use a probability"),
+    ({"classes": 3}, "classes 3: use a list, each entry settings of ClassSpec"),
+    ({"classes": ["road"]}, "class 'road': give its name and color"),
+    ({"classes": [{"name": "road"}]}, "give its name and color"),
     ({"classes": ()}, "0 classes: a mask holds 1 to 255"),
     ({"classes": tuple(ClassSpec(str(i), (0, 0, 0)) for i in range(256))}, "256 classes: a mask holds 1 to 255"),
     ({"classes": CLASSES[:2] + CLASSES[:1]}, "class names repeat: .*make them unique"),
@@ -79,10 +82,11 @@ def test_bad_values_are_named(changes, message):
 
 @pytest.mark.parametrize("name, color, message", [
     ("", (0, 0, 0), "a class has no name"),
-    ("sky", (0, 0), "class 'sky': color .* is not three integers 0..255"),
-    ("sky", (0, 0, 256), "three integers"),
+    (5, (0, 0, 0), "class 5: name 5: use text"),
+    ("sky", (0, 0), "class 'sky': color .*: use a list of 3, each entry a whole number"),
+    ("sky", (0, 0, 0.5), "color .*: use a list of 3, each entry a whole number"),
+    ("sky", (0, 0, 256), "class 'sky': color .* is not three integers 0..255"),
     ("sky", (0, 0, -1), "three integers"),
-    ("sky", (0, 0, 0.5), "three integers"),
 ])
 def test_bad_classes_are_named(name, color, message):
     with pytest.raises(ConfigError, match=message):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dcfm_ros.training.augment import AugmentConfig, augment
+from dcfm_ros.training.augment import _recolor as recolor
 from dcfm_ros.training.augment import _zoom as draw_zoom
 from dcfm_ros.training.pairs import Pair
 
@@ -165,3 +166,10 @@ def test_rare_classes_are_looked_for(colors):
 def test_bad_ranges_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         AugmentConfig(**changes)
+
+
+def test_no_change_of_colour_is_the_identity():
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    image[0, :, :] = np.arange(50)[:, None] * 5
+    for change in (np.zeros(6), np.full(6, 1e-9)):   # not darker by rounding either
+        assert np.array_equal(recolor(image, change), image)

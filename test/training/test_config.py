@@ -90,10 +90,16 @@ def test_published_schedules(name):
         assert config.learning_rate(iteration) == pytest.approx(rate, rel=1e-5), iteration
 
 
-@pytest.mark.parametrize("name, zooms, draw, rotation, colors", [
-    ("vspw_mit_b5", (0.5, 2.0), "linear", 20, (0, 0.2, 0.2)), ("cityscapes_pspnet18", (0.5, 2.0), "crop", 10, (0, 0.3, 0)),
-    ("camvid_pspnet50", (1.0, 2.0), "crop", 10, (0, 0, 0))])
-def test_published_augmentation(name, zooms, draw, rotation, colors):
+VSPW, CITYSCAPES = ((0.5, 2.0), "linear", 20, (0, 0.2, 0.2)), ((0.5, 2.0), "crop", 10, (0, 0.3, 0))
+AUGMENTATION = {
+    "vspw_mit_b2": VSPW, "vspw_mit_b5": VSPW, "cityscapes_mit_b1": CITYSCAPES, "cityscapes_pspnet18": CITYSCAPES,
+    "cityscapes_pspnet50": CITYSCAPES, "cityscapes_pspnet101": CITYSCAPES,
+    "camvid_pspnet50": ((1.0, 2.0), "crop", 10, (0, 0, 0))}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_augmentation(name):
+    zooms, draw, rotation, colors = AUGMENTATION[name]
     change = load_train_config(FOLDER / f"{name}.yaml").augment
     assert ((change.min_zoom, change.max_zoom), change.zoom_draw, change.rotation) == (zooms, draw, rotation)
     assert (change.color, change.color_labelled, change.color_neighbour) == colors
@@ -130,6 +136,40 @@ def test_changes(load):
                   "augment.rotation=0", data={"sources": sources})
     assert (config.seed, config.data.radius, config.model.dropout, config.augment.rotation) == (3, 1, 0.2, 0)
     assert config.data.sources[1].exclude == "0016E5" and config.phases[0].batch == 9
+
+
+def test_numbers_with_an_exponent_need_no_point(load):
+    """YAML reads 1e-5 as text."""
+    config = load("model.block_eps=1e-5", "phases.0.lr_start=2E-3", "augment.rotation=1e1", "warmup_start=.5e-1")
+    found = config.model.block_eps, config.phases[0].lr_start, config.augment.rotation, config.warmup_start
+    assert found == (1e-5, 0.002, 10.0, 0.05)
+
+
+@pytest.mark.parametrize("change, message", [
+    ("consistency=nope", "consistency 'nope': use true or false"),
+    ("amp=0.5", "amp 0.5: use true or false"),
+    ("seed=abc", "seed 'abc': use a whole number"),
+    ("seed=true", "seed True: use a whole number"),
+    ("save_every=1.5", "save_every 1.5: use a whole number"),
+    ("weight_decay=small", "weight_decay 'small': use a number"),
+    ("weight_decay=.nan", "weight_decay nan: use a number"),
+    ("init=5", "init 5: use text"),
+    ("data.radius=1.5", "radius 1.5: use a whole number"),
+    ("data.movable=car", "movable 'car': use a list, each entry text"),
+    ("data.sources.0.exclude=2016", "exclude 2016: use text .in quotes where YAML sees none."),
+    ("data.sources.0.clips=2.5", "clips 2.5: use a whole number, or leave it out"),
+    ("phases.0.batch=2.5", "batch 2.5: use a whole number"),
+    ("phases.0.lr_start=abc", "lr_start 'abc': use a number"),
+    ("phases.0.weights=[1, x]", "weights .1, 'x'.: use a list, each entry a number, or leave it out"),
+    ("model.input_height=360.5", "input_height 360.5: use a whole number"),
+    ("model.block_eps=tiny", "block_eps 'tiny': use a number"),
+    ("model.dropout=", "dropout None: use a number"),
+    ("validation.frames=1.5", "frames 1.5: use a whole number"),
+    ("augment.zoom_draw=1", "zoom_draw 1: use text"),
+])
+def test_values_of_another_type_are_named(load, change, message):
+    with pytest.raises(ConfigError, match=rf"train\.yaml: {message}"):
+        load(change, data={"sources": [{"source": "synthetic"}]}, validation={"source": "camvid"})
 
 
 @pytest.mark.parametrize("change, message", [
@@ -189,8 +229,12 @@ def test_folders_of_no_source_are_named(load, sources, root, message):
     ({"model": None}, r"model settings lack \['backbone', 'classes'\]"),
     ({"phases": None}, "no phases"),
     ({"phases": [{k: v for k, v in PHASE.items() if k != "batch"}]}, "missing 1 required .*'batch'"),
-    ({"phases": [PHASE | {"lr_start": "fast"}]}, "train.yaml: "),
-    ({"phases": 3}, "train.yaml: "),
+    ({"phases": [PHASE | {"lr_start": "fast"}]}, "lr_start 'fast': use a number"),
+    ({"phases": 3}, "phases is 3: use a list, each entry a mapping of settings"),
+    ({"data": 3}, "data is 3: use a mapping of settings"),
+    ({"data": {"sources": 3}}, "sources is 3: use a list, each entry a mapping of settings"),
+    ({"model": 3}, "model is 3: use a mapping of settings"),
+    ({"model": tiny_config().to_dict() | {"classes": ["road"]}}, "class 'road': give its name and color"),
     ({"augment": {"min_zoom": 3}}, "zoom range 3"),
 ])
 def test_bad_settings_are_named(load, changes, message):
