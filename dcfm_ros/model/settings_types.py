@@ -19,7 +19,7 @@ class ConfigError(ValueError):
 
 
 def check_types(settings) -> None:
-    """Refuse values of a dataclass that are not of their annotated types: a ConfigError names setting, value and wanted type.
+    """Refuse values of a dataclass that are not of their annotated types; the ConfigError names setting, value and type.
 
     For the first line of `__post_init__`. Lists become tuples, and text such as 1e-5 becomes the float that YAML should have
     read; whole numbers are floats, too, but true and false are no numbers.

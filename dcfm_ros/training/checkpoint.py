@@ -21,6 +21,7 @@ from dcfm_ros.training.settings import TrainConfig
 
 STATE_FILE = "state.pt"
 LAST, BEST = "last", "best"
+LOG_FILE = "log.jsonl"
 
 # Settings whose change leaves the course of training as it is; * stands for any number.
 FREE = ("data.sources.*.root", "validation.root", "init", "save_every")
@@ -58,6 +59,7 @@ def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
     been added or become longer, and paths have changed."""
     path = out / STATE_FILE
     if not path.is_file():
+        _require_empty(out, resume)
         return None
     if not resume:
         raise TrainingError(f"{out} holds a training already: give --resume to go on with it, or another --out")
@@ -71,6 +73,16 @@ def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
         raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
                           + ". Use the same settings, or start in another --out, perhaps with --init")
     return state
+
+
+def _require_empty(out: Path, resume: bool) -> None:
+    """Without a state nothing is overwritten, except, by --resume, what was there before the first checkpoint."""
+    found = [f"{name}/" for name in (LAST, BEST) if (out / name).exists()]
+    if (out / LOG_FILE).is_file() and (out / LOG_FILE).stat().st_size:   # an empty one is of a training that failed at once
+        found.append(LOG_FILE)
+    if (f"{LAST}/" in found) if resume else found:
+        raise TrainingError(f"{out} holds {', '.join(found)} without {STATE_FILE} to go on from: give another --out, or "
+                            "move them away")
 
 
 def plain_config(config: TrainConfig) -> dict:

@@ -32,8 +32,10 @@ class PairBatches:
     """Batches for one process of a data-parallel group; every process draws its own samples."""
 
     def __init__(self, config: TrainConfig, sources: Sequence[PairSource | None], rank: int = 0, world: int = 1):
-        if smallest := [phase.batch for phase in config.phases if phase.batch < world]:
-            raise ConfigError(f"batch {smallest[0]}: give at least one pair for each of {world} processes")
+        if uneven := [phase.batch for phase in config.phases if phase.batch % world]:   # gradients of processes count alike
+            more = uneven[0] + world - uneven[0] % world
+            raise ConfigError(f"batch {uneven[0]} cannot be shared out evenly to {world} processes: use a multiple of "
+                              f"{world}, such as {more}, or another number of processes")
         self.config, self.sources, self.rank, self.world = config, sources, rank, world
 
     def pairs(self, iteration: int) -> list[Pair]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import replace
 
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.sources.clips import ClipSet, open_clips
+from dcfm_ros.sources.clips import Clip, ClipSet, open_clips
 from dcfm_ros.training.pairs import ClipPairs, DataError, PairSource
 from dcfm_ros.training.settings import SYNTHETIC, SourceConfig, TrainConfig, ValidationConfig
 from dcfm_ros.training.synthetic_pairs import SyntheticPairs
@@ -15,7 +17,7 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> tuple[tuple
     """The sources of pairs in the configuration's order, None where no phase draws from one, and the clips for validation.
 
     Folders are listed, no file is read. Missing files, empty splits and class lists that are not the model's are one
-    DataError for all data sets.
+    DataError for all data sets. Validation on images that training uses, too, is a ConfigError.
     """
     pairs: list[PairSource | None] = []
     validation, problems = None, []
@@ -35,6 +37,8 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> tuple[tuple
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
+    if validation:
+        _require_apart(config.validation, validation, [source for source in pairs if isinstance(source, ClipPairs)])
     return tuple(pairs), validation
 
 
@@ -60,6 +64,25 @@ def _clips(source: SourceConfig | ValidationConfig, config: TrainConfig) -> Clip
     clips = open_clips(source.root, source.split, source.source)
     _require_classes(clips.name, tuple(name for name, _ in clips.classes), config.model.class_names)
     return clips
+
+
+def _require_apart(settings: ValidationConfig, validation: ClipSet, training: Iterable[ClipPairs]) -> None:
+    """A score on what was learnt says nothing, and would choose the model that knows it best by heart."""
+    for source in training:
+        common = _images(validation.clips) & _images(source.clips)
+        if common:
+            remedy = f"name a split of its own for validation, or exclude those clips from {source.name}"
+            if settings.source == "folder" and os.path.isdir(os.path.join(settings.root, "images")):
+                remedy = (f"{settings.root} has no splits, so every split is all of it: make some by moving images and "
+                          f"labels to {os.path.join(settings.root, 'train')} and {os.path.join(settings.root, 'val')}, "
+                          "each with images/ and labels/, or train without validation")
+            raise ConfigError(f"validation on {validation.name} would see {len(common)} images that training learns from: "
+                              f"{remedy}")
+
+
+def _images(clips: Iterable[Clip]) -> set[tuple[str, str]]:
+    """(folder, file) of all frames, labelled or not; of clips in files, which all but synthetic ones are."""
+    return {(folder, name) for clip in clips for folder in [os.path.realpath(clip.image_folder)] for name in clip.images}
 
 
 def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:

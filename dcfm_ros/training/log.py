@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dcfm_ros.training.checkpoint import LOG_FILE
 from dcfm_ros.training.losses import Losses
 from dcfm_ros.training.settings import TrainConfig
 
-LOG_FILE = "log.jsonl"
 BOARD_FOLDER = "tensorboard"
 
 
@@ -38,8 +39,7 @@ class TrainingLog:
         self.pairs, self.since = 0, time.monotonic()
         self.board = _board(out / BOARD_FOLDER, start) if tensorboard and enabled else None
         if enabled:
-            lines = self.path.read_text().splitlines() if start and self.path.is_file() else []
-            self.path.write_text("".join(f"{line}\n" for line in lines if _iteration(line) <= start))
+            _keep(self.path, start)
         self.bar = tqdm(total=config.iterations, initial=start, disable=not enabled, mininterval=2.0, unit="it")
 
     def add(self, iteration: int, losses: Tensor) -> None:
@@ -102,6 +102,14 @@ class TrainingLog:
         if self.board:
             for name, value in values.items():
                 self.board.add_scalar(f"{group}/{name}", value, entry["iteration"])
+
+
+def _keep(path: Path, start: int) -> None:
+    """Drop the lines beyond `start`; written aside and renamed, so that nothing which interrupts it costs the others."""
+    lines = path.read_text().splitlines() if start and path.is_file() else []
+    part = path.with_name(f"{path.name}.part")
+    part.write_text("".join(f"{line}\n" for line in lines if _iteration(line) <= start))
+    os.replace(part, path)
 
 
 def _iteration(line: str) -> float:

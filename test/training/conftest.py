@@ -60,6 +60,16 @@ def stills(tmp_path):
 
 
 @pytest.fixture
+def held_out(tmp_path):
+    """Two more stills, for validation: training may not see them."""
+    root = tmp_path / "held_out"
+    for number in (0, 2):
+        write_frame(root, f"c_{number}", number)
+    write_classes(root)
+    return root
+
+
+@pytest.fixture
 def video(tmp_path):
     """A data set of one clip of 4 frames in the split train; the first and the last are labelled."""
     root = tmp_path / "video"

@@ -96,6 +96,26 @@ def test_a_training_is_not_overwritten(train_config, tmp_path):
         load_state(tmp_path, train_config(), resume=False)
 
 
+@pytest.mark.parametrize("name", ("last/model.yaml", "best/model.yaml", "log.jsonl"))
+def test_what_is_there_without_a_state_is_not_overwritten(train_config, tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("something")
+    shown = "log.jsonl" if name == "log.jsonl" else name[:5]
+    message = f"holds {shown} without state.pt to go on from: give another --out, or move them away"
+    with pytest.raises(TrainingError, match=message):
+        load_state(tmp_path, train_config(), resume=False)
+    if shown == "last/":   # is never there without a state, unless somebody removed that
+        with pytest.raises(TrainingError, match=message):
+            load_state(tmp_path, train_config(), resume=True)
+    else:                  # ended before its first checkpoint
+        assert load_state(tmp_path, train_config(), resume=True) is None
+
+
+def test_a_training_that_failed_at_once_may_start_again(train_config, tmp_path):
+    (tmp_path / "log.jsonl").touch()
+    assert load_state(tmp_path, train_config(), resume=False) is None
+
+
 class Malicious:
     def __reduce__(self):
         return os.mkdir, ("pwned",)

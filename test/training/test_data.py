@@ -39,16 +39,19 @@ def test_a_batch_depends_on_its_number_alone(train_config):
 
 
 def test_processes_share_a_batch_without_overlap(train_config):
-    config = train_config(batch=5)
+    config = train_config(batch=6)
     whole = batches_of(config).pairs(0)
     parts = [batches_of(config, rank, 2).pairs(0) for rank in range(2)]
-    assert [len(part) for part in parts] == [3, 2]
+    assert [len(part) for part in parts] == [3, 3]
     assert all(map(same, whole[0::2], parts[0])) and all(map(same, whole[1::2], parts[1]))
 
 
-def test_a_batch_smaller_than_the_group_is_an_error(train_config):
-    with pytest.raises(ConfigError, match="batch 2: give at least one pair for each of 3 processes"):
-        PairBatches(train_config(batch=2), (), 0, 3)
+@pytest.mark.parametrize("batch, such_as", [(2, 3), (4, 6)])
+def test_a_batch_that_processes_cannot_share_evenly_is_an_error(train_config, batch, such_as):
+    """The gradients of each count alike, so each needs as many pairs."""
+    message = f"batch {batch} cannot be shared out evenly to 3 processes: use a multiple of 3, such as {such_as}, or another"
+    with pytest.raises(ConfigError, match=message):
+        PairBatches(train_config(batch=batch), (), 0, 3)
 
 
 def test_crops_have_the_size_of_their_phase(train_config):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dcfm_ros.model.config import ClassSpec
+from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.sources.clips import open_clips
 from dcfm_ros.training.config import CLASS_TABLES
 from dcfm_ros.training.datasets import open_data
@@ -42,9 +42,36 @@ def test_synthetic_scenes(train_config):
     assert "synthetic" in source.terms and not source.neighbour_labels
 
 
-def test_validation(train_config, stills):
-    _, validation = open_data(train_config(validation=ValidationConfig("folder", root=str(stills))))
-    assert validation.name == open_clips(str(stills)).name
+def test_validation(train_config, held_out):
+    _, validation = open_data(train_config(validation=ValidationConfig("folder", root=str(held_out))))
+    assert validation.name == open_clips(str(held_out)).name
+
+
+def test_validation_on_training_data_is_refused(train_config, stills, tmp_path):
+    """Without splits, train and val are the same images; another way to write the folder makes no difference."""
+    (tmp_path / "link").symlink_to(stills)
+    for root in (stills, tmp_path / "link", stills / ".." / "stills"):
+        with pytest.raises(ConfigError) as error:
+            open_data(train_config(validation=ValidationConfig("folder", root=str(root))))
+        assert str(error.value).startswith("validation on stills (no splits) would see 3 images that training learns from: "
+                                           f"{root} has no splits, so every split is all of it: make some by")
+        assert f"{root}/train and {root}/val, each with images/ and labels/" in str(error.value)
+
+
+def test_validation_on_the_split_of_training_is_refused(train_config, video):
+    """Also where only neighbours of labelled frames are shared."""
+    data = of(SourceConfig("folder", root=str(video)))
+    message = "on video train would see 4 images that training learns from: name a split of its own for validation"
+    with pytest.raises(ConfigError, match=message):
+        open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(video), split="train")))
+    unused = of(SourceConfig("folder", root=str(video), weight=0), *train_config().data.sources)
+    open_data(train_config(data=unused, validation=ValidationConfig("folder", root=str(video), split="train")))
+
+
+def test_clips_left_out_of_training_are_not_counted(train_config, stills):
+    data = of(SourceConfig("folder", root=str(stills), exclude="a_"))
+    with pytest.raises(ConfigError, match="would see 1 images"):   # b_2 is still shared
+        open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills))))
 
 
 def test_clips_may_be_left_out(train_config, stills):

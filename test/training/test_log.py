@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from dcfm_ros.training import log as log_module
 from dcfm_ros.training.log import BOARD_FOLDER, LOG_FILE, TrainingLog
 
 
@@ -65,6 +66,22 @@ def test_a_resumed_log_is_that_of_one_run(config, tmp_path):
         file.write('{"iteration": 1')         # killed while it wrote
     run(TrainingLog(parts, config, 6, kept), 6, 12)
     assert without_speed(lines_of(parts)) == without_speed(lines_of(whole)) and len(lines_of(whole)) == 3
+
+
+def test_a_resumption_that_is_interrupted_spares_the_log(config, tmp_path, monkeypatch):
+    run(TrainingLog(tmp_path, config), 0, 8)
+    before = (tmp_path / LOG_FILE).read_text()
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(log_module.os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        TrainingLog(tmp_path, config, 4)
+    assert (tmp_path / LOG_FILE).read_text() == before
+    monkeypatch.undo()
+    TrainingLog(tmp_path, config, 4)
+    assert not list(tmp_path.glob("*.part")) and [line["iteration"] for line in lines_of(tmp_path)] == [4]
 
 
 def test_a_new_training_starts_a_new_log(config, tmp_path):

@@ -13,16 +13,16 @@ from dcfm_ros.training.settings import ValidationConfig
 
 
 @pytest.fixture
-def record(train_config, stills, tmp_path):
-    config = train_config(seed=7, validation=ValidationConfig("folder", root=str(stills)), init=str(tmp_path / "start"))
+def record(train_config, held_out, tmp_path):
+    config = train_config(seed=7, validation=ValidationConfig("folder", root=str(held_out)), init=str(tmp_path / "start"))
     data, validation = open_data(config)
     return training_record(config, (*data, None), validation, Group(0, 2, torch.device("cpu")), "bfloat16",
                            {"iterations_done": 3, "losses": {"ce_key": 1.0}})
 
 
 def test_what_it_holds(record):
-    data = {"name": "stills (no splits)", "terms": "made by the test"}
-    assert record["data"] == [data] and record["validation_data"] == data
+    assert record["data"] == [{"name": "stills (no splits)", "terms": "made by the test"}]
+    assert record["validation_data"] == {"name": "held_out (no splits)", "terms": "made by the test"}
     assert (record["iterations_done"], record["losses"], record["seed"]) == (3, {"ce_key": 1.0}, 7)
     assert record["hardware"].endswith(", bfloat16, 2 processes") and " cores of " in record["hardware"]
     assert {"python", "torch", "numpy"} <= set(record["versions"])
