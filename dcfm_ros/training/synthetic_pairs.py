@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import mmap
+from functools import cache
 from multiprocessing import get_context
 
 import numpy as np
 
 from dcfm_ros.sources.clips.synthetic import TERMS
-from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
+from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SHOT_S, SyntheticVideo
 from dcfm_ros.training.pairs import DataError, Pair
 
 
 class SyntheticPairs:
-    """Frames of one shot, 1 to `radius` apart; the seeds reserved for evaluation are never drawn.
+    """Frames of one shot, evenly 1 to `radius` apart, either way; the seeds reserved for evaluation are never drawn.
 
     Building a street takes longer than a training step should wait, so a fixed number of short clips is rendered, each
-    when it is first drawn, and kept in memory: about 3.5 MB a clip. The memory is shared with processes that are forked
+    when it is first drawn, and kept in memory: few frames of each, at which every distance occurs (for radius 8 at 0, 1,
+    2, 5 and 8, 3.5 MB a clip). The memory is shared with processes that are forked
     later, so the workers that prepare batches render a clip once between them. Processes of a data-parallel group draw
     from disjoint clips.
     """
-
-    SPACING = (0, 1, 2, 4, 8)  # frames of a clip, in units of radius / 8 and rounded: their differences cover the radius
 
     def __init__(self, clips: int, radius: int, rank: int = 0, world: int = 1, neighbour_labels: bool = True,
                  width: int = 480, height: int = 360, rate_hz: float = 15.0):
         if clips < world:
             raise DataError(f"{clips} synthetic clips: give at least one for each of {world} processes")
+        if radius >= SHOT_S[0] * rate_hz:   # no shot but a long one would do, or none at all
+            raise DataError(f"radius {radius}: give less than {SHOT_S[0] * rate_hz:.0f}, the frames of a short synthetic "
+                            "shot")
         self.name, self.terms = f"synthetic, {clips} clips", TERMS
         self.clips = range(rank, clips, world)
-        self.offsets = sorted({round(step * radius / 8) for step in self.SPACING})
+        self.radius, self.offsets = radius, marks(radius)
         self.width, self.height, self.rate_hz = width, height, rate_hz
         self.neighbour_labels = neighbour_labels
         shape = (len(self.clips), len(self.offsets), height, width, 4)
@@ -40,7 +44,8 @@ class SyntheticPairs:
     def pair(self, rng: np.random.Generator) -> Pair:
         number = int(rng.choice(self.clips))
         frames, start = self._clip(number)
-        first, second = (int(position) for position in rng.permutation(len(self.offsets))[:2])
+        choices = pairs_apart(self.radius)[int(rng.integers(self.radius))]   # the distance first: all are as frequent
+        first, second = rng.permutation(choices[int(rng.integers(len(choices)))]).tolist()
         names = f"frames {start + self.offsets[first]} and {start + self.offsets[second]}"
         image, label, neighbour, neighbour_label = *_split(frames[first]), *_split(frames[second])
         return Pair(image, label, neighbour, neighbour_label if self.neighbour_labels else None,
@@ -70,6 +75,24 @@ class SyntheticPairs:
             frame = video.frame(start + offset)
             place[..., :3], place[..., 3] = frame.image, frame.label
         return start
+
+
+@cache
+def marks(length: int) -> tuple[int, ...]:
+    """A sparse ruler: few numbers from 0 to `length` whose differences are 1 to `length`, about 2 sqrt(length) of them.
+
+    0 to k - 1, and every k-th from `length` down: the first part measures less than k, both together all else.
+    """
+    rulers = ([*range(k), *sorted(range(length, k - 1, -k))] for k in range(1, math.isqrt(length) + 2))
+    return tuple(min(rulers, key=len))
+
+
+@cache
+def pairs_apart(length: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """For each distance 1 to `length`, the pairs of positions in `marks(length)` that are so far apart."""
+    found = marks(length)
+    return tuple(tuple((i, j) for i in range(len(found)) for j in range(i) if found[i] - found[j] == distance)
+                 for distance in range(1, length + 1))
 
 
 def _shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:

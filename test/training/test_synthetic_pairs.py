@@ -1,6 +1,7 @@
 """Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all processes."""
 
 import os
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
 from dcfm_ros.training import synthetic_pairs
 from dcfm_ros.training.pairs import DataError
-from dcfm_ros.training.synthetic_pairs import SyntheticPairs
+from dcfm_ros.training.synthetic_pairs import SyntheticPairs, marks
 
 
 @pytest.fixture
@@ -51,9 +52,26 @@ def test_pairs_stay_within_one_shot(rendered, radius):
         assert pair.origin == f"synthetic seed {video.seed} frames {one} and {other}"
 
 
-def test_pairs_look_both_ways_and_at_all_distances(rendered):
-    steps = [a - b for (_, a), (_, b) in (frames_of(pair, rendered) for pair in draw(pairs_of(50, 8), 500))]
-    assert set(map(abs, steps)) == {1, 2, 3, 4, 6, 7, 8} and 0.4 < np.mean(np.sign(steps) > 0) < 0.6
+@pytest.mark.parametrize("radius", (1, 2, 4, 8, 16))
+def test_pairs_are_evenly_at_all_distances_and_either_way(rendered, radius):
+    """Each of the 2 R offsets is drawn 200 times, give or take 4.5 standard deviations."""
+    steps = [a - b for (_, a), (_, b) in (frames_of(pair, rendered) for pair in draw(pairs_of(5, radius), 400 * radius))]
+    found, counts = np.unique(steps, return_counts=True)
+    assert found.tolist() == [*range(-radius, 0), *range(1, radius + 1)]
+    assert np.abs(counts - 200).max() < 4.5 * 200 ** 0.5
+
+
+def test_few_frames_measure_all_distances():
+    assert marks(8) == (0, 1, 2, 5, 8)
+    for length, most in ((1, 2), (2, 3), (4, 4), (8, 5), (16, 8), (30, 11), (59, 16)):
+        found = marks(length)
+        assert len(found) <= most and found[0] == 0 and found[-1] == length
+        assert {b - a for a, b in combinations(found, 2)} == set(range(1, length + 1))
+
+
+def test_a_radius_that_no_shot_has_room_for():
+    with pytest.raises(DataError, match="radius 60: give less than 60, the frames of a short synthetic shot"):
+        SyntheticPairs(1, 60)
 
 
 def test_reserved_seeds_are_never_drawn(rendered):
