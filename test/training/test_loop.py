@@ -1,63 +1,28 @@
-"""The training loop: it learns, resumes to the same course, stops when asked, and keeps its last good checkpoint."""
+"""The training loop: it learns, resumes to the same course, and keeps its last good checkpoint."""
 
-import json
-import os
-import re
-import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-import yaml
 from helpers import tiny_config, tiny_model
-from torch import nn
+from training_helpers import log_of, record_of, run, same, state_of, weights
 
 from dcfm_ros.model.folder import load_model, save_model
 from dcfm_ros.training import loop, optimiser
-from dcfm_ros.training.checkpoint import BEST, LAST, STATE_FILE, TrainingError, plain_config
+from dcfm_ros.training.checkpoint import LAST, STATE_FILE, TrainingError
 from dcfm_ros.training.data import PairBatches
 from dcfm_ros.training.datasets import open_data
-from dcfm_ros.training.group import average_gradients, average_statistics, largest, summed
 from dcfm_ros.training.log import LOG_FILE, TrainingLog
 from dcfm_ros.training.loop import default_workers, train
 from dcfm_ros.training.pairs import DataError
-from dcfm_ros.training.settings import DataConfig, SourceConfig, ValidationConfig
+from dcfm_ros.training.settings import DataConfig, SourceConfig
 from dcfm_ros.training.start import new_model
 
 
 class Interrupted(Exception):
     pass
-
-
-def run(config, out, **options):
-    return train(config, out, device="cpu", workers=options.pop("workers", 0), **options)
-
-
-def weights(folder):
-    return load_model(folder).state_dict()
-
-
-def same(one, other) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
-def log_of(out):
-    """Lines of the log, but for speeds."""
-    lines = [json.loads(line) for line in (out / LOG_FILE).read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "images_per_s"} for line in lines]
-
-
-def state_of(out):
-    return torch.load(out / STATE_FILE, weights_only=True)
-
-
-def record_of(folder):
-    return yaml.safe_load((folder / "model.yaml").read_text())["training"]
 
 
 @pytest.fixture
@@ -246,86 +211,6 @@ def test_float16_scales_its_loss_and_resumes(train_config, tmp_path, monkeypatch
     assert same(weights(run(config, tmp_path / "halves", resume=True).folder), whole)
 
 
-class TestStopping:
-    def test_a_signal_saves_and_stops(self, train_config, tmp_path, monkeypatch):
-        config = train_config(iterations=4, save_every=100)
-        whole = weights(run(config, tmp_path / "whole").folder)
-        step = loop.step
-
-        def signalled(*arguments):
-            os.kill(os.getpid(), signal.SIGTERM)
-            return step(*arguments)
-
-        monkeypatch.setattr(loop, "step", signalled)
-        outcome = run(config, tmp_path / "run")
-        assert outcome.code == 128 + signal.SIGTERM
-        assert outcome.note == ("Stopped: signal 15. 1 of 4 iterations are done. The model is in "
-                                f"{tmp_path / 'run' / LAST}. Go on with the same command and --resume.")
-        assert state_of(tmp_path / "run")["iteration"] == 1
-        monkeypatch.setattr(loop, "step", step)
-        assert same(weights(run(config, tmp_path / "run", resume=True).folder), whole)
-
-    def test_time(self, train_config, tmp_path):
-        config = train_config(iterations=4, save_every=100)
-        outcome = run(config, tmp_path / "run", minutes=1e-9)   # too short for any
-        assert outcome.code == 0 and outcome.note.startswith("Stopped: the time is over. 0 of 4 iterations are done. ")
-        assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith("4 of 4 iterations are done. ")
-
-    def test_ctrl_c_spares_the_workers(self, train_config, tmp_path):
-        """A terminal's Ctrl-C goes to all processes at once: the workers leave it to the training process."""
-        config = train_config(iterations=2000)
-        (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
-        command = [sys.executable, "-m", "dcfm_ros", "train", str(tmp_path / "train.yaml"), "--out", str(tmp_path / "run"),
-                   "--workers", "2", "--device", "cpu"]
-        process = started(command, tmp_path)
-        try:
-            for line in process.stdout:
-                if re.search(r"\b[1-9]\d*/2000", line):   # the first iterations are done
-                    break
-            os.killpg(process.pid, signal.SIGINT)
-            output = process.stdout.read()
-            assert process.wait(60) == 130, output
-        finally:
-            finish(process)
-        assert "Traceback" not in output and "Stopped: signal 2. " in output
-        assert state_of(tmp_path / "run")["iteration"] > 0
-
-
-class TestValidation:
-    @pytest.fixture
-    def scored(self, monkeypatch):
-        """Scores given one after the other instead of being measured."""
-        def give(*scores):
-            found = iter(scores)
-            monkeypatch.setattr(loop, "score", lambda *_: {"score": (value := next(found)), "keyframe": value})
-        return give
-
-    def config(self, train_config, stills, **settings):
-        return train_config(validation=ValidationConfig("folder", root=str(stills), every=1), **settings)
-
-    def test_the_best_is_kept(self, train_config, stills, tmp_path, scored):
-        scored(0.2, 0.5, 0.4, 0.5)
-        outcome = run(self.config(train_config, stills, iterations=4, save_every=4), tmp_path / "run")
-        best, last = record_of(tmp_path / "run" / BEST), record_of(tmp_path / "run" / LAST)
-        assert best["iterations_done"] == 2 and best["validation"] == {"iteration": 2, "score": 0.5, "keyframe": 0.5}
-        assert last["iterations_done"] == 4 and last["validation"]["iteration"] == 4
-        assert outcome.note.endswith(f"The model is in {tmp_path / 'run' / LAST}, the best in {tmp_path / 'run' / BEST}.")
-        scores = [line["validation"]["score"] for line in log_of(tmp_path / "run") if "validation" in line]
-        assert scores == [0.2, 0.5, 0.4, 0.5]
-
-    def test_the_best_is_known_after_a_resumption(self, train_config, stills, tmp_path, scored):
-        scored(0.2, 0.5, 0.4)
-        run(self.config(train_config, stills, iterations=2), tmp_path / "run")
-        run(self.config(train_config, stills, iterations=3), tmp_path / "run", resume=True)
-        assert record_of(tmp_path / "run" / BEST)["iterations_done"] == 2
-
-    def test_it_does_not_change_the_course(self, train_config, stills, tmp_path):
-        config = train_config(iterations=2)
-        plain = weights(run(config, tmp_path / "plain").folder)
-        validated = run(self.config(train_config, stills, iterations=2), tmp_path / "validated").folder
-        assert same(weights(validated), plain) and 0 < record_of(validated)["validation"]["score"] < 1
-
-
 def test_training_starts_from_another_model_with_other_classes(train_config, tmp_path):
     save_model(tmp_path / "start", tiny_model(5, seed=3))
     config = train_config(init=str(tmp_path / "start"), iterations=1, rate=1e-9)
@@ -364,77 +249,3 @@ def test_bad_options(train_config, tmp_path, options, message):
 def test_bad_devices(train_config, tmp_path, device, message):
     with pytest.raises(ValueError, match=message):
         train(train_config(), tmp_path / "run", device=device)
-
-
-GROUP_MEMBER = """
-import os, sys, torch
-from dcfm_ros import cli
-from dcfm_ros.training import loop
-kept, make = [], loop.make_optimiser
-loop.make_optimiser = lambda model, config: kept.append(model) or make(model, config)
-code = cli.main(["train", *sys.argv[2:]])
-torch.save(kept[0].state_dict(), f"{sys.argv[1]}/rank{os.environ['RANK']}.pt")
-sys.exit(code)
-"""
-TORCHRUN = Path(sys.executable).parent / "torchrun"
-
-
-def started(command, folder):
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "",
-                   "PYTHONPATH": os.pathsep.join([path for path in sys.path if path] + [root])}
-    return subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, start_new_session=True)
-
-
-def finish(process):
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    process.stdout.close()
-
-
-def run_group(config, folder, *arguments):
-    """A group of two processes; (exit code, output)."""
-    (folder / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
-    (folder / "member.py").write_text(GROUP_MEMBER)
-    process = started([str(TORCHRUN), "--standalone", "--nproc-per-node", "2", str(folder / "member.py"), str(folder),
-                       str(folder / "train.yaml"), "--out", str(folder / "run"), "--workers", "1", *arguments], folder)
-    try:
-        output, _ = process.communicate(timeout=240)
-        return process.returncode, output
-    finally:
-        finish(process)
-
-
-@pytest.mark.skipif(not TORCHRUN.is_file(), reason="torchrun is not beside this Python")
-class TestGroup:
-    def test_two_processes_train_one_model(self, train_config, stills, tmp_path):
-        config = train_config(iterations=2, validation=ValidationConfig("folder", root=str(stills), every=2))
-        code, output = run_group(config, tmp_path)
-        assert code == 0, output
-        assert output.count("2 of 2 iterations are done") == 1
-        first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
-        assert same(first, second)   # batch-norm statistics too: their mean is what is saved
-        saved = weights(tmp_path / "run" / LAST)
-        assert all(torch.equal(value, first[key]) for key, value in saved.items() if not key.endswith("num_batches_tracked"))
-        assert state_of(tmp_path / "run")["iteration"] == 2
-        assert "2 processes" in record_of(tmp_path / "run" / BEST)["hardware"]
-
-    def test_all_stop_together_and_where_one_fails(self, train_config, stills, tmp_path):
-        config = train_config(iterations=2, class_balance=0)
-        code, output = run_group(config, tmp_path, "--minutes", "1e-9")
-        assert code == 0 and "Stopped: the time is over. 0 of 2 iterations are done." in output, output
-        for path in (stills / "labels").iterdir():
-            path.write_bytes(b"no picture")
-        code, output = run_group(config, tmp_path, "--resume")
-        assert code != 0 and "cannot be read as a PNG" in output, output
-
-
-def test_one_process_has_nothing_to_average():
-    layer = nn.Linear(2, 1)
-    layer(torch.ones(1, 2)).sum().backward()
-    terms = torch.ones(3)
-    assert average_gradients(layer, terms) is terms and (layer.weight.grad == 1).all()
-    average_statistics(nn.BatchNorm2d(2))
-    assert largest([3, -1]) == [3, -1] and summed(np.array([1, 2])).tolist() == [1, 2]

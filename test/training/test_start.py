@@ -1,13 +1,19 @@
 """Where training starts from: fresh weights, or another model's as far as they fit, and what is told of the rest."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+import yaml
 from helpers import CLASSES, tiny_config, write_tiny_model
+from importing_helpers import hugging_face, per_frame
+from safetensors.torch import save_file
 
+from dcfm_ros import cli
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import load_model
+from dcfm_ros.training.checkpoint import plain_config
 from dcfm_ros.training.start import fresh_model, new_model
 
 
@@ -53,6 +59,24 @@ def test_from_a_per_frame_network(started):
     found, origin, fresh, told = started({}, {"architecture": "per_frame"})
     assert equal(found, origin, "encoder.") and equal(found, origin, "fusion.") and equal(found, fresh, "ffm.")
     assert "these start fresh" in told[0]
+
+
+def test_from_a_checkpoint_of_transformers(train_config, tmp_path, capsys):
+    """Through the command line: its LayerNorms have eps 1e-5, which the configuration must say."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    save_file(hugging_face(per_frame(block_eps=1e-5)), theirs / "model.safetensors")
+    (theirs / "config.json").write_text(json.dumps(
+        {"model_type": "segformer", "hidden_act": "gelu", "id2label": {str(i): c.name for i, c in enumerate(CLASSES[:4])}}))
+    assert cli.main(["import", str(theirs), "--out", str(tmp_path / "imported")]) == 0
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain_config(train_config(iterations=1, rate=0.0, class_balance=0))))
+    command = ["train", str(tmp_path / "train.yaml"), "--init", str(tmp_path / "imported"), "--workers", "0",
+               "--device", "cpu"]
+    assert cli.main([*command, "--out", str(tmp_path / "refused")]) == 2
+    assert "init: the model has block_eps 1e-05 and inner_eps 1e-05, the configuration 1e-06" in capsys.readouterr().err
+    assert cli.main([*command, "--out", str(tmp_path / "run"), "--set", "model.block_eps=1e-5"]) == 0, capsys.readouterr()
+    found, origin = (load_model(path) for path in (tmp_path / "run" / "last", tmp_path / "imported"))
+    assert found.config.block_eps == 1e-5 and equal(found.encoder.state_dict(), origin.encoder.state_dict())
 
 
 @pytest.mark.parametrize("model, message", [

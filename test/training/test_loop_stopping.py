@@ -1,0 +1,58 @@
+"""A training that is stopped: by a signal, by the end of its time, by Ctrl-C in a terminal."""
+
+import os
+import re
+import signal
+import sys
+
+import yaml
+from training_helpers import finish, run, same, started, state_of, weights
+
+from dcfm_ros.training import loop
+from dcfm_ros.training.checkpoint import LAST, plain_config
+
+
+def test_a_signal_saves_and_stops(train_config, tmp_path, monkeypatch):
+    config = train_config(iterations=4, save_every=100)
+    whole = weights(run(config, tmp_path / "whole").folder)
+    step = loop.step
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(*arguments)
+
+    monkeypatch.setattr(loop, "step", signalled)
+    outcome = run(config, tmp_path / "run")
+    assert outcome.code == 128 + signal.SIGTERM
+    assert outcome.note == ("Stopped: signal 15. 1 of 4 iterations are done. The model is in "
+                            f"{tmp_path / 'run' / LAST}. Go on with the same command and --resume.")
+    assert state_of(tmp_path / "run")["iteration"] == 1
+    monkeypatch.setattr(loop, "step", step)
+    assert same(weights(run(config, tmp_path / "run", resume=True).folder), whole)
+
+
+def test_time(train_config, tmp_path):
+    config = train_config(iterations=4, save_every=100)
+    outcome = run(config, tmp_path / "run", minutes=1e-9)   # too short for any
+    assert outcome.code == 0 and outcome.note.startswith("Stopped: the time is over. 0 of 4 iterations are done. ")
+    assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith("4 of 4 iterations are done. ")
+
+
+def test_ctrl_c_spares_the_workers(train_config, tmp_path):
+    """A terminal's Ctrl-C goes to all processes at once: the workers leave it to the training process."""
+    config = train_config(iterations=2000)
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
+    command = [sys.executable, "-m", "dcfm_ros", "train", str(tmp_path / "train.yaml"), "--out", str(tmp_path / "run"),
+               "--workers", "2", "--device", "cpu"]
+    process = started(command, tmp_path)
+    try:
+        for line in process.stdout:
+            if re.search(r"\b[1-9]\d*/2000", line):   # the first iterations are done
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.stdout.read()
+        assert process.wait(60) == 130, output
+    finally:
+        finish(process)
+    assert "Traceback" not in output and "Stopped: signal 2. " in output
+    assert state_of(tmp_path / "run")["iteration"] > 0
