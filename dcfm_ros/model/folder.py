@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -26,23 +28,47 @@ class ModelError(RuntimeError):
 
 
 def save_model(folder: str | Path, model: Model, record: dict | None = None, half: bool = False) -> Path:
-    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model whole.
+    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model whole, and
+    nothing where there was none: what was written of the new one is removed. An OSError names the folder.
 
     `half` stores float16, which loses nothing visible in a mask. `record` is what is known of the training.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: (value.half() if half and value.is_floating_point() else value).contiguous()
         for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")
     }
     plain = {"model": model.config.to_dict(), "training": record or {}}
+    text = yaml.safe_dump(plain, sort_keys=False)
     weights_part, config_part = folder / f"{WEIGHTS_FILE}.part", folder / f"{CONFIG_FILE}.part"
-    save_file(tensors, weights_part)
-    config_part.write_text(yaml.safe_dump(plain, sort_keys=False))
-    os.replace(weights_part, folder / WEIGHTS_FILE)
-    os.replace(config_part, folder / CONFIG_FILE)
+    new = [path for path in (folder, *folder.parents) if not path.exists()]   # the innermost first
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, weights_part)
+        config_part.write_text(text)
+        for part in (weights_part, config_part):
+            _flush(part)
+        os.replace(weights_part, folder / WEIGHTS_FILE)
+        os.replace(config_part, folder / CONFIG_FILE)
+    except BaseException as error:
+        _remove((weights_part, config_part), new)
+        if isinstance(error, (OSError, SafetensorError)):   # safetensors has its own for a full disk
+            raise OSError(f"{folder} could not be written ({error}): free space there or give another folder") from error
+        raise
     return folder
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file is on the disk: a rename may otherwise outlive what was written."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _remove(files: Sequence[Path], folders: Sequence[Path]) -> None:
+    """Remove what a failed write leaves: the files, then the folders, where these are empty."""
+    for path, remove in [*((file, Path.unlink) for file in files), *((folder, Path.rmdir) for folder in folders)]:
+        with suppress(OSError):   # the failure itself is what is reported
+            remove(path)
 
 
 def load_model(name: str | Path) -> Model:
@@ -77,12 +103,21 @@ def load_model_config(name: str | Path) -> ModelConfig:
 def untrained_parts(name: str | Path) -> tuple[str, ...]:
     """Parts of the model (fusion, classifier, ...) with random weights, as an imported backbone has."""
     path, plain = _settings(name)
-    record = plain.get("training")
-    imported = record.get("imported", {}) if isinstance(record, dict) else {}
+    imported = _record(plain).get("imported", {})
     parts = imported.get("untrained", []) if isinstance(imported, dict) else None
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ModelError(f"{path}: training.imported.untrained is no list of names: {parts!r}; import the model again")
     return tuple(parts)
+
+
+def training_record(name: str | Path) -> dict:
+    """What `model.yaml` tells of the training; empty where it tells nothing."""
+    return _record(_settings(name)[1])
+
+
+def _record(plain: dict) -> dict:
+    record = plain.get("training")
+    return record if isinstance(record, dict) else {}
 
 
 def _settings(name: str | Path) -> tuple[Path, dict]:
@@ -106,8 +141,8 @@ def find_model(name: str | Path) -> Path:
         if str(name) and (place / str(name) / CONFIG_FILE).is_file():
             return place / str(name)
     known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
-    raise ModelError(
-        f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model ({', '.join(known) or 'none found'})")
+    raise ModelError(f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model "
+                     f"({', '.join(known) or 'none found'})")
 
 
 def builtin_folders() -> list[Path]:
@@ -123,7 +158,8 @@ def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path)
     expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
-        raise ModelError(f"{source} does not fit {model.config.backbone}: missing {_some(missing)}, unexpected {_some(unexpected)}")
+        raise ModelError(f"{source} does not fit {model.config.backbone}: missing {some(missing)}, "
+                         f"unexpected {some(unexpected)}")
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
             hint = ""
@@ -133,6 +169,7 @@ def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path)
     model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
 
 
-def _some(keys: list[str]) -> str:
-    shown = ", ".join(keys[:5]) or "none"
-    return shown + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+def some(names: Sequence[str]) -> str:
+    """The first few of many names, and how many more there are."""
+    shown = ", ".join(names[:5]) or "none"
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

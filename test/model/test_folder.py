@@ -4,10 +4,13 @@ import pytest
 import torch
 import yaml
 from helpers import tiny_model, write_tiny_model
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dcfm_ros.model import folder as folder_module
-from dcfm_ros.model.folder import CONFIG_FILE, WEIGHTS_FILE, ModelError, find_model, load_model, load_model_config, save_model
+from dcfm_ros.model.folder import (
+    CONFIG_FILE, WEIGHTS_FILE, ModelError, find_model, load_model, load_model_config, save_model, training_record,
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +58,13 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(written, tmp_path):
 
 def test_the_training_record_is_kept(tmp_path):
     folder = save_model(tmp_path / "deep" / "er", tiny_model(), record={"iterations_done": 5})
-    assert yaml.safe_load((folder / CONFIG_FILE).read_text())["training"] == {"iterations_done": 5}
+    assert training_record(folder) == {"iterations_done": 5}
     assert load_model_config(folder) == tiny_model().config
 
 
 def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "builtin_folders", lambda: [written.parent])
-    with pytest.raises(ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or a built-in model \(tiny\)"):
+    with pytest.raises(ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or .* model \(tiny\)"):
         load_model("street99")
     assert find_model("tiny") == written
     assert load_model_config("tiny") == tiny_model().config
@@ -82,7 +85,8 @@ def test_missing_weights_are_named(spoilt):
 
 def test_another_number_of_classes_is_explained(spoilt):
     folder = spoilt(plain=lambda settings: settings["model"]["classes"].pop())
-    with pytest.raises(ModelError, match=r"head.classifier.weight has shape \(4, .*the weights have 4 classes, model.yaml lists 3"):
+    message = r"head.classifier.weight has shape \(4, .*the weights have 4 classes, model.yaml lists 3"
+    with pytest.raises(ModelError, match=message):
         load_model(folder)
 
 
@@ -138,10 +142,41 @@ def test_an_interrupted_write_leaves_the_old_model(tmp_path, monkeypatch):
         path.write_bytes(b"the beginning of")
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="model could not be written .*No space left"):
         patched.setattr(folder_module, "save_file", disk_is_full)
         save_model(folder, tiny_model(3, seed=1))
     assert same_weights(load_model(folder), tiny_model())
-    save_model(folder, tiny_model(3, seed=1))   # what the failure left behind is in nobody's way
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+    save_model(folder, tiny_model(3, seed=1))
     assert same_weights(load_model(folder), tiny_model(3, seed=1))
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+
+
+def test_weights_are_on_the_disk_before_they_get_their_name(tmp_path, monkeypatch):
+    done, fsync, replace = [], folder_module.os.fsync, folder_module.os.replace
+    monkeypatch.setattr(folder_module.os, "fsync", lambda file: (done.append("flushed"), fsync(file)))
+    monkeypatch.setattr(folder_module.os, "replace", lambda old, new: (done.append(new.name), replace(old, new)))
+    write_tiny_model(tmp_path / "model")
+    assert done == ["flushed", "flushed", WEIGHTS_FILE, CONFIG_FILE]
+
+
+@pytest.mark.parametrize("failing", ["save_file", "_flush"])
+def test_a_failed_write_removes_what_it_made(tmp_path, monkeypatch, failing):
+    """Whatever the error; folders that were there stay."""
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(folder_module, failing, fail)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(tmp_path / "mine" / "deep" / "er", tiny_model())
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_an_error_of_safetensors_is_one_of_the_disk(tmp_path, monkeypatch):
+    def fail(*_):
+        raise SafetensorError("Error while serializing: IoError")
+
+    monkeypatch.setattr(folder_module, "save_file", fail)
+    with pytest.raises(OSError, match="model could not be written .*serializing: IoError.: free space there"):
+        save_model(tmp_path / "model", tiny_model())

@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from dcfm_ros.model.folder import some
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be imported; the message names what is wrong and the remedy."""
@@ -83,9 +85,3 @@ def _require_tensors(path: Path, content) -> None:
     if others:
         raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; a training checkpoint must have the "
                               "state dict under 'state_dict'")
-
-
-def some(names: list[str]) -> str:
-    """The first few of many names, and how many more there are."""
-    shown = ", ".join(names[:5]) or "none"
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

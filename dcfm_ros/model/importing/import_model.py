@@ -10,9 +10,9 @@ import torch
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
-from dcfm_ros.model.folder import CONFIG_FILE, save_model
+from dcfm_ros.model.folder import CONFIG_FILE, save_model, some
 from dcfm_ros.model.importing import hugging_face, nvlabs, published
-from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint, some
+from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import COUNTERS, fill
@@ -42,7 +42,7 @@ class Imported:
         lines = [f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by {self.class_names_from}), "
                  f"input {config.input_height}x{config.input_width}"]
         if self.ignored:
-            lines.append(f"ignored: {some(list(self.ignored))}")
+            lines.append(f"ignored: {some(self.ignored)}")
         if self.untrained:
             lines.append(f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training from "
                          "this model, its masks mean nothing")

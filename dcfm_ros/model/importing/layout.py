@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from dcfm_ros.model.backbone import make_backbone
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
-from dcfm_ros.model.importing.checkpoint import CheckpointError, some
+from dcfm_ros.model.folder import some
+from dcfm_ros.model.importing.checkpoint import CheckpointError
 
 # Batch norm counts its updates; nothing here reads them.
 COUNTERS = re.compile(r"(^|\.)num_batches_tracked$")

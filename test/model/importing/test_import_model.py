@@ -79,12 +79,28 @@ def test_a_full_disk_leaves_no_model(segmentation, tmp_path, monkeypatch):
         path.write_bytes(b"the beginning of")
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+    out = tmp_path / "my" / "models" / "model"
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="models/model could not be written .*No space left"):
         patched.setattr(folder_module, "save_file", disk_is_full)
+        import_model([segmentation], out)
+    assert list(tmp_path.iterdir()) == []   # no folder either
+    import_model([segmentation], out)
+    assert same(load_model(out).state_dict(), per_frame().state_dict())
+
+
+def test_what_cannot_be_imported_writes_nothing(segmentation, tmp_path):
+    whole = torch.load(segmentation, weights_only=True)["state_dict"]
+    for change in ({"decode_head.extra": torch.ones(1)}, {"decode_head.linear_pred.bias": torch.tensor([torch.nan] * 4)}):
+        with pytest.raises(CheckpointError):
+            import_model([written(tmp_path / "a.pth", {**whole, **change})], tmp_path / "model")
+        assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_a_file_in_the_folders_place_is_named(segmentation, tmp_path):
+    (tmp_path / "model").write_text("mine")
+    with pytest.raises(OSError, match="model could not be written .*give another folder"):
         import_model([segmentation], tmp_path / "model")
-    with pytest.raises(folder_module.ModelError, match="no model"):
-        load_model(tmp_path / "model")
-    import_model([segmentation], tmp_path / "model")
+    assert (tmp_path / "model").read_text() == "mine"
 
 
 # Training
