@@ -17,10 +17,12 @@ from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_S
 from dcfm_ros.evaluation.live_report import cpu_name
 from dcfm_ros.evaluation.plots import write_plots
 from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.evaluation.related import related_data
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
 from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, REPEATS, WHAT, frames_per_second, measure
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_model_config
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
@@ -47,6 +49,7 @@ class EvaluateOptions:
     per_frame: str | None = None                # a per-frame model as reference
     backend: str = "auto"
     device: str = "auto"
+    exact_size: bool = False                    # network input of just the model's size, as published; else as live
     limit_clips: int | None = None              # only the first so many
     memory_gb: float = 4.0                      # for what is kept of a clip
     fps: bool = False
@@ -101,13 +104,13 @@ def evaluate(options: EvaluateOptions) -> dict:
     labelled = sum(len(clip.labelled) for clip in clips)
     if not labelled:
         raise ValueError(f"{clip_set.name}: none of the {len(clips)} clips has a label; evaluation needs labelled frames")
-    notes = check_classes(options.model, config, clip_set)
+    notes = check_classes(options.model, config, clip_set) + related_data(options.model, clip_set)
     if options.per_frame is not None:
         reference = load_model_config(options.per_frame)
         if reference.architecture != PER_FRAME:
             raise ValueError(f"--per-frame {options.per_frame} is a model of architecture {reference.architecture}; "
                              f"give one of architecture {PER_FRAME}")
-        notes += check_classes(options.per_frame, reference, clip_set)
+        notes += check_classes(options.per_frame, reference, clip_set) + related_data(options.per_frame, clip_set)
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
 
@@ -159,7 +162,8 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     model = load_model(name)
     config = model.config
     backend = make_backend(options.backend, model, options.device)
-    network = Network(backend, (config.input_height, config.input_width), len(config.classes), config.shallow_on)
+    network = Network(backend, (config.input_height, config.input_width), len(config.classes), config.shallow_on,
+                      options.exact_size)
     per_frame = config.architecture == PER_FRAME
     times = _times(options, network, clips, per_frame) if options.fps else None
     protocol = Protocol(
@@ -178,7 +182,7 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     folder = find_model(name)
     description = {
         "name": name, "architecture": config.architecture, "backbone": config.backbone, "shallow_on": config.shallow_on,
-        "input": [config.input_height, config.input_width],
+        "input": [config.input_height, config.input_width], "exact_size": options.exact_size,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
         "backend": backend.name, "device": backend.device, "times_ms": times,
     }
@@ -193,7 +197,9 @@ def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_fram
     frame = clip.labelled[0]
     paths = {KEYFRAME: True, NONKEY: not per_frame and {CAUSAL, ASYNC} & set(options.modes),
              NONKEY_TWO_SIDED: not per_frame and TWO_SIDED in options.modes}
-    return measure(network.backend, clip.image(frame), network.size, clip.label(frame).shape,
+    image = clip.image(frame)
+    size = network.size if network.exact_size else input_size(image.shape[:2], network.size)
+    return measure(network.backend, image, size, clip.label(frame).shape,
                    tuple(path for path, needed in paths.items() if needed))
 
 

@@ -79,26 +79,20 @@ class ConfusionMatrix:
         return _ratio(np.trace(self.counts), self.counts.sum())
 
 
-def video_consistency(predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int) -> float:
-    """mVC_n of one video, 0..1: the mean of `consistency_windows`; nan if the video has no window."""
-    windows = consistency_windows(predictions, labels, n)
-    return float(windows.mean()) if windows.size else float("nan")
-
-
 def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int) -> np.ndarray:
     """How much of what stands still in the labels stands still in the predictions, for each window of `n` frames.
 
     predictions, labels: L masks (H, W) uint8 each, of one video. 255 counts like any class, and whether predictions
         are right does not matter
     Returns (max(0, L - n),) float64 in 0..1; a window without constant labels has 0. As in the published numbers the
-    last valid window is left out. To pool several videos, take the mean over their windows together.
+    last valid window is left out. mVC_n is the mean over the windows of all videos together.
     """
     if n < 2:
         raise ValueError(f"n is {n}; give a window of at least 2 frames")
     if len(predictions) != len(labels):
         raise ValueError(f"there are {len(predictions)} predictions for {len(labels)} labels; give one for each frame")
     shares = []
-    prediction_runs, label_runs = RunLengths(), RunLengths()
+    prediction_runs, label_runs = RunLengths(n), RunLengths(n)
     for t in range(len(labels) - 1):
         _check_masks(predictions[t], labels[t])
         prediction_runs.add(predictions[t])
@@ -111,22 +105,24 @@ def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.n
 class RunLengths:
     """For how many masks of a video each pixel has kept its value; masks are added in order.
 
-    A window of n masks is constant where the run that ends with its last mask is n or more masks long.
+    A window of n masks is constant where the run that ends with its last mask is n or more masks long. Runs are counted
+    up to `longest` masks, so that their lengths take little memory: a byte for each pixel up to 255.
     """
 
-    def __init__(self):
-        self.frames = 0
-        self.length: np.ndarray | None = None   # (H, W) int32, 1 or more
+    def __init__(self, longest: int):
+        self.frames, self.longest = 0, longest
+        self.length: np.ndarray | None = None   # (H, W), 1 to `longest`
         self._last: np.ndarray | None = None
 
     def add(self, mask: np.ndarray) -> None:
         """The next mask (H, W) uint8; it is kept until the one after it, so it must not change."""
         if self.length is None:
-            self.length = np.ones(mask.shape, np.int32)
+            self.length = np.ones(mask.shape, np.min_scalar_type(self.longest))
         elif mask.shape != self._last.shape:
             raise ValueError(f"frame {self.frames} has shape {mask.shape} after {self._last.shape}; "
                              "the frames of a video need one size")
         else:
+            np.minimum(self.length, self.longest - 1, out=self.length)
             self.length *= mask == self._last
             self.length += 1
         self._last = mask
@@ -134,7 +130,10 @@ class RunLengths:
 
 
 def steady_share(predictions: RunLengths, labels: RunLengths, n: int) -> float:
-    """Of the pixels whose label was constant in the last `n` masks, the share whose prediction was, too; 0 without any."""
+    """Of the pixels whose label was constant in the last `n` masks, the share whose prediction was, too; 0 without any.
+
+    n: not above `longest` of either
+    """
     steady = labels.length >= n
     total = np.count_nonzero(steady)
     return np.count_nonzero(steady & (predictions.length >= n)) / total if total else 0.0

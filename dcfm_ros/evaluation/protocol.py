@@ -35,6 +35,7 @@ class Network:
     size: tuple[int, int]      # (height, width), the pixel budget of its input
     classes: int
     shallow_on: str = "all"    # frames whose S is used: all, or, in ablations, nonkey or key
+    exact_size: bool = False   # is every input of just that size?
 
     def mask(self, store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
         """The mask (H, W) uint8 of a frame from the common features of one or two keyframes.
@@ -69,6 +70,12 @@ class _Course:
 
     def serving(self, frame: int) -> tuple[int, ...]:
         return serving(self.score.schedule, self.keyframes, frame)
+
+    @property
+    def too_soon(self) -> int:
+        """Keyframes that come before the one before them serves. The clip's first serves at once."""
+        later = self.keyframes[1:]
+        return sum(second - first < self.score.schedule.delay for first, second in zip(later, later[1:]))
 
     def add(self, frame: int, counts: ConfusionMatrix) -> None:
         self.score.add(counts, frame in self._is_keyframe)
@@ -120,7 +127,7 @@ class Protocol:
             for frame in clip.labelled:
                 needed.update(*(course.serving(frame) for course in courses), *self._aged(frame))
             frames = sorted(needed)
-        return _Plan(ClipReader(clip, network.size), courses, frames)
+        return _Plan(ClipReader(clip, network.size, exact=network.exact_size), courses, frames)
 
     def _run_clip(self, results: Results, network: Network, plan: _Plan, pictures: Iterator[Picture],
                   on_frame: Callable[[], object]) -> None:
@@ -130,7 +137,8 @@ class Protocol:
         for course in courses:
             course.score.frames += clip.length
             course.score.keyframes += len(course.keyframes)
-        runs, label_runs = [RunLengths() for _ in courses], RunLengths()
+            course.score.keyframes_too_soon += course.too_soon
+        runs, label_runs = [RunLengths(max(WINDOWS)) for _ in courses], RunLengths(max(WINDOWS))
         whole = len(clip.labelled) == clip.length   # consistency is of consecutive frames
         for frame in clip.labelled:
             masks = _MasksOfFrame(network, store, frame, clip.name)

@@ -27,10 +27,10 @@ class Picture(NamedTuple):
 
 
 class ClipReader:
-    """Reads frames of one clip for a model whose input has about `model_size` (height, width)."""
+    """Reads frames of one clip for a model whose input has about `model_size` (height, width), or with `exact` just that."""
 
-    def __init__(self, clip: Clip, model_size: tuple[int, int], labels: bool = True):
-        self.clip, self._model_size = clip, model_size
+    def __init__(self, clip: Clip, model_size: tuple[int, int], labels: bool = True, exact: bool = False):
+        self.clip, self._model_size, self._exact = clip, model_size, exact
         self._labelled = frozenset(clip.labelled) if labels else frozenset()
 
     def __call__(self, index: int) -> Picture:
@@ -39,7 +39,8 @@ class ClipReader:
     def image(self, index: int) -> np.ndarray:
         """Network input (h, w, 3) uint8 RGB of a frame."""
         image = self.clip.image(index)
-        return network_input(Frame("", 0, image), input_size(image.shape[:2], self._model_size))
+        size = self._model_size if self._exact else input_size(image.shape[:2], self._model_size)
+        return network_input(Frame("", 0, image), size)
 
     def label(self, index: int) -> np.ndarray:
         """(H, W) uint8 class ids of a labelled frame."""

@@ -18,6 +18,7 @@ class Score:
         self.on_keyframes, self.elsewhere = ConfusionMatrix(classes), ConfusionMatrix(classes)
         self.windows: dict[int, list[float]] = {n: [] for n in WINDOWS}
         self.frames = self.keyframes = 0   # of the clips, labelled or not
+        self.keyframes_too_soon = 0        # async: keyframes that come before the one before them serves
 
     def add(self, counts: ConfusionMatrix, is_keyframe: bool) -> None:
         """A labelled frame's counts."""
@@ -47,6 +48,7 @@ def score_report(score: Score, class_names: tuple[str, ...]) -> dict:
     return {
         "mode": schedule.mode, "delay": schedule.delay, "interval": schedule.interval, "threshold": schedule.threshold,
         "frames": score.frames, "keyframes": score.keyframes, "keyframe_rate": rounded(score.keyframe_rate),
+        "keyframes_too_soon": score.keyframes_too_soon,
         "miou": rounded(matrix.miou), "miou_all": rounded(matrix.miou_all), "wiou": rounded(matrix.wiou),
         "pixel_accuracy": rounded(matrix.pixel_accuracy),
         **{f"mvc{n}": rounded(score.consistency(n)) for n in WINDOWS},

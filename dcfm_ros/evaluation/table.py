@@ -8,6 +8,9 @@ from dcfm_ros.evaluation.keyframes import Schedule
 from dcfm_ros.evaluation.timing import WHAT
 
 
+TOO_SOON = " *"   # mark of rows which the live pipeline does not have
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns under each other: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -17,14 +20,15 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def evaluation_table(report: dict) -> str:
     """What `dcfm evaluate` prints of its report."""
     data = report["data"]
-    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']})"
-              for m in report["models"]]
+    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}), network input "
+              + input_rule(m) for m in report["models"]]
     times = "fps" in report
     header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
     rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]
     for row in report["rows"]:
         schedule = schedule_of(row)
-        cells = [schedule.mode_name, schedule.keyframe_rule, _number(row["keyframe_rate"], 3)]
+        cells = [schedule.mode_name, schedule.keyframe_rule + TOO_SOON * bool(row["keyframes_too_soon"]),
+                 _number(row["keyframe_rate"], 3)]
         cells += [_percent(row[name]) for name in
                   ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")]
         rows.append(cells + ([_number(row[f"fps_{way}"], 1) for way in WHAT] if times else []))
@@ -37,7 +41,18 @@ def evaluation_table(report: dict) -> str:
     if times:
         lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
     lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame"]
+    if any(row["keyframes_too_soon"] for row in report["rows"]):
+        lines.append(f"{TOO_SOON.strip()}: keyframes come before the one before them serves, as if the deep path ran several "
+                     "times at once; live it runs once, and a newer request takes the place of one that waits")
     return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
+
+
+def input_rule(model: dict) -> str:
+    """What size the inputs of a report's model had."""
+    height, width = model["input"]
+    if model["exact_size"]:
+        return f"{height}x{width} exactly"
+    return f"about {height}x{width} pixels in multiples of 32, as live"
 
 
 def schedule_of(row: dict) -> Schedule:

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from dcfm_ros.evaluation.keyframes import PER_FRAME, TWO_SIDED
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 
@@ -33,13 +32,12 @@ WHAT = {
 }
 
 
-def measure(backend: Backend, image: np.ndarray, model_size: tuple[int, int], mask_size: tuple[int, int],
+def measure(backend: Backend, image: np.ndarray, size: tuple[int, int], mask_size: tuple[int, int],
             paths: tuple[str, ...] = tuple(PATHS), repeats: int = REPEATS) -> dict[str, dict[str, float]]:
     """Times of each path in ms: {path: {published_mean, published_median, user_mean, user_median}}.
 
-    image: (H, W, 3) uint8 RGB; mask_size: (H, W) of the masks
+    image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks
     """
-    size = input_size(image.shape[:2], model_size)
     common = backend.deep(backend.shallow(network_input(Frame("", 0, image), size)))
     times = {}
     for path in paths:

@@ -5,13 +5,17 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from evaluation_helpers import make_clip
-from helpers import CLASSES, write_tiny_model
+from helpers import CLASSES, tiny_model, write_tiny_model
 
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.evaluate import AKS_SPREAD, EvaluateOptions, evaluate, parse_thresholds
+from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.model.image import normalised
 from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.pipeline.postprocess import upsampled_argmax
 
 
 def write_data(root, length=10, labelled=None, names=None):
@@ -65,6 +69,27 @@ def test_a_per_frame_model_has_one_row(options, models):
     report = evaluate(replace(options, model=models["per_frame"]))
     assert [(row["mode"], row["interval"]) for row in report["rows"]] == [("per_frame", 1)]
     assert report["by_age"] is None and report["models"][0]["architecture"] == "per_frame"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit")   # OpenVINO's converter traces
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_published_sizes_are_run_as_they_are(options, tmp_path, monkeypatch, backend):
+    """No stride divides 53x85, and the masks are of the labels' size all the same."""
+    if backend == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    odd = str(write_tiny_model(tmp_path / "odd", input_height=53, input_width=85))
+    report = evaluate(replace(options, model=odd, backend=backend, modes=("two_sided",), intervals=(3,), thresholds=(),
+                              max_age=0, exact_size=True, fps=backend == "torch"))
+    assert report["models"][0]["exact_size"] is True and report["rows"][0]["frames"] == 3 * 10
+    model, matrix = tiny_model(input_height=53, input_width=85), ConfusionMatrix(4)
+    clip = make_clip(10)
+    with torch.inference_mode():
+        for image, label in zip(clip.images, clip.labels.values()):   # every frame at age 0: a keyframe
+            small = cv2.resize(image, (85, 53), interpolation=cv2.INTER_AREA)[..., ::-1]   # cv2 wrote it as BGR
+            logits = model.keyframe(normalised(torch.from_numpy(small.copy())[None]))
+            matrix.add(upsampled_argmax(logits[0].numpy(), label.shape), label)
+    assert report["by_age"]["miou"] == [pytest.approx(matrix.miou, abs=1e-3)]
 
 
 def test_sparse_labels_say_that_there_is_no_consistency(models, tmp_path):

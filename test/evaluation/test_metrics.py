@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, consistency_windows, video_consistency
+from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, consistency_windows, steady_share
 
 
 def masks(count, ids, seed=0, size=(12, 17)):
@@ -114,7 +114,6 @@ def test_consistency_equals_the_reference(n):
     windows = consistency_windows(*videos, n)
     assert len(windows) == 15 - n and 0 < windows.mean() < 1
     np.testing.assert_allclose(windows, reference_consistency(*videos, n))
-    assert video_consistency(*videos, n) == pytest.approx(windows.mean())
 
 
 def test_consistency_by_hand():
@@ -133,8 +132,7 @@ def test_consistency_of_labels_that_never_stand_still_is_zero():
 def test_short_videos_have_no_window():
     video = masks(8, [0, 1])
     assert consistency_windows(video, video, 8).shape == (0,)
-    assert np.isnan(video_consistency(video, video, 8))
-    assert np.isnan(video_consistency([], [], 8))
+    assert consistency_windows([], [], 8).shape == (0,)
 
 
 @pytest.mark.parametrize("classes", [0, 256])
@@ -165,7 +163,7 @@ def test_bad_masks_are_refused(prediction, label, message):
 ])
 def test_bad_videos_are_refused(predictions, labels, n, message):
     with pytest.raises(ValueError, match=message):
-        video_consistency(predictions, labels, n)
+        consistency_windows(predictions, labels, n)
 
 
 def test_merged_matrices_count_what_one_would():
@@ -183,7 +181,22 @@ def test_merged_matrices_count_what_one_would():
 
 
 def test_run_lengths_by_hand():
-    runs = RunLengths()
+    runs = RunLengths(16)
     for row, wanted in (([7, 7, 255], [1, 1, 1]), ([7, 1, 255], [2, 1, 2]), ([7, 7, 255], [3, 1, 3])):
         runs.add(np.array([row], np.uint8))
         assert runs.length.tolist() == [wanted]
+
+
+@pytest.mark.parametrize("longest, kind", [(3, np.uint8), (16, np.uint8), (300, np.uint16)])
+def test_run_lengths_stop_at_the_longest_that_is_asked_for(longest, kind):
+    """Whole lengths, counted without end, are longer than that only where it does not matter."""
+    rng = np.random.default_rng(longest)
+    mask, runs, whole = np.zeros((20, 30), np.uint8), RunLengths(longest), np.zeros((20, 30), np.int64)
+    changes = 0.5 / longest
+    for _ in range(4 * longest):
+        changed = rng.random(mask.shape) < changes
+        mask = np.where(changed, mask ^ 1, mask)
+        whole = np.where(changed, 1, whole + 1)
+        runs.add(mask)
+        assert runs.length.dtype == kind and np.array_equal(runs.length, np.minimum(whole, longest))
+    assert whole.max() > longest and steady_share(runs, runs, longest) == 1.0

@@ -7,6 +7,7 @@ from helpers import tiny_model
 from dcfm_ros.evaluation.keyframes import MODES, Schedule, fixed_keyframes, serving
 from dcfm_ros.evaluation.metrics import ConfusionMatrix, consistency_windows
 from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
@@ -18,7 +19,7 @@ THRESHOLDS = (0.2, 0.45)
 
 def run(clips, *schedules, backend=None, **settings):
     """(results, backend)"""
-    network = {key: settings.pop(key) for key in ("shallow_on",) if key in settings}
+    network = {key: settings.pop(key) for key in ("shallow_on", "exact_size") if key in settings}
     backend = backend or NotingBackend()
     protocol = Protocol(schedules, **{"scheduler": SCHEDULER, **settings})
     return protocol.run(Network(backend, SIZE, CLASSES, **network), clips), backend
@@ -226,6 +227,24 @@ def test_masks_have_the_labels_size():
     results, _ = run([clip], Schedule("causal", interval=1))
     masks = [upsampled_argmax(logits_of(frame, (frame,)), (128, 192)) for frame in range(3)]
     assert np.array_equal(results.scores[0].matrix.counts, counts_of(masks, clip.labels.values()))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_exact_inputs_have_the_models_size_whatever_the_images_shape(exact):
+    clip, backend, sizes = make_clip(3, size=(96, 96)), NotingBackend(), set()
+    shallow = backend.shallow
+    backend.shallow = lambda image: (sizes.add(image.shape[:2]), shallow(image))[1]
+    results, _ = run([clip], Schedule("causal", interval=2), backend=backend, exact_size=exact)
+    assert sizes == {SIZE if exact else input_size((96, 96), SIZE)} and input_size((96, 96), SIZE) != SIZE
+    assert results.scores[0].matrix.counts.sum() == 2 * 3 * (96 - 3) * 96   # two phases, masks of the label's size
+
+
+@pytest.mark.parametrize("interval, delay, length, too_soon", [(2, 4, 12, 5), (4, 4, 12, 0), (1, 2, 5, 3), (4, 2, 12, 0)])
+def test_keyframes_that_come_too_soon_are_counted(interval, delay, length, too_soon):
+    """Of one phase: the second clip of two starts at 1, with frame 0 as a keyframe that serves at once."""
+    clips = [make_clip(1, 0, labelled=[]), make_clip(length, 1)] if interval > 1 else [make_clip(length)]
+    results, _ = run(clips, Schedule("async", interval=interval, delay=delay), Schedule("causal", interval=interval))
+    assert [score.keyframes_too_soon for score in results.scores] == [too_soon, 0]
 
 
 @pytest.mark.parametrize("shallow_on, zeroed", [

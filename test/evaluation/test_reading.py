@@ -52,3 +52,12 @@ def test_pictures_have_the_networks_size_and_labels_their_own():
     assert reader(0).image.shape == (64, 96, 3) and reader(0).label is None
     assert reader(1).label.shape == (90, 120) and np.array_equal(reader(1).label, clip.labels[1])
     assert ClipReader(clip, (64, 96), labels=False)(1).label is None
+
+
+@pytest.mark.parametrize("size", [(48, 85), (90, 120)])
+def test_pictures_of_exactly_the_models_size(size):
+    clip = make_clip(1, size=(90, 120))
+    assert ClipReader(clip, size)(0).image.shape[:2] != size
+    picture = ClipReader(clip, size, exact=True)(0)
+    assert picture.image.shape == (*size, 3) and picture.label.shape == (90, 120)
+    assert size != (90, 120) or np.array_equal(picture.image, clip.images[0])

@@ -5,12 +5,14 @@ from dcfm_ros.evaluation.table import aligned, evaluation_table, schedule_of
 
 def row(**values):
     figures = {name: 0.5 for name in ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")}
-    return {"mode": "causal", "delay": 0, "interval": 2, "threshold": None, "keyframe_rate": 0.5, **figures, **values}
+    return {"mode": "causal", "delay": 0, "interval": 2, "threshold": None, "keyframe_rate": 0.5,
+            "keyframes_too_soon": 0, **figures, **values}
 
 
 def report(*rows, **values):
     return {"data": {"name": "my data val", "labelled_frames": 3, "frames": 9, "clips": 1},
-            "models": [{"name": "mine", "architecture": "dcfm", "backbone": "mit_b0", "backend": "torch", "device": "cpu"}],
+            "models": [{"name": "mine", "architecture": "dcfm", "backbone": "mit_b0", "backend": "torch", "device": "cpu",
+                        "input": [48, 85], "exact_size": False}],
             "rows": rows, "by_age": None, "notes": [], **values}
 
 
@@ -34,3 +36,16 @@ def test_times_ages_and_notes_are_told():
 
 def test_a_row_names_its_schedule():
     assert schedule_of(row(mode="async", delay=2)) == Schedule("async", interval=2, delay=2)
+
+
+def test_the_rule_of_the_input_size_is_told():
+    text = evaluation_table(report(row()))
+    assert "network input about 48x85 pixels in multiples of 32, as live" in text
+    models = [{**report()["models"][0], "exact_size": True}]
+    assert "network input 48x85 exactly" in evaluation_table(report(row(), models=models))
+
+
+def test_rows_that_the_live_pipeline_does_not_have_are_marked():
+    lines = evaluation_table(report(row(mode="async", delay=4, keyframes_too_soon=3), row())).splitlines()
+    assert "K = 2 *" in lines[4] and "*" not in lines[5] and sum(line.startswith("*: keyframes come") for line in lines) == 1
+    assert "*" not in evaluation_table(report(row()))
