@@ -21,6 +21,7 @@ runs=(  # name, configuration, settings
   "all_shallow       camvid_study seed=0 model.shallow_used=32"
   "scratch_all_drives   camvid_scratch seed=0"
   "scratch_other_drives camvid_scratch seed=0 data.sources.1.exclude=0016E5"
+  "scratch_no_consistency camvid_scratch seed=0 consistency=false"
 )
 for run in "${runs[@]}"; do
   read -r name config settings <<< "$run"

@@ -66,8 +66,8 @@ def main(folder: Path) -> None:
     table("(d) radius of training, and all shallow channels: mIoU by age of the common feature", [
         [name, *(f"{100 * value:.1f}" for value in reports[name]["by_age"]["miou"])] for name in names],
         ["age", *map(str, range(11))])
-    names = [name for name in ("scratch_all_drives", "scratch_other_drives") if name in reports]
-    table("from scratch, with and without the drive of the val sequence: mIoU / mVC8", [
+    names = [name for name in ("scratch_all_drives", "scratch_other_drives", "scratch_no_consistency") if name in reports]
+    table("from scratch, without the drive of the val sequence, without consistency loss: mIoU / mVC8", [
         [name, *("{:.1f} / {:.1f}".format(*(100 * row(reports[name], mode, k)[key] for key in ("miou", "mvc8")))
                  for mode in ("two_sided", "causal") for k in (1, 2, 4, 8))] for name in names],
         ["", *(f"{mode} K = {k}" for mode in ("two-sided", "causal") for k in (1, 2, 4, 8))])
