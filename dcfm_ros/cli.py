@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 
@@ -27,16 +27,27 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
+    """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not there."""
+    return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)
+
+
+def _given(kind, options, **others):
+    """The dataclass `kind` of the arguments that are fields of it, and `others`."""
+    names = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in vars(options).items() if name in names}, **others)
+
+
 def _add_demo(commands) -> None:
-    parser = commands.add_parser("demo", help="camera node, segmenter node and recorder over ROS topics")
-    parser.add_argument("--source", default="synthetic", help="synthetic[:SEED], a folder of images, or a video file")
+    parser = _add_with_options(commands, "demo", help="camera node, segmenter node and recorder over ROS topics")
+    parser.add_argument("--source", help="synthetic[:SEED], a folder of images, or a video file")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
-    parser.add_argument("--rate", type=float, default=15.0, help="images per second")
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of synthetic video")
-    parser.add_argument("--out", default="out/demo")
-    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
-    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
-    parser.add_argument("--mode", default="async", help="async, sync or two_sided")
+    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second")
+    parser.add_argument("--seconds", type=float, help="length of synthetic video")
+    parser.add_argument("--out")
+    parser.add_argument("--model", help="built-in model name or model folder")
+    parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--mode", help="async, sync or two_sided")
     parser.set_defaults(run=_demo)
 
 
@@ -46,30 +57,26 @@ def _demo(options) -> None:
     except ModuleNotFoundError as error:
         raise RuntimeError(f"{error.name} is missing: the demo needs ROS 2; run `make demo`, or source a ROS distribution "
                            "and this package") from error
-    run_demo(DemoOptions(
-        source=options.source, labels=options.labels, rate_hz=options.rate, seconds=options.seconds, out=options.out,
-        model=options.model, backend=options.backend, mode=options.mode))
+    run_demo(_given(DemoOptions, options))
 
 
 def _add_segment(commands) -> None:
-    parser = commands.add_parser("segment", help="segment a video or a folder of images, without ROS")
+    parser = _add_with_options(commands, "segment", help="segment a video or a folder of images, without ROS")
     parser.add_argument("source", help="video file, folder of images, or synthetic[:SEED]")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
-    parser.add_argument("--out", default="out/segment")
-    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
-    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
-    parser.add_argument("--mode", default="sync", help="sync, async or two_sided")
-    parser.add_argument("--frames", type=int, default=300, help="frames of synthetic video")
-    parser.add_argument("--json", help="write the figures to this file, too")
+    parser.add_argument("--out")
+    parser.add_argument("--model", help="built-in model name or model folder")
+    parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--mode", help="sync, async or two_sided")
+    parser.add_argument("--frames", type=int, help="frames of synthetic video")
+    parser.add_argument("--json", default=None, help="write the figures to this file, too")
     parser.set_defaults(run=_segment)
 
 
 def _segment(options) -> None:
     from dcfm_ros.evaluation.offline import SegmentOptions, segment
 
-    report = segment(SegmentOptions(
-        source=options.source, labels=options.labels, out=options.out, model=options.model, backend=options.backend,
-        mode=options.mode, frames=options.frames))
+    report = segment(_given(SegmentOptions, options))
     _print_json(report, options.json)
 
 
@@ -113,27 +120,29 @@ def _train(options) -> int:
 
 
 def _add_evaluate(commands) -> None:
-    parser = commands.add_parser("evaluate", help="accuracy and consistency of a model on labelled clips")
+    parser = _add_with_options(commands, "evaluate", help="accuracy and consistency of a model on labelled clips")
     parser.add_argument("source", help="folder of a data set, or synthetic:SEED or synthetic:FIRST-LAST")
-    parser.add_argument("--model", default="street11_b0", help="built-in model name or model folder")
+    parser.add_argument("--model", help="built-in model name or model folder")
     parser.add_argument("--per-frame", help="also evaluate this per-frame model, as reference")
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--kind", default="auto", help="auto, vspw, cityscapes, camvid, folder or synthetic")
+    parser.add_argument("--split", help="val, if none is given")
+    parser.add_argument("--kind", help="auto, vspw, cityscapes, camvid, folder or synthetic")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="only the first N clips")
-    parser.add_argument("--modes", type=_several(str), default="two_sided,causal,async", help="two_sided, causal, async")
-    parser.add_argument("--intervals", type=_several(int), default="1,2,4,6,8", help="fixed intervals K, frames")
+    parser.add_argument("--modes", type=_several(str), help="two_sided, causal, async")
+    parser.add_argument("--intervals", type=_several(int), help="fixed intervals K, frames")
     parser.add_argument("--aks", default="default", metavar="THRESHOLD,...",
                         help="thresholds of adaptive keyframes; default: a spread around the shipped one; none")
     parser.add_argument("--min-interval", type=int, help="MinK of adaptive keyframes, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK of adaptive keyframes, frames")
-    parser.add_argument("--delays", type=_several(int), default="1,2,4", help="of mode async, frames")
-    parser.add_argument("--max-age", type=int, default=10, help="of the curve by age of the common feature, frames")
-    parser.add_argument("--backend", default="auto", help="auto, torch or openvino")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--memory-gb", type=float, default=4.0, help="for features of a clip; less costs time")
+    parser.add_argument("--delays", type=_several(int), help="of mode async, frames")
+    parser.add_argument("--max-age", type=int, help="of the curve by age of the common feature, frames")
+    parser.add_argument("--exact-size", action="store_true", help="network input of just the model's size, as in published "
+                        "evaluations; else as live, in multiples of 32")
+    parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--memory-gb", type=float, help="for features of a clip; less costs time")
     parser.add_argument("--fps", action="store_true", help="measure times, too")
-    parser.add_argument("--out", default="out/evaluate", help="folder for report.json and plots")
-    parser.add_argument("--json", help="write the report to this file, too")
+    parser.add_argument("--out", help="folder for report.json and plots")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_evaluate)
 
 
@@ -141,35 +150,29 @@ def _evaluate(options) -> None:
     from dcfm_ros.evaluation.evaluate import EvaluateOptions, evaluate, parse_thresholds
     from dcfm_ros.evaluation.table import evaluation_table
 
-    report = evaluate(EvaluateOptions(
-        source=options.source, model=options.model, per_frame=options.per_frame, split=options.split, kind=options.kind,
-        limit_clips=options.limit_clips, modes=options.modes, intervals=options.intervals,
-        thresholds=parse_thresholds(options.aks), delays=options.delays, max_age=options.max_age, backend=options.backend,
-        device=options.device, memory_gb=options.memory_gb, fps=options.fps, out=options.out, **_bounds(options)))
+    report = evaluate(_given(EvaluateOptions, options, thresholds=parse_thresholds(options.aks)))
     print(evaluation_table(report))
     _write_json(report, options.json)
 
 
 def _add_calibrate(commands) -> None:
-    parser = commands.add_parser("calibrate", help="threshold of adaptive keyframes for a wanted keyframe rate")
+    parser = _add_with_options(commands, "calibrate", help="threshold of adaptive keyframes for a wanted keyframe rate")
     parser.add_argument("source", help="folder of a data set, synthetic:SEED, or a video file; labels are not needed")
     parser.add_argument("--keyframe-hz", type=float, required=True, help="wanted keyframes per second")
-    parser.add_argument("--split", default="val")
-    parser.add_argument("--kind", default="auto", help="auto, vspw, cityscapes, camvid, folder, synthetic, or video: also "
-                        "a folder of images in order")
-    parser.add_argument("--model", default="street11_b0", help="whose input size is used")
+    parser.add_argument("--split", help="val, if none is given")
+    parser.add_argument("--kind", help="auto, vspw, cityscapes, camvid, folder, synthetic, or video: also a folder of "
+                        "images in order")
+    parser.add_argument("--model", help="whose input size is used")
     parser.add_argument("--min-interval", type=int, help="MinK, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK, frames")
-    parser.add_argument("--json", help="write the report to this file, too")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_calibrate)
 
 
 def _calibrate(options) -> None:
     from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibrate, calibration_table
 
-    report = calibrate(CalibrateOptions(
-        source=options.source, keyframe_hz=options.keyframe_hz, split=options.split, kind=options.kind, model=options.model,
-        **_bounds(options)))
+    report = calibrate(_given(CalibrateOptions, options))
     print(calibration_table(report))
     _write_json(report, options.json)
 
@@ -179,8 +182,8 @@ def _add_import(commands) -> None:
     parser.add_argument("checkpoint", nargs="+", help="file or folder; of published DCFM both files, encoder and decoder")
     parser.add_argument("--out", required=True, help="model folder to write")
     parser.add_argument("--format", default="auto", help="auto, published, nvlabs or huggingface")
-    parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, or a file like classes.yaml of a data "
-                        "set; default: names from the checkpoint, else numbers")
+    parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, street11, or a file like classes.yaml "
+                        "of a data set; default: names from the checkpoint, else numbers")
     parser.add_argument("--input-size", type=_height_and_width, metavar="HxW", help="as in 480x853; default: 360x480")
     parser.set_defaults(run=_import)
 
@@ -188,13 +191,12 @@ def _add_import(commands) -> None:
 def _import(options) -> None:
     from dcfm_ros.model.config import ClassSpec
     from dcfm_ros.model.importing.import_model import import_model
-    from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
+    from dcfm_ros.sources.classes import CLASS_TABLES
     from dcfm_ros.sources.clips.classes_file import read_classes
 
     table = None
     if options.classes:
-        known = {"camvid": STREET11, "cityscapes": CITYSCAPES19, "vspw": VSPW124}
-        table = known.get(options.classes) or read_classes(Path(options.classes)).table
+        table = CLASS_TABLES.get(options.classes) or read_classes(Path(options.classes)).table
         table = [ClassSpec(name, color) for name, color in table]
     imported = import_model(
         options.checkpoint, options.out, format=options.format, classes=table, input_size=options.input_size)
@@ -210,11 +212,6 @@ def _height_and_width(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _bounds(options) -> dict[str, int]:
-    """The scheduler's bounds that were given; the others have their defaults."""
-    return {name: getattr(options, name) for name in ("min_interval", "max_interval") if getattr(options, name) is not None}
-
-
 def _several(kind):
     """Parser of values with commas between them."""
     def parse(text: str) -> tuple:
@@ -227,6 +224,8 @@ def _several(kind):
 def _add_profile(commands) -> None:
     parser = commands.add_parser("profile", help="parameters of a model, and multiply-accumulates path by path")
     parser.add_argument("model", help="built-in model name, model folder, or training configuration (.yaml)")
+    parser.add_argument("--data", action="append", default=[], metavar="[NAME=]PATH",
+                        help="as for `dcfm train`, of a configuration that takes its classes from its data")
     parser.add_argument("--size", metavar="HxW", help="input size in pixels, as in 480x853, instead of the model's")
     parser.add_argument("--json", help="write the report to this file, too")
     parser.set_defaults(run=_profile)
@@ -239,7 +238,9 @@ def _profile(options) -> None:
     if options.model.endswith((".yaml", ".yml")):
         from dcfm_ros.training.config import load_train_config
 
-        config = load_train_config(options.model).model
+        config = load_train_config(options.model, roots=options.data).model
+    elif options.data:
+        raise ValueError(f"--data {options.data[0]}: {options.model} has its own classes; only a configuration takes data")
     else:
         config = load_model_config(options.model)
     report = profile(sized(config, options.size) if options.size else config)

@@ -9,6 +9,10 @@ import pytest
 from helpers import write_tiny_model
 
 from dcfm_ros.cli import main
+from dcfm_ros.evaluation import calibrate, evaluate, offline
+from dcfm_ros.evaluation.calibrate import CalibrateOptions
+from dcfm_ros.evaluation.evaluate import EvaluateOptions
+from dcfm_ros.evaluation.offline import SegmentOptions
 
 
 def run(capsys, *arguments):
@@ -20,7 +24,8 @@ def run(capsys, *arguments):
     return code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("arguments", [("fly",), (), ("train",), ("train", "config.yaml"), ("train", "a.yaml", "--out", "b", "--speed", "9")])
+@pytest.mark.parametrize("arguments", [
+    ("fly",), (), ("train",), ("train", "config.yaml"), ("train", "a.yaml", "--out", "b", "--speed", "9")])
 def test_wrong_usage_exits_with_2(capsys, arguments):
     code, output, errors = run(capsys, *arguments)
     assert code == 2 and output == "" and "usage: dcfm" in errors
@@ -35,7 +40,8 @@ def test_help_lists_the_commands(capsys):
 
 def test_help_of_a_command(capsys):
     code, output, _ = run(capsys, "train", "--help")
-    assert code == 0 and all(option in output for option in ("config", "--out", "--data", "--device", "--resume", "--minutes"))
+    options = ("config", "--out", "--data", "--device", "--resume", "--minutes")
+    assert code == 0 and all(option in output for option in options)
 
 
 def test_a_missing_configuration_is_one_line(capsys, tmp_path):
@@ -66,8 +72,70 @@ def test_profile_reads_training_configurations(capsys):
     assert code == 0 and output.startswith("mit_b0, dcfm, 11 classes, 360x480 pixels")
 
 
+def test_profile_of_a_configuration_with_the_classes_of_its_data(capsys, tmp_path):
+    path = str(Path(__file__).parents[1] / "config" / "train" / "my_data.yaml")
+    code, _, errors = run(capsys, "profile", path)
+    assert code == 2 and "--data" in errors
+    for split in ("train", "val"):
+        (tmp_path / split / "images").mkdir(parents=True)
+        (tmp_path / split / "images" / "1.png").touch()
+    (tmp_path / "classes.yaml").write_text(
+        "classes: [{name: a, color: [0, 0, 0]}, {name: b, color: [1, 0, 0]}]\nvideo: {rate_hz: 5}\n")
+    code, output, errors = run(capsys, "profile", path, "--data", str(tmp_path))
+    assert (code, errors) == (0, "") and ", 2 classes, " in output.splitlines()[0]
+
+
+# Options that the commands take over from dataclasses
+
+def passed_on(monkeypatch, module, function, *arguments):
+    """What a command hands to its function."""
+    received = []
+
+    def note(options):
+        received.append(options)
+        raise ValueError("that is all")
+
+    monkeypatch.setattr(module, function, note)
+    assert main(list(arguments)) == 2
+    return received[0]
+
+
+def test_what_is_not_given_is_as_the_dataclass_has_it(monkeypatch):
+    assert passed_on(monkeypatch, offline, "segment", "segment", "a.mp4") == SegmentOptions("a.mp4")
+    assert passed_on(monkeypatch, evaluate, "evaluate", "evaluate", "data") == EvaluateOptions("data")
+    assert passed_on(monkeypatch, calibrate, "calibrate", "calibrate", "data", "--keyframe-hz", "2") == CalibrateOptions(
+        "data", 2.0)
+
+
+def test_what_is_given_is_passed_on(monkeypatch):
+    options = passed_on(monkeypatch, evaluate, "evaluate", "evaluate", "data", "--modes", "causal,async", "--aks", "0.2,0.4",
+                        "--intervals", "3", "--delays", "", "--modes", "causal", "--exact-size", "--fps", "--memory-gb", "2",
+                        "--per-frame", "b", "--max-interval", "30", "--limit-clips", "4", "--device", "cpu")
+    assert options == EvaluateOptions(
+        "data", modes=("causal",), thresholds=(0.2, 0.4), intervals=(3,), delays=(), exact_size=True, fps=True, memory_gb=2.0,
+        per_frame="b", max_interval=30, limit_clips=4, device="cpu")
+    assert passed_on(monkeypatch, offline, "segment", "segment", "a.mp4", "--mode", "async", "--frames", "9",
+                     "--labels", "l") == SegmentOptions("a.mp4", mode="async", frames=9, labels="l")
+
+
+def test_the_demos_options():
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    demo = pytest.importorskip("dcfm_ros.ros.demo", reason="needs the package built")
+    with pytest.MonkeyPatch.context() as patch:
+        assert passed_on(patch, demo, "run_demo", "demo") == demo.DemoOptions()
+        assert passed_on(patch, demo, "run_demo", "demo", "--rate", "5") == demo.DemoOptions(rate_hz=5.0)
+
+
+def test_the_command_starts_without_heavy_libraries():
+    code = ("import sys\nfrom dcfm_ros.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+            "print([name for name in ('torch', 'cv2', 'numpy', 'matplotlib') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("arguments, message", [
     (("street99",), "no model 'street99': give a folder that holds model.yaml"),
+    (("street11_b0", "--data", "x"), "--data x: street11_b0 has its own classes; only a configuration takes data"),
     (("nowhere.yaml",), "no training configuration at nowhere.yaml"),
     (("street11_b0", "--size", "480"), "size '480': write HEIGHTxWIDTH in pixels, as in 480x853"),
     (("street11_b0", "--size", "16x16"), "input_height 16 is out of range: use 32 to 8192 pixels"),

@@ -62,3 +62,6 @@ VSPW124 = tuple((name, voc_colour(number)) for number, name in enumerate("""
     clothes painting_or_poster mirror flower_pot_or_vase clock book tool blackboard tissue screen_or_television
     computer printer Mobile_phone keyboard other_electronic_product fruit food instrument train
 """.split(), start=1))
+
+# By the names that settings and commands know.
+CLASS_TABLES = {"vspw": VSPW124, "cityscapes": CITYSCAPES19, "camvid": STREET11, "street11": STREET11}
