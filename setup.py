@@ -42,7 +42,7 @@ setup(
     extras_require={
         "bags": ["rosbags"],
         "openvino": ["openvino"],
-        "test": ["pytest", "transformers"],
+        "test": ["pytest", "tensorboard", "transformers"],
         "train": ["tensorboard", "tqdm"],
         "video": ["av"],
     },

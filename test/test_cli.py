@@ -112,8 +112,8 @@ def test_what_is_given_is_passed_on(monkeypatch):
                         "--intervals", "3", "--delays", "", "--modes", "causal", "--exact-size", "--fps", "--memory-gb", "2",
                         "--per-frame", "b", "--max-interval", "30", "--limit-clips", "4", "--device", "cpu")
     assert options == EvaluateOptions(
-        "data", modes=("causal",), thresholds=(0.2, 0.4), intervals=(3,), delays=(), exact_size=True, fps=True, memory_gb=2.0,
-        per_frame="b", max_interval=30, limit_clips=4, device="cpu")
+        "data", modes=("causal",), thresholds=(0.2, 0.4), intervals=(3,), delays=(), exact_size=True, fps=True,
+        memory_gb=2.0, per_frame="b", max_interval=30, limit_clips=4, device="cpu")
     assert passed_on(monkeypatch, offline, "segment", "segment", "a.mp4", "--mode", "async", "--frames", "9",
                      "--labels", "l") == SegmentOptions("a.mp4", mode="async", frames=9, labels="l")
 

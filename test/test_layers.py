@@ -67,6 +67,10 @@ def test_only_the_command_reaches_for_ros_and_only_when_asked():
     assert offences([ROOT / "cli.py", ROOT / "__main__.py"], "dcfm_ros.ros", at_module_level=True) == []
 
 
+def test_sources_are_free_of_inference_and_training_libraries():
+    assert offences(modules_of("sources"), "torch", "openvino") == []
+
+
 def test_only_backends_import_inference_engines():
     others = [path for path in MODULES if ROOT / "pipeline" / "backends" not in path.parents]
     assert offences(others, "openvino", "tensorrt") == []

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -23,12 +21,12 @@ from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, REPEA
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
 AKS_SPREAD = tuple(round(factor * SchedulerConfig().threshold, 3) for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 2.0))
-PACKAGES = ("dcfm_ros", "torch", "openvino", "numpy", "opencv-python-headless")
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def evaluate(options: EvaluateOptions) -> dict:
         "models": models, "notes": list(dict.fromkeys(notes)),
         "options": asdict(options), "scheduler": _without_threshold(options.scheduler),
         "rows": rows, "by_age": model["by_age"],
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "machine": {"cpu": cpu_name(), "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
                     "torch_threads": torch.get_num_threads()},
     }
@@ -206,13 +204,3 @@ def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_fram
 def _without_threshold(config: SchedulerConfig) -> dict:
     """Settings of the scheduler which all rows share."""
     return {name: value for name, value in asdict(config).items() if name != "threshold"}
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            pass   # the package itself is not installed by pip where colcon builds it
-    return found

@@ -124,7 +124,8 @@ def summary_lines(report: dict) -> list[str]:
     lines = [
         f"masks      {report['masks_received']} of {report['frames_sent']} frames, {report['mask_hz']} Hz, "
         f"{report['header_mismatches']} header mismatches, {report['out_of_order']} out of order",
-        f"latency    p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms (camera publish to mask received)",
+        f"latency    p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms "
+        "(camera publish to mask received)",
         f"shallow    p50 {shallow['p50']} ms, p99 {shallow['p99']} ms; deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
         f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
         + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())

@@ -1,4 +1,4 @@
-"""Training data that show what a model is evaluated on: its figures are then better than elsewhere, and the report says so."""
+"""Training data that show what a model is evaluated on: its figures are then better than elsewhere; the report says so."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def _trained_on(name: str) -> list[str]:
 
 
 def _shows_the_drive(data: str) -> bool:
-    """Of a name such as `camvid train` or `camvid train without 0016E5`: what is left out is the beginning of clips' names."""
+    """Of a name such as `camvid train` or `camvid train without 0016E5`: what is left out is how clips' names begin."""
     name, _, left_out = data.partition(" without ")
     return name.lower().startswith("camvid") and "train" in name and not (left_out and CAMVID_DRIVE.startswith(left_out))

@@ -42,8 +42,8 @@ def evaluation_table(report: dict) -> str:
         lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
     lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame"]
     if any(row["keyframes_too_soon"] for row in report["rows"]):
-        lines.append(f"{TOO_SOON.strip()}: keyframes come before the one before them serves, as if the deep path ran several "
-                     "times at once; live it runs once, and a newer request takes the place of one that waits")
+        lines.append(f"{TOO_SOON.strip()}: keyframes come before the one before them serves, as if the deep path ran "
+                     "several times at once; live it runs once, and a newer request takes the place of one that waits")
     return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
 
 

@@ -155,10 +155,6 @@ class MixTransformer(nn.Module):
             self.add_module(f"norm{stage}", nn.LayerNorm(width, eps=block_eps))
             in_channels, first = width, first + depth
 
-    @property
-    def shallow_channels(self) -> int:
-        return self.spec.widths[0]
-
     def shallow(self, image: Tensor) -> Tensor:
         """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
         tokens, size = self.patch_embed1(image)

@@ -59,10 +59,6 @@ class DilatedResNet(nn.Module):
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
             channels = width
 
-    @property
-    def shallow_channels(self) -> int:
-        return self.spec.shallow_channels
-
     def shallow(self, image: Tensor) -> Tensor:
         """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
         return self.layer1(self.layer0(image))
@@ -134,5 +130,6 @@ def _plain_stem() -> nn.Sequential:
 def _deep_stem() -> nn.Sequential:
     layers: list[nn.Module] = []
     for in_channels, out_channels, stride in ((3, 64, 2), (64, 64, 1), (64, 128, 1)):
-        layers += [nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()]
+        layers += [nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out_channels),
+                   nn.ReLU()]
     return nn.Sequential(*layers, nn.MaxPool2d(3, 2, 1))

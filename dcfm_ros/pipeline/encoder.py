@@ -47,7 +47,8 @@ class KeyframeEncoder:
     """Runs `backend.deep` on its own thread. At most one request per camera waits: a newer one displaces it.
 
     Any thread may call `submit` and `stop`. `on_encoded` and `on_failed` are called on the encoder's thread, before
-    the request counts as finished. `give_way` is called between slices of the deep path. Most changed first; equal urgencies in order of arrival.
+    the request counts as finished. `give_way` is called between slices of the deep path. Most changed first;
+    equal urgencies in order of arrival.
     """
 
     def __init__(

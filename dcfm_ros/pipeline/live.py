@@ -23,7 +23,8 @@ class LiveSegmenter:
     """A thread around `Segmenter.process`. Any thread may call `offer`, which never waits for a mask.
 
     At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More than one
-    bridges moments in which the machine is held up, for a little latency. The camera that has waited longest goes first. Images are decoded on the worker's thread, so dropped ones cost nothing.
+    bridges moments in which the machine is held up, for a little latency. The camera that has waited longest goes first.
+    Images are decoded on the worker's thread, so dropped ones cost nothing.
     `on_mask` and `on_error` are called on the worker's thread; what they raise is counted and reported, too.
     """
 

@@ -69,7 +69,8 @@ class Segmenter:
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
         if model.config.shallow_on != "all":
-            raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be evaluated (dcfm evaluate)")
+            raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
+                             "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
         return cls(make_backend(backend, model, device), size, config, **callbacks)
 

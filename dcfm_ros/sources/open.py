@@ -38,8 +38,9 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
                 width: int | None = None, height: int | None = None, length: int | None = None) -> VideoSource:
     """Open the video called `name`.
 
-    name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of images (or one that holds `images/` and perhaps `labels/`),
-        or a video file; a folder that is itself called synthetic is `./synthetic`
+    name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of images (or one
+        that holds `images/` and perhaps `labels/`), or a video file; a folder that is itself called synthetic is
+        `./synthetic`
     labels: folder of `<image stem>.png` with class ids, for a folder of images
     rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor repeated
     width, height: pixels; other frames are resized (labels by nearest neighbour). One alone keeps the aspect ratio

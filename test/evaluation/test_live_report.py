@@ -96,7 +96,8 @@ def test_perfect_run(run, tmp_path):
     assert report["feature_age_frames"] == {"mean": 2.0, "max": 4}
     assert report["encode_ms"] == {"p50": 50.0, "p99": 50.0}
     assert report["size"] == [WIDTH, HEIGHT] and report["cpu"]
-    assert (report["backend"], report["model"], report["mode"], report["source"]) == ("fake on cpu", "tiny", "async", "stripes")
+    facts = (report["backend"], report["model"], report["mode"], report["source"])
+    assert facts == ("fake on cpu", "tiny", "async", "stripes")
 
 
 def test_latency_is_from_publishing_to_reception(run, tmp_path):

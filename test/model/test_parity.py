@@ -42,7 +42,8 @@ def published_weights(case: str) -> dict[str, torch.Tensor]:
     known = reference(case)
     head = ({"final.1.": "head.classifier."} if known["config"]["heads"] == 0 else
             {"final.0.": "head.hidden.0.", "final.1.": "head.hidden.1.", "final.4.": "head.classifier."})
-    names = {"backbone.encoder.": "encoder.", "backbone.decoder.": "fusion.", "backbone.ppm.": "fusion.", "backbone.": "encoder.",
+    names = {"backbone.encoder.": "encoder.", "backbone.decoder.": "fusion.", "backbone.ppm.": "fusion.",
+             "backbone.": "encoder.",
              "ffm.convblk.": "ffm.", "bot_aspp.": "bottleneck.", **head}
     weights = {}
     for key, shape in {**known["encoder_keys"], **known["decoder_keys"]}.items():
@@ -184,7 +185,7 @@ def test_approximate_gelu_is_noticed(monkeypatch):
 def test_an_unnormalised_shallow_feature_is_noticed(monkeypatch):
     case, unit = CASES[0], dcfm.unit
     model = model_of(case, True)
-    channels = model.encoder.shallow_channels
+    channels = model.config.shallow_channels
     monkeypatch.setattr(dcfm, "unit", lambda feature: feature if feature.shape[1] == channels else unit(feature))
     assert worst(case, model) > 1e4 * PUBLISHED   # 325,000
     found = loss_deviations(case, model)   # in units of their tolerances: 33, 33 and 11,800

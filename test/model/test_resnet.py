@@ -34,7 +34,7 @@ def test_every_table_row_is_consistent(name):
     spec, encoder = RESNET_SPECS[name], on_meta(name)
     stages = [getattr(encoder, f"layer{stage}") for stage in (1, 2, 3, 4)]
     assert [len(stage) for stage in stages] == list(spec.depths)
-    assert encoder.shallow_channels == spec.widths[0] == (64 if name.endswith("18") else 256)
+    assert spec.shallow_channels == spec.widths[0] == (64 if name.endswith("18") else 256)
     assert spec.deep_channels == {"resnet18": 512, "pspnet18": 1024}.get(name, 4096 if spec.pyramid else 2048)
     features = [encoder.shallow(torch.empty(1, 3, 64, 96, device="meta"))]
     features += encoder.deep(features[0])

@@ -28,7 +28,8 @@ def segmenter():
 @pytest.mark.parametrize("mode", Mode)
 def test_every_frame_is_segmented_as_the_network_alone_does_it(segmenter, mode):
     model, events = tiny_model(architecture="per_frame"), []
-    runner = segmenter(Segmenter.of, model, "torch", "cpu", PipelineConfig(mode, SchedulerConfig(3, 7)), on_keyframe=events.append)
+    config = PipelineConfig(mode, SchedulerConfig(3, 7))
+    runner = segmenter(Segmenter.of, model, "torch", "cpu", config, on_keyframe=events.append)
     assert runner.per_frame
     for tag in range(5):
         image = frame(tag)

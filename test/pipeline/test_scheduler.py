@@ -218,7 +218,8 @@ def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
 def test_any_sequence_keeps_the_bounds(seed):
     rng = np.random.default_rng(seed)
     shortest = int(rng.integers(1, 6))
-    config = SchedulerConfig(shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)), float(rng.uniform(0.3, 2)))
+    config = SchedulerConfig(shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)),
+                             float(rng.uniform(0.3, 2)))
     scheduler = KeyframeScheduler(config)
     scenes = [street(seed) for seed in range(5)]
     level, previous, waiting = 128.0, None, []

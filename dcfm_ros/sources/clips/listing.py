@@ -48,7 +48,8 @@ class Pairing:
         if required:
             self.missing += [str(label_folder / f"{stem}.png") for stem, label in zip(stems, labels) if label is None]
         ending = os.path.splitext(images[0])[1] if images else ".jpg"
-        self.missing += [str(image_folder / f"{stem}{ending}") for stem in sorted(set(found).difference(stems), key=natural_key)]
+        without = sorted(set(found).difference(stems), key=natural_key)
+        self.missing += [str(image_folder / f"{stem}{ending}") for stem in without]
         return labels
 
     def check(self):

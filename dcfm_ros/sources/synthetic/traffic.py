@@ -38,7 +38,8 @@ class Traffic:
                 across = sign * (style.kerb(right) + rng.uniform(0.5, max(0.8, style.pavement[right] - 0.4)))
                 speed = rng.choice([-1, 1]) * rng.uniform(0.9, 1.7) if rng.random() < 0.85 else 0.0
                 for k in range(1 + int(rng.random() < 0.3)):    # some walk in pairs
-                    self.walkers.append((Walker(rng), s + 0.3 * k, across + 0.5 * k * sign * -1, speed, 0.0, rng.uniform(0, 2)))
+                    self.walkers.append(
+                        (Walker(rng), s + 0.3 * k, across + 0.5 * k * sign * -1, speed, 0.0, rng.uniform(0, 2)))
                 s += rng.exponential(spacing) + 0.8
         start = crossing if crossing is not None else rng.uniform(12, 35)
         for _ in range(int(rng.integers(0, 5))):

@@ -17,7 +17,8 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def no_openvino(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find_spec(name, *rest))
+    monkeypatch.setattr(importlib.util, "find_spec",
+                        lambda name, *rest: None if name == "openvino" else find_spec(name, *rest))
 
 
 def refused(name, device="cpu"):

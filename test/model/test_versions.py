@@ -1,0 +1,14 @@
+"""Versions for records."""
+import platform
+
+import numpy as np
+import torch
+
+from dcfm_ros.model import versions as versions_module
+from dcfm_ros.model.versions import versions
+
+
+def test_what_is_installed_is_there_and_nothing_else(monkeypatch):
+    monkeypatch.setattr(versions_module, "PACKAGES", ("numpy", "no-such-package-of-ours"))
+    assert versions() == {
+        "python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
