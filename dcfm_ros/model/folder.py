@@ -42,6 +42,7 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
     text = yaml.safe_dump(plain, sort_keys=False)
     weights_part, config_part = folder / f"{WEIGHTS_FILE}.part", folder / f"{CONFIG_FILE}.part"
     new = [path for path in (folder, *folder.parents) if not path.exists()]   # the innermost first
+    new_weights = [] if (folder / WEIGHTS_FILE).exists() else [folder / WEIGHTS_FILE]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, weights_part)
@@ -51,7 +52,7 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
         os.replace(weights_part, folder / WEIGHTS_FILE)
         os.replace(config_part, folder / CONFIG_FILE)
     except BaseException as error:
-        _remove((weights_part, config_part), new)
+        _remove((weights_part, config_part, *new_weights), new)
         if isinstance(error, (OSError, SafetensorError)):   # safetensors has its own for a full disk
             raise OSError(f"{folder} could not be written ({error}): free space there or give another folder") from error
         raise

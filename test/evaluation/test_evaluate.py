@@ -71,16 +71,11 @@ def test_a_per_frame_model_has_one_row(options, models):
     assert report["by_age"] is None and report["models"][0]["architecture"] == "per_frame"
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit")   # OpenVINO's converter traces
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
-def test_published_sizes_are_run_as_they_are(options, tmp_path, monkeypatch, backend):
-    """No stride divides 53x85, and the masks are of the labels' size all the same."""
-    if backend == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is not installed")
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_published_sizes_are_run_as_they_are(options, tmp_path):
+    """No stride divides 53x85, and the masks are of the labels' size all the same. Backends: test_architectures.py."""
     odd = str(write_tiny_model(tmp_path / "odd", input_height=53, input_width=85))
-    report = evaluate(replace(options, model=odd, backend=backend, modes=("two_sided",), intervals=(3,), thresholds=(),
-                              max_age=0, exact_size=True, fps=backend == "torch"))
+    report = evaluate(replace(options, model=odd, modes=("two_sided",), intervals=(3,), thresholds=(), max_age=0,
+                              exact_size=True, fps=True))
     assert report["models"][0]["exact_size"] is True and report["rows"][0]["frames"] == 3 * 10
     model, matrix = tiny_model(input_height=53, input_width=85), ConfusionMatrix(4)
     clip = make_clip(10)

@@ -173,6 +173,20 @@ def test_a_failed_write_removes_what_it_made(tmp_path, monkeypatch, failing):
     assert list((tmp_path / "mine").iterdir()) == []
 
 
+def test_weights_without_a_configuration_do_not_stay(tmp_path, monkeypatch):
+    replace = folder_module.os.replace
+
+    def fail_second(old, new):
+        if new.name == CONFIG_FILE:
+            raise OSError(5, "Input/output error")
+        replace(old, new)
+
+    monkeypatch.setattr(folder_module.os, "replace", fail_second)
+    with pytest.raises(OSError, match="model could not be written"):
+        save_model(tmp_path / "model", tiny_model())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_of_safetensors_is_one_of_the_disk(tmp_path, monkeypatch):
     def fail(*_):
         raise SafetensorError("Error while serializing: IoError")
