@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
-from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
+from dcfm_ros.sources.classes import CLASS_TABLES
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.training.augment import AugmentConfig
 from dcfm_ros.training.settings import (
@@ -21,8 +21,6 @@ from dcfm_ros.training.settings import (
     TrainConfig,
     ValidationConfig,
 )
-
-CLASS_TABLES = {"vspw": VSPW124, "cityscapes": CITYSCAPES19, "camvid": STREET11, "street11": STREET11}
 
 
 def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = ()) -> TrainConfig:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.folder import some
 from dcfm_ros.sources.clips import Clip, ClipSet, open_clips
 from dcfm_ros.training.pairs import ClipPairs, DataError, PairSource
 from dcfm_ros.training.settings import SYNTHETIC, SourceConfig, TrainConfig, ValidationConfig
@@ -91,14 +92,9 @@ def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...])
         return
     lacking, unknown = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
     if lacking or unknown:
-        difference = f"only the model has {_some(lacking)}, only the data {_some(unknown)}"
+        difference = f"only the model has {some(lacking)}, only the data {some(unknown)}"
     else:
         number = next(i for i, (a, b) in enumerate(zip(found, wanted)) if a != b)
         difference = f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in the data"
     raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes of "
                     "its data")
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:5]) or "none"
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
+from dcfm_ros.model.versions import versions
 from dcfm_ros.sources.clips import ClipSet
 from dcfm_ros.training.checkpoint import plain_config
 from dcfm_ros.training.group import Group
 from dcfm_ros.training.pairs import PairSource
 from dcfm_ros.training.settings import TrainConfig
-
-PACKAGES = ("dcfm_ros", "torch", "numpy", "opencv-python-headless")
 
 
 def training_record(config: TrainConfig, data: Sequence[PairSource | None], validation: ClipSet | None, group: Group,
@@ -34,7 +32,7 @@ def training_record(config: TrainConfig, data: Sequence[PairSource | None], vali
         **({"validation_data": {"name": validation.name, "terms": validation.terms}} if validation else {}),
         **progress,
         "hardware": f"{_device_name(group.device)}, {precision}, {group.world} process{'es' if group.world > 1 else ''}",
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "seed": config.seed,
         "configuration": plain,
     }
@@ -50,13 +48,3 @@ def _device_name(device: torch.device) -> str:
     except OSError:
         pass   # not a Linux machine
     return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"torch": str(torch.__version__)}
-    for package in PACKAGES:
-        try:
-            found.setdefault(package, version(package))
-        except PackageNotFoundError:
-            pass   # the package itself is not installed by pip where colcon builds it
-    return found
