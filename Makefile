@@ -41,8 +41,15 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 	@$(ENV) dcfm demo --source '$(SOURCE)' $(if $(LABELS),--labels '$(LABELS)') --rate $(RATE) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
 
+# Training forks workers, and after DDS and the inference engines have run in a process a fork may end it: the tests of
+# training have a process of their own. PYTEST_ARGS with paths or names of tests run in one.
 test: $(BUILT) ## all tests; PYTEST_ARGS=
+ifneq ($(findstring test/,$(PYTEST_ARGS)),)
 	@$(ENV) pytest -q $(PYTEST_ARGS)
+else
+	@$(ENV) pytest -q $(PYTEST_ARGS) test/training
+	@$(ENV) pytest -q $(PYTEST_ARGS) --ignore=test/training
+endif
 
 clean: ## remove what was built and recorded
 	rm -rf build install log out
