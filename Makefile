@@ -41,7 +41,7 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 	@$(ENV) dcfm demo --source '$(SOURCE)' $(if $(LABELS),--labels '$(LABELS)') --rate $(RATE) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
 
-# Training forks workers, and after DDS and the inference engines have run in a process a fork may end it: the tests of
+# Training forks workers, and a process in which DDS and inference engines have run is no place to fork from: the tests of
 # training have a process of their own. PYTEST_ARGS with paths or names of tests run in one.
 test: $(BUILT) ## all tests; PYTEST_ARGS=
 ifneq ($(findstring test/,$(PYTEST_ARGS)),)

@@ -13,6 +13,7 @@ import torch
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
+from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
 
 class _Requests(NamedTuple):
@@ -100,7 +101,8 @@ class OpenVINOBackend:
                 return openvino.convert_model(part, example_input=example, input=shapes)
 
         network = cached_network(self._core, network_key(part, shapes), convert)
-        return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
+        with kept_signal_stack():  # the first call loads the CPU plugin
+            return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
 
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
