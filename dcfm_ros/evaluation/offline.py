@@ -40,6 +40,8 @@ def segment(options: SegmentOptions) -> dict:
     segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode),
                              on_keyframe=lambda event: keyframes.append(event.index))
     count = source.length or options.frames
+    # A source without a class table has bare ids, which are taken to be the model's.
+    comparable = source.class_table is None or [name for name, _ in source.class_table] == [c.name for c in classes]
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:
             def finish(result: Segmentation) -> None:
@@ -50,7 +52,7 @@ def segment(options: SegmentOptions) -> dict:
                     raise OSError(f"{path} could not be written; is the disk full?")
                 picture = blend(truth.image, result.mask, table, 0.55)
                 video.add(cv2.resize(picture, (source.width, source.height)))
-                if truth.label is not None:
+                if truth.label is not None and comparable:
                     labelled += 1
                     matrix.add(result.mask, truth.label)
 
@@ -63,6 +65,8 @@ def segment(options: SegmentOptions) -> dict:
     finally:
         segmenter.stop()
     report = {"frames": count, "keyframes": len(keyframes), "labelled_frames": labelled}
+    if not comparable:
+        report["no_iou"] = "the source is labelled with other classes than the model's"
     if matrix.counts.any():
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {c.name: None if value != value else round(float(value), 4)

@@ -47,6 +47,7 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, weights_part)
         config_part.write_text(text)
+        weights_part.chmod(config_part.stat().st_mode & 0o777)   # safetensors lets its owner alone read
         for part in (weights_part, config_part):
             _flush(part)
         os.replace(weights_part, folder / WEIGHTS_FILE)

@@ -76,3 +76,10 @@ def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsy
         mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
         assert np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3   # rounding may decide where two classes are alike
         assert len(np.unique(mask)) > 1
+
+
+def test_labels_of_other_classes_are_not_compared(tmp_path):
+    write_tiny_model(tmp_path / "model", classes=3)
+    found = segment(SegmentOptions("synthetic:1000", model=str(tmp_path / "model"), backend="torch", frames=2, out=str(tmp_path / "out")))
+    assert found["no_iou"] == "the source is labelled with other classes than the model's"
+    assert "miou" not in found and found["labelled_frames"] == 0

@@ -194,3 +194,8 @@ def test_an_error_of_safetensors_is_one_of_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "save_file", fail)
     with pytest.raises(OSError, match="model could not be written .*serializing: IoError.: free space there"):
         save_model(tmp_path / "model", tiny_model())
+
+
+def test_whoever_reads_the_configuration_reads_the_weights(tmp_path):
+    folder = save_model(tmp_path / "model", tiny_model())
+    assert (folder / WEIGHTS_FILE).stat().st_mode == (folder / CONFIG_FILE).stat().st_mode
