@@ -122,7 +122,7 @@ class Malicious:
 
 
 @pytest.mark.parametrize(
-    "content", (b"", b"no checkpoint", "half", {"iteration": 3}, {"configuration": "{", "iteration": 3}, Malicious()))
+    "content", (b"", b"bad\n", b"no checkpoint", "half", {"iteration": 3}, {"configuration": "{", "iteration": 3}, Malicious()))
 def test_a_damaged_state_is_named(train_config, tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     save_state(tmp_path, state_of(train_config(), weights=torch.ones(3)))
