@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -17,6 +18,19 @@ from dcfm_ros.model.image import normalised
 
 CLASSES = (ClassSpec("sky", (128, 128, 128)), ClassSpec("road", (128, 64, 128)), ClassSpec("tree", (128, 128, 0)),
            ClassSpec("car", (64, 0, 128)), ClassSpec("pedestrian", (64, 64, 0)))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks on tiny images gain nothing from threads, and lose much where other processes want the same cores.
+
+    A conftest.py or test file that imports this has it for all its tests.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 
 def tiny_config(classes: int = 4, **changes) -> ModelConfig:

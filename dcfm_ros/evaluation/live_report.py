@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from dcfm_ros.evaluation.contact_sheet import Tile, Timeline, contact_sheet
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.recording import Recording
 from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.model.versions import processor_name
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
 
@@ -146,12 +146,7 @@ def save_report(report: dict, folder: Path) -> None:
 
 def cpu_name() -> str:
     """The processor as the system names it, and how many cores this process may use."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
+    return f"{processor_name()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def _percentiles(values: list[float], shares: tuple[int, ...]) -> dict[str, float | None]:

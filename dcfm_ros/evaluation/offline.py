@@ -14,7 +14,7 @@ from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, PipelineConfig, Segmentation
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.sources.open import open_source
+from dcfm_ros.sources.open import has_classes, open_source
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ def segment(options: SegmentOptions) -> dict:
     segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode),
                              on_keyframe=lambda event: keyframes.append(event.index))
     count = source.length or options.frames
-    # A source without a class table has bare ids, which are taken to be the model's.
-    comparable = source.class_table is None or [name for name, _ in source.class_table] == [c.name for c in classes]
+    comparable = has_classes(source, model.config.class_names)
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:
             def finish(result: Segmentation) -> None:

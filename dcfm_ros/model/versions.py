@@ -1,9 +1,10 @@
-"""Versions of what figures and weights depend on, for reports and training records."""
+"""What figures and weights depend on, for reports and training records: versions, processor."""
 
 from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
 
@@ -19,3 +20,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             pass
     return found
+
+
+def processor_name() -> str:
+    """The processor as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):   # not Linux, or a processor whose kernel tells no name
+        return platform.processor() or platform.machine()

@@ -21,7 +21,7 @@ from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
-from dcfm_ros.sources.open import VideoSource, open_source
+from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
 _START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
 _END_TIMEOUT_S = 10.0
@@ -81,7 +81,7 @@ def run_demo(options: DemoOptions) -> dict:
         recorder.destroy_node()
         rclpy.try_shutdown()
     class_names = tuple(c.name for c in palette.classes)
-    if source.class_table is not None and tuple(name for name, _ in source.class_table) != class_names:
+    if not has_classes(source, class_names):
         print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
         source = _Unlabelled(source)
     facts = RunFacts(

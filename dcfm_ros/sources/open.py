@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +33,11 @@ class VideoSource(Protocol):
 
     def frame(self, index: int) -> VideoFrame:
         """Frame number `index`, from 0; outside the video a SourceError."""
+
+
+def has_classes(source: VideoSource, names: Sequence[str]) -> bool:
+    """Do the source's label ids mean the classes called `names`? Without a class table they are taken to."""
+    return source.class_table is None or tuple(name for name, _ in source.class_table) == tuple(names)
 
 
 def open_source(name: str, labels: str | None = None, rate_hz: float | None = None,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from dcfm_ros.model.versions import versions
+from dcfm_ros.model.versions import processor_name, versions
 from dcfm_ros.sources.clips import ClipSet
 from dcfm_ros.training.checkpoint import plain_config
 from dcfm_ros.training.group import Group
@@ -41,10 +40,4 @@ def training_record(config: TrainConfig, data: Sequence[PairSource | None], vali
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    names = []
-    try:
-        names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                 if line.startswith("model name")]
-    except OSError:
-        pass   # not a Linux machine
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}"
+    return f"{len(os.sched_getaffinity(0))} cores of {processor_name()}"

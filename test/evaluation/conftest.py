@@ -1,11 +1,2 @@
-"""Networks on tiny images gain nothing from threads, and lose much where other processes want the same cores."""
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+"""All these tests run networks on tiny images."""
+from helpers import one_thread  # noqa: F401

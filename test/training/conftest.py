@@ -2,23 +2,13 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
-from helpers import CLASSES, tiny_config
+from helpers import CLASSES, one_thread, tiny_config  # noqa: F401
 
 from dcfm_ros.training.augment import AugmentConfig
 from dcfm_ros.training.settings import DataConfig, PhaseConfig, SourceConfig, TrainConfig
 
 COLORS = np.uint8([[90, 140, 220], [60, 60, 60], [30, 160, 40], [200, 30, 30]])   # RGB of sky, road, tree, car
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks on tiny images gain nothing from threads, and lose much where other processes want the same cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import tiny_model
+from helpers import one_thread, tiny_model  # noqa: F401
 
 from dcfm_ros.model.image import normalised
 from dcfm_ros.pipeline.backends import make_backend
@@ -26,14 +26,6 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("kind", KINDS)
