@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from dcfm_ros.pipeline.backends.base import MasksOnHost
+
 SIZE = (64, 96)   # of images and network input
 CLASSES = 4
 
@@ -56,7 +58,7 @@ def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLAS
     return MemoryClip(images, labels, name)
 
 
-class NotingBackend:
+class NotingBackend(MasksOnHost):
     """Features are the number of their frame; a mask is drawn with frame and keyframes as seed, mostly of one class.
 
     `shallows` and `deeps` note the frames that were computed, `decoded` (frame, keyframes) of each mask; a frame whose S

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.frames import Frame
 
 TIMEOUT_S = 10.0        # of a wait that ends at once where all is well
@@ -28,7 +29,7 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
     return Frame(camera, stamp_ns, picture(tag, scene, size), received_ns=received_ns, **fields)
 
 
-class FakeBackend:
+class FakeBackend(MasksOnHost):
     """Features are the number of the image they come from; a mask's class is that of the (last) common feature.
 
     Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times; shallow ones

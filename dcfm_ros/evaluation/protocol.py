@@ -20,7 +20,6 @@ from dcfm_ros.evaluation.reading import ClipReader, Picture, read_ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
-from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Network:
         shallow = store.shallow(frame)
         if self.shallow_on == ("nonkey" if keyframes == (frame,) else "key"):
             shallow = shallow * 0
-        return upsampled_argmax(self.backend.decode(shallow, [store.common(k) for k in keyframes]), size)
+        return self.backend.mask(shallow, [store.common(k) for k in keyframes], size)[0]
 
 
 @dataclass

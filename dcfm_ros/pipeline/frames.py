@@ -76,8 +76,8 @@ class Segmentation:
     score: float                 # AKS deviation from the last requested keyframe
     dropped: int                 # frames of this camera dropped since its last mask
     preprocess_ms: float
-    shallow_ms: float            # shallow path and decoder
-    postprocess_ms: float
+    shallow_ms: float            # shallow path; on a GPU only its launch
+    postprocess_ms: float        # fusion, head and upsample-and-argmax; on a GPU all that was launched before, too
     latency_ms: float = 0.0      # from arrival to hand-over
 
 

@@ -18,7 +18,6 @@ from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
 from dcfm_ros.pipeline.frames import (
     CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation)
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
 from dcfm_ros.pipeline.turns import Turns
@@ -87,9 +86,9 @@ class Segmenter:
         """Compile and warm up everything for images of the model's own size, so that the first frame does not wait."""
         size = input_size(self._model_size, self._model_size)
         shallow = self._backend.shallow(np.zeros((*size, 3), np.uint8))
-        logits = self._backend.decode(shallow, [self._backend.deep(shallow)])
-        upsampled_argmax(logits, self._model_size)
-        upsampled_argmax_confidence(logits, self._model_size)
+        commons = [self._backend.deep(shallow)]
+        for with_confidence in (True, False):
+            self._backend.mask(shallow, commons, self._model_size, with_confidence)
 
     # The way of a frame
 
@@ -152,13 +151,9 @@ class Segmenter:
         if not features:
             return []
         started = time.perf_counter()
-        logits = self._backend.decode(pending.shallow, [common.feature for common in features])
-        decoded = time.perf_counter()
-        frame, confidence = pending.frame, None
-        if self._wants_confidence(camera.name):
-            mask, confidence = upsampled_argmax_confidence(logits, frame.image.shape[:2])
-        else:
-            mask = upsampled_argmax(logits, frame.image.shape[:2])
+        frame = pending.frame
+        mask, confidence = self._backend.mask(
+            pending.shallow, [common.feature for common in features], frame.image.shape[:2], self._wants_confidence(camera.name))
         ended = time.perf_counter()
         now = time.monotonic_ns()
         segmentation = Segmentation(
@@ -168,8 +163,7 @@ class Segmenter:
             feature_age_frames=pending.index - features[0].index,
             feature_age_s=(frame.stamp_ns - features[0].stamp_ns) / 1e9,
             score=pending.decision.score, dropped=camera.take_dropped(),
-            preprocess_ms=pending.preprocess_ms, shallow_ms=pending.shallow_ms + 1e3 * (decoded - started),
-            postprocess_ms=1e3 * (ended - decoded),
+            preprocess_ms=pending.preprocess_ms, shallow_ms=pending.shallow_ms, postprocess_ms=1e3 * (ended - started),
             latency_ms=(now - frame.received_ns) / 1e6 if frame.received_ns else 0.0,
         )
         camera.counts["masks"] += 1

@@ -12,12 +12,13 @@ from ros_helpers import DEFAULTS, Camera
 
 from dcfm_ros.pipeline import segmenter
 from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.ros import segmenter_node
 
 TOPIC = "/failing/image"
 
 
-class FailingBackend:
+class FailingBackend(MasksOnHost):
     """A backend whose deep path fails while `fails` is set, and whose decoder fails while `fails_decoding` is."""
 
     def __init__(self, backend):

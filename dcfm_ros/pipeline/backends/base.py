@@ -6,6 +6,8 @@ from typing import Any, Callable, Protocol
 
 import numpy as np
 
+from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
+
 Feature = Any  # belongs to the backend that made it: the pipeline only keeps it and hands it back
 
 
@@ -17,8 +19,9 @@ class Backend(Protocol):
     """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size; what must be compiled
     for a size is compiled when the size first comes.
 
-    `shallow` and `decode` are called by one thread, `deep` by one other thread at the same time. A returned feature
-    stays valid as long as it is kept; the logits array until the next call of `decode`.
+    `shallow`, `decode` and `mask` are called by one thread, `deep` by one other thread at the same time. A returned feature
+    stays valid as long as it is kept; the logits array until the next call of `decode` or `mask`; masks are the caller's.
+    On a GPU `shallow` may return before it is computed: whatever takes the feature waits for it.
     """
 
     name: str
@@ -34,3 +37,17 @@ class Backend(Protocol):
     def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
         """Logits (classes, h, w) float32, h and w those of the common contribution (stride 4, of ResNet 8): the sum over the
         common contributions of one or two keyframes."""
+
+    def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
+             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        """Class ids (H, W) uint8 at camera size (H, W), of the logits that `decode` gives, upsampled bilinearly; and, if
+        asked for, the winning class's softmax x 255, (H, W) uint8."""
+
+
+class MasksOnHost:
+    """`mask` for backends whose logits come to the CPU anyway."""
+
+    def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
+             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        logits = self.decode(shallow, commons)
+        return upsampled_argmax_confidence(logits, size) if with_confidence else (upsampled_argmax(logits, size), None)

@@ -12,6 +12,7 @@ import torch
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
+from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
@@ -25,7 +26,7 @@ class _Requests(NamedTuple):
     decoder: openvino.InferRequest
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(MasksOnHost):
     """Features are float32 arrays of their own; float32 throughout, so masks equal those of PyTorch."""
 
     name = "openvino"

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
+from dcfm_ros.pipeline.backends.base import MasksOnHost
 
 
-class TorchBackend:
+class TorchBackend(MasksOnHost):
     """Eager PyTorch, float32 on a CPU, float16 autocast on a GPU."""
 
     name = "torch"
