@@ -185,25 +185,37 @@ class MixTransformer(nn.Module):
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2, and so on."""
-        return nn.ModuleList(DeepStage(self, number) for number in (1, 2, 3, 4))
+        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2, and so on. Each
+        is a sequence of slices, one for each block."""
+        return nn.ModuleList(_slices(self, number) for number in (1, 2, 3, 4))
 
 
-class DeepStage(nn.Module):
-    """A stage of the encoder; stage 1 without what the shallow path has done already."""
+def _slices(encoder: MixTransformer, number: int) -> nn.Sequential:
+    """A stage of the encoder block by block; stage 1 without what the shallow path has done already."""
+    embed = None if number == 1 else getattr(encoder, f"patch_embed{number}")
+    norm = getattr(encoder, f"norm{number}")
+    blocks = list(getattr(encoder, f"block{number}"))[1 if number == 1 else 0:]
+    if not blocks:
+        return nn.Sequential(DeepSlice(embed, None, norm))
+    last = len(blocks) - 1
+    return nn.Sequential(*(
+        DeepSlice(None if at else embed, block, norm if at == last else None) for at, block in enumerate(blocks)))
 
-    def __init__(self, encoder: MixTransformer, number: int):
+
+class DeepSlice(nn.Module):
+    """A block between images (B, C, H, W), after the patch embedding where a stage begins, before the norm where it ends."""
+
+    def __init__(self, patch_embed: PatchEmbedding | None, block: Block | None, norm: nn.LayerNorm | None):
         super().__init__()
-        blocks = getattr(encoder, f"block{number}")
-        self.patch_embed = None if number == 1 else deepcopy(getattr(encoder, f"patch_embed{number}"))
-        self.blocks = deepcopy(blocks[1:] if number == 1 else blocks)
-        self.norm = deepcopy(getattr(encoder, f"norm{number}"))
+        self.patch_embed, self.block, self.norm = deepcopy(patch_embed), deepcopy(block), deepcopy(norm)
 
     def forward(self, feature: Tensor) -> Tensor:
         if self.patch_embed is None:
             tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
         else:
             tokens, size = self.patch_embed(feature)
-        for block in self.blocks:
-            tokens = block(tokens, size)
-        return image_of(self.norm(tokens), size)
+        if self.block is not None:
+            tokens = self.block(tokens, size)
+        if self.norm is not None:
+            tokens = self.norm(tokens)
+        return image_of(tokens, size)

@@ -1,4 +1,4 @@
-"""OpenVINO backend: the three parts compiled for each input size on the CPU."""
+"""OpenVINO backend: the parts of a model compiled for each input size on the CPU."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Callable, NamedTuple
 import numpy as np
 import openvino
 import torch
+from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model
-from dcfm_ros.model.inference import fold
-from dcfm_ros.pipeline.backends.base import MasksOnHost
+from dcfm_ros.model.inference import DeepPath, fold
+from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
@@ -20,80 +21,94 @@ from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 class _Requests(NamedTuple):
     """Infer requests for one size of S. A request serves one thread at a time."""
 
-    stages: list[openvino.InferRequest]
-    fusion: openvino.InferRequest
-    contribution: openvino.InferRequest
+    stages: list[list[openvino.InferRequest]]   # slices of each
+    conclusion: openvino.InferRequest
     decoder: openvino.InferRequest
 
 
 class OpenVINOBackend(MasksOnHost):
-    """Features are float32 arrays of their own; float32 throughout, so masks equal those of PyTorch."""
+    """Features are float32 arrays (1, h, w, channels) of their own.
+
+    Channels last is how the plugin computes: any other layout between two networks is turned over at both ends, which for the
+    common contribution costs more than its arithmetic.
+    """
 
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Model, threads: int = 0):
+    def __init__(self, model: Model, threads: int = 0, precision: str = "f32"):
+        """precision: f32, with which masks equal those of PyTorch, or bf16 or f16 where the processor computes in it."""
         self.per_frame = model.config.architecture == "per_frame"
+        self.precision = precision
         self._parts = fold(model.cpu())
         self._core = openvino.Core()
-        self._settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        self._settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        if precision != "f32":
+            with kept_signal_stack():
+                able = [name.lower().replace("fp", "f") for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")]
+            if precision not in able:
+                raise BackendError(f"precision {precision!r}: this processor does not compute in it; use precision:=f32")
         if threads:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        with self._compiling:
+            if size in self._by_size:
+                return
+            image = torch.zeros(1, *size, 3, dtype=torch.uint8)
+            with torch.no_grad():
+                shallow = self._parts.shallow(image)
+            grid = tuple(shallow.shape[2:])
+            if grid not in self._by_grid:
+                self._by_grid[grid] = self._compile(shallow)
+            self._by_size[size] = self._request(ChannelsLastOut(self._parts.shallow), image)
+
     def shallow(self, image: np.ndarray) -> np.ndarray:
-        return _infer(self._shallow_request(image.shape[:2]), image[None]).copy()
+        size = image.shape[:2]
+        if size not in self._by_size:
+            self.prepare(size)
+        return _infer_anew(self._by_size[size], image[None])
 
     def deep(self, shallow: np.ndarray, give_way: Callable[[], None] = lambda: None) -> np.ndarray:
-        requests = self._by_grid[shallow.shape[2:]]
-        features = [shallow]
+        requests = self._by_grid[shallow.shape[1:3]]
+        feature, outputs = shallow, []
         for stage in requests.stages:
-            give_way()
-            features.append(_infer(stage, features[-1]))
+            for part in stage:
+                give_way()
+                feature = _infer(part, feature)
+            outputs.append(feature)
         give_way()
-        fused = _infer(requests.fusion, *features[1:])
-        give_way()
-        return _infer(requests.contribution, fused).copy()
+        return _infer_anew(requests.conclusion, *outputs)
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
-        request = self._by_grid[shallow.shape[2:]].decoder
+        request = self._by_grid[shallow.shape[1:3]].decoder
         logits = _infer(request, shallow, commons[0])
         for common in commons[1:]:
             logits = logits.copy()
             logits += _infer(request, shallow, common)
-        return logits[0]
+        return logits[0].transpose(2, 0, 1)
 
-    def _shallow_request(self, size: tuple[int, int]) -> openvino.InferRequest:
-        """The shallow path for images of that size; what follows it is compiled along with it."""
-        with self._compiling:
-            if size not in self._by_size:
-                image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-                with torch.no_grad():
-                    shallow = self._parts.shallow(image)
-                grid = tuple(shallow.shape[2:])
-                if grid not in self._by_grid:
-                    self._by_grid[grid] = self._compile(shallow)
-                self._by_size[size] = self._request(self._parts.shallow, image)
-            return self._by_size[size]
-
-    def _compile(self, shallow: torch.Tensor) -> _Requests:
-        parts = self._parts
+    def _compile(self, shallow: Tensor) -> _Requests:
+        parts, stages, features = self._parts, [], []
         with torch.no_grad():
-            features = [shallow]
+            feature = shallow
             for stage in parts.deep.stages:
-                features.append(stage(features[-1]))
-            fused = parts.deep.fusion(*features[1:])
-            common = parts.deep.contribution(fused)
+                requests = []
+                for part in stage:
+                    requests.append(self._request(ChannelsLast(part), _channels_last(feature)))
+                    feature = part(feature)
+                stages.append(requests)
+                features.append(feature)
+            conclusion = Conclusion(parts.deep)
+            common = conclusion(*features)
         return _Requests(
-            stages=[self._request(stage, feature) for stage, feature in zip(parts.deep.stages, features)],
-            fusion=self._request(parts.deep.fusion, *features[1:]),
-            contribution=self._request(parts.deep.contribution, fused),
-            decoder=self._request(parts.decoder, features[0], common),
-        )
+            stages, self._request(ChannelsLast(conclusion), *map(_channels_last, features)),
+            self._request(ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
 
-    def _request(self, part: torch.nn.Module, *example: torch.Tensor) -> openvino.InferRequest:
+    def _request(self, part: nn.Module, *example: Tensor) -> openvino.InferRequest:
         shapes = [tuple(tensor.shape) for tensor in example]
 
         def convert() -> openvino.Model:
@@ -106,6 +121,47 @@ class OpenVINOBackend(MasksOnHost):
             return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 
 
+class ChannelsLastOut(nn.Module):
+    """A part with its result as (B, H, W, C)."""
+
+    def __init__(self, part: nn.Module):
+        super().__init__()
+        self.part = part
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return _channels_last(self.part(*inputs))
+
+
+class ChannelsLast(ChannelsLastOut):
+    """A part with its inputs, too, as (B, H, W, C)."""
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return super().forward(*(tensor.permute(0, 3, 1, 2) for tensor in inputs))
+
+
+class Conclusion(nn.Module):
+    """The last slice of the deep path: the stages' outputs to the common contribution."""
+
+    def __init__(self, deep: DeepPath):
+        super().__init__()
+        self.fusion, self.contribution = deep.fusion, deep.contribution
+
+    def forward(self, *features: Tensor) -> Tensor:
+        return self.contribution(self.fusion(*features))
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    return tensor.permute(0, 2, 3, 1)
+
+
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
     """Run without copies; the result is the request's own memory, valid until its next run."""
     return request.infer(list(inputs), share_inputs=True, share_outputs=True)[0]
+
+
+def _infer_anew(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
+    """Run without copies into an array of the caller's own."""
+    output = np.empty(request.get_output_tensor(0).shape, np.float32)
+    request.set_output_tensor(0, openvino.Tensor(output, shared_memory=True))
+    request.infer(list(inputs), share_inputs=True, share_outputs=True)
+    return output
