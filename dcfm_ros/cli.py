@@ -47,6 +47,7 @@ def _add_demo(commands) -> None:
     parser.add_argument("--out")
     parser.add_argument("--model", help="built-in model name or model folder")
     parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--mode", help="async, sync or two_sided")
     parser.set_defaults(run=_demo)
 
@@ -67,6 +68,7 @@ def _add_segment(commands) -> None:
     parser.add_argument("--out")
     parser.add_argument("--model", help="built-in model name or model folder")
     parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--mode", help="sync, async or two_sided")
     parser.add_argument("--frames", type=int, help="frames of synthetic video")
     parser.add_argument("--json", default=None, help="write the figures to this file, too")
@@ -138,6 +140,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--exact-size", action="store_true", help="network input of just the model's size, as in published "
                         "evaluations; else as live, in multiples of 32")
     parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--device", help="auto, cpu or cuda")
     parser.add_argument("--memory-gb", type=float, help="for features of a clip; less costs time")
     parser.add_argument("--fps", action="store_true", help="measure times, too")

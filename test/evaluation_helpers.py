@@ -65,7 +65,7 @@ class NotingBackend(MasksOnHost):
     was taken away is -1.
     """
 
-    name, device = "noting", "cpu"
+    name, device, precision = "noting", "cpu", "f32"
 
     def __init__(self, classes=CLASSES):
         self.classes = classes

@@ -37,7 +37,7 @@ class FakeBackend(MasksOnHost):
     each mask.
     """
 
-    name, device, per_frame = "fake", "cpu", False
+    name, device, precision, per_frame = "fake", "cpu", "f32", False
 
     def __init__(self):
         self.gate, self.deep_started = threading.Event(), threading.Semaphore(0)
@@ -50,6 +50,9 @@ class FakeBackend(MasksOnHost):
         self.encoded: list[int] = []
         self.decoded: list[tuple[int, list[int]]] = []
         self.sizes: list[tuple[int, int]] = []
+
+    def prepare(self, size):
+        pass
 
     def shallow(self, image):
         assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous

@@ -46,6 +46,7 @@ class EvaluateOptions:
     max_age: int = 10                           # of the curve by age of the common feature, frames
     per_frame: str | None = None                # a per-frame model as reference
     backend: str = "auto"
+    precision: str = "auto"
     device: str = "auto"
     exact_size: bool = False                    # network input of just the model's size, as published; else as live
     limit_clips: int | None = None              # only the first so many
@@ -159,7 +160,7 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     """One model on all clips: its description, its rows and its figures by age."""
     model = load_model(name)
     config = model.config
-    backend = make_backend(options.backend, model, options.device)
+    backend = make_backend(options.backend, model, options.device, options.precision)
     network = Network(backend, (config.input_height, config.input_width), len(config.classes), config.shallow_on,
                       options.exact_size)
     per_frame = config.architecture == PER_FRAME
@@ -182,7 +183,7 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
         "name": name, "architecture": config.architecture, "backbone": config.backbone, "shallow_on": config.shallow_on,
         "input": [config.input_height, config.input_width], "exact_size": options.exact_size,
         "weights_sha256": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "backend": backend.name, "device": backend.device, "times_ms": times,
+        "backend": backend.name, "device": backend.device, "precision": backend.precision, "times_ms": times,
     }
     by_age = {"frames": results.aged_frames,
               "miou": [rounded(matrix.miou) for matrix in results.by_age]} if results.aged_frames else None

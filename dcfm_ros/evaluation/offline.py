@@ -24,6 +24,7 @@ class SegmentOptions:
     out: str = "out/segment"
     model: str = "street11_b0"
     backend: str = "auto"
+    precision: str = "auto"
     mode: str = "sync"
     frames: int = 300              # of an endless source
     rate_hz: float | None = None   # of a folder of images
@@ -37,7 +38,7 @@ def segment(options: SegmentOptions) -> dict:
     out = Path(options.out)
     (out / "masks").mkdir(parents=True, exist_ok=True)
     table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
-    segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode),
+    segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode), precision=options.precision,
                              on_keyframe=lambda event: keyframes.append(event.index))
     count = source.length or options.frames
     comparable = has_classes(source, model.config.class_names)

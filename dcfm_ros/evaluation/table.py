@@ -20,7 +20,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def evaluation_table(report: dict) -> str:
     """What `dcfm evaluate` prints of its report."""
     data = report["data"]
-    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}), network input "
+    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}, {m['precision']}), network input "
               + input_rule(m) for m in report["models"]]
     times = "fps" in report
     header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]

@@ -62,8 +62,8 @@ class Segmenter:
 
     @classmethod
     def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
-           **callbacks) -> "Segmenter":
-        """The segmenter of a model: `backend` and `device` as for `make_backend`, `callbacks` as for this class.
+           precision: str = "auto", **callbacks) -> "Segmenter":
+        """The segmenter of a model: `backend`, `device` and `precision` as for `make_backend`, `callbacks` as for this class.
 
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
@@ -71,7 +71,7 @@ class Segmenter:
             raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
                              "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
-        return cls(make_backend(backend, model, device), size, config, **callbacks)
+        return cls(make_backend(backend, model, device, precision), size, config, **callbacks)
 
     @property
     def backend(self) -> Backend:

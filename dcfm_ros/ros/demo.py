@@ -42,6 +42,7 @@ class DemoOptions:
     out: str = "out/demo"
     model: str = "street11_b0"
     backend: str = "auto"
+    precision: str = "auto"
     mode: str = "async"
 
 
@@ -64,7 +65,7 @@ def run_demo(options: DemoOptions) -> dict:
         _refuse_company(recorder, executor)
         segmenter = _Child("segmenter", out, [
             "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
-            "-p", f"backend:={options.backend}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
+            "-p", f"backend:={options.backend}", "-p", f"precision:={options.precision}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
         children.append(segmenter)
         _wait_for_palette(recorder, executor, segmenter)
         camera = _Child("camera", out, [

@@ -8,13 +8,13 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from dcfm_ros.pipeline.backends import BACKENDS
+from dcfm_ros.pipeline.backends import BACKENDS, PRECISIONS
 from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
 _DEFAULT = PipelineConfig()
 _SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
-_AT_CONFIGURE = ("model", "backend", "device", "mode", "silence_s", "waiting_images", "image_topic", "compressed", "cameras")
+_AT_CONFIGURE = ("model", "backend", "device", "precision", "mode", "silence_s", "waiting_images", "image_topic", "compressed", "cameras")
 _COMPRESSED = ("auto", "yes", "no")
 
 
@@ -48,6 +48,7 @@ def declare(node: Node) -> None:
     add("model", "street11_b0", "Built-in model name, or a folder with model.yaml and weights.safetensors.")
     add("backend", "auto", f"What runs the networks: {', '.join(BACKENDS)}.")
     add("device", "auto", "auto, cpu or cuda.")
+    add("precision", "auto", f"Of the networks' arithmetic: {', '.join(PRECISIONS)}; auto is the processor's own.")
     add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
     add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1, high=3600)
     add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",

@@ -94,7 +94,7 @@ class SegmenterNode(LifecycleNode):
         model = load_model(name)
         self._segmenter = Segmenter.of(
             model, self.get_parameter("backend").value, self.get_parameter("device").value, config,
-            on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
+            self.get_parameter("precision").value, on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:
@@ -105,7 +105,7 @@ class SegmenterNode(LifecycleNode):
         self.get_logger().info(
             f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
-            f"backend {self._segmenter.backend.name} on {self._segmenter.backend.device}, mode {self._segmenter.config.mode.value}")
+            f"backend {self._segmenter.backend.name} on {self._segmenter.backend.device} ({self._segmenter.backend.precision}), mode {self._segmenter.config.mode.value}")
         if self._segmenter.per_frame:
             self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
 

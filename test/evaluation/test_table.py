@@ -11,7 +11,7 @@ def row(**values):
 
 def report(*rows, **values):
     return {"data": {"name": "my data val", "labelled_frames": 3, "frames": 9, "clips": 1},
-            "models": [{"name": "mine", "architecture": "dcfm", "backbone": "mit_b0", "backend": "torch", "device": "cpu",
+            "models": [{"name": "mine", "architecture": "dcfm", "backbone": "mit_b0", "backend": "torch", "device": "cpu", "precision": "f32",
                         "input": [48, 85], "exact_size": False}],
             "rows": rows, "by_age": None, "notes": [], **values}
 

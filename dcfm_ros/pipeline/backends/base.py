@@ -26,7 +26,11 @@ class Backend(Protocol):
 
     name: str
     device: str
+    precision: str    # f32, bf16 or f16
     per_frame: bool   # a per-frame network: `deep` gives its logits, and `decode` hands them on, whatever S is
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Compile for network inputs of size (H, W). Any thread, beside all other calls; otherwise `shallow` does it."""
 
     def shallow(self, image: np.ndarray) -> Feature:
         """(H, W, 3) uint8 RGB to the independent feature S."""

@@ -36,23 +36,27 @@ class OpenVINOBackend(MasksOnHost):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Model, threads: int = 0, precision: str = "f32"):
-        """precision: f32, with which masks equal those of PyTorch, or bf16 or f16 where the processor computes in it."""
+    def __init__(self, model: Model, threads: int = 0, precision: str = "auto"):
+        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes in it; auto."""
         self.per_frame = model.config.architecture == "per_frame"
-        self.precision = precision
         self._parts = fold(model.cpu())
         self._core = openvino.Core()
-        self._settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-        if precision != "f32":
-            with kept_signal_stack():
-                able = [name.lower().replace("fp", "f") for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")]
-            if precision not in able:
-                raise BackendError(f"precision {precision!r}: this processor does not compute in it; use precision:=f32")
+        self.precision = self._choose(precision)
+        self._settings = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         if threads:
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
+
+    def _choose(self, precision: str) -> str:
+        with kept_signal_stack():  # the first question loads the CPU plugin
+            able = {name.lower().replace("fp", "f") for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")}
+        if precision == "auto":
+            return "bf16" if "bf16" in able else "f32"
+        if precision not in able:
+            raise BackendError(f"precision {precision!r}: this processor does not compute in it; use precision:=f32")
+        return precision
 
     def prepare(self, size: tuple[int, int]) -> None:
         with self._compiling:

@@ -15,7 +15,7 @@ import openvino
 import torch
 
 _log = logging.getLogger(__name__)
-_KEPT = 80  # networks, eight for each model and input size; the least recently used go
+_KEPT = 200  # networks, ten for MiT-B0 and one input size; the least recently used go
 
 
 def cache_folder() -> Path:

@@ -22,6 +22,10 @@ class TorchBackend(MasksOnHost):
         self.device, self.per_frame = device, model.config.architecture == "per_frame"
         self._parts = fold(model.to(device))
         self._half = device.startswith("cuda")
+        self.precision = "f16" if self._half else "f32"
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Nothing to compile."""
 
     def shallow(self, image: np.ndarray) -> Tensor:
         with torch.inference_mode(), self._precision():
@@ -30,12 +34,14 @@ class TorchBackend(MasksOnHost):
     def deep(self, shallow: Tensor, give_way: Callable[[], None] = lambda: None) -> Tensor:
         deep = self._parts.deep
         with torch.inference_mode(), self._precision():
-            features = [shallow]
+            feature, outputs = shallow, []
             for stage in deep.stages:
-                give_way()
-                features.append(stage(features[-1]))
+                for part in stage:
+                    give_way()
+                    feature = part(feature)
+                outputs.append(feature)
             give_way()
-            fused = deep.fusion(*features[1:])
+            fused = deep.fusion(*outputs)
             give_way()
             common = deep.contribution(fused)
             if self._half:

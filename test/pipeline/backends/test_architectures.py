@@ -34,7 +34,7 @@ def test_logits_are_those_of_the_training_form(cache, name, kind):
     if name == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
     model = tiny_model(**KINDS[kind])
-    backend = make_backend(name, model, "cpu")
+    backend = make_backend(name, model, "cpu", "f32")
     raw = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8) for seed in range(3)]
     pictures = [normalised(torch.from_numpy(picture)[None]) for picture in raw]
     shallow = [backend.shallow(picture) for picture in raw]
@@ -53,4 +53,4 @@ def test_logits_are_those_of_the_training_form(cache, name, kind):
         assert np.abs(found - logits[0].numpy()).max() <= 1e-5
         assert np.ptp(found) > 1e-2   # a model that says something
     grid = (17, 26) if "mit" in kind else (9, 13)
-    assert tuple(shallow[0].shape[2:]) == (17, 26) and found.shape[1:] == grid
+    assert found.shape[1:] == grid

@@ -7,8 +7,10 @@ import torch
 from helpers import tiny_model
 from pipeline_helpers import join
 
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.image import normalised
-from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.backends import BackendError, make_backend
+from dcfm_ros.sources.open import open_source
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
@@ -26,7 +28,7 @@ def make(tmp_path_factory):
         if name == "openvino":
             pytest.importorskip("openvino", reason="OpenVINO is not installed")
         if (name, architecture) not in made:
-            made[name, architecture] = make_backend(name, tiny_model(CLASSES, architecture=architecture), "cpu")
+            made[name, architecture] = make_backend(name, tiny_model(CLASSES, architecture=architecture), "cpu", "f32")
         return made[name, architecture]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -152,8 +154,8 @@ def test_sizes_which_share_a_feature_size(backend, model):
         shallow = backend.shallow(image(size))
         with torch.no_grad():
             wanted = model.keyframe(tensor(image(size)))
-        assert shallow.shape[2:] == (16, 24)
-        assert distance(backend.decode(shallow, [backend.deep(shallow)]), wanted) <= 1e-4
+        logits = backend.decode(shallow, [backend.deep(shallow)])
+        assert logits.shape[1:] == (16, 24) and distance(logits, wanted) <= 1e-4
 
 
 @pytest.mark.parametrize("name", ["torch", "openvino"])
@@ -166,3 +168,39 @@ def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
     for shallow in (first, second):
         assert distance(backend.decode(shallow, [common]), wanted) <= 1e-4
     assert backend.per_frame and not make(name).per_frame
+
+
+def test_the_deep_path_gives_way_before_every_block(backend):
+    """MiT-B0 has eight blocks, the shallow path runs the first; then comes the fusion with what follows it."""
+    shallow, called = backend.shallow(image(SIZES[0])), []
+    backend.deep(shallow, lambda: called.append(1))
+    assert len(called) >= 7 + 1
+
+
+def test_prepared_sizes_are_ready(backend):
+    """Any thread may prepare while others run."""
+    shallow = backend.shallow(image(SIZES[0]))
+    threads = [threading.Thread(target=backend.prepare, args=(size,)) for size in (SIZES[-1], SIZES[-1])]
+    for thread in threads:
+        thread.start()
+    assert backend.decode(shallow, [backend.deep(shallow)]).shape[0] == CLASSES
+    for thread in threads:
+        join(thread)
+    shallow = backend.shallow(image(SIZES[-1]))
+    assert backend.mask(shallow, [backend.deep(shallow)], (90, 70))[0].shape == (90, 70)
+
+
+def test_bf16_masks_are_nearly_those_of_f32():
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model = load_model("street11_b0")
+    exact = make_backend("openvino", model, "cpu", "f32")
+    try:
+        fast = make_backend("openvino", model, "cpu", "bf16")
+    except BackendError as error:
+        pytest.skip(str(error))
+    picture = open_source("synthetic:7", width=160, height=128).frame(3).image
+    masks = []
+    for backend in (exact, fast):
+        shallow = backend.shallow(picture)
+        masks.append(backend.mask(shallow, [backend.deep(shallow)], (128, 160))[0])
+    assert 0 < np.count_nonzero(np.bincount(masks[0].ravel()) > 200) and (masks[0] != masks[1]).mean() < 0.02

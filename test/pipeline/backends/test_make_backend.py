@@ -21,9 +21,9 @@ def no_openvino(monkeypatch):
                         lambda name, *rest: None if name == "openvino" else find_spec(name, *rest))
 
 
-def refused(name, device="cpu"):
+def refused(name, device="cpu", precision="auto"):
     with pytest.raises(BackendError) as error:
-        make_backend(name, tiny_model(), device)
+        make_backend(name, tiny_model(), device, precision)
     return str(error.value)
 
 
@@ -70,3 +70,34 @@ def test_openvino_does_not_run_on_a_gpu(monkeypatch):
 def test_model_in_training_mode_is_refused():
     with pytest.raises(ValueError, match="evaluation mode"):
         make_backend("torch", tiny_model().train(), "cpu")
+
+
+def test_unknown_precision():
+    assert refused("torch", precision="int8") == "unknown precision 'int8': use one of auto, f32, bf16, f16"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "f16"])
+def test_torch_on_a_cpu_computes_in_f32(precision, no_gpu):
+    assert refused("torch", precision=precision) == (
+        f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32")
+    assert make_backend("torch", tiny_model(), "cpu").precision == "f32"
+
+
+def capabilities(monkeypatch, *names):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+
+    class Core:
+        def get_property(self, device, name):
+            return list(names)
+
+    monkeypatch.setattr(openvino, "Core", Core)
+
+
+def test_openvino_computes_in_what_the_processor_is_made_for(monkeypatch):
+    capabilities(monkeypatch, "FP32", "INT8", "BF16")
+    assert make_backend("openvino", tiny_model()).precision == "bf16"
+    assert make_backend("openvino", tiny_model(), precision="f32").precision == "f32"
+    capabilities(monkeypatch, "FP32", "INT8")
+    assert make_backend("openvino", tiny_model()).precision == "f32"
+    assert refused("openvino", precision="bf16") == (
+        "precision 'bf16': this processor does not compute in it; use precision:=f32")
