@@ -93,7 +93,7 @@ class Contribution(nn.Module):
         self.weight, self.bias = nn.Parameter(weight[:, :model.config.common_channels].clone()), nn.Parameter(bias)
 
     def forward(self, deep: Tensor) -> Tensor:
-        return F.conv2d(F.normalize(self.bottleneck(deep), dim=1, eps=1e-12), self.weight, self.bias)
+        return F.conv2d(unit_length(self.bottleneck(deep)), self.weight, self.bias)
 
 
 class Classification(nn.Module):
@@ -104,7 +104,7 @@ class Classification(nn.Module):
         self.classifier = deepcopy(model.classifier)
 
     def forward(self, deep: Tensor) -> Tensor:
-        return self.classifier(deep)
+        return self.classifier(deep).float()
 
 
 class GivenLogits(nn.Module):
@@ -136,16 +136,22 @@ class Decoder(nn.Module):
 
     def fuse(self, shallow: Tensor, common: Tensor) -> Tensor:
         """The fused feature before it gets unit length, (B, common, h, w)."""
-        independent = F.normalize(shallow, dim=1, eps=1e-12)[:, :self.used]
+        independent = unit_length(shallow)[:, :self.used]
         independent = resize(independent, (common.shape[2], common.shape[3]))  # first, as few channels; for ResNet it halves
         return F.relu(common + F.conv2d(independent, self.weight))
 
     def classify(self, fused: Tensor) -> Tensor:
-        """Logits of the fused feature."""
-        length = torch.linalg.vector_norm(fused, dim=1, keepdim=True).clamp_min(1e-12)
-        if self.hidden is None:  # scaling few logits costs less than scaling the whole feature
-            return F.conv2d(fused, self.classifier) / length
-        return F.conv2d(F.relu(self.hidden(fused / length)), self.classifier)
+        """Logits of the fused feature, float32."""
+        if self.hidden is not None:
+            return F.conv2d(F.relu(self.hidden(unit_length(fused))), self.classifier).float()
+        length = torch.linalg.vector_norm(fused.float(), dim=1, keepdim=True).clamp_min(1e-12)
+        return F.conv2d(fused, self.classifier).float() / length  # scaling few logits costs less than scaling the feature
+
+
+def unit_length(feature: Tensor) -> Tensor:
+    """A feature (B, C, h, w) divided by its length over channels, in its own precision. Computed in float32: a sum of squares
+    is too large for float16, and an eps too small."""
+    return F.normalize(feature.float(), dim=1, eps=1e-12).to(feature.dtype)
 
 
 def _fold_norm(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
