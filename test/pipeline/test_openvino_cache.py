@@ -7,6 +7,7 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from helpers import tiny_model  # noqa: E402
 
 from dcfm_ros.model.inference import fold  # noqa: E402
+from dcfm_ros.pipeline.backends import cache as shared  # noqa: E402
 from dcfm_ros.pipeline.backends import openvino_cache as cache  # noqa: E402
 
 
@@ -64,7 +65,7 @@ def test_key_depends_on_the_code_of_the_network(tmp_path, monkeypatch):
     assert cache.network_key(part, [(1, 3)]) == before
     other = tmp_path / "inference.py"
     other.write_text("another forward")
-    monkeypatch.setattr(cache.inspect, "getfile", lambda kind: str(other))
+    monkeypatch.setattr(shared.inspect, "getfile", lambda kind: str(other))
     assert cache.network_key(part, [(1, 3)]) != before
 
 

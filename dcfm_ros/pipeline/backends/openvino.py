@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import DeepPath, fold
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
-from dcfm_ros.pipeline.backends.openvino_cache import cached_network, network_key
+from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
 
@@ -113,14 +112,8 @@ class OpenVINOBackend(MasksOnHost):
             self._request(ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
 
     def _request(self, part: nn.Module, *example: Tensor) -> openvino.InferRequest:
-        shapes = [tuple(tensor.shape) for tensor in example]
-
-        def convert() -> openvino.Model:
-            with warnings.catch_warnings():  # of values that depend on the shapes: these are fixed here
-                warnings.simplefilter("ignore", torch.jit.TracerWarning)
-                return openvino.convert_model(part, example_input=example, input=shapes)
-
-        network = cached_network(self._core, network_key(part, shapes), convert)
+        key = network_key(part, [tuple(tensor.shape) for tensor in example])
+        network = cached_network(self._core, key, lambda: converted(part, *example))
         with kept_signal_stack():  # the first call loads the CPU plugin
             return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
 

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import logging
 import os
 import shutil
-import tempfile
+import warnings
 from pathlib import Path
 from typing import Callable
 
 import openvino
 import torch
 
+from dcfm_ros.model.whole_folder import whole_folder
+from dcfm_ros.pipeline.backends import cache
+
 _log = logging.getLogger(__name__)
-_KEPT = 200  # networks, ten for MiT-B0 and one input size; the least recently used go
+_KEPT = 80  # networks, eight for each model and input size; the least recently used go
 
 
 def cache_folder() -> Path:
-    """`dcfm_ros/openvino` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcfm_ros" / "openvino"
+    return cache.user_cache("openvino")
 
 
 def network_key(part: torch.nn.Module, shapes: list[tuple[int, ...]]) -> str:
-    """A name for this network at these input shapes: another weight, shape, module, code or version gives another one."""
-    digest = hashlib.sha256(f"{part} {shapes} {openvino.__version__} {torch.__version__}".encode())
-    kinds = {type(module) for module in part.modules()}
-    for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):
-        digest.update(Path(file).read_bytes())  # what `forward` computes does not show in the weights
-    for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:32]
+    """A name for this network at these input shapes, with this version of OpenVINO."""
+    return cache.network_key(part, shapes, openvino.__version__)
+
+
+def converted(part: torch.nn.Module, *example: torch.Tensor) -> openvino.Model:
+    """A module as OpenVINO's network for inputs of just the example's shapes."""
+    with warnings.catch_warnings():  # of values that depend on the shapes: these are fixed here
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        return openvino.convert_model(part, example_input=example, input=[tuple(tensor.shape) for tensor in example])
 
 
 def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino.Model]) -> openvino.Model:
@@ -47,18 +47,9 @@ def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino
         shutil.rmtree(folder, ignore_errors=True)
     network = convert()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as part:
-            openvino.save_model(network, Path(part) / "network.xml", compress_to_fp16=False)
-            os.rename(part, folder)  # whole or not at all, also with two processes at once
-            os.mkdir(part)           # for the context to remove
-        _forget_oldest(folder.parent)
+        with whole_folder(folder) as part:  # also with two processes at once
+            openvino.save_model(network, part / "network.xml", compress_to_fp16=False)
+        cache.forget_oldest(folder.parent, "network.xml", _KEPT)
     except (OSError, RuntimeError) as error:
         _log.warning("cannot cache the network in %s: %s", folder, error)
     return network
-
-
-def _forget_oldest(cache: Path) -> None:
-    newest_first = sorted(cache.glob("*/network.xml"), key=lambda path: path.parent.stat().st_mtime, reverse=True)
-    for path in newest_first[_KEPT:]:
-        shutil.rmtree(path.parent, ignore_errors=True)
