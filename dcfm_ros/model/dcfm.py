@@ -6,6 +6,7 @@ This is the training form, in published parameters. `dcfm_ros.model.inference` f
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -93,6 +94,7 @@ class DCFM(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.folder: Path | None = None  # that it was loaded from
         self.encoder, self.fusion = make_backbone(config)
         common = config.common_channels
         self.bottleneck = nn.Conv2d(config.deep_channels, common, 1, bias=False) if config.common_width else nn.Identity()

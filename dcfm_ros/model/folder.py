@@ -88,6 +88,7 @@ def load_model(name: str | Path) -> Model:
     except SafetensorError as error:
         raise ModelError(f"{weights} is not a readable safetensors file ({error}): copy or export it again") from error
     _load_strictly(model, tensors, weights)
+    model.folder = folder
     if untrained := untrained_parts(folder):
         log.warning("%s is untrained in %s: its masks mean nothing, it is there to start training from", folder,
                     " and ".join(untrained))

@@ -5,6 +5,8 @@ What DCFM is measured against, and what DCFM training may start from.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 
 from dcfm_ros.model.backbone import make_backbone
@@ -18,6 +20,7 @@ class PerFrame(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.folder: Path | None = None  # that it was loaded from
         self.encoder, self.fusion = make_backbone(config)
         self.dropout = nn.Dropout2d(0.0 if config.is_mit else config.dropout)  # SegFormer's fusion has its own
         self.classifier = nn.Conv2d(config.deep_channels, len(config.classes), 1)

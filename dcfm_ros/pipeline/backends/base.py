@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,6 +15,14 @@ class BackendError(RuntimeError):
     """A backend that cannot be had; the message names the remedy."""
 
 
+class BackendStatus(NamedTuple):
+    """For diagnostics."""
+
+    ok: bool
+    text: str
+    values: dict[str, str]
+
+
 class Backend(Protocol):
     """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size; what must be compiled
     for a size is compiled when the size first comes.
@@ -22,6 +30,8 @@ class Backend(Protocol):
     `shallow`, `decode` and `mask` are called by one thread, `deep` by one other thread at the same time. A returned feature
     stays valid as long as it is kept; the logits array until the next call of `decode` or `mask`; masks are the caller's.
     On a GPU `shallow` may return before it is computed: whatever takes the feature waits for it.
+    A backend may also have `status() -> BackendStatus`, for any thread, and `stop()`, which ends threads of its own: see
+    `status_of` and `stop_backend`.
     """
 
     name: str
@@ -46,6 +56,19 @@ class Backend(Protocol):
              with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
         """Class ids (H, W) uint8 at camera size (H, W), of the logits that `decode` gives, upsampled bilinearly; and, if
         asked for, the winning class's softmax x 255, (H, W) uint8."""
+
+
+def status_of(backend: Backend) -> BackendStatus:
+    """What a backend says of itself; most have nothing to say."""
+    if hasattr(backend, "status"):
+        return backend.status()
+    return BackendStatus(True, f"{backend.name} on {backend.device} in {backend.precision}", {})
+
+
+def stop_backend(backend: Backend) -> None:
+    """End the threads of a backend that has any."""
+    if hasattr(backend, "stop"):
+        backend.stop()
 
 
 class MasksOnHost:

@@ -1,0 +1,70 @@
+"""`export.yaml`: what an exported folder holds, and of which model."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.onnx_export import ExportError, Part, is_per_frame
+
+RECORD_FILE = "export.yaml"
+
+
+@dataclass(frozen=True)
+class ExportRecord:
+    format: str                        # onnx, openvino or tensorrt
+    model: str                         # its name or folder
+    model_sha256: str                  # of settings and weights
+    backbone: str
+    per_frame: bool                    # no decoder: the deep path gives the logits
+    classes: list[str]
+    size: tuple[int, int]              # (H, W) of the image
+    precision: str                     # f32 or f16
+    tensors: dict[str, dict]           # shape and type of each input and output
+    sha256: dict[str, str]             # of each file
+    differences: dict[str, float] | None   # of each part's output to PyTorch in f32, |a - b| / |b|; None: not checked
+    versions: dict[str, str]
+
+
+def make_record(folder: Path, files: list[Path], format: str, model: Model, name: str, parts: list[Part], precision: str,
+                differences: dict[str, float] | None, versions: dict[str, str]) -> ExportRecord:
+    tensors = {key: tensor for part in parts for key, tensor in (*part.inputs.items(), (part.output_name, part.output))}
+    return ExportRecord(
+        format, name, model_sha256(model), model.config.backbone, is_per_frame(model),
+        [c.name for c in model.config.classes], tuple(tensors["image"].shape[1:3]), precision,
+        {key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")} for key, tensor in tensors.items()},
+        {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        differences, versions)
+
+
+def write_record(folder: Path, record: ExportRecord) -> None:
+    plain = asdict(record)
+    plain["size"] = list(record.size)
+    (folder / RECORD_FILE).write_text(yaml.safe_dump(plain, sort_keys=False))
+
+
+def read_record(folder: Path) -> ExportRecord:
+    path = folder / RECORD_FILE
+    try:
+        plain = yaml.safe_load(path.read_text())
+        record = ExportRecord(**plain)
+        height, width = record.size
+        if not (isinstance(record.sha256, dict) and record.sha256):
+            raise ValueError("it names no files")
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise ExportError(f"{path} is not what an export writes ({error}): export again") from error
+    return ExportRecord(**{**plain, "size": (height, width)})
+
+
+def model_sha256(model: Model) -> str:
+    """Of settings and weights, as a model folder would hold them."""
+    digest = hashlib.sha256(yaml.safe_dump(model.config.to_dict()).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
