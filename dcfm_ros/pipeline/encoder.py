@@ -12,6 +12,7 @@ import numpy as np
 
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +30,15 @@ class KeyframeRequest:
     score: float
     urgency: float            # score over threshold; requests that cannot wait are infinite
     requested_ns: int = field(default_factory=time.monotonic_ns)
+    on_finished: Callable[[], None] = lambda: None
     finished: threading.Event = field(default_factory=threading.Event)
 
     def wait(self) -> None:
         self.finished.wait()
+
+    def finish(self) -> None:
+        self.finished.set()
+        self.on_finished()
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,15 @@ class Encoded:
     encode_ms: float
 
 
+class _Stopped(Exception):
+    """Ends an encode between two of its slices."""
+
+
 class KeyframeEncoder:
     """Runs `backend.deep` on its own thread. At most one request per camera waits: a newer one displaces it.
 
     Any thread may call `submit` and `stop`. `on_encoded` and `on_failed` are called on the encoder's thread, before
-    the request counts as finished. `give_way` is called between slices of the deep path. Most changed first;
+    the request counts as finished. Frames and the slices of the deep path take `turns`. Most changed first;
     equal urgencies in order of arrival.
     """
 
@@ -56,10 +66,10 @@ class KeyframeEncoder:
         backend: Backend,
         on_encoded: Callable[[Encoded], None],
         on_failed: Callable[[KeyframeRequest, Exception], None],
-        give_way: Callable[[], None] = lambda: None,
+        turns: Turns | None = None,
     ):
         self._backend, self._on_encoded, self._on_failed = backend, on_encoded, on_failed
-        self._give_way = give_way
+        self._turns = turns or Turns(sliced=False)
         self._waiting: dict[str, KeyframeRequest] = {}
         self._changed = threading.Condition()
         self._stopping = False
@@ -75,31 +85,39 @@ class KeyframeEncoder:
                 self._waiting[request.frame.camera] = request
             self._changed.notify()
         if displaced is not None:
-            displaced.finished.set()
+            displaced.finish()
 
     def stop(self) -> None:
-        """Drop what waits, let the running encode end, join the thread."""
+        """Drop what waits, end the running encode after its slice, join the thread."""
         with self._changed:
             self._stopping = True
             left = list(self._waiting.values())
             self._waiting.clear()
             self._changed.notify()
         for request in left:
-            request.finished.set()
+            request.finish()
         self._thread.join()
 
     def _run(self) -> None:
         while (request := self._next()) is not None:
             started = time.monotonic_ns()
             try:
-                feature = self._backend.deep(request.shallow, self._give_way)
+                with self._turns.encoding():
+                    feature = self._backend.deep(request.shallow, self._between_slices)
                 ended = time.monotonic_ns()
                 self._on_encoded(Encoded(
                     request, feature, (started - request.requested_ns) / 1e6, (ended - started) / 1e6))
+            except _Stopped:
+                pass
             except Exception as error:  # whatever a backend raises: masks go on, the next keyframe tries again
                 self._report(request, error)
             finally:
-                request.finished.set()
+                request.finish()
+
+    def _between_slices(self) -> None:
+        if self._stopping:
+            raise _Stopped
+        self._turns.give_way()
 
     def _report(self, request: KeyframeRequest, error: Exception) -> None:
         try:

@@ -25,6 +25,14 @@ class Mode(str, Enum):
     TWO_SIDED = "two_sided"  # also for the frames before it; these masks wait for the next keyframe
 
 
+class TurnTaking(str, Enum):
+    """How the deep path and the frames share the processor."""
+
+    AUTO = "auto"              # sliced on up to 4 cores, else concurrent; always concurrent on a GPU
+    CONCURRENT = "concurrent"  # the deep path has cores, or a stream, of its own
+    SLICED = "sliced"          # between two slices of the deep path a waiting frame goes first, with all cores
+
+
 class Reason(str, Enum):
     """Why a frame became a keyframe."""
 
@@ -121,12 +129,15 @@ class PipelineConfig:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     silence_s: float = 2.0       # a camera silent for longer starts anew
     waiting_images: int = 3      # of each camera; beyond these the oldest is dropped
+    turns: TurnTaking = TurnTaking.AUTO
 
     def __post_init__(self):
-        try:
-            object.__setattr__(self, "mode", Mode(self.mode))
-        except ValueError:
-            raise ValueError(f"mode {self.mode!r}: use one of {', '.join(m.value for m in Mode)}") from None
+        for name, kind in (("mode", Mode), ("turns", TurnTaking)):
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, kind(value))
+            except ValueError:
+                raise ValueError(f"{name} {value!r}: use one of {', '.join(choice.value for choice in kind)}") from None
         if not 1 <= self.waiting_images <= 100:
             raise ValueError(f"waiting_images {self.waiting_images}: use 1 to 100")
         if not 0.1 <= self.silence_s <= 3600:

@@ -40,6 +40,7 @@ class LiveSegmenter:
         self._waiting: dict[str, deque[_Arrival]] = {}
         self._changed = threading.Condition()
         self._stopping = False
+        segmenter.park(self._wake)
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 
@@ -62,12 +63,14 @@ class LiveSegmenter:
             self._waiting.clear()
             self._changed.notify()
         self._thread.join()
+        self._segmenter.park(None)
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:
             name, arrival = taken
             try:
-                for segmentation in self._segmenter.process(arrival.load(arrival.received_ns)):
+                for segmentation in (self._segmenter.resume(name) if arrival is None
+                                     else self._segmenter.process(arrival.load(arrival.received_ns))):
                     self._on_mask(segmentation)
             except Exception as error:  # one bad image or camera must not end the masks of all
                 self._report(name, error)
@@ -80,12 +83,25 @@ class LiveSegmenter:
         except Exception:  # a thread that ended here would take the masks of all cameras with it
             _log.exception("the report of a failed image raised an error itself")
 
-    def _next(self) -> tuple[str, _Arrival] | None:
+    def _wake(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._waiting)
+            self._changed.notify()
+
+    def _next(self) -> tuple[str, _Arrival | None] | None:
+        """The camera whose turn it is, and its image: None where a parked one goes on. None: stop."""
+        with self._changed:
+            # Cameras in order of arrival of the first image that waited; those with a parked image have to wait.
+            name = parked = None
+            while not self._stopping and name is None:
+                parked = self._segmenter.resumable()
+                free = (name for name in self._waiting if not self._segmenter.is_parked(name))
+                name = next(free, None) if parked is None else parked  # the only camera has an empty name
+                if name is None:
+                    self._changed.wait()
             if self._stopping:
                 return None
-            name = next(iter(self._waiting))  # in order of arrival of the first image that waited
+            if parked is not None:
+                return name, None
             queue = self._waiting.pop(name)
             arrival = queue.popleft()
             if queue:

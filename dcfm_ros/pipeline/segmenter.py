@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -16,11 +17,21 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
 from dcfm_ros.pipeline.frames import (
-    CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation)
+    CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation, TurnTaking)
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
-from dcfm_ros.pipeline.turns import Turns
+from dcfm_ros.pipeline.turns import Turns, cores_are_shared
+
+
+_log = logging.getLogger(__name__)
+
+
+class _Parked(NamedTuple):
+    """A frame that others need not wait for: it goes on once something is finished."""
+
+    finished: threading.Event
+    go_on: Callable[[], list[Segmentation]]
 
 
 class _Pending(NamedTuple):
@@ -57,8 +68,12 @@ class Segmenter:
         self._cameras: dict[str, CameraState] = {}
         self._creating = threading.Lock()
         self._pending: dict[str, list[_Pending]] = {}
-        self._turns = Turns()
-        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed, self._turns.give_way)
+        self._parked: dict[str, _Parked] = {}
+        self._prepared: dict[tuple[int, int], threading.Event] = {}   # by size of the network input
+        self._preparing: list[threading.Thread] = []
+        self._on_ready: Callable[[], None] | None = None
+        self._turns = Turns(config.turns is TurnTaking.SLICED if backend.device != "cpu" else cores_are_shared(config.turns))
+        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed, self._turns)
 
     @classmethod
     def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
@@ -71,7 +86,8 @@ class Segmenter:
             raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
                              "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
-        return cls(make_backend(backend, model, device, precision), size, config, **callbacks)
+        runs = make_backend(backend, model, device, precision, concurrent=not cores_are_shared(config.turns))
+        return cls(runs, size, config, **callbacks)
 
     @property
     def backend(self) -> Backend:
@@ -89,17 +105,24 @@ class Segmenter:
         commons = [self._backend.deep(shallow)]
         for with_confidence in (True, False):
             self._backend.mask(shallow, commons, self._model_size, with_confidence)
+        self._prepared[size] = _set_event()
 
     # The way of a frame
 
     def process(self, frame: Frame) -> list[Segmentation]:
         """Masks that are ready now: in `async` and `sync` this frame's, in `two_sided` those a keyframe completes.
 
-        The list is empty while the camera has no common feature (its first keyframe failed).
+        The list is empty while the camera has no common feature (its first keyframe failed), and where the frame was parked.
         """
         camera = self.camera(frame.camera)
         ready = self._begin(camera, frame)
         index = camera.adopt(frame)
+        if self._on_ready and not (prepared := self._preparation(camera.network_size)).is_set():
+            self._parked[camera.name] = _Parked(prepared, lambda: self._segment(camera, frame, index))
+            return ready
+        return ready + self._segment(camera, frame, index)
+
+    def _segment(self, camera: CameraState, frame: Frame, index: int) -> list[Segmentation]:
         before = camera.common
         with self._turns.frame():
             started = time.perf_counter()
@@ -108,23 +131,71 @@ class Segmenter:
             shallow = self._backend.shallow(image)
             computed = time.perf_counter()
             decision = camera.decide(image)
+            pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
             if decision.reason is not None:
                 request = self._request(camera, frame, index, image, shallow, decision)
                 self._encoder.submit(request)
+                if self.config.mode is Mode.ASYNC and before is None and self._on_ready:
+                    self._parked[camera.name] = _Parked(
+                        request.finished, lambda: self._conclude(camera, pending))
+                    return []
                 if self.config.mode is not Mode.ASYNC or before is None:
                     with self._turns.pause():
                         request.wait()
-            pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
             if self.config.mode is not Mode.TWO_SIDED:
                 common = camera.common
                 if self.per_frame and common is not None and common.index != index:
                     common = None  # the network failed on this frame: the logits at hand are another frame's
-                return ready + self._decode(camera, pending, [common])
-            return ready + self._two_sided(camera, pending, before)
+                return self._decode(camera, pending, [common])
+            return self._two_sided(camera, pending, before)
 
     def flush(self) -> list[Segmentation]:
         """Masks of frames that still wait for a next keyframe (`two_sided`), from the previous one alone."""
         return [mask for camera in list(self._cameras.values()) for mask in self._release(camera, [camera.common])]
+
+    # Frames that others need not wait for
+
+    def park(self, on_ready: Callable[[], None] | None) -> None:
+        """From now on a frame that waits for a network to be compiled, or in mode `async` for its camera's first common
+        feature, is parked: `process` returns, `on_ready` is called on some thread when it can go on, and `resume` gives its
+        masks. With None `process` waits again, and parked frames are forgotten."""
+        self._on_ready = on_ready
+        self._parked.clear()
+
+    def is_parked(self, camera: str) -> bool:
+        """Is a frame of this camera parked? Its next frames have to wait outside."""
+        return camera in self._parked
+
+    def resumable(self) -> str | None:
+        """A camera whose parked frame can go on."""
+        return next((name for name, parked in self._parked.items() if parked.finished.is_set()), None)
+
+    def resume(self, camera: str) -> list[Segmentation]:
+        """As `process`, for the parked frame of this camera."""
+        return self._parked.pop(camera).go_on()
+
+    def _preparation(self, size: tuple[int, int]) -> threading.Event:
+        """Set once the backend is ready for network inputs of this size, or has failed to be: then the frame tells."""
+        if size not in self._prepared:
+            self._prepared[size] = finished = threading.Event()
+
+            def prepare() -> None:
+                try:
+                    self._backend.prepare(size)
+                except Exception:
+                    _log.exception("cannot prepare the backend for images of %d x %d", size[1], size[0])
+                finally:
+                    finished.set()
+                    self._ready()
+
+            thread = threading.Thread(target=prepare, name="dcfm-prepare", daemon=True)
+            self._preparing.append(thread)
+            thread.start()
+        return self._prepared[size]
+
+    def _ready(self) -> None:
+        if (on_ready := self._on_ready) is not None:
+            on_ready()
 
     def _begin(self, camera: CameraState, frame: Frame) -> list[Segmentation]:
         if not camera.needs_reset(frame):
@@ -132,6 +203,10 @@ class Segmenter:
         ready = self._release(camera, [camera.common])
         camera.reset(Reason.RESET)
         return ready
+
+    def _conclude(self, camera: CameraState, pending: _Pending) -> list[Segmentation]:
+        with self._turns.frame():
+            return self._decode(camera, pending, [camera.common])
 
     def _two_sided(self, camera: CameraState, pending: _Pending, before: CommonFeature | None) -> list[Segmentation]:
         after = camera.common
@@ -177,7 +252,8 @@ class Segmenter:
         # Only deviations are weighed against each other: a camera at MaxK must not be starved by a busier one.
         patient = decision.reason is Reason.DEVIATION
         urgency = decision.score / camera.scheduler.config.threshold if patient else math.inf
-        return KeyframeRequest(frame, camera.epoch, index, image, shallow, decision.reason, decision.score, urgency)
+        return KeyframeRequest(frame, camera.epoch, index, image, shallow, decision.reason, decision.score, urgency,
+                               on_finished=self._ready)
 
     def _encoded(self, encoded: Encoded) -> None:
         request = encoded.request
@@ -216,8 +292,16 @@ class Segmenter:
         return [camera.status() for camera in list(self._cameras.values())]
 
     def stop(self) -> None:
-        """End the encoder's thread; `process` must not be called any more."""
+        """End the encoder's thread; `process` must not be called any more. A network that is being compiled is waited for."""
         self._encoder.stop()
+        for thread in self._preparing:
+            thread.join()
+
+
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _every_frame(config: PipelineConfig) -> PipelineConfig:

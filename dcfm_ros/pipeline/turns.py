@@ -1,7 +1,8 @@
-"""Frames go first: the deep path runs in slices, and between slices it gives way to a frame in work.
+"""Frames go first: the deep path runs in slices, and between slices it gives way to a frame that waits.
 
 On few cores a deep network beside a shallow one slows both, and a frame that meets a whole deep pass waits for it. Cut
-into slices, a frame meets one slice at most. Where there are cores to spare both run at the same time instead.
+into slices, a frame meets one slice at most and then has all cores. Where there are cores to spare, or on a GPU with its
+streams, both run at the same time instead.
 """
 
 from __future__ import annotations
@@ -11,38 +12,86 @@ import threading
 from contextlib import contextmanager
 from typing import Iterator
 
+from dcfm_ros.pipeline.frames import TurnTaking
+
 _SPARE_CORES = 4         # from more cores than these on, the deep path has some of its own
-_LONGEST_WAIT_S = 0.25   # a frame that takes longer than this does not hold the deep path up
+_LONGEST_WAIT_S = 0.03   # for a slice: a frame runs beside one that takes longer
+
+
+def cores_are_shared(turns: TurnTaking) -> bool:
+    """Do frames and the deep path take turns on this machine's cores?"""
+    return turns is TurnTaking.SLICED or (
+        turns is TurnTaking.AUTO and len(os.sched_getaffinity(0)) <= _SPARE_CORES)
 
 
 class Turns:
-    """`frame` is for the masks' thread, `give_way` for the encoder's."""
+    """`frame` and `pause` are for the masks' thread, `encoding` and `give_way` for the encoder's.
 
-    def __init__(self, sliced: bool | None = None):
-        """sliced None: decided by the cores that this process may use."""
-        self._sliced = len(os.sched_getaffinity(0)) <= _SPARE_CORES if sliced is None else sliced
-        self._no_frame = threading.Event()
-        self._no_frame.set()
+    A frame that waits goes before the next slice, so it waits for one slice at most, and not for a long one's end. After a frame one slice is owed: it
+    goes before the next frame, also where frames come without a gap. So neither starves.
+    """
+
+    def __init__(self, sliced: bool):
+        self.sliced = sliced
+        self._changed = threading.Condition()
+        self._frame_waits = self._frame_works = False
+        self._slice_waits = self._slice_works = self._slice_owed = False
 
     @contextmanager
     def frame(self) -> Iterator[None]:
         """A frame is in work."""
-        self._no_frame.clear()
+        self._begin_frame()
         try:
             yield
         finally:
-            self._no_frame.set()
+            self._end_frame()
 
     @contextmanager
     def pause(self) -> Iterator[None]:
         """The frame in work waits for the deep path itself."""
-        self._no_frame.set()
+        self._end_frame()
         try:
             yield
         finally:
-            self._no_frame.clear()
+            self._begin_frame()
+
+    @contextmanager
+    def encoding(self) -> Iterator[None]:
+        """The deep path is at work, but for the moments in which it gives way."""
+        self._begin_slice()
+        try:
+            yield
+        finally:
+            self._end_slice()
 
     def give_way(self) -> None:
-        """Wait while a frame is in work. The end of a frame always lets one slice pass: nobody starves."""
-        if self._sliced:
-            self._no_frame.wait(_LONGEST_WAIT_S)
+        """Between two slices: a frame that waits goes first."""
+        self._end_slice()
+        self._begin_slice()
+
+    def _begin_frame(self) -> None:
+        if not self.sliced:
+            return
+        with self._changed:
+            self._frame_waits = True
+            self._changed.wait_for(
+                lambda: not self._slice_works and not (self._slice_owed and self._slice_waits), _LONGEST_WAIT_S)
+            self._frame_waits, self._frame_works = False, True
+
+    def _end_frame(self) -> None:
+        with self._changed:
+            self._frame_works, self._slice_owed = False, True
+            self._changed.notify_all()
+
+    def _begin_slice(self) -> None:
+        if not self.sliced:
+            return
+        with self._changed:
+            self._slice_waits = True
+            self._changed.wait_for(lambda: not self._frame_works and (self._slice_owed or not self._frame_waits))
+            self._slice_waits, self._slice_works, self._slice_owed = False, True, False
+
+    def _end_slice(self) -> None:
+        with self._changed:
+            self._slice_works = False
+            self._changed.notify_all()

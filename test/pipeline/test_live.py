@@ -32,6 +32,13 @@ class Bench:
         mask = self.masks.get(timeout=TIMEOUT_S)
         return mask.frame.camera, mask.frame.stamp_ns // PERIOD_NS, mask.dropped
 
+    def begin(self, *cameras):
+        """Frame 0 of each: none has to wait for its first common feature any more."""
+        for camera in cameras:
+            self.offer(0, camera)
+            assert self.mask()[:2] == (camera, 0)
+            acquire(self.backend.shallow_started)
+
     def hold(self, tag=0, camera=""):
         """Keep the masks' thread busy with an image."""
         self.backend.shallow_gate.clear()
@@ -79,6 +86,7 @@ def test_newest_wins_and_drops_are_counted(bench):
 
 @pytest.mark.parametrize("bench", [3], indirect=True)
 def test_several_may_wait_and_then_the_oldest_goes(bench):
+    bench.begin("", "other")
     bench.hold(0)
     for tag in (1, 2, 3, 4):
         bench.offer(tag)
@@ -99,6 +107,7 @@ def test_offering_never_waits(bench):
 
 
 def test_camera_whose_image_waited_longest_goes_first(bench):
+    bench.begin("front", "rear")
     bench.hold(0, "front")
     for tag, camera in ((1, "front"), (1, "rear"), (2, "front"), (3, "front")):
         bench.offer(tag, camera)
@@ -123,6 +132,7 @@ class Turnstile(threading.Semaphore):
 
 
 def test_fast_camera_does_not_starve_a_slow_one(bench):
+    bench.begin("fast", "slow")
     bench.backend.shallow_gate = turnstile = Turnstile()
     bench.hold(0, "fast")
     order = []
@@ -210,6 +220,7 @@ def test_camera_without_a_feature_sends_nothing_until_it_has_one(bench):
 
 
 def test_stop_finishes_the_frame_in_work_drops_what_waits_and_joins(bench):
+    bench.begin("")
     bench.hold(0)
     bench.offer(1)
     stopping = threading.Thread(target=bench.live.stop)
@@ -258,3 +269,62 @@ def test_many_threads_may_offer_and_nothing_is_lost_from_the_count(bench):
         assert status.masks + status.dropped == status.received
         assert sum(seen[camera]) == status.dropped
     assert bench.errors.empty()
+
+
+def test_a_camera_that_waits_for_its_first_feature_does_not_hold_others_up(bench):
+    bench.begin("old")
+    bench.backend.gate.clear()
+    bench.offer(1, "new")
+    acquire(bench.backend.deep_started)  # of frame 0 of `old`
+    acquire(bench.backend.deep_started)  # of the first frame of `new`
+    for tag in (2, 3):
+        bench.offer(tag, "new")
+    for tag in (1, 2, 3):
+        bench.offer(tag, "old")
+        assert bench.mask()[:2] == ("old", tag)
+    bench.backend.gate.set()
+    assert bench.mask() == ("new", 1, 1)
+    assert bench.mask() == ("new", 3, 0)
+
+
+def test_a_size_that_must_be_compiled_does_not_hold_others_up(bench):
+    bench.begin("old")
+    compiling, go = threading.Event(), threading.Event()
+    bench.backend.prepare = lambda size: (compiling.set(), go.wait(TIMEOUT_S))
+    bench.live.offer("wide", lambda ns: frame(1, camera="wide", size=(64, 192), received_ns=ns))
+    assert compiling.wait(TIMEOUT_S)
+    for tag in (1, 2, 3):
+        bench.offer(tag, "old")
+        assert bench.mask()[:2] == ("old", tag)
+    go.set()
+    assert bench.mask()[:2] == ("wide", 1)
+
+
+def test_a_size_that_cannot_be_compiled_is_told_by_its_frames(bench, caplog):
+    bench.begin("old")
+
+    def prepare(size):
+        raise RuntimeError("no memory for it")
+
+    bench.backend.prepare = prepare
+    bench.backend.shallow_error = RuntimeError("not compiled")
+    bench.live.offer("wide", lambda ns: frame(1, camera="wide", size=(64, 192), received_ns=ns))
+    camera, error = bench.errors.get(timeout=TIMEOUT_S)
+    assert camera == "wide" and str(error) == "not compiled"
+    assert "cannot prepare the backend for images of 160 x 64" in caplog.text
+    bench.backend.shallow_error = None
+    bench.offer(1, "old")
+    assert bench.mask()[:2] == ("old", 1)
+
+
+def test_a_parked_frame_is_forgotten_when_the_live_segmenter_stops(bench):
+    bench.backend.gate.clear()
+    bench.offer(0)
+    acquire(bench.backend.deep_started)
+    bench.live.stop()
+    bench.live = LiveSegmenter(bench.segmenter, bench.masks.put, lambda *error: bench.errors.put(error))
+    bench.backend.gate.set()
+    bench.offer(1)
+    while (mask := bench.mask())[1] == 0:
+        pass
+    assert mask[1] in (1, 2)

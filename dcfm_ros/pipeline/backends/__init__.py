@@ -11,7 +11,8 @@ BACKENDS = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
-def make_backend(name: str, model: Model, device: str = "auto", precision: str = "auto") -> Backend:
+def make_backend(name: str, model: Model, device: str = "auto", precision: str = "auto",
+                 concurrent: bool = False) -> Backend:
     """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
 
     device: "auto", "cpu" or "cuda"; OpenVINO runs on the CPU only.
@@ -39,7 +40,7 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
             raise BackendError(f"backend 'openvino' runs on the CPU, not on {device!r}: use backend:=torch")
         from dcfm_ros.pipeline.backends.openvino import OpenVINOBackend
 
-        return OpenVINOBackend(model, precision=precision)
+        return OpenVINOBackend(model, precision, concurrent)
     from dcfm_ros.pipeline.backends.torch import TorchBackend
 
     if not on_gpu and precision not in ("auto", "f32"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Callable, NamedTuple
 
@@ -35,15 +36,20 @@ class OpenVINOBackend(MasksOnHost):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Model, threads: int = 0, precision: str = "auto"):
-        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes in it; auto."""
+    def __init__(self, model: Model, precision: str = "auto", concurrent: bool = False):
+        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes in it; auto.
+        concurrent: the deep path has one half of the cores, everything else the other; otherwise each has all.
+        """
         self.per_frame = model.config.architecture == "per_frame"
         self._parts = fold(model.cpu())
         self._core = openvino.Core()
         self.precision = self._choose(precision)
         self._settings = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-        if threads:
-            self._settings["INFERENCE_NUM_THREADS"] = str(threads)
+        self._deep_settings = dict(self._settings)
+        if concurrent:  # threads are not bound to cores: each network would bind its own to the same ones
+            cores = len(os.sched_getaffinity(0))
+            for settings, threads in ((self._deep_settings, cores // 2), (self._settings, cores - cores // 2)):
+                settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
@@ -67,7 +73,7 @@ class OpenVINOBackend(MasksOnHost):
             grid = tuple(shallow.shape[2:])
             if grid not in self._by_grid:
                 self._by_grid[grid] = self._compile(shallow)
-            self._by_size[size] = self._request(ChannelsLastOut(self._parts.shallow), image)
+            self._by_size[size] = self._request(self._settings, ChannelsLastOut(self._parts.shallow), image)
 
     def shallow(self, image: np.ndarray) -> np.ndarray:
         size = image.shape[:2]
@@ -95,27 +101,27 @@ class OpenVINOBackend(MasksOnHost):
         return logits[0].transpose(2, 0, 1)
 
     def _compile(self, shallow: Tensor) -> _Requests:
-        parts, stages, features = self._parts, [], []
+        parts, deep, stages, features = self._parts, self._deep_settings, [], []
         with torch.no_grad():
             feature = shallow
             for stage in parts.deep.stages:
                 requests = []
                 for part in stage:
-                    requests.append(self._request(ChannelsLast(part), _channels_last(feature)))
+                    requests.append(self._request(deep, ChannelsLast(part), _channels_last(feature)))
                     feature = part(feature)
                 stages.append(requests)
                 features.append(feature)
             conclusion = Conclusion(parts.deep)
             common = conclusion(*features)
         return _Requests(
-            stages, self._request(ChannelsLast(conclusion), *map(_channels_last, features)),
-            self._request(ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
+            stages, self._request(deep, ChannelsLast(conclusion), *map(_channels_last, features)),
+            self._request(self._settings, ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
 
-    def _request(self, part: nn.Module, *example: Tensor) -> openvino.InferRequest:
+    def _request(self, settings: dict[str, str], part: nn.Module, *example: Tensor) -> openvino.InferRequest:
         key = network_key(part, [tuple(tensor.shape) for tensor in example])
         network = cached_network(self._core, key, lambda: converted(part, *example))
         with kept_signal_stack():  # the first call loads the CPU plugin
-            return self._core.compile_model(network, "CPU", self._settings).create_infer_request()
+            return self._core.compile_model(network, "CPU", settings).create_infer_request()
 
 
 class ChannelsLastOut(nn.Module):
