@@ -9,12 +9,14 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dcfm_ros.pipeline.backends import BACKENDS, PRECISIONS
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig, TurnTaking
 
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
 _DEFAULT = PipelineConfig()
 _SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
-_AT_CONFIGURE = ("model", "backend", "device", "precision", "mode", "silence_s", "waiting_images", "image_topic", "compressed", "cameras")
+_AT_CONFIGURE = (
+    "model", "backend", "device", "precision", "turns", "mode", "silence_s", "waiting_images", "image_topic", "compressed",
+    "cameras")
 _COMPRESSED = ("auto", "yes", "no")
 
 
@@ -49,6 +51,8 @@ def declare(node: Node) -> None:
     add("backend", "auto", f"What runs the networks: {', '.join(BACKENDS)}.")
     add("device", "auto", "auto, cpu or cuda.")
     add("precision", "auto", f"Of the networks' arithmetic: {', '.join(PRECISIONS)}; auto is the processor's own.")
+    add("turns", _DEFAULT.turns.value,
+        f"How deep path and frames share the processor: {', '.join(t.value for t in TurnTaking)}.")
     add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
     add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1, high=3600)
     add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",
@@ -98,7 +102,8 @@ def camera_names(node: Node) -> list[str]:
 def read_pipeline(node: Node) -> PipelineConfig:
     value = lambda name: node.get_parameter(name).value  # noqa: E731
     return PipelineConfig(
-        mode=value("mode"), silence_s=value("silence_s"), waiting_images=value("waiting_images"), scheduler=read_scheduler(node))
+        mode=value("mode"), turns=value("turns"), silence_s=value("silence_s"), waiting_images=value("waiting_images"),
+        scheduler=read_scheduler(node))
 
 
 def read_scheduler(node: Node, changed: dict[str, object] | None = None) -> SchedulerConfig:

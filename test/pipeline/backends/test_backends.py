@@ -177,6 +177,16 @@ def test_the_deep_path_gives_way_before_every_block(backend):
     assert len(called) >= 7 + 1
 
 
+def test_concurrent_networks_have_cores_of_their_own_and_the_same_logits(make):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    backend = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32", concurrent=True)
+    shallow = backend.shallow(image(SIZES[0]))
+    logits = backend.decode(shallow, [backend.deep(shallow)]).copy()
+    shared = make("openvino")
+    shallow = shared.shallow(image(SIZES[0]))
+    assert np.abs(logits - shared.decode(shallow, [shared.deep(shallow)])).max() <= 1e-5
+
+
 def test_prepared_sizes_are_ready(backend):
     """Any thread may prepare while others run."""
     shallow = backend.shallow(image(SIZES[0]))
