@@ -8,16 +8,10 @@ exist. Bilinear, align_corners false, as PyTorch's `interpolate`; of equal class
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import Callable
-
 import numba
 import numpy as np
 
-# The loops release the GIL. More threads than these bring little: it is a millisecond of work.
-_THREADS = min(4, len(os.sched_getaffinity(0)))
-_pool = ThreadPoolExecutor(max(1, _THREADS - 1), thread_name_prefix="dcfm-upsample")  # joined when Python ends
+from dcfm_ros.pipeline.parts import in_parts
 
 
 def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -25,9 +19,9 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     mask = np.empty(size, np.uint8)
     cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
     winners = np.empty(cells.shape[:2], np.uint8)
-    _in_parts(cells.shape[0], lambda first, last: _win(cells, winners, first, last))
+    in_parts(cells.shape[0], lambda first, last: _win(cells, winners, first, last))
     first_row, first_column = _first_pixels(rows[0], cells.shape[0]), _first_pixels(columns[0], cells.shape[1])
-    _in_parts(cells.shape[0], lambda first, last: _fill(
+    in_parts(cells.shape[0], lambda first, last: _fill(
         cells, winners, first_row, rows[2], first_column, columns[2], mask, first, last))
     return mask
 
@@ -36,22 +30,13 @@ def upsampled_argmax_confidence(logits: np.ndarray, size: tuple[int, int]) -> tu
     """As `upsampled_argmax`, and the winning class's softmax x 255 as (H, W) uint8. Every pixel is evaluated."""
     mask, confidence = np.empty(size, np.uint8), np.empty(size, np.uint8)
     cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
-    _in_parts(size[0], lambda first, last: _fill_confidence(cells, *rows, *columns, mask, confidence, first, last))
+    in_parts(size[0], lambda first, last: _fill_confidence(cells, *rows, *columns, mask, confidence, first, last))
     return mask, confidence
 
 
 def _cells(logits: np.ndarray) -> np.ndarray:
     """(h, w, classes): the classes of one position side by side."""
     return np.ascontiguousarray(logits.transpose(1, 2, 0))
-
-
-def _in_parts(rows: int, work: Callable[[int, int], None]) -> None:
-    """Call work(first, last) for parts of the rows, at the same time."""
-    bounds = np.linspace(0, rows, _THREADS + 1).astype(int).tolist()
-    others = [_pool.submit(work, *part) for part in zip(bounds[1:-1], bounds[2:])]
-    work(bounds[0], bounds[1])
-    for other in others:
-        other.result()
 
 
 def _first_pixels(low: np.ndarray, small: int) -> np.ndarray:

@@ -2,22 +2,74 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
+import numba
 import numpy as np
 
 from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.parts import in_parts
 
 
 def network_input(frame: Frame, size: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) uint8 RGB of size (height, width); normalisation is part of the network.
 
-    Resized first and reordered after: the channel swap then touches the small image only.
+    Shrunk by averaging over areas, enlarged bilinearly.
     """
     image = frame.image
-    height, width = size
+    if image.shape[0] >= size[0] and image.shape[1] >= size[1] and image.shape[:2] != size:
+        return shrunk(image, size, swap=frame.is_bgr)
     if image.shape[:2] != size:
-        shrinking = image.shape[0] >= height and image.shape[1] >= width
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    if frame.is_bgr:
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return np.ascontiguousarray(image)
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.is_bgr else np.ascontiguousarray(image)
+
+
+def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.ndarray:
+    """image (H, W, 3) uint8 averaged over areas to size (h, w); `swap` exchanges the first and the last channel.
+
+    As OpenCV's INTER_AREA but for the rounding of single values, in a fifth of its time: the sums over rows, most of the
+    work, run along memory.
+    """
+    rows, columns = _overlaps(size[0], image.shape[0]), _overlaps(size[1], image.shape[1])
+    image = np.ascontiguousarray(image).reshape(image.shape[0], -1)
+    small = np.empty((*size, 3), np.uint8)
+    in_parts(size[0], lambda first, last: _average(image, *rows, *columns, swap, small, first, last))
+    return small
+
+
+@lru_cache(maxsize=64)
+def _overlaps(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What of `large` pixels each of `small` ones covers: the first, how many, and their weights, (small, most) float32."""
+    edges = np.arange(small + 1) * (large / small)
+    first, last = np.floor(edges[:-1] + 1e-9).astype(int), np.ceil(edges[1:] - 1e-9).astype(int)
+    pixels = first[:, None] + np.arange((last - first).max())
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    weights = np.clip(overlap, 0.0, 1.0)
+    return first, last - first, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _average(image, first_row, row_count, row_weight, first_column, column_count, column_weight, swap, small, first, last):
+    width = image.shape[1]
+    sums = np.empty(width, np.float32)  # the rows under one output row
+    for y in range(first, last):
+        weight, row = row_weight[y, 0], image[first_row[y]]
+        for x in range(width):
+            sums[x] = weight * np.float32(row[x])
+        for k in range(1, row_count[y]):
+            weight, row = row_weight[y, k], image[first_row[y] + k]
+            for x in range(width):
+                sums[x] += weight * np.float32(row[x])
+        for x in range(small.shape[1]):
+            a = b = c = np.float32(0.5)  # rounds
+            at = 3 * first_column[x]
+            for k in range(column_count[x]):
+                weight = column_weight[x, k]
+                a += weight * sums[at]
+                b += weight * sums[at + 1]
+                c += weight * sums[at + 2]
+                at += 3
+            small[y, x, 1] = np.uint8(b)
+            small[y, x, 2 if swap else 0] = np.uint8(a)
+            small[y, x, 0 if swap else 2] = np.uint8(c)

@@ -101,7 +101,11 @@ class Segmenter:
     def prepare(self) -> None:
         """Compile and warm up everything for images of the model's own size, so that the first frame does not wait."""
         size = input_size(self._model_size, self._model_size)
-        shallow = self._backend.shallow(np.zeros((*size, 3), np.uint8))
+        image = np.zeros((2 * size[0], 2 * size[1], 3), np.uint8)
+        for writable in (True, False):  # loops are compiled for each
+            image.flags.writeable = writable
+            prepared = network_input(Frame("", 0, image), size)
+        shallow = self._backend.shallow(prepared)
         commons = [self._backend.deep(shallow)]
         for with_confidence in (True, False):
             self._backend.mask(shallow, commons, self._model_size, with_confidence)

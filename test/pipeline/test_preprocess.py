@@ -1,9 +1,10 @@
 """From a camera image to the network's input."""
+import cv2
 import numpy as np
 import pytest
 
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.preprocess import network_input
+from dcfm_ros.pipeline.preprocess import network_input, shrunk
 
 SIZES = [((60, 90), (60, 90)), ((60, 90), (24, 40)), ((60, 90), (120, 160)), ((60, 90), (48, 120)), ((61, 93), (32, 48))]
 
@@ -67,3 +68,16 @@ def test_shrinking_averages_and_an_even_picture_stays_even():
     even = np.full((50, 70, 3), (10, 20, 30), np.uint8)
     for network in ((32, 48), (96, 128)):
         assert (network_input(rgb(even), network) == (10, 20, 30)).all()
+
+
+@pytest.mark.parametrize("camera, network", [
+    ((360, 480), (352, 480)), ((1080, 1920), (320, 576)), ((61, 93), (32, 48)), ((64, 96), (32, 32)), ((7, 5), (1, 1)),
+    ((33, 50), (32, 50)), ((480, 853), (320, 576))])
+def test_shrinking_is_opencvs_but_for_rounding(camera, network):
+    image = cv2.GaussianBlur(noise(*camera), (0, 0), 1.5)
+    wanted = cv2.resize(image, network[::-1], interpolation=cv2.INTER_AREA).astype(int)
+    for small in (shrunk(image, network), shrunk(image, network, swap=True)[..., ::-1]):
+        assert np.abs(small - wanted).max() <= 1
+        if camera[1] % network[1]:  # else every few values lie just between two
+            assert (small != wanted).mean() < 0.01
+    assert (shrunk(np.full((*camera, 3), 255, np.uint8), network) == 255).all()
