@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_train(commands)
     _add_evaluate(commands)
     _add_calibrate(commands)
+    _add_benchmark(commands)
     _add_import(commands)
     _add_profile(commands)
     options = parser.parse_args(arguments)
@@ -177,6 +178,35 @@ def _calibrate(options) -> None:
 
     report = calibrate(_given(CalibrateOptions, options))
     print(calibration_table(report))
+    _write_json(report, options.json)
+
+
+def _add_benchmark(commands) -> None:
+    parser = _add_with_options(commands, "benchmark", help="times of DCFM and of per-frame networks, image in to mask out")
+    parser.add_argument("model", nargs="?", help="built-in model name or model folder, DCFM or per-frame; street11_b0")
+    parser.add_argument("--backbone", help="instead of a model: random weights, as in mit_b0")
+    parser.add_argument("--classes", type=int, metavar="N", help="with --backbone: number of classes")
+    parser.add_argument("--size", type=_height_and_width, metavar="HxW", help="network input instead of the model's; of "
+                        "another shape than the camera's, its number of pixels counts")
+    parser.add_argument("--camera", type=_height_and_width, metavar="HxW", help="size of images and masks, if not the network's")
+    parser.add_argument("--source", help="of the images: synthetic[:SEED], a video file, or a folder of images")
+    parser.add_argument("--backend", help="auto, torch or openvino")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="HZ", help="of the rows with frames at a camera's rate")
+    parser.add_argument("--seconds", type=float, metavar="N", help="measure for about so long; more narrows the quartiles")
+    parser.add_argument("--only", type=_several(str), metavar="GROUP,...",
+                        help="per_frame, dcfm, schedules, guarantee, steps, upsampling")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
+    parser.set_defaults(run=_benchmark)
+
+
+def _benchmark(options) -> None:
+    from dcfm_ros.evaluation.benchmark.benchmark import BenchmarkOptions, benchmark
+    from dcfm_ros.evaluation.benchmark.table import benchmark_table
+
+    report = benchmark(_given(BenchmarkOptions, options))
+    print(benchmark_table(report))
     _write_json(report, options.json)
 
 

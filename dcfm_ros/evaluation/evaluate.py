@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_SIDED, Schedule
-from dcfm_ros.evaluation.live_report import cpu_name
+from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.plots import write_plots
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.related import related_data
@@ -130,8 +129,7 @@ def evaluate(options: EvaluateOptions) -> dict:
         "options": asdict(options), "scheduler": _without_threshold(options.scheduler),
         "rows": rows, "by_age": model["by_age"],
         "versions": versions(),
-        "machine": {"cpu": cpu_name(), "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-                    "torch_threads": torch.get_num_threads()},
+        "machine": machine(),
     }
     if options.fps:
         report["fps"] = {"of": f"mean times of {REPEATS} runs, one image at a time", **WHAT}

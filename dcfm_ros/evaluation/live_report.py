@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import cv2
 import numpy as np
 
 from dcfm_ros.evaluation.contact_sheet import Tile, Timeline, contact_sheet
+from dcfm_ros.evaluation.machine import cpu_name
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.recording import Recording
 from dcfm_ros.evaluation.video_writer import VideoWriter
-from dcfm_ros.model.versions import processor_name
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
 
@@ -142,11 +141,6 @@ def summary_lines(report: dict) -> list[str]:
 
 def save_report(report: dict, folder: Path) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-def cpu_name() -> str:
-    """The processor as the system names it, and how many cores this process may use."""
-    return f"{processor_name()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def _percentiles(values: list[float], shares: tuple[int, ...]) -> dict[str, float | None]:

@@ -1,25 +1,27 @@
 """How long a frame takes: the published way and the user's way.
 
 The published figures are 1 / mean time of the network with its upsampling, one image at a time, without transfers and
-argmax. A user waits from image in to mask out. Both are measured here on one picture, path by path; a schedule's figure
-follows from its keyframe rate.
+argmax. A user waits from image in to mask out. Both are measured here on one picture, path by path in turn; a schedule's
+figure follows from its keyframe rate.
 """
 
 from __future__ import annotations
 
-import time
+import itertools
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from dcfm_ros.evaluation.interleave import Contender, Laps, Run, Times, interleave
 from dcfm_ros.evaluation.keyframes import PER_FRAME, TWO_SIDED
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 
-WARM_UP, REPEATS = 5, 30
+ROUNDS, REPEATS = 3, 30   # REPEATS runs of a path in all
 
 # Keyframes a path decodes with. A keyframe makes its own common feature first.
 KEYFRAME, NONKEY, NONKEY_TWO_SIDED = "keyframe", "nonkey", "nonkey_two_sided"
@@ -30,24 +32,33 @@ WHAT = {
                  "logits to the mask's size by torch; the backend's own transfers of image and logits are part of its calls",
     "user": "resizing the image, calls of the backend, upsample-and-argmax to the mask",
 }
+_STEPS = {"published": ("network", "upsampling"), "user": ("resizing", "network", "mask")}
 
 
 def measure(backend: Backend, image: np.ndarray, size: tuple[int, int], mask_size: tuple[int, int],
             paths: tuple[str, ...] = tuple(PATHS), repeats: int = REPEATS) -> dict[str, dict[str, float]]:
     """Times of each path in ms: {path: {published_mean, published_median, user_mean, user_median}}.
 
-    image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks
+    image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks; repeats: a multiple of ROUNDS
     """
-    common = backend.deep(backend.shallow(network_input(Frame("", 0, image), size)))
-    times = {}
+    frame = Frame("", 0, image)
+    common = backend.deep(backend.shallow(network_input(frame, size)))
+    contenders = []
     for path in paths:
-        commons = [common] * PATHS[path]
-        runs = [_run(backend, image, size, mask_size, path, commons) for _ in range(WARM_UP + repeats)][WARM_UP:]
-        published, user = 1e3 * np.array(runs).T
-        times[path] = {"published_mean": published.mean(), "published_median": np.median(published),
-                       "user_mean": user.mean(), "user_median": np.median(user)}
-        times[path] = {name: round(float(value), 3) for name, value in times[path].items()}
-    return times
+        run = _run(backend, size, mask_size, path, [common] * PATHS[path])
+        contenders.append(Contender(path, lambda run=run: nullcontext(run), lambda: itertools.repeat(frame),
+                                    least=repeats // ROUNDS))
+    times = interleave(contenders, 0.0, ROUNDS, burst_s=0.0)
+    return {path: _figures(times[path]) for path in paths}
+
+
+def _figures(times: Times) -> dict[str, float]:
+    steps = times.steps()
+    figures = {}
+    for way, names in _STEPS.items():
+        spent = sum(steps[name] for name in names)
+        figures |= {f"{way}_mean": round(float(spent.mean()), 3), f"{way}_median": round(float(np.median(spent)), 3)}
+    return figures
 
 
 def frames_per_second(times: dict[str, dict[str, float]], mode: str, keyframe_rate: float, way: str) -> float:
@@ -62,33 +73,27 @@ def frames_per_second(times: dict[str, dict[str, float]], mode: str, keyframe_ra
     return 1e3 / (keyframe_rate * keyframe + (1.0 - keyframe_rate) * other)
 
 
-def _run(backend, image, size, mask_size, path, commons) -> tuple[float, float]:
-    """Seconds of one frame: (published way, user's way)."""
-    started = time.perf_counter()
-    prepared = network_input(Frame("", 0, image), size)
-    resized = time.perf_counter()
-    shallow = backend.shallow(prepared)
-    if path == KEYFRAME:
-        commons = [backend.deep(shallow)]
-    logits = backend.decode(shallow, commons)   # an array of the CPU: all work has been waited for
-    computed = time.perf_counter()
-    upsampled_argmax(logits, mask_size)
-    masked = time.perf_counter()
-    network = computed - resized
-    return network + _upsampling(logits, mask_size, backend.device), network + (resized - started) + (masked - computed)
+def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], path: str, commons: list) -> Run:
+    def run(frame: Frame, watch: Laps) -> None:
+        image = network_input(frame, size)
+        watch.lap("resizing")
+        shallow = backend.shallow(image)
+        logits = backend.decode(shallow, [backend.deep(shallow)] if path == KEYFRAME else commons)
+        watch.lap("network")      # the logits are an array of the CPU: all work has been waited for
+        upsampled_argmax(logits, mask_size)
+        watch.lap("mask")
+        tensor = torch.from_numpy(logits)[None].to(backend.device)
+        wait_for(backend.device)
+        watch.lap("moving the logits back")
+        with torch.inference_mode():
+            F.interpolate(tensor, size=mask_size, mode="bilinear", align_corners=False)
+        wait_for(backend.device)
+        watch.lap("upsampling")
+
+    return run
 
 
-def _upsampling(logits: np.ndarray, size: tuple[int, int], device: str) -> float:
-    """Seconds of bilinear upsampling on the backend's device."""
-    tensor = torch.from_numpy(logits)[None].to(device)
-    _wait(device)
-    started = time.perf_counter()
-    with torch.inference_mode():
-        F.interpolate(tensor, size=size, mode="bilinear", align_corners=False)
-    _wait(device)
-    return time.perf_counter() - started
-
-
-def _wait(device: str) -> None:
+def wait_for(device: str) -> None:
+    """Until a GPU has done all that was asked of it; a CPU has."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)

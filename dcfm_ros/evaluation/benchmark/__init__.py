@@ -1,0 +1,1 @@
+"""`dcfm benchmark`: per-frame networks and DCFM from image in to mask out, interleaved."""

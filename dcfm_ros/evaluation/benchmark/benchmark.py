@@ -1,0 +1,162 @@
+"""`dcfm benchmark`: who takes part, on which images, and what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+
+from tqdm import tqdm
+
+from dcfm_ros.evaluation.benchmark.contenders import plain
+from dcfm_ros.evaluation.benchmark.networks import Networks, load_networks, random_networks
+from dcfm_ros.evaluation.benchmark.participants import Pipeline, per_frame_entries
+from dcfm_ros.evaluation.benchmark.report import (
+    DCFM, GROUPS, GUARANTEE, PER_FRAME, SCHEDULES, STEPS, UPSAMPLING, Entry, guarantees, ratios, row, steps, upsampling_row)
+from dcfm_ros.evaluation.benchmark.scene import Scene, open_scene
+from dcfm_ros.evaluation.benchmark.steps import Steps, measured_border_share, transfers, upsampling
+from dcfm_ros.evaluation.interleave import interleave
+from dcfm_ros.evaluation.machine import machine
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.folder import load_model_config
+from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.versions import versions
+from dcfm_ros.pipeline.backends import Backend, make_backend
+from dcfm_ros.pipeline.backends.base import MasksOnHost
+
+_DEFAULT_MODEL = "street11_b0"
+_DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What to measure, on what, for how long."""
+
+    model: str | None = None                    # name or folder, DCFM or per-frame; None without a backbone: street11_b0
+    backbone: str | None = None                 # instead of a model: random weights
+    classes: int | None = None                  # with a backbone; 11
+    size: tuple[int, int] | None = None         # network input (height, width), as a budget of pixels; the model's
+    camera: tuple[int, int] | None = None       # (height, width); that of the network input
+    source: str = "synthetic"                   # of the images
+    backend: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    rate_hz: float = 15.0                       # of the paced rows
+    seconds: float = 120.0                      # but three rounds at least
+    only: tuple[str, ...] = GROUPS              # groups of rows
+
+    def __post_init__(self):
+        if self.backbone is None and self.classes is not None:
+            raise ValueError(f"classes {self.classes}: a model has its own; give the number with a backbone only")
+        if self.backbone is not None and self.model is not None:
+            raise ValueError(f"model {self.model} and backbone {self.backbone}: give one of them")
+        if self.classes is not None and not 2 <= self.classes <= 255:
+            raise ValueError(f"classes {self.classes}: use 2 to 255")
+        for name in ("size", "camera"):
+            if (value := getattr(self, name)) is not None and not all(32 <= side <= 8192 for side in value):
+                raise ValueError(f"{name} {value[0]}x{value[1]}: use 32 to 8192 pixels for height and width")
+        for name in ("seconds", "rate_hz"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} {getattr(self, name)}: use a number above 0")
+        if unknown := [name for name in self.only if name not in GROUPS]:
+            raise ValueError(f"unknown group {unknown[0]!r} in only: use some of {', '.join(GROUPS)}")
+        if not self.only:
+            raise ValueError(f"nothing to measure: give some of {', '.join(GROUPS)}")
+
+    def command(self) -> str:
+        """The command line that gives these options."""
+        words = ["dcfm", "benchmark"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value == field.default:
+                continue
+            if field.name in ("size", "camera"):
+                value = "x".join(map(str, value))
+            elif isinstance(value, tuple):
+                value = ",".join(value)
+            words += [str(value)] if field.name == "model" else ["--" + _OPTIONS.get(field.name, field.name), str(value)]
+        return shlex.join(words)
+
+
+_OPTIONS = {"rate_hz": "rate"}   # fields that are called otherwise on the command line
+
+
+def benchmark(options: BenchmarkOptions) -> dict:
+    """Measure; returns the report, plain values for JSON."""
+    networks, scene = _networks_and_scene(options)
+    config = networks.config
+    model_size = (config.input_height, config.input_width)
+    size = input_size(scene.size, model_size)
+    make = partial(make_backend, options.backend, device=options.device, precision=options.precision)
+    backend = make(model=networks.dcfm)
+    share = measured_border_share(backend, scene, size)
+
+    entries = list(_entries(options, networks, scene, backend, make))
+    named = {entry.key: entry.contender for entry in entries}
+    kinds = {"shallow": Steps(backend, size, keyframe=False), "keyframe": Steps(backend, size, keyframe=True)}
+    if STEPS in options.only:
+        named |= {f"steps_{kind}": plain(f"steps_{kind}", one.run, scene) for kind, one in kinds.items()}
+        if backend.device.startswith("cuda"):
+            named["transfers"] = transfers(scene, size, backend.device)
+    made = upsampling(backend, scene, size) if UPSAMPLING in options.only and isinstance(backend, MasksOnHost) else {}
+    named |= {contender.name: contender for _, ways in made.values() for contender in ways.values()}
+
+    if not named:
+        raise ValueError(f"{', '.join(options.only)}: backend {backend.name} on {backend.device} has nothing of it; "
+                         f"give some of {', '.join(GROUPS)}")
+    with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds) as bar:
+        times = interleave([replace(contender, name=key) for key, contender in named.items()], options.seconds,
+                           on_round=lambda elapsed: bar.update(elapsed - bar.n))
+        elapsed_s = bar.n
+
+    rows = [row(entry, times[entry.key]) for entry in entries]
+    return {
+        "command": options.command(), "options": asdict(options),
+        "model": {"name": options.model or options.backbone or _DEFAULT_MODEL, "weights": networks.weights,
+                  "backbone": config.backbone, "classes": len(config.classes), "input": list(size),
+                  "border_share": round(share, 4)},
+        "camera": list(scene.size), "source": {"name": options.source, "frames": len(scene.images)},
+        "backend": {"name": backend.name, "device": backend.device, "precision": backend.precision},
+        "machine": machine(), "versions": versions(),
+        "rounds": len(times[next(iter(named))].bursts), "seconds": round(elapsed_s, 1),
+        "rows": rows, "ratios": ratios(rows, times), "guarantees": guarantees(times, options.rate_hz), **_split(kinds, times),
+        "upsampling": [upsampling_row(what, of_cells, {way: times[contender.name] for way, contender in ways.items()})
+                       for what, (of_cells, ways) in made.items()],
+    }
+
+
+def _entries(options: BenchmarkOptions, networks: Networks, scene: Scene, backend: Backend,
+             make: Callable[..., Backend]) -> Iterator[Entry]:
+    config, wanted = networks.config, options.only
+    pipeline = Pipeline(backend, (config.input_height, config.input_width), scene)
+    if PER_FRAME in wanted:
+        yield from per_frame_entries(networks.per_frame, make(model=networks.per_frame), scene)
+    if DCFM in wanted:
+        yield from pipeline.frames()
+    if SCHEDULES in wanted:
+        yield from pipeline.schedules()
+    if GUARANTEE in wanted:
+        yield from pipeline.guarantee(options.rate_hz)
+
+
+def _networks_and_scene(options: BenchmarkOptions) -> tuple[Networks, Scene]:
+    if options.backbone is not None:
+        size = options.size or options.camera or _DEFAULT_SIZE
+        scene = open_scene(options.source, options.camera or size)
+        return random_networks(options.backbone, options.classes or 11, scene.size, size), scene
+    name = options.model or _DEFAULT_MODEL
+    config = load_model_config(name)
+    size = options.size or (config.input_height, config.input_width)
+    scene = open_scene(options.source, options.camera or size)
+    return load_networks(name, scene.size, options.size), scene
+
+
+def _split(kinds: dict[str, Steps], times: dict) -> dict:
+    if "steps_keyframe" not in times:
+        return {"steps": [], "slices": None, "transfers": None}
+    deep = kinds["keyframe"]
+    slices = {"number": deep.slices, "longest_ms": round(deep.longest_slice_ms, 4)} if deep.slices else None
+    moved = {name: round(float(values.mean()), 4) for name, values in times["transfers"].steps().items()} \
+        if "transfers" in times else None
+    return {"steps": steps(times["steps_shallow"], times["steps_keyframe"]), "slices": slices, "transfers": moved}

@@ -1,0 +1,77 @@
+"""The rows of a benchmark: which contenders there are, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dcfm_ros.evaluation.benchmark.contenders import (
+    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval, plain,
+    published_run, rewritten_run)
+from dcfm_ros.evaluation.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES, Entry
+from dcfm_ros.evaluation.benchmark.scene import Scene
+from dcfm_ros.evaluation.interleave import Contender
+from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.per_frame import PerFrame
+from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
+from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
+from dcfm_ros.pipeline.frames import Mode, SchedulerConfig
+
+INTERVALS = (2, 6)   # K of the paper's tables
+
+
+def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterator[Entry]:
+    """Every frame on its own, in up to four forms. backend: of this model."""
+    budget = (model.config.input_height, model.config.input_width)
+    size = input_size(scene.size, budget)
+    published = PublishedNetwork(model, scene.size).eval()
+
+    def entry(key: str, what: str, contender: Contender, precision: str = backend.precision) -> Entry:
+        return Entry(key, what, PER_FRAME, precision, contender)
+
+    run = published_run(in_torch(published, backend.device), size)
+    yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
+    run = published_run(compile_whole(published, size, backend), size)
+    yield entry("published", f"as published, {backend.name}", plain("published", run, scene))
+    if isinstance(backend, MasksOnHost):   # else logits never leave the device, and the pipeline's form is the best there is
+        run = rewritten_run(compile_whole(RewrittenNetwork(model).eval(), size, backend), size)
+        yield entry("rewritten", f"rewritten, {backend.name}, our masks", plain("rewritten", run, scene))
+    every = PipelineRow("pipeline", backend, budget, Mode.SYNC, ALWAYS)
+    yield entry("pipeline", "rewritten, in the pipeline", every.contender(scene))
+
+
+class Pipeline:
+    """Entries of DCFM, all by the segmenter with one backend. model_size: (H, W), the budget of pixels."""
+
+    def __init__(self, backend: Backend, model_size: tuple[int, int], scene: Scene):
+        self._backend, self._model_size, self._scene = backend, model_size, scene
+
+    def frames(self) -> Iterator[Entry]:
+        """Both kinds of frames by themselves."""
+        yield self._entry("keyframe", "keyframe", DCFM, self._row("keyframe", Mode.SYNC, ALWAYS))
+        yield self._entry("shallow", "shallow frame", DCFM, self._row("shallow", Mode.SYNC, NEVER))
+        if isinstance(self._backend, MasksOnHost):
+            worst = PipelineRow("shallow_border", EveryCellABorder(self._backend), self._model_size, Mode.SYNC, NEVER)
+            yield self._entry("shallow_border", "shallow frame, every cell a border", DCFM, worst)
+
+    def schedules(self) -> Iterator[Entry]:
+        """Keyframes every K frames or when AKS wants them; waited for (sync) or made beside the frames (async)."""
+        for mode in (Mode.SYNC, Mode.ASYNC):
+            for interval in INTERVALS:
+                row = self._row(f"{mode.value}_k{interval}", mode, SchedulerConfig(interval, interval))
+                yield self._entry(row.name, f"{mode.value}, K = {interval}", SCHEDULES, row, **fixed_interval(interval))
+            row = self._row(f"{mode.value}_aks", mode, SchedulerConfig())
+            yield self._entry(row.name, f"{mode.value}, AKS", SCHEDULES, row, **adaptive(row.scheduler))
+
+    def guarantee(self, rate_hz: float) -> Iterator[Entry]:
+        """Shallow frames without keyframes and with keyframes encoded all the time; back to back and at `rate_hz`."""
+        paced = {"frames": lambda: self._scene.paced(rate_hz), "least": max(2, round(rate_hz))}
+        for suffix, pace, how in (("", "back to back", {"least": 20}), ("_paced", f"{rate_hz:g} Hz", paced)):
+            for name, what, scheduler in (("alone", "no keyframes", NEVER), ("encoding", "keyframes all the time", ALWAYS)):
+                row = self._row(name + suffix, Mode.ASYNC, scheduler)
+                yield self._entry(row.name, f"{what}, {pace}", GUARANTEE, row, settle=3, **how)
+
+    def _row(self, name: str, mode: Mode, scheduler: SchedulerConfig) -> PipelineRow:
+        return PipelineRow(name, self._backend, self._model_size, mode, scheduler)
+
+    def _entry(self, key: str, what: str, group: str, row: PipelineRow, **how) -> Entry:
+        return Entry(key, what, group, self._backend.precision, row.contender(self._scene, **how), row.mode.value)

@@ -1,0 +1,94 @@
+"""From times to the figures of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcfm_ros.evaluation.interleave import Contender, Ratio, Times, ratio
+
+PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING = GROUPS = (
+    "per_frame", "dcfm", "schedules", "guarantee", "steps", "upsampling")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender that has a row."""
+
+    key: str
+    what: str
+    group: str
+    precision: str
+    contender: Contender
+    mode: str | None = None   # of the segmenter
+
+
+def row(entry: Entry, times: Times) -> dict:
+    keyframes = times.keyframes
+    return {
+        "key": entry.key, "group": entry.group, "what": entry.what, "precision": entry.precision,
+        "mode": entry.mode, "samples": len(times.samples), "median_ms": _rounded(times.percentile(50)), "p99_ms": _rounded(times.percentile(99)),
+        "mean_ms": _rounded(times.samples.mean()), "frames_per_s": _rounded(times.frames_per_second),
+        "keyframes_per_frame": _rounded(keyframes / len(times.samples)), "keyframes_per_s": _rounded(keyframes / times.wall_s),
+    }
+
+
+# (slow, fast, statistic); `fastest` is the per-frame form with the smallest median
+_RATIOS = (
+    ("eager", "shallow", "median"), ("published", "shallow", "median"), ("fastest", "shallow", "median"),
+    ("eager", "keyframe", "median"), ("published", "keyframe", "median"), ("fastest", "keyframe", "median"),
+    ("fastest", "sync_k2", "mean"), ("fastest", "sync_k6", "mean"), ("fastest", "sync_aks", "mean"),
+    ("fastest", "shallow_border", "median"),
+)
+_STATISTICS = {"median": np.median, "mean": np.mean}
+
+
+def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
+    """How much faster: `ratio` is the median over rounds, `low` and `high` are the rounds' quartiles. times: by key of the row."""
+    per_frame = [row for row in rows if row["group"] == PER_FRAME]
+    names = {row["key"]: row["key"] for row in rows}
+    if per_frame:
+        names["fastest"] = min(per_frame, key=lambda row: row["median_ms"])["key"]
+    found = []
+    for slow, fast, statistic in _RATIOS:
+        if slow in names and fast in names:
+            value = ratio(times[names[slow]], times[names[fast]], _STATISTICS[statistic])
+            found.append({"slow": names[slow], "fastest_per_frame": slow == "fastest", "fast": fast, "of": statistic,
+                          **_plain(value)})
+    return found
+
+
+def guarantees(times: Mapping[str, Times], rate_hz: float) -> list[dict]:
+    """p99 of shallow frames with keyframes encoded all the time, in medians of shallow frames alone; back to back and paced."""
+    return [{"pace": pace, "alone_median_ms": _rounded(times[f"alone{suffix}"].percentile(50)),
+             "encoding_median_ms": _rounded(times[f"encoding{suffix}"].percentile(50)),
+             "encoding_p99_ms": _rounded(times[f"encoding{suffix}"].percentile(99)),
+             "ratio": _rounded(times[f"encoding{suffix}"].percentile(99) / times[f"alone{suffix}"].percentile(50))}
+            for pace, suffix in (("back to back", ""), (f"{rate_hz:g} Hz", "_paced")) if f"alone{suffix}" in times]
+
+
+def steps(shallow: Times, keyframe: Times) -> list[dict]:
+    """Medians of each step of both kinds of frames; None where a frame does not have it."""
+    kinds = {"shallow_ms": shallow.steps(), "keyframe_ms": keyframe.steps()}
+    return [{"step": step, **{kind: _rounded(np.median(found[step])) if step in found else None
+                              for kind, found in kinds.items()}} for step in kinds["keyframe_ms"]]
+
+
+def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict:
+    """Of one kind of logits. ways: by WAYS; the first is ours, the others are what it is compared with."""
+    (ours, own), *others = ways.items()
+    row = {"logits": logits, "border_share": _rounded(share), "samples": len(own.samples),
+           f"{ours}_ms": _rounded(own.percentile(50)), f"{ours}_p99_ms": _rounded(own.percentile(99)), "torch": []}
+    for way, times in others:
+        row["torch"].append({"layout": way, "ms": _rounded(times.percentile(50)), **_plain(ratio(times, own))})
+    return row
+
+
+def _plain(value: Ratio) -> dict[str, float]:
+    return {"ratio": _rounded(value.median), "low": _rounded(value.low), "high": _rounded(value.high)}
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
