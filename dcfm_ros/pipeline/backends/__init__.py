@@ -15,7 +15,7 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
                  concurrent: bool = False) -> Backend:
     """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
 
-    device: "auto", "cpu" or "cuda"; OpenVINO runs on the CPU only.
+    device: "auto", "cpu", "cuda" or "cuda:N"; OpenVINO runs on the CPU only.
     precision: of the networks' arithmetic. `auto` is what the processor is made for: f16 on a GPU, bf16 on a CPU that has
     it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a thousand changes its class.
     """
@@ -41,11 +41,15 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
         from dcfm_ros.pipeline.backends.openvino import OpenVINOBackend
 
         return OpenVINOBackend(model, precision, concurrent)
+    if on_gpu:
+        from dcfm_ros.pipeline.backends.cuda import CUDABackend
+
+        return CUDABackend(model, "cuda" if device == "auto" else device, precision)
     from dcfm_ros.pipeline.backends.torch import TorchBackend
 
-    if not on_gpu and precision not in ("auto", "f32"):
+    if precision not in ("auto", "f32"):
         raise BackendError(f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32")
-    return TorchBackend(model, ("cuda" if on_gpu else "cpu") if device == "auto" else device)
+    return TorchBackend(model)
 
 
 __all__ = ["BACKENDS", "PRECISIONS", "Backend", "BackendError", "make_backend"]

@@ -1,0 +1,97 @@
+"""Functions of tensors that run as graphs: captured once for each shape of their inputs, replayed from then on.
+
+What launches hundreds of small kernels one by one keeps a CPU busy for longer than a GPU; a graph is one launch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from typing import Callable, Hashable, NamedTuple
+
+import torch
+from torch import Tensor
+
+_log = logging.getLogger(__name__)
+_capturing = threading.Lock()  # PyTorch allows one capture at a time in a process, and there may be several backends
+
+Function = Callable[..., Tensor]
+
+
+class CaptureError(RuntimeError):
+    """A function that cannot run as a graph."""
+
+
+class Captured(NamedTuple):
+    inputs: list[Tensor]         # the graph reads these: to be filled before each replay
+    replay: Callable[[], None]
+    output: Tensor               # the graph writes this: another replay overwrites it
+
+
+_UNCAPTURED = Captured([], lambda: None, torch.empty(0))
+
+
+class Graphs:
+    """The graphs of one stream, at most `limit`: the least recently used goes.
+
+    `run` is for one thread at a time, `prepare` for any thread beside it. A function that cannot be captured runs as it is;
+    that is logged, and counted in `failures`.
+    """
+
+    def __init__(self, capture: Callable[[Function, tuple[Tensor, ...]], Captured], device: torch.device, limit: int):
+        """capture: makes the graph of a function for inputs like these, or raises CaptureError."""
+        self._capture, self._device, self._limit = capture, device, limit
+        self._kept: OrderedDict[Hashable, Captured] = OrderedDict()
+        self._looking = threading.Lock()
+        self.failures = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def run(self, name: Hashable, function: Function, *inputs: Tensor) -> Tensor:
+        """function(*inputs) on the device; inputs may lie in pinned host memory. The result is valid until the next call.
+
+        name: of the function and of all in it that is no input, since these are constants of a graph.
+        """
+        captured = self._get(name, function, inputs)
+        if captured is _UNCAPTURED:
+            return function(*(given.to(self._device, non_blocking=True) for given in inputs))
+        for own, given in zip(captured.inputs, inputs):
+            own.copy_(given, non_blocking=True)
+        captured.replay()
+        return captured.output
+
+    def prepare(self, name: Hashable, function: Function, *examples: Tensor) -> Tensor:
+        """Capture for inputs of these shapes. Returns a tensor of the result's shape, whatever is in it."""
+        captured = self._get(name, function, examples)
+        if captured is _UNCAPTURED:
+            return function(*(example.to(self._device) for example in examples))
+        return captured.output
+
+    def _get(self, name: Hashable, function: Function, inputs: tuple[Tensor, ...]) -> Captured:
+        key = (name, *(tuple(given.shape) for given in inputs))
+        captured = self._find(key)
+        if captured is None:
+            with _capturing:
+                captured = self._find(key) or self._make(key, function, inputs)  # unless another thread was first
+        return captured
+
+    def _find(self, key: Hashable) -> Captured | None:
+        with self._looking:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def _make(self, key: Hashable, function: Function, inputs: tuple[Tensor, ...]) -> Captured:
+        try:
+            captured = self._capture(function, inputs)
+        except CaptureError as error:
+            self.failures += 1
+            _log.warning("no CUDA graph of %s, which now runs more slowly: %s", key, error)
+            captured = _UNCAPTURED
+        with self._looking:
+            self._kept[key] = captured
+            if len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
+        return captured

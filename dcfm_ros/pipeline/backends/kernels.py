@@ -1,0 +1,89 @@
+"""What happens to pixels on a GPU, as Triton kernels: one pass over the image, one over the mask.
+
+`torch_kernels` has the same two functions in PyTorch operations, for where Triton is missing.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+
+CHANNELS = 4   # of the network's input: a pixel is one aligned word, which half-precision convolutions are made for
+
+_MEAN = [255.0 * value for value in IMAGE_MEAN]
+_SCALE = [1.0 / (255.0 * value) for value in IMAGE_STD]
+_VALUES = 1024  # of the network's input, per program
+_PIXELS = 128   # of the mask, per program
+
+
+def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout: normalised, then zeros."""
+    height, width, _ = image.shape
+    pixels = torch.empty(1, height, width, CHANNELS, dtype=dtype, device=image.device)
+    count = pixels.numel()
+    _normalise[(triton.cdiv(count, _VALUES),)](image, pixels, count, *_MEAN, *_SCALE, CHANNELS, _VALUES)
+    return pixels.permute(0, 3, 1, 2)
+
+
+def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:
+    """Logits (1, classes, h, w), 255 classes at most, to (1 or 2, H, W) uint8, size = (H, W): the winning classes and, if
+    asked for, their softmax x 255. Bilinear, align_corners false; of equal classes the first wins."""
+    logits = logits.contiguous()  # classes apart: neighbouring pixels then read neighbouring values
+    _, classes, height, width = logits.shape
+    labels = torch.empty(1 + with_confidence, *size, dtype=torch.uint8, device=logits.device)
+    _label[(triton.cdiv(size[0] * size[1], _PIXELS),)](
+        logits, labels, height, width, *size, height / size[0], width / size[1], classes, with_confidence, _PIXELS)
+    return labels
+
+
+@triton.jit
+def _normalise(image, pixels, count, mean_r: tl.constexpr, mean_g: tl.constexpr, mean_b: tl.constexpr, scale_r: tl.constexpr,
+               scale_g: tl.constexpr, scale_b: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr):
+    index = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    channel = index % CHANNELS
+    colour = channel < 3
+    value = tl.load(image + index // CHANNELS * 3 + channel, mask=(index < count) & colour, other=0).to(tl.float32)
+    mean = tl.where(channel == 0, mean_r, tl.where(channel == 1, mean_g, mean_b))
+    scale = tl.where(channel == 0, scale_r, tl.where(channel == 1, scale_g, scale_b))
+    value = tl.where(colour, (value - mean) * scale, 0.0)
+    tl.store(pixels + index, value.to(pixels.dtype.element_ty), mask=index < count)
+
+
+@triton.jit
+def _label(logits, labels, height, width, rows, columns, row_scale, column_scale,
+           CLASSES: tl.constexpr, WITH_CONFIDENCE: tl.constexpr, BLOCK: tl.constexpr):
+    pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = pixel < rows * columns
+    y, x = pixel // columns, pixel % columns
+    source_y = tl.maximum((y.to(tl.float32) + 0.5) * row_scale - 0.5, 0.0)
+    source_x = tl.maximum((x.to(tl.float32) + 0.5) * column_scale - 0.5, 0.0)
+    top = tl.minimum(source_y.to(tl.int32), height - 1)
+    left = tl.minimum(source_x.to(tl.int32), width - 1)
+    bottom, right = tl.minimum(top + 1, height - 1), tl.minimum(left + 1, width - 1)
+    down, across = source_y - top.to(tl.float32), source_x - left.to(tl.float32)
+
+    # tl.full, since tl.zeros is a kernel itself: not to be interpreted where Triton was loaded before TRITON_INTERPRET was set.
+    best = tl.full([BLOCK], float("-inf"), tl.float32)
+    winner = tl.full([BLOCK], 0, tl.int32)
+    total = tl.full([BLOCK], 0.0, tl.float32)  # of exp(value - best) over the classes so far
+    for c in range(CLASSES):
+        upper = logits + (c * height + top) * width
+        lower = logits + (c * height + bottom) * width
+        upper_left = tl.load(upper + left, mask=inside, other=0.0).to(tl.float32)
+        lower_left = tl.load(lower + left, mask=inside, other=0.0).to(tl.float32)
+        upper_value = upper_left + across * (tl.load(upper + right, mask=inside, other=0.0).to(tl.float32) - upper_left)
+        lower_value = lower_left + across * (tl.load(lower + right, mask=inside, other=0.0).to(tl.float32) - lower_left)
+        value = upper_value + down * (lower_value - upper_value)
+        better = value > best
+        if WITH_CONFIDENCE:
+            ratio = tl.exp(-tl.abs(value - best))
+            total = tl.where(better, total * ratio + 1.0, total + ratio)
+        winner = tl.where(better, c, winner)
+        best = tl.where(better, value, best)
+    tl.store(labels + pixel, winner.to(tl.uint8), mask=inside)
+    if WITH_CONFIDENCE:
+        tl.store(labels + rows * columns + pixel, (255.0 / total + 0.5).to(tl.uint8), mask=inside)

@@ -1,0 +1,27 @@
+"""The functions of `kernels` in PyTorch operations: on a GPU without Triton, at the price of logits at full resolution."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dcfm_ros.model.image import normalised
+
+CHANNELS = 3
+
+
+def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
+    """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout, normalised."""
+    return normalised(image[None]).to(dtype)
+
+
+def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:
+    """Logits (1, classes, h, w) to (1 or 2, H, W) uint8, size = (H, W): the winning classes and, if asked for, their softmax x
+    255. Bilinear, align_corners false."""
+    values = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)[0]
+    best, winner = values.max(0)
+    if not with_confidence:
+        return winner.to(torch.uint8)[None]
+    confidence = 255.0 / (values - best).exp_().sum(0) + 0.5
+    return torch.stack((winner.to(torch.uint8), confidence.to(torch.uint8)))
