@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, Protocol
+from typing import Any, Callable, Protocol
 
 import numpy as np
 
@@ -15,14 +15,6 @@ class BackendError(RuntimeError):
     """A backend that cannot be had; the message names the remedy."""
 
 
-class BackendStatus(NamedTuple):
-    """For diagnostics."""
-
-    ok: bool
-    text: str
-    values: dict[str, str]
-
-
 class Backend(Protocol):
     """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size; what must be compiled
     for a size is compiled when the size first comes.
@@ -30,7 +22,7 @@ class Backend(Protocol):
     `shallow`, `decode` and `mask` are called by one thread, `deep` by one other thread at the same time. A returned feature
     stays valid as long as it is kept; the logits array until the next call of `decode` or `mask`; masks are the caller's.
     On a GPU `shallow` may return before it is computed: whatever takes the feature waits for it.
-    A backend may also have `status() -> BackendStatus`, for any thread, and `stop()`, which ends threads of its own: see
+    A backend may also have `status() -> dict[str, str]` for any thread, and `stop()`, which ends threads of its own: see
     `status_of` and `stop_backend`.
     """
 
@@ -58,11 +50,11 @@ class Backend(Protocol):
         asked for, the winning class's softmax x 255, (H, W) uint8."""
 
 
-def status_of(backend: Backend) -> BackendStatus:
-    """What a backend says of itself; most have nothing to say."""
-    if hasattr(backend, "status"):
-        return backend.status()
-    return BackendStatus(True, f"{backend.name} on {backend.device} in {backend.precision}", {})
+def status_of(backend: Backend) -> dict[str, str]:
+    """What a backend says of itself, for diagnostics. `state` is the whole in words; `problem`, if there, is what is wrong."""
+    status = {"backend": backend.name, "device": backend.device, "precision": backend.precision}
+    status["state"] = f"{backend.name} on {backend.device} in {backend.precision}"
+    return status | backend.status() if hasattr(backend, "status") else status
 
 
 def stop_backend(backend: Backend) -> None:

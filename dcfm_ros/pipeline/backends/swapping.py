@@ -16,7 +16,7 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 import numpy as np
 
-from dcfm_ros.pipeline.backends.base import Backend, BackendError, BackendStatus, MasksOnHost
+from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
 
 _log = logging.getLogger(__name__)
 _WARM_UP = 2       # images of a size after which it is taken for a camera's, not for a warm-up of the model's own
@@ -83,6 +83,7 @@ class SwappingBackend(MasksOnHost):
         self.name, self.device, self.precision, self.per_frame = name, device, precision, per_frame
         self._builder, self._make_predecessor = builder, predecessor
         self._predecessor: Backend | None = None      # while there are sizes without a successor
+        self._predecessor_name = ""
         self._retired: Callable[[], Backend | None] = lambda: None   # a predecessor of which features are still in use
         self._sizes: dict[tuple[int, int], _Size] = {}
         self._to_build: list[tuple[int, int]] = []
@@ -102,6 +103,7 @@ class SwappingBackend(MasksOnHost):
             elif entry.successor is None:
                 predecessor = predecessor or self._make_predecessor()
                 predecessor.prepare(size)
+                self._predecessor_name = predecessor.name
             with self._changed:
                 self._sizes[size] = entry
                 if entry.successor is None:
@@ -129,22 +131,21 @@ class SwappingBackend(MasksOnHost):
             return super().mask(shallow, commons, size, with_confidence)
         return backend.mask(shallow.of(backend), [common.feature for common in commons], size, with_confidence)
 
-    def status(self) -> BackendStatus:
+    def status(self) -> dict[str, str]:
+        """As `base.status_of`: for each size what serves it, or how far its successor is."""
         with self._changed:
             sizes = {f"{size[1]}x{size[0]}": entry for size, entry in self._sizes.items()}
-            predecessor, retired = self._predecessor, self._retired()
-        failed = {size: entry.error for size, entry in sizes.items() if entry.error}
-        waiting = {size: entry.progress for size, entry in sizes.items() if entry.waits}
-        text = f"{self.name} on {self.device}"
-        if failed or waiting:
-            reasons = [f"{self.name} cannot be had for {size}: {error}" for size, error in failed.items()]
-            reasons += [f"{self.name} is being built for {size}: {progress}" for size, progress in waiting.items()]
-            text = f"{getattr(predecessor, 'name', 'nothing')} serves, " + "; ".join(reasons)
-        values = {size: entry.error or (self.name if entry.successor else entry.progress or "no images yet")
+            retired = self._retired()
+        status = {size: entry.error or (self.name if entry.successor else entry.progress or "no camera yet")
                   for size, entry in sizes.items()}
+        serves = f"{self._predecessor_name} serves: {self.name}"
+        if waiting := [f"{size}: {entry.progress}" for size, entry in sizes.items() if entry.waits]:
+            status["state"] = f"{serves} is being built for {'; '.join(waiting)}"
+        if failed := [f"{size}: {entry.error}" for size, entry in sizes.items() if entry.error]:
+            status["problem"] = f"{serves} cannot be had for {'; '.join(failed)}"
         if retired is not None:
-            values["in_use_until_next_keyframe"] = retired.name
-        return BackendStatus(not failed, text, {**values, "failed_builds": str(len(failed))})
+            status["in use until the next keyframe"] = retired.name
+        return status
 
     def stop(self) -> None:
         """End a build under way and its thread; what serves goes on serving."""
@@ -195,14 +196,16 @@ class SwappingBackend(MasksOnHost):
             except BuildStopped:
                 return
             except Exception as error:  # whatever a builder raises: the predecessor goes on
+                _log.error("%s goes on for images of %sx%s: %s", self._predecessor_name, size[1], size[0], error)
                 with self._changed:
                     entry.error = str(error) or type(error).__name__
-                _log.error("%s goes on for images of %sx%s: %s", self._predecessor.name, size[1], size[0], entry.error)
+                    self._changed.notify_all()
             else:
                 _log.info("%s takes over images of %sx%s", self.name, size[1], size[0])
                 with self._changed:
                     entry.successor = successor
                     self._retire()
+                    self._changed.notify_all()
 
     def _next(self) -> tuple[int, int] | None:
         with self._changed:

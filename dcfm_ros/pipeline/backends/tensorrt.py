@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
+from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.cuda import Feature, pixel_kernels, place_of
 from dcfm_ros.pipeline.backends.engine_files import read_engines
+from dcfm_ros.pipeline.backends.lane import Lane
 from dcfm_ros.pipeline.backends.tensorrt_api import Engine
 
-_HIGH, _LOW = -1, 0   # priorities of CUDA streams
 
-
-class OnGpu(NamedTuple):
-    """A feature, and when it will be there."""
-
-    tensor: Tensor
-    ready: torch.cuda.Event
-
-    @property
-    def nbytes(self) -> int:
-        return self.tensor.nbytes
-
-
-class TensorRTBackend(MasksOnHost):
+class TensorRTBackend:
     """Engines of one folder (engine_files). Features are tensors of their own on the GPU.
 
-    Shallow path and decoder run on a stream of high priority, the deep path on one of low priority; events order them, and
-    the host waits for nothing but the logits, and on the encoder's thread for the common contribution.
+    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority; events order them,
+    and the host waits for nothing but a mask's arrival and, on the encoder's thread, the common contribution.
     """
 
     name = "tensorrt"
@@ -39,82 +28,77 @@ class TensorRTBackend(MasksOnHost):
     def __init__(self, folder: Path, device: str = "cuda"):
         """Raises BackendError where an engine is damaged or was built for another TensorRT or GPU."""
         engines = read_engines(folder)
-        self.device, self.precision, self.per_frame = device, engines.precision, engines.per_frame
-        self.size = engines.size
+        self.device, self.precision, self.per_frame, self.size = device, engines.precision, engines.per_frame, engines.size
+        self._kernels = pixel_kernels()
+        self._frames, self._keyframes = EngineLane(device, priority=-1), EngineLane(device, priority=0)
         self._engines = {part: Engine(file.read_bytes(), part) for part, file in engines.files.items()}
-        self._masks, self._keyframes = Lane(device, _HIGH), Lane(device, _LOW)
 
     def prepare(self, size: tuple[int, int]) -> None:
         if size != self.size:
             raise BackendError(f"these engines are for images of {self.size[1]}x{self.size[0]}, not {size[1]}x{size[0]}")
 
-    def shallow(self, image: np.ndarray) -> OnGpu:
+    def shallow(self, image: np.ndarray) -> Feature:
         self.prepare(image.shape[:2])
-        with self._masks as lane:
-            return lane.give(self._run("shallow", lane, image=lane.upload(image[None])))
+        with self._frames.open("shallow path"):
+            image = self._frames.upload(image[None])
+            return Feature(self._frames.run(self._engines["shallow"], image=image), self._frames.mark())
 
-    def deep(self, shallow: OnGpu, give_way: Callable[[], None] = lambda: None) -> OnGpu:
+    def deep(self, shallow: Feature, give_way: Callable[[], None] = lambda: None) -> Feature:
         give_way()
-        with self._keyframes as lane:
-            common = lane.give(self._run("deep", lane, shallow=lane.take(shallow)))
-        common.ready.synchronize()   # the encode time ends when the feature is there
-        return common
+        with self._keyframes.open("deep path"):
+            self._keyframes.wait(shallow.ready)
+            common = self._keyframes.run(self._engines["deep"], shallow=shallow.tensor)
+            common = Feature(common, self._keyframes.mark(sleeps=True))
+            common.ready.synchronize()  # the encode time ends when the feature is there; until then S stays in use
+            return common
 
-    def decode(self, shallow: OnGpu, commons: list[OnGpu]) -> np.ndarray:
-        with self._masks as lane:
-            logits = self._logits(lane, shallow, commons[0])
-            for common in commons[1:]:
-                logits = logits + self._logits(lane, shallow, common)
-            return lane.download(logits[0])
+    def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
+        with self._frames.open("fusion"):
+            return self._frames.download(self._logits(shallow, commons)[0])
 
-    def _logits(self, lane: Lane, shallow: OnGpu, common: OnGpu) -> Tensor:
+    def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
+             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+        with self._frames.open("mask"):
+            labels = self._kernels.upsampled_labels(self._logits(shallow, commons), size, with_confidence)
+            mask, *confidence = self._frames.download(labels)
+        return mask, confidence[0] if with_confidence else None
+
+    def _logits(self, shallow: Feature, commons: list[Feature]) -> Tensor:
+        logits = self._decoded(shallow, commons[0])
+        for common in commons[1:]:
+            logits = logits + self._decoded(shallow, common)
+        return logits
+
+    def _decoded(self, shallow: Feature, common: Feature) -> Tensor:
+        self._frames.wait(common.ready)
         if self.per_frame:
-            return lane.take(common)
-        return self._run("decoder", lane, shallow=lane.take(shallow), common=lane.take(common))
-
-    def _run(self, part: str, lane: Lane, **inputs: Tensor) -> Tensor:
-        return self._engines[part].run(inputs, lane.handle)
+            return common.tensor
+        return self._frames.run(self._engines["decoder"], shallow=shallow.tensor, common=common.tensor)
 
 
-class Lane:
-    """A CUDA stream that one thread fills. Within `with` it is PyTorch's current one."""
+class EngineLane(Lane):
+    """A lane for engines, without graphs: to record one takes a run on another stream, for which an engine would need a
+    second execution context and its memory. Use within `open`."""
 
     def __init__(self, device: str, priority: int):
-        self._stream = torch.cuda.Stream(device, priority=priority)
-        self._device = device
+        self._place = place_of(device)
+        super().__init__(self._place, priority, graphs=0)
 
-    def __enter__(self) -> Lane:
-        self._context = torch.cuda.stream(self._stream)
-        self._context.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._context.__exit__(*error)
-
-    @property
-    def handle(self) -> int:
-        """As TensorRT takes it."""
-        return self._stream.cuda_stream
+    def run(self, engine: Engine, **inputs: Tensor) -> Tensor:
+        return engine.run(inputs, torch.cuda.current_stream(self._place).cuda_stream)
 
     def upload(self, array: np.ndarray) -> Tensor:
         """An array on the GPU; it may change as soon as this returns."""
-        return torch.from_numpy(array).pin_memory().to(self._device, non_blocking=True)
+        pinned = self._pinned(torch.from_numpy(array))
+        return pinned.copy_(torch.from_numpy(array)).to(self._place, non_blocking=True)
 
     def download(self, tensor: Tensor) -> np.ndarray:
         """A tensor on the host, once it is there."""
-        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
-        host.copy_(tensor, non_blocking=True)
-        self._stream.synchronize()
-        return host.numpy()
+        pinned = self._pinned(tensor)
+        pinned.copy_(tensor, non_blocking=True)
+        self.mark().synchronize()
+        return pinned.numpy()
 
-    def give(self, tensor: Tensor) -> OnGpu:
-        """What this stream is computing, for others."""
-        ready = torch.cuda.Event(blocking=True)   # who waits for it leaves the processor to others
-        ready.record(self._stream)
-        return OnGpu(tensor, ready)
-
-    def take(self, feature: OnGpu) -> Tensor:
-        """Another stream's feature: this one goes on when it is there, and its memory stays until this one has passed."""
-        self._stream.wait_event(feature.ready)
-        feature.tensor.record_stream(self._stream)
-        return feature.tensor
+    def _pinned(self, like: Tensor) -> Tensor:
+        """Memory of the caller's own: PyTorch gives it out again when the GPU is done with it."""
+        return self.host_memory(like.nbytes).view(like.dtype).view(like.shape)

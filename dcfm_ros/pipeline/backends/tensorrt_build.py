@@ -27,6 +27,7 @@ from dcfm_ros.pipeline.backends.base import BackendError
 from dcfm_ros.pipeline.backends.engine_files import engine_key
 from dcfm_ros.pipeline.backends.export import Run, write_export
 from dcfm_ros.pipeline.backends.export_record import ExportRecord
+from dcfm_ros.pipeline.backends.tensorrt import EngineLane
 from dcfm_ros.pipeline.backends.tensorrt_api import Engine, build_engine, tensorrt
 
 _NICENESS = 10   # the masks of the node that waits go first
@@ -60,10 +61,9 @@ def build_engines(model: Model, name: str, folder: Path, size: tuple[int, int], 
 def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
     """The output of an engine for the example of its part."""
     engine = Engine((folder / f"{part.name}.engine").read_bytes(), part.name)
-    stream = torch.cuda.Stream(device)
-    with torch.cuda.stream(stream):
-        output = engine.run({name: tensor.to(device) for name, tensor in part.inputs.items()}, stream.cuda_stream)
-        return output.cpu().numpy()
+    lane = EngineLane(device, priority=0)
+    with lane.open(part.name):
+        return lane.download(lane.run(engine, **{name: lane.upload(tensor.numpy()) for name, tensor in part.inputs.items()}))
 
 
 def gpu_name(device: str) -> str:
