@@ -39,6 +39,7 @@ NODE = "/dcfm/segmenter"
 DEFAULTS = {
     "backend": "torch", "device": "cpu", "mode": "async", "silence_s": 1000.0, "image_topic": "/camera/image_raw",
     "compressed": "auto", "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
+    "threshold_rule": "fixed", "encoder_share": 0.8, "keyframe_budget_hz": 0.0,
     "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed"],
     "overlay_alpha": 0.5, "jpeg_quality": 85,
 }

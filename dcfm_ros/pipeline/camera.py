@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dcfm_ros.pipeline.encoder import Encoded
+from dcfm_ros.pipeline.encoder import Encoded, KeyframeRequest
 from dcfm_ros.pipeline.frames import CommonFeature, Frame, PipelineConfig, Reason, SchedulerConfig
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
@@ -29,6 +29,8 @@ class CameraStatus:
     failures: int                    # frames that raised an error
     keyframes: int
     encode_failures: int
+    overdue: int                     # frames beyond MaxK
+    over_budget: int                 # frames whose keyframe the budget held back
     resets: int
     input_hz: float
     mask_hz: float
@@ -36,6 +38,8 @@ class CameraStatus:
     latency_p50_ms: float
     latency_p99_ms: float
     encode_p50_ms: float
+    queue_p50_ms: float              # of keyframes, waiting for the encoder
+    threshold: float                 # AKS score from which a frame now becomes a keyframe
     feature_age_frames: int
     has_feature: bool
     last_error: str
@@ -65,7 +69,8 @@ class CameraState:
         self.dropped_since_mask = 0
         self.last_error = ""
         self.arrivals, self.masks_sent, self.keyframes_done = RateWindow(), RateWindow(), RateWindow()
-        self.latency, self.encode = DurationWindow(), DurationWindow()
+        self.latency, self.encode, self.queue = DurationWindow(), DurationWindow(), DurationWindow()
+        self.relief = 1.0                  # what the threshold was last multiplied by
         self.last_arrival_ns = 0
 
     def arrived(self, now_ns: int) -> None:
@@ -119,9 +124,23 @@ class CameraState:
         self.index += 1
         return self.index
 
-    def decide(self, image: np.ndarray) -> Decision:
+    def decide(self, image: np.ndarray, relief: float = 1.0) -> Decision:
+        """image: network input of the newest frame; relief: what the threshold is multiplied by."""
+        self.relief = relief
         with self.lock:
-            return self.scheduler.decide(image, self.index)
+            decision = self.scheduler.consider(image, self.index, relief)
+        self.counts["overdue"] += decision.interval > self.scheduler.config.max_interval
+        return decision
+
+    def begun(self, request: KeyframeRequest) -> None:
+        """The encoder has taken up a keyframe."""
+        with self.lock:
+            if request.epoch == self.epoch:
+                self.scheduler.begun(request.image, request.index)
+
+    def held_back(self) -> None:
+        """A frame is due, and the budget for keyframes is spent."""
+        self.counts["over_budget"] += 1
 
     def request_keyframe(self) -> None:
         with self.lock:
@@ -143,6 +162,7 @@ class CameraState:
             self.scheduler.succeeded(request.image, request.index)
         self.counts["keyframes"] += 1
         self.encode.add(encoded.encode_ms)
+        self.queue.add(encoded.queue_ms)
         self.keyframes_done.add(time.monotonic_ns())
         return interval
 
@@ -161,10 +181,12 @@ class CameraState:
             camera=self.name, size=self.camera_size, received=counts["received"], masks=counts["masks"],
             dropped=counts["dropped"], refused=dict(self.refused), failures=counts["failures"],
             keyframes=counts["keyframes"], encode_failures=counts["encode_failures"], resets=counts["resets"],
+            overdue=counts["overdue"], over_budget=counts["over_budget"],
             input_hz=self.arrivals.rate_hz(now), mask_hz=self.masks_sent.rate_hz(now),
             keyframe_hz=self.keyframes_done.rate_hz(now),
             latency_p50_ms=self.latency.percentile(50), latency_p99_ms=self.latency.percentile(99),
-            encode_p50_ms=self.encode.percentile(50),
+            encode_p50_ms=self.encode.percentile(50), queue_p50_ms=self.queue.percentile(50),
+            threshold=self.relief * self.scheduler.config.threshold,
             feature_age_frames=0 if common is None else self.index - common.index, has_feature=common is not None,
             last_error=self.last_error,
             silent_s=(now - self.last_arrival_ns) / 1e9 if self.last_arrival_ns else -1.0,

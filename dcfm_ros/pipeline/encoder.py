@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -11,10 +12,14 @@ from typing import Any, Callable
 import numpy as np
 
 from dcfm_ros.pipeline.backends.base import Backend
-from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.budget import KeyframeBudget
+from dcfm_ros.pipeline.deadline import DeadlineThreshold
+from dcfm_ros.pipeline.frames import Frame, Reason, SchedulerConfig, ThresholdRule
+from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 from dcfm_ros.pipeline.turns import Turns
 
 _log = logging.getLogger(__name__)
+_REMEMBERED_S = 1.0
 
 
 @dataclass
@@ -29,6 +34,7 @@ class KeyframeRequest:
     reason: Reason
     score: float
     urgency: float            # score over threshold; requests that cannot wait are infinite
+    is_first: bool = False    # the camera has no common feature, so no masks without this one
     requested_ns: int = field(default_factory=time.monotonic_ns)
     on_finished: Callable[[], None] = lambda: None
     finished: threading.Event = field(default_factory=threading.Event)
@@ -56,9 +62,13 @@ class _Stopped(Exception):
 class KeyframeEncoder:
     """Runs `backend.deep` on its own thread. At most one request per camera waits: a newer one displaces it.
 
-    Any thread may call `submit` and `stop`. `on_encoded` and `on_failed` are called on the encoder's thread, before
-    the request counts as finished. Frames and the slices of the deep path take `turns`. Most changed first;
-    equal urgencies in order of arrival.
+    Any thread may call its methods. `on_encoded` and `on_failed` are called on the encoder's thread, before the request
+    counts as finished; `on_begun` is called, on either thread, when a request is taken up, and may call nothing of this.
+    Frames and the slices of the deep path take `turns`. Which request is next: see `KeyframeQueue`.
+
+    Requests wait for their turn. With a `clock` that shows the frames' time, in ns, and on which the budget then runs, they
+    do not: each is taken up or finished at once. A camera whose request was refused is remembered for `_REMEMBERED_S`, so
+    that the others leave the next keyframe to it if it is its turn.
     """
 
     def __init__(
@@ -67,36 +77,69 @@ class KeyframeEncoder:
         on_encoded: Callable[[Encoded], None],
         on_failed: Callable[[KeyframeRequest, Exception], None],
         turns: Turns | None = None,
+        on_begun: Callable[[KeyframeRequest], None] = lambda request: None,
+        config: SchedulerConfig = SchedulerConfig(),
+        clock: Callable[[], int] | None = None,
     ):
-        self._backend, self._on_encoded, self._on_failed = backend, on_encoded, on_failed
+        self._backend, self._on_encoded, self._on_failed, self._on_begun = backend, on_encoded, on_failed, on_begun
         self._turns = turns or Turns(sliced=False)
-        self._waiting: dict[str, KeyframeRequest] = {}
+        self._at_once, self._clock = clock is not None, clock or time.monotonic_ns
+        self._queue = KeyframeQueue(KeyframeBudget(config.keyframe_budget_hz), _REMEMBERED_S if self._at_once else math.inf)
+        self._threshold = DeadlineThreshold(config.encoder_share)
+        self._follows = config.threshold_rule is ThresholdRule.DEADLINE
+        self._running: KeyframeRequest | None = None
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="dcfm-keyframe-encoder", daemon=True)
         self._thread.start()
 
-    def submit(self, request: KeyframeRequest) -> None:
+    def reconfigure(self, config: SchedulerConfig) -> None:
+        """Another budget, another rule for the threshold."""
         with self._changed:
-            displaced = self._waiting.pop(request.frame.camera, None)
-            if self._stopping:
-                displaced = request
-            else:
-                self._waiting[request.frame.camera] = request
+            self._queue.budget.set_rate(config.keyframe_budget_hz)
+            self._threshold.share = config.encoder_share
+            self._follows = config.threshold_rule is ThresholdRule.DEADLINE
             self._changed.notify()
-        if displaced is not None:
-            displaced.finish()
+
+    def relief(self) -> float:
+        """What thresholds are to be multiplied by, so that the encoder has time for the keyframes."""
+        with self._changed:
+            return self._threshold.factor(time.monotonic_ns()) if self._follows else 1.0
+
+    def submit(self, request: KeyframeRequest) -> bool:
+        """False: the budget does not allow it now."""
+        with self._changed:
+            now_ns = self._clock()
+            allowed = self._queue.budget.allows(now_ns, request.is_first)
+            ended = []
+            if self._stopping:
+                ended.append(request)
+            else:
+                if (displaced := self._queue.put(request, now_ns)) is not None:
+                    ended.append(displaced)
+                if self._running is None and not self._at_once:
+                    self._begin(self._queue.take(now_ns))
+                elif self._running is None and self._queue.take_if_next(request, now_ns):
+                    self._begin(request)
+                if self._at_once and self._running is not request:
+                    ended.append(request)
+            self._count()
+            self._changed.notify()
+        for request in ended:
+            request.finish()
+        return allowed
 
     def stop(self) -> None:
         """Drop what waits, end the running encode after its slice, join the thread."""
         with self._changed:
             self._stopping = True
-            left = list(self._waiting.values())
-            self._waiting.clear()
+            left = self._queue.clear()
             self._changed.notify()
         for request in left:
             request.finish()
         self._thread.join()
+        if self._running is not None:  # taken up, and the thread did not come to it
+            self._running.finish()
 
     def _run(self) -> None:
         while (request := self._next()) is not None:
@@ -112,6 +155,9 @@ class KeyframeEncoder:
             except Exception as error:  # whatever a backend raises: masks go on, the next keyframe tries again
                 self._report(request, error)
             finally:
+                with self._changed:
+                    self._running = None
+                    self._count()
                 request.finish()
 
     def _between_slices(self) -> None:
@@ -127,8 +173,18 @@ class KeyframeEncoder:
 
     def _next(self) -> KeyframeRequest | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._waiting)
-            if self._stopping:
-                return None
-            camera = max(self._waiting, key=lambda c: (self._waiting[c].urgency, -self._waiting[c].requested_ns))
-            return self._waiting.pop(camera)
+            while not self._stopping and self._running is None:
+                now_ns = self._clock()
+                if not self._at_once:
+                    self._begin(self._queue.take(now_ns))
+                if self._running is None:
+                    self._changed.wait(None if self._at_once else self._queue.wait_s(now_ns))
+            return None if self._stopping else self._running
+
+    def _begin(self, request: KeyframeRequest | None) -> None:
+        self._running = request
+        if request is not None:
+            self._on_begun(request)
+
+    def _count(self) -> None:
+        self._threshold.update(time.monotonic_ns(), len(self._queue) + (self._running is not None))

@@ -33,6 +33,13 @@ class TurnTaking(str, Enum):
     SLICED = "sliced"          # between two slices of the deep path a waiting frame goes first, with all cores
 
 
+class ThresholdRule(str, Enum):
+    """Which AKS score makes a frame a keyframe."""
+
+    FIXED = "fixed"        # the configured threshold
+    DEADLINE = "deadline"  # more or less than that, so that the encoder is at work for the configured share of time
+
+
 class Reason(str, Enum):
     """Why a frame became a keyframe."""
 
@@ -81,7 +88,7 @@ class Segmentation:
     feature_stamp_ns: int        # of the (older) common feature used
     feature_age_frames: int
     feature_age_s: float
-    score: float                 # AKS deviation from the last requested keyframe
+    score: float                 # AKS deviation from the last keyframe that the encoder has taken up
     dropped: int                 # frames of this camera dropped since its last mask
     preprocess_ms: float
     shallow_ms: float            # shallow path; on a GPU only its launch
@@ -110,8 +117,12 @@ class SchedulerConfig:
     max_interval: int = 10       # MaxK, frames
     threshold: float = 0.32      # a frame that differs so much from the last keyframe becomes one
     cut_threshold: float = 0.60  # one that differs so much from the frame before it does so at once
+    threshold_rule: ThresholdRule = ThresholdRule.FIXED
+    encoder_share: float = 0.8   # of time, for which the encoder is to be at work with threshold_rule deadline
+    keyframe_budget_hz: float = 0.0  # keyframes per second of all cameras together, at most; 0: no bound
 
     def __post_init__(self):
+        object.__setattr__(self, "threshold_rule", _choice(ThresholdRule, "threshold_rule", self.threshold_rule))
         if not 1 <= self.min_interval <= 1000:
             raise ValueError(f"min_interval {self.min_interval}: use 1 to 1000 frames")
         if not self.min_interval <= self.max_interval <= 1000:
@@ -119,6 +130,10 @@ class SchedulerConfig:
         for name in ("threshold", "cut_threshold"):
             if not 0.0 < getattr(self, name) <= 10.0:
                 raise ValueError(f"{name} {getattr(self, name)}: use a value above 0 and up to 10")
+        if not 0.05 <= self.encoder_share <= 1.0:
+            raise ValueError(f"encoder_share {self.encoder_share}: use 0.05 to 1")
+        if self.keyframe_budget_hz != 0.0 and not 0.01 <= self.keyframe_budget_hz <= 1000.0:
+            raise ValueError(f"keyframe_budget_hz {self.keyframe_budget_hz}: use 0.01 to 1000, or 0 for no bound")
 
 
 @dataclass(frozen=True)
@@ -133,12 +148,18 @@ class PipelineConfig:
 
     def __post_init__(self):
         for name, kind in (("mode", Mode), ("turns", TurnTaking)):
-            value = getattr(self, name)
-            try:
-                object.__setattr__(self, name, kind(value))
-            except ValueError:
-                raise ValueError(f"{name} {value!r}: use one of {', '.join(choice.value for choice in kind)}") from None
+            object.__setattr__(self, name, _choice(kind, name, getattr(self, name)))
+        if self.scheduler.threshold_rule is ThresholdRule.DEADLINE and self.mode is not Mode.ASYNC:
+            raise ValueError(f"threshold_rule deadline in mode {self.mode.value}: keyframes there do not depend on times; "
+                             "use mode async, or threshold_rule fixed")
         if not 1 <= self.waiting_images <= 100:
             raise ValueError(f"waiting_images {self.waiting_images}: use 1 to 100")
         if not 0.1 <= self.silence_s <= 3600:
             raise ValueError(f"silence_s {self.silence_s}: use 0.1 to 3600 seconds")
+
+
+def _choice(kind: type[Enum], name: str, value: Any) -> Enum:
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(f"{name} {value!r}: use one of {', '.join(choice.value for choice in kind)}") from None

@@ -1,12 +1,13 @@
 """Adaptive keyframe scheduling (AKS): when does the deep path run again?
 
-The score of a frame is the mean absolute difference of normalised network inputs against the last requested keyframe
-(paper, section 3.5). The normalisation's offset cancels and its scale is one number per channel, so the score is
-computed exactly on the uint8 input.
+The score of a frame is the mean absolute difference of normalised network inputs against the last keyframe (paper,
+section 3.5). The normalisation's offset cancels and its scale is one number per channel, so the score is computed exactly
+on the uint8 input. What has passed a threshold is looked at once more: see `is_change`.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -19,11 +20,28 @@ _CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them
 # Two dark shots differ little in value, but not in structure. Noise has no structure either, so some change must be there.
 _CUT_CORRELATION, _CUT_CHANGE = 0.5, 0.2
+_BLOCK = 4                   # pixels, over which noise is averaged away
+_STEADY_GAIN = (0.8, 1.25)   # lamps at the mains' frequency flicker by a tenth up and down
+_REMAINING = 0.8             # of a threshold; averaging alone takes a tenth from what motion changes
+_DEMANDS = (Reason.FIRST, Reason.RESET, Reason.REQUESTED)  # reasons that the pictures do not change
 
 
 def deviation(first: np.ndarray, second: np.ndarray) -> float:
     """AKS score of two network inputs (h, w, 3) uint8: mean |x1 - x2| of the normalised inputs."""
     return float(np.dot(cv2.mean(cv2.absdiff(first, second))[:3], _CHANNEL_WEIGHT))
+
+
+def is_change(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
+    """Is it the scene in which two pictures (h, w, 3) uint8 differ by `threshold`, and not noise or the light?
+
+    It is if four fifths of that are left between averages over blocks, with the first picture as light as the second.
+    """
+    first, second = (cv2.resize(picture, None, fx=1 / _BLOCK, fy=1 / _BLOCK, interpolation=cv2.INTER_AREA)
+                     for picture in (before, after))
+    gain = sum(cv2.mean(second)) / max(sum(cv2.mean(first)), 1.0)
+    if _STEADY_GAIN[0] <= gain <= _STEADY_GAIN[1]:
+        first = cv2.convertScaleAbs(first, alpha=gain)
+    return deviation(first, second) >= _REMAINING * threshold
 
 
 def is_hard_cut(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
@@ -32,48 +50,79 @@ def is_hard_cut(before: np.ndarray, after: np.ndarray, threshold: float) -> bool
     They do if they differ by `threshold` (as AKS scores), or if they differ somewhat and are hardly correlated.
     """
     change = deviation(before, after)
-    if change < _CUT_CHANGE or change >= threshold:
-        return change >= threshold
+    if change >= threshold and is_change(before, after, threshold):
+        return True
+    if change < _CUT_CHANGE:
+        return False
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
     return cv2.matchTemplate(*greys, cv2.TM_CCOEFF_NORMED)[0, 0] < _CUT_CORRELATION
 
 
 @dataclass(frozen=True)
 class Decision:
-    """reason is None for a frame that is no keyframe. interval: frames since the last keyframe, 0 without one."""
+    """reason is None for a frame that is no keyframe. interval: frames since the last keyframe, 0 without one.
+
+    urgency: how much a keyframe is needed, score over threshold; infinite where it cannot wait for a more changed camera
+    """
 
     reason: Reason | None
     score: float
     interval: int
+    urgency: float = 0.0
 
 
 class KeyframeScheduler:
-    """Decides for one camera, frame by frame. Counts processed frames; knows nothing of time or threads."""
+    """Decides for one camera, frame by frame. Counts processed frames; knows nothing of time or threads.
+
+    A camera that is due stays due, and each of its frames may become the keyframe, until one has `begun`: the encoder
+    may be busy, and what it takes up then is the newest frame.
+    """
 
     def __init__(self, config: SchedulerConfig):
         self.config = config
         self._forced: Reason | None = None
-        self._keyframe: tuple[np.ndarray, int] | None = None  # picture and frame index of the last requested keyframe
+        self._due: Reason | None = None                       # why a frame before this one was due, and none has begun since
+        self._urgent = False                                  # is it due for more than a deviation?
+        self._keyframe: tuple[np.ndarray, int] | None = None  # picture and frame index of the last keyframe that has begun
         self._encoded: tuple[np.ndarray, int] | None = None   # of the last one whose common feature is there
         self._last: np.ndarray | None = None                  # thinned picture of the frame before
 
-    def decide(self, image: np.ndarray, index: int) -> Decision:
-        """image: network input (h, w, 3) uint8 of processed frame number `index`, which counts up by one."""
+    def consider(self, image: np.ndarray, index: int, relief: float = 1.0) -> Decision:
+        """image: network input (h, w, 3) uint8 of processed frame number `index`, which counts up by one.
+        relief: what the threshold is multiplied by."""
         thinned = np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
         is_cut = self._last is not None and is_hard_cut(self._last, thinned, self.config.cut_threshold)
         self._last = thinned
-        if self._keyframe is None:
-            return self._request(image, index, self._forced or Reason.FIRST, 0.0, 0)
-        picture, at = self._keyframe
-        score, interval = deviation(image, picture), index - at
-        reason = self._forced
-        if reason is None and (is_cut or (interval >= self.config.min_interval and score >= self.config.threshold)):
+        threshold = relief * self.config.threshold
+        score, interval = 0.0, 0
+        if self._keyframe is not None:
+            score, interval = deviation(image, self._keyframe[0]), index - self._keyframe[1]
+        overdue = interval >= self.config.max_interval
+        reason = self._forced or (self._due if self._due in _DEMANDS else None)
+        if reason is None and self._keyframe is None:
+            reason = Reason.FIRST
+        if reason is not None or is_cut:
+            self._urgent = True
+        if reason is None and (is_cut or self._has_changed(image, score, interval, threshold)):
             reason = Reason.DEVIATION
-        if reason is None and interval >= self.config.max_interval:
+        if reason is None and overdue:
             reason = Reason.INTERVAL
-        if reason is None:
+        self._forced, self._due = None, reason or self._due
+        if self._due is None:
             return Decision(None, score, interval)
-        return self._request(image, index, reason, score, interval)
+        return Decision(self._due, score, interval, math.inf if self._urgent or overdue else score / threshold)
+
+    def decide(self, image: np.ndarray, index: int) -> Decision:
+        """As `consider`, where a keyframe begins at once."""
+        decision = self.consider(image, index)
+        if decision.reason is not None:
+            self.begun(image, index)
+        return decision
+
+    def begun(self, image: np.ndarray, index: int) -> None:
+        """The keyframe of frame `index`, with this picture, is being computed: scores and intervals count from it."""
+        self._keyframe = (image, index)
+        self._due, self._urgent = None, False
 
     def force(self, reason: Reason) -> None:
         """Make the next frame a keyframe."""
@@ -81,19 +130,19 @@ class KeyframeScheduler:
 
     def restart(self, reason: Reason) -> None:
         """Forget all pictures: the next frame is the first of a new sequence."""
-        self._keyframe = self._encoded = self._last = None
+        self._keyframe = self._encoded = self._last = self._due = None
+        self._urgent = False
         self._forced = reason
 
     def succeeded(self, image: np.ndarray, index: int) -> None:
-        """The common feature of the keyframe requested on frame `index`, with this picture, is there."""
+        """The common feature of the keyframe that began on frame `index`, with this picture, is there."""
         self._encoded = (image, index)
 
     def failed(self, index: int) -> None:
-        """The keyframe requested on frame `index` came to nothing: score and interval count from the last good one."""
+        """The keyframe of frame `index` came to nothing: score and interval count from the last good one."""
         if self._keyframe is not None and self._keyframe[1] == index:
             self._keyframe = self._encoded
 
-    def _request(self, image: np.ndarray, index: int, reason: Reason, score: float, interval: int) -> Decision:
-        self._keyframe = (image, index)
-        self._forced = None
-        return Decision(reason, score, interval)
+    def _has_changed(self, image: np.ndarray, score: float, interval: int, threshold: float) -> bool:
+        return (interval >= self.config.min_interval and score >= threshold
+                and is_change(self._keyframe[0], image, threshold))

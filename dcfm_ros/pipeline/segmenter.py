@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from dataclasses import replace
@@ -14,10 +13,11 @@ import numpy as np
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
 from dcfm_ros.pipeline.frames import (
-    CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation, TurnTaking)
+    CommonFeature, Frame, KeyframeEvent, Mode, PipelineConfig, Reason, SchedulerConfig, Segmentation, ThresholdRule, TurnTaking)
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
@@ -73,7 +73,10 @@ class Segmenter:
         self._preparing: list[threading.Thread] = []
         self._on_ready: Callable[[], None] | None = None
         self._turns = Turns(config.turns is TurnTaking.SLICED if backend.device != "cpu" else cores_are_shared(config.turns))
-        self._encoder = KeyframeEncoder(backend, self._encoded, self._encode_failed, self._turns)
+        self._stamps = StampClock(config.silence_s)
+        self._encoder = KeyframeEncoder(
+            backend, self._encoded, self._encode_failed, self._turns, self._begun, self.config.scheduler,
+            clock=None if self.config.mode is Mode.ASYNC else lambda: self._stamps.now_ns)
 
     @classmethod
     def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
@@ -119,6 +122,7 @@ class Segmenter:
         The list is empty while the camera has no common feature (its first keyframe failed), and where the frame was parked.
         """
         camera = self.camera(frame.camera)
+        self._stamps.advance(frame.camera, frame.stamp_ns)
         ready = self._begin(camera, frame)
         index = camera.adopt(frame)
         if self._on_ready and not (prepared := self._preparation(camera.network_size)).is_set():
@@ -134,11 +138,12 @@ class Segmenter:
             prepared = time.perf_counter()
             shallow = self._backend.shallow(image)
             computed = time.perf_counter()
-            decision = camera.decide(image)
+            decision = camera.decide(image, self._encoder.relief())
             pending = _Pending(frame, index, decision, shallow, 1e3 * (prepared - started), 1e3 * (computed - prepared))
             if decision.reason is not None:
                 request = self._request(camera, frame, index, image, shallow, decision)
-                self._encoder.submit(request)
+                if not self._encoder.submit(request):
+                    camera.held_back()
                 if self.config.mode is Mode.ASYNC and before is None and self._on_ready:
                     self._parked[camera.name] = _Parked(
                         request.finished, lambda: self._conclude(camera, pending))
@@ -253,11 +258,12 @@ class Segmenter:
     # Keyframes
 
     def _request(self, camera, frame, index, image, shallow, decision: Decision) -> KeyframeRequest:
-        # Only deviations are weighed against each other: a camera at MaxK must not be starved by a busier one.
-        patient = decision.reason is Reason.DEVIATION
-        urgency = decision.score / camera.scheduler.config.threshold if patient else math.inf
-        return KeyframeRequest(frame, camera.epoch, index, image, shallow, decision.reason, decision.score, urgency,
-                               on_finished=self._ready)
+        return KeyframeRequest(
+            frame, camera.epoch, index, image, shallow, decision.reason, decision.score, decision.urgency,
+            is_first=camera.common is None, on_finished=self._ready)
+
+    def _begun(self, request: KeyframeRequest) -> None:
+        self._cameras[request.frame.camera].begun(request)
 
     def _encoded(self, encoded: Encoded) -> None:
         request = encoded.request
@@ -291,6 +297,7 @@ class Segmenter:
             self.config = _every_frame(config) if self.per_frame else config
             for camera in self._cameras.values():
                 camera.reconfigure(self.config.scheduler)
+            self._encoder.reconfigure(self.config.scheduler)
 
     def status(self) -> list[CameraStatus]:
         return [camera.status() for camera in list(self._cameras.values())]
@@ -310,4 +317,5 @@ def _set_event() -> threading.Event:
 
 def _every_frame(config: PipelineConfig) -> PipelineConfig:
     """As a per-frame network needs it: every frame a keyframe, and its mask made of its own deep path."""
-    return replace(config, mode=Mode.SYNC, scheduler=replace(config.scheduler, min_interval=1, max_interval=1))
+    return replace(config, mode=Mode.SYNC, scheduler=replace(
+        config.scheduler, min_interval=1, max_interval=1, threshold_rule=ThresholdRule.FIXED, keyframe_budget_hz=0.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
@@ -13,7 +13,7 @@ from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig, Turn
 
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
 _DEFAULT = PipelineConfig()
-_SCHEDULER = ("min_interval", "max_interval", "threshold", "cut_threshold")
+_SCHEDULER = tuple(field.name for field in fields(SchedulerConfig))
 _AT_CONFIGURE = (
     "model", "backend", "device", "precision", "turns", "mode", "silence_s", "waiting_images", "image_topic", "compressed",
     "cameras")
@@ -68,6 +68,11 @@ def declare(node: Node) -> None:
     add("threshold", _DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe.", low=0, high=10)
     add("cut_threshold", _DEFAULT.scheduler.cut_threshold,
         "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", low=0, high=10)
+    add("threshold_rule", _DEFAULT.scheduler.threshold_rule.value,
+        "fixed: `threshold` as it is; deadline: times 0.5 to 4, so that the encoder is at work for `encoder_share` of the time.")
+    add("encoder_share", _DEFAULT.scheduler.encoder_share, "Of time at work, for threshold_rule deadline.", low=0.05, high=1)
+    add("keyframe_budget_hz", _DEFAULT.scheduler.keyframe_budget_hz,
+        "Keyframes per second of all cameras together, at most; 0: no bound.", low=0, high=1000)
     node.declare_parameter("outputs", list(OUTPUTS), ParameterDescriptor(
         description=f"Outputs beside the mask that may be computed, while subscribed: {', '.join(OUTPUTS)}."))
     add("overlay_alpha", 0.5, "Weight of the class colours in the overlay.", low=0, high=1)
@@ -139,7 +144,9 @@ def check_change(node: Node, parameters: list[Parameter], configured: bool) -> N
         if parameter.type_ == Parameter.Type.NOT_SET:
             raise ValueError(f"{parameter.name} cannot be deleted: set it to another value")
     if any(name in changed for name in _SCHEDULER):
-        read_scheduler(node, changed)
+        scheduler = read_scheduler(node, changed)
+        if configured:  # before that, the mode may still change
+            replace(read_pipeline(node), scheduler=scheduler)
     if any(name in changed for name in ("outputs", "overlay_alpha", "jpeg_quality")):
         read_outputs(node, changed)
 

@@ -15,12 +15,15 @@ def camera():
 
 
 def process(camera, tag, **fields):
-    """What the segmenter does with a frame up to its keyframe decision; the request of a keyframe."""
+    """What the segmenter does with a frame up to its keyframe, which begins at once; the request, if there is one."""
     image = frame(tag, camera="front", **fields)
     index = camera.adopt(image)
     decision = camera.decide(picture(tag))
-    return KeyframeRequest(
-        image, camera.epoch, index, picture(tag), tag, decision.reason, decision.score, 1.0) if decision.reason else None
+    if decision.reason is None:
+        return None
+    request = KeyframeRequest(image, camera.epoch, index, picture(tag), tag, decision.reason, decision.score, 1.0)
+    camera.begun(request)
+    return request
 
 
 def encoded(request, feature="feature"):

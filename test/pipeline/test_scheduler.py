@@ -5,7 +5,7 @@ from pipeline_helpers import SIZE
 
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_hard_cut
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_change, is_hard_cut
 
 
 
@@ -74,8 +74,10 @@ def test_deviation_waits_for_min_interval(shortest):
 
 
 def test_slow_change_adds_up_against_the_keyframe():
-    config = SchedulerConfig(min_interval=2, max_interval=1000, threshold=0.40)
-    decisions = run(KeyframeScheduler(config), [grey(60 + 2 * number) for number in range(60)])
+    config = SchedulerConfig(min_interval=2, max_interval=1000, threshold=0.20)
+    first, last = (street(seed).astype(np.float64) for seed in (0, 1))
+    shares = np.linspace(0, 1, 60)[:, None, None, None]
+    decisions = run(KeyframeScheduler(config), (first + shares * (last - first)).round().astype(np.uint8))
     found = keyframes(decisions)[1:]
     assert len(found) >= 4 and {reason for _, reason in found} == {Reason.DEVIATION}
     assert len(set(np.diff([index for index, _ in found]))) == 1
@@ -90,16 +92,22 @@ def test_hard_cut_overrides_min_interval_on_the_cut_frame():
     assert decisions[3].score == pytest.approx(deviation(grey(60), grey(200)))
 
 
-def shifted(image, offset):
-    return np.clip(image.astype(int) + offset, 0, 255).astype(np.uint8)
-
-
 def test_hard_cut_is_a_large_change():
     picture = street()
-    change = deviation(picture, shifted(picture, 30))
-    assert is_hard_cut(picture, shifted(picture, 30), change)
-    assert not is_hard_cut(picture, shifted(picture, 30), change * 1.001)  # the same shot, lighter
+    moved = np.roll(picture, 8, axis=1)
+    change = deviation(picture, moved)
+    assert is_hard_cut(picture, moved, change)
     assert not is_hard_cut(picture, picture, 0.1)
+
+
+def test_light_and_noise_are_no_change_and_everything_else_is():
+    picture, other = street(0), street(1)
+    noisy = np.clip(picture + np.random.default_rng(0).normal(0, 10, picture.shape), 0, 255).astype(np.uint8)
+    for unchanged in (picture, noisy, (picture * 0.85).astype(np.uint8), (picture * 1.2).astype(np.uint8)):
+        threshold = deviation(picture, unchanged)
+        assert not is_change(picture, unchanged, max(threshold, 0.01))
+    for changed in (other, np.roll(picture, 8, axis=1), (picture * 0.5).astype(np.uint8), (other * 0.9).astype(np.uint8)):
+        assert is_change(picture, changed, deviation(picture, changed))
 
 
 def test_hard_cut_between_dark_shots_shows_in_their_structure():
@@ -240,7 +248,8 @@ def test_any_sequence_keeps_the_bounds(seed):
             interval = index - reference[1]
             assert decision.interval == interval
             assert decision.score == pytest.approx(deviation(image, reference[0]))
-            due = cut or (interval >= config.min_interval and decision.score >= config.threshold)
+            due = cut or (interval >= config.min_interval and decision.score >= config.threshold
+                          and is_change(reference[0], image, config.threshold))
             wanted = Reason.REQUESTED if forced else Reason.DEVIATION if due else \
                 Reason.INTERVAL if interval >= config.max_interval else None
             assert decision.reason is wanted

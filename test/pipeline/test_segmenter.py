@@ -42,7 +42,7 @@ class Bench:
         """Wait until a keyframe of the camera waits for the encoder, which is blocked."""
         encoder = self.segmenter._encoder
         with encoder._changed:
-            assert encoder._changed.wait_for(lambda: camera in encoder._waiting, TIMEOUT_S)
+            assert encoder._changed.wait_for(lambda: camera in encoder._queue, TIMEOUT_S)
 
     def status(self, camera=""):
         return next(status for status in self.segmenter.status() if status.camera == camera)
@@ -135,13 +135,13 @@ def test_async_masks_go_on_while_the_deep_path_is_blocked(bench):
             acquire(bench.backend.deep_started)
         assert mask.index == tag and mask.feature_age_frames == tag and mask.feature_stamp_ns == 0
         assert mask.feature_age_s == pytest.approx(tag * PERIOD_NS / 1e9)
-        assert mask.is_keyframe == (tag in (4, 8)) and (mask.mask == 0).all()
+        assert mask.is_keyframe == (tag == 4 or tag >= 8) and (mask.mask == 0).all()  # due until the encoder has time
     assert bench.backend.decoded == [(tag, [0]) for tag in range(11)]
     assert bench.status().feature_age_frames == 10 and bench.status().keyframes == 1
     bench.backend.gate.set()
-    assert [bench.keyframe().index for _ in range(3)] == [0, 4, 8]
+    assert [bench.keyframe().index for _ in range(3)] == [0, 4, 10]
     mask, = bench.process(11)
-    assert mask.feature_age_frames == 3 and (mask.mask == 8 % CLASSES).all()
+    assert mask.feature_age_frames == 1 and (mask.mask == 10 % CLASSES).all()
 
 
 def test_async_the_newest_keyframe_displaces_the_waiting_one_which_does_not_count(bench):

@@ -8,7 +8,14 @@ from ros_helpers import NODE, Camera, of
 from sensor_msgs.msg import Image
 
 
-def test_max_interval_takes_effect_while_running(camera, probe):
+def synchronous(segmenter, probe):
+    """A camera whose keyframes do not depend on when the encoder has time."""
+    segmenter.start(mode="sync")
+    return Camera(probe).connect()
+
+
+def test_max_interval_takes_effect_while_running(segmenter, probe):
+    camera = synchronous(segmenter, probe)
     for _ in range(5):
         _, info = camera.segment()
     assert not info.is_keyframe
@@ -19,7 +26,8 @@ def test_max_interval_takes_effect_while_running(camera, probe):
     assert [camera.segment()[1].is_keyframe for _ in range(4)] == [False] * 4
 
 
-def test_threshold_and_min_interval_take_effect_while_running(camera, probe):
+def test_threshold_and_min_interval_take_effect_while_running(segmenter, probe):
+    camera = synchronous(segmenter, probe)
     camera.segment(seed=1)
     assert camera.segment(seed=2)[1].score > 0.1
     assert probe.set(threshold=0.1) == ""
@@ -35,6 +43,10 @@ REFUSED_WHILE_RUNNING = [
     (dict(threshold=0.0), ["threshold", "0.0", "above 0"]),
     (dict(threshold=float("nan")), ["threshold", "nan"]),
     (dict(threshold=1), ["DOUBLE"]),
+    (dict(threshold_rule="clock"), ["threshold_rule 'clock'", "fixed, deadline"]),
+    (dict(encoder_share=0.0), ["encoder_share", "0.0"]),
+    (dict(keyframe_budget_hz=-1.0), ["keyframe_budget_hz", "-1.0"]),
+    (dict(keyframe_budget_hz=0.001), ["keyframe_budget_hz 0.001", "0 for no bound"]),
     (dict(min_interval=0), ["min_interval", "0"]),
     (dict(max_interval=1001), ["max_interval", "1001"]),
     (dict(min_interval=20, max_interval=10), ["max_interval 10", "min_interval (20)"]),
@@ -56,6 +68,27 @@ def test_refused_while_running(camera, probe):
         reason = probe.set(**values)
         assert reason and all(word in reason for word in words), (values, reason)
     camera.segment()
+
+
+def test_deadline_needs_mode_async(segmenter, probe):
+    segmenter.start(mode="sync")
+    reason = probe.set(threshold_rule="deadline")
+    assert "deadline in mode sync" in reason and "use mode async" in reason
+    segmenter.start()
+    assert probe.set(threshold_rule="deadline", encoder_share=0.5) == ""
+    Camera(probe).connect().segment()
+
+
+def test_budget_takes_effect_while_running(camera, probe):
+    """With mode async the budget runs in real time: 0.01 keyframes a second are saved up to one, and then there are none."""
+    assert probe.set(max_interval=2, keyframe_budget_hz=0.01) == ""
+    for _ in range(12):
+        camera.segment()
+    status = probe.diagnostic(camera.topic, lambda s: s.number("received") == 12)
+    assert status.number("over_budget") > 0 and status.number("overdue") > 0 and status.number("keyframes") <= 2
+    assert probe.set(keyframe_budget_hz=0.0) == ""
+    camera.segment()
+    probe.diagnostic(camera.topic, lambda s: s.number("keyframes") == status.number("keyframes") + 1)
 
 
 def test_deleting_a_parameter_or_setting_an_unknown_one_is_refused(camera, probe):
