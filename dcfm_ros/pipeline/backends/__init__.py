@@ -7,17 +7,18 @@ import importlib.util
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
 
-BACKENDS = ("auto", "torch", "openvino")
+BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
 def make_backend(name: str, model: Model, device: str = "auto", precision: str = "auto",
-                 concurrent: bool = False) -> Backend:
+                 concurrent: bool = False, live: bool = False) -> Backend:
     """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
 
-    device: "auto", "cpu", "cuda" or "cuda:N"; OpenVINO runs on the CPU only.
+    device: "auto", "cpu", "cuda" or "cuda:N"; OpenVINO runs on the CPU only, TensorRT on GPUs only.
     precision: of the networks' arithmetic. `auto` is what the processor is made for: f16 on a GPU, bf16 on a CPU that has
     it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a thousand changes its class.
+    live: while TensorRT builds its engines, which takes minutes, torch serves. Otherwise the first image waits for them.
     """
     import torch
 
@@ -41,6 +42,12 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
         from dcfm_ros.pipeline.backends.openvino import OpenVINOBackend
 
         return OpenVINOBackend(model, precision, concurrent)
+    if name == "tensorrt":
+        if not on_gpu:
+            raise BackendError("backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
+        from dcfm_ros.pipeline.backends.engine_builder import tensorrt_backend
+
+        return tensorrt_backend(model, "cuda" if device == "auto" else device, precision, live)
     if on_gpu:
         from dcfm_ros.pipeline.backends.cuda import CUDABackend
 

@@ -17,15 +17,32 @@ import numpy as np
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import save_model
+from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
+from dcfm_ros.pipeline.backends.cuda import CUDABackend
 from dcfm_ros.pipeline.backends.engine_files import EngineCache
-from dcfm_ros.pipeline.backends.swapping import BuildStopped
+from dcfm_ros.pipeline.backends.swapping import BuildStopped, SwappingBackend
+from dcfm_ros.pipeline.backends.tensorrt import TensorRTBackend
+from dcfm_ros.pipeline.backends.tensorrt_api import tensorrt
+from dcfm_ros.pipeline.backends.tensorrt_build import key_of
 
 _log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "dcfm_ros.pipeline.backends.tensorrt_build")
 _LONGEST_LINE = 4096
 _KEPT_LINES = 5       # of what the process says besides, for its error
 _GRACE_S = 5.0        # to end when told to
+
+
+def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> Backend:
+    """The TensorRT backend of a model, for images of any size. live: the CUDA backend serves while engines are built."""
+    precision = "f16" if precision == "auto" else precision
+    if precision not in PRECISIONS:
+        raise BackendError(f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these")
+    tensorrt()  # is it there?
+    builder = EngineBuilder(model, precision, device, EngineCache(model.folder), lambda folder: TensorRTBackend(folder, device),
+                            lambda size: key_of(model, size, precision, device))
+    return SwappingBackend("tensorrt", device, precision, is_per_frame(model), builder,
+                           (lambda: CUDABackend(model, device, precision)) if live else None)
 
 
 class EngineBuilder:

@@ -1,5 +1,6 @@
 """Which backend runs, and what is said where one cannot."""
 import importlib.util
+import sys
 
 import pytest
 import torch
@@ -101,3 +102,29 @@ def test_openvino_computes_in_what_the_processor_is_made_for(monkeypatch):
     assert make_backend("openvino", tiny_model()).precision == "f32"
     assert refused("openvino", precision="bf16") == (
         "precision 'bf16': this processor does not compute in it; use precision:=f32")
+
+
+def test_tensorrt_needs_a_gpu(no_gpu):
+    assert refused("tensorrt", "cpu") == refused("tensorrt", "auto") == (
+        "backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
+
+
+@pytest.fixture
+def a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+
+def test_tensorrt_that_is_not_installed(a_gpu, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    assert refused("tensorrt", "cuda").startswith("TensorRT cannot be loaded")
+
+
+@pytest.mark.parametrize("live", (True, False))
+def test_tensorrt_with_torch_for_the_time_of_building(a_gpu, monkeypatch, live):
+    tensorrt_helpers = pytest.importorskip("tensorrt_helpers", reason="ONNX Runtime is not installed")
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_helpers.stand_in())
+    backend = make_backend("tensorrt", tiny_model(), "cuda:1", live=live)
+    assert (backend.name, backend.device, backend.precision) == ("tensorrt", "cuda:1", "f16")
+    assert (backend._make_predecessor is not None) == live
+    with pytest.raises(BackendError, match="precision 'bf16': engines are built in f32 or f16"):
+        make_backend("tensorrt", tiny_model(), "cuda", "bf16")
