@@ -46,8 +46,8 @@ def failing(model, monkeypatch):
     """(backend, node): an active SegmenterNode, served by a thread."""
     made = []
 
-    def make(*arguments):
-        made.append(FailingBackend(make_backend(*arguments)))
+    def make(*arguments, **options):
+        made.append(FailingBackend(make_backend(*arguments, **options)))
         return made[-1]
 
     monkeypatch.setattr(segmenter, "make_backend", make)
