@@ -193,6 +193,7 @@ def _add_benchmark(commands) -> None:
     parser.add_argument("--backend", help="auto, torch or openvino")
     parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--device", help="auto, cpu or cuda")
+    parser.add_argument("--turns", help="auto, concurrent or sliced: how the deep path runs beside frames")
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="HZ", help="of the rows with frames at a camera's rate")
     parser.add_argument("--seconds", type=float, metavar="N", help="measure for about so long; more narrows the quartiles")
     parser.add_argument("--only", type=_several(str), metavar="GROUP,...",

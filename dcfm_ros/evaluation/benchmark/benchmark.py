@@ -24,6 +24,8 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, make_backend
 from dcfm_ros.pipeline.backends.base import MasksOnHost
+from dcfm_ros.pipeline.frames import PipelineConfig
+from dcfm_ros.pipeline.turns import cores_are_shared
 
 _DEFAULT_MODEL = "street11_b0"
 _DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)
@@ -42,6 +44,7 @@ class BenchmarkOptions:
     backend: str = "auto"
     precision: str = "auto"
     device: str = "auto"
+    turns: str = PipelineConfig.turns.value     # of frames and deep path
     rate_hz: float = 15.0                       # of the paced rows
     seconds: float = 120.0                      # but three rounds at least
     only: tuple[str, ...] = GROUPS              # groups of rows
@@ -63,6 +66,12 @@ class BenchmarkOptions:
             raise ValueError(f"unknown group {unknown[0]!r} in only: use some of {', '.join(GROUPS)}")
         if not self.only:
             raise ValueError(f"nothing to measure: give some of {', '.join(GROUPS)}")
+        self.pipeline   # refuses what pipelines refuse
+
+    @property
+    def pipeline(self) -> PipelineConfig:
+        """Of all rows; each puts in its own mode and scheduler."""
+        return PipelineConfig(turns=self.turns)
 
     def command(self) -> str:
         """The command line that gives these options."""
@@ -89,7 +98,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
     model_size = (config.input_height, config.input_width)
     size = input_size(scene.size, model_size)
     make = partial(make_backend, options.backend, device=options.device, precision=options.precision)
-    backend = make(model=networks.dcfm)
+    backend = make(model=networks.dcfm, concurrent=not cores_are_shared(options.pipeline.turns))   # as the node does
     share = measured_border_share(backend, scene, size)
 
     entries = list(_entries(options, networks, scene, backend, make))
@@ -129,7 +138,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
 def _entries(options: BenchmarkOptions, networks: Networks, scene: Scene, backend: Backend,
              make: Callable[..., Backend]) -> Iterator[Entry]:
     config, wanted = networks.config, options.only
-    pipeline = Pipeline(backend, (config.input_height, config.input_width), scene)
+    pipeline = Pipeline(backend, (config.input_height, config.input_width), options.pipeline, scene)
     if PER_FRAME in wanted:
         yield from per_frame_entries(networks.per_frame, make(model=networks.per_frame), scene)
     if DCFM in wanted:

@@ -20,7 +20,7 @@ from dcfm_ros.model.inference import fold
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.whole import Network
-from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -83,13 +83,12 @@ def rewritten_run(network: Network, size: tuple[int, int]) -> Run:
 
 @dataclass
 class PipelineRow:
-    """The segmenter under a schedule. Each burst has a segmenter of its own, whose encoder is idle when the burst ends."""
+    """The segmenter under a schedule, as the node runs it. Each burst has a segmenter of its own, whose encoder is idle when the burst ends."""
 
     name: str
     backend: Backend
     model_size: tuple[int, int]
-    mode: Mode
-    scheduler: SchedulerConfig
+    config: PipelineConfig
     keyframes: int = field(default=0, init=False)
 
     def contender(self, scene: Scene, **how) -> Contender:
@@ -100,8 +99,8 @@ class PipelineRow:
     @contextmanager
     def open(self) -> Iterator[Run]:
         failures: list[Exception] = []
-        segmenter = Segmenter(self.backend, self.model_size, PipelineConfig(mode=self.mode, scheduler=self.scheduler),
-                              on_keyframe=self._count, on_encode_error=lambda camera, error: failures.append(error))
+        segmenter = Segmenter(self.backend, self.model_size, self.config, on_keyframe=self._count,
+                              on_encode_error=lambda camera, error: failures.append(error))
 
         def run(frame: Frame, watch: Laps) -> None:
             masks = segmenter.process(frame)

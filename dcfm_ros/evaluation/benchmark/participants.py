@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dcfm_ros.evaluation.benchmark.contenders import (
     ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval, plain,
@@ -14,7 +15,7 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
-from dcfm_ros.pipeline.frames import Mode, SchedulerConfig
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 
 INTERVALS = (2, 6)   # K of the paper's tables
 
@@ -35,22 +36,23 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
     if isinstance(backend, MasksOnHost):   # else logits never leave the device, and the pipeline's form is the best there is
         run = rewritten_run(compile_whole(RewrittenNetwork(model).eval(), size, backend), size)
         yield entry("rewritten", f"rewritten, {backend.name}, our masks", plain("rewritten", run, scene))
-    every = PipelineRow("pipeline", backend, budget, Mode.SYNC, ALWAYS)
+    every = PipelineRow("pipeline", backend, budget, PipelineConfig(Mode.SYNC, ALWAYS))
     yield entry("pipeline", "rewritten, in the pipeline", every.contender(scene))
 
 
 class Pipeline:
-    """Entries of DCFM, all by the segmenter with one backend. model_size: (H, W), the budget of pixels."""
+    """Entries of DCFM, all by the segmenter with one backend. model_size: (H, W), the budget of pixels; config: for all."""
 
-    def __init__(self, backend: Backend, model_size: tuple[int, int], scene: Scene):
-        self._backend, self._model_size, self._scene = backend, model_size, scene
+    def __init__(self, backend: Backend, model_size: tuple[int, int], config: PipelineConfig, scene: Scene):
+        self._backend, self._model_size, self._config, self._scene = backend, model_size, config, scene
 
     def frames(self) -> Iterator[Entry]:
         """Both kinds of frames by themselves."""
         yield self._entry("keyframe", "keyframe", DCFM, self._row("keyframe", Mode.SYNC, ALWAYS))
         yield self._entry("shallow", "shallow frame", DCFM, self._row("shallow", Mode.SYNC, NEVER))
         if isinstance(self._backend, MasksOnHost):
-            worst = PipelineRow("shallow_border", EveryCellABorder(self._backend), self._model_size, Mode.SYNC, NEVER)
+            worst = self._row("shallow_border", Mode.SYNC, NEVER)
+            worst.backend = EveryCellABorder(self._backend)
             yield self._entry("shallow_border", "shallow frame, every cell a border", DCFM, worst)
 
     def schedules(self) -> Iterator[Entry]:
@@ -60,7 +62,7 @@ class Pipeline:
                 row = self._row(f"{mode.value}_k{interval}", mode, SchedulerConfig(interval, interval))
                 yield self._entry(row.name, f"{mode.value}, K = {interval}", SCHEDULES, row, **fixed_interval(interval))
             row = self._row(f"{mode.value}_aks", mode, SchedulerConfig())
-            yield self._entry(row.name, f"{mode.value}, AKS", SCHEDULES, row, **adaptive(row.scheduler))
+            yield self._entry(row.name, f"{mode.value}, AKS", SCHEDULES, row, **adaptive(row.config.scheduler))
 
     def guarantee(self, rate_hz: float) -> Iterator[Entry]:
         """Shallow frames without keyframes and with keyframes encoded all the time; back to back and at `rate_hz`."""
@@ -71,7 +73,7 @@ class Pipeline:
                 yield self._entry(row.name, f"{what}, {pace}", GUARANTEE, row, settle=3, **how)
 
     def _row(self, name: str, mode: Mode, scheduler: SchedulerConfig) -> PipelineRow:
-        return PipelineRow(name, self._backend, self._model_size, mode, scheduler)
+        return PipelineRow(name, self._backend, self._model_size, replace(self._config, mode=mode, scheduler=scheduler))
 
     def _entry(self, key: str, what: str, group: str, row: PipelineRow, **how) -> Entry:
-        return Entry(key, what, group, self._backend.precision, row.contender(self._scene, **how), row.mode.value)
+        return Entry(key, what, group, self._backend.precision, row.contender(self._scene, **how), row.config.mode.value)

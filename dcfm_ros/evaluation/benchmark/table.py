@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from dcfm_ros.evaluation.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES
 from dcfm_ros.evaluation.table import aligned
 
 _TITLES = {PER_FRAME: "per frame", DCFM: "DCFM", SCHEDULES: "DCFM under a schedule, frames back to back",
            GUARANTEE: "DCFM, async: do keyframes hold frames up?"}
+_COLUMNS = 100
 _FEW = 100   # samples below which a 99th percentile is hardly more than the greatest
 
 
@@ -19,7 +22,7 @@ def benchmark_table(report: dict) -> str:
 def _head(report: dict) -> list[str]:
     model, backend, machine = report["model"], report["backend"], report["machine"]
     gpu = f"; {machine['gpu']}" if machine["gpu"] else ""
-    return [
+    lines = [
         report["command"],
         f"{model['name']}: {model['backbone']}, {model['classes']} classes; height x width: camera "
         "{}x{}, network input {}x{}".format(*report["camera"], *model["input"]),
@@ -31,6 +34,7 @@ def _head(report: dict) -> list[str]:
         ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
         f"{report['rounds']} rounds in {report['seconds']:.0f} s, everyone in turn",
     ]
+    return [part for line in lines for part in textwrap.wrap(line, _COLUMNS, subsequent_indent="  ")]
 
 
 def _rows(report: dict) -> list[str]:
@@ -102,7 +106,7 @@ def _upsampling(report: dict) -> list[str]:
         cells.append([f"  logits: {row['logits']}", f"{100 * row['border_share']:.0f} %", _ms(row["ours_ms"]),
                       *(cell for way in row["torch"] for cell in (_ms(way["ms"]), f"{way['ratio']:.1f}"))])
     return [*aligned(cells),
-            f"borders: border cells of the logits; {', '.join(layouts)}: interpolate and argmax in PyTorch, by layout"]
+            f"borders: border cells; {', '.join(layouts)}: interpolate and argmax in PyTorch, by layout"]
 
 
 def _ms(value: float | None) -> str:

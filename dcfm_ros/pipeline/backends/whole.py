@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
 Network = Callable[[np.ndarray], np.ndarray]
+_HALVES = {"f16": torch.float16, "bf16": torch.bfloat16}
 
 
 def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Network:
-    """`network` compiled for images of size (H, W), by the engine, on the device and in the precision of the backend `like`.
+    """`network` for images of size (H, W), on the engine and the device and in the precision of the backend `like`.
 
     network: (1, H, W, 3) uint8 to one tensor. The returned function takes (H, W, 3) uint8 and gives what the network gives,
     in host memory, valid until its next call.
 
-    OpenVINO compiles the network as one. PyTorch runs it as it is, on a GPU in float16 autocast.
+    OpenVINO compiles the network as one. PyTorch runs it as it is, in half precision by autocast.
     """
     if like.name == "openvino":
         return _in_openvino(network, size, like.precision)
-    return in_torch(network, like.device, half=like.precision == "f16")
+    return in_torch(network, like.device, like.precision)
 
 
-def in_torch(network: nn.Module, device: str, half: bool = False) -> Network:
-    """`network` in eager PyTorch on `device`, in float32 or, `half`, float16 autocast; as `compile_whole` else."""
-    network = network.to(device)
+def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
+    """`network`, moved to `device`, in eager PyTorch; as `compile_whole` else."""
+    network, half = network.to(device), _HALVES.get(precision)
 
     def run(image: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.float16, enabled=half):
+        with torch.inference_mode(), torch.autocast(torch.device(device).type, half, enabled=half is not None):
             return network(torch.from_numpy(image)[None].to(device)).cpu().numpy()
 
     return run
@@ -42,12 +42,11 @@ def in_torch(network: nn.Module, device: str, half: bool = False) -> Network:
 def _in_openvino(network: nn.Module, size: tuple[int, int], precision: str) -> Network:
     import openvino
 
-    image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-    with warnings.catch_warnings(), torch.no_grad():  # of values that depend on the shapes: these are fixed here
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        converted = openvino.convert_model(network, example_input=image, input=[tuple(image.shape)])
+    from dcfm_ros.pipeline.backends.openvino_cache import converted
+
+    model = converted(network, torch.zeros(1, *size, 3, dtype=torch.uint8))
     with kept_signal_stack():  # the first call loads the CPU plugin
-        compiled = openvino.Core().compile_model(converted, "CPU", {
+        compiled = openvino.Core().compile_model(model, "CPU", {
             "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"})
     request = compiled.create_infer_request()
     return lambda image: request.infer([image[None]], share_inputs=True, share_outputs=True)[0]

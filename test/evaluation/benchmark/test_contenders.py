@@ -1,0 +1,166 @@
+"""What takes part gives the masks it stands for, and does its work in the frame's time."""
+import itertools
+
+import numpy as np
+import pytest
+from helpers import own_mask, tiny_model
+from pipeline_helpers import FakeBackend
+
+from dcfm_ros.evaluation.benchmark.border import border_share
+from dcfm_ros.evaluation.benchmark.contenders import (
+    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval, plain,
+    published_run, rewritten_run)
+from dcfm_ros.evaluation.benchmark.networks import random_networks
+from dcfm_ros.evaluation.benchmark.scene import open_scene
+from dcfm_ros.evaluation.benchmark.steps import Steps, measured_border_share, transfers, upsampling
+from dcfm_ros.evaluation.interleave import Contender, interleave
+from dcfm_ros.pipeline import postprocess
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
+from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, SchedulerConfig
+
+# Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+
+CAMERA, SIZE = (72, 108), (64, 96)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return open_scene("synthetic", CAMERA)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return random_networks("mit_b0", 4, CAMERA, SIZE)
+
+
+@pytest.fixture(scope="module", params=["torch", "openvino"])
+def make(request, tmp_path_factory):
+    """`make(model)`: the backend of a model, one engine after the other."""
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield lambda model: make_backend(request.param, model, "cpu", "f32")
+
+
+@pytest.fixture(scope="module")
+def backend(make, networks):
+    return make(networks.dcfm)
+
+
+def noted(network):
+    """The network, and a list that gets what it gives."""
+    seen = []
+
+    def noting(image):
+        seen.append(network(image))
+        return seen[-1]
+
+    return noting, seen
+
+
+def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch):
+    model = networks.per_frame
+    like = make(model)
+    wanted = own_mask(model, scene.images[0])
+    assert len(np.unique(wanted)) > 1
+    for network in (in_torch(PublishedNetwork(model, CAMERA), "cpu"), compile_whole(PublishedNetwork(model, CAMERA), SIZE, like)):
+        noting, seen = noted(network)
+        published_run(noting, SIZE)(Frame("", 0, scene.images[0]), None)
+        assert seen[0].shape == (1, *CAMERA) and seen[0].dtype == np.uint8 and (seen[0][0] == wanted).mean() > 0.999
+    made = []
+    monkeypatch.setattr("dcfm_ros.evaluation.benchmark.contenders.upsampled_argmax",
+                        lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)))
+    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like), SIZE)(Frame("", 0, scene.images[0]), None)
+    assert made[0].shape == CAMERA and (made[0] == wanted).mean() > 0.999
+
+
+def row(backend, mode, scheduler, name="row"):
+    return PipelineRow(name, backend, SIZE, PipelineConfig(mode, scheduler))
+
+
+def timed(contender, rounds=2):
+    return interleave([contender], 0.0, rounds, burst_s=0.0)[contender.name]
+
+
+@pytest.mark.parametrize("mode, scheduler, how, per_frame", [
+    (Mode.SYNC, ALWAYS, {}, 1.0), (Mode.SYNC, NEVER, {}, 0.0),
+    (Mode.SYNC, SchedulerConfig(2, 2), fixed_interval(2), 1 / 2), (Mode.SYNC, SchedulerConfig(6, 6), fixed_interval(6), 1 / 6),
+    (Mode.SYNC, SchedulerConfig(2, 5, threshold=10.0), adaptive(SchedulerConfig(2, 5)), 1 / 5)])
+def test_rows_have_their_schedules_keyframes(scene, mode, scheduler, how, per_frame):
+    backend = FakeBackend()
+    times = timed(row(backend, mode, scheduler).contender(scene, **how))
+    assert times.keyframes / len(times.samples) == pytest.approx(per_frame)
+    assert len(backend.decoded) > len(times.samples)
+
+
+def test_no_mask_waits_for_keyframes_in_async_and_the_encoder_is_idle_after_a_burst(scene):
+    backend = FakeBackend()
+    with row(backend, Mode.ASYNC, ALWAYS).open() as run:
+        for frame in itertools.islice(scene.frames(), 5):
+            run(frame, None)
+    begun = sum(backend.deep_started.acquire(blocking=False) for _ in range(9))
+    assert 1 <= begun <= 5 and len(backend.encoded) == begun
+
+
+@pytest.mark.parametrize("mode", [Mode.SYNC, Mode.ASYNC])
+def test_a_frame_without_a_mask_ends_the_benchmark(scene, mode):
+    backend = FakeBackend()
+    backend.deep_error = RuntimeError("out of memory")
+    with pytest.raises(RuntimeError, match="shallow: frame without a mask") as raised:
+        with row(backend, mode, NEVER, "shallow").open() as run:
+            run(next(scene.frames()), None)
+    assert raised.value.__cause__ is backend.deep_error
+
+
+def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeypatch):
+    worst, made = EveryCellABorder(backend), []
+    monkeypatch.setattr("dcfm_ros.evaluation.benchmark.contenders.upsampled_argmax",
+                        lambda logits, size: made.append(logits) or postprocess.upsampled_argmax(logits, size))
+    shallow = worst.shallow(np.zeros((*SIZE, 3), np.uint8))
+    common = worst.deep(shallow)
+    mask, confidence = worst.mask(shallow, [common], CAMERA)
+    own = backend.decode(shallow, [common])
+    assert mask.shape == CAMERA and confidence is None and worst.name == backend.name
+    assert border_share(made[0]) == 1.0 and made[0].strides == own.strides and made[0].shape == own.shape
+
+
+def test_steps_are_those_of_a_frame(backend, scene):
+    common = ["preprocess", "shallow network", "keyframe decision"]
+    tail = ["fusion and head", "upsample-argmax"]
+    shallow, keyframe = Steps(backend, SIZE, keyframe=False), Steps(backend, SIZE, keyframe=True)
+    times = timed(plain("shallow", shallow.run, scene))
+    assert list(times.steps()) == common + tail
+    times = timed(plain("keyframe", keyframe.run, scene))
+    assert list(times.steps()) == [*common, "deep path, common feature", *tail]
+    assert sum(values.sum() for values in times.steps().values()) == pytest.approx(times.samples.sum(), rel=0.05)
+    assert keyframe.slices >= 4 and 0 < keyframe.longest_slice_ms < times.steps()["deep path, common feature"].max() + 100
+
+
+def test_transfers_are_timed_by_themselves(scene):
+    assert list(timed(transfers(scene, SIZE, "cpu")).steps()) == ["image to the device", "mask to the host"]
+
+
+def test_upsampling_is_timed_on_the_models_logits_and_on_made_ones(backend, scene):
+    made = upsampling(backend, scene, SIZE)
+    assert list(made) == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
+    shares = [share for share, _ in made.values()]
+    assert shares[1:] == pytest.approx([0.0, 0.15, 1.0], abs=0.05) and 0 < shares[0] < 1
+    contenders = [contender for _, ways in made.values() for contender in ways.values()]
+    assert len({contender.name for contender in contenders}) == 12 and all(isinstance(c, Contender) for c in contenders)
+    assert set(interleave(contenders, 0.0, 1, burst_s=0.0)) == {contender.name for contender in contenders}
+
+
+def test_one_class_has_no_borders_to_make(scene):
+    backend = make_backend("torch", tiny_model(classes=1), "cpu")
+    assert list(upsampling(backend, scene, SIZE)) == ["the model's own", "made, 0%"]
+    assert measured_border_share(backend, scene, SIZE) == 0.0
+
+
+def test_border_cells_are_those_of_shallow_frames(backend, scene, monkeypatch):
+    commons, decode = [], backend.decode
+    monkeypatch.setattr(backend, "decode", lambda shallow, common: commons.append(common[0]) or decode(shallow, common))
+    assert 0 < measured_border_share(backend, scene, SIZE, frames=3) < 1
+    assert len(commons) == 3 and all(common is commons[0] for common in commons)
