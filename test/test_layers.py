@@ -73,15 +73,17 @@ def test_sources_are_free_of_inference_and_training_libraries():
 
 def test_only_backends_import_inference_engines():
     others = [path for path in MODULES if ROOT / "pipeline" / "backends" not in path.parents]
-    assert offences(others, "openvino", "tensorrt") == []
+    assert offences(others, "openvino", "tensorrt", "triton") == []
 
 
 def test_optional_engines_are_not_imported_on_loading():
-    """TensorRT is loaded where it is used; OpenVINO's module is loaded only when that backend is made."""
+    """TensorRT is loaded where it is used; the modules of OpenVINO and Triton only when a backend is made that needs them."""
     assert offences(MODULES, "tensorrt", at_module_level=True) == []
     backend = "dcfm_ros.pipeline.backends.openvino"
     others = [path for path in MODULES if path.name not in ("openvino.py", "openvino_cache.py", "openvino_export.py")]
     assert offences(others, "openvino", backend, f"{backend}_cache", f"{backend}_export", at_module_level=True) == []
+    others = [path for path in MODULES if path.name != "kernels.py"]
+    assert offences(others, "triton", "dcfm_ros.pipeline.backends.kernels", at_module_level=True) == []
 
 
 def test_the_package_itself_is_empty():

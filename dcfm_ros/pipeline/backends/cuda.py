@@ -38,8 +38,8 @@ class Feature(NamedTuple):
 class CUDABackend:
     """Shallow path and masks have a stream of high priority, the deep path one of low priority.
 
-    The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let other threads go
-    on. They also mean that who uses a feature keeps it until the GPU has read it, so that its memory is never taken too early.
+    The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let other threads
+    go on. They also mean that who uses a feature keeps it until the GPU has read it: its memory is never taken too early.
     The deep path is one graph: it gives way by the priority of its stream, not by `give_way`.
     """
 

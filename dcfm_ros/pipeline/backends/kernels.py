@@ -66,7 +66,7 @@ def _label(logits, labels, height, width, rows, columns, row_scale, column_scale
     bottom, right = tl.minimum(top + 1, height - 1), tl.minimum(left + 1, width - 1)
     down, across = source_y - top.to(tl.float32), source_x - left.to(tl.float32)
 
-    # tl.full, since tl.zeros is a kernel itself: not to be interpreted where Triton was loaded before TRITON_INTERPRET was set.
+    # Not tl.zeros: that is a kernel itself, and not interpreted where Triton was loaded before TRITON_INTERPRET was set.
     best = tl.full([BLOCK], float("-inf"), tl.float32)
     winner = tl.full([BLOCK], 0, tl.int32)
     total = tl.full([BLOCK], 0.0, tl.float32)  # of exp(value - best) over the classes so far

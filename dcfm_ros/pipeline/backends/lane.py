@@ -35,8 +35,9 @@ class Lane:
             with torch.inference_mode(), torch.cuda.stream(self._stream):
                 yield
         except torch.OutOfMemoryError as error:
-            raise BackendError(f"{self._device} is out of memory in the {work}: use a smaller model, a smaller input size or "
-                               f"fewer cameras, or stop what else runs on it ({_first_line(error)})") from error
+            raise BackendError(
+                f"{self._device} is out of memory in the {work}: use a smaller model, a smaller input size or fewer "
+                f"cameras, or stop what else runs on it ({_first_line(error)})") from error
         except torch.AcceleratorError as error:  # no call of this process to the device works any more
             raise BackendError(f"{self._device} failed in the {work}: this process has to be started anew "
                                f"({_first_line(error)})") from error
@@ -54,7 +55,7 @@ class Lane:
         self._stream.wait_event(event)
 
     def mark(self, sleeps: bool = False) -> torch.cuda.Event:
-        """An event after all work so far. sleeps: who waits for it on the host leaves the core to others, for a longer wait."""
+        """An event after all work so far. sleeps: the host leaves the core to others while it waits, which ends it later."""
         event = torch.cuda.Event(blocking=sleeps)
         event.record(self._stream)
         return event

@@ -17,8 +17,8 @@ def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:
-    """Logits (1, classes, h, w) to (1 or 2, H, W) uint8, size = (H, W): the winning classes and, if asked for, their softmax x
-    255. Bilinear, align_corners false."""
+    """Logits (1, classes, h, w) to (1 or 2, H, W) uint8, size = (H, W): the winning classes and, if asked for, their softmax
+    x 255. Bilinear, align_corners false."""
     values = F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)[0]
     best, winner = values.max(0)
     if not with_confidence:

@@ -52,7 +52,7 @@ def tensor(picture):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("bf16", 0.1), ("f16", 0.02)])
+@pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("bf16", 0.05), ("f16", 0.01)])
 def test_logits_are_those_of_the_training_form(make, kind, precision, tolerance):
     backend, model = make(precision, **KINDS[kind]), tiny_model(**KINDS[kind])
     pictures = [image((66, 101), seed) for seed in range(3)]
@@ -67,7 +67,7 @@ def test_logits_are_those_of_the_training_form(make, kind, precision, tolerance)
     for (own, *keyframes), logits in wanted.items():
         found = backend.decode(shallow[own], [common[number] for number in keyframes])
         assert found.dtype == np.float32 and found.shape == logits.shape[1:]
-        assert np.abs(found - logits[0].numpy()).max() <= tolerance * max(1.0, logits.abs().max().item())
+        assert np.abs(found - logits[0].numpy()).max() <= tolerance * logits.abs().max()
     assert backend.status()["without CUDA graph"] == "0"
 
 
@@ -127,10 +127,12 @@ def test_who_runs_where_and_waits_for_what(make):
     assert make.log == [("host waits for", "frames"), ("frames", "runs", "shallow")]   # the last image has left
     make.log.clear()
     backend.deep(shallow)
-    assert make.log == [("keyframes", "waits for", "frames"), ("keyframes", "runs", "deep"), ("host waits for", "keyframes")]
+    assert make.log == [
+        ("keyframes", "waits for", "frames"), ("keyframes", "runs", "deep"), ("host waits for", "keyframes")]
     make.log.clear()
     backend.mask(shallow, [common, common], CAMERA)
-    assert make.log == 2 * [("frames", "waits for", "keyframes")] + [("frames", "runs", "mask"), ("host waits for", "frames")]
+    assert make.log == 2 * [("frames", "waits for", "keyframes")] + [
+        ("frames", "runs", "mask"), ("host waits for", "frames")]
 
 
 def test_graphs_are_made_once_per_shape(make):
