@@ -1,0 +1,79 @@
+"""The threshold that follows the encoder, in a simulated encoder with a fake clock."""
+import numpy as np
+import pytest
+
+from dcfm_ros.pipeline.deadline import HIGHEST, LOWEST, DeadlineThreshold
+
+STEP_S = 0.01
+THRESHOLD = 0.32
+
+
+class Simulation:
+    """One camera whose score grows by `speed` per second, and an encoder that takes `encode_s`."""
+
+    def __init__(self, share=0.8, speed=2.0, encode_s=0.1):
+        self.threshold = DeadlineThreshold(share)
+        self.speed, self.encode_s = speed, encode_s
+        self.steps, self.score, self.left_s, self.waits = 0, 0.0, 0.0, False
+
+    def run(self, seconds):
+        """Factors and share of time at work, in each step."""
+        factors, works = [], []
+        for _ in range(round(seconds / STEP_S)):
+            self.steps += 1
+            now_ns = round(self.steps * STEP_S * 1e9)
+            self.score += self.speed * STEP_S
+            self.left_s = max(0.0, self.left_s - STEP_S)
+            factors.append(self.threshold.factor(now_ns))
+            self.waits = self.waits or self.score >= THRESHOLD * factors[-1]
+            if self.waits and self.left_s < STEP_S / 2:
+                self.waits, self.score, self.left_s = False, 0.0, self.encode_s
+            works.append(self.left_s > STEP_S / 2)
+            self.threshold.update(now_ns, works[-1] + self.waits)
+        return np.array(factors), np.mean(works[len(works) // 2:])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("encode_s, speed", [(0.1, 2.0), (0.05, 5.0), (0.2, 1.0)])
+def test_the_encoder_works_for_its_share_of_time(share, encode_s, speed):
+    simulation = Simulation(share, speed, encode_s)
+    simulation.run(30)
+    factors, works = simulation.run(30)
+    wanted = speed * encode_s / share / THRESHOLD   # the score grows by this from keyframe to keyframe
+    assert LOWEST < wanted < HIGHEST
+    assert works == pytest.approx(share, abs=0.06)
+    assert factors.mean() == pytest.approx(wanted, rel=0.15)
+    assert factors.max() / factors.min() < 1.15     # it has settled and does not swing
+
+
+def test_slower_and_faster_encoders_are_followed_without_swinging():
+    simulation = Simulation()
+    simulation.run(20)
+    for encode_s in (0.2, 0.08, 0.15):
+        simulation.encode_s = encode_s
+        factors, _ = simulation.run(30)
+        before, after = factors[0], factors[-500:].mean()
+        low, high = min(before, after), max(before, after)
+        assert (factors > 0.85 * low).all() and (factors < 1.15 * high).all()   # hardly beyond where it goes
+        assert factors[-500:].max() / factors[-500:].min() < 1.15
+        assert after == pytest.approx(simulation.speed * encode_s / 0.8 / THRESHOLD, rel=0.15)
+
+
+def test_changing_scenes_are_followed():
+    simulation = Simulation()
+    factors = {}
+    for speed in (1.5, 6.0, 1.5):
+        simulation.speed = speed
+        factors.setdefault(speed, []).append(simulation.run(30)[0][-1])
+    assert 3 * factors[1.5][0] < factors[6.0][0]
+    assert factors[1.5][1] == pytest.approx(factors[1.5][0], rel=0.15)
+
+
+def test_limits():
+    assert Simulation(speed=0.0).run(60)[0][-1] == pytest.approx(LOWEST)
+    assert Simulation(speed=100.0, encode_s=0.5).run(60)[0][-1] == pytest.approx(HIGHEST, rel=0.01)
+
+
+def test_time_before_the_first_keyframe_does_not_count():
+    threshold = DeadlineThreshold(0.8)
+    assert threshold.factor(10 ** 18) == 1.0

@@ -1,0 +1,81 @@
+"""Noise, flicker of the light and automatic exposure bring no storm of keyframes, and hide no hard cut."""
+import numpy as np
+import pytest
+
+from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler
+from dcfm_ros.sources.synthetic.video import SyntheticVideo
+
+FRAMES = 60
+MAINS_HZ, RATE_HZ = 100.0, 30.0
+
+
+def noise(sigma):
+    rng = np.random.default_rng(0)
+    return lambda image, index: image + rng.normal(0, sigma, image.shape)
+
+
+def lamps(image, index):
+    """Light at twice the mains' frequency, seen at the camera's rate; a tenth up and down."""
+    return image * (1 + 0.1 * np.sin(2 * np.pi * MAINS_HZ * index / RATE_HZ + 0.3))
+
+
+def blinking(image, index):
+    """The worst that this light can do: from a tenth more to a tenth less between two frames."""
+    return image * (1.1 if index % 4 < 2 else 0.9)
+
+
+def exposure(image, index):
+    """From 0.7 to 1.4 times the light in a second."""
+    return image * 0.7 * 2.0 ** np.clip((index - 15) / RATE_HZ, 0, 1)
+
+
+@pytest.fixture(scope="module")
+def drives():
+    """Images of two drives without a cut, and of one that begins anew in the middle."""
+    def images(seed, first, count):
+        video = SyntheticVideo(seed, 160, 120, RATE_HZ)
+        return [video.frame(index).image for index in range(first, first + count)]
+
+    whole = [images(seed, 0, FRAMES) for seed in (1000, 1007)]
+    return whole, whole[0][:FRAMES // 2] + whole[1][:FRAMES // 2]
+
+
+def seen(images, disturbance):
+    return [np.clip(disturbance(image.astype(np.float64), index), 0, 255).astype(np.uint8)
+            for index, image in enumerate(images)]
+
+
+def reasons(images, **config):
+    scheduler = KeyframeScheduler(SchedulerConfig(**config))
+    return [scheduler.decide(image, index).reason for index, image in enumerate(images)]
+
+
+def count(images, **config):
+    return sum(reason is not None for reason in reasons(images, **config))
+
+
+@pytest.mark.parametrize("disturbance", [noise(5), noise(10), lamps, blinking], ids=["noise 5", "noise 10", "lamps", "blinking"])
+def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance):
+    still = seen([drives[0][0][0]] * FRAMES, disturbance)
+    assert set(reasons(still)[1:]) == {None, Reason.INTERVAL}
+
+
+@pytest.mark.parametrize("disturbance, most", [(noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
+                         ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"])
+def test_a_moving_scene_has_hardly_more_keyframes_than_without(drives, disturbance, most):
+    for images in drives[0]:
+        plain = count(images)
+        assert FRAMES / 10 <= plain < FRAMES / 3
+        assert 0.75 * plain <= count(seen(images, disturbance)) <= most * plain + 2
+
+
+def test_exposure_of_a_still_scene_brings_few_keyframes(drives):
+    assert count(seen([drives[0][0][0]] * FRAMES, exposure), max_interval=1000) <= 5
+
+
+@pytest.mark.parametrize("disturbance", [noise(0), noise(10), lamps, blinking, exposure],
+                         ids=["none", "noise", "lamps", "blinking", "exposure"])
+def test_hard_cut_is_requested_on_its_frame_and_is_the_only_one(drives, disturbance):
+    found = reasons(seen(drives[1], disturbance), min_interval=1000, max_interval=1000)
+    assert [index for index, reason in enumerate(found) if reason is Reason.DEVIATION] == [FRAMES // 2]
