@@ -12,7 +12,7 @@ import numpy as np
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.backends.base import Backend, status_of, stop_backend
 from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
@@ -80,8 +80,9 @@ class Segmenter:
 
     @classmethod
     def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
-           precision: str = "auto", **callbacks) -> "Segmenter":
-        """The segmenter of a model: `backend`, `device` and `precision` as for `make_backend`, `callbacks` as for this class.
+           precision: str = "auto", live: bool = False, **callbacks) -> "Segmenter":
+        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`, `callbacks` as for this
+        class.
 
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
@@ -89,7 +90,7 @@ class Segmenter:
             raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
                              "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
-        runs = make_backend(backend, model, device, precision, concurrent=not cores_are_shared(config.turns))
+        runs = make_backend(backend, model, device, precision, concurrent=not cores_are_shared(config.turns), live=live)
         return cls(runs, size, config, **callbacks)
 
     @property
@@ -302,9 +303,14 @@ class Segmenter:
     def status(self) -> list[CameraStatus]:
         return [camera.status() for camera in list(self._cameras.values())]
 
+    def backend_status(self) -> dict[str, str]:
+        """As `backends.base.status_of`."""
+        return status_of(self._backend)
+
     def stop(self) -> None:
         """End the encoder's thread; `process` must not be called any more. A network that is being compiled is waited for."""
         self._encoder.stop()
+        stop_backend(self._backend)
         for thread in self._preparing:
             thread.join()
 

@@ -34,6 +34,15 @@ def idle_diagnostic(node: str, refusal: str) -> DiagnosticStatus:
         level=DiagnosticStatus.ERROR if refusal else DiagnosticStatus.WARN, name=node, message=refusal or "not configured")
 
 
+def backend_diagnostic(status: dict[str, str], node: str) -> DiagnosticStatus:
+    """Of what runs the networks; status: of `backends.base.status_of`."""
+    problem = status.get("problem", "")
+    return DiagnosticStatus(
+        level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK, name=f"{node}: backend",
+        message=problem or status["state"], hardware_id=status["device"],
+        values=[KeyValue(key=key, value=value) for key, value in status.items()])
+
+
 def _judgement(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str) -> tuple[bytes, str]:
     if incompatible_qos and status.received == 0:
         return DiagnosticStatus.ERROR, incompatible_qos

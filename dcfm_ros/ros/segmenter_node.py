@@ -17,7 +17,7 @@ from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros import parameters, process
 from dcfm_ros.ros.camera_port import CameraPort
-from dcfm_ros.ros.diagnostics import camera_diagnostic, idle_diagnostic
+from dcfm_ros.ros.diagnostics import backend_diagnostic, camera_diagnostic, idle_diagnostic
 from dcfm_ros.ros.latched import ClassTopics
 
 _LOG_PERIOD_S = 5.0
@@ -94,7 +94,8 @@ class SegmenterNode(LifecycleNode):
         model = load_model(name)
         self._segmenter = Segmenter.of(
             model, self.get_parameter("backend").value, self.get_parameter("device").value, config,
-            self.get_parameter("precision").value, on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
+            self.get_parameter("precision").value, live=True, on_keyframe=self._publish_keyframe,
+            on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:
@@ -183,6 +184,8 @@ class SegmenterNode(LifecycleNode):
         message.header.stamp = self.get_clock().now().to_msg()
         if self._segmenter is None:
             message.status.append(idle_diagnostic(self.get_name(), self._refusal))
+        else:
+            message.status.append(backend_diagnostic(self._segmenter.backend_status(), self.get_name()))
         for status in self._segmenter.status() if self._segmenter else []:
             if (port := self._ports.get(status.camera)) is not None:
                 message.status.append(camera_diagnostic(

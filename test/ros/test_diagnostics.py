@@ -10,7 +10,7 @@ from ros_helpers import Camera
 from sensor_msgs.msg import Image
 
 from dcfm_ros.pipeline.camera import CameraStatus
-from dcfm_ros.ros.diagnostics import camera_diagnostic
+from dcfm_ros.ros.diagnostics import backend_diagnostic, camera_diagnostic
 
 WORKING = CameraStatus(
     camera="", size=(480, 640), received=100, masks=99, dropped=1, refused={}, failures=0, keyframes=12, encode_failures=0,
@@ -48,6 +48,25 @@ def test_values():
     assert values["threshold"] == "0.480" and values["queue_p50_ms"] == "5.0"
     assert values["overdue"] == "3" and values["over_budget"] == "2"
     assert values["refused_size"] == "2" and values["refused_data"] == "1"
+
+
+@pytest.mark.parametrize("more, level, text", [
+    ({}, DiagnosticStatus.OK, "tensorrt on cuda in f16"),
+    ({"state": "torch serves: tensorrt is being built"}, DiagnosticStatus.OK, "torch serves: tensorrt is being built"),
+    ({"problem": "torch serves: no memory"}, DiagnosticStatus.WARN, "torch serves: no memory"),
+])
+def test_words_of_the_backend(more, level, text):
+    values = {"backend": "tensorrt", "device": "cuda", "state": "tensorrt on cuda in f16", **more}
+    status = backend_diagnostic(values, "segmenter")
+    assert (status.level, status.message, status.name, status.hardware_id) == (level, text, "segmenter: backend", "cuda")
+    assert {item.key: item.value for item in status.values} == values
+
+
+def test_the_backend_is_among_the_diagnostics(segmenter, probe):
+    segmenter.start(image_topic="/diagnosed")
+    status = probe.diagnostic("cpu")
+    assert (status.level, status.name) == (DiagnosticStatus.OK, "segmenter: backend")
+    assert status.message == f"{status.values['backend']} on cpu in {status.values['precision']}"
 
 
 def test_live(segmenter, probe):
