@@ -110,7 +110,7 @@ class KeyframeEncoder:
         """False: the budget does not allow it now."""
         with self._changed:
             now_ns = self._clock()
-            allowed = self._queue.budget.allows(now_ns, request.is_first)
+            allowed = self._queue.allows(request, now_ns)
             ended = []
             if self._stopping:
                 ended.append(request)

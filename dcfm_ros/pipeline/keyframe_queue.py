@@ -22,6 +22,9 @@ class KeyframeQueue:
     Requests of infinite urgency go first, in the order in which their cameras became due. Among the others cameras get
     keyframes in proportion to their urgencies, evenly spread: each choice adds the urgency of every request that waits
     to its camera's credit, takes the camera with the most, and charges it the sum of what was added.
+
+    A camera without a common feature may take its keyframe on credit, once until the budget has recovered: one that begins
+    anew again and again must not keep the others from theirs.
     """
 
     def __init__(self, budget: KeyframeBudget, lasting_s: float = math.inf):
@@ -30,6 +33,7 @@ class KeyframeQueue:
         self._lasting_ns = lasting_s * 1e9
         self._claims: dict[str, _Claim] = {}  # in the order in which their cameras became due
         self._credit: dict[str, float] = {}
+        self._borrowers: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._claims)
@@ -58,8 +62,12 @@ class KeyframeQueue:
 
     def wait_s(self, now_ns: int) -> float | None:
         """Seconds until the budget allows one of the requests; None: none waits."""
-        waits = [self.budget.wait_s(now_ns, claim.request.is_first) for claim in self._claims.values()]
+        waits = [self.budget.wait_s(now_ns, self._may_borrow(claim.request)) for claim in self._claims.values()]
         return min(waits, default=None)
+
+    def allows(self, request: KeyframeRequest, now_ns: int) -> bool:
+        """Is there budget for this request?"""
+        return self.budget.allows(now_ns, self._may_borrow(request))
 
     def clear(self) -> list[KeyframeRequest]:
         """Remove all requests and return them."""
@@ -68,8 +76,13 @@ class KeyframeQueue:
         return requests
 
     def _candidates(self, now_ns: int) -> list[KeyframeRequest]:
-        return [claim.request for claim in self._claims.values() if now_ns - claim.at_ns <= self._lasting_ns
-                and self.budget.allows(now_ns, borrowed=claim.request.is_first)]
+        if self.budget.allows(now_ns):
+            self._borrowers.clear()
+        return [claim.request for claim in self._claims.values()
+                if now_ns - claim.at_ns <= self._lasting_ns and self.allows(claim.request, now_ns)]
+
+    def _may_borrow(self, request: KeyframeRequest) -> bool:
+        return request.is_first and request.frame.camera not in self._borrowers
 
     def _choice(self, candidates: list[KeyframeRequest]) -> KeyframeRequest:
         urgent = next((request for request in candidates if math.isinf(request.urgency)), None)
@@ -82,6 +95,8 @@ class KeyframeQueue:
                 camera = request.frame.camera
                 self._credit[camera] = self._credit.get(camera, 0.0) + request.urgency
             self._credit[chosen.frame.camera] -= sum(request.urgency for request in candidates)
+        if not self.budget.allows(now_ns):
+            self._borrowers.add(chosen.frame.camera)
         self.budget.take(now_ns)
         del self._claims[chosen.frame.camera]
         return chosen

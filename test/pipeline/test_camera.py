@@ -125,6 +125,25 @@ def test_status_counts(camera):
     assert status.refused["size"] == 1  # a snapshot
 
 
+def test_frames_beyond_max_interval_and_held_back_ones_are_counted(camera):
+    camera.accept(encoded(process(camera, 0)))
+    for tag in range(1, 9):
+        camera.adopt(frame(tag))
+        if camera.decide(picture(tag), relief=1.5).reason is not None:
+            camera.held_back()
+    status = camera.status()
+    assert status.overdue == 3 and status.over_budget == 4   # MaxK is 5: due from frame 5, beyond from frame 6
+    assert status.threshold == pytest.approx(1.5 * SchedulerConfig().threshold)
+
+
+def test_a_keyframe_that_begins_after_a_reset_is_not_the_new_sequences(camera):
+    stale = process(camera, 0)
+    camera.reset(Reason.RESET)
+    camera.begun(stale)
+    camera.adopt(frame(1))
+    assert camera.decide(picture(1)).reason is Reason.RESET
+
+
 def test_drops_are_handed_out_once(camera):
     assert camera.take_dropped() == 0
     camera.dropped()
@@ -135,6 +154,8 @@ def test_drops_are_handed_out_once(camera):
 
 @pytest.mark.parametrize("values, message", [
     (dict(mode="batch"), "mode 'batch': use one of async, sync, two_sided"),
+    (dict(mode="sync", scheduler=SchedulerConfig(threshold_rule="deadline")),
+     "threshold_rule deadline in mode sync: .*use mode async, or threshold_rule fixed"),
     (dict(silence_s=0.0), "silence_s 0.0: use 0.1 to 3600"),
     (dict(silence_s=float("nan")), "silence_s nan"),
 ])

@@ -7,21 +7,26 @@ import pytest
 from pipeline_helpers import TIMEOUT_S, FakeBackend, acquire, frame, join, wait
 
 from dcfm_ros.pipeline.encoder import KeyframeEncoder, KeyframeRequest
-from dcfm_ros.pipeline.frames import Reason
+from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
 
 
 class Bench:
     """An encoder and what it reported."""
 
-    def __init__(self):
+    def __init__(self, clock=None, **config):
         self.backend = FakeBackend()
-        self.encoded, self.failed = queue.Queue(), queue.Queue()
-        self.encoder = KeyframeEncoder(self.backend, self.encoded.put, lambda *failure: self.failed.put(failure))
+        self.encoded, self.failed, self.begun = queue.Queue(), queue.Queue(), []
+        self.encoder = KeyframeEncoder(
+            self.backend, self.encoded.put, lambda *failure: self.failed.put(failure),
+            on_begun=self.begun.append, config=SchedulerConfig(**config), clock=clock)
+
+    def request(self, tag, camera="a", urgency=1.0, **fields):
+        image = frame(tag, camera=camera)
+        return KeyframeRequest(
+            image, 0, tag, image.image, (tag, 16, 24), Reason.DEVIATION, urgency, urgency, **fields)
 
     def submit(self, tag, camera="a", urgency=1.0):
-        image = frame(tag, camera=camera)
-        request = KeyframeRequest(
-            image, 0, tag, image.image, (tag, 16, 24), Reason.DEVIATION, urgency, urgency)
+        request = self.request(tag, camera, urgency)
         self.encoder.submit(request)
         return request
 
@@ -42,6 +47,21 @@ def bench():
     yield bench
     bench.release()
     bench.encoder.stop()
+
+
+@pytest.fixture
+def make():
+    """Makes benches with other settings."""
+    made = []
+
+    def make(**settings):
+        made.append(Bench(**settings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.release()
+        bench.encoder.stop()
 
 
 def test_result_is_reported_before_the_request_is_finished(bench):
@@ -99,6 +119,96 @@ def test_most_urgent_first_and_equals_in_order_of_arrival(bench):
     for request in requests:
         wait(request.finished)
     assert bench.backend.encoded == [0, 3, 6, 2, 1, 4, 5]
+
+
+def test_an_idle_encoder_takes_a_request_up_at_once(bench):
+    bench.backend.gate.clear()
+    first = bench.submit(1)
+    assert bench.begun == [first]      # before anything else can come
+    second, third = bench.submit(2), bench.submit(3)
+    assert bench.begun == [first] and second.finished.is_set()
+    bench.release()
+    wait(third.finished)
+    assert bench.begun == [first, third]
+
+
+def test_budget_holds_a_request_back_until_there_is_more(make):
+    bench = make(keyframe_budget_hz=0.01)   # one is saved up
+    wait(bench.submit(1).finished)
+    held = bench.request(2)
+    assert not bench.encoder.submit(held) and not held.finished.is_set()
+    assert bench.encoder.submit(first := bench.request(3, camera="b", is_first=True))   # on credit
+    wait(first.finished)
+    assert bench.backend.encoded == [1, 3] and bench.begun[-1] is first and not held.finished.is_set()
+    bench.encoder.reconfigure(SchedulerConfig(keyframe_budget_hz=0.0))
+    wait(held.finished)
+    assert bench.backend.encoded == [1, 3, 2]
+
+
+def test_budget_fills_while_the_encoder_waits(make):
+    bench = make(keyframe_budget_hz=20.0)
+    requests = [bench.submit(tag, camera=str(tag)) for tag in range(25)]
+    for request in requests:
+        wait(request.finished)
+    assert sorted(bench.backend.encoded) == list(range(25))
+
+
+def test_stop_ends_a_request_that_the_budget_holds_back(make):
+    bench = make(keyframe_budget_hz=0.01)
+    wait(bench.submit(1).finished)
+    held = bench.submit(2)
+    bench.encoder.stop()
+    wait(held.finished)
+    assert bench.backend.encoded == [1]
+
+
+def test_with_the_frames_clock_requests_go_at_once_or_not_at_all(make):
+    now_ns = 0
+    bench = make(clock=lambda: now_ns, keyframe_budget_hz=1.0)
+    wait(bench.submit(1).finished)
+    refused = bench.request(2)
+    assert not bench.encoder.submit(refused) and refused.finished.is_set()
+    now_ns = 999_000_000
+    assert bench.submit(3).finished.is_set()
+    now_ns = 1_000_000_000
+    later = bench.request(4)
+    assert bench.encoder.submit(later)
+    wait(later.finished)
+    assert bench.backend.encoded == [1, 4] and [request.index for request in bench.begun] == [1, 4]
+
+
+def test_fixed_thresholds_do_not_follow_the_encoder(bench):
+    bench.hold(0)
+    bench.submit(1)
+    assert bench.encoder.relief() == 1.0
+
+
+def test_thresholds_follow_the_encoder_within_limits(make, monkeypatch):
+    now_ns = 0
+    monkeypatch.setattr("dcfm_ros.pipeline.encoder.time.monotonic_ns", lambda: now_ns)
+    bench = make(threshold_rule="deadline", encoder_share=0.5)
+    assert bench.encoder.relief() == 1.0
+    bench.hold(0)
+    waiting = bench.submit(1)
+    factors = []
+    for _ in range(20):
+        now_ns += 1_000_000_000
+        factors.append(bench.encoder.relief())
+    assert factors == sorted(factors) and factors[0] > 1.3 and factors[-1] == pytest.approx(4.0)
+    bench.release()
+    wait(waiting.finished)
+    now_ns += 100_000_000_000
+    assert bench.encoder.relief() == pytest.approx(0.5)     # nothing to do
+    bench.encoder.reconfigure(SchedulerConfig())
+    assert bench.encoder.relief() == 1.0
+
+
+def test_a_failing_encoder_does_not_raise_the_threshold(make):
+    bench = make(threshold_rule="deadline")
+    bench.backend.deep_error = RuntimeError("out of memory")
+    for tag in range(5):
+        wait(bench.submit(tag).finished)
+    assert bench.failed.qsize() == 5 and bench.encoder.relief() < 1.1
 
 
 def test_failing_deep_path_is_reported_and_the_thread_goes_on(bench):

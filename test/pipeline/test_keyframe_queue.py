@@ -126,6 +126,18 @@ def test_first_keyframes_do_not_borrow_without_end():
     assert len(drain(made)) == 4 and len(drain(made, 5 * SECOND)) == 4
 
 
+def test_a_camera_that_begins_anew_all_the_time_does_not_starve_the_others():
+    made, times = queue(hz=4.0), dict(anew=[], good=[0])
+    for step in range(1200):
+        now_ns = step * SECOND // 20
+        made.put(request("anew", math.inf, is_first=True), now_ns)
+        made.put(request("good", math.inf if step - times["good"][-1] > 10 else 1.0), now_ns)
+        while (taken := made.take(now_ns)) is not None:
+            times[taken.frame.camera].append(step)
+    assert np.diff(times["good"]).max() <= 10 + 2 * 5   # frames: overdue, and two of the budget's keyframes
+    assert len(times["good"]) + len(times["anew"]) <= 4 * 60 + 8
+
+
 def test_next_is_left_to_the_camera_whose_turn_it_is_as_long_as_it_asks():
     """As in mode sync, where each frame asks once."""
     made = queue(hz=1.0, lasting_s=1.0)

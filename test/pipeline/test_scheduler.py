@@ -222,6 +222,70 @@ def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
     assert scheduler.decide(grey(100), 11).interval == 6
 
 
+def test_due_until_a_keyframe_has_begun_and_urgency_is_that_of_the_newest_frame():
+    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0))
+    run(scheduler, [grey(100)])
+    decisions = [scheduler.consider(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)]
+    assert [decision.reason for decision in decisions] == [None] + [Reason.DEVIATION] * 3
+    assert [decision.urgency for decision in decisions[1:]] == [
+        pytest.approx(deviation(grey(100), grey(level)) / 0.2) for level in (140, 180, 100)]
+    scheduler.begun(grey(180), 3)
+    decision = scheduler.consider(grey(180), 5)
+    assert (decision.reason, decision.score, decision.interval) == (None, 0.0, 2)
+
+
+def test_beyond_max_interval_and_after_a_cut_nothing_else_goes_first():
+    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=4))
+    run(scheduler, [grey(60)])
+    found = [scheduler.consider(grey(60), index) for index in range(1, 7)]
+    assert [decision.urgency for decision in found] == [0.0] * 3 + [np.inf] * 3
+    assert {decision.reason for decision in found[3:]} == {Reason.INTERVAL}
+    scheduler.begun(grey(60), 6)
+    cut, after = scheduler.consider(grey(200), 7), scheduler.consider(grey(200), 8)
+    assert (cut.reason, cut.urgency) == (after.reason, after.urgency) == (Reason.DEVIATION, np.inf)
+
+
+@pytest.mark.parametrize("reason", [Reason.REQUESTED, Reason.RESET])
+def test_a_demand_holds_until_it_is_met_and_no_longer(reason):
+    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0))
+    run(scheduler, [grey(100)])
+    scheduler.force(reason)
+    found = [scheduler.consider(grey(level), index) for index, level in enumerate((100, 180, 100), 1)]
+    assert [(decision.reason, decision.urgency) for decision in found] == [(reason, np.inf)] * 3
+    scheduler.begun(grey(100), 3)
+    assert scheduler.consider(grey(100), 4).reason is None
+
+
+def test_a_demand_made_while_a_keyframe_waits_is_met_by_the_next_frame():
+    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=2))
+    run(scheduler, [grey(100)] * 2)
+    assert scheduler.consider(grey(100), 2).reason is Reason.INTERVAL
+    scheduler.force(Reason.REQUESTED)
+    scheduler.begun(grey(100), 2)
+    assert scheduler.consider(grey(100), 3).reason is Reason.REQUESTED
+
+
+def test_relief_moves_the_threshold_and_not_that_of_cuts():
+    step = deviation(grey(100), grey(130))
+    for relief, wanted in ((0.5, Reason.DEVIATION), (1.0, Reason.DEVIATION), (1.01, None)):
+        scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0))
+        run(scheduler, [grey(100)])
+        assert scheduler.consider(grey(130), 1, relief).reason is wanted
+        assert scheduler.consider(grey(255), 2, relief=1000.0).reason is Reason.DEVIATION
+
+
+def test_pictures_that_are_kept_are_few():
+    """Whatever happens to keyframes: the newest that began, the newest that succeeded, a thinned one."""
+    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=3))
+    for index in range(100):
+        image = street(index % 7)
+        if scheduler.consider(image, index).reason is not None and index % 5:
+            scheduler.begun(image, index)
+            (scheduler.failed if index % 2 else lambda i: scheduler.succeeded(image, i))(index)
+    kept = [value for value in vars(scheduler).values() if isinstance(value, (tuple, np.ndarray))]
+    assert len(kept) <= 3
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_any_sequence_keeps_the_bounds(seed):
     rng = np.random.default_rng(seed)
@@ -275,6 +339,11 @@ def test_any_sequence_keeps_the_bounds(seed):
     (dict(threshold=0.0), "threshold 0.0: use a value above 0"),
     (dict(cut_threshold=10.5), "cut_threshold 10.5"),
     (dict(threshold=float("nan")), "threshold nan"),
+    (dict(threshold_rule="clock"), "threshold_rule 'clock': use one of fixed, deadline"),
+    (dict(encoder_share=0.01), "encoder_share 0.01: use 0.05 to 1"),
+    (dict(encoder_share=float("nan")), "encoder_share nan"),
+    (dict(keyframe_budget_hz=-1.0), "keyframe_budget_hz -1.0: use 0.01 to 1000, or 0 for no bound"),
+    (dict(keyframe_budget_hz=float("nan")), "keyframe_budget_hz nan"),
 ])
 def test_settings_that_cannot_work_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
