@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_calibrate(commands)
     _add_benchmark(commands)
     _add_import(commands)
+    _add_export(commands)
     _add_profile(commands)
     options = parser.parse_args(arguments)
     try:
@@ -236,6 +237,24 @@ def _import(options) -> None:
         options.checkpoint, options.out, format=options.format, classes=table, input_size=options.input_size)
     print(imported)
     print(f"written to {options.out}")
+
+
+def _add_export(commands) -> None:
+    parser = _add_with_options(commands, "export", help="the parts of a model as ONNX, for OpenVINO or for TensorRT")
+    parser.add_argument("model", help="built-in model name or model folder")
+    parser.add_argument("--format", help="onnx, openvino, or tensorrt: engines for this machine's GPU")
+    parser.add_argument("--out", metavar="FOLDER", help="to write; without it engines go to where the node looks for them")
+    parser.add_argument("--size", type=_height_and_width, metavar="HxW",
+                        help="of the network's input, as in 352x480; default: as for a camera of the model's shape")
+    parser.add_argument("--precision", help="f32 or f16, of the networks' arithmetic")
+    parser.add_argument("--device", help="cuda or cuda:N, of tensorrt")
+    parser.set_defaults(run=_export)
+
+
+def _export(options) -> None:
+    from dcfm_ros.pipeline.backends.export import ExportOptions, export
+
+    print(export(_given(ExportOptions, options)))
 
 
 def _height_and_width(text: str) -> tuple[int, int]:

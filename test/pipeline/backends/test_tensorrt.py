@@ -3,6 +3,7 @@ import json
 import logging
 import shutil
 import sys
+import threading
 from contextlib import nullcontext
 
 import numpy as np
@@ -10,16 +11,20 @@ import pytest
 import torch
 import yaml
 from helpers import one_thread, tiny_model, write_tiny_model  # noqa: F401
+from pipeline_helpers import TIMEOUT_S, acquire, frame
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 import tensorrt_helpers  # noqa: E402
 
 from dcfm_ros.model.folder import load_model  # noqa: E402
 from dcfm_ros.model.onnx_export import ExportError  # noqa: E402
-from dcfm_ros.pipeline.backends import tensorrt, tensorrt_api, tensorrt_build, torch_kernels  # noqa: E402
+from dcfm_ros.pipeline.backends import engine_builder, tensorrt, tensorrt_api, tensorrt_build, torch_kernels  # noqa: E402
 from dcfm_ros.pipeline.backends.base import BackendError  # noqa: E402
 from dcfm_ros.pipeline.backends.engine_files import read_engines  # noqa: E402
+from dcfm_ros.pipeline.backends.export import ExportOptions, export  # noqa: E402
 from dcfm_ros.pipeline.backends.torch import TorchBackend  # noqa: E402
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig  # noqa: E402
+from dcfm_ros.pipeline.segmenter import Segmenter  # noqa: E402
 
 SIZE = (64, 96)
 
@@ -212,3 +217,56 @@ def test_the_program(tmp_path, capsys, monkeypatch):
     compare(tensorrt.TensorRTBackend(tmp_path / "engines"), load_model(model), 5e-3)
     assert tensorrt_build.main([str(tmp_path / "nowhere"), str(tmp_path / "other"), *options]) == 1
     assert "no model" in lines_of(capsys)[-1]["error"] and not (tmp_path / "other").exists()
+
+
+# All together
+
+def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = write_tiny_model(tmp_path / "model")
+    done = export(ExportOptions(str(folder), "tensorrt", size=SIZE, precision="f16"))
+    assert done.folder.parent == folder / "engines" and "decoder (3 of 3): ONNX\n" in capsys.readouterr().out
+    model = load_model(folder)
+    backend = engine_builder.tensorrt_backend(model, "cuda", "auto", live=False)
+    compare(backend, model, 5e-3)
+    assert backend.status() == {"96x64": "tensorrt"}
+
+
+@pytest.mark.parametrize("works", (True, False))
+def test_a_segmenter_goes_over_to_engines_and_loses_no_mask(tmp_path, monkeypatch, works):
+    """The program runs in this process, the CUDA backend is PyTorch on the CPU; all else is as on a robot."""
+    def run(self, command, report):
+        started.release()
+        assert go_on.wait(TIMEOUT_S)
+        if not works:
+            raise BackendError("engines could not be built: no memory")
+        assert tensorrt_build.main(command[len(engine_builder.PROGRAM):]) == 0
+
+    started, go_on = threading.Semaphore(0), threading.Event()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(engine_builder.EngineBuilder, "_run", run)
+    monkeypatch.setattr(engine_builder, "CUDABackend", lambda model, device, precision: TorchBackend(model))
+    monkeypatch.setattr(tensorrt_build.os, "nice", lambda by: by)
+    model = tiny_model()
+    segmenter = Segmenter(engine_builder.tensorrt_backend(model, "cuda", "f32", live=True), SIZE,
+                          PipelineConfig(mode=Mode.SYNC, scheduler=SchedulerConfig(min_interval=3, max_interval=3)))
+    reference = Segmenter(TorchBackend(model), SIZE, segmenter.config)
+    try:
+        segmenter.prepare()
+        for tag in range(12):
+            if tag == 5:
+                acquire(started)
+                assert "is being built for 96x64" in segmenter.backend_status()["state"]
+                go_on.set()
+                changed, entry = segmenter.backend._changed, segmenter.backend._sizes[SIZE]
+                with changed:
+                    assert changed.wait_for(lambda: entry.successor or entry.error, 6 * TIMEOUT_S)
+            (found,), (wanted,) = segmenter.process(frame(tag, scene=90 + tag)), reference.process(frame(tag, scene=90 + tag))
+            assert found.index == tag and (found.mask == wanted.mask).mean() > 0.99
+        status = segmenter.backend_status()
+        assert status["96x64"] == ("tensorrt" if works else "engines could not be built: no memory")
+        assert ("problem" in status) != works
+    finally:
+        go_on.set()
+        segmenter.stop(), reference.stop()
+    assert segmenter.backend._thread is None or not segmenter.backend._thread.is_alive()

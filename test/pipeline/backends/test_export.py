@@ -1,0 +1,169 @@
+"""`dcfm export`: files that give what PyTorch gives, and that are not there where they would not."""
+import importlib.util
+
+import numpy as np
+import pytest
+import yaml
+from helpers import one_thread, tiny_model, write_tiny_model  # noqa: F401
+
+from dcfm_ros.cli import main
+from dcfm_ros.model.onnx_export import OPSET, ExportError, model_parts
+from dcfm_ros.pipeline.backends import export as export_module
+from dcfm_ros.pipeline.backends.export import ExportOptions, export
+
+# Not ours: converters trace, and PyTorch wants that no more.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+
+SIZE = (66, 101)   # no stride divides it
+find_spec = importlib.util.find_spec
+
+
+@pytest.fixture
+def onnx():
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    return pytest.importorskip("onnx", reason="onnx is not installed")
+
+
+@pytest.fixture
+def without(monkeypatch):
+    """Hides packages."""
+    def hide(*names):
+        monkeypatch.setattr(importlib.util, "find_spec",
+                            lambda name, *rest: None if name in names else find_spec(name, *rest))
+    return hide
+
+
+def chained(folder, parts, run):
+    """Logits of the parts one after the other, as a user of the files would have them; `run(name, inputs)`."""
+    tensors = {name: tensor.numpy() for name, tensor in parts[0].inputs.items()}
+    for part in parts:
+        tensors[part.output_name] = run(part.name, {name: tensors[name] for name in part.inputs})
+    return tensors["logits"]
+
+
+@pytest.mark.parametrize("precision", ("f32", "f16"))
+@pytest.mark.parametrize("kind", (
+    {}, {"backbone": "pspnet18", "common_width": 24, "head_layers": 1}, {"architecture": "per_frame"}), ids=str)
+def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
+    import onnxruntime
+
+    model = write_tiny_model(tmp_path / "model", **kind)
+    done = export(ExportOptions(str(model), "onnx", str(tmp_path / "onnx"), SIZE, precision))
+    exact = model_parts(tiny_model(**kind), SIZE)
+    names = [part.name for part in exact]
+    assert names == ["shallow", "deep", "decoder"][:2 if "architecture" in kind else 3]
+    assert sorted(path.name for path in done.folder.iterdir()) == sorted(["export.yaml", *(f"{name}.onnx" for name in names)])
+    for name in names:
+        network = onnx.load(done.folder / f"{name}.onnx")
+        onnx.checker.check_model(network, full_check=True)
+        assert network.opset_import[0].version == OPSET
+
+    def run(name, inputs):
+        session = onnxruntime.InferenceSession(done.folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        return session.run(None, inputs)[0]
+
+    logits, wanted = chained(done.folder, exact, run), exact[-1].output.numpy()
+    assert logits.dtype == np.float32 and logits.shape == wanted.shape
+    assert np.linalg.norm(logits - wanted) <= {"f32": 1e-5, "f16": 4e-3}[precision] * np.linalg.norm(wanted)
+    bound = {"f32": 1e-5, "f16": 4e-3}[precision]
+    assert all(difference <= bound for difference in done.record.differences.values())
+    assert done.record.tensors["image"] == {"shape": [1, *SIZE, 3], "type": "uint8"}
+    assert done.record.tensors["shallow"]["type"] == {"f32": "float32", "f16": "float16"}[precision]
+
+
+@pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("f16", 4e-3)])
+def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model = write_tiny_model(tmp_path / "model")
+    done = export(ExportOptions(str(model), "openvino", str(tmp_path / "out"), SIZE, precision))
+    core, exact = openvino.Core(), model_parts(tiny_model(), SIZE)
+
+    def run(name, inputs):
+        network = core.compile_model(done.folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return network(inputs)[next(iter(network.outputs))]   # inputs by their names
+
+    wanted = exact[-1].output.numpy()
+    assert np.linalg.norm(chained(done.folder, exact, run) - wanted) <= tolerance * np.linalg.norm(wanted)
+
+
+def test_the_command(onnx, tmp_path, capsys):
+    model = write_tiny_model(tmp_path / "model")
+    arguments = ["export", str(model), "--out", str(tmp_path / "onnx"), "--size", "64x96", "--precision", "f16"]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out.splitlines()
+    assert output[0] == f"{model} (mit_b0) for images of 96x64 in f16, as onnx:"
+    assert output[1].startswith("  shallow.onnx: differs from PyTorch in f32 by ") and output[-1] == f"written to {tmp_path / 'onnx'}"
+    record = yaml.safe_load((tmp_path / "onnx" / "export.yaml").read_text())
+    assert record["classes"] == ["sky", "road", "tree", "car"] and record["size"] == [64, 96] and len(record["model_sha256"]) == 64
+    assert main(arguments) == 0   # an older export is replaced
+
+
+def test_the_size_is_by_default_that_of_a_camera_of_the_models_shape(tmp_path, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(export_module, "write_export", lambda *arguments: sizes.append(arguments[5]))
+    export(ExportOptions("street11_b0", "onnx", str(tmp_path / "out")))
+    assert sizes == [(352, 480)]
+
+
+def test_without_onnx_runtime_it_says_that_nothing_was_compared(onnx, without, tmp_path, capsys):
+    model = write_tiny_model(tmp_path / "model")
+    without("onnxruntime")
+    assert main(["export", str(model), "--out", str(tmp_path / "onnx"), "--size", "64x96"]) == 0
+    assert "  deep.onnx: not compared with PyTorch: pip install onnxruntime" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("missing, message", [
+    (("onnx",), "ONNX files need onnx: pip install onnx onnxscript"),
+    (("onnx", "onnxscript"), "ONNX files need onnx and onnxscript: pip install onnx onnxscript")])
+def test_without_onnx_it_is_one_line(without, tmp_path, capsys, missing, message):
+    model = write_tiny_model(tmp_path / "model")
+    without(*missing)
+    assert main(["export", str(model), "--out", str(tmp_path / "onnx")]) == 2
+    assert capsys.readouterr().err == f"dcfm export: {message}\n" and not (tmp_path / "onnx").exists()
+
+
+def test_without_openvino(without, tmp_path):
+    model = write_tiny_model(tmp_path / "model")
+    without("openvino")
+    with pytest.raises(ExportError, match="format openvino needs OpenVINO: pip install openvino"):
+        export(ExportOptions(str(model), "openvino", str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"format": "tflite"}, "unknown format 'tflite': use one of onnx, openvino, tensorrt"),
+    ({"precision": "int8"}, "precision 'int8' cannot be exported: use one of f32, f16"),
+    ({"out": ""}, "format onnx needs a folder to write to: give --out FOLDER"),
+    ({"size": (16, 96)}, "size 16x96 is out of range: use 32 to 8192 pixels each way"),
+    ({"size": (64, 9000)}, "size 64x9000 is out of range"),
+])
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ExportError, match=message):
+        ExportOptions(**{"out": "somewhere", **options})
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path):
+    model = write_tiny_model(tmp_path / "model")
+    for name in ("model", "model/model.yaml"):
+        with pytest.raises(ExportError, match="give another folder"):
+            export(ExportOptions(str(model), "onnx", str(tmp_path / name)))
+
+
+def test_parts_that_differ_too_much_are_not_written(tmp_path, monkeypatch):
+    def broken(parts, folder, precision):
+        return [], lambda part: part.output.numpy() + (part.name == "deep")
+
+    monkeypatch.setattr(export_module, "write_onnx_parts", broken)
+    model = write_tiny_model(tmp_path / "model")
+    with pytest.raises(ExportError, match="deep in f32 differs from PyTorch by .*: nothing was written"):
+        export(ExportOptions(str(model), "onnx", str(tmp_path / "out"), (64, 96)))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_tensorrt_without_a_gpu_is_one_line(tmp_path, capsys):
+    import torch
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    model = write_tiny_model(tmp_path / "model")
+    assert main(["export", str(model), "--format", "tensorrt"]) == 2
+    assert capsys.readouterr().err.startswith("dcfm export: TensorRT needs an NVIDIA GPU")
