@@ -41,8 +41,9 @@ setup(
     ],
     extras_require={
         "bags": ["rosbags"],
+        "export": ["onnx", "onnxscript"],
         "openvino": ["openvino"],
-        "test": ["pytest", "tensorboard", "transformers"],
+        "test": ["onnx", "onnxruntime", "onnxscript", "pytest", "tensorboard", "transformers"],
         "train": ["tensorboard", "tqdm"],
         "video": ["av"],
     },

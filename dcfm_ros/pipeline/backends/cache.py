@@ -6,9 +6,12 @@ import hashlib
 import inspect
 import os
 import shutil
+import time
 from pathlib import Path
 
 import torch
+
+_A_DAY_S = 86400
 
 
 def user_cache(kind: str) -> Path:
@@ -29,7 +32,10 @@ def network_key(part: torch.nn.Module, *facts: object) -> str:
 
 
 def forget_oldest(cache: Path, marker: str, kept: int) -> None:
-    """Of the folders in a cache that hold a file `marker`, keep those whose times are the latest."""
-    newest_first = sorted(cache.glob(f"*/{marker}"), key=lambda path: path.parent.stat().st_mtime, reverse=True)
-    for path in newest_first[kept:]:
-        shutil.rmtree(path.parent, ignore_errors=True)
+    """Of the folders in a cache that hold a file `marker`, keep those whose times are the latest. What killed processes have
+    left of unfinished ones goes after a day."""
+    entries = sorted(((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True)
+    finished = [path for _, path in entries if not path.name.startswith(".") and (path / marker).is_file()]
+    left = [path for time_s, path in entries if path.name.startswith(".") and time_s < time.time() - _A_DAY_S]
+    for path in finished[kept:] + left:
+        shutil.rmtree(path, ignore_errors=True)

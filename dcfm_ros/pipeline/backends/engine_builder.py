@@ -18,6 +18,7 @@ import numpy as np
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import save_model
 from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
+from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
 from dcfm_ros.pipeline.backends.cuda import CUDABackend
 from dcfm_ros.pipeline.backends.engine_files import EngineCache
@@ -69,9 +70,10 @@ class EngineBuilder:
 
     def build(self, size: tuple[int, int], report: Callable[[str], None]) -> Backend:
         folder = self._cache.new(self._key(size))
-        with tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder:
+        # The folder is this process's, so that nothing is left of a program that is ended.
+        with tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder, whole_folder(folder) as part:
             save_model(model_folder, self._model)   # as it is here; where it came from may have changed
-            self._run([*self._program, model_folder, str(folder), "--size", f"{size[0]}x{size[1]}", "--precision",
+            self._run([*self._program, model_folder, str(part), "--size", f"{size[0]}x{size[1]}", "--precision",
                        self._precision, "--device", self._device, "--name", str(self._model.folder or "")], report)
         return self._ready(folder, size)
 

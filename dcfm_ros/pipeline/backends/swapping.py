@@ -99,7 +99,8 @@ class SwappingBackend(MasksOnHost):
             entry = _Size(self._builder.find(size))
             predecessor = self._predecessor
             if entry.successor is None and self._make_predecessor is None:
-                entry.successor = self._builder.build(size, lambda progress: None)
+                _log.warning("%s is being built for images of %sx%s: this takes minutes, once", self.name, size[1], size[0])
+                entry.successor = self._builder.build(size, lambda progress: _log.info("%s", progress))
             elif entry.successor is None:
                 predecessor = predecessor or self._make_predecessor()
                 predecessor.prepare(size)

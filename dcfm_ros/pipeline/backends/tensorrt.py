@@ -31,7 +31,8 @@ class TensorRTBackend:
         self.device, self.precision, self.per_frame, self.size = device, engines.precision, engines.per_frame, engines.size
         self._kernels = pixel_kernels()
         self._frames, self._keyframes = EngineLane(device, priority=-1), EngineLane(device, priority=0)
-        self._engines = {part: Engine(file.read_bytes(), part) for part, file in engines.files.items()}
+        with torch.cuda.device(device):   # TensorRT takes the thread's own
+            self._engines = {part: Engine(file.read_bytes(), part) for part, file in engines.files.items()}
 
     def prepare(self, size: tuple[int, int]) -> None:
         if size != self.size:

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ GOOD = """
 import json, shutil, sys
 print("a line of TensorRT's own")
 print(json.dumps({"progress": "deep 50%"}), flush=True)
-shutil.copytree("ENGINES", sys.argv[2])
+shutil.copytree("ENGINES", sys.argv[2], dirs_exist_ok=True)
 print(json.dumps({"done": sys.argv[2]}))
 """
 
@@ -103,7 +104,7 @@ def test_a_program_that_fails(make, script, message):
     assert message in str(error.value)
 
 
-def test_stop_ends_the_program(make):
+def test_stop_ends_the_program(make, tmp_path):
     builder = make("import time\nprint('{\"progress\": \"\"}', flush=True)\ntime.sleep(600)")
     processes = []
 
@@ -115,6 +116,7 @@ def test_stop_ends_the_program(make):
     thread, result = in_thread(build)
     join(thread)
     assert result == ["stopped"] and processes[0].returncode == -15
+    assert list((tmp_path / "model" / "engines").iterdir()) == []   # nothing is left of it
     with pytest.raises(BuildStopped):
         builder.build(SIZE, lambda progress: None)   # and no other is begun
 
@@ -196,8 +198,11 @@ def test_the_least_recently_used_engines_go(make, tmp_path):
         write_engines(tmp_path / "model" / "engines" / str(number))
         os.utime(tmp_path / "model" / "engines" / str(number), (number, number))
     assert cache.find("0") is not None   # used now
+    for name, age_s in ((".a", 2 * 86400), (".b", 60)):   # of a process that was killed, and of one at work
+        (tmp_path / "model" / "engines" / name).mkdir()
+        os.utime(tmp_path / "model" / "engines" / name, 2 * (time.time() - age_s,))
     cache.new("16")
-    assert {path.name for path in (tmp_path / "model" / "engines").iterdir()} == {"0", *map(str, range(2, 16))}
+    assert {path.name for path in (tmp_path / "model" / "engines").iterdir()} == {".b", "0", *map(str, range(2, 16))}
 
 
 def test_the_key_has_all_that_an_engine_depends_on(monkeypatch):
