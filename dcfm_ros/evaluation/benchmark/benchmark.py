@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
 
 from tqdm import tqdm
 
-from dcfm_ros.evaluation.benchmark.contenders import plain
+from dcfm_ros.evaluation.benchmark.contenders import masks_on_host
 from dcfm_ros.evaluation.benchmark.networks import Networks, load_networks, random_networks
 from dcfm_ros.evaluation.benchmark.participants import Pipeline, per_frame_entries
 from dcfm_ros.evaluation.benchmark.report import (
-    DCFM, GROUPS, GUARANTEE, PER_FRAME, SCHEDULES, STEPS, UPSAMPLING, Entry, guarantees, ratios, row, steps, upsampling_row)
+    DCFM, GROUPS, GUARANTEE, PER_FRAME, SCHEDULES, STEPS, UPSAMPLING, guarantees, ratios, rounded, row)
 from dcfm_ros.evaluation.benchmark.scene import Scene, open_scene
-from dcfm_ros.evaluation.benchmark.steps import Steps, measured_border_share, transfers, upsampling
+from dcfm_ros.evaluation.benchmark.steps import StepByStep
+from dcfm_ros.evaluation.benchmark.upsampling import Upsampling, measured_border_share
 from dcfm_ros.evaluation.interleave import interleave
 from dcfm_ros.evaluation.machine import machine
+from dcfm_ros.model.build import Model
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, make_backend
-from dcfm_ros.pipeline.backends.base import MasksOnHost
+from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.frames import PipelineConfig
 from dcfm_ros.pipeline.turns import cores_are_shared
 
@@ -95,58 +96,50 @@ def benchmark(options: BenchmarkOptions) -> dict:
     """Measure; returns the report, plain values for JSON."""
     networks, scene = _networks_and_scene(options)
     config = networks.config
-    model_size = (config.input_height, config.input_width)
-    size = input_size(scene.size, model_size)
-    make = partial(make_backend, options.backend, device=options.device, precision=options.precision)
-    backend = make(model=networks.dcfm, concurrent=not cores_are_shared(options.pipeline.turns))   # as the node does
-    share = measured_border_share(backend, scene, size)
+    budget = (config.input_height, config.input_width)
+    size = input_size(scene.size, budget)
+    with ExitStack() as stack:
+        def make(model: Model, concurrent: bool = False) -> Backend:
+            backend = make_backend(options.backend, model, options.device, options.precision, concurrent)
+            stack.callback(stop_backend, backend)
+            return backend
 
-    entries = list(_entries(options, networks, scene, backend, make))
-    named = {entry.key: entry.contender for entry in entries}
-    kinds = {"shallow": Steps(backend, size, keyframe=False), "keyframe": Steps(backend, size, keyframe=True)}
-    if STEPS in options.only:
-        named |= {f"steps_{kind}": plain(f"steps_{kind}", one.run, scene) for kind, one in kinds.items()}
-        if backend.device.startswith("cuda"):
-            named["transfers"] = transfers(scene, size, backend.device)
-    made = upsampling(backend, scene, size) if UPSAMPLING in options.only and isinstance(backend, MasksOnHost) else {}
-    named |= {contender.name: contender for _, ways in made.values() for contender in ways.values()}
-
-    if not named:
-        raise ValueError(f"{', '.join(options.only)}: backend {backend.name} on {backend.device} has nothing of it; "
-                         f"give some of {', '.join(GROUPS)}")
-    with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds) as bar:
-        times = interleave([replace(contender, name=key) for key, contender in named.items()], options.seconds,
-                           on_round=lambda elapsed: bar.update(elapsed - bar.n))
-        elapsed_s = bar.n
+        backend = make(networks.dcfm, concurrent=not cores_are_shared(options.pipeline.turns))   # as the node does
+        share = measured_border_share(backend, scene, size)
+        wanted, pipeline, entries = options.only, Pipeline(backend, budget, options.pipeline, scene), []
+        if PER_FRAME in wanted:
+            entries += per_frame_entries(networks.per_frame, make(networks.per_frame), scene)
+        if DCFM in wanted:
+            entries += pipeline.frames()
+        if SCHEDULES in wanted:
+            entries += pipeline.schedules()
+        if GUARANTEE in wanted:
+            entries += pipeline.guarantee(options.rate_hz)
+        split = StepByStep(backend, scene, size) if STEPS in wanted else None
+        upsampling = Upsampling(backend, scene, size) if UPSAMPLING in wanted and masks_on_host(backend) else None
+        contenders = [entry.contender for entry in entries]
+        for part in (split, upsampling):
+            contenders += part.contenders if part else []
+        if not contenders:
+            raise ValueError(f"{', '.join(wanted)}: backend {backend.name} on {backend.device} has nothing of it; "
+                             f"give some of {', '.join(GROUPS)}")
+        with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds) as bar:
+            times = interleave(contenders, options.seconds, on_round=lambda elapsed: bar.update(elapsed - bar.n))
 
     rows = [row(entry, times[entry.key]) for entry in entries]
     return {
         "command": options.command(), "options": asdict(options),
         "model": {"name": options.model or options.backbone or _DEFAULT_MODEL, "weights": networks.weights,
                   "backbone": config.backbone, "classes": len(config.classes), "input": list(size),
-                  "border_share": round(share, 4)},
+                  "border_share": rounded(share)},
         "camera": list(scene.size), "source": {"name": options.source, "frames": len(scene.images)},
         "backend": {"name": backend.name, "device": backend.device, "precision": backend.precision},
         "machine": machine(), "versions": versions(),
-        "rounds": len(times[next(iter(named))].bursts), "seconds": round(elapsed_s, 1),
-        "rows": rows, "ratios": ratios(rows, times), "guarantees": guarantees(times, options.rate_hz), **_split(kinds, times),
-        "upsampling": [upsampling_row(what, of_cells, {way: times[contender.name] for way, contender in ways.items()})
-                       for what, (of_cells, ways) in made.items()],
+        "rounds": len(times[contenders[0].name].bursts), "seconds": rounded(bar.n),
+        "rows": rows, "ratios": ratios(rows, times), "guarantees": guarantees(times, options.rate_hz),
+        **(split.report(times) if split else {"steps": [], "slices": None, "transfers": None}),
+        "upsampling": upsampling.report(times) if upsampling else [],
     }
-
-
-def _entries(options: BenchmarkOptions, networks: Networks, scene: Scene, backend: Backend,
-             make: Callable[..., Backend]) -> Iterator[Entry]:
-    config, wanted = networks.config, options.only
-    pipeline = Pipeline(backend, (config.input_height, config.input_width), options.pipeline, scene)
-    if PER_FRAME in wanted:
-        yield from per_frame_entries(networks.per_frame, make(model=networks.per_frame), scene)
-    if DCFM in wanted:
-        yield from pipeline.frames()
-    if SCHEDULES in wanted:
-        yield from pipeline.schedules()
-    if GUARANTEE in wanted:
-        yield from pipeline.guarantee(options.rate_hz)
 
 
 def _networks_and_scene(options: BenchmarkOptions) -> tuple[Networks, Scene]:
@@ -159,13 +152,3 @@ def _networks_and_scene(options: BenchmarkOptions) -> tuple[Networks, Scene]:
     size = options.size or (config.input_height, config.input_width)
     scene = open_scene(options.source, options.camera or size)
     return load_networks(name, scene.size, options.size), scene
-
-
-def _split(kinds: dict[str, Steps], times: dict) -> dict:
-    if "steps_keyframe" not in times:
-        return {"steps": [], "slices": None, "transfers": None}
-    deep = kinds["keyframe"]
-    slices = {"number": deep.slices, "longest_ms": round(deep.longest_slice_ms, 4)} if deep.slices else None
-    moved = {name: round(float(values.mean()), 4) for name, values in times["transfers"].steps().items()} \
-        if "transfers" in times else None
-    return {"steps": steps(times["steps_shallow"], times["steps_keyframe"]), "slices": slices, "transfers": moved}

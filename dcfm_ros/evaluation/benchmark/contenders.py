@@ -18,7 +18,7 @@ from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.inference import fold
 from dcfm_ros.model.per_frame import PerFrame
-from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
 from dcfm_ros.pipeline.backends.whole import Network
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
@@ -99,7 +99,7 @@ class PipelineRow:
     @contextmanager
     def open(self) -> Iterator[Run]:
         failures: list[Exception] = []
-        segmenter = Segmenter(self.backend, self.model_size, self.config, on_keyframe=self._count,
+        segmenter = Segmenter(Lent(self.backend), self.model_size, self.config, on_keyframe=self._count,
                               on_encode_error=lambda camera, error: failures.append(error))
 
         def run(frame: Frame, watch: Laps) -> None:
@@ -126,17 +126,30 @@ def adaptive(scheduler: SchedulerConfig) -> dict:
     return {"settle": scheduler.max_interval, "least": 2 * scheduler.max_interval}
 
 
-class EveryCellABorder:
-    """A backend whose masks are made of other logits than its own, with a border in every cell; else it does the same work."""
+class Lent:
+    """A backend for segmenters that end before it does: it is not theirs to stop."""
 
     def __init__(self, backend: Backend):
-        self._backend, self._logits = backend, None
+        self._backend = backend
 
     def __getattr__(self, name: str) -> Any:
+        if name == "stop":
+            raise AttributeError(name)
         return getattr(self._backend, name)
+
+
+class EveryCellABorder(Lent):
+    """Makes masks of other logits than its own, with a border in every cell; else it does the same work."""
+
+    _logits: np.ndarray | None = None
 
     def mask(self, shallow, commons, size, with_confidence=False):
         own = self._backend.decode(shallow, commons)
         if self._logits is None or self._logits.shape != own.shape:
             self._logits = laid_out_as(own, blocky_logits(own.shape[0], own.shape[1:], 1.0))
         return upsampled_argmax(self._logits, size), None
+
+
+def masks_on_host(backend: Backend) -> bool:
+    """Does the backend make masks of logits in host memory, by `pipeline.postprocess`? Else it makes them on its device."""
+    return getattr(type(backend), "mask", None) is MasksOnHost.mask

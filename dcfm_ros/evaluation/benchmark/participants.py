@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dcfm_ros.evaluation.benchmark.contenders import (
-    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval, plain,
-    published_run, rewritten_run)
+    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
+    masks_on_host, plain, published_run, rewritten_run)
 from dcfm_ros.evaluation.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES, Entry
 from dcfm_ros.evaluation.benchmark.scene import Scene
 from dcfm_ros.evaluation.interleave import Contender
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
-from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
+from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
 from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 
@@ -31,11 +31,12 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
 
     run = published_run(in_torch(published, backend.device), size)
     yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
-    run = published_run(compile_whole(published, size, backend), size)
-    yield entry("published", f"as published, {backend.name}", plain("published", run, scene))
-    if isinstance(backend, MasksOnHost):   # else logits never leave the device, and the pipeline's form is the best there is
-        run = rewritten_run(compile_whole(RewrittenNetwork(model).eval(), size, backend), size)
-        yield entry("rewritten", f"rewritten, {backend.name}, our masks", plain("rewritten", run, scene))
+    whole = compile_whole(published, size, backend)
+    yield entry("published", f"as published, {whole.engine}", plain("published", published_run(whole.run, size), scene))
+    if masks_on_host(backend):   # else logits never leave the device, and the pipeline's form is the best there is
+        whole = compile_whole(RewrittenNetwork(model).eval(), size, backend)
+        run = rewritten_run(whole.run, size)
+        yield entry("rewritten", f"rewritten, {whole.engine}, our masks", plain("rewritten", run, scene))
     every = PipelineRow("pipeline", backend, budget, PipelineConfig(Mode.SYNC, ALWAYS))
     yield entry("pipeline", "rewritten, in the pipeline", every.contender(scene))
 
@@ -50,7 +51,7 @@ class Pipeline:
         """Both kinds of frames by themselves."""
         yield self._entry("keyframe", "keyframe", DCFM, self._row("keyframe", Mode.SYNC, ALWAYS))
         yield self._entry("shallow", "shallow frame", DCFM, self._row("shallow", Mode.SYNC, NEVER))
-        if isinstance(self._backend, MasksOnHost):
+        if masks_on_host(self._backend):
             worst = self._row("shallow_border", Mode.SYNC, NEVER)
             worst.backend = EveryCellABorder(self._backend)
             yield self._entry("shallow_border", "shallow frame, every cell a border", DCFM, worst)

@@ -29,9 +29,9 @@ def row(entry: Entry, times: Times) -> dict:
     keyframes = times.keyframes
     return {
         "key": entry.key, "group": entry.group, "what": entry.what, "precision": entry.precision,
-        "mode": entry.mode, "samples": len(times.samples), "median_ms": _rounded(times.percentile(50)), "p99_ms": _rounded(times.percentile(99)),
-        "mean_ms": _rounded(times.samples.mean()), "frames_per_s": _rounded(times.frames_per_second),
-        "keyframes_per_frame": _rounded(keyframes / len(times.samples)), "keyframes_per_s": _rounded(keyframes / times.wall_s),
+        "mode": entry.mode, "samples": len(times.samples), "median_ms": rounded(times.percentile(50)), "p99_ms": rounded(times.percentile(99)),
+        "mean_ms": rounded(times.samples.mean()), "frames_per_s": rounded(times.frames_per_second),
+        "keyframes_per_frame": rounded(keyframes / len(times.samples)), "keyframes_per_s": rounded(keyframes / times.wall_s),
     }
 
 
@@ -62,33 +62,34 @@ def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
 
 def guarantees(times: Mapping[str, Times], rate_hz: float) -> list[dict]:
     """p99 of shallow frames with keyframes encoded all the time, in medians of shallow frames alone; back to back and paced."""
-    return [{"pace": pace, "alone_median_ms": _rounded(times[f"alone{suffix}"].percentile(50)),
-             "encoding_median_ms": _rounded(times[f"encoding{suffix}"].percentile(50)),
-             "encoding_p99_ms": _rounded(times[f"encoding{suffix}"].percentile(99)),
-             "ratio": _rounded(times[f"encoding{suffix}"].percentile(99) / times[f"alone{suffix}"].percentile(50))}
+    return [{"pace": pace, "alone_median_ms": rounded(times[f"alone{suffix}"].percentile(50)),
+             "encoding_median_ms": rounded(times[f"encoding{suffix}"].percentile(50)),
+             "encoding_p99_ms": rounded(times[f"encoding{suffix}"].percentile(99)),
+             "ratio": rounded(times[f"encoding{suffix}"].percentile(99) / times[f"alone{suffix}"].percentile(50))}
             for pace, suffix in (("back to back", ""), (f"{rate_hz:g} Hz", "_paced")) if f"alone{suffix}" in times]
 
 
-def steps(shallow: Times, keyframe: Times) -> list[dict]:
+def step_rows(shallow: Times, keyframe: Times) -> list[dict]:
     """Medians of each step of both kinds of frames; None where a frame does not have it."""
     kinds = {"shallow_ms": shallow.steps(), "keyframe_ms": keyframe.steps()}
-    return [{"step": step, **{kind: _rounded(np.median(found[step])) if step in found else None
+    return [{"step": step, **{kind: rounded(np.median(found[step])) if step in found else None
                               for kind, found in kinds.items()}} for step in kinds["keyframe_ms"]]
 
 
 def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict:
     """Of one kind of logits. ways: by WAYS; the first is ours, the others are what it is compared with."""
     (ours, own), *others = ways.items()
-    row = {"logits": logits, "border_share": _rounded(share), "samples": len(own.samples),
-           f"{ours}_ms": _rounded(own.percentile(50)), f"{ours}_p99_ms": _rounded(own.percentile(99)), "torch": []}
+    row = {"logits": logits, "border_share": rounded(share), "samples": len(own.samples),
+           f"{ours}_ms": rounded(own.percentile(50)), f"{ours}_p99_ms": rounded(own.percentile(99)), "torch": []}
     for way, times in others:
-        row["torch"].append({"layout": way, "ms": _rounded(times.percentile(50)), **_plain(ratio(times, own))})
+        row["torch"].append({"layout": way, "ms": rounded(times.percentile(50)), **_plain(ratio(times, own))})
     return row
 
 
 def _plain(value: Ratio) -> dict[str, float]:
-    return {"ratio": _rounded(value.median), "low": _rounded(value.low), "high": _rounded(value.high)}
+    return {"ratio": rounded(value.median), "low": rounded(value.low), "high": rounded(value.high)}
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Milliseconds to a tenth of a microsecond."""
     return round(float(value), 4)

@@ -42,7 +42,9 @@ class Scene:
         for frame in self.frames():
             if (early := due - clock()) > 0:
                 sleep(early)
-            due = max(due, clock()) + 1.0 / rate_hz
+            due += 1.0 / rate_hz
+            if due <= (now := clock()):   # a whole period late
+                due = now + 1.0 / rate_hz
             yield frame
 
 

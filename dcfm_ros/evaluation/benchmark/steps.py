@@ -1,25 +1,22 @@
-"""What a frame spends its time on: the way of the segmenter step by step, and upsample-and-argmax by itself.
+"""What a frame spends its time on: the way of the segmenter, step by step.
 
 On a GPU every step is waited for, so that the sum is more than a frame takes that waits but once.
 """
 
 from __future__ import annotations
 
-import itertools
 import time
-from functools import partial
+from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from dcfm_ros.evaluation.benchmark.border import blocky_logits, border_share, laid_out_as
-from dcfm_ros.evaluation.benchmark.contenders import plain
+from dcfm_ros.evaluation.benchmark.contenders import masks_on_host, plain
+from dcfm_ros.evaluation.benchmark.report import rounded, step_rows
 from dcfm_ros.evaluation.benchmark.scene import Scene
-from dcfm_ros.evaluation.interleave import Contender, Laps
+from dcfm_ros.evaluation.interleave import Contender, Laps, Times
 from dcfm_ros.evaluation.timing import wait_for
-from dcfm_ros.model.fusion import resize
-from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
+from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
@@ -57,7 +54,7 @@ class Steps:
         if self._keyframe:
             wait_for(backend.device)
             watch.lap("deep path, common feature")
-        if isinstance(backend, MasksOnHost):
+        if masks_on_host(backend):
             logits = backend.decode(shallow, [self._common])
             watch.lap("fusion and head")
             upsampled_argmax(logits, frame.image.shape[:2])
@@ -77,6 +74,28 @@ class Steps:
         return common
 
 
+class StepByStep:
+    """Both kinds of frames, and on a GPU the transfers."""
+
+    def __init__(self, backend: Backend, scene: Scene, size: tuple[int, int]):
+        """size: (h, w) of the network input."""
+        self._shallow, self._keyframe = Steps(backend, size, keyframe=False), Steps(backend, size, keyframe=True)
+        self.contenders = [plain("steps of a shallow frame", self._shallow.run, scene),
+                           plain("steps of a keyframe", self._keyframe.run, scene)]
+        if backend.device.startswith("cuda"):
+            self.contenders.append(transfers(scene, size, backend.device))
+
+    def report(self, times: Mapping[str, Times]) -> dict:
+        """`steps`, a row each; `slices` of the deep path; `transfers` in ms. None for what there is not."""
+        shallow, keyframe, *copies = (times[contender.name] for contender in self.contenders)
+        slices, moved = None, None
+        if self._keyframe.slices:
+            slices = {"number": self._keyframe.slices, "longest_ms": rounded(self._keyframe.longest_slice_ms)}
+        if copies:
+            moved = {name: rounded(np.median(values)) for name, values in copies[0].steps().items()}
+        return {"steps": step_rows(shallow, keyframe), "slices": slices, "transfers": moved}
+
+
 def transfers(scene: Scene, size: tuple[int, int], device: str) -> Contender:
     """Copies of a network input to the device and of a mask back, pinned, each by itself: a GPU's backend hides some of it."""
     pinned = device.startswith("cuda")
@@ -93,50 +112,3 @@ def transfers(scene: Scene, size: tuple[int, int], device: str) -> Contender:
         watch.lap("mask to the host")
 
     return plain("transfers", run, scene)
-
-
-def measured_border_share(backend: Backend, scene: Scene, size: tuple[int, int], frames: int = 8) -> float:
-    """Mean share of border cells in the logits of the scene's frames, the first being the keyframe of all; of a per-frame
-    network each its own."""
-    common, shares = None, []
-    for frame in itertools.islice(scene.frames(), frames):
-        shallow = backend.shallow(network_input(frame, size))
-        if common is None or backend.per_frame:
-            common = backend.deep(shallow)
-        shares.append(border_share(backend.decode(shallow, [common])))
-    return float(np.mean(shares))
-
-
-# Upsample-and-argmax by itself
-
-WAYS = ("ours", "channels first", "channels last")   # the last two: memory layouts of PyTorch's
-
-
-def upsampling(backend: Backend, scene: Scene, size: tuple[int, int]) -> dict[str, tuple[float, dict[str, Contender]]]:
-    """{what the logits are: (their border share, contenders by WAYS)}, from logits to mask at camera size, on the CPU.
-
-    The logits are those of the model on the scene's first frame, and some made with a given share of border cells.
-    """
-    shallow = backend.shallow(network_input(next(scene.frames()), size))
-    model = np.copy(backend.decode(shallow, [backend.deep(shallow)]), order="K")   # laid out as the backend has them
-    made = {"the model's own": model}
-    for share in BORDER_SHARES[:1] if len(model) < 2 else BORDER_SHARES:
-        made[f"made, {share:.0%}"] = laid_out_as(model, blocky_logits(len(model), model.shape[1:], share))
-    return {what: (border_share(logits), _ways(what, logits, scene)) for what, logits in made.items()}
-
-
-def _ways(what: str, logits: np.ndarray, scene: Scene) -> dict[str, Contender]:
-    tensor = torch.from_numpy(logits)[None]
-    first = tensor.clone(memory_format=torch.contiguous_format)   # as most published code has them
-    last = tensor.clone(memory_format=torch.channels_last)        # as our networks have them in eager PyTorch
-
-    def ours(frame: Frame, watch: Laps) -> None:
-        upsampled_argmax(logits, scene.size)
-
-    runs = dict(zip(WAYS, (ours, partial(_in_torch, first, scene.size), partial(_in_torch, last, scene.size))))
-    return {way: plain(f"upsampling, {what}, {way}", run, scene) for way, run in runs.items()}
-
-
-def _in_torch(logits: Tensor, size: tuple[int, int], frame: Frame, watch: Laps) -> None:
-    with torch.inference_mode():
-        resize(logits, size).argmax(1).to(torch.uint8)

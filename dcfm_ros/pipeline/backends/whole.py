@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, NamedTuple
 
 import numpy as np
 import torch
@@ -15,21 +15,27 @@ Network = Callable[[np.ndarray], np.ndarray]
 _HALVES = {"f16": torch.float16, "bf16": torch.bfloat16}
 
 
-def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Network:
-    """`network` for images of size (H, W), on the engine and the device and in the precision of the backend `like`.
+class Whole(NamedTuple):
+    """engine: what runs it, in words."""
 
-    network: (1, H, W, 3) uint8 to one tensor. The returned function takes (H, W, 3) uint8 and gives what the network gives,
-    in host memory, valid until its next call.
+    run: Network
+    engine: str
 
-    OpenVINO compiles the network as one. PyTorch runs it as it is, in half precision by autocast.
+
+def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
+    """`network` for images of size (H, W), on the device and in the precision of the backend `like`, and on its engine, if that
+    is OpenVINO: it compiles the network as one. Elsewhere PyTorch runs it as it is, in half precision by autocast.
+
+    network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives, in host memory,
+    valid until its next call.
     """
     if like.name == "openvino":
-        return _in_openvino(network, size, like.precision)
-    return in_torch(network, like.device, like.precision)
+        return Whole(_in_openvino(network, size, like.precision), "OpenVINO")
+    return Whole(in_torch(network, like.device, like.precision), "PyTorch")
 
 
 def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
-    """`network`, moved to `device`, in eager PyTorch; as `compile_whole` else."""
+    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`."""
     network, half = network.to(device), _HALVES.get(precision)
 
     def run(image: np.ndarray) -> np.ndarray:

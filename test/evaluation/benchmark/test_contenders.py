@@ -12,8 +12,10 @@ from dcfm_ros.evaluation.benchmark.contenders import (
     published_run, rewritten_run)
 from dcfm_ros.evaluation.benchmark.networks import random_networks
 from dcfm_ros.evaluation.benchmark.scene import open_scene
-from dcfm_ros.evaluation.benchmark.steps import Steps, measured_border_share, transfers, upsampling
-from dcfm_ros.evaluation.interleave import Contender, interleave
+from dcfm_ros.evaluation.benchmark.steps import StepByStep, transfers
+from dcfm_ros.evaluation.benchmark.upsampling import Upsampling, measured_border_share
+from dcfm_ros.evaluation.interleave import interleave
+from dcfm_ros.model.fusion import resize
 from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
@@ -66,14 +68,14 @@ def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch
     like = make(model)
     wanted = own_mask(model, scene.images[0])
     assert len(np.unique(wanted)) > 1
-    for network in (in_torch(PublishedNetwork(model, CAMERA), "cpu"), compile_whole(PublishedNetwork(model, CAMERA), SIZE, like)):
+    for network in (in_torch(PublishedNetwork(model, CAMERA), "cpu"), compile_whole(PublishedNetwork(model, CAMERA), SIZE, like).run):
         noting, seen = noted(network)
         published_run(noting, SIZE)(Frame("", 0, scene.images[0]), None)
         assert seen[0].shape == (1, *CAMERA) and seen[0].dtype == np.uint8 and (seen[0][0] == wanted).mean() > 0.999
     made = []
     monkeypatch.setattr("dcfm_ros.evaluation.benchmark.contenders.upsampled_argmax",
                         lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)))
-    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like), SIZE)(Frame("", 0, scene.images[0]), None)
+    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(Frame("", 0, scene.images[0]), None)
     assert made[0].shape == CAMERA and (made[0] == wanted).mean() > 0.999
 
 
@@ -105,6 +107,13 @@ def test_no_mask_waits_for_keyframes_in_async_and_the_encoder_is_idle_after_a_bu
     assert 1 <= begun <= 5 and len(backend.encoded) == begun
 
 
+def test_a_lent_backend_is_not_stopped(scene):
+    backend, stopped = FakeBackend(), []
+    backend.stop = lambda: stopped.append(1)
+    timed(row(backend, Mode.SYNC, ALWAYS).contender(scene))
+    assert not stopped and backend.encoded
+
+
 @pytest.mark.parametrize("mode", [Mode.SYNC, Mode.ASYNC])
 def test_a_frame_without_a_mask_ends_the_benchmark(scene, mode):
     backend = FakeBackend()
@@ -130,13 +139,15 @@ def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeyp
 def test_steps_are_those_of_a_frame(backend, scene):
     common = ["preprocess", "shallow network", "keyframe decision"]
     tail = ["fusion and head", "upsample-argmax"]
-    shallow, keyframe = Steps(backend, SIZE, keyframe=False), Steps(backend, SIZE, keyframe=True)
-    times = timed(plain("shallow", shallow.run, scene))
-    assert list(times.steps()) == common + tail
-    times = timed(plain("keyframe", keyframe.run, scene))
-    assert list(times.steps()) == [*common, "deep path, common feature", *tail]
-    assert sum(values.sum() for values in times.steps().values()) == pytest.approx(times.samples.sum(), rel=0.05)
-    assert keyframe.slices >= 4 and 0 < keyframe.longest_slice_ms < times.steps()["deep path, common feature"].max() + 100
+    split = StepByStep(backend, scene, SIZE)
+    times = interleave(split.contenders, 0.0, 2, burst_s=0.0)
+    shallow, keyframe = times.values()
+    assert list(shallow.steps()) == common + tail
+    assert list(keyframe.steps()) == [*common, "deep path, common feature", *tail]
+    assert 0 < sum(values.sum() for values in keyframe.steps().values()) <= keyframe.samples.sum()
+    report = split.report(times)
+    assert [step["step"] for step in report["steps"]] == list(keyframe.steps()) and report["transfers"] is None
+    assert report["slices"]["number"] >= 4 and report["slices"]["longest_ms"] > 0
 
 
 def test_transfers_are_timed_by_themselves(scene):
@@ -144,18 +155,30 @@ def test_transfers_are_timed_by_themselves(scene):
 
 
 def test_upsampling_is_timed_on_the_models_logits_and_on_made_ones(backend, scene):
-    made = upsampling(backend, scene, SIZE)
-    assert list(made) == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
-    shares = [share for share, _ in made.values()]
+    made = Upsampling(backend, scene, SIZE)
+    assert list(made.shares) == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
+    shares = list(made.shares.values())
     assert shares[1:] == pytest.approx([0.0, 0.15, 1.0], abs=0.05) and 0 < shares[0] < 1
-    contenders = [contender for _, ways in made.values() for contender in ways.values()]
-    assert len({contender.name for contender in contenders}) == 12 and all(isinstance(c, Contender) for c in contenders)
-    assert set(interleave(contenders, 0.0, 1, burst_s=0.0)) == {contender.name for contender in contenders}
+    rows = made.report(interleave(made.contenders, 0.0, 1, burst_s=0.0))
+    assert [(row["logits"], row["border_share"]) for row in rows] == [
+        (what, pytest.approx(share, abs=1e-4)) for what, share in made.shares.items()]
+    assert [way["layout"] for way in rows[0]["torch"]] == ["channels first", "channels last"]
+
+
+def test_both_ways_of_upsampling_make_the_mask(backend, scene, monkeypatch):
+    ours, theirs = [], []
+    monkeypatch.setattr("dcfm_ros.evaluation.benchmark.upsampling.upsampled_argmax",
+                        lambda *arguments: ours.append(postprocess.upsampled_argmax(*arguments)))
+    monkeypatch.setattr("dcfm_ros.evaluation.benchmark.upsampling.resize",
+                        lambda *arguments: theirs.append(resize(*arguments)) or theirs[-1])
+    interleave(Upsampling(backend, scene, SIZE).contenders, 0.0, 0, burst_s=0.0)
+    for mask, logits in zip(ours[::3], theirs[::6], strict=True):
+        assert mask.shape == CAMERA and (mask == logits[0].argmax(0).numpy()).mean() > 0.999
 
 
 def test_one_class_has_no_borders_to_make(scene):
     backend = make_backend("torch", tiny_model(classes=1), "cpu")
-    assert list(upsampling(backend, scene, SIZE)) == ["the model's own", "made, 0%"]
+    assert list(Upsampling(backend, scene, SIZE).shares) == ["the model's own", "made, 0%"]
     assert measured_border_share(backend, scene, SIZE) == 0.0
 
 
