@@ -23,7 +23,8 @@ class LiveSegmenter:
     """A thread around `Segmenter.process`. Any thread may call `offer`, which never waits for a mask.
 
     At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More than one
-    bridges moments in which the machine is held up, for a little latency. The camera that has waited longest goes first.
+    bridges moments in which the machine is held up, for a little latency. The camera whose last turn is longest ago goes
+    first, so under overload each has its full rate or an equal share.
     Images are decoded on the worker's thread, so dropped ones cost nothing.
     `on_mask` and `on_error` are called on the worker's thread; what they raise is counted and reported, too.
     """
@@ -49,7 +50,7 @@ class LiveSegmenter:
         camera, now = self._segmenter.camera(camera_name), time.monotonic_ns()
         with self._changed:
             camera.arrived(now)
-            queue = self._waiting.setdefault(camera_name, deque())  # a camera keeps its place among the others
+            queue = self._waiting.setdefault(camera_name, deque())
             if len(queue) == self._limit:
                 queue.popleft()
                 camera.dropped()
@@ -90,11 +91,11 @@ class LiveSegmenter:
     def _next(self) -> tuple[str, _Arrival | None] | None:
         """The camera whose turn it is, and its image: None where a parked one goes on. None: stop."""
         with self._changed:
-            # Cameras in order of arrival of the first image that waited; those with a parked image have to wait.
+            # Cameras in the order of their last turns; those with a parked image have to wait.
             name = parked = None
             while not self._stopping and name is None:
                 parked = self._segmenter.resumable()
-                free = (name for name in self._waiting if not self._segmenter.is_parked(name))
+                free = (name for name, queue in self._waiting.items() if queue and not self._segmenter.is_parked(name))
                 name = next(free, None) if parked is None else parked  # the only camera has an empty name
                 if name is None:
                     self._changed.wait()
@@ -103,7 +104,5 @@ class LiveSegmenter:
             if parked is not None:
                 return name, None
             queue = self._waiting.pop(name)
-            arrival = queue.popleft()
-            if queue:
-                self._waiting[name] = queue  # behind the other cameras
-            return name, arrival
+            self._waiting[name] = queue  # behind the other cameras
+            return name, queue.popleft()
