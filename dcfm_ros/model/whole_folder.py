@@ -18,7 +18,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))   # beside it: a rename stays in one disk
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))   # on the same disk, to be renamed
     except OSError as error:
         raise _unwritable(folder, error) from error
     try:

@@ -86,7 +86,8 @@ def test_norms_of_channels_compute_in_float32():
 
 def test_batch_norms_are_folded_exactly():
     torch.manual_seed(0)
-    part = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Sequential(nn.Conv2d(4, 2, 1, bias=False), nn.BatchNorm2d(2)))
+    last = nn.Sequential(nn.Conv2d(4, 2, 1, bias=False), nn.BatchNorm2d(2))
+    part = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), last)
     for module in part.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(), module.running_var.uniform_(0.5, 2)

@@ -20,7 +20,7 @@ def user_cache(kind: str) -> Path:
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:
-    """A name for this network under these facts (shapes, versions): another fact, weight, module or code gives another one."""
+    """A name for this network under these facts (shapes, versions): another fact, weight, module or code gives another."""
     digest = hashlib.sha256(f"{part} {facts} {torch.__version__}".encode())
     kinds = {type(module) for module in part.modules()}
     for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):

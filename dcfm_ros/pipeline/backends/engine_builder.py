@@ -40,14 +40,15 @@ def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> B
     if precision not in PRECISIONS:
         raise BackendError(f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these")
     tensorrt()  # is it there?
-    builder = EngineBuilder(model, precision, device, EngineCache(model.folder), lambda folder: TensorRTBackend(folder, device),
-                            lambda size: key_of(model, size, precision, device))
+    builder = EngineBuilder(
+        model, precision, device, EngineCache(model.folder), load=lambda folder: TensorRTBackend(folder, device),
+        key=lambda size: key_of(model, size, precision, device))
     return SwappingBackend("tensorrt", device, precision, is_per_frame(model), builder,
                            (lambda: CUDABackend(model, device, precision)) if live else None)
 
 
 class EngineBuilder:
-    """Successors (swapping.Builder) for a model on one GPU. `stop` may be called by any thread, the rest by one at a time."""
+    """Successors (swapping.Builder) for a model on one GPU. One thread at a time may call `build`, any thread the rest."""
 
     def __init__(self, model: Model, precision: str, device: str, cache: EngineCache, load: Callable[[Path], Backend],
                  key: Callable[[tuple[int, int]], str], program: Sequence[str] = PROGRAM):
@@ -100,8 +101,9 @@ class EngineBuilder:
             if self._stopped:
                 raise BuildStopped
             self._process = process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                env={**os.environ, "PYTHONPATH": path}, start_new_session=True)   # an interrupt is for this process to handle
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True)   # an interrupt is for this process to handle
         said: deque[str] = deque(maxlen=_KEPT_LINES)
         outcome: dict[str, str] = {}
         try:

@@ -1,7 +1,7 @@
 """Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `decoder.engine` and `export.yaml`, and their cache.
 
-A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the model's weights or,
-where nothing can be written there, in the user's cache folder; it appears whole or not at all.
+A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the model's weights
+or, where nothing can be written there, in the user's cache folder; it appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def read_engines(folder: Path) -> Engines:
                 raise BackendError(f"{folder / name} is damaged: it is not what was written")
     except (OSError, ExportError) as error:
         raise BackendError(f"{folder} holds no readable engines: {error}") from error
-    return Engines({Path(name).stem: folder / name for name in record.sha256}, record.size, record.precision, record.per_frame)
+    files = {Path(name).stem: folder / name for name in record.sha256}
+    return Engines(files, record.size, record.precision, record.per_frame)
 
 
 def engine_key(model: Model, size: tuple[int, int], precision: str, tensorrt_version: str, gpu: str) -> str:
@@ -88,8 +89,8 @@ class EngineCache:
             if os.access(place, os.W_OK):
                 forget_oldest(place, RECORD_FILE, _KEPT - 1)
                 return place / key
-        raise BackendError(f"engines can be written neither into {' nor into '.join(map(str, self._places))}: make one of them "
-                           "writable, or set XDG_CACHE_HOME")
+        places = " nor into ".join(map(str, self._places))
+        raise BackendError(f"engines can be written neither into {places}: make one writable, or set XDG_CACHE_HOME")
 
     def discard(self, folder: Path, error: Exception) -> None:
         """Remove a folder that is of no use."""

@@ -55,8 +55,8 @@ class Exported(NamedTuple):
     def __str__(self) -> str:
         """For people: the files, and how far from PyTorch they are."""
         record = self.record
-        lines = [f"{record.model} ({record.backbone}) for images of {record.size[1]}x{record.size[0]} in {record.precision}, "
-                 f"as {record.format}:"]
+        lines = [f"{record.model} ({record.backbone}) for images of {record.size[1]}x{record.size[0]} in "
+                 f"{record.precision}, as {record.format}:"]
         for file in record.sha256:
             part, difference = Path(file).stem, "not compared with PyTorch: pip install onnxruntime"
             if record.differences is not None:
@@ -82,7 +82,10 @@ Writer = Callable[[list[Part], Path, str], tuple[list[Path], Run | None]]
 
 def write_export(folder: Path, format: str, writer: Writer, model: Model, name: str, size: tuple[int, int], precision: str,
                  others: dict[str, str]) -> ExportRecord:
-    """The folder with what `writer` makes of the parts, compared with PyTorch, and its record; `others`: versions and the like for it."""
+    """The folder with what `writer` makes of the parts, compared with PyTorch, and its record.
+
+    others: versions and the like, for the record.
+    """
     parts = model_parts(model, size, precision)
     with whole_folder(folder) as part:
         files, run = writer(parts, part, precision)
@@ -99,8 +102,9 @@ def differences(parts: list[Part], reference: list[Part], run: Run, precision: s
         wanted = exact.output.numpy()
         difference = float(np.linalg.norm(run(part).astype(np.float32) - wanted) / max(np.linalg.norm(wanted), 1e-12))
         if not difference <= LARGEST_DIFFERENCE[precision]:   # nor NaN
-            raise ExportError(f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more than "
-                              f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32")
+            raise ExportError(
+                f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more than "
+                f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32")
         found[part.name] = difference
     return found
 

@@ -36,7 +36,8 @@ def make_record(folder: Path, files: list[Path], format: str, model: Model, name
     return ExportRecord(
         format, name, model_sha256(model), model.config.backbone, is_per_frame(model),
         [c.name for c in model.config.classes], tuple(tensors["image"].shape[1:3]), precision,
-        {key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")} for key, tensor in tensors.items()},
+        {key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")}
+         for key, tensor in tensors.items()},
         {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
         differences, versions)
 

@@ -2,8 +2,8 @@
 
 Features belong to the backend that made them, so they carry it. After the swap new frames and keyframes are the successor's;
 a frame whose common feature is still the predecessor's gets its mask from that one, which computes its S once more from the
-image. Each camera's next keyframe ends this, after `max_interval` frames at most. So no frame and no mask is lost, none waits,
-and the predecessor goes with the last feature that carries it.
+image. Each camera's next keyframe ends this, as a rule within `max_interval` frames. So no frame and no mask is lost, none
+waits, and the predecessor goes with the last feature that carries it.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class SwappingBackend(MasksOnHost):
             return None if self._stopping else self._to_build.pop(0)
 
     def _retire(self) -> None:
-        """Let the predecessor go where no camera needs it. Sizes of a warm-up may come again, and are prepared again then."""
+        """Let the predecessor go where no camera needs it. Sizes of a warm-up that come again are prepared again."""
         if self._predecessor is None or any(entry.successor is None and entry.progress for entry in self._sizes.values()):
             return
         self._sizes = {size: entry for size, entry in self._sizes.items() if entry.successor is not None}

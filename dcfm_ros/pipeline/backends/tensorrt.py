@@ -1,4 +1,7 @@
-"""TensorRT backend: the parts of a model as engines for one size of image, on one GPU. Never run so far: see docs/export.md."""
+"""TensorRT backend: the parts of a model as engines for one size of image, on one GPU.
+
+Never run with TensorRT so far: see docs/export.md.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from dcfm_ros.pipeline.backends.tensorrt_api import Engine
 class TensorRTBackend:
     """Engines of one folder (engine_files). Features are tensors of their own on the GPU.
 
-    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority; events order them,
-    and the host waits for nothing but a mask's arrival and, on the encoder's thread, the common contribution.
+    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority; events order
+    them, and the host waits for nothing but a mask's arrival and, on the encoder's thread, the common contribution.
     """
 
     name = "tensorrt"

@@ -28,8 +28,8 @@ def tensorrt() -> Any:
         import tensorrt as trt
     except ImportError as error:
         raise BackendError(
-            f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your driver's CUDA, or use "
-            "backend:=torch") from error
+            f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your driver's CUDA, "
+            "or use backend:=torch") from error
     if trt.__version__.split(".")[0] not in MAJOR_VERSIONS:
         raise BackendError(f"TensorRT {trt.__version__} is not supported: install {' or '.join(MAJOR_VERSIONS)}, or use "
                            "backend:=torch")
@@ -74,7 +74,8 @@ class Engine:
             raise BackendError(f"no memory on the GPU for the engine {name}: {self._logger.last}")
         types = {trt.DataType.FLOAT: torch.float32, trt.DataType.HALF: torch.float16, trt.DataType.UINT8: torch.uint8}
         names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
-        self._tensors = {name: (tuple(engine.get_tensor_shape(name)), types[engine.get_tensor_dtype(name)]) for name in names}
+        self._tensors = {name: (tuple(engine.get_tensor_shape(name)), types[engine.get_tensor_dtype(name)])
+                         for name in names}
         self.outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
 
     def run(self, inputs: dict[str, Tensor], stream: int) -> Tensor:

@@ -69,7 +69,7 @@ def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
 def gpu_name(device: str) -> str:
     """Name and compute capability: an engine runs on this kind of GPU only."""
     if not torch.cuda.is_available():
-        raise BackendError("TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export onnx here, engines on the robot")
+        raise BackendError("TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export engines on the robot itself")
     properties = torch.cuda.get_device_properties(device)
     return f"{properties.name} {properties.major}.{properties.minor}"
 
