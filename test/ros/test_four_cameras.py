@@ -1,0 +1,83 @@
+"""Four unsynchronised cameras of different sizes and rates through one node, over DDS, and then one of them in trouble."""
+
+import time
+
+import pytest
+from ros_helpers import Camera, check_mask
+from sensor_msgs.msg import CompressedImage, Image
+
+# name: kind of topic, width, height, images a second
+CAMERAS = {"front": (Image, 96, 64, 20.0), "rear": (Image, 64, 96, 20.0), "left": (CompressedImage, 160, 120, 20.0),
+           "right": (Image, 48, 80, 7.0)}
+EQUAL = ("front", "rear", "left")
+SECONDS = 4.0
+BUDGET_HZ = 8.0    # of keyframes; without it there would be 13 a second
+
+
+@pytest.fixture
+def four(processes, model, probe, tmp_path):
+    """Cameras by name, all with masks already."""
+    settings = tmp_path / "four.yaml"
+    topics = {name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "") for name, (kind, *_) in CAMERAS.items()}
+    settings.write_text("/dcfm/four:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in (
+        f"model: {model}", "backend: torch", f"cameras: [{', '.join(CAMERAS)}]", "max_interval: 5", "silence_s: 1000.0",
+        f"keyframe_budget_hz: {BUDGET_HZ}", *(f"{name}: {{image_topic: {topic}}}" for name, topic in topics.items()))))
+    processes("segmenter", "-r", "__node:=four", "--params-file", str(settings))
+    cameras = {name: Camera(probe, topics[name], f"/dcfm/{name}", kind, frame_id=name).connect()
+               for name, (kind, *_) in CAMERAS.items()}
+    for name, camera in cameras.items():
+        camera.segment(width=CAMERAS[name][1], height=CAMERAS[name][2])
+    return cameras
+
+
+def stream(cameras, probe, trouble=None) -> dict[str, list]:
+    """Images that were sent in SECONDS of each camera at its own rate and phase."""
+    sent = {name: [] for name in cameras}
+    begun = time.monotonic()
+    due = {name: begun + 0.013 * number for number, name in enumerate(cameras)}
+    while min(due.values()) < begun + SECONDS:
+        probe.spin_until(lambda: time.monotonic() >= min(due.values()), "the next image's moment")
+        for name, camera in cameras.items():
+            if time.monotonic() >= due[name]:
+                _, width, height, rate_hz = CAMERAS[name]
+                message = camera.image(width=width, height=height, seed=len(sent[name]))
+                if name == trouble:
+                    message.data = message.data[:50]
+                sent[name].append(camera.send(message))
+                due[name] += 1 / rate_hz
+    return sent
+
+
+def masks_of(camera, sent, probe):
+    """Masks of the sent images, once the last is answered."""
+    probe.spin_until(lambda: camera.has_mask(sent[-1]), f"the last mask of {camera.topic}")
+    stamps = {(message.header.stamp.sec, message.header.stamp.nanosec) for message in sent}
+    return [mask for mask in camera.masks if (mask.header.stamp.sec, mask.header.stamp.nanosec) in stamps]
+
+
+def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
+    begun = time.monotonic()
+    earlier = sum(len(camera.keyframes) for camera in four.values())
+    sent = stream(four, probe)
+    shares = {}
+    for name, camera in four.items():
+        masks = masks_of(camera, sent[name], probe)
+        shares[name] = len(masks) / len(sent[name])
+        for mask in masks:
+            image = next(message for message in sent[name] if message.header.stamp == mask.header.stamp)
+            check_mask(mask, image, *CAMERAS[name][1:3], classes=4)
+        status = probe.diagnostic(camera.topic)
+        assert status.number("failures") == status.number("resets") == 0
+        assert status.number("keyframes") >= 3 and status.number("over_budget") > 0 and status.number("threshold") > 0
+    equal = [shares[name] for name in EQUAL]
+    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)   # the slow camera has no less
+    keyframes = sum(len(camera.keyframes) for camera in four.values()) - earlier
+    assert keyframes <= BUDGET_HZ * (time.monotonic() - begun + 2)
+
+    before = {name: len(camera.masks) for name, camera in four.items()}
+    sent = stream(four, probe, trouble="rear")
+    for name in ("front", "left", "right"):
+        assert len(masks_of(four[name], sent[name], probe)) >= 0.9 * shares[name] * len(sent[name])
+    status = probe.diagnostic(four["rear"].topic)
+    assert len(four["rear"].masks) == before["rear"] and status.number("received") > status.number("masks")
+    assert any(key.startswith("refused_") for key in status.values)
