@@ -21,7 +21,7 @@ from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
 from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
 from dcfm_ros.pipeline.backends.cuda import CUDABackend
-from dcfm_ros.pipeline.backends.engine_files import EngineCache
+from dcfm_ros.pipeline.backends.engine_files import DamagedEngines, EngineCache
 from dcfm_ros.pipeline.backends.swapping import BuildStopped, SwappingBackend
 from dcfm_ros.pipeline.backends.tensorrt import TensorRTBackend
 from dcfm_ros.pipeline.backends.tensorrt_api import tensorrt
@@ -65,7 +65,7 @@ class EngineBuilder:
             return None
         try:
             return self._ready(folder, size)
-        except BackendError as error:   # of another driver, say, which the key does not know
+        except DamagedEngines as error:   # of another driver, say, which the key does not know
             self._cache.discard(folder, error)
             return None
 

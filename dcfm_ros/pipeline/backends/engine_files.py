@@ -24,6 +24,10 @@ _log = logging.getLogger(__name__)
 _KEPT = 16   # folders of engines in each place; the least recently used go
 
 
+class DamagedEngines(BackendError):
+    """Engines that have to be built again."""
+
+
 class Engines(NamedTuple):
     """What a folder of engines holds."""
 
@@ -34,16 +38,16 @@ class Engines(NamedTuple):
 
 
 def read_engines(folder: Path) -> Engines:
-    """The engines of a folder, their checksums compared; a BackendError where they are not as they were written."""
+    """The engines of a folder, their checksums compared; raises DamagedEngines where they are not as they were written."""
     try:
         record = read_record(folder)
         if record.format != "tensorrt":
-            raise BackendError(f"{folder} holds {record.format} files, no TensorRT engines")
+            raise DamagedEngines(f"{folder} holds {record.format} files, no TensorRT engines")
         for name, digest in record.sha256.items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-                raise BackendError(f"{folder / name} is damaged: it is not what was written")
+                raise DamagedEngines(f"{folder / name} is damaged: it is not what was written")
     except (OSError, ExportError) as error:
-        raise BackendError(f"{folder} holds no readable engines: {error}") from error
+        raise DamagedEngines(f"{folder} holds no readable engines: {error}") from error
     files = {Path(name).stem: folder / name for name in record.sha256}
     return Engines(files, record.size, record.precision, record.per_frame)
 
@@ -70,7 +74,7 @@ class EngineCache:
                 continue
             try:
                 read_engines(folder)
-            except BackendError as error:
+            except DamagedEngines as error:
                 self.discard(folder, error)
                 continue
             if os.access(folder, os.W_OK):

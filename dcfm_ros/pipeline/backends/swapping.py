@@ -96,8 +96,7 @@ class SwappingBackend(MasksOnHost):
         with self._preparing:
             if size in self._sizes:
                 return
-            entry = _Size(self._builder.find(size))
-            predecessor = self._predecessor
+            entry, predecessor = self._found(size), self._predecessor
             if entry.successor is None and self._make_predecessor is None:
                 _log.warning("%s is being built for images of %sx%s: this takes minutes, once", self.name, size[1], size[0])
                 entry.successor = self._builder.build(size, lambda progress: _log.info("%s", progress))
@@ -109,6 +108,15 @@ class SwappingBackend(MasksOnHost):
                 self._sizes[size] = entry
                 if entry.successor is None:
                     self._predecessor = predecessor
+
+    def _found(self, size: tuple[int, int]) -> _Size:
+        try:
+            return _Size(self._builder.find(size))
+        except Exception as error:  # as in a build: the predecessor goes on, where there is one
+            if self._make_predecessor is None:
+                raise
+            _log.error("no %s for images of %sx%s: %s", self.name, size[1], size[0], error)
+            return _Size(progress="failed", error=str(error) or type(error).__name__)
 
     def shallow(self, image: np.ndarray) -> Made:
         backend = self._serving(image.shape[:2])
@@ -170,7 +178,7 @@ class SwappingBackend(MasksOnHost):
     def _choice(self, size: tuple[int, int], entry: _Size) -> Backend:
         entry.images += 1
         if entry.successor is None:
-            if entry.images == _WARM_UP + 1:
+            if entry.images == _WARM_UP + 1 and not entry.error:
                 self._ask_for(size, entry)
             return self._predecessor
         if entry.images == _SETTLED:

@@ -29,7 +29,7 @@ class TensorRTBackend:
     name = "tensorrt"
 
     def __init__(self, folder: Path, device: str = "cuda"):
-        """Raises BackendError where an engine is damaged or was built for another TensorRT or GPU."""
+        """Raises DamagedEngines where an engine is damaged or was built for another TensorRT or GPU, else BackendError."""
         engines = read_engines(folder)
         self.device, self.precision, self.per_frame, self.size = device, engines.precision, engines.per_frame, engines.size
         self._kernels = pixel_kernels()

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.engine_files import DamagedEngines
 
 MAJOR_VERSIONS = ("10", "11")
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def build_engine(onnx_file: Path, report: Callable[[str, float], None]) -> bytes
     """
     trt = tensorrt()
     logger = _logger(trt)
-    builder = trt.Builder(logger)
+    builder = _started(trt.Builder, logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))   # in 11 always so
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx_file)):
@@ -65,10 +66,10 @@ class Engine:
     def __init__(self, plan: bytes, name: str):
         trt = tensorrt()
         self._name, self._logger = name, _logger(trt)
-        self._runtime = runtime = trt.Runtime(self._logger)
+        self._runtime = runtime = _started(trt.Runtime, self._logger)
         self._engine = engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise BackendError(f"TensorRT {trt.__version__} cannot load the engine {name}: {self._logger.last}")
+            raise DamagedEngines(f"TensorRT {trt.__version__} cannot load the engine {name}: {self._logger.last}")
         self._context = engine.create_execution_context()
         if self._context is None:
             raise BackendError(f"no memory on the GPU for the engine {name}: {self._logger.last}")
@@ -95,6 +96,14 @@ class Engine:
         if not context.execute_async_v3(stream):
             raise RuntimeError(f"TensorRT failed to run {self._name}: {self._logger.last}")
         return result
+
+
+def _started(kind: Any, logger: Any) -> Any:
+    """kind(logger); where TensorRT cannot have one, its bindings raise a TypeError that says nothing."""
+    try:
+        return kind(logger)
+    except TypeError as error:
+        raise BackendError(f"TensorRT cannot start ({logger.last}): is it built for the CUDA version of the driver?") from error
 
 
 def _logger(trt: Any) -> Any:

@@ -16,7 +16,7 @@ from dcfm_ros.model.onnx_export import model_parts
 from dcfm_ros.pipeline.backends import engine_builder, tensorrt_build
 from dcfm_ros.pipeline.backends.base import BackendError
 from dcfm_ros.pipeline.backends.engine_builder import EngineBuilder
-from dcfm_ros.pipeline.backends.engine_files import EngineCache
+from dcfm_ros.pipeline.backends.engine_files import DamagedEngines, EngineCache
 from dcfm_ros.pipeline.backends.export_record import make_record, write_record
 from dcfm_ros.pipeline.backends.swapping import BuildStopped
 
@@ -36,7 +36,7 @@ def write_engines(folder, content=b"engines"):
 def loaded(folder: Path):
     """A backend of a folder; engines of another driver cannot be loaded."""
     if (folder / "deep.engine").read_bytes() == b"of another driver":
-        raise BackendError("cannot load the engine deep")
+        raise DamagedEngines("cannot load the engine deep")
     backend = FakeBackend()
     backend.folder = folder
     return backend
@@ -171,6 +171,18 @@ def test_engines_that_cannot_be_loaded_are_removed(make, tmp_path, caplog):
     write_engines(folder, b"of another driver")
     assert make().find(SIZE) is None and not folder.exists()
     assert "engines are built again: cannot load the engine deep" in caplog.text
+
+
+def test_engines_are_not_blamed_for_what_is_not_theirs(make, tmp_path):
+    folder = tmp_path / "model" / "engines" / "key64x96"
+    write_engines(folder)
+
+    def no_memory(folder):
+        raise BackendError("no memory on the GPU")
+
+    with pytest.raises(BackendError, match="no memory on the GPU"):
+        make(load=no_memory).find(SIZE)
+    assert folder.is_dir()
 
 
 def test_a_model_folder_that_cannot_be_written(make, good, tmp_path):

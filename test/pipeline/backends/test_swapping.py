@@ -308,6 +308,14 @@ def test_what_was_built_before_serves_from_the_first_frame_on(setup):
     assert one.predecessors == [] and one.builder.built == []
 
 
+def test_what_was_built_before_but_cannot_be_loaded(setup, caplog):
+    one = setup(mode=Mode.SYNC)
+    one.builder.find = lambda size: (_ for _ in ()).throw(RuntimeError("no memory on the GPU"))
+    assert [one.masks(tag)[0][1] for tag in range(5)] == [1] * 5
+    assert one.builder.built == [] and one.backend.status()["problem"].endswith("cannot be had for 96x64: no memory on the GPU")
+    assert "no successor for images of 96x64: no memory on the GPU" in caplog.text
+
+
 def test_without_a_predecessor_a_new_size_waits():
     builder = HeldBuilder()
     backend = SwappingBackend("successor", "cuda", "f16", False, builder)

@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +174,18 @@ def test_what_tensorrt_says_is_in_the_error(engines, tmp_path, monkeypatch, capl
     monkeypatch.setattr(tensorrt_helpers.IExecutionContext, "failing", True)
     with pytest.raises(RuntimeError, match="TensorRT failed to run shallow: no reason given"):
         backend.shallow(image(0))
+
+
+@pytest.mark.parametrize("kind", ("Builder", "Runtime"))
+def test_a_tensorrt_that_cannot_start(monkeypatch, kind):
+    """As with a driver that is too old: the bindings raise a TypeError."""
+    def refuse(self, logger):
+        logger.log(tensorrt_helpers.Severity.INTERNAL_ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(getattr(tensorrt_helpers, kind), "__init__", refuse)
+    with pytest.raises(BackendError, match=r"TensorRT cannot start \(CUDA initialization failure with error: 35\)"):
+        tensorrt_api.Engine(b"", "deep") if kind == "Runtime" else tensorrt_api.build_engine(Path("a.onnx"), print)
 
 
 def test_an_engine_checks_its_inputs(engines):
