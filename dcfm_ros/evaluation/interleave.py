@@ -107,6 +107,12 @@ def ratio(slow: Times, fast: Times, of: Callable[[Sequence[float]], float] = np.
     return Ratio(float(median), float(low), float(high))
 
 
+def fastest(candidates: Sequence[Times]) -> Times:
+    """Of each round the burst with the smallest median."""
+    return Times([min(bursts, key=lambda burst: np.median(burst.seconds))
+                  for bursts in zip(*(times.bursts for times in candidates), strict=True)])
+
+
 def interleave(contenders: Sequence[Contender], seconds: float, least_rounds: int = LEAST_ROUNDS, burst_s: float = BURST_S,
                clock: Callable[[], float] = time.perf_counter,
                on_round: Callable[[float], None] = lambda elapsed: None) -> dict[str, Times]:

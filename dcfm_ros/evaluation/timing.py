@@ -39,7 +39,8 @@ def measure(backend: Backend, image: np.ndarray, size: tuple[int, int], mask_siz
             paths: tuple[str, ...] = tuple(PATHS), repeats: int = REPEATS) -> dict[str, dict[str, float]]:
     """Times of each path in ms: {path: {published_mean, published_median, user_mean, user_median}}.
 
-    image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks; repeats: a multiple of ROUNDS
+    image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks
+    repeats: runs of each path, a multiple of ROUNDS
     """
     frame = Frame("", 0, image)
     common = backend.deep(backend.shallow(network_input(frame, size)))

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.interleave import Burst, Contender, Times, interleave, ratio
+from dcfm_ros.evaluation.interleave import Burst, Contender, Times, fastest, interleave, ratio
 
 
 class Clock:
@@ -154,6 +154,12 @@ def test_a_ratio_is_that_of_the_rounds():
     assert of_means.median == pytest.approx(2.0) and of_means.high == pytest.approx(1.3 / 0.3)
     with pytest.raises(ValueError):
         ratio(slow, times_of((1.0,)))
+
+
+def test_the_fastest_is_so_round_by_round():
+    first, second = times_of((0.1, 0.1, 5.0), (0.9, 0.9)), times_of((0.2, 0.2), (0.3, 0.3))
+    assert [burst.seconds for burst in fastest([first, second]).bursts] == [(0.1, 0.1, 5.0), (0.3, 0.3)]
+    assert ratio(fastest([first, second]), times_of((0.1,), (0.1,))).median == pytest.approx(2.0)
 
 
 def test_names_are_unique():

@@ -83,7 +83,7 @@ def rewritten_run(network: Network, size: tuple[int, int]) -> Run:
 
 @dataclass
 class PipelineRow:
-    """The segmenter under a schedule, as the node runs it. Each burst has a segmenter of its own, whose encoder is idle when the burst ends."""
+    """The segmenter under a schedule, as the node runs it. Each burst has one of its own, which ends with it."""
 
     name: str
     backend: Backend

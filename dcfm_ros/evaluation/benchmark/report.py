@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcfm_ros.evaluation.interleave import Contender, Ratio, Times, ratio
+from dcfm_ros.evaluation.interleave import Contender, Ratio, Times, fastest, ratio
 
 PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING = GROUPS = (
     "per_frame", "dcfm", "schedules", "guarantee", "steps", "upsampling")
@@ -29,13 +29,14 @@ def row(entry: Entry, times: Times) -> dict:
     keyframes = times.keyframes
     return {
         "key": entry.key, "group": entry.group, "what": entry.what, "precision": entry.precision,
-        "mode": entry.mode, "samples": len(times.samples), "median_ms": rounded(times.percentile(50)), "p99_ms": rounded(times.percentile(99)),
+        "mode": entry.mode, "samples": len(times.samples),
+        "median_ms": rounded(times.percentile(50)), "p99_ms": rounded(times.percentile(99)),
         "mean_ms": rounded(times.samples.mean()), "frames_per_s": rounded(times.frames_per_second),
         "keyframes_per_frame": rounded(keyframes / len(times.samples)), "keyframes_per_s": rounded(keyframes / times.wall_s),
     }
 
 
-# (slow, fast, statistic); `fastest` is the per-frame form with the smallest median
+# (slow, fast, statistic); `fastest` are the per-frame forms that were so, round by round
 _RATIOS = (
     ("eager", "shallow", "median"), ("published", "shallow", "median"), ("fastest", "shallow", "median"),
     ("eager", "keyframe", "median"), ("published", "keyframe", "median"), ("fastest", "keyframe", "median"),
@@ -46,22 +47,25 @@ _STATISTICS = {"median": np.median, "mean": np.mean}
 
 
 def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
-    """How much faster: `ratio` is the median over rounds, `low` and `high` are the rounds' quartiles. times: by key of the row."""
+    """How much faster: `ratio` is the median over rounds, `low` and `high` are their quartiles. times: by key of the row.
+
+    Where `fastest_per_frame`, each round has its own fastest form; `slow` is the one that is so over all.
+    """
     per_frame = [row for row in rows if row["group"] == PER_FRAME]
-    names = {row["key"]: row["key"] for row in rows}
+    names, found = {row["key"]: row["key"] for row in rows}, []
+    slow_times = {key: times[key] for key in names}
     if per_frame:
         names["fastest"] = min(per_frame, key=lambda row: row["median_ms"])["key"]
-    found = []
+        slow_times["fastest"] = fastest([times[row["key"]] for row in per_frame])
     for slow, fast, statistic in _RATIOS:
         if slow in names and fast in names:
-            value = ratio(times[names[slow]], times[names[fast]], _STATISTICS[statistic])
             found.append({"slow": names[slow], "fastest_per_frame": slow == "fastest", "fast": fast, "of": statistic,
-                          **_plain(value)})
+                          **_plain(ratio(slow_times[slow], times[fast], _STATISTICS[statistic]))})
     return found
 
 
 def guarantees(times: Mapping[str, Times], rate_hz: float) -> list[dict]:
-    """p99 of shallow frames with keyframes encoded all the time, in medians of shallow frames alone; back to back and paced."""
+    """p99 of shallow frames while keyframes are encoded all the time, in medians of shallow frames alone."""
     return [{"pace": pace, "alone_median_ms": rounded(times[f"alone{suffix}"].percentile(50)),
              "encoding_median_ms": rounded(times[f"encoding{suffix}"].percentile(50)),
              "encoding_p99_ms": rounded(times[f"encoding{suffix}"].percentile(99)),

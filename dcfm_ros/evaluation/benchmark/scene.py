@@ -60,7 +60,8 @@ def open_scene(source: str, size: tuple[int, int] | None = None) -> Scene:
             break
         images.append(image)
     if len(images) < 2:
-        raise SourceError(f"{source} begins with {len(images)} frame(s) of one shot; the benchmark needs a video of 2 or more")
+        raise SourceError(f"{source} begins with {len(images)} frame(s) of one shot; "
+                          "the benchmark needs a video of 2 or more")
     return Scene(images, video.rate_hz or DEFAULT_RATE_HZ)
 
 

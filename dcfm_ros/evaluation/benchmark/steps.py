@@ -97,7 +97,7 @@ class StepByStep:
 
 
 def transfers(scene: Scene, size: tuple[int, int], device: str) -> Contender:
-    """Copies of a network input to the device and of a mask back, pinned, each by itself: a GPU's backend hides some of it."""
+    """Copies of a network input to the device and of a mask back, pinned, each by itself; backends hide some of it."""
     pinned = device.startswith("cuda")
     image = torch.zeros(*size, 3, dtype=torch.uint8, pin_memory=pinned)
     mask = torch.zeros(*scene.size, dtype=torch.uint8, pin_memory=pinned)

@@ -48,7 +48,7 @@ def _rows(report: dict) -> list[str]:
         for row in members:
             precision = f", {row['precision']}" if row["precision"] != report["backend"]["precision"] else ""
             cells.append([f"  {row['what']}{precision}", _ms(row["median_ms"]), _ms(row["p99_ms"]), _ms(row["mean_ms"]),
-                          f"{row['frames_per_s']:.1f}", _keyframes(row), f"{row['samples']}" + "!" * (row["samples"] < _FEW)])
+                          f"{row['frames_per_s']:.1f}", _keyframes(row), f"{row['samples']}{'!' * (row['samples'] < _FEW)}"])
     lines = aligned(cells) + ["keyframes: per frame; in async those finished per second"]
     if any(row["samples"] < _FEW for row in rows):
         lines.append(f"!: of fewer than {_FEW} samples p99 says little; give more --seconds")
@@ -77,7 +77,7 @@ def _ratios(report: dict) -> list[str]:
         cells.append([f"  {whats[found['fast']]}{mean}, than per frame, {slow}", f"{found['ratio']:.2f}",
                       f"{found['low']:.2f} - {found['high']:.2f}"])
         if found["fastest_per_frame"]:
-            lines = [f"*: {whats[found['slow']]}"]
+            lines = [f"*: of each round; over all it is: {whats[found['slow']]}"]
     return aligned(cells) + lines if len(cells) > 1 else []
 
 

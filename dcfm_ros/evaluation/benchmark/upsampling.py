@@ -26,8 +26,8 @@ WAYS = ("ours", "channels first", "channels last")   # the last two: memory layo
 
 
 class Upsampling:
-    """From logits to the mask at camera size. The logits are those of the model on the scene's first frame, and some made with
-    a given share of border cells."""
+    """From logits to the mask at camera size. Logits are the model's own, of the scene's first frame, and some that are made
+    with a given share of border cells."""
 
     def __init__(self, backend: Backend, scene: Scene, size: tuple[int, int]):
         """size: (h, w) of the network input."""

@@ -23,8 +23,9 @@ class Whole(NamedTuple):
 
 
 def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
-    """`network` for images of size (H, W), on the device and in the precision of the backend `like`, and on its engine, if that
-    is OpenVINO: it compiles the network as one. Elsewhere PyTorch runs it as it is, in half precision by autocast.
+    """`network` for images of size (H, W), on the device and in the precision of the backend `like`.
+
+    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, in half precision by autocast.
 
     network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives, in host memory,
     valid until its next call.

@@ -61,7 +61,8 @@ def test_the_report_has_everything(options, models):
 
 def test_groups_are_measured_alone(options):
     report = benchmark(replace(options, only=("upsampling",)))
-    assert report["rows"] == report["ratios"] == report["steps"] == report["guarantees"] == [] and len(report["upsampling"]) == 4
+    assert report["rows"] == report["ratios"] == report["steps"] == report["guarantees"] == []
+    assert len(report["upsampling"]) == 4
     report = benchmark(replace(options, only=("dcfm",)))
     assert [row["key"] for row in report["rows"]] == ["keyframe", "shallow", "shallow_border"] and report["ratios"] == []
 
@@ -102,7 +103,7 @@ def test_a_backend_that_makes_masks_beside_logits(options, monkeypatch):
     ({"size": (64, 9000)}, "size 64x9000: use 32 to 8192 pixels for height and width"),
     ({"seconds": 0.0}, "seconds 0.0: use a number above 0"),
     ({"rate_hz": float("inf")}, "rate_hz inf: use a number above 0"),
-    ({"only": ("dcfm", "fast")}, "unknown group 'fast' in only: use some of per_frame, dcfm, schedules, guarantee, steps, ups"),
+    ({"only": ("dcfm", "fast")}, "unknown group 'fast' in only: use some of per_frame, dcfm, schedules"),
     ({"only": ()}, "nothing to measure: give some of per_frame"),
     ({"turns": "never"}, "turns 'never': use one of auto"),
 ])
@@ -128,10 +129,12 @@ def test_a_device_that_is_not_there(options):
 
 
 def test_the_command_gives_these_options_again(monkeypatch):
-    options = BenchmarkOptions("my models/b0", size=(64, 96), camera=(72, 108), source="drive.mp4", backend="torch", precision="f32",
-                               device="cpu", turns="sliced", rate_hz=30.0, seconds=5.0, only=("dcfm", "steps"))
-    assert options.command() == ("dcfm benchmark 'my models/b0' --size 64x96 --camera 72x108 --source drive.mp4 --backend torch "
-                                 "--precision f32 --device cpu --turns sliced --rate 30.0 --seconds 5.0 --only dcfm,steps")
+    options = BenchmarkOptions("my models/b0", size=(64, 96), camera=(72, 108), source="drive.mp4", backend="torch",
+                               precision="f32", device="cpu", turns="sliced", rate_hz=30.0, seconds=5.0,
+                               only=("dcfm", "steps"))
+    assert options.command() == ("dcfm benchmark 'my models/b0' --size 64x96 --camera 72x108 --source drive.mp4 "
+                                 "--backend torch --precision f32 --device cpu --turns sliced --rate 30.0 --seconds 5.0 "
+                                 "--only dcfm,steps")
     received = []
 
     def note(options):

@@ -8,7 +8,7 @@ from pipeline_helpers import FakeBackend
 
 from dcfm_ros.evaluation.benchmark.border import border_share
 from dcfm_ros.evaluation.benchmark.contenders import (
-    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval, plain,
+    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
     published_run, rewritten_run)
 from dcfm_ros.evaluation.benchmark.networks import random_networks
 from dcfm_ros.evaluation.benchmark.scene import open_scene
@@ -68,7 +68,8 @@ def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch
     like = make(model)
     wanted = own_mask(model, scene.images[0])
     assert len(np.unique(wanted)) > 1
-    for network in (in_torch(PublishedNetwork(model, CAMERA), "cpu"), compile_whole(PublishedNetwork(model, CAMERA), SIZE, like).run):
+    published = PublishedNetwork(model, CAMERA)
+    for network in (in_torch(published, "cpu"), compile_whole(published, SIZE, like).run):
         noting, seen = noted(network)
         published_run(noting, SIZE)(Frame("", 0, scene.images[0]), None)
         assert seen[0].shape == (1, *CAMERA) and seen[0].dtype == np.uint8 and (seen[0][0] == wanted).mean() > 0.999
@@ -89,7 +90,8 @@ def timed(contender, rounds=2):
 
 @pytest.mark.parametrize("mode, scheduler, how, per_frame", [
     (Mode.SYNC, ALWAYS, {}, 1.0), (Mode.SYNC, NEVER, {}, 0.0),
-    (Mode.SYNC, SchedulerConfig(2, 2), fixed_interval(2), 1 / 2), (Mode.SYNC, SchedulerConfig(6, 6), fixed_interval(6), 1 / 6),
+    (Mode.SYNC, SchedulerConfig(2, 2), fixed_interval(2), 1 / 2),
+    (Mode.SYNC, SchedulerConfig(6, 6), fixed_interval(6), 1 / 6),
     (Mode.SYNC, SchedulerConfig(2, 5, threshold=10.0), adaptive(SchedulerConfig(2, 5)), 1 / 5)])
 def test_rows_have_their_schedules_keyframes(scene, mode, scheduler, how, per_frame):
     backend = FakeBackend()

@@ -26,7 +26,8 @@ def keyframe(model, image):
 
 
 def same_backbone(networks):
-    parts = [{**network.encoder.state_dict(), **network.fusion.state_dict()} for network in (networks.dcfm, networks.per_frame)]
+    parts = [{**network.encoder.state_dict(), **network.fusion.state_dict()}
+             for network in (networks.dcfm, networks.per_frame)]
     return parts[0].keys() == parts[1].keys() and all(torch.equal(parts[0][key], parts[1][key]) for key in parts[0])
 
 
