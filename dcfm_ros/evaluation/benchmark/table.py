@@ -34,7 +34,8 @@ def _head(report: dict) -> list[str]:
         ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
         f"{report['rounds']} rounds in {report['seconds']:.0f} s, everyone in turn",
     ]
-    return [part for line in lines for part in textwrap.wrap(line, _COLUMNS, subsequent_indent="  ")]
+    return [part for line in lines for part in textwrap.wrap(
+        line, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False)]
 
 
 def _rows(report: dict) -> list[str]:
