@@ -35,6 +35,7 @@ class KeyframeRequest:
     score: float
     urgency: float            # score over threshold; requests that cannot wait are infinite
     is_first: bool = False    # the camera has no common feature, so no masks without this one
+    is_cut: bool = False      # the frame is the first of another shot
     requested_ns: int = field(default_factory=time.monotonic_ns)
     on_finished: Callable[[], None] = lambda: None
     finished: threading.Event = field(default_factory=threading.Event)
@@ -46,6 +47,11 @@ class KeyframeRequest:
         self.finished.set()
         self.on_finished()
 
+    def outdates(self, other: KeyframeRequest) -> bool:
+        """Is the result of the other of no use any more? That of a cut is, so that cuts in a row do not end each other."""
+        return self.frame.camera == other.frame.camera and (
+            self.epoch != other.epoch or (self.is_cut and not other.is_cut))
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -55,7 +61,7 @@ class Encoded:
     encode_ms: float
 
 
-class _Stopped(Exception):
+class _Abandoned(Exception):
     """Ends an encode between two of its slices."""
 
 
@@ -64,7 +70,8 @@ class KeyframeEncoder:
 
     Any thread may call its methods. `on_encoded` and `on_failed` are called on the encoder's thread, before the request
     counts as finished; `on_begun` is called, on either thread, when a request is taken up, and may call nothing of this.
-    Frames and the slices of the deep path take `turns`. Which request is next: see `KeyframeQueue`.
+    Frames and the slices of the deep path take `turns`. Which request is next: see `KeyframeQueue`. A running encode that
+    a new request of its camera makes useless, as after a hard cut, ends with its slice.
 
     Requests wait for their turn. With a `clock` that shows the frames' time, in ns, and on which the budget then runs, they
     do not: each is taken up or finished at once. A camera whose request was refused is remembered for `_REMEMBERED_S`, so
@@ -88,6 +95,7 @@ class KeyframeEncoder:
         self._threshold = DeadlineThreshold(config.encoder_share)
         self._follows = config.threshold_rule is ThresholdRule.DEADLINE
         self._running: KeyframeRequest | None = None
+        self._abandoned = False   # is the running one of no use any more?
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="dcfm-keyframe-encoder", daemon=True)
@@ -117,6 +125,8 @@ class KeyframeEncoder:
             else:
                 if (displaced := self._queue.put(request, now_ns)) is not None:
                     ended.append(displaced)
+                if self._running is not None and allowed and request.outdates(self._running):
+                    self._abandoned = True
                 if self._running is None and not self._at_once:
                     self._begin(self._queue.take(now_ns))
                 elif self._running is None and self._queue.take_if_next(request, now_ns):
@@ -150,19 +160,19 @@ class KeyframeEncoder:
                 ended = time.monotonic_ns()
                 self._on_encoded(Encoded(
                     request, feature, (started - request.requested_ns) / 1e6, (ended - started) / 1e6))
-            except _Stopped:
+            except _Abandoned:
                 pass
             except Exception as error:  # whatever a backend raises: masks go on, the next keyframe tries again
                 self._report(request, error)
             finally:
                 with self._changed:
-                    self._running = None
+                    self._running, self._abandoned = None, False
                     self._count()
                 request.finish()
 
     def _between_slices(self) -> None:
-        if self._stopping:
-            raise _Stopped
+        if self._stopping or self._abandoned:
+            raise _Abandoned
         self._turns.give_way()
 
     def _report(self, request: KeyframeRequest, error: Exception) -> None:

@@ -69,6 +69,7 @@ class Decision:
     score: float
     interval: int
     urgency: float = 0.0
+    is_cut: bool = False
 
 
 class KeyframeScheduler:
@@ -110,7 +111,8 @@ class KeyframeScheduler:
         self._forced, self._due = None, reason or self._due
         if self._due is None:
             return Decision(None, score, interval)
-        return Decision(self._due, score, interval, math.inf if self._urgent or overdue else score / threshold)
+        urgency = math.inf if self._urgent or overdue else score / threshold
+        return Decision(self._due, score, interval, urgency, is_cut)
 
     def decide(self, image: np.ndarray, index: int) -> Decision:
         """As `consider`, where a keyframe begins at once."""

@@ -90,7 +90,9 @@ class Segmenter:
             raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
                              "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
-        runs = make_backend(backend, model, device, precision, concurrent=not cores_are_shared(config.turns), live=live)
+        # A per-frame network's deep path is all its work: nothing runs beside it.
+        concurrent = model.config.architecture != "per_frame" and not cores_are_shared(config.turns)
+        runs = make_backend(backend, model, device, precision, concurrent, live)
         return cls(runs, size, config, **callbacks)
 
     @property
@@ -261,7 +263,7 @@ class Segmenter:
     def _request(self, camera, frame, index, image, shallow, decision: Decision) -> KeyframeRequest:
         return KeyframeRequest(
             frame, camera.epoch, index, image, shallow, decision.reason, decision.score, decision.urgency,
-            is_first=camera.common is None, on_finished=self._ready)
+            is_first=camera.common is None, is_cut=decision.is_cut, on_finished=self._ready)
 
     def _begun(self, request: KeyframeRequest) -> None:
         self._cameras[request.frame.camera].begun(request)

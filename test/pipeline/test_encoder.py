@@ -20,10 +20,10 @@ class Bench:
             self.backend, self.encoded.put, lambda *failure: self.failed.put(failure),
             on_begun=self.begun.append, config=SchedulerConfig(**config), clock=clock)
 
-    def request(self, tag, camera="a", urgency=1.0, **fields):
+    def request(self, tag, camera="a", urgency=1.0, epoch=0, **fields):
         image = frame(tag, camera=camera)
         return KeyframeRequest(
-            image, 0, tag, image.image, (tag, 16, 24), Reason.DEVIATION, urgency, urgency, **fields)
+            image, epoch, tag, image.image, (tag, 16, 24), Reason.DEVIATION, urgency, urgency, **fields)
 
     def submit(self, tag, camera="a", urgency=1.0):
         request = self.request(tag, camera, urgency)
@@ -175,6 +175,62 @@ def test_with_the_frames_clock_requests_go_at_once_or_not_at_all(make):
     assert bench.encoder.submit(later)
     wait(later.finished)
     assert bench.backend.encoded == [1, 4] and [request.index for request in bench.begun] == [1, 4]
+
+
+class Slices:
+    """A deep path in slices; each waits for `go`."""
+
+    def __init__(self, backend):
+        self.backend, self.deep = backend, backend.deep
+        self.go, self.ended = threading.Semaphore(0), []
+
+    def __call__(self, shallow, give_way):
+        self.backend.deep_started.release()
+        acquire(self.go)
+        try:
+            give_way()
+        except Exception:
+            self.ended.append(shallow[0])
+            raise
+        return self.deep(shallow)
+
+
+@pytest.mark.parametrize("fields, encoded", [
+    (dict(is_cut=True), [3]), (dict(epoch=1), [3]), (dict(), [1, 3]), (dict(camera="other", is_cut=True), [1, 3])],
+    ids=["hard cut", "new sequence", "ordinary", "another camera's cut"])
+def test_what_runs_ends_with_its_slice_where_it_has_become_useless(bench, fields, encoded):
+    bench.backend.deep = slices = Slices(bench.backend)
+    running = bench.submit(1)
+    acquire(bench.backend.deep_started)
+    newer = bench.request(3, **fields)
+    bench.encoder.submit(newer)
+    slices.go.release(2)
+    for request in (running, newer):
+        wait(request.finished)
+    assert bench.backend.encoded == encoded and bench.failed.empty()
+    assert slices.ended == ([] if 1 in encoded else [1])
+
+
+def test_cuts_in_a_row_do_not_end_each_other(bench):
+    bench.backend.deep = slices = Slices(bench.backend)
+    requests = [bench.request(tag, is_cut=True) for tag in (1, 2)]
+    for request in requests:
+        bench.encoder.submit(request)
+    slices.go.release(2)
+    for request in requests:
+        wait(request.finished)
+    assert bench.backend.encoded == [1, 2] and slices.ended == []
+
+
+def test_what_runs_goes_on_where_the_budget_does_not_allow_another(make):
+    bench = make(keyframe_budget_hz=0.01)
+    bench.backend.deep = slices = Slices(bench.backend)
+    running = bench.submit(1)
+    acquire(bench.backend.deep_started)
+    bench.encoder.submit(bench.request(2, is_cut=True))
+    slices.go.release()
+    wait(running.finished)
+    assert bench.backend.encoded == [1]
 
 
 def test_fixed_thresholds_do_not_follow_the_encoder(bench):

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""How many frames masks need to recover from a hard cut, for the table in docs/results.md:
+
+    scripts/cut_recovery.py [--model street11_b0] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
+
+Synthetic drives; --cuts of each seed, in each of which the encoder takes --delays frames.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+from dcfm_ros.evaluation.recovery import BEFORE, RECOVERED, SETTLED, recoveries
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.sources.synthetic.video import SyntheticVideo
+
+LONGEST = 3000   # frames in which the cuts of a seed are looked for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="street11_b0")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--seeds", default="1000-1005", help="FIRST-LAST")
+    parser.add_argument("--delays", default="2,4")
+    parser.add_argument("--cuts", type=int, default=2)
+    options = parser.parse_args()
+    model = load_model(options.model)
+    backend = make_backend(options.backend, model, "auto")
+    size = (model.config.input_height, model.config.input_width)
+    first, last = map(int, options.seeds.split("-"))
+    delays = [int(delay) for delay in options.delays.split(",")]
+    found = []
+    for seed in range(first, last + 1):
+        video = SyntheticVideo(seed)
+        for cut in [cut for cut in video.cut_frames(LONGEST) if cut >= BEFORE][:options.cuts]:
+            found += recoveries(backend, size, video, cut, delays)
+    print(f"frames from the cut to the first mask with {RECOVERED:.0%} of the settled agreement\n")
+    print("| delay | cuts | requested on the cut frame | settled agreement | on the cut frame | median | max | not within "
+          f"{SETTLED} |\n|---|---|---|---|---|---|---|---|")
+    for delay in delays:
+        rows = [row for row in found if row.delay == delay]
+        frames = [row.frames for row in rows if row.frames is not None]
+        print(f"| {delay} | {len(rows)} | {sum(row.requested for row in rows)} | {statistics.mean(row.level for row in rows):.3f} "
+              f"| {statistics.mean(row.on_cut for row in rows):.3f} | {statistics.median(frames) if frames else '-'} "
+              f"| {max(frames, default='-')} | {len(rows) - len(frames)} |")
+
+
+if __name__ == "__main__":
+    main()
