@@ -76,6 +76,11 @@ def test_a_decoder_of_features_of_nothing():
     assert torch.equal(logits, torch.zeros_like(logits))
 
 
+def test_no_batch_norm_is_left_to_be_rounded():
+    parts = half_precision(fold(tiny_model(backbone="pspnet18", common_width=24, head_layers=1)))
+    assert not any(isinstance(module, nn.BatchNorm2d) for part in parts for module in part.modules())
+
+
 def test_norms_of_channels_compute_in_float32():
     deep = half_precision(fold(tiny_model())).deep
     norms = [module for module in deep.modules() if isinstance(module, nn.LayerNorm)]

@@ -130,8 +130,8 @@ class SwappingBackend(MasksOnHost):
         if all(common.backend is commons[0].backend for common in commons):
             backend = commons[0].backend
             return backend.decode(shallow.of(backend), [common.feature for common in commons])
-        # keyframes on both sides of the swap; a decoder's array is its own only until the next call
-        return sum(common.backend.decode(shallow.of(common.backend), [common.feature]).copy() for common in commons)
+        # keyframes on both sides of the swap
+        return sum(common.backend.decode(shallow.of(common.backend), [common.feature]) for common in commons)
 
     def mask(self, shallow: Made, commons: list[Made], size: tuple[int, int],
              with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:

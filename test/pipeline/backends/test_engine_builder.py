@@ -105,7 +105,8 @@ def test_a_program_that_fails(make, script, message):
 
 
 def test_stop_ends_the_program(make, tmp_path):
-    builder = make("import time\nprint('{\"progress\": \"\"}', flush=True)\ntime.sleep(600)")
+    builder = make("import os, sys, time\nos.mkdir(os.path.dirname(sys.argv[2]) + '/.unfinished')\n"
+                   "print('{\"progress\": \"\"}', flush=True)\ntime.sleep(600)")
     processes = []
 
     def build():
