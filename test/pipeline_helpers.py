@@ -7,7 +7,8 @@ import threading
 import numpy as np
 
 from dcfm_ros.pipeline.backends.base import MasksOnHost
-from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.encoder import KeyframeRequest
+from dcfm_ros.pipeline.frames import Frame, Reason
 
 TIMEOUT_S = 10.0        # of a wait that ends at once where all is well
 PERIOD_NS = 66_666_667  # stamps of a 15 Hz camera
@@ -27,6 +28,12 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
     """Frame number `tag` of a 15 Hz camera, unless it gets another stamp."""
     stamp_ns = tag * PERIOD_NS if stamp_ns is None else stamp_ns
     return Frame(camera, stamp_ns, picture(tag, scene, size), received_ns=received_ns, **fields)
+
+
+def request(camera: str, urgency: float = 1.0, is_first: bool = False) -> KeyframeRequest:
+    """A keyframe request that nothing is behind."""
+    image = frame(camera=camera)
+    return KeyframeRequest(image, 0, 0, image.image, None, Reason.DEVIATION, urgency, urgency, is_first)
 
 
 class FakeBackend(MasksOnHost):

@@ -1,8 +1,13 @@
 """The threshold that follows the encoder, in a simulated encoder with a fake clock."""
+from collections import Counter
+
 import numpy as np
 import pytest
+from pipeline_helpers import request
 
+from dcfm_ros.pipeline.budget import KeyframeBudget
 from dcfm_ros.pipeline.deadline import HIGHEST, LOWEST, DeadlineThreshold
+from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 
 STEP_S = 0.01
 THRESHOLD = 0.32
@@ -67,6 +72,33 @@ def test_changing_scenes_are_followed():
         factors.setdefault(speed, []).append(simulation.run(30)[0][-1])
     assert 3 * factors[1.5][0] < factors[6.0][0]
     assert factors[1.5][1] == pytest.approx(factors[1.5][0], rel=0.15)
+
+
+def test_of_several_cameras_the_most_changed_gets_the_keyframes_and_none_starves():
+    """Frames at 20 Hz each; the queue chooses, as in the encoder."""
+    speeds, longest = dict(fast=8.0, slow=3.0, still=0.0), 20
+    threshold, queue = DeadlineThreshold(0.8), KeyframeQueue(KeyframeBudget())
+    last, keyframes, ages, busy_until, works = dict.fromkeys(speeds, 0), Counter(), Counter(), 0, 0
+    steps = round(90 / STEP_S)
+    for step in range(steps):
+        now_ns = round(step * STEP_S * 1e9)
+        for number, (camera, speed) in enumerate(speeds.items()):
+            if step % 5 == number:   # a frame of this camera
+                age = (step - last[camera]) // 5
+                score = speed * (step - last[camera]) * STEP_S
+                ages[camera] = max(ages[camera], age)
+                limit = THRESHOLD * threshold.factor(now_ns)
+                if age >= 2 and score >= limit or age >= longest:
+                    queue.put(request(camera, np.inf if age >= longest else score / limit), now_ns)
+        if step >= busy_until and (taken := queue.take(now_ns)) is not None:
+            busy_until = step + 12   # 120 ms
+            last[taken.frame.camera] = step
+            keyframes[taken.frame.camera] += step > steps // 2
+        works += step > steps // 2 and step < busy_until
+        threshold.update(now_ns, len(queue) + (step < busy_until))
+    assert keyframes["fast"] > 2 * keyframes["slow"] and keyframes["slow"] > 1.2 * keyframes["still"] > 0
+    assert max(ages.values()) <= longest + 3
+    assert 0.6 <= works / (steps // 2) <= 0.85
 
 
 def test_limits():

@@ -276,6 +276,21 @@ def test_first_keyframes_of_four_cameras_do_not_wait_for_a_small_budget():
     assert len(masks) == 40 and {mask.mask[0, 0] for mask in masks} <= set(range(CLASSES))
 
 
+def test_threshold_that_follows_the_encoder_is_reported_for_every_camera(bench, monkeypatch):
+    now_ns = 10 ** 12
+    monkeypatch.setattr("dcfm_ros.pipeline.encoder.time.monotonic_ns", lambda: now_ns)
+    bench = bench(min_interval=1, max_interval=2, threshold_rule="deadline")
+    for tag in range(12):
+        if tag == 1:
+            bench.backend.gate.clear()
+        for camera in GOOD:
+            bench.offer(camera, tag)
+            assert bench.masks.get(timeout=TIMEOUT_S).frame.camera == camera
+        now_ns += SECOND // 2 * (tag > 1)
+    assert all(1.5 * SchedulerConfig().threshold < bench.status(camera).threshold <= 4 * SchedulerConfig().threshold
+               for camera in GOOD)
+
+
 def test_async_budget_bounds_keyframes_and_not_masks(bench):
     bench = bench(min_interval=1, max_interval=1, keyframe_budget_hz=0.01)
     for tag in range(30):

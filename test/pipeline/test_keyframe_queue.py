@@ -4,19 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from pipeline_helpers import frame
+from pipeline_helpers import request
 
 from dcfm_ros.pipeline.budget import KeyframeBudget
-from dcfm_ros.pipeline.encoder import KeyframeRequest
-from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 
 SECOND = 1_000_000_000
-
-
-def request(camera, urgency=1.0, is_first=False):
-    image = frame(camera=camera)
-    return KeyframeRequest(image, 0, 0, image.image, None, Reason.DEVIATION, urgency, urgency, is_first)
 
 
 def queue(hz=0.0, **options):
