@@ -3,7 +3,7 @@
 
     scripts/cut_recovery.py [--model street11_b0] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
 
-Synthetic drives; --cuts of each seed, in each of which the encoder takes --delays frames.
+Synthetic drives, the first --cuts of each seed, with an encoder that takes --delays frames.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def main() -> None:
     for delay in delays:
         rows = [row for row in found if row.delay == delay]
         frames = [row.frames for row in rows if row.frames is not None]
-        print(f"| {delay} | {len(rows)} | {sum(row.requested for row in rows)} | {statistics.mean(row.level for row in rows):.3f} "
-              f"| {statistics.mean(row.on_cut for row in rows):.3f} | {statistics.median(frames) if frames else '-'} "
+        level, on_cut = (statistics.mean(values) for values in zip(*((row.level, row.on_cut) for row in rows)))
+        print(f"| {delay} | {len(rows)} | {sum(row.requested for row in rows)} | {level:.3f} | {on_cut:.3f} "
+              f"| {statistics.median(frames) if frames else '-'} "
               f"| {max(frames, default='-')} | {len(rows) - len(frames)} |")
 
 

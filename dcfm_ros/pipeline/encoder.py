@@ -115,7 +115,7 @@ class KeyframeEncoder:
             return self._threshold.factor(time.monotonic_ns()) if self._follows else 1.0
 
     def submit(self, request: KeyframeRequest) -> bool:
-        """False: the budget does not allow it now."""
+        """False: for want of budget it has to wait, or is refused."""
         with self._changed:
             now_ns = self._clock()
             allowed = self._queue.allows(request, now_ns)
@@ -132,6 +132,7 @@ class KeyframeEncoder:
                 elif self._running is None and self._queue.take_if_next(request, now_ns):
                     self._begin(request)
                 if self._at_once and self._running is not request:
+                    allowed = False
                     ended.append(request)
             self._count()
             self._changed.notify()

@@ -69,7 +69,7 @@ def declare(node: Node) -> None:
     add("cut_threshold", _DEFAULT.scheduler.cut_threshold,
         "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", low=0, high=10)
     add("threshold_rule", _DEFAULT.scheduler.threshold_rule.value,
-        "fixed: `threshold` as it is; deadline: times 0.5 to 4, so that the encoder is at work for `encoder_share` of the time.")
+        "fixed: `threshold` as it is; deadline: times 0.5 to 4, so that the encoder works for `encoder_share` of the time.")
     add("encoder_share", _DEFAULT.scheduler.encoder_share, "Of time at work, for threshold_rule deadline.", low=0.05, high=1)
     add("keyframe_budget_hz", _DEFAULT.scheduler.keyframe_budget_hz,
         "Keyframes per second of all cameras together, at most; 0: no bound.", low=0, high=1000)

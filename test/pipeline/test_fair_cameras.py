@@ -1,4 +1,4 @@
-"""Many cameras through one segmenter: fair rates, keyframes for all, bounded memory, and failures that stay with their camera.
+"""Many cameras through one segmenter: fair rates, keyframes for all, bounded memory, failures that stay with their camera.
 
 Time is simulated: an image is offered when its moment has come, and each mask takes as long as the test says.
 """
@@ -227,8 +227,9 @@ def replay(budget_hz, seconds=20, cameras=("front", "rear"), mode=Mode.SYNC, sce
     """(keyframes as (camera, index, reason), masks, statuses) of cameras at 10 Hz, one frame after the other."""
     keyframes = []
     scheduler = SchedulerConfig(**{"min_interval": 1, "max_interval": 5, "keyframe_budget_hz": budget_hz, **config})
-    segmenter = Segmenter(FakeBackend(), SIZE, PipelineConfig(mode, scheduler=scheduler), on_keyframe=lambda event: keyframes.append(
-        (event.frame.camera, event.index, event.reason)))
+    segmenter = Segmenter(
+        FakeBackend(), SIZE, PipelineConfig(mode, scheduler=scheduler),
+        on_keyframe=lambda event: keyframes.append((event.frame.camera, event.index, event.reason)))
     try:
         masks = [mask for tag in range(10 * seconds) for number, camera in enumerate(cameras)
                  for mask in segmenter.process(frame(tag % 100, scene=scenes(camera, tag), camera=camera, size=SIZES[camera],

@@ -42,7 +42,8 @@ def test_urgent_ones_first_in_the_order_in_which_cameras_became_due():
     assert names(drain(made)) == "bcda"   # b has waited longest
 
 
-@pytest.mark.parametrize("urgencies", [dict(a=2.0, b=1.0), dict(a=1.0, b=1.0, c=1.0, d=1.0), dict(a=5.0, b=1.2, c=2.4, d=1.0)])
+@pytest.mark.parametrize("urgencies", [
+    dict(a=2.0, b=1.0), dict(a=1.0, b=1.0, c=1.0, d=1.0), dict(a=5.0, b=1.2, c=2.4, d=1.0)])
 def test_keyframes_in_proportion_to_urgency_where_all_wait(urgencies):
     made, found = queue(), []
     for _ in range(600):
@@ -86,7 +87,7 @@ def test_no_camera_starves_beyond_max_interval():
 
 
 def test_simulated_cameras_share_a_slow_encoder_in_proportion_and_never_wait_long():
-    """Scores grow with each camera's own speed from keyframe to keyframe: the faster, the more keyframes, and none starves."""
+    """Scores grow with each camera's own speed from keyframe to keyframe: the faster, the more keyframes; none starves."""
     speeds = dict(a=4.0, b=2.0, c=1.0, d=1.0)
     made, last, served, ages = queue(), dict.fromkeys(speeds, 0), Counter(), Counter()
     for slot in range(1, 1000):

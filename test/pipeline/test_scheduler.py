@@ -1,4 +1,7 @@
 """Adaptive keyframe scheduling, frame by frame."""
+import time
+
+import cv2
 import numpy as np
 import pytest
 from pipeline_helpers import SIZE
@@ -348,3 +351,20 @@ def test_any_sequence_keeps_the_bounds(seed):
 def test_settings_that_cannot_work_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         SchedulerConfig(**values)
+
+
+def test_a_frame_of_480x853_costs_less_than_a_millisecond():
+    """Of the processor's time, so that a busy machine does not matter; the fastest of several, so that caches do not."""
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 256, (480, 853, 3), dtype=np.uint8) for _ in range(2)]
+    scheduler, times = KeyframeScheduler(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000)), []
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        for index in range(30):
+            before = time.thread_time()
+            scheduler.decide(images[index % 2], index)
+            times.append(time.thread_time() - before)
+    finally:
+        cv2.setNumThreads(threads)
+    assert min(times) < 1e-3

@@ -55,14 +55,16 @@ def count(images, **config):
     return sum(reason is not None for reason in reasons(images, **config))
 
 
-@pytest.mark.parametrize("disturbance", [noise(5), noise(10), lamps, blinking], ids=["noise 5", "noise 10", "lamps", "blinking"])
+@pytest.mark.parametrize("disturbance", [noise(5), noise(10), lamps, blinking],
+                         ids=["noise 5", "noise 10", "lamps", "blinking"])
 def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance):
     still = seen([drives[0][0][0]] * FRAMES, disturbance)
     assert set(reasons(still)[1:]) == {None, Reason.INTERVAL}
 
 
-@pytest.mark.parametrize("disturbance, most", [(noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
-                         ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"])
+@pytest.mark.parametrize("disturbance, most", [
+    (noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
+    ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"])
 def test_a_moving_scene_has_hardly_more_keyframes_than_without(drives, disturbance, most):
     for images in drives[0]:
         plain = count(images)

@@ -18,7 +18,8 @@ BUDGET_HZ = 8.0    # of keyframes; without it there would be 13 a second
 def four(processes, model, probe, tmp_path):
     """Cameras by name, all with masks already."""
     settings = tmp_path / "four.yaml"
-    topics = {name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "") for name, (kind, *_) in CAMERAS.items()}
+    topics = {name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "")
+              for name, (kind, *_) in CAMERAS.items()}
     settings.write_text("/dcfm/four:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in (
         f"model: {model}", "backend: torch", f"cameras: [{', '.join(CAMERAS)}]", "max_interval: 5", "silence_s: 1000.0",
         f"keyframe_budget_hz: {BUDGET_HZ}", *(f"{name}: {{image_topic: {topic}}}" for name, topic in topics.items()))))
