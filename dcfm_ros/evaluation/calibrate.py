@@ -88,7 +88,7 @@ def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[
     if not clips:
         raise ValueError("the data has stills only; calibration needs consecutive frames")
     seconds = sum((clip.length - 1) / clip.rate_hz for clip in clips)
-    with tqdm(total=(1 + ROUNDS) * sum(clip.length for clip in clips), unit="frame", desc="calibrate") as bar:
+    with tqdm(total=(1 + ROUNDS) * sum(clip.length for clip in clips), unit="frame", desc="calibrate", disable=None) as bar:
         scores: dict[int, list[float]] = {distance: [] for distance in DISTANCES}
         found = _rates(clips, GRID, model_size, config, seconds, bar, scores)
         _check_possible(keyframe_hz, found, clips, config)

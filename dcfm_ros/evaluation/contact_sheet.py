@@ -170,9 +170,10 @@ def _key(strip, timeline, y):
     """What the lines and marks of the timeline mean, with the number of keyframes for each reason."""
     entries = [("score", SCORE, "line")]
     if timeline.threshold is not None:
-        entries.append((f"threshold {timeline.threshold:.3g}", THRESHOLD, "dashes"))
+        entries.append((f"threshold ({timeline.threshold:.3g})", THRESHOLD, "dashes"))
     counts = Counter(reason for _, reason in timeline.keyframes)
-    entries.append((f"keyframes ({len(timeline.keyframes)}):", INK, None))
+    if counts:
+        entries.append((f"keyframes ({len(timeline.keyframes)}):", INK, None))
     for reason in (*REASONS, *sorted(counts.keys() - REASONS.keys())):
         if counts[reason]:
             entries.append((f"{reason} ({counts[reason]})", REASONS.get(reason, OTHER_REASON), "triangle"))

@@ -167,7 +167,7 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
         schedules=[Schedule(PER_FRAME, interval=1)] if per_frame else options.schedules(),
         scheduler=options.scheduler, max_age=None if per_frame else options.max_age,
         memory_bytes=int(options.memory_gb * 1e9))
-    with tqdm(total=labelled, unit="frame", desc=Path(name).name) as bar:
+    with tqdm(total=labelled, unit="frame", desc=Path(name).name, disable=None) as bar:
         results = protocol.run(network, clips, bar.update)
     rows = []
     for score in results.scores:

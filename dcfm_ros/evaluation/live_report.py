@@ -18,6 +18,7 @@ from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
 
+EVERY_FRAME = "every frame"   # the mode of a per-frame model, whatever was asked for: it has no keyframes
 _TILES = 12
 
 
@@ -28,7 +29,7 @@ class RunFacts:
     source: str
     model: str
     backend: str
-    mode: str
+    mode: str          # async, sync, two_sided or EVERY_FRAME
     rate_hz: float
     threshold: float
     frame_id: str
@@ -37,7 +38,10 @@ class RunFacts:
 
 
 def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> dict:
-    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled frames."""
+    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled frames.
+
+    Of a per-frame model there are none of keyframes; its `encode_ms` is the time of the whole network.
+    """
     matrix = ConfusionMatrix(len(facts.class_names))
     latency, mismatches, matched, labelled, cuts, cuts_requested = [], 0, 0, 0, 0, 0
     for image, mask in recording.by_sent():
@@ -66,17 +70,20 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
         "frames_sent": len(recording.sent), "masks_received": len(recording.masks),
         "header_mismatches": mismatches,
         "out_of_order": sum(later < earlier for earlier, later in zip(stamps, stamps[1:])),
-        "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0,
-        "keyframes": len(recording.keyframes),
-        "mean_keyframe_interval": round(float(np.mean(intervals)), 2) if intervals else None,
-        "keyframe_reasons": dict(Counter(event["reason"] for event in recording.keyframes)),
-        "hard_cuts": cuts, "hard_cuts_requested": cuts_requested,
+        "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0, "hard_cuts": cuts,
         "latency_ms": _percentiles(latency, (50, 95, 99)),
         "shallow_ms": _percentiles([entry["shallow_ms"] for entry in recording.info.values()], (50, 99)),
         "encode_ms": _percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
-        "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
         "labelled_frames": labelled,
     }
+    if facts.mode != EVERY_FRAME:
+        report |= {
+            "keyframes": len(recording.keyframes),
+            "mean_keyframe_interval": round(float(np.mean(intervals)), 2) if intervals else None,
+            "keyframe_reasons": dict(Counter(event["reason"] for event in recording.keyframes)),
+            "hard_cuts_requested": cuts_requested,
+            "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
+        }
     if matrix.counts.any():
         iou = matrix.iou()
         report["miou"] = round(matrix.miou, 4)
@@ -88,7 +95,8 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
 def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str) -> None:
     """`overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and timeline."""
     table = palette_table(facts.class_colors)
-    reasons = {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
+    per_frame = facts.mode == EVERY_FRAME
+    reasons = {} if per_frame else {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
     shown = set(np.linspace(0, len(recording.sent) - 1, _TILES).round().astype(int).tolist())
     tiles, cuts = [], []
     with VideoWriter(folder / "overlay.mp4", source.width, source.height, facts.rate_hz) as video:
@@ -109,7 +117,7 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
     number_of = {image["stamp_ns"]: number for number, image in enumerate(recording.sent)}
     info = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
     timeline = Timeline(
-        score=[entry.get("score", np.nan) for entry in info], threshold=facts.threshold,
+        score=[entry.get("score", np.nan) for entry in info], threshold=None if per_frame else facts.threshold,
         keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
         cuts=cuts, age=[entry.get("feature_age_frames", np.nan) for entry in info])
     sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
@@ -119,18 +127,24 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
 def summary_lines(report: dict) -> list[str]:
     """The report as a person reads it."""
     latency, shallow, encode = report["latency_ms"], report["shallow_ms"], report["encode_ms"]
-    age = report["feature_age_frames"] or {"mean": 0, "max": 0}
+    per_frame = report["mode"] == EVERY_FRAME
     lines = [
         f"masks      {report['masks_received']} of {report['frames_sent']} frames, {report['mask_hz']} Hz, "
         f"{report['header_mismatches']} header mismatches, {report['out_of_order']} out of order",
         f"latency    p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms "
         "(camera publish to mask received)",
-        f"shallow    p50 {shallow['p50']} ms, p99 {shallow['p99']} ms; deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
-        f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
-        + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())
-        + f"; feature age mean {age['mean']}, max {age['max']} frames",
     ]
-    if report["hard_cuts"]:
+    if per_frame:
+        lines.append(f"network    p50 {encode['p50']} ms, p99 {encode['p99']} ms, on every frame: a per-frame model")
+    else:
+        age = report["feature_age_frames"] or {"mean": 0, "max": 0}
+        lines += [
+            f"shallow    p50 {shallow['p50']} ms, p99 {shallow['p99']} ms; "
+            f"deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
+            f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
+            + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())
+            + f"; feature age mean {age['mean']}, max {age['max']} frames"]
+    if report["hard_cuts"] and not per_frame:
         lines.append(f"hard cuts  {report['hard_cuts']}, a keyframe requested on {report['hard_cuts_requested']} of them")
     if "miou" in report:
         lines.append(f"mIoU       {report['miou']:.3f} over {report['labelled_frames']} labelled frames")

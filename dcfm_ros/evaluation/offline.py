@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 from tqdm import tqdm
 
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, PipelineConfig, Segmentation
@@ -29,6 +31,10 @@ class SegmentOptions:
     frames: int = 300              # of an endless source
     rate_hz: float | None = None   # of a folder of images
 
+    def __post_init__(self):
+        if self.frames < 1:
+            raise ValueError(f"--frames {self.frames}: give at least 1")
+
 
 def segment(options: SegmentOptions) -> dict:
     """Write `masks/<frame>.png` (class ids) and `overlay.mp4`; returns counts and, where there are labels, IoUs."""
@@ -36,7 +42,10 @@ def segment(options: SegmentOptions) -> dict:
     model = load_model(options.model)
     classes = model.config.classes
     out = Path(options.out)
-    (out / "masks").mkdir(parents=True, exist_ok=True)
+    output_folder(out / "masks")
+    if Path(options.source).is_dir():
+        print(f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in order of "
+              "their names", file=sys.stderr)
     table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
     segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode), precision=options.precision,
                              on_keyframe=lambda event: keyframes.append(event.index))
@@ -56,7 +65,7 @@ def segment(options: SegmentOptions) -> dict:
                     labelled += 1
                     matrix.add(result.mask, truth.label)
 
-            for index in tqdm(range(count), unit="frame"):
+            for index in tqdm(range(count), unit="frame", disable=None):
                 truth = source.frame(index)
                 for result in segmenter.process(Frame("", truth.stamp_ns, truth.image, header=truth)):
                     finish(result)

@@ -310,6 +310,10 @@ class Segmenter:
         """As `backends.base.status_of`."""
         return status_of(self._backend)
 
+    def end_encodes(self) -> None:
+        """No deep path from now on: the running one ends with its slice, and a frame that waits for one goes on without."""
+        self._encoder.stop()
+
     def stop(self) -> None:
         """End the encoder's thread; `process` must not be called any more. A network that is being compiled is waited for."""
         self._encoder.stop()

@@ -32,6 +32,8 @@ class CameraPort:
                  offer: Callable[[str, Callable[[int], Frame]], None]):
         self.camera, self._node, self._palette, self._offer = camera, node, palette, offer
         self.topic = node.resolve_topic_name(camera.image_topic)
+        # A logger of its own, as throttled lines of one camera must not hide another's.
+        self.log = node.get_logger().get_child(camera.name) if camera.name else node.get_logger()
         self._subscription = None
         self._sent = 0
         self.incompatible_qos = ""

@@ -127,6 +127,8 @@ class SegmenterNode(LifecycleNode):
             self._live = None
 
     def _release(self) -> None:
+        if self._segmenter is not None:
+            self._segmenter.end_encodes()  # else the frame in work might wait for a whole one
         self._stop_live()
         if self._segmenter is not None:
             self._segmenter.stop()
@@ -204,11 +206,11 @@ class SegmenterNode(LifecycleNode):
         return self._ports[camera].wants("confidence", self._outputs)
 
     def _report(self, camera: str, error: Exception) -> None:
-        self.get_logger().warning(
+        self._ports[camera].log.warning(
             f"no mask for an image of {camera or 'the camera'}: {error}", throttle_duration_sec=_LOG_PERIOD_S)
 
     def _report_encoder(self, camera: str, error: Exception) -> None:
-        self.get_logger().error(
+        self._ports[camera].log.error(
             f"keyframe encoder failed for {camera or 'the camera'}, masks go on with the old feature: {error}",
             throttle_duration_sec=_LOG_PERIOD_S)
 

@@ -56,8 +56,13 @@ def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
         data["sources"] = tuple(_build(SourceConfig, source, "source") for source in _entries(data["sources"], "sources"))
     data = _build(DataConfig, data, "data")
     validation = None if validation is None else _build(ValidationConfig, validation, "validation")
+    given: dict[str, str] = {}
     for root in roots:
-        data, validation = _with_root(data, validation, root)
+        name, folder = _named_root(data, validation, root)
+        if name in given:
+            raise ConfigError(f"--data {root}: {name} has its folder already, {given[name]}; give one for each data set")
+        given[name] = folder
+        data, validation = _with_root(data, validation, name, folder)
     return TrainConfig(
         model=_model(plain.pop("model", {}), data.sources[0]),
         data=data,
@@ -68,10 +73,8 @@ def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
     )
 
 
-def _with_root(
-    data: DataConfig, validation: ValidationConfig | None, text: str,
-) -> tuple[DataConfig, ValidationConfig | None]:
-    """A folder from the command line goes to every source of its name and to the validation."""
+def _named_root(data: DataConfig, validation: ValidationConfig | None, text: str) -> tuple[str, str]:
+    """Name and folder of a data set from the command line."""
     parts = [*data.sources, *([validation] if validation else [])]
     names = list(dict.fromkeys(part.source for part in parts if part.source != SYNTHETIC))
     name, equals, root = text.partition("=")
@@ -81,6 +84,13 @@ def _with_root(
         name, root = names[0], text
     if name not in names:
         raise ConfigError(f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}")
+    return name, root
+
+
+def _with_root(
+    data: DataConfig, validation: ValidationConfig | None, name: str, root: str,
+) -> tuple[DataConfig, ValidationConfig | None]:
+    """A folder goes to every source of its name and to the validation."""
     if validation and validation.source == name:
         validation = replace(validation, root=root)
     return replace(data, sources=tuple(replace(s, root=root) if s.source == name else s for s in data.sources)), validation

@@ -40,7 +40,7 @@ class TrainingLog:
         self.board = _board(out / BOARD_FOLDER, start) if tensorboard and enabled else None
         if enabled:
             _keep(self.path, start)
-        self.bar = tqdm(total=config.iterations, initial=start, disable=not enabled, mininterval=2.0, unit="it")
+        self.bar = tqdm(total=config.iterations, initial=start, disable=None if enabled else True, mininterval=2.0, unit="it")
 
     def add(self, iteration: int, losses: Tensor) -> None:
         """losses: (3,) in the order of `Losses`, on any device; only every EVERY iterations they are waited for."""

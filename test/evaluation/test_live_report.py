@@ -1,12 +1,13 @@
 """From hand-made recordings to figures and pictures."""
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.live_report import RunFacts, live_report, save_report, summary_lines, write_pictures
+from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
 from dcfm_ros.evaluation.recording import SENT, RecordingWriter, read_recording
 from dcfm_ros.sources.frame import VideoFrame
 
@@ -233,6 +234,17 @@ def test_summary_names_the_figures(run, tmp_path):
     for part in ("19 of 20 frames", "0 header mismatches", "p99", "keyframes  4",
                  "2 deviation", "a keyframe requested on 2 of them", "over 20 labelled frames", "not in the labels"):
         assert part in text
+
+
+def test_a_per_frame_model_has_no_keyframe_figures(run, tmp_path):
+    facts = replace(FACTS, mode=EVERY_FRAME)
+    recording = run.write(tmp_path)
+    report = live_report(recording, run.source, facts)
+    assert KEYS - report.keys() == {"keyframes", "mean_keyframe_interval", "keyframe_reasons", "feature_age_frames"}
+    assert report["mode"] == "every frame" and "hard_cuts_requested" not in report
+    text = "\n".join(summary_lines(report))
+    assert "network    p50 50.0 ms, p99 50.0 ms, on every frame: a per-frame model" in text
+    assert "keyframe" not in text and "deep" not in text and "feature age" not in text
 
 
 def read_video(path):

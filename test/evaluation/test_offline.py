@@ -56,6 +56,29 @@ def test_unknown_mode_and_source_are_named(tmp_path, source):
         segment(SegmentOptions("/no/such", model=str(tmp_path / "model"), out=str(tmp_path / "out")))
 
 
+@pytest.mark.parametrize("frames", [0, -4])
+def test_frames_below_one_are_refused(frames):
+    with pytest.raises(ValueError, match=f"--frames {frames}: give at least 1"):
+        SegmentOptions("synthetic", frames=frames)
+
+
+def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, capsys):
+    write_tiny_model(tmp_path / "model")
+    options = dict(model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out"))
+    segment(SegmentOptions(str(source), **options))
+    assert capsys.readouterr().err == (
+        f"{source}: its 6 images are taken as consecutive frames of one video, in order of their names\n")  # and no progress bar
+    segment(SegmentOptions("synthetic", frames=1, **options))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, source):
+    write_tiny_model(tmp_path / "model")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="cannot make the folder .*/file/masks .Not a directory.: give another one with --out"):
+        segment(SegmentOptions(str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "file")))
+
+
 def test_a_mask_that_cannot_be_written_is_named(tmp_path, source, monkeypatch):
     write_tiny_model(tmp_path / "model")
     monkeypatch.setattr(offline.cv2, "imwrite", lambda path, mask: not path.endswith("000002.png"))

@@ -22,14 +22,14 @@ def two(processes, model, probe, tmp_path):
     max_interval: 1000
     use_sim_time: true  # with no clock: masks and diagnostics do not need one
 """)
-    processes("segmenter", "-r", "__node:=pair", "--params-file", str(settings))
+    segmenter = processes("segmenter", "-r", "__node:=pair", "--params-file", str(settings))
     front = Camera(probe, "/pair/front", "/dcfm/front", frame_id="front_optical")
     rear = Camera(probe, "/pair/rear/compressed", "/dcfm/rear", CompressedImage, frame_id="rear_optical", stamp_ns=5 * 10**9)
-    return front.connect(), rear.connect()
+    return front.connect(), rear.connect(), segmenter
 
 
 def test_each_camera_has_its_own_masks(two, probe):
-    front, rear = two
+    front, rear, segmenter = two
     sent = {front: [], rear: []}
     sizes = {front: (96, 64), rear: (48, 80)}
     for number in range(6):
@@ -58,6 +58,13 @@ def test_each_camera_has_its_own_masks(two, probe):
     assert "refused_decode" not in probe.diagnostic(front.topic).values
     front.segment(width=64, height=96)
     assert not rear.segment(width=48, height=80)[1].is_keyframe
+
+    # Lines of one camera's trouble do not keep back those of another's, which come within the same seconds.
+    bad = front.image(width=64, height=96)
+    bad.data = bad.data[:50]
+    front.send(bad)
+    segmenter.wait_for_text("no mask for an image of front")
+    assert segmenter.text().count("no mask for an image of rear") == 1
 
     # A request is for all.
     assert probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request()).success

@@ -203,6 +203,12 @@ def test_a_folder_with_an_equals_sign(load, tmp_path):
     assert config.data.sources[0].root == str(tmp_path / "a=b")
 
 
+@pytest.mark.parametrize("roots", [["/a", "/b"], ["/a", "camvid=/b"], ["camvid=/a", "/b"]])
+def test_two_folders_for_one_data_set(load, roots):
+    with pytest.raises(ConfigError, match=f"--data {roots[1]}: camvid has its folder already, /a; give one for each data set"):
+        load(data={"sources": [{"source": "camvid"}]}, roots=roots)
+
+
 @pytest.mark.parametrize("sources, root, message", [
     (["camvid", "vspw"], "/data", "--data /data: the configuration has data of camvid, vspw; write NAME=PATH"),
     (["camvid"], "vspw=/v", "--data vspw=/v: vspw takes no folder here; the configuration has data of camvid"),

@@ -95,7 +95,16 @@ def test_one_process_of_a_group_writes(config, tmp_path):
     assert not (tmp_path / LOG_FILE).exists() and not (tmp_path / BOARD_FOLDER).exists()
 
 
-def test_the_progress_bar_tells_terms_rate_and_speed(config, tmp_path, capfd):
+def test_no_progress_bar_in_files(config, tmp_path, capfd):
+    log = TrainingLog(tmp_path, config)
+    run(log, 0, 4)
+    log.bar.refresh()
+    log.close()
+    assert capfd.readouterr().err == "" and lines_of(tmp_path)
+
+
+def test_the_progress_bar_tells_terms_rate_and_speed(config, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     log = TrainingLog(tmp_path, config)
     run(log, 0, 4)
     log.bar.refresh()

@@ -123,7 +123,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
         if not contenders:
             raise ValueError(f"{', '.join(wanted)}: backend {backend.name} on {backend.device} has nothing of it; "
                              f"give some of {', '.join(GROUPS)}")
-        with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds) as bar:
+        with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds, disable=None) as bar:
             times = interleave(contenders, options.seconds, on_round=lambda elapsed: bar.update(elapsed - bar.n))
 
     rows = [row(entry, times[entry.key]) for entry in entries]
