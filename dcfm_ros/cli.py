@@ -8,6 +8,8 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
+_INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dcfm", description="Video segmentation by deep common feature mining.")
@@ -24,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return options.run(options) or 0
+    except KeyboardInterrupt:
+        print(f"dcfm {options.command}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     except (ValueError, RuntimeError, OSError) as error:
         print(f"dcfm {options.command}: {error}", file=sys.stderr)
         return 2

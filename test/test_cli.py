@@ -126,6 +126,30 @@ def test_the_demos_options():
         assert passed_on(patch, demo, "run_demo", "demo", "--rate", "5") == demo.DemoOptions(rate_hz=5.0)
 
 
+@pytest.mark.parametrize("module, function, arguments", [
+    (offline, "segment", ("segment", "a.mp4")), (evaluate, "evaluate", ("evaluate", "data")),
+    (calibrate, "calibrate", ("calibrate", "data", "--keyframe-hz", "2"))])
+def test_ctrl_c_is_one_line(monkeypatch, capsys, module, function, arguments):
+    def interrupted(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, function, interrupted)
+    assert run(capsys, *arguments) == (130, "", f"dcfm {arguments[0]}: interrupted\n")
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
+    """The signal itself, when the command is at work."""
+    code = ("import os, signal, sys\nfrom dcfm_ros import cli\nfrom dcfm_ros.model import folder\n"
+            "folder.load_model_config = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
+            "sys.exit(cli.main(['profile', 'street11_b0']))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "dcfm profile: interrupted\n")
+
+
+def test_frames_that_make_no_sense_are_refused(capsys):
+    assert run(capsys, "segment", "synthetic", "--frames", "0") == (2, "", "dcfm segment: --frames 0: give at least 1\n")
+
+
 def test_the_command_starts_without_heavy_libraries():
     code = ("import sys\nfrom dcfm_ros.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
             "print([name for name in ('torch', 'cv2', 'numpy', 'matplotlib') if name in sys.modules])")

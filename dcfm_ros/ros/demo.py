@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -15,8 +16,10 @@ import rclpy
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
-from dcfm_ros.evaluation.live_report import RunFacts, live_report, save_report, summary_lines, write_pictures
+from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
+from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import SENT, read_recording
+from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.recorder_node import RecorderNode
@@ -45,6 +48,11 @@ class DemoOptions:
     precision: str = "auto"
     mode: str = "async"
 
+    def __post_init__(self):
+        for option, value in (("--rate", self.rate_hz), ("--seconds", self.seconds)):
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{option} {value:g}: give a number above 0")
+
 
 def run_demo(options: DemoOptions) -> dict:
     """Play the source through the nodes; returns the report, which is also written to `out`."""
@@ -52,7 +60,7 @@ def run_demo(options: DemoOptions) -> dict:
     frames = source.length or round(options.seconds * options.rate_hz)
     out = Path(options.out)
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    output_folder(out)
     share = Path(get_package_share_directory("dcfm_ros"))
     profile = process.dds_environment(share / "config" / "fastdds.xml")
     os.environ.update(profile)  # the recorder lives in this process
@@ -86,7 +94,8 @@ def run_demo(options: DemoOptions) -> dict:
         print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
         source = _Unlabelled(source)
     facts = RunFacts(
-        source=options.source, model=options.model, backend=segmenter.backend(), mode=options.mode,
+        source=options.source, model=options.model, backend=segmenter.backend(),
+        mode=EVERY_FRAME if load_model_config(options.model).architecture == "per_frame" else options.mode,
         rate_hz=options.rate_hz, threshold=SchedulerConfig().threshold, frame_id=_FRAME_ID,
         class_names=class_names, class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
     return _conclude(out, source, facts)

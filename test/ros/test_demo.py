@@ -5,8 +5,10 @@ import os
 
 import pytest
 import rclpy
+from helpers import tiny_model
 from sensor_msgs.msg import Image
 
+from dcfm_ros.model.folder import save_model
 from dcfm_ros.ros.demo import DemoError, DemoOptions, run_demo
 
 KEYS = {
@@ -29,7 +31,7 @@ def test_a_short_demo(model, tmp_path, capfd):
     assert report["frames_sent"] == 24
     assert 12 <= report["masks_received"] <= 24  # all, where the machine is not busy
     assert report["header_mismatches"] == report["out_of_order"] == 0
-    assert report["size"] == [480, 360] and report["backend"] == "torch on cpu" and report["mode"] == "async"
+    assert report["size"] == [480, 360] and report["backend"] == "torch on cpu (f32)" and report["mode"] == "async"
     assert report["keyframes"] >= 2 and sum(report["keyframe_reasons"].values()) == report["keyframes"]
     assert report["keyframe_reasons"]["first"] == 1
     assert report["latency_ms"]["p50"] > report["shallow_ms"]["p50"] > 0
@@ -42,6 +44,30 @@ def test_a_short_demo(model, tmp_path, capfd):
     assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
     printed = capfd.readouterr().out
     assert "latency" in printed and "other classes" in printed and str(out / "report.json") in printed
+
+
+def test_a_per_frame_model_has_no_keyframes(tmp_path, capfd):
+    model = save_model(tmp_path / "per_frame", tiny_model(4, seed=4, architecture="per_frame"))
+    report = run_demo(DemoOptions(seconds=1.0, rate_hz=5.0, model=str(model), backend="torch", out=str(tmp_path / "demo")))
+    assert report["mode"] == "every frame" and report["masks_received"] > 0 and "keyframes" not in report
+    assert "on every frame: a per-frame model" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("values, message", [
+    (dict(seconds=-4.0), "--seconds -4: give a number above 0"), (dict(rate_hz=0.0), "--rate 0: give a number above 0"),
+    (dict(seconds=float("nan")), "--seconds nan: "), (dict(rate_hz=float("inf")), "--rate inf: "),
+])
+def test_times_that_make_no_sense_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        DemoOptions(**values)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    for out in (tmp_path / "file", tmp_path / "file" / "demo"):
+        with pytest.raises(OSError, match=f"cannot make the folder {out} .*: give another one with --out"):
+            run_demo(DemoOptions(out=str(out)))
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_a_wrong_model_is_named(tmp_path):
