@@ -27,6 +27,7 @@ SLOW_S = 20.0
 _SLICE_S = 0.02
 _PERIOD_S = 0.05
 _WIDTH, _HEIGHT = 96, 64
+_NODE = "staying"
 _slow = threading.Event()
 
 
@@ -83,13 +84,17 @@ class Company(Node):
 
     def held(self) -> dict:
         """What the process has open."""
-        endpoints = [self.get_publishers_info_by_topic, self.get_subscriptions_info_by_topic]
         topics = [name for name, _ in self.get_topic_names_and_types()]
+
+        def own(endpoints) -> int:
+            """Others in the domain come and go."""
+            return sum(end.node_name in (_NODE, self.get_name()) for topic in topics for end in endpoints(topic))
+
         return {
             "threads": len(os.listdir("/proc/self/task")), "python_threads": threading.active_count(),
             "descriptors": len(os.listdir("/proc/self/fd")),
-            "publishers": sum(len(endpoints[0](topic)) for topic in topics),
-            "subscriptions": sum(len(endpoints[1](topic)) for topic in topics),
+            "publishers": own(self.get_publishers_info_by_topic),
+            "subscriptions": own(self.get_subscriptions_info_by_topic),
             "rss_mb": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20,
         }
 
@@ -124,7 +129,7 @@ def main(lives: int, backend: str, mode: str, model: str, topic: str) -> int:
     process.spin_until = spin_until
     values = {**DEFAULTS, "backend": backend, "mode": mode, "model": model, "image_topic": topic}
     return segmenter_node.main([
-        "--ros-args", "-r", "__node:=staying", *(part for name, value in values.items() for part in ("-p", f"{name}:={value}"))])
+        "--ros-args", "-r", f"__node:={_NODE}", *(part for name, value in values.items() for part in ("-p", f"{name}:={value}"))])
 
 
 if __name__ == "__main__":
