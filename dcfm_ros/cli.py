@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_evaluate(commands)
     _add_calibrate(commands)
     _add_benchmark(commands)
+    _add_soak(commands)
     _add_import(commands)
     _add_export(commands)
     _add_profile(commands)
@@ -214,6 +215,37 @@ def _benchmark(options) -> None:
 
     report = benchmark(_given(BenchmarkOptions, options))
     print(benchmark_table(report))
+    _write_json(report, options.json)
+
+
+def _add_soak(commands) -> None:
+    parser = _add_with_options(commands, "soak", help="cameras and segmenter under load over ROS topics: losses, latency, memory")
+    parser.add_argument("--source", help="of the images: synthetic[:SEED], a video file, or a folder of images")
+    parser.add_argument("--camera", type=_height_and_width, metavar="HxW", help="size of the cameras' images")
+    parser.add_argument("--encoding", help="rgb8, bgr8, mono8")
+    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second of each camera")
+    parser.add_argument("--cameras", type=int, metavar="N")
+    parser.add_argument("--seconds", type=float, metavar="N")
+    parser.add_argument("--model", help="built-in model name or model folder")
+    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    parser.add_argument("--mode", help="async, sync or two_sided")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME:=VALUE", dest="changes",
+                        help="a parameter of the segmenter; may be repeated")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
+    parser.set_defaults(run=_soak)
+
+
+def _soak(options) -> None:
+    try:
+        from dcfm_ros.ros.soak import SoakOptions, soak
+    except ModuleNotFoundError as error:
+        raise RuntimeError(f"{error.name} is missing: soak needs ROS 2; run `make build` and `source scripts/env.bash`, or "
+                           "source a ROS distribution and this package") from error
+    from dcfm_ros.evaluation.soak_report import soak_table
+
+    report = soak(_given(SoakOptions, options, parameters=tuple(options.changes)))
+    print(soak_table(report))
     _write_json(report, options.json)
 
 

@@ -38,6 +38,8 @@ class CameraStatus:
     latency_p50_ms: float
     latency_p99_ms: float
     encode_p50_ms: float
+    convert_p50_ms: float            # from message to image
+    publish_p50_ms: float            # of a mask and all else that is made of it
     queue_p50_ms: float              # of keyframes, waiting for the encoder
     threshold: float                 # AKS score from which a frame now becomes a keyframe
     feature_age_frames: int
@@ -70,6 +72,7 @@ class CameraState:
         self.last_error = ""
         self.arrivals, self.masks_sent, self.keyframes_done = RateWindow(), RateWindow(), RateWindow()
         self.latency, self.encode, self.queue = DurationWindow(), DurationWindow(), DurationWindow()
+        self.convert, self.publish = DurationWindow(), DurationWindow()  # from message to image, and of results to messages
         self.relief = 1.0                  # what the threshold was last multiplied by
         self.last_arrival_ns = 0
 
@@ -185,7 +188,8 @@ class CameraState:
             input_hz=self.arrivals.rate_hz(now), mask_hz=self.masks_sent.rate_hz(now),
             keyframe_hz=self.keyframes_done.rate_hz(now),
             latency_p50_ms=self.latency.percentile(50), latency_p99_ms=self.latency.percentile(99),
-            encode_p50_ms=self.encode.percentile(50), queue_p50_ms=self.queue.percentile(50),
+            encode_p50_ms=self.encode.percentile(50), convert_p50_ms=self.convert.percentile(50),
+            publish_p50_ms=self.publish.percentile(50), queue_p50_ms=self.queue.percentile(50),
             threshold=self.relief * self.scheduler.config.threshold,
             feature_age_frames=0 if common is None else self.index - common.index, has_feature=common is not None,
             last_error=self.last_error,

@@ -70,11 +70,18 @@ class LiveSegmenter:
         while (taken := self._next()) is not None:
             name, arrival = taken
             try:
-                for segmentation in (self._segmenter.resume(name) if arrival is None
-                                     else self._segmenter.process(arrival.load(arrival.received_ns))):
+                for segmentation in self._segmenter.resume(name) if arrival is None else self._process(name, arrival):
+                    started = time.perf_counter()
                     self._on_mask(segmentation)
+                    self._segmenter.camera(name).publish.add(1e3 * (time.perf_counter() - started))
             except Exception as error:  # one bad image or camera must not end the masks of all
                 self._report(name, error)
+
+    def _process(self, name: str, arrival: _Arrival) -> list[Segmentation]:
+        started = time.perf_counter()
+        frame = arrival.load(arrival.received_ns)
+        self._segmenter.camera(name).convert.add(1e3 * (time.perf_counter() - started))
+        return self._segmenter.process(frame)
 
     def _report(self, name: str, error: Exception) -> None:
         kind = error.kind if isinstance(error, InputError) else None

@@ -21,7 +21,7 @@ _ENCODINGS = ("rgb8", "bgr8", "mono8", "jpeg", "png")
 
 
 class CameraNode(Node):
-    """Frames are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
+    """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
 
     `sent_log` names a file for one JSON line per published image: its index in the source, its stamp, and the
     monotonic time of publishing.
@@ -38,13 +38,14 @@ class CameraNode(Node):
             description="Images per second.", read_only=True,
             floating_point_range=[FloatingPointRange(from_value=0.1, to_value=1000.0)])).value
         self._loop = declare("loop", True, text("Begin again at the end; otherwise stop there.")).value
+        self._returns = declare("to_and_fro", False, text("Go back from the end frame by frame, without a cut.")).value
         frames = declare("frames", 0, ParameterDescriptor(
             description="Images before the end; 0: all of the source (an endless one has 300).", read_only=True,
             integer_range=[IntegerRange(from_value=0, to_value=10_000_000, step=1)])).value
         self._encoding = declare("encoding", "bgr8", text(f"One of {', '.join(_ENCODINGS)}; the last two are compressed.")).value
         topic = declare("image_topic", "/camera/image_raw", text("Where to publish.")).value
         reliable = declare("reliable", False, text("Reliable instead of best effort.")).value
-        preload = declare("preload", False, text("Make all frames before the first is sent.")).value
+        self._preload = declare("preload", False, text("Make all images before the first is sent.")).value
         self._wait = declare("wait_for_subscribers", 0, text("Begin when so many listen.")).value
         self._frame_id = declare("frame_id", "camera", text("frame_id of the headers.")).value
         log = declare("sent_log", "", text("File for a JSON line per image; empty: none.")).value
@@ -53,7 +54,6 @@ class CameraNode(Node):
         self._source = open_source(source, rate_hz=rate_hz, width=width or None, height=height or None)
         self._count = frames or self._source.length or 300
         self._period_s = 1.0 / rate_hz
-        self._images = [self._pixels(i) for i in range(self._count)] if preload else None
         self._log = open(log, "w", buffering=1) if log else None
         kind = CompressedImage if self._encoding in ("jpeg", "png") else Image
         if kind is CompressedImage and not topic.endswith("/compressed"):
@@ -77,17 +77,18 @@ class CameraNode(Node):
 
     def _run(self) -> None:
         try:
+            made = [self._image(index) for index in range(self._count) if not self._stop.is_set()] if self._preload else []
             while self._publisher.get_subscription_count() < self._wait and not self._stop.wait(0.05):
                 pass
             self._stop.wait(0.5 if self._wait else 0.0)  # discovery reports the match before both ends can use it
             due = time.monotonic()
             sent = 0
             while not self._stop.is_set() and (self._loop or sent < self._count):
-                index = sent % self._count
-                pixels = self._images[index] if self._images else self._pixels(index)
+                index = self._index(sent)
+                message = made[index] if self._preload else self._image(index)
                 if self._stop.wait(max(0.0, due - time.monotonic())):
                     break
-                self._send(index, pixels)
+                self._send(index, message)
                 sent += 1
                 due = max(due + self._period_s, time.monotonic() - self._period_s)  # late by more: do not catch up
         except Exception as error:
@@ -96,17 +97,25 @@ class CameraNode(Node):
         finally:
             self.finished.set()
 
-    def _pixels(self, index: int):
-        """A frame as it will be sent."""
+    def _index(self, sent: int) -> int:
+        """Of the source's frame that follows the first `sent` ones."""
+        if not self._returns or self._count == 1:
+            return sent % self._count
+        step = sent % (2 * self._count - 2)  # there and back; the ends come once
+        return min(step, 2 * self._count - 2 - step)
+
+    def _image(self, index: int) -> Image | CompressedImage:
+        """A frame as it will be sent, but for its stamp."""
         image = self._source.frame(index).image
         if self._encoding == "mono8":
-            return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if self._encoding == "bgr8" else image
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        elif self._encoding == "bgr8":
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return messages.camera_message(Header(frame_id=self._frame_id), image, self._encoding)
 
-    def _send(self, index: int, pixels) -> None:
+    def _send(self, index: int, message: Image | CompressedImage) -> None:
         stamp = self.get_clock().now()
-        header = Header(stamp=stamp.to_msg(), frame_id=self._frame_id)
-        message = messages.camera_message(header, pixels, self._encoding)
+        message.header.stamp = stamp.to_msg()
         published_ns = time.monotonic_ns()
         self._publisher.publish(message)
         if self._log:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import rclpy
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
 from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
@@ -22,18 +20,18 @@ from dcfm_ros.evaluation.recording import SENT, read_recording
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
+from dcfm_ros.ros.child import Child
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
 _START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
-_END_TIMEOUT_S = 10.0
 _DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
 _FRAME_ID = "camera"
 
 
 class DemoError(RuntimeError):
-    """A process of the demo did not do its part; the message holds the end of its log."""
+    """The demo cannot be run, or its segmenter did not come up; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +66,15 @@ def run_demo(options: DemoOptions) -> dict:
     recorder = RecorderNode(out)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
-    children: list[_Child] = []
+    children: list[Child] = []
     try:
         _refuse_company(recorder, executor)
-        segmenter = _Child("segmenter", out, [
+        segmenter = Child("segmenter", out, [
             "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
             "-p", f"backend:={options.backend}", "-p", f"precision:={options.precision}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
         children.append(segmenter)
         _wait_for_palette(recorder, executor, segmenter)
-        camera = _Child("camera", out, [
+        camera = Child("camera", out, [
             "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
             "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",
             "-p", f"frame_id:={_FRAME_ID}", "-p", f"sent_log:={out / SENT}"])
@@ -122,7 +120,7 @@ def _refuse_company(recorder: RecorderNode, executor) -> None:
             raise DemoError("another segmenter publishes /dcfm/mask here: stop it, or give the demo its own ROS_DOMAIN_ID")
 
 
-def _wait_for_palette(recorder: RecorderNode, executor, segmenter: "_Child") -> None:
+def _wait_for_palette(recorder: RecorderNode, executor, segmenter: Child) -> None:
     """The latched palette comes when the segmenter is active."""
     print("starting the segmenter", flush=True)
     deadline = time.monotonic() + _START_TIMEOUT_S
@@ -133,7 +131,7 @@ def _wait_for_palette(recorder: RecorderNode, executor, segmenter: "_Child") -> 
             raise DemoError(f"the segmenter did not become active:\n{segmenter.tail()}")
 
 
-def _watch(recorder: RecorderNode, executor, camera: "_Child", segmenter: "_Child", frames: int) -> None:
+def _watch(recorder: RecorderNode, executor, camera: Child, segmenter: Child, frames: int) -> None:
     """Serve the recorder until the camera has ended and the last masks are in; a live line once a second."""
     shown = ended = time.monotonic()
     since_masks, seen = 0, -1
@@ -171,45 +169,3 @@ class _Unlabelled:
 
     def frame(self, index: int) -> VideoFrame:
         return replace(self._source.frame(index), label=None)
-
-
-class _Child:
-    """A node of this package in a process of its own, its output in a log file."""
-
-    def __init__(self, name: str, folder: Path, ros_arguments: list[str]):
-        self.name, self.log = name, folder / f"{name}.log"
-        command = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / name
-        with self.log.open("w") as log:
-            self._process = subprocess.Popen(
-                [str(command), "--ros-args", *ros_arguments], stdout=log, stderr=subprocess.STDOUT)
-
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def check_running(self) -> None:
-        if not self.running():
-            raise DemoError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
-
-    def check_result(self) -> None:
-        if self._process.returncode != 0:
-            raise DemoError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
-
-    def refused_to_configure(self) -> bool:
-        return "cannot configure" in self.log.read_text()
-
-    def backend(self) -> str:
-        """The backend named in the segmenter's log: what `auto` came to."""
-        text = self.log.read_text()
-        return text.split("backend ", 1)[1].split(",", 1)[0] if "backend " in text else "unknown"
-
-    def tail(self, lines: int = 15) -> str:
-        return "\n".join(self.log.read_text().splitlines()[-lines:])
-
-    def stop(self) -> None:
-        if self.running():
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(_END_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()

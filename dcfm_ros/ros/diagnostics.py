@@ -16,6 +16,7 @@ def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompa
         "input_hz": f"{status.input_hz:.1f}", "mask_hz": f"{status.mask_hz:.1f}", "keyframe_hz": f"{status.keyframe_hz:.2f}",
         "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
         "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
+        "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "overdue": str(status.overdue), "over_budget": str(status.over_budget),
         "feature_age_frames": str(status.feature_age_frames),
         "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),

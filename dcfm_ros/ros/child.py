@@ -1,0 +1,96 @@
+"""Nodes of this package as processes of their own, for commands that play a whole system: starting, watching, ending them."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Callable
+
+from ament_index_python.packages import get_package_prefix
+from rclpy.executors import Executor
+from rclpy.node import Node
+
+_START_TIMEOUT_S = 180.0   # compiling a model on a busy machine takes its time
+_END_TIMEOUT_S = 10.0
+_DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
+
+
+class ChildError(RuntimeError):
+    """A process did not do its part; the message holds the end of its log."""
+
+
+class Child:
+    """A node of this package in a process of its own, its output in `folder`/`name`.log.
+
+    command: as for `ros2 run`; name: by default the command, another where several run it.
+    """
+
+    def __init__(self, command: str, folder: Path, ros_arguments: list[str], name: str = ""):
+        self.name = name or command
+        self.log = folder / f"{self.name}.log"
+        executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [str(executable), "--ros-args", *ros_arguments], stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def check_running(self) -> None:
+        if not self.running():
+            self._fail()
+
+    def check_result(self) -> None:
+        """After its end: did it end well?"""
+        if self._process.returncode != 0:
+            self._fail()
+
+    def refused_to_configure(self) -> bool:
+        return "cannot configure" in self.log.read_text()
+
+    def backend(self) -> str:
+        """The backend named in the segmenter's log: what `auto` came to."""
+        text = self.log.read_text()
+        return text.split("backend ", 1)[1].split(",", 1)[0] if "backend " in text else "unknown"
+
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """End it as Ctrl-C does; one that does not end is killed."""
+        if self.running():
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _fail(self) -> None:
+        raise ChildError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+
+
+def refuse_company(node: Node, executor: Executor, topic: str, what: str) -> None:
+    """Raise ChildError if a segmenter runs already, whose masks on `topic` would be taken for ours. what: the command."""
+    deadline = time.monotonic() + _DISCOVERY_S
+    while time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+        if node.count_publishers(topic):
+            raise ChildError(f"another segmenter publishes {topic} here: stop it, or give {what} its own ROS_DOMAIN_ID")
+
+
+def wait_until_active(segmenter: Child, executor: Executor, is_active: Callable[[], bool]) -> None:
+    """Spin until the segmenter is active, as `is_active` learns of its latched palette."""
+    print("starting the segmenter", flush=True)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not is_active():
+        executor.spin_once(timeout_sec=0.1)
+        segmenter.check_running()
+        if segmenter.refused_to_configure() or time.monotonic() > deadline:
+            raise ChildError(f"the segmenter did not become active:\n{segmenter.tail()}")

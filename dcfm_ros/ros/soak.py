@@ -1,0 +1,236 @@
+"""`dcfm soak`: cameras, segmenter and a listener over DDS for as long as one likes, and what became of the frames."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+
+from dcfm_ros.evaluation.machine import cpu_name
+from dcfm_ros.evaluation.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
+from dcfm_ros.model.versions import versions
+from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.ros import messages, process
+from dcfm_ros.ros.child import Child, ChildError
+
+_START_TIMEOUT_S = 240.0
+_MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
+_LOOP = 60                  # frames, if that allows
+_QUEUE = 50
+_SETTLE_S = 2.5             # after the last frame: the last masks, and diagnostics that count them
+
+
+@dataclass(frozen=True)
+class SoakOptions:
+    source: str = "synthetic"
+    camera: tuple[int, int] = (360, 480)   # height, width
+    encoding: str = "bgr8"
+    rate_hz: float = 15.0
+    cameras: int = 1
+    seconds: float = 60.0
+    model: str = "street11_b0"
+    backend: str = "auto"
+    precision: str = "auto"
+    mode: str = "async"
+    parameters: tuple[str, ...] = ()       # of the segmenter, as in max_interval:=5
+
+    def __post_init__(self):
+        if not 1 <= self.cameras <= 16:
+            raise ValueError(f"--cameras {self.cameras}: use 1 to 16")
+        if not 5.0 <= self.seconds <= 1e6:
+            raise ValueError(f"--seconds {self.seconds:g}: use 5 or more")
+        if not 0.1 <= self.rate_hz <= 1000:
+            raise ValueError(f"--rate {self.rate_hz:g}: use 0.1 to 1000 images per second")
+        if min(self.camera) < 32 or max(self.camera) > messages.MAX_SIDE:
+            raise ValueError(f"--camera {self.camera[0]}x{self.camera[1]}: use 32 to {messages.MAX_SIDE} pixels")
+        if wrong := [text for text in self.parameters if ":=" not in text]:
+            raise ValueError(f"--set {wrong[0]}: write it as name:=value")
+
+
+class Listener(Node):
+    """Counts what the segmenter sends, and keeps no pictures. records: of each camera, by name."""
+
+    def __init__(self, cameras: list[str]):
+        super().__init__("soak", namespace="dcfm")
+        self.records = {name: CameraRecord() for name in cameras}
+        self.active = False
+        for name in cameras:
+            prefix = f"/dcfm/{name}" if name else "/dcfm"
+            record = self.records[name]
+            for kind, topic, take in ((Image, "mask", _mask), (MaskInfo, "mask_info", _info), (KeyframeEvent, "keyframe", _keyframe)):
+                self.create_subscription(kind, f"{prefix}/{topic}", partial(take, record), _QUEUE)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        prefix = f"/dcfm/{cameras[0]}" if cameras[0] else "/dcfm"
+        self.create_subscription(ClassPalette, f"{prefix}/palette", self._activated, latched)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+
+    def _activated(self, message: ClassPalette) -> None:
+        self.active = True
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            name = status.name.removeprefix("segmenter: ")
+            if (record := self.records.get("" if name == "camera" else name)) is not None:
+                record.status = {value.key: value.value for value in status.values}
+
+
+def _mask(record: CameraRecord, message: Image) -> None:
+    record.mask(messages.stamp_ns(message.header.stamp), time.monotonic_ns())
+
+
+def _info(record: CameraRecord, message: MaskInfo) -> None:
+    record.info(message.feature_age_frames, message.feature_age_s, preprocess_ms=message.preprocess_ms,
+                shallow_ms=message.shallow_ms, postprocess_ms=message.postprocess_ms, latency_ms=message.latency_ms)
+
+
+def _keyframe(record: CameraRecord, message: KeyframeEvent) -> None:
+    record.encode_ms.append(message.encode_ms)
+
+
+def soak(options: SoakOptions) -> dict:
+    """Run it; returns the report. Raises ChildError where a node does not come up or ends too early."""
+    share = Path(get_package_share_directory("dcfm_ros"))
+    os.environ.update(process.dds_environment(share / "config" / "fastdds.xml"))  # the listener lives in this process
+    process.start([])
+    names = [f"camera{number}" for number in range(options.cameras)] if options.cameras > 1 else [""]
+    listener, executor, children = Listener(names), SingleThreadedExecutor(), []
+    executor.add_node(listener)
+    try:
+        with tempfile.TemporaryDirectory(prefix="dcfm_soak_") as folder:
+            logs = Path(folder)
+            segmenter = Child("segmenter", logs, _segmenter_arguments(options, names, share))
+            children.append(segmenter)
+            _wait_until_active(listener, executor, segmenter)
+            for name in names:
+                children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
+            samples, receiving_s = _watch(listener, executor, children, options)
+            for child in children[1:]:
+                child.stop()
+                child.check_result()
+            _serve(executor, _SETTLE_S)
+            sent = {name: _sent(logs / f"{name or 'camera'}.jsonl") for name in names}
+            backend = segmenter.backend()
+            segmenter.stop()
+            segmenter.check_result()
+    finally:
+        for child in reversed(children):
+            child.stop()
+        executor.shutdown()
+        listener.destroy_node()
+        rclpy.try_shutdown()
+    frames = sum(int(record.status.get("received", 0)) for record in listener.records.values())
+    return {
+        "model": options.model, "backend": backend, "mode": options.mode, "source": options.source,
+        "camera": f"{options.camera[0]}x{options.camera[1]}", "encoding": options.encoding, "rate_hz": options.rate_hz,
+        "seconds": options.seconds, "parameters": list(options.parameters), "cpu": cpu_name(), "versions": versions(),
+        "cameras": {name: camera_report(record, sent[name]) for name, record in listener.records.items()},
+        "processes": {child.name: process_report(samples[child.name], frames if child.name == "segmenter" else len(sent[name]))
+                      for child, name in zip(children, ["", *names])},
+        "receive_ms_per_frame": round(1e3 * receiving_s / frames, 2) if frames else None,
+    }
+
+
+def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) -> list[str]:
+    settings = [f"model:={options.model}", f"backend:={options.backend}", f"precision:={options.precision}",
+                f"mode:={options.mode}", *options.parameters]
+    if options.cameras > 1:
+        settings += [f"cameras:=[{','.join(names)}]", *(f"{name}.image_topic:=/{name}/image_raw" for name in names)]
+    arguments = ["--params-file", str(share / "config" / "segmenter.yaml")]
+    return arguments + [part for setting in settings for part in ("-p", setting)]
+
+
+def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
+    height, width = options.camera
+    loop = max(2, min(_LOOP, _MOST_BYTES // (3 * height * width)))
+    settings = {
+        "source": f"'{options.source}'", "height": height, "width": width, "rate": options.rate_hz, "encoding": options.encoding,
+        "frames": loop, "loop": "true", "preload": "true", "wait_for_subscribers": 1,
+        "image_topic": f"/{name or 'camera'}/image_raw", "sent_log": logs / f"{name or 'camera'}.jsonl"}
+    names = ["-r", f"__node:={name}"] if name else []
+    return [*names, *(part for key, value in settings.items() for part in ("-p", f"{key}:={value}"))]
+
+
+def _wait_until_active(listener: Listener, executor, segmenter: Child) -> None:
+    print("starting the segmenter", flush=True)
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not listener.active:
+        executor.spin_once(timeout_sec=0.1)
+        segmenter.check_running()
+        if segmenter.refused_to_configure() or time.monotonic() > deadline:
+            raise ChildError(f"the segmenter did not become active:\n{segmenter.tail()}")
+
+
+def _watch(listener: Listener, executor, children: list[Child], options: SoakOptions) -> tuple[dict[str, ProcessRecord], float]:
+    """Serve the listener for the time of the run; samples of the processes, and the receiving thread's processor seconds."""
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not all(record.stamps for record in listener.records.values()):  # cameras make their frames first
+        executor.spin_once(timeout_sec=0.1)
+        for child in children:
+            child.check_running()
+        if time.monotonic() > deadline:
+            raise ChildError("no mask came back:\n" + "\n".join(child.tail(5) for child in children))
+    processes = {child.name: psutil.Process(child.pid) for child in children}
+    samples = {name: ProcessRecord() for name in processes}
+    began = sampled = shown = time.monotonic()
+    receiving = _main_thread_s(processes["segmenter"])
+    every_s = 1.0 if sys.stdout.isatty() else 10.0
+    while (now := time.monotonic()) - began < options.seconds:
+        executor.spin_once(timeout_sec=0.1)
+        for child in children:
+            child.check_running()
+        if now - sampled >= 1.0:
+            sampled = now
+            for name, running in processes.items():
+                times = running.cpu_times()
+                samples[name].add(now - began, running.memory_info().rss, times.user + times.system)
+        if now - shown >= every_s:
+            shown = now
+            _live_line(listener, now - began, options.seconds)
+    print()
+    return samples, _main_thread_s(processes["segmenter"]) - receiving
+
+
+def _main_thread_s(running: psutil.Process) -> float:
+    """Processor seconds of the thread that serves the executor."""
+    thread = next(thread for thread in running.threads() if thread.id == running.pid)
+    return thread.user_time + thread.system_time
+
+
+def _live_line(listener: Listener, elapsed_s: float, seconds: float) -> None:
+    records = listener.records.values()
+    masks, dropped = sum(len(r.stamps) for r in records), sum(int(r.status.get("dropped", 0)) for r in records)
+    p99 = max((float(r.status.get("latency_p99_ms", 0.0)) for r in records), default=0.0)
+    text = f"{elapsed_s:6.0f} of {seconds:g} s  {masks} masks, {dropped} dropped, p99 in the segmenter {p99:.0f} ms"
+    print(f"\r{text:<100}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+
+
+def _serve(executor, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+
+
+def _sent(log: Path) -> dict[int, int]:
+    """Publishing time by stamp, both ns. A line that a stopped camera left half is none."""
+    sent = {}
+    for line in log.read_text().splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        sent[entry["stamp_ns"]] = entry["published_ns"]
+    return sent
