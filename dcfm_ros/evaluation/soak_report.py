@@ -76,7 +76,7 @@ def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
                              for minute in np.unique(when // 60)],
         "p99_drift": _drift(when[settled], latency[settled]),
         "inside_ms": inside,
-        "outside_ms": round(_percentiles(latency[settled])["p50"] - inside["latency_ms"]["p50"], 2) if timed else None,
+        "outside_ms": round(_percentiles(latency[settled])["p50"] - inside["latency_ms"]["p50"], 2) if settled.any() else None,
         "convert_ms": float(record.status.get("convert_p50_ms", 0.0)),
         "publish_ms": float(record.status.get("publish_p50_ms", 0.0)),
         "keyframes": status["keyframes"], "keyframe_hz": round(status["keyframes"] / seconds, 2),
@@ -130,7 +130,7 @@ def soak_table(report: dict) -> str:
 
 
 def _change(share: float | None) -> str:
-    return "unknown" if share is None else f"{100 * share:+.1f} %"
+    return "unknown" if share is None else f"{100 * share + 0.0:+.1f} %"
 
 
 def _percentiles(values) -> dict[str, float | None]:

@@ -158,7 +158,7 @@ def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
     loop = max(2, min(_LOOP, _MOST_BYTES // (3 * height * width)))
     settings = {
         "source": f"'{options.source}'", "height": height, "width": width, "rate": options.rate_hz, "encoding": options.encoding,
-        "frames": loop, "loop": "true", "preload": "true", "wait_for_subscribers": 1,
+        "frames": loop, "loop": "true", "to_and_fro": "true", "preload": "true", "wait_for_subscribers": 1,
         "image_topic": f"/{name or 'camera'}/image_raw", "sent_log": logs / f"{name or 'camera'}.jsonl"}
     names = ["-r", f"__node:={name}"] if name else []
     return [*names, *(part for key, value in settings.items() for part in ("-p", f"{key}:={value}"))]

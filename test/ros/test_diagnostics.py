@@ -15,7 +15,8 @@ from dcfm_ros.ros.diagnostics import backend_diagnostic, camera_diagnostic
 WORKING = CameraStatus(
     camera="", size=(480, 640), received=100, masks=99, dropped=1, refused={}, failures=0, keyframes=12, encode_failures=0,
     overdue=3, over_budget=2, resets=0, input_hz=30.0, mask_hz=29.9, keyframe_hz=3.3, latency_p50_ms=10.0,
-    latency_p99_ms=20.0, encode_p50_ms=50.0, queue_p50_ms=5.0, threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", silent_s=0.02)
+    latency_p99_ms=20.0, encode_p50_ms=50.0, convert_p50_ms=0.25, publish_p50_ms=0.5, queue_p50_ms=5.0,
+    threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", silent_s=0.02)
 
 
 @pytest.mark.parametrize("changes, publishers, qos, level, text", [
@@ -46,6 +47,7 @@ def test_values():
     assert status.name == "segmenter: rear"
     assert values["size"] == "640x480" and values["dropped"] == "1" and values["mask_hz"] == "29.9"
     assert values["threshold"] == "0.480" and values["queue_p50_ms"] == "5.0"
+    assert values["convert_p50_ms"] == "0.25" and values["publish_p50_ms"] == "0.50"
     assert values["overdue"] == "3" and values["over_budget"] == "2"
     assert values["refused_size"] == "2" and values["refused_data"] == "1"
 
