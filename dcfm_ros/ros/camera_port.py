@@ -19,6 +19,7 @@ from dcfm_ros.ros import messages
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters
 
 _QUEUE = 5
+LOG_PERIOD_S = 5.0   # of warnings that repeat
 
 
 class CameraPort:
@@ -37,6 +38,7 @@ class CameraPort:
         self._subscription = None
         self._sent = 0
         self.incompatible_qos = ""
+        self.lost = 0  # images that DDS lost on the way, as it says itself
         prefix = f"{camera.name}/" if camera.name else ""
 
         def publisher(kind, topic):
@@ -65,7 +67,7 @@ class CameraPort:
         self._subscription = self._node.create_subscription(
             kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible))
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible, message_lost=self._message_lost))
 
     def unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -119,6 +121,12 @@ class CameraPort:
             feature_age_frames=result.feature_age_frames, feature_age_s=result.feature_age_s, score=result.score,
             preprocess_ms=result.preprocess_ms, shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms,
             latency_ms=result.latency_ms, dropped_since_last=result.dropped)
+
+    def _message_lost(self, info) -> None:
+        self.lost += info.total_count_change
+        self.log.warning(
+            f"images on {self.topic} get lost on the way, {self.lost} so far: large ones need config/fastdds.xml, "
+            "also in the process that sends them (docs/live.md)", throttle_duration_sec=LOG_PERIOD_S)
 
     def _incompatible(self, info) -> None:
         self.incompatible_qos = f"a publisher on {self.topic} offers an incompatible QoS ({info.last_policy_kind})"

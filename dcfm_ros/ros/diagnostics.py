@@ -9,7 +9,9 @@ from dcfm_ros.pipeline.camera import CameraStatus
 _SILENT_S = 2.0
 
 
-def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str, node: str) -> DiagnosticStatus:
+def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str, node: str,
+                      lost: int = 0) -> DiagnosticStatus:
+    """lost: images that DDS lost on the way to the node, which are not among `received`."""
     level, text = _judgement(status, topic, publishers, incompatible_qos)
     values = {
         "topic": topic, "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
@@ -19,7 +21,7 @@ def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompa
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "overdue": str(status.overdue), "over_budget": str(status.over_budget),
         "feature_age_frames": str(status.feature_age_frames),
-        "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
+        "lost": str(lost), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
         "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
         "failures": str(status.failures), "resets": str(status.resets), "last_error": status.last_error,
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},

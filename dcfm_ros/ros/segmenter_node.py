@@ -16,11 +16,9 @@ from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros import parameters, process
-from dcfm_ros.ros.camera_port import CameraPort
+from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
 from dcfm_ros.ros.diagnostics import backend_diagnostic, camera_diagnostic, idle_diagnostic
 from dcfm_ros.ros.latched import ClassTopics
-
-_LOG_PERIOD_S = 5.0
 
 
 class SegmenterNode(LifecycleNode):
@@ -191,7 +189,7 @@ class SegmenterNode(LifecycleNode):
         for status in self._segmenter.status() if self._segmenter else []:
             if (port := self._ports.get(status.camera)) is not None:
                 message.status.append(camera_diagnostic(
-                    status, port.topic, self.count_publishers(port.topic), port.incompatible_qos, self.get_name()))
+                    status, port.topic, self.count_publishers(port.topic), port.incompatible_qos, self.get_name(), port.lost))
         self._diagnostics.publish(message)
 
     # From the pipeline's threads
@@ -207,12 +205,12 @@ class SegmenterNode(LifecycleNode):
 
     def _report(self, camera: str, error: Exception) -> None:
         self._ports[camera].log.warning(
-            f"no mask for an image of {camera or 'the camera'}: {error}", throttle_duration_sec=_LOG_PERIOD_S)
+            f"no mask for an image of {camera or 'the camera'}: {error}", throttle_duration_sec=LOG_PERIOD_S)
 
     def _report_encoder(self, camera: str, error: Exception) -> None:
         self._ports[camera].log.error(
             f"keyframe encoder failed for {camera or 'the camera'}, masks go on with the old feature: {error}",
-            throttle_duration_sec=_LOG_PERIOD_S)
+            throttle_duration_sec=LOG_PERIOD_S)
 
 
 def main(arguments: list[str] | None = None) -> int:

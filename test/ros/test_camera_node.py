@@ -93,6 +93,20 @@ def test_the_source_begins_again(folder, processes, probe, tmp_path):
     assert of(images, images[-1]) is images[-1]  # no stamp comes twice
 
 
+@pytest.mark.parametrize("preload", ["true", "false"])
+def test_there_and_back_again(folder, processes, probe, tmp_path, preload):
+    images = probe.collect(Image, "/pictures")
+    log = tmp_path / "sent.jsonl"
+    camera = processes("camera", *arguments(folder, log, loop="true", rate="50.0", frames=3, to_and_fro="true", preload=preload))
+    probe.spin_until(lambda: len(images) >= 8, "two ways there and back")
+    assert camera.stop() == 0
+    entries = sent(log)
+    assert [entry["index"] for entry in entries] == [(0, 1, 2, 1)[number % 4] for number in range(len(entries))]
+    for image in images:
+        entry = next(entry for entry in entries if entry["stamp_ns"] == messages.stamp_ns(image.header.stamp))
+        assert image.data[2] == 40 * (entry["index"] + 1)
+
+
 UNUSABLE = [
     (dict(encoding="h264"), ["h264", "rgb8", "jpeg"]),
     (dict(source="/no/such/source"), ["/no/such/source"]),

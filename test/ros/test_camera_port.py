@@ -1,6 +1,7 @@
 """One camera's topics: bad input and what follows it, new sequences, outputs on demand, QoS."""
 
 import array
+import os
 from collections import Counter
 
 import cv2
@@ -192,3 +193,26 @@ def test_masks_are_reliable_for_those_who_ask(camera, probe):
     assert info.qos_profile.reliability == ReliabilityPolicy.RELIABLE
     info, = probe.node.get_subscriptions_info_by_topic(camera.topic)
     assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+
+
+@pytest.mark.skipif(any(os.environ.get(f"FAST{name}_DEFAULT_PROFILES_FILE") for name in ("RTPS", "DDS"))
+                    or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp",
+                    reason="only Fast DDS with its own settings loses large images")
+def test_images_that_dds_loses_are_counted_and_told(segmenter, camera, probe):
+    """Best effort, and greater than the shared memory that Fast DDS has by default."""
+    before, sent = segmenter.said(), 0
+    image = camera.image(width=1920, height=1080)
+
+    def send():
+        nonlocal sent
+        image.header = camera.header()
+        camera.send(image)
+        sent += 1
+
+    status = probe.diagnostic(camera.topic, lambda status: send() or status.number("lost") > 0)
+    for _ in range(40):
+        send()
+    status = probe.diagnostic(camera.topic, lambda status: status.number("lost") > 0)
+    assert 0 < status.number("lost") + status.number("received") <= sent
+    segmenter.process.wait_for_text("get lost on the way", before)
+    assert "fastdds.xml" in segmenter.text_since(before)

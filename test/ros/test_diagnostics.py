@@ -42,10 +42,10 @@ def test_words(changes, publishers, qos, level, text):
 
 
 def test_values():
-    status = camera_diagnostic(replace(WORKING, camera="rear", refused={"size": 2, "data": 1}), "/image", 1, "", "segmenter")
+    status = camera_diagnostic(replace(WORKING, camera="rear", refused={"size": 2, "data": 1}), "/image", 1, "", "segmenter", lost=7)
     values = {item.key: item.value for item in status.values}
     assert status.name == "segmenter: rear"
-    assert values["size"] == "640x480" and values["dropped"] == "1" and values["mask_hz"] == "29.9"
+    assert values["size"] == "640x480" and values["dropped"] == "1" and values["lost"] == "7" and values["mask_hz"] == "29.9"
     assert values["threshold"] == "0.480" and values["queue_p50_ms"] == "5.0"
     assert values["convert_p50_ms"] == "0.25" and values["publish_p50_ms"] == "0.50"
     assert values["overdue"] == "3" and values["over_budget"] == "2"
