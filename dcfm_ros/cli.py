@@ -219,7 +219,7 @@ def _benchmark(options) -> None:
 
 
 def _add_soak(commands) -> None:
-    parser = _add_with_options(commands, "soak", help="cameras and segmenter under load over ROS topics: losses, latency, memory")
+    parser = _add_with_options(commands, "soak", help="cameras and segmenter under load over ROS topics")
     parser.add_argument("--source", help="of the images: synthetic[:SEED], a video file, or a folder of images")
     parser.add_argument("--camera", type=_height_and_width, metavar="HxW", help="size of the cameras' images")
     parser.add_argument("--encoding", help="rgb8, bgr8, mono8")

@@ -76,7 +76,7 @@ def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
                              for minute in np.unique(when // 60)],
         "p99_drift": _drift(when[settled], latency[settled]),
         "inside_ms": inside,
-        "outside_ms": round(_percentiles(latency[settled])["p50"] - inside["latency_ms"]["p50"], 2) if settled.any() else None,
+        "outside_ms": round(float(np.median(latency[settled])) - inside["latency_ms"]["p50"], 2) if settled.any() else None,
         "convert_ms": float(record.status.get("convert_p50_ms", 0.0)),
         "publish_ms": float(record.status.get("publish_p50_ms", 0.0)),
         "keyframes": status["keyframes"], "keyframe_hz": round(status["keyframes"] / seconds, 2),
@@ -109,17 +109,17 @@ def soak_table(report: dict) -> str:
         inside = camera["inside_ms"]
         lines += [
             "", f"{name or 'camera'}",
-            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, {camera['dropped']} dropped by the segmenter, "
-            f"{camera['refused']} refused, {camera['failures']} failed; {camera['masks']} masks",
-            f"  latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms, max {latency['max']} ms "
-            "(camera publish to mask received)",
+            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, "
+            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, {camera['failures']} failed; {camera['masks']} masks",
+            f"  latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms, "
+            f"max {latency['max']} ms (camera publish to mask received)",
             f"  of which  preprocess {inside['preprocess_ms']['p50']}, shallow {inside['shallow_ms']['p50']}, mask "
             f"{inside['postprocess_ms']['p50']} ms; convert {camera['convert_ms']}, publish {camera['publish_ms']} ms; "
             f"outside the segmenter {camera['outside_ms']} ms",
             f"  p99       by minute {', '.join(map(str, camera['p99_by_minute_ms']))} ms; last third against first "
             f"{_change(camera['p99_drift'])}",
-            f"  keyframes {camera['keyframes']}, {camera['keyframe_hz']} per s, encode p50 {encode['p50']} ms; oldest feature "
-            f"{camera['feature_age_frames']} frames, {camera['feature_age_s']} s",
+            f"  keyframes {camera['keyframes']}, {camera['keyframe_hz']} per s, encode p50 {encode['p50']} ms; "
+            f"oldest feature {camera['feature_age_frames']} frames, {camera['feature_age_s']} s",
         ]
     lines.append("")
     for name, process in report["processes"].items():

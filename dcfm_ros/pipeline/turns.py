@@ -27,8 +27,8 @@ def cores_are_shared(turns: TurnTaking) -> bool:
 class Turns:
     """`frame` and `pause` are for the masks' thread, `encoding` and `give_way` for the encoder's.
 
-    A frame that waits goes before the next slice, so it waits for one slice at most, and not for a long one's end. After a frame one slice is owed: it
-    goes before the next frame, also where frames come without a gap. So neither starves.
+    A frame that waits goes before the next slice, so it waits for one slice at most, and not for a long one's end. After a
+    frame one slice is owed: it goes before the next frame, also where frames come without a gap. So neither starves.
     """
 
     def __init__(self, sliced: bool):

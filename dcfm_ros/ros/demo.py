@@ -20,18 +20,12 @@ from dcfm_ros.evaluation.recording import SENT, read_recording
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
-from dcfm_ros.ros.child import Child
+from dcfm_ros.ros.child import Child, refuse_company, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
-_START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
-_DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
 _FRAME_ID = "camera"
-
-
-class DemoError(RuntimeError):
-    """The demo cannot be run, or its segmenter did not come up; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +62,13 @@ def run_demo(options: DemoOptions) -> dict:
     executor.add_node(recorder)
     children: list[Child] = []
     try:
-        _refuse_company(recorder, executor)
+        refuse_company(recorder, executor, "/dcfm/mask", "the demo")
         segmenter = Child("segmenter", out, [
             "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
-            "-p", f"backend:={options.backend}", "-p", f"precision:={options.precision}", "-p", f"mode:={options.mode}", "-p", "image_topic:=/camera/image_raw"])
+            "-p", f"backend:={options.backend}", "-p", f"precision:={options.precision}", "-p", f"mode:={options.mode}",
+            "-p", "image_topic:=/camera/image_raw"])
         children.append(segmenter)
-        _wait_for_palette(recorder, executor, segmenter)
+        wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
         camera = Child("camera", out, [
             "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
             "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",
@@ -109,26 +104,6 @@ def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
     print("\n".join(summary_lines(report)))
     print(f"written    {out / 'report.json'}, {out / 'overlay.mp4'}, {out / 'overlay.png'}")
     return report
-
-
-def _refuse_company(recorder: RecorderNode, executor) -> None:
-    """Masks of a segmenter that runs already would be taken for ours."""
-    deadline = time.monotonic() + _DISCOVERY_S
-    while time.monotonic() < deadline:
-        executor.spin_once(timeout_sec=0.1)
-        if recorder.count_publishers("/dcfm/mask"):
-            raise DemoError("another segmenter publishes /dcfm/mask here: stop it, or give the demo its own ROS_DOMAIN_ID")
-
-
-def _wait_for_palette(recorder: RecorderNode, executor, segmenter: Child) -> None:
-    """The latched palette comes when the segmenter is active."""
-    print("starting the segmenter", flush=True)
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while recorder.palette is None:
-        executor.spin_once(timeout_sec=0.1)
-        segmenter.check_running()
-        if segmenter.refused_to_configure() or time.monotonic() > deadline:
-            raise DemoError(f"the segmenter did not become active:\n{segmenter.tail()}")
 
 
 def _watch(recorder: RecorderNode, executor, camera: Child, segmenter: Child, frames: int) -> None:

@@ -25,9 +25,9 @@ from dcfm_ros.evaluation.soak_report import CameraRecord, ProcessRecord, camera_
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.ros import messages, process
-from dcfm_ros.ros.child import Child, ChildError
+from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
 
-_START_TIMEOUT_S = 240.0
+_FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
 _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
 _LOOP = 60                  # frames, if that allows
 _QUEUE = 50
@@ -110,11 +110,12 @@ def soak(options: SoakOptions) -> dict:
     listener, executor, children = Listener(names), SingleThreadedExecutor(), []
     executor.add_node(listener)
     try:
+        refuse_company(listener, executor, f"/dcfm/{names[0]}/mask" if names[0] else "/dcfm/mask", "soak")
         with tempfile.TemporaryDirectory(prefix="dcfm_soak_") as folder:
             logs = Path(folder)
             segmenter = Child("segmenter", logs, _segmenter_arguments(options, names, share))
             children.append(segmenter)
-            _wait_until_active(listener, executor, segmenter)
+            wait_until_active(segmenter, executor, lambda: listener.active)
             for name in names:
                 children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
             samples, receiving_s = _watch(listener, executor, children, options)
@@ -164,19 +165,9 @@ def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
     return [*names, *(part for key, value in settings.items() for part in ("-p", f"{key}:={value}"))]
 
 
-def _wait_until_active(listener: Listener, executor, segmenter: Child) -> None:
-    print("starting the segmenter", flush=True)
-    deadline = time.monotonic() + _START_TIMEOUT_S
-    while not listener.active:
-        executor.spin_once(timeout_sec=0.1)
-        segmenter.check_running()
-        if segmenter.refused_to_configure() or time.monotonic() > deadline:
-            raise ChildError(f"the segmenter did not become active:\n{segmenter.tail()}")
-
-
 def _watch(listener: Listener, executor, children: list[Child], options: SoakOptions) -> tuple[dict[str, ProcessRecord], float]:
     """Serve the listener for the time of the run; samples of the processes, and the receiving thread's processor seconds."""
-    deadline = time.monotonic() + _START_TIMEOUT_S
+    deadline = time.monotonic() + _FRAMES_TIMEOUT_S
     while not all(record.stamps for record in listener.records.values()):  # cameras make their frames first
         executor.spin_once(timeout_sec=0.1)
         for child in children:

@@ -9,7 +9,8 @@ from helpers import tiny_model
 from sensor_msgs.msg import Image
 
 from dcfm_ros.model.folder import save_model
-from dcfm_ros.ros.demo import DemoError, DemoOptions, run_demo
+from dcfm_ros.ros.child import ChildError
+from dcfm_ros.ros.demo import DemoOptions, run_demo
 
 KEYS = {
     "source", "model", "backend", "mode", "size", "rate_hz", "cpu", "frames_sent", "masks_received", "header_mismatches", "out_of_order",
@@ -71,7 +72,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 def test_a_wrong_model_is_named(tmp_path):
-    with pytest.raises(DemoError, match="no_such_model"):
+    with pytest.raises(ChildError, match="no_such_model"):
         run_demo(DemoOptions(model="no_such_model", seconds=1.0, out=str(tmp_path / "demo")))
 
 
@@ -81,7 +82,7 @@ def test_a_segmenter_that_runs_already_is_not_mixed_in(tmp_path):
     node = rclpy.create_node("other", context=context)
     try:
         node.create_publisher(Image, "/dcfm/mask", 1)
-        with pytest.raises(DemoError, match="another segmenter .* ROS_DOMAIN_ID"):
+        with pytest.raises(ChildError, match="another segmenter .* ROS_DOMAIN_ID"):
             run_demo(DemoOptions(seconds=1.0, out=str(tmp_path / "demo")))
     finally:
         node.destroy_node()
