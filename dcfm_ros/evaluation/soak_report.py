@@ -55,21 +55,29 @@ class ProcessRecord:
 def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
     """sent: publishing time by stamp, both ns. Frames sent in the warm-up count for losses, not for latencies.
 
-    `lost_by_dds` were sent and never arrived; `dropped` and `refused` arrived and got no mask.
+    `lost_by_dds` were lost on the way. `not_taken` came into the node's queue, and newer ones took their places before the
+    node came to them. `dropped` and `refused` were taken and got no mask. `missing` have none though they were sent after
+    the first frame with a mask, with which the warm-up begins: before it, networks are compiled for the cameras' size.
     """
     masks = dict(zip(record.stamps, record.received))
     first, last = min(sent.values(), default=0), max(sent.values(), default=0)
     seconds = max((last - first) / 1e9, 1e-9)
-    status = {name: int(record.status.get(name, 0)) for name in ("received", "dropped", "failures", "resets", "keyframes")}
+    counters = ("received", "lost", "dropped", "failures", "resets", "keyframes")
+    status = {name: int(record.status.get(name, 0)) for name in counters}
     refused = sum(int(value) for name, value in record.status.items() if name.startswith("refused_"))
     timed = [((at - first) / 1e9, (masks[stamp] - at) / 1e6) for stamp, at in sorted(sent.items()) if stamp in masks]
     when, latency = np.array(timed).reshape(-1, 2).T
-    settled = when >= warm_up_s(seconds)
+    first_with_mask = min((at for stamp, at in sent.items() if stamp in masks), default=first)
+    unsettled_s = (first_with_mask - first) / 1e9
+    settled = when >= unsettled_s + warm_up_s(seconds)
     inside = {name: _percentiles(values) for name, values in record.times.items()}
     return {
-        "sent": len(sent), "received": status["received"], "lost_by_dds": len(sent) - status["received"],
+        "sent": len(sent), "received": status["received"], "lost_by_dds": status["lost"],
+        "not_taken": len(sent) - status["received"] - status["lost"],
         "dropped": status["dropped"], "refused": refused, "failures": status["failures"], "resets": status["resets"],
-        "masks": len(record.stamps), "mask_share": round(len(timed) / len(sent), 4) if sent else None,
+        "masks": len(record.stamps), "seconds_to_first_mask": round(unsettled_s, 1),
+        "missing": sum(at >= first_with_mask for at in sent.values()) - len(timed),
+        "mask_share": round(len(timed) / len(sent), 4) if sent else None,
         "mask_hz": round(len(timed) / seconds, 2),
         "latency_ms": _percentiles(latency[settled]),
         "p99_by_minute_ms": [round(float(np.percentile(latency[when // 60 == minute], 99)), 1)
@@ -109,8 +117,10 @@ def soak_table(report: dict) -> str:
         inside = camera["inside_ms"]
         lines += [
             "", f"{name or 'camera'}",
-            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, "
-            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, {camera['failures']} failed; {camera['masks']} masks",
+            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, {camera['not_taken']} not taken in time, "
+            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, {camera['failures']} failed",
+            f"  masks     {camera['masks']}, the first of a frame after {camera['seconds_to_first_mask']} s; "
+            f"{camera['missing']} missing since then",
             f"  latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms, "
             f"max {latency['max']} ms (camera publish to mask received)",
             f"  of which  preprocess {inside['preprocess_ms']['p50']}, shallow {inside['shallow_ms']['p50']}, mask "

@@ -30,6 +30,7 @@ from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_act
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
 _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
 _LOOP = 60                  # frames, if that allows
+_ENCODINGS = ("rgb8", "bgr8", "mono8")
 _QUEUE = 50
 _SETTLE_S = 2.5             # after the last frame: the last masks, and diagnostics that count them
 
@@ -57,6 +58,8 @@ class SoakOptions:
             raise ValueError(f"--rate {self.rate_hz:g}: use 0.1 to 1000 images per second")
         if min(self.camera) < 32 or max(self.camera) > messages.MAX_SIDE:
             raise ValueError(f"--camera {self.camera[0]}x{self.camera[1]}: use 32 to {messages.MAX_SIDE} pixels")
+        if self.encoding not in _ENCODINGS:
+            raise ValueError(f"--encoding {self.encoding}: use one of {', '.join(_ENCODINGS)}")
         if wrong := [text for text in self.parameters if ":=" not in text]:
             raise ValueError(f"--set {wrong[0]}: write it as name:=value")
 
@@ -118,7 +121,7 @@ def soak(options: SoakOptions) -> dict:
             wait_until_active(segmenter, executor, lambda: listener.active)
             for name in names:
                 children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
-            samples, receiving_s = _watch(listener, executor, children, options)
+            watched = _watch(listener, executor, children, options)
             for child in children[1:]:
                 child.stop()
                 child.check_result()
@@ -133,15 +136,16 @@ def soak(options: SoakOptions) -> dict:
         executor.shutdown()
         listener.destroy_node()
         rclpy.try_shutdown()
-    frames = sum(int(record.status.get("received", 0)) for record in listener.records.values())
+    frames = {name: sum(watched.began_ns <= at < watched.ended_ns for at in times.values()) for name, times in sent.items()}
+    of_all = sum(frames.values())
     return {
         "model": options.model, "backend": backend, "mode": options.mode, "source": options.source,
         "camera": f"{options.camera[0]}x{options.camera[1]}", "encoding": options.encoding, "rate_hz": options.rate_hz,
         "seconds": options.seconds, "parameters": list(options.parameters), "cpu": cpu_name(), "versions": versions(),
         "cameras": {name: camera_report(record, sent[name]) for name, record in listener.records.items()},
-        "processes": {child.name: process_report(samples[child.name], frames if child.name == "segmenter" else len(sent[name]))
-                      for child, name in zip(children, ["", *names])},
-        "receive_ms_per_frame": round(1e3 * receiving_s / frames, 2) if frames else None,
+        "processes": {child.name: process_report(watched.samples[child.name], count)
+                      for child, count in zip(children, [of_all, *frames.values()])},
+        "receive_ms_per_frame": round(1e3 * watched.receiving_s / of_all, 2) if of_all else None,
     }
 
 
@@ -165,8 +169,19 @@ def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
     return [*names, *(part for key, value in settings.items() for part in ("-p", f"{key}:={value}"))]
 
 
-def _watch(listener: Listener, executor, children: list[Child], options: SoakOptions) -> tuple[dict[str, ProcessRecord], float]:
-    """Serve the listener for the time of the run; samples of the processes, and the receiving thread's processor seconds."""
+@dataclass
+class _Watched:
+    """Samples of the processes and the receiving thread's processor time, both from `began_ns` to `ended_ns`: what a frame
+    costs is that over the frames sent in this time, and not before."""
+
+    samples: dict[str, ProcessRecord]
+    began_ns: int
+    ended_ns: int = 0
+    receiving_s: float = 0.0
+
+
+def _watch(listener: Listener, executor, children: list[Child], options: SoakOptions) -> _Watched:
+    """Serve the listener for the time of the run, which begins when all cameras have masks."""
     deadline = time.monotonic() + _FRAMES_TIMEOUT_S
     while not all(record.stamps for record in listener.records.values()):  # cameras make their frames first
         executor.spin_once(timeout_sec=0.1)
@@ -175,9 +190,10 @@ def _watch(listener: Listener, executor, children: list[Child], options: SoakOpt
         if time.monotonic() > deadline:
             raise ChildError("no mask came back:\n" + "\n".join(child.tail(5) for child in children))
     processes = {child.name: psutil.Process(child.pid) for child in children}
-    samples = {name: ProcessRecord() for name in processes}
+    watched = _Watched({name: ProcessRecord() for name in processes}, time.monotonic_ns())
     began = sampled = shown = time.monotonic()
-    receiving = _main_thread_s(processes["segmenter"])
+    receiving_s = _main_thread_s(processes["segmenter"])
+    _sample(processes, watched.samples, 0.0)
     every_s = 1.0 if sys.stdout.isatty() else 10.0
     while (now := time.monotonic()) - began < options.seconds:
         executor.spin_once(timeout_sec=0.1)
@@ -185,14 +201,21 @@ def _watch(listener: Listener, executor, children: list[Child], options: SoakOpt
             child.check_running()
         if now - sampled >= 1.0:
             sampled = now
-            for name, running in processes.items():
-                times = running.cpu_times()
-                samples[name].add(now - began, running.memory_info().rss, times.user + times.system)
+            _sample(processes, watched.samples, now - began)
         if now - shown >= every_s:
             shown = now
             _live_line(listener, now - began, options.seconds)
+    _sample(processes, watched.samples, now - began)
+    watched.receiving_s = _main_thread_s(processes["segmenter"]) - receiving_s
+    watched.ended_ns = time.monotonic_ns()
     print()
-    return samples, _main_thread_s(processes["segmenter"]) - receiving
+    return watched
+
+
+def _sample(processes: dict[str, psutil.Process], samples: dict[str, ProcessRecord], seconds: float) -> None:
+    for name, running in processes.items():
+        times = running.cpu_times()
+        samples[name].add(seconds, running.memory_info().rss, times.user + times.system)
 
 
 def _main_thread_s(running: psutil.Process) -> float:
