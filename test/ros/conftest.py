@@ -15,6 +15,15 @@ from helpers import write_tiny_model  # noqa: E402
 from ros_helpers import DEFAULTS, Camera, Probe, Process, Segmenter  # noqa: E402
 
 
+@pytest.fixture(autouse=True, scope="module")
+def environment():
+    """Commands set the profile of Fast DDS for their own process; the tests of the next file begin without."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     """Folder of a random model with 4 classes, of which it finds two in the tests' pictures, in about equal parts."""
