@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from dcfm_ros.model.inference import Contribution, DeepPath, fold
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
+
+
+_LONGEST_SLICE_MS = 6.0   # of the deep path, as far as blocks are shorter: so long may a frame have to wait
 
 
 class _Requests(NamedTuple):
@@ -109,11 +113,8 @@ class OpenVINOBackend(MasksOnHost):
         with torch.no_grad():
             feature = shallow
             for stage in parts.deep.stages:
-                requests = []
-                for part in stage:
-                    requests.append(self._request(deep, ChannelsLast(part), _channels_last(feature)))
-                    feature = part(feature)
-                stages.append(requests)
+                stages.append(self._stage(stage, feature))
+                feature = stage(feature)
                 features.append(feature)
             conclusion, inputs = [], features
             for part in self._conclusion():
@@ -123,6 +124,17 @@ class OpenVINOBackend(MasksOnHost):
         return _Requests(
             stages, conclusion,
             self._request(self._settings, ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
+
+    def _stage(self, stage: nn.Sequential, feature: Tensor) -> list[openvino.InferRequest]:
+        """As one slice, which is faster, where that is short enough, else block by block."""
+        whole = self._request(self._deep_settings, ChannelsLast(stage), _channels_last(feature))
+        if len(stage) == 1 or _duration_ms(whole) <= _LONGEST_SLICE_MS:
+            return [whole]
+        slices = []
+        for part in stage:
+            slices.append(self._request(self._deep_settings, ChannelsLast(part), _channels_last(feature)))
+            feature = part(feature)
+        return slices
 
     def _conclusion(self) -> list[nn.Module]:
         """The deep path's last slices. Fusion and contribution as one are faster, but in f32 by little, and too long a slice."""
@@ -189,6 +201,16 @@ def _channels_last(tensor: Tensor) -> Tensor:
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
     """Run without copies; the result is the request's own memory, valid until its next run."""
     return request.infer(list(inputs), share_inputs=True, share_outputs=True)[0]
+
+
+def _duration_ms(request: openvino.InferRequest) -> float:
+    """The least of five runs; one before them does not count."""
+    times = []
+    for _ in range(6):
+        started = time.perf_counter()
+        request.infer(share_inputs=True, share_outputs=True)
+        times.append(1e3 * (time.perf_counter() - started))
+    return min(times[1:])
 
 
 def _infer_anew(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:

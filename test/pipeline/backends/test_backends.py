@@ -170,11 +170,22 @@ def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
     assert backend.per_frame and not make(name).per_frame
 
 
-def test_the_deep_path_gives_way_before_every_block(backend):
-    """MiT-B0 has eight blocks, the shallow path runs the first; then comes the fusion with what follows it."""
-    shallow, called = backend.shallow(image(SIZES[0])), []
-    backend.deep(shallow, lambda: called.append(1))
+def test_the_deep_path_gives_way_before_every_block_that_takes_long(monkeypatch, make):
+    """MiT-B0 has eight blocks, the shallow path runs the first; then comes the fusion with what follows it. In OpenVINO short
+    stages are one slice."""
+    shallow, called = make("torch").shallow(image(SIZES[0])), []
+    make("torch").deep(shallow, lambda: called.append(1))
     assert len(called) >= 7 + 1
+    openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino", reason="OpenVINO is not installed")
+    logits = []
+    for longest_ms, slices in ((0.0, 7 + 2), (1e6, 4 + 2)):
+        monkeypatch.setattr(openvino, "_LONGEST_SLICE_MS", longest_ms)
+        backend, called = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32"), []
+        shallow = backend.shallow(image(SIZES[0]))
+        common = backend.deep(shallow, lambda: called.append(1))
+        logits.append(backend.decode(shallow, [common]).copy())
+        assert len(called) == slices
+    assert np.abs(logits[0] - logits[1]).max() <= 1e-5
 
 
 def test_concurrent_networks_have_cores_of_their_own_and_the_same_logits(make):
