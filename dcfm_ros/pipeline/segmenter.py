@@ -320,6 +320,10 @@ class Segmenter:
         stop_backend(self._backend)
         for thread in self._preparing:
             thread.join()
+        self._pending.clear()
+        self._parked.clear()
+        for camera in self._cameras.values():
+            camera.common = None   # megabytes that need not wait for the garbage collector
 
 
 def _set_event() -> threading.Event:

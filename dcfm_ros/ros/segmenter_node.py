@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.live import LiveSegmenter
+from dcfm_ros.pipeline.memory import keep_what_is_there
 from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros import parameters, process
@@ -105,6 +106,7 @@ class SegmenterNode(LifecycleNode):
             f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
             f"backend {self._segmenter.backend.name} on {self._segmenter.backend.device} ({self._segmenter.backend.precision}), mode {self._segmenter.config.mode.value}")
+        keep_what_is_there()
         if self._segmenter.per_frame:
             self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
 

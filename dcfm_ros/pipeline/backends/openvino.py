@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import Contribution, DeepPath, fold
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
+from dcfm_ros.pipeline.backends.buffers import Buffers
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 
@@ -28,6 +29,7 @@ class _Requests(NamedTuple):
 
     stages: list[list[openvino.InferRequest]]   # slices of each
     conclusion: list[openvino.InferRequest]     # the first takes the stages' outputs, the next what it makes of them
+    commons: Buffers
     decoder: openvino.InferRequest
 
 
@@ -84,7 +86,8 @@ class OpenVINOBackend(MasksOnHost):
         size = image.shape[:2]
         if size not in self._by_size:
             self.prepare(size)
-        return _infer_anew(self._by_size[size], image[None])
+        request = self._by_size[size]
+        return _infer_into(np.empty(request.get_output_tensor(0).shape, np.float32), request, image[None])
 
     def deep(self, shallow: np.ndarray, give_way: Callable[[], None] = lambda: None) -> np.ndarray:
         requests = self._by_grid[shallow.shape[1:3]]
@@ -98,7 +101,7 @@ class OpenVINOBackend(MasksOnHost):
             give_way()
             outputs = [_infer(part, *outputs)]
         give_way()
-        return _infer_anew(requests.conclusion[-1], *outputs)
+        return _infer_into(requests.commons.take(), requests.conclusion[-1], *outputs)
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
         request = self._by_grid[shallow.shape[1:3]].decoder
@@ -122,7 +125,7 @@ class OpenVINOBackend(MasksOnHost):
                 inputs = [part(*inputs)]
             common = inputs[0]
         return _Requests(
-            stages, conclusion,
+            stages, conclusion, Buffers(tuple(conclusion[-1].get_output_tensor(0).shape)),
             self._request(self._settings, ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
 
     def _stage(self, stage: nn.Sequential, feature: Tensor) -> list[openvino.InferRequest]:
@@ -213,9 +216,8 @@ def _duration_ms(request: openvino.InferRequest) -> float:
     return min(times[1:])
 
 
-def _infer_anew(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
-    """Run without copies into an array of the caller's own."""
-    output = np.empty(request.get_output_tensor(0).shape, np.float32)
+def _infer_into(output: np.ndarray, request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
+    """Run without copies; returns `output`."""
     request.set_output_tensor(0, openvino.Tensor(output, shared_memory=True))
     request.infer(list(inputs), share_inputs=True, share_outputs=True)
     return output
