@@ -51,6 +51,9 @@ class Child:
         if self._process.returncode != 0:
             self._fail()
 
+    def is_active(self) -> bool:
+        return "active: " in self.log.read_text()
+
     def refused_to_configure(self) -> bool:
         return "cannot configure" in self.log.read_text()
 
@@ -76,20 +79,26 @@ class Child:
         raise ChildError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
 
 
-def refuse_company(node: Node, executor: Executor, topic: str, what: str) -> None:
-    """Raise ChildError if a segmenter runs already, whose masks on `topic` would be taken for ours. what: the command."""
+def refuse_company(node: Node, executor: Executor, topic: str, what: str, ours: int = 0) -> None:
+    """Raise ChildError if another segmenter runs, whose masks on `topic` would be taken for ours.
+
+    what: the command; ours: segmenters that it has started itself.
+    """
     deadline = time.monotonic() + _DISCOVERY_S
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
-        if node.count_publishers(topic):
+        if node.count_publishers(topic) > ours:
             raise ChildError(f"another segmenter publishes {topic} here: stop it, or give {what} its own ROS_DOMAIN_ID")
 
 
-def wait_until_active(segmenter: Child, executor: Executor, is_active: Callable[[], bool]) -> None:
-    """Spin until the segmenter is active, as `is_active` learns of its latched palette."""
+def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[], bool]) -> None:
+    """Spin until the segmenter is active, and its latched palette, as `is_heard` tells, has come.
+
+    The palette alone would not do: it may be another segmenter's.
+    """
     print("starting the segmenter", flush=True)
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not is_active():
+    while not (is_heard() and segmenter.is_active()):
         executor.spin_once(timeout_sec=0.1)
         segmenter.check_running()
         if segmenter.refused_to_configure() or time.monotonic() > deadline:

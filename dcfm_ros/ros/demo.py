@@ -69,6 +69,7 @@ def run_demo(options: DemoOptions) -> dict:
             "-p", "image_topic:=/camera/image_raw"])
         children.append(segmenter)
         wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
+        refuse_company(recorder, executor, "/dcfm/mask", "the demo", ours=1)
         camera = Child("camera", out, [
             "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
             "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",

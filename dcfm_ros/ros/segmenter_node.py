@@ -102,10 +102,11 @@ class SegmenterNode(LifecycleNode):
             self._ports[camera.name] = CameraPort(self, camera, palette, self._offer)
             prefix = f"{camera.name}/" if camera.name else ""
             self._class_topics.append(ClassTopics(self, prefix, name, model.config.classes))
+        backend = self._segmenter.backend
         self.get_logger().info(
             f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
-            f"backend {self._segmenter.backend.name} on {self._segmenter.backend.device} ({self._segmenter.backend.precision}), mode {self._segmenter.config.mode.value}")
+            f"backend {backend.name} on {backend.device} ({backend.precision}), mode {self._segmenter.config.mode.value}")
         keep_what_is_there()
         if self._segmenter.per_frame:
             self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")

@@ -74,7 +74,8 @@ class Listener(Node):
         for name in cameras:
             prefix = f"/dcfm/{name}" if name else "/dcfm"
             record = self.records[name]
-            for kind, topic, take in ((Image, "mask", _mask), (MaskInfo, "mask_info", _info), (KeyframeEvent, "keyframe", _keyframe)):
+            for kind, topic, take in (
+                    (Image, "mask", _mask), (MaskInfo, "mask_info", _info), (KeyframeEvent, "keyframe", _keyframe)):
                 self.create_subscription(kind, f"{prefix}/{topic}", partial(take, record), _QUEUE)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         prefix = f"/dcfm/{cameras[0]}" if cameras[0] else "/dcfm"
@@ -113,12 +114,14 @@ def soak(options: SoakOptions) -> dict:
     listener, executor, children = Listener(names), SingleThreadedExecutor(), []
     executor.add_node(listener)
     try:
-        refuse_company(listener, executor, f"/dcfm/{names[0]}/mask" if names[0] else "/dcfm/mask", "soak")
+        topic = f"/dcfm/{names[0]}/mask" if names[0] else "/dcfm/mask"
+        refuse_company(listener, executor, topic, "soak")
         with tempfile.TemporaryDirectory(prefix="dcfm_soak_") as folder:
             logs = Path(folder)
             segmenter = Child("segmenter", logs, _segmenter_arguments(options, names, share))
             children.append(segmenter)
             wait_until_active(segmenter, executor, lambda: listener.active)
+            refuse_company(listener, executor, topic, "soak", ours=1)
             for name in names:
                 children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
             watched = _watch(listener, executor, children, options)

@@ -24,6 +24,12 @@ def environment():
     os.environ.update(before)
 
 
+@pytest.fixture
+def other_domain(monkeypatch):
+    """For commands that start the segmenter under its own name: they must not see that of the other tests."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + (os.getpid() + 50) % 101))
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
     """Folder of a random model with 4 classes, of which it finds two in the tests' pictures, in about equal parts."""

@@ -1,7 +1,6 @@
 """The demo: all nodes in processes of their own, with a random model."""
 
 import json
-import os
 
 import pytest
 import rclpy
@@ -19,10 +18,7 @@ KEYS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def domain(monkeypatch):
-    """The demo uses the segmenter's own names, so it must not see the segmenter of the other tests."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + (os.getpid() + 50) % 101))
+pytestmark = pytest.mark.usefixtures("other_domain")
 
 
 def test_a_short_demo(model, tmp_path, capfd):

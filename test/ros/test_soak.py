@@ -5,9 +5,12 @@ from dcfm_ros.ros import soak as soak_module
 from dcfm_ros.ros.child import ChildError
 from dcfm_ros.ros.soak import SoakOptions, soak
 
+pytestmark = pytest.mark.usefixtures("other_domain")
+
 
 def test_two_cameras_for_a_few_seconds():
-    report = soak(SoakOptions(camera=(96, 128), cameras=2, seconds=5.0, rate_hz=5.0, backend="torch", parameters=("max_interval:=3",)))
+    report = soak(SoakOptions(
+        camera=(96, 128), cameras=2, seconds=5.0, rate_hz=5.0, backend="torch", parameters=("max_interval:=3",)))
     assert set(report["cameras"]) == {"camera0", "camera1"} and set(report["processes"]) == {"segmenter", "camera0", "camera1"}
     for camera in report["cameras"].values():
         assert camera["sent"] >= 25 and camera["received"] + camera["lost_by_dds"] + camera["not_taken"] == camera["sent"]
