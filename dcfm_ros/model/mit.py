@@ -36,12 +36,12 @@ MIT_SPECS = {
 
 def tokens_of(image: Tensor) -> Tensor:
     """(B, C, H, W) to (B, H*W, C)."""
-    return image.flatten(2).transpose(1, 2)
+    return image.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def image_of(tokens: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, H*W, C) to (B, C, H, W) in channels-last layout, without a copy."""
-    return tokens.transpose(1, 2).unflatten(2, size)
+    return tokens.unflatten(1, size).permute(0, 3, 1, 2)
 
 
 class PatchEmbedding(nn.Module):

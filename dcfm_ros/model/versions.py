@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("dcfm_ros", "torch", "openvino", "numba", "numpy", "opencv-python-headless")
+PACKAGES = ("dcfm_ros", "torch", "openvino", "numba", "numpy", "opencv-python-headless", "transformers")
 
 
 def versions() -> dict[str, str]:

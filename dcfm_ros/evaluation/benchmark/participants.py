@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 
 from dcfm_ros.evaluation.benchmark.contenders import (
     ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
     masks_on_host, plain, published_run, rewritten_run)
+from dcfm_ros.evaluation.benchmark.hugging_face import TransformersNetwork
 from dcfm_ros.evaluation.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES, Entry
 from dcfm_ros.evaluation.benchmark.scene import Scene
 from dcfm_ros.evaluation.interleave import Contender
@@ -21,7 +23,7 @@ INTERVALS = (2, 6)   # K of the paper's tables
 
 
 def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterator[Entry]:
-    """Every frame on its own, in up to four forms. backend: of this model."""
+    """Every frame on its own, in up to five forms. backend: of this model."""
     budget = (model.config.input_height, model.config.input_width)
     size = input_size(scene.size, budget)
     published = PublishedNetwork(model, scene.size).eval()
@@ -29,6 +31,9 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
     def entry(key: str, what: str, contender: Contender, precision: str = backend.precision) -> Entry:
         return Entry(key, what, PER_FRAME, precision, contender)
 
+    if model.config.is_mit and find_spec("transformers"):
+        run = published_run(in_torch(TransformersNetwork(model, scene.size).eval(), backend.device), size)
+        yield entry("transformers", "Hugging Face transformers, eager PyTorch", plain("transformers", run, scene), "f32")
     run = published_run(in_torch(published, backend.device), size)
     yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
     whole = compile_whole(published, size, backend)

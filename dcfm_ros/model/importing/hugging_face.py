@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
@@ -14,6 +16,7 @@ from dcfm_ros.model.importing.class_names import classes_of
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.layout import Layout, closest_backbone, shape
 from dcfm_ros.model.mit import MIT_SPECS
+from dcfm_ros.model.per_frame import PerFrame
 
 SIGNS = ("segformer.encoder.patch_embeddings.", "encoder.patch_embeddings.")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -64,6 +67,16 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     settings["embed"] = shape(tensors, "decode_head.linear_fuse.weight", 4, where)[0]
     count = shape(tensors, "decode_head.classifier.weight", 4, where)[0]
     return Foreign(where, tensors, layout, settings, count, _classes(checkpoint.path.with_name(CONFIG), config))
+
+
+def exported(model: PerFrame) -> dict[str, Tensor]:
+    """The weights of a per-frame network with MiT backbone under the names of SegformerForSemanticSegmentation."""
+    tensors = {}
+    for ours, tensor in model.state_dict().items():
+        theirs = _names(ours, "segformer.")
+        parts = tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]   # keys and values are one layer here
+        tensors |= {name: part.contiguous() for name, part in zip(theirs, parts)}
+    return tensors
 
 
 def _names(ours: str, prefix: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from dcfm_ros.evaluation.benchmark.border import border_share
 from dcfm_ros.evaluation.benchmark.contenders import (
     ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
     published_run, rewritten_run)
+from dcfm_ros.evaluation.benchmark.hugging_face import TransformersNetwork
 from dcfm_ros.evaluation.benchmark.networks import random_networks
 from dcfm_ros.evaluation.benchmark.scene import open_scene
 from dcfm_ros.evaluation.benchmark.steps import StepByStep, transfers
@@ -20,6 +21,7 @@ from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
 from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.preprocess import network_input
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
@@ -78,6 +80,14 @@ def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch
                         lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)))
     rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(Frame("", 0, scene.images[0]), None)
     assert made[0].shape == CAMERA and (made[0] == wanted).mean() > 0.999
+
+
+def test_transformers_gives_the_models_masks(networks, scene):
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    model = networks.per_frame
+    seen = in_torch(TransformersNetwork(model, CAMERA).eval(), "cpu")(network_input(Frame("", 0, scene.images[0]), SIZE))
+    wanted = own_mask(model, scene.images[0])
+    assert seen.shape == (1, *CAMERA) and seen.dtype == np.uint8 and (seen[0] == wanted).mean() > 0.999
 
 
 def row(backend, mode, scheduler, name="row"):
