@@ -20,8 +20,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 def evaluation_table(report: dict) -> str:
     """What `dcfm evaluate` prints of its report."""
     data = report["data"]
-    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}, {m['precision']}), network input "
-              + input_rule(m) for m in report["models"]]
+    models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}, {m['precision']}), "
+              f"network input {input_rule(m)}" for m in report["models"]]
     times = "fps" in report
     header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
     rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]

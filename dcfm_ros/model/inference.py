@@ -62,7 +62,7 @@ class ShallowPath(nn.Module):
 class DeepPath(nn.Module):
     """S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
 
-    Its parts can be run one by one, with something else in between: `stages` one after the other, each a sequence of slices,
+    Its parts can be run one by one, with something else in between: `stages` one after the other, each a sequence of steps,
     then `fusion` of all their outputs (both together: `feature`), then `contribution`.
     """
 

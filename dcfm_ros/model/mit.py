@@ -186,36 +186,45 @@ class MixTransformer(nn.Module):
 
     def deep_stages(self) -> nn.ModuleList:
         """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2, and so on. Each
-        is a sequence of slices, one for each block."""
-        return nn.ModuleList(_slices(self, number) for number in (1, 2, 3, 4))
+        is a sequence of steps, two for each block."""
+        return nn.ModuleList(_steps(self, number) for number in (1, 2, 3, 4))
 
 
-def _slices(encoder: MixTransformer, number: int) -> nn.Sequential:
-    """A stage of the encoder block by block; stage 1 without what the shallow path has done already."""
+def _steps(encoder: MixTransformer, number: int) -> nn.Sequential:
+    """A stage of the encoder in halves of blocks; stage 1 without what the shallow path has done already."""
     embed = None if number == 1 else getattr(encoder, f"patch_embed{number}")
-    norm = getattr(encoder, f"norm{number}")
     blocks = list(getattr(encoder, f"block{number}"))[1 if number == 1 else 0:]
-    if not blocks:
-        return nn.Sequential(DeepSlice(embed, None, norm))
-    last = len(blocks) - 1
-    return nn.Sequential(*(
-        DeepSlice(None if at else embed, block, norm if at == last else None) for at, block in enumerate(blocks)))
+    steps: list[nn.Module] = []
+    for block in blocks:
+        last = block is blocks[-1]
+        steps.append(AttentionStep(None if steps else embed, block))
+        steps.append(FeedForwardStep(block, getattr(encoder, f"norm{number}") if last else None))
+    return nn.Sequential(*steps)
 
 
-class DeepSlice(nn.Module):
-    """A block between images (B, C, H, W), after the patch embedding where a stage begins, before the norm where it ends."""
+class AttentionStep(nn.Module):
+    """The first half of a block between images (B, C, H, W), after the patch embedding where a stage begins."""
 
-    def __init__(self, patch_embed: PatchEmbedding | None, block: Block | None, norm: nn.LayerNorm | None):
+    def __init__(self, patch_embed: PatchEmbedding | None, block: Block):
         super().__init__()
-        self.patch_embed, self.block, self.norm = deepcopy(patch_embed), deepcopy(block), deepcopy(norm)
+        self.patch_embed, self.norm, self.attn = deepcopy(patch_embed), deepcopy(block.norm1), deepcopy(block.attn)
 
     def forward(self, feature: Tensor) -> Tensor:
         if self.patch_embed is None:
             tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
         else:
             tokens, size = self.patch_embed(feature)
-        if self.block is not None:
-            tokens = self.block(tokens, size)
-        if self.norm is not None:
-            tokens = self.norm(tokens)
-        return image_of(tokens, size)
+        return image_of(tokens + self.attn(self.norm(tokens), size), size)
+
+
+class FeedForwardStep(nn.Module):
+    """The second half, before the norm where a stage ends."""
+
+    def __init__(self, block: Block, last_norm: nn.LayerNorm | None):
+        super().__init__()
+        self.norm, self.mlp, self.last_norm = deepcopy(block.norm2), deepcopy(block.mlp), deepcopy(last_norm)
+
+    def forward(self, feature: Tensor) -> Tensor:
+        tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
+        tokens = tokens + self.mlp(self.norm(tokens), size)
+        return image_of(tokens if self.last_norm is None else self.last_norm(tokens), size)

@@ -77,7 +77,7 @@ class DilatedResNet(nn.Module):
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs, stage by stage, each a sequence of slices: its blocks."""
+        """Copies of what `deep` runs, stage by stage, each a sequence of steps: its blocks."""
         return nn.ModuleList(deepcopy(stage) for stage in (self.layer2, self.layer3, self.layer4))
 
 

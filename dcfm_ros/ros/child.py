@@ -65,10 +65,15 @@ class Child:
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text().splitlines()[-lines:])
 
+    def interrupt(self) -> None:
+        """Ask it to end, as Ctrl-C does."""
+        if self.running():
+            self._process.send_signal(signal.SIGINT)
+
     def stop(self) -> None:
         """End it as Ctrl-C does; one that does not end is killed."""
         if self.running():
-            self._process.send_signal(signal.SIGINT)
+            self.interrupt()
             try:
                 self._process.wait(_END_TIMEOUT_S)
             except subprocess.TimeoutExpired:

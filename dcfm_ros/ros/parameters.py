@@ -54,7 +54,8 @@ def declare(node: Node) -> None:
     add("turns", _DEFAULT.turns.value,
         f"How deep path and frames share the processor: {', '.join(t.value for t in TurnTaking)}.")
     add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
-    add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1, high=3600)
+    add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1,
+        high=3600)
     add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",
         low=1, high=100)
     add("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`.")

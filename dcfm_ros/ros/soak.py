@@ -32,7 +32,7 @@ _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
 _LOOP = 60                  # frames, if that allows
 _ENCODINGS = ("rgb8", "bgr8", "mono8")
 _QUEUE = 50
-_SETTLE_S = 2.5             # after the last frame: the last masks, and diagnostics that count them
+_SETTLE_S = 3.0             # in which cameras end and the last masks come, and diagnostics that count them
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,12 @@ def soak(options: SoakOptions) -> dict:
             for name in names:
                 children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
             watched = _watch(listener, executor, children, options)
-            for child in children[1:]:
-                child.stop()
-                child.check_result()
-            _serve(executor, _SETTLE_S)
+            for camera in children[1:]:
+                camera.interrupt()
+            _serve(executor, _SETTLE_S)   # without a break: what waited here would count as latency
+            for camera in children[1:]:
+                camera.stop()
+                camera.check_result()
             sent = {name: _sent(logs / f"{name or 'camera'}.jsonl") for name in names}
             backend = segmenter.backend()
             segmenter.stop()

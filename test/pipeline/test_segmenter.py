@@ -447,7 +447,7 @@ def test_control_and_status_from_other_threads_while_frames_run(bench):
 
     def disturb(action):
         try:
-            while not stop.is_set():
+            while not stop.wait(0.001):   # without a pause they would take turns with the frames, 5 ms each
                 action()
         except Exception as error:
             errors.append(error)

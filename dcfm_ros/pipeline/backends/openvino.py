@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
-import time
 from typing import Callable, NamedTuple
 
 import numpy as np
 import openvino
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model
-from dcfm_ros.model.inference import Contribution, DeepPath, fold
+from dcfm_ros.model.inference import DeepPath, fold
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
 from dcfm_ros.pipeline.backends.buffers import Buffers
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
+from dcfm_ros.pipeline.backends.slices import SHARE, Plan, plan
 
 
-_LONGEST_SLICE_MS = 6.0   # of the deep path, as far as blocks are shorter: so long may a frame have to wait
+class _Band(NamedTuple):
+    """Some rows of the common contribution."""
+
+    rows: slice
+    needs: list[slice]   # rows of each stage's output
+    request: openvino.InferRequest
 
 
 class _Requests(NamedTuple):
     """Infer requests for one size of S. A request serves one thread at a time."""
 
     stages: list[list[openvino.InferRequest]]   # slices of each
-    conclusion: list[openvino.InferRequest]     # the first takes the stages' outputs, the next what it makes of them
+    bands: list[_Band]
     commons: Buffers
     decoder: openvino.InferRequest
 
@@ -57,6 +62,7 @@ class OpenVINOBackend(MasksOnHost):
             cores = len(os.sched_getaffinity(0))
             for settings, threads in ((self._deep_settings, cores // 2), (self._settings, cores - cores // 2)):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
+        self._share = math.inf if concurrent else SHARE   # no frame waits for a slice that has cores of its own
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
@@ -75,11 +81,10 @@ class OpenVINOBackend(MasksOnHost):
             if size in self._by_size:
                 return
             image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-            with torch.no_grad():
-                shallow = self._parts.shallow(image)
-            grid = tuple(shallow.shape[2:])
+            planned = plan(self._parts, image, self._share)
+            grid = tuple(planned.shallow.shape[2:])
             if grid not in self._by_grid:
-                self._by_grid[grid] = self._compile(shallow)
+                self._by_grid[grid] = self._compile(planned)
             self._by_size[size] = self._request(self._settings, ChannelsLastOut(self._parts.shallow), image)
 
     def shallow(self, image: np.ndarray) -> np.ndarray:
@@ -97,11 +102,11 @@ class OpenVINOBackend(MasksOnHost):
                 give_way()
                 feature = _infer(part, feature)
             outputs.append(feature)
-        for part in requests.conclusion[:-1]:
+        common = requests.commons.take()
+        for band in requests.bands:
             give_way()
-            outputs = [_infer(part, *outputs)]
-        give_way()
-        return _infer_into(requests.commons.take(), requests.conclusion[-1], *outputs)
+            _infer_into(common[:, band.rows], band.request, *(output[:, rows] for output, rows in zip(outputs, band.needs)))
+        return common
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
         request = self._by_grid[shallow.shape[1:3]].decoder
@@ -111,40 +116,20 @@ class OpenVINOBackend(MasksOnHost):
             logits += _infer(request, shallow, common)
         return logits[0].transpose(2, 0, 1)
 
-    def _compile(self, shallow: Tensor) -> _Requests:
-        parts, deep, stages, features = self._parts, self._deep_settings, [], []
-        with torch.no_grad():
-            feature = shallow
-            for stage in parts.deep.stages:
-                stages.append(self._stage(stage, feature))
-                feature = stage(feature)
-                features.append(feature)
-            conclusion, inputs = [], features
-            for part in self._conclusion():
-                conclusion.append(self._request(deep, ChannelsLast(part), *map(_channels_last, inputs)))
-                inputs = [part(*inputs)]
-            common = inputs[0]
-        return _Requests(
-            stages, conclusion, Buffers(tuple(conclusion[-1].get_output_tensor(0).shape)),
-            self._request(self._settings, ChannelsLast(parts.decoder), _channels_last(shallow), _channels_last(common)))
-
-    def _stage(self, stage: nn.Sequential, feature: Tensor) -> list[openvino.InferRequest]:
-        """As one slice, which is faster, where that is short enough, else block by block."""
-        whole = self._request(self._deep_settings, ChannelsLast(stage), _channels_last(feature))
-        if len(stage) == 1 or _duration_ms(whole) <= _LONGEST_SLICE_MS:
-            return [whole]
-        slices = []
-        for part in stage:
-            slices.append(self._request(self._deep_settings, ChannelsLast(part), _channels_last(feature)))
-            feature = part(feature)
-        return slices
-
-    def _conclusion(self) -> list[nn.Module]:
-        """The deep path's last slices. Fusion and contribution as one are faster, but in f32 by little, and too long a slice."""
-        deep = self._parts.deep
-        if self.precision == "f32" and isinstance(deep.contribution, Contribution):
-            return [deep.fusion, ScaledLater(deep.contribution)]
-        return [Conclusion(deep)]
+    def _compile(self, planned: Plan) -> _Requests:
+        deep, outputs = self._parts.deep, [_channels_last(output) for output in planned.outputs]
+        stages = [[self._request(self._deep_settings, ChannelsLast(part.module), _channels_last(part.feature))
+                   for part in stage] for stage in planned.stages]
+        everything = slice(None)
+        bands = [_Band(everything, [everything] * len(outputs), self._request(
+            self._deep_settings, ChannelsLast(Conclusion(deep)), *outputs))] if not planned.bands else []
+        for band in planned.bands:
+            needs = [slice(*rows) for rows in band.needs]
+            bands.append(_Band(slice(*band.rows), needs, self._request(
+                self._deep_settings, band, *(output[:, rows] for output, rows in zip(outputs, needs)))))
+        common = _channels_last(planned.common)
+        decoder = self._request(self._settings, ChannelsLast(self._parts.decoder), _channels_last(planned.shallow), common)
+        return _Requests(stages, bands, Buffers(tuple(common.shape)), decoder)
 
     def _request(self, settings: dict[str, str], part: nn.Module, *example: Tensor) -> openvino.InferRequest:
         key = network_key(part, [tuple(tensor.shape) for tensor in example])
@@ -171,21 +156,6 @@ class ChannelsLast(ChannelsLastOut):
         return super().forward(*(tensor.permute(0, 3, 1, 2) for tensor in inputs))
 
 
-class ScaledLater(nn.Module):
-    """The same contribution as a matrix product of the deep feature as it is, which then gets the length of one. Channels last
-    that is a third faster than normalising first."""
-
-    def __init__(self, contribution: Contribution):
-        super().__init__()
-        self.bottleneck, self.bias = contribution.bottleneck, contribution.bias
-        self.weight = nn.Parameter(contribution.weight[:, :, 0, 0].clone())
-
-    def forward(self, deep: Tensor) -> Tensor:
-        deep = _channels_last(self.bottleneck(deep))
-        length = torch.linalg.vector_norm(deep, dim=3, keepdim=True).clamp_min(1e-12)
-        return (F.linear(deep, self.weight) / length + self.bias).permute(0, 3, 1, 2)
-
-
 class Conclusion(nn.Module):
     """The stages' outputs to the common contribution."""
 
@@ -204,16 +174,6 @@ def _channels_last(tensor: Tensor) -> Tensor:
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
     """Run without copies; the result is the request's own memory, valid until its next run."""
     return request.infer(list(inputs), share_inputs=True, share_outputs=True)[0]
-
-
-def _duration_ms(request: openvino.InferRequest) -> float:
-    """The least of five runs; one before them does not count."""
-    times = []
-    for _ in range(6):
-        started = time.perf_counter()
-        request.infer(share_inputs=True, share_outputs=True)
-        times.append(1e3 * (time.perf_counter() - started))
-    return min(times[1:])
 
 
 def _infer_into(output: np.ndarray, request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:

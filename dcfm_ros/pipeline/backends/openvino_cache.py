@@ -16,7 +16,7 @@ from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.backends import cache
 
 _log = logging.getLogger(__name__)
-_KEPT = 80  # networks, eight for each model and input size; the least recently used go
+_KEPT = 200  # networks, some fifteen for each small model and input size; the least recently used go
 
 
 def cache_folder() -> Path:

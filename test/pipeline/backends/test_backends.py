@@ -1,4 +1,5 @@
 """What every backend owes the pipeline: the model's logits, at any size, from two threads."""
+import math
 import threading
 
 import numpy as np
@@ -170,16 +171,16 @@ def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
     assert backend.per_frame and not make(name).per_frame
 
 
-def test_the_deep_path_gives_way_before_every_block_that_takes_long(monkeypatch, make):
-    """MiT-B0 has eight blocks, the shallow path runs the first; then comes the fusion with what follows it. In OpenVINO short
-    stages are one slice."""
+def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
+    """PyTorch runs step by step: MiT-B0 has eight blocks of two steps, the shallow path runs the first; then come fusion and
+    contribution. OpenVINO runs slices, whose masks do not depend on how they are cut."""
     shallow, called = make("torch").shallow(image(SIZES[0])), []
     make("torch").deep(shallow, lambda: called.append(1))
-    assert len(called) >= 7 + 1
+    assert len(called) == 2 * 7 + 2
     openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino", reason="OpenVINO is not installed")
     logits = []
-    for longest_ms, slices in ((0.0, 7 + 2), (1e6, 4 + 2)):
-        monkeypatch.setattr(openvino, "_LONGEST_SLICE_MS", longest_ms)
+    for share, slices in ((1e-3, 2 * 7 + SIZES[0][0] // 4), (math.inf, 4 + 1)):
+        monkeypatch.setattr(openvino, "SHARE", share)
         backend, called = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32"), []
         shallow = backend.shallow(image(SIZES[0]))
         common = backend.deep(shallow, lambda: called.append(1))
