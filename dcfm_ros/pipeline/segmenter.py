@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from dcfm_ros.model.build import Model
-from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.backends import Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import Backend, status_of, stop_backend
 from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
@@ -22,7 +22,7 @@ from dcfm_ros.pipeline.frames import (
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
-from dcfm_ros.pipeline.turns import Turns, cores_are_shared
+from dcfm_ros.pipeline.turns import Turns, cores_are_shared, sharing
 
 
 _log = logging.getLogger(__name__)
@@ -92,8 +92,8 @@ class Segmenter:
                              "evaluated (dcfm evaluate)")
         size = (model.config.input_height, model.config.input_width)
         # A per-frame network's deep path is all its work: nothing runs beside it.
-        concurrent = model.config.architecture != "per_frame" and not cores_are_shared(config.turns)
-        runs = make_backend(backend, model, device, precision, concurrent, live)
+        shared = Sharing.NONE if model.config.architecture == "per_frame" else sharing(config)
+        runs = make_backend(backend, model, device, precision, shared, live)
         return cls(runs, size, config, **callbacks)
 
     @property

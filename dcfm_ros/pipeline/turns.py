@@ -12,7 +12,8 @@ import threading
 from contextlib import contextmanager
 from typing import Iterator
 
-from dcfm_ros.pipeline.frames import TurnTaking
+from dcfm_ros.pipeline.backends.base import Sharing
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, TurnTaking
 
 _SPARE_CORES = 4         # from more cores than these on, the deep path has some of its own
 _LONGEST_WAIT_S = 0.03   # for a slice: a frame runs beside one that takes longer
@@ -22,6 +23,13 @@ def cores_are_shared(turns: TurnTaking) -> bool:
     """Do frames and the deep path take turns on this machine's cores?"""
     return turns is TurnTaking.SLICED or (
         turns is TurnTaking.AUTO and len(os.sched_getaffinity(0)) <= _SPARE_CORES)
+
+
+def sharing(config: PipelineConfig) -> Sharing:
+    """Of the cores, by the deep path and frames. In `sync` and `two_sided` masks wait for it."""
+    if config.mode is not Mode.ASYNC:
+        return Sharing.NONE
+    return Sharing.TURNS if cores_are_shared(config.turns) else Sharing.CORES
 
 
 class Turns:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import pytest
 from pipeline_helpers import TIMEOUT_S, acquire, join
 
-from dcfm_ros.pipeline.frames import TurnTaking
-from dcfm_ros.pipeline.turns import Turns, cores_are_shared
+from dcfm_ros.pipeline.backends import Sharing
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, TurnTaking
+from dcfm_ros.pipeline.turns import Turns, cores_are_shared, sharing
 
 
 class Encode:
@@ -166,3 +167,10 @@ def test_who_fails_ends_the_turn(failing):
 def test_few_cores_are_shared_unless_told_otherwise(monkeypatch, cores, taking, shared):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     assert cores_are_shared(taking) is shared
+
+
+def test_only_in_async_anything_runs_beside_frames():
+    for mode in (Mode.SYNC, Mode.TWO_SIDED):
+        assert sharing(PipelineConfig(mode=mode, turns=TurnTaking.SLICED)) is Sharing.NONE
+    assert sharing(PipelineConfig(mode=Mode.ASYNC, turns=TurnTaking.SLICED)) is Sharing.TURNS
+    assert sharing(PipelineConfig(mode=Mode.ASYNC, turns=TurnTaking.CONCURRENT)) is Sharing.CORES

@@ -24,11 +24,11 @@ from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
-from dcfm_ros.pipeline.backends import Backend, make_backend
+from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.frames import PipelineConfig
 from dcfm_ros.pipeline.memory import keep_freed_memory, keep_what_is_there
-from dcfm_ros.pipeline.turns import cores_are_shared
+from dcfm_ros.pipeline.turns import sharing
 
 _DEFAULT_MODEL = "street11_b0"
 _DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)
@@ -102,14 +102,15 @@ def benchmark(options: BenchmarkOptions) -> dict:
     budget = (config.input_height, config.input_width)
     size = input_size(scene.size, budget)
     with ExitStack() as stack:
-        def make(model: Model, concurrent: bool = False) -> Backend:
-            backend = make_backend(options.backend, model, options.device, options.precision, concurrent)
+        def make(model: Model, shared: Sharing = Sharing.NONE) -> Backend:
+            backend = make_backend(options.backend, model, options.device, options.precision, shared)
             stack.callback(stop_backend, backend)
             return backend
 
-        backend = make(networks.dcfm, concurrent=not cores_are_shared(options.pipeline.turns))   # as the node does
+        backend = make(networks.dcfm, sharing(options.pipeline))   # as the node does, in either kind of mode
+        waited_for = make(networks.dcfm) if {DCFM, SCHEDULES} & set(options.only) else backend
         share = measured_border_share(backend, scene, size)
-        wanted, pipeline, entries = options.only, Pipeline(backend, budget, options.pipeline, scene), []
+        wanted, pipeline, entries = options.only, Pipeline(backend, waited_for, budget, options.pipeline, scene), []
         if PER_FRAME in wanted:
             entries += per_frame_entries(networks.per_frame, make(networks.per_frame), scene)
         if DCFM in wanted:

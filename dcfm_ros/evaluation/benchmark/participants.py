@@ -47,18 +47,20 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
 
 
 class Pipeline:
-    """Entries of DCFM, all by the segmenter with one backend. model_size: (H, W), the budget of pixels; config: for all."""
+    """Entries of DCFM, all by the segmenter. backend: for mode `async`; waited_for: for `sync`, of the same model;
+    model_size: (H, W), the budget of pixels; config: for all."""
 
-    def __init__(self, backend: Backend, model_size: tuple[int, int], config: PipelineConfig, scene: Scene):
-        self._backend, self._model_size, self._config, self._scene = backend, model_size, config, scene
+    def __init__(self, backend: Backend, waited_for: Backend, model_size: tuple[int, int], config: PipelineConfig, scene: Scene):
+        self._backends = {Mode.ASYNC: backend, Mode.SYNC: waited_for}
+        self._model_size, self._config, self._scene = model_size, config, scene
 
     def frames(self) -> Iterator[Entry]:
         """Both kinds of frames by themselves."""
         yield self._entry("keyframe", "keyframe", DCFM, self._row("keyframe", Mode.SYNC, ALWAYS))
         yield self._entry("shallow", "shallow frame", DCFM, self._row("shallow", Mode.SYNC, NEVER))
-        if masks_on_host(self._backend):
+        if masks_on_host(self._backends[Mode.SYNC]):
             worst = self._row("shallow_border", Mode.SYNC, NEVER)
-            worst.backend = EveryCellABorder(self._backend)
+            worst.backend = EveryCellABorder(worst.backend)
             yield self._entry("shallow_border", "shallow frame, every cell a border", DCFM, worst)
 
     def schedules(self) -> Iterator[Entry]:
@@ -79,7 +81,7 @@ class Pipeline:
                 yield self._entry(row.name, f"{what}, {pace}", GUARANTEE, row, settle=3, **how)
 
     def _row(self, name: str, mode: Mode, scheduler: SchedulerConfig) -> PipelineRow:
-        return PipelineRow(name, self._backend, self._model_size, replace(self._config, mode=mode, scheduler=scheduler))
+        return PipelineRow(name, self._backends[mode], self._model_size, replace(self._config, mode=mode, scheduler=scheduler))
 
     def _entry(self, key: str, what: str, group: str, row: PipelineRow, **how) -> Entry:
-        return Entry(key, what, group, self._backend.precision, row.contender(self._scene, **how), row.config.mode.value)
+        return Entry(key, what, group, row.backend.precision, row.contender(self._scene, **how), row.config.mode.value)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import importlib.util
 
 from dcfm_ros.model.build import Model
-from dcfm_ros.pipeline.backends.base import Backend, BackendError
+from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
 
 BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
 def make_backend(name: str, model: Model, device: str = "auto", precision: str = "auto",
-                 concurrent: bool = False, live: bool = False) -> Backend:
+                 sharing: Sharing = Sharing.NONE, live: bool = False) -> Backend:
     """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
 
     device: "auto", "cpu", "cuda" or "cuda:N"; OpenVINO runs on the CPU only, TensorRT on GPUs only.
     precision: of the networks' arithmetic. `auto` is what the processor is made for: f16 on a GPU, bf16 on a CPU that has
     it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a thousand changes its class.
+    sharing: of a CPU; OpenVINO cuts and places the deep path accordingly. In bf16 masks depend on it in a few pixels.
     live: while TensorRT builds its engines, which takes minutes, torch serves. Otherwise the first image waits for them.
     """
     import torch
@@ -41,7 +42,7 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
             raise BackendError(f"backend 'openvino' runs on the CPU, not on {device!r}: use backend:=torch")
         from dcfm_ros.pipeline.backends.openvino import OpenVINOBackend
 
-        return OpenVINOBackend(model, precision, concurrent)
+        return OpenVINOBackend(model, precision, sharing)
     if name == "tensorrt":
         if not on_gpu:
             raise BackendError("backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
@@ -59,4 +60,4 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
     return TorchBackend(model)
 
 
-__all__ = ["BACKENDS", "PRECISIONS", "Backend", "BackendError", "make_backend"]
+__all__ = ["BACKENDS", "PRECISIONS", "Backend", "BackendError", "Sharing", "make_backend"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Callable, Protocol
 
 import numpy as np
@@ -9,6 +10,14 @@ import numpy as np
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 
 Feature = Any  # belongs to the backend that made it: the pipeline only keeps it and hands it back
+
+
+class Sharing(Enum):
+    """How the deep path shares a CPU with frames."""
+
+    TURNS = "turns"   # all cores for both, by turns: it is cut into slices, and a frame waits for one at most
+    CORES = "cores"   # each has half of the cores
+    NONE = "none"     # whoever needs it waits for it: uncut, which is faster
 
 
 class BackendError(RuntimeError):

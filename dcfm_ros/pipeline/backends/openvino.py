@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import DeepPath, fold
-from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost
+from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost, Sharing
 from dcfm_ros.pipeline.backends.buffers import Buffers
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
@@ -48,9 +48,9 @@ class OpenVINOBackend(MasksOnHost):
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Model, precision: str = "auto", concurrent: bool = False):
+    def __init__(self, model: Model, precision: str = "auto", sharing: Sharing = Sharing.NONE):
         """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes in it; auto.
-        concurrent: the deep path has one half of the cores, everything else the other; otherwise each has all.
+        sharing: with CORES the deep path has one half of the cores, everything else the other; otherwise each has all.
         """
         self.per_frame = model.config.architecture == "per_frame"
         self._parts = fold(model.cpu())
@@ -58,11 +58,12 @@ class OpenVINOBackend(MasksOnHost):
         self.precision = self._choose(precision)
         self._settings = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         self._deep_settings = dict(self._settings)
-        if concurrent:  # threads are not bound to cores: each network would bind its own to the same ones
+        if sharing is Sharing.CORES:  # threads are not bound to cores: each network would bind its own to the same ones
             cores = len(os.sched_getaffinity(0))
             for settings, threads in ((self._deep_settings, cores // 2), (self._settings, cores - cores // 2)):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
-        self._share = math.inf if concurrent else SHARE   # no frame waits for a slice that has cores of its own
+        # Each frame of a per-frame model waits for all slices anyway.
+        self._share = SHARE if sharing is Sharing.TURNS and not self.per_frame else math.inf
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()

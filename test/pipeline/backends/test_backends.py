@@ -1,5 +1,4 @@
 """What every backend owes the pipeline: the model's logits, at any size, from two threads."""
-import math
 import threading
 
 import numpy as np
@@ -10,7 +9,7 @@ from pipeline_helpers import join
 
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.image import normalised
-from dcfm_ros.pipeline.backends import BackendError, make_backend
+from dcfm_ros.pipeline.backends import BackendError, Sharing, make_backend
 from dcfm_ros.sources.open import open_source
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
@@ -179,9 +178,9 @@ def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
     assert len(called) == 2 * 7 + 2
     openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino", reason="OpenVINO is not installed")
     logits = []
-    for share, slices in ((1e-3, 2 * 7 + SIZES[0][0] // 4), (math.inf, 4 + 1)):
-        monkeypatch.setattr(openvino, "SHARE", share)
-        backend, called = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32"), []
+    monkeypatch.setattr(openvino, "SHARE", 1e-3)
+    for sharing, slices in ((Sharing.TURNS, 2 * 7 + SIZES[0][0] // 4), (Sharing.NONE, 4 + 1)):
+        backend, called = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32", sharing), []
         shallow = backend.shallow(image(SIZES[0]))
         common = backend.deep(shallow, lambda: called.append(1))
         logits.append(backend.decode(shallow, [common]).copy())
@@ -191,7 +190,7 @@ def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
 
 def test_concurrent_networks_have_cores_of_their_own_and_the_same_logits(make):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    backend = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32", concurrent=True)
+    backend = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32", Sharing.CORES)
     shallow = backend.shallow(image(SIZES[0]))
     logits = backend.decode(shallow, [backend.deep(shallow)]).copy()
     shared = make("openvino")
