@@ -148,10 +148,10 @@ class Decoder(nn.Module):
         return F.conv2d(fused, self.classifier).float() / length  # scaling few logits costs less than scaling the feature
 
 
-def unit_length(feature: Tensor) -> Tensor:
-    """A feature (B, C, h, w) divided by its length over channels, in its own precision. Computed in float32: a sum of squares
-    is too large for float16, and an eps too small."""
-    return F.normalize(feature.float(), dim=1, eps=1e-12).to(feature.dtype)
+def unit_length(feature: Tensor, dim: int = 1) -> Tensor:
+    """A feature divided by its length over channels, which lie along `dim`, in its own precision. Computed in float32: a sum
+    of squares is too large for float16, and an eps too small."""
+    return F.normalize(feature.float(), dim=dim, eps=1e-12).to(feature.dtype)
 
 
 def _fold_norm(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

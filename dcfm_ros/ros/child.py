@@ -72,13 +72,12 @@ class Child:
 
     def stop(self) -> None:
         """End it as Ctrl-C does; one that does not end is killed."""
-        if self.running():
-            self.interrupt()
-            try:
-                self._process.wait(_END_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self.interrupt()
+        try:
+            self._process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
     def _fail(self) -> None:
         raise ChildError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")

@@ -6,10 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.importing.hugging_face import WEIGHTS, exported
 from dcfm_ros.model.mit import MIT_SPECS
@@ -36,5 +36,4 @@ class TransformersNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
-        logits = self.model(normalised(image)).logits
-        return F.interpolate(logits, self.camera, mode="bilinear", align_corners=False).argmax(1).to(torch.uint8)
+        return resize(self.model(normalised(image)).logits, self.camera).argmax(1).to(torch.uint8)

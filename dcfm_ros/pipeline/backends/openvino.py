@@ -62,8 +62,7 @@ class OpenVINOBackend(MasksOnHost):
             cores = len(os.sched_getaffinity(0))
             for settings, threads in ((self._deep_settings, cores // 2), (self._settings, cores - cores // 2)):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
-        # Each frame of a per-frame model waits for all slices anyway.
-        self._share = SHARE if sharing is Sharing.TURNS and not self.per_frame else math.inf
+        self._share = SHARE if sharing is Sharing.TURNS else math.inf   # of a frame's work, for a slice of the deep path
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
         self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
         self._compiling = threading.Lock()
@@ -82,10 +81,10 @@ class OpenVINOBackend(MasksOnHost):
             if size in self._by_size:
                 return
             image = torch.zeros(1, *size, 3, dtype=torch.uint8)
-            planned = plan(self._parts, image, self._share)
-            grid = tuple(planned.shallow.shape[2:])
+            with torch.no_grad():
+                grid = tuple(self._parts.shallow(image).shape[2:])
             if grid not in self._by_grid:
-                self._by_grid[grid] = self._compile(planned)
+                self._by_grid[grid] = self._compile(plan(self._parts, image, self._share))
             self._by_size[size] = self._request(self._settings, ChannelsLastOut(self._parts.shallow), image)
 
     def shallow(self, image: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.cost import Cost, counted
 from dcfm_ros.model.fusion import FoldedFusion
-from dcfm_ros.model.inference import Classification, Contribution, DeepPath, InferenceModel
+from dcfm_ros.model.inference import Classification, Contribution, DeepPath, InferenceModel, unit_length
 
 SHARE = 0.7         # of a frame's own work: the most that a slice has, as far as steps are that small
 # How much longer than in a backbone's layers a multiply-accumulate takes, as measured with OpenVINO.
@@ -109,7 +109,7 @@ class UnitLength(nn.Module):
     """A feature (..., C) divided by its length."""
 
     def forward(self, feature: Tensor) -> Tensor:
-        return F.normalize(feature, dim=-1, eps=1e-12)
+        return unit_length(feature, dim=-1)
 
 
 def _channels_last_form(contribution: Contribution | Classification) -> nn.Module:
@@ -123,7 +123,7 @@ def _channels_last_form(contribution: Contribution | Classification) -> nn.Modul
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """A 1x1 convolution as a layer on channels."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")   # draws no random weights
     layer.weight = nn.Parameter(weight[:, :, 0, 0].clone())
     layer.bias = bias
     return layer
