@@ -13,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dcfm_ros.msg import KeyframeEvent as KeyframeMessage
 from dcfm_ros.msg import MaskInfo
+from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
@@ -58,8 +59,7 @@ class CameraPort:
                             self._overlay_jpeg, self._mask_png]
 
     def subscribe(self) -> None:
-        kind, decode = ((CompressedImage, messages.decode_compressed) if self.camera.compressed
-                        else (Image, messages.decode_image))
+        kind, decode = (CompressedImage, decode_compressed) if self.camera.compressed else (Image, decode_image)
 
         def received(message) -> None:
             self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))

@@ -24,6 +24,7 @@ from dcfm_ros.evaluation.machine import cpu_name
 from dcfm_ros.evaluation.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
 
@@ -56,8 +57,8 @@ class SoakOptions:
             raise ValueError(f"--seconds {self.seconds:g}: use 5 or more")
         if not 0.1 <= self.rate_hz <= 1000:
             raise ValueError(f"--rate {self.rate_hz:g}: use 0.1 to 1000 images per second")
-        if min(self.camera) < 32 or max(self.camera) > messages.MAX_SIDE:
-            raise ValueError(f"--camera {self.camera[0]}x{self.camera[1]}: use 32 to {messages.MAX_SIDE} pixels")
+        if min(self.camera) < 32 or max(self.camera) > MAX_SIDE:
+            raise ValueError(f"--camera {self.camera[0]}x{self.camera[1]}: use 32 to {MAX_SIDE} pixels")
         if self.encoding not in _ENCODINGS:
             raise ValueError(f"--encoding {self.encoding}: use one of {', '.join(_ENCODINGS)}")
         if wrong := [text for text in self.parameters if ":=" not in text]:

@@ -11,6 +11,7 @@ from rclpy.parameter import Parameter
 from ros_helpers import of
 from sensor_msgs.msg import CompressedImage, Image
 
+from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.camera_node import CameraNode
 
@@ -61,7 +62,7 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     assert (np.diff([entry["published_ns"] for entry in entries]) > 0).all()
     for number, image in enumerate(images):
         assert image.header.frame_id == "eye"
-        decoded = messages.decode_compressed(image) if kind is CompressedImage else messages.decode_image(image)
+        decoded = decode_compressed(image) if kind is CompressedImage else decode_image(image)
         assert decoded.pixels.shape == (24, 32, 3)
         red, green, blue = decoded.pixels[12, 16, ::-1 if decoded.is_bgr else 1].astype(int)
         if encoding == "mono8":

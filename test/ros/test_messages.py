@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Time  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
+from dcfm_ros.pipeline import decoding as d  # noqa: E402
 from dcfm_ros.ros import messages as m  # noqa: E402
 
 HEIGHT, WIDTH = 24, 32
@@ -84,14 +85,14 @@ CASES |= {f"bayer_{p}8": (mosaic(RGB, p), RGB, 1) for p in ("rggb", "bggr", "gbr
 
 
 def test_every_supported_encoding_has_a_case():
-    assert set(CASES) == set(m.SUPPORTED_ENCODINGS)
+    assert set(CASES) == set(d.SUPPORTED_ENCODINGS)
 
 
 @pytest.mark.parametrize("padding", [0, PADDING])
 @pytest.mark.parametrize("encoding", CASES)
 def test_encoding(encoding, padding):
     rows, expected, tolerance = CASES[encoding]
-    rgb = as_rgb(m.decode_image(message(encoding, rows, padding, height=HEIGHT)))
+    rgb = as_rgb(d.decode_image(message(encoding, rows, padding, height=HEIGHT)))
     # A demosaicked border has no neighbours on one side: only the inside is exact there.
     inside = np.s_[2:-2, 2:-2] if encoding.startswith("bayer") else np.s_[:]
     assert np.abs(rgb[inside].astype(int) - expected[inside]).max() <= tolerance
@@ -102,19 +103,19 @@ def test_encoding(encoding, padding):
 def test_bayer_patterns_are_not_mixed_up(pattern, channel):
     pure = np.zeros_like(RGB)
     pure[..., channel] = 200
-    rgb = as_rgb(m.decode_image(message(f"bayer_{pattern}8", mosaic(pure, pattern))))
+    rgb = as_rgb(d.decode_image(message(f"bayer_{pattern}8", mosaic(pure, pattern))))
     np.testing.assert_array_equal(rgb[1:-1, 1:-1], pure[1:-1, 1:-1])
 
 
 def test_mono16_big_endian():
     rows = (GREY.astype(np.uint16) * 256 + 3).astype(">u2").view(np.uint8)
-    rgb = as_rgb(m.decode_image(message("mono16", rows, PADDING, is_bigendian=1)))
+    rgb = as_rgb(d.decode_image(message("mono16", rows, PADDING, is_bigendian=1)))
     np.testing.assert_array_equal(rgb[..., 1], GREY)
 
 
 def test_mono16_is_within_one_level_of_cv_bridge():
     values = np.linspace(0, 65535, HEIGHT * WIDTH).astype("<u2").reshape(HEIGHT, WIDTH)
-    ours = m.decode_image(message("mono16", values.view(np.uint8))).pixels[..., 0]
+    ours = d.decode_image(message("mono16", values.view(np.uint8))).pixels[..., 0]
     assert np.abs(ours - np.round(values * (255 / 65535))).max() <= 1
 
 
@@ -122,7 +123,7 @@ def test_mono16_is_within_one_level_of_cv_bridge():
 @pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "8UC3"])
 def test_colour_is_read_without_a_copy(encoding, padding):
     image = message(encoding, CASES[encoding][0], padding)
-    decoded = m.decode_image(image)
+    decoded = d.decode_image(image)
     assert np.shares_memory(decoded.pixels, np.frombuffer(image.data, np.uint8))
     assert decoded.is_bgr == (encoding != "rgb8")
     cv2.resize(decoded.pixels, (8, 8))      # the consumers' functions take padded rows
@@ -131,7 +132,7 @@ def test_colour_is_read_without_a_copy(encoding, padding):
 def test_surplus_data_is_ignored():
     image = message("rgb8", CASES["rgb8"][0])
     image.data.extend(b"surplus")
-    np.testing.assert_array_equal(as_rgb(m.decode_image(image)), RGB)
+    np.testing.assert_array_equal(as_rgb(d.decode_image(image)), RGB)
 
 
 def bad(encoding="rgb8", width=4, height=2, step=12, size=24):
@@ -158,8 +159,8 @@ def bad(encoding="rgb8", width=4, height=2, step=12, size=24):
     (bad("yuyv", width=3, step=6), "size", "image is 3×2 pixels, but yuyv .* needs an even width:"),
 ])
 def test_bad_image(image, kind, text):
-    with pytest.raises(m.MessageError, match=text) as error:
-        m.decode_image(image)
+    with pytest.raises(d.MessageError, match=text) as error:
+        d.decode_image(image)
     assert error.value.kind == kind
 
 
@@ -179,14 +180,14 @@ def test_mask_message(mask):
     assert (image.height, image.width) == mask.shape and image.step == image.width
     assert image.encoding == "mono8" and not image.is_bigendian
     assert isinstance(image.data, array.array) and len(image.data) == mask.size
-    np.testing.assert_array_equal(m.decode_image(image).pixels[..., 0], mask)
+    np.testing.assert_array_equal(d.decode_image(image).pixels[..., 0], mask)
 
 
 @pytest.mark.parametrize("rgb", [RGB, BGR[::-1, ::-1, ::-1]], ids=["contiguous", "reversed"])
 def test_rgb_message(rgb):
     image = m.rgb8_message(HEADER, rgb)
     assert image.header == HEADER and image.encoding == "rgb8" and image.step == 3 * WIDTH
-    np.testing.assert_array_equal(as_rgb(m.decode_image(image)), rgb)
+    np.testing.assert_array_equal(as_rgb(d.decode_image(image)), rgb)
 
 
 @pytest.mark.parametrize("mask", masks(), ids=["contiguous", "crop", "transposed"])
@@ -195,13 +196,13 @@ def test_png_is_lossless(mask):
     assert image.header == HEADER and image.format == "mono8; png compressed "
     stored = cv2.imdecode(np.frombuffer(image.data, np.uint8), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(stored, mask)
-    np.testing.assert_array_equal(m.decode_compressed(image).pixels, np.dstack([mask] * 3))
+    np.testing.assert_array_equal(d.decode_compressed(image).pixels, np.dstack([mask] * 3))
 
 
 def test_jpeg_keeps_the_picture_and_its_colours():
     image = m.jpeg_message(HEADER, RGB)
     assert image.header == HEADER and image.format == "rgb8; jpeg compressed bgr8"
-    assert np.abs(as_rgb(m.decode_compressed(image)).astype(int) - RGB).mean() < 3
+    assert np.abs(as_rgb(d.decode_compressed(image)).astype(int) - RGB).mean() < 3
     assert len(m.jpeg_message(HEADER, RGB, quality=20).data) < len(image.data)
 
 
@@ -210,7 +211,7 @@ def test_jpeg_keeps_the_picture_and_its_colours():
     ("rgb8; jpeg compressed bgr8", True), ("rgb8; jpeg compressed rgb8", False)])
 def test_compressed_format_gives_the_channel_order(image_format, is_bgr):
     stored = cv2.imencode(".png", BGR if is_bgr else RGB)[1]
-    decoded = m.decode_compressed(CompressedImage(format=image_format, data=array.array("B", stored.tobytes())))
+    decoded = d.decode_compressed(CompressedImage(format=image_format, data=array.array("B", stored.tobytes())))
     assert decoded.is_bgr == is_bgr
     np.testing.assert_array_equal(as_rgb(decoded), RGB)
 
@@ -221,7 +222,7 @@ def test_exif_rotation_is_not_applied():
     jpeg = m.jpeg_message(HEADER, RGB).data.tobytes()
     turned = jpeg[:2] + exif + jpeg[2:]
     assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (WIDTH, HEIGHT, 3)
-    assert m.decode_compressed(CompressedImage(data=array.array("B", turned))).pixels.shape == (HEIGHT, WIDTH, 3)
+    assert d.decode_compressed(CompressedImage(data=array.array("B", turned))).pixels.shape == (HEIGHT, WIDTH, 3)
 
 
 JPEG = m.jpeg_message(HEADER, RGB).data.tobytes()
@@ -238,20 +239,20 @@ CORRUPT = {"empty": b"", "stub": b"\xff\xd8\xff",
 def test_corrupt_compressed(data):
     image = CompressedImage(format="16UC1; compressedDepth png", data=array.array("B", data))
     text = f"compressed image of {len(data)} bytes with format '16UC1; compressedDepth png' is not a whole JPEG or PNG picture"
-    with pytest.raises(m.MessageError, match=text) as error:
-        m.decode_compressed(image)
+    with pytest.raises(d.MessageError, match=text) as error:
+        d.decode_compressed(image)
     assert error.value.kind == "decode"
 
 
 def test_padding_after_a_jpeg_is_ignored():
-    decoded = m.decode_compressed(CompressedImage(format="jpeg", data=array.array("B", JPEG + bytes(1000))))
-    np.testing.assert_array_equal(decoded.pixels, m.decode_compressed(m.jpeg_message(HEADER, RGB)).pixels)
+    decoded = d.decode_compressed(CompressedImage(format="jpeg", data=array.array("B", JPEG + bytes(1000))))
+    np.testing.assert_array_equal(decoded.pixels, d.decode_compressed(m.jpeg_message(HEADER, RGB)).pixels)
 
 
 def test_compressed_picture_that_is_too_large():
-    wide = cv2.imencode(".png", np.zeros((1, m.MAX_SIDE + 1), np.uint8))[1]
-    with pytest.raises(m.MessageError, match="image is 16385×1 pixels") as error:
-        m.decode_compressed(CompressedImage(data=array.array("B", wide.tobytes())))
+    wide = cv2.imencode(".png", np.zeros((1, d.MAX_SIDE + 1), np.uint8))[1]
+    with pytest.raises(d.MessageError, match="image is 16385×1 pixels") as error:
+        d.decode_compressed(CompressedImage(data=array.array("B", wide.tobytes())))
     assert error.value.kind == "size"
 
 
