@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dcfm_ros.evaluation.reading import ClipReader, read_ahead
+from dcfm_ros.evaluation.reading import ClipReader, ahead
 from dcfm_ros.evaluation.scores import rounded
 from dcfm_ros.evaluation.table import aligned
 from dcfm_ros.model.folder import load_model_config
@@ -134,9 +134,9 @@ def _rates(clips: Sequence[Clip], thresholds: Sequence[float], model_size: tuple
            seconds: float, bar: tqdm, scores: dict[int, list[float]] | None = None) -> dict[float, float]:
     """One pass over the clips: keyframes per second of each threshold. Fills in `scores` by distance where given."""
     keyframes = dict.fromkeys(thresholds, 0)
-    reads = ((reader, index) for reader in (ClipReader(clip, model_size, labels=False) for clip in clips)
+    reads = (reader(index) for reader in (ClipReader(clip, model_size, labels=False) for clip in clips)
              for index in range(reader.clip.length))
-    with closing(read_ahead(reads)) as pictures:
+    with closing(ahead(reads)) as pictures:
         for clip in clips:
             schedulers = {value: KeyframeScheduler(replace(config, threshold=value)) for value in thresholds}
             recent: deque[np.ndarray] = deque(maxlen=1 + max(DISTANCES))

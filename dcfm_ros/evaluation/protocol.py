@@ -16,7 +16,7 @@ import numpy as np
 from dcfm_ros.evaluation.feature_store import FeatureStore
 from dcfm_ros.evaluation.keyframes import Schedule, fixed_keyframes, phases, serving
 from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_share
-from dcfm_ros.evaluation.reading import ClipReader, Picture, read_ahead
+from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
@@ -108,8 +108,8 @@ class Protocol:
                           [ConfusionMatrix(network.classes) for _ in self._ages])
         plans = [self._plan(results, network, clip, number, len(clips))
                  for number, clip in enumerate(clips) if len(clip.labelled)]
-        reads = ((plan.reader, index) for plan in plans for index in plan.frames)
-        with closing(read_ahead(reads)) as pictures:
+        reads = (plan.reader(index) for plan in plans for index in plan.frames)
+        with closing(ahead(reads)) as pictures:
             for plan in plans:
                 self._run_clip(results, network, plan, pictures, on_frame)
         return results

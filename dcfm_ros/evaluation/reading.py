@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from dcfm_ros.sources.clips import Clip
 
 READ_AHEAD = 32   # frames
+_END = object()
+
+T = TypeVar("T")
 
 
 class Picture(NamedTuple):
@@ -47,19 +50,16 @@ class ClipReader:
         return self.clip.label(index)
 
 
-def read_ahead(calls: Iterable[tuple[Callable[[int], Any], int]], ahead: int = READ_AHEAD) -> Iterator[Any]:
-    """Yield `function(index)` of each call in order; another thread is up to `ahead` calls in front.
+def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
+    """Yield the items in order; a thread of its own makes them, up to `limit` in front.
 
-    An error of a call is raised where its result is due. Close the generator to end the thread early.
+    An error of theirs is raised where its item is due, and ends them. Close the generator to end the thread early.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="reading")
-    waiting: deque = deque()
+    pool, iterator = ThreadPoolExecutor(1, thread_name_prefix="reading"), iter(items)
+    waiting = deque(pool.submit(next, iterator, _END) for _ in range(limit))
     try:
-        for function, index in calls:
-            waiting.append(pool.submit(function, index))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while (item := waiting.popleft().result()) is not _END:
+            waiting.append(pool.submit(next, iterator, _END))
+            yield item
     finally:
         pool.shutdown(cancel_futures=True)

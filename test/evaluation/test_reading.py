@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from evaluation_helpers import make_clip
 
-from dcfm_ros.evaluation.reading import ClipReader, read_ahead
+from dcfm_ros.evaluation.reading import ClipReader, ahead
 
 
 def test_results_come_in_order_from_another_thread():
@@ -15,13 +15,13 @@ def test_results_come_in_order_from_another_thread():
         threads.add(threading.current_thread().name)
         return index * index
 
-    assert list(read_ahead(((read, index) for index in range(50)), ahead=4)) == [index * index for index in range(50)]
+    assert list(ahead((read(index) for index in range(50)), 4)) == [index * index for index in range(50)]
     assert len(threads) == 1 and threading.current_thread().name not in threads
 
 
 def test_no_more_than_asked_for_is_read_ahead():
     asked = []
-    results = read_ahead(((asked.append, index) for index in range(100)), ahead=3)
+    results = ahead((asked.append(index) for index in range(100)), 3)
     next(results)
     results.close()
     assert len(asked) <= 4
@@ -33,14 +33,14 @@ def test_an_error_comes_where_its_result_is_due():
             raise ValueError("third.png cannot be read")
         return index
 
-    results = read_ahead(((read, index) for index in range(5)))
+    results = ahead(read(index) for index in range(5))
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="third.png"):
         next(results)
 
 
 def test_closing_ends_the_thread():
-    results = read_ahead(((lambda index: index, index) for index in range(10 ** 9)), ahead=2)
+    results = ahead(range(10 ** 9), 2)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("reading")]

@@ -1,0 +1,171 @@
+"""A recording's camera images through the live node's segmenter, one after the other: nothing is dropped, nothing hurries.
+
+In mode `sync` masks and keyframes depend on the images alone, so that they are the same every time, and those of the live
+node to which the recording is played without loss.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.model.build import Model
+from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
+from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Mode, PipelineConfig, Segmentation
+from dcfm_ros.pipeline.segmenter import Segmenter
+
+NS_PER_S = 1_000_000_000
+_READ_AHEAD = 8      # images; at full HD 50 MB
+_EXAMPLES = 5        # of skipped images, in words
+
+
+@dataclass
+class Origin:
+    """Where an image comes from; travels through the pipeline as `Frame.header`."""
+
+    number: int          # running number among the messages of the cameras' topics, from 0
+    log_ns: int          # when it was recorded
+    header: Any          # its std_msgs/Header
+    sequence: int = 0    # of the camera: how often the segmenter had begun anew before this image
+
+
+class Skipped(NamedTuple):
+    """An image that cannot be used."""
+
+    number: int
+    camera: str
+    log_ns: int
+    error: InputError
+
+
+@dataclass
+class CameraRecord:
+    """What was seen of one camera."""
+
+    images: int = 0
+    masks: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)       # by kind
+    examples: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)   # (width, height), in order of appearance
+    out_of_order: int = 0        # stamps before the one before
+    equal_stamps: int = 0
+    resets: int = 0
+    first_ns: int = 0            # log times
+    last_ns: int = 0
+    _stamp_ns: int | None = None
+
+    def arrived(self, log_ns: int) -> None:
+        self.first_ns = self.first_ns if self.images else log_ns
+        self.last_ns = log_ns
+        self.images += 1
+
+    def skip(self, skipped: Skipped) -> None:
+        self.skipped[skipped.error.kind] += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(f"at {skipped.log_ns / NS_PER_S:.3f} s: {skipped.error}")
+
+    def use(self, frame: Frame) -> None:
+        size = frame.image.shape[1::-1]
+        if size not in self.sizes:
+            self.sizes.append(size)
+        if self._stamp_ns is not None:
+            self.out_of_order += frame.stamp_ns < self._stamp_ns
+            self.equal_stamps += frame.stamp_ns == self._stamp_ns
+        self._stamp_ns = frame.stamp_ns
+
+    @property
+    def rate_hz(self) -> float | None:
+        """Images per second as recorded."""
+        span_s = (self.last_ns - self.first_ns) / NS_PER_S
+        return (self.images - 1) / span_s if span_s > 0 else None
+
+
+class Replay:
+    """One pass over a recording; use it in a `with` statement.
+
+    config: its mode is `sync` or `two_sided`
+    on_keyframe: called on a thread of its own, before the masks that come with the keyframe
+    first: by camera, the number of the image to begin with; what comes before is passed over
+    """
+
+    def __init__(self, bag: Bag, cameras: Sequence[CameraTopic], model: Model, backend: str = "auto", precision: str = "auto",
+                 config: PipelineConfig = PipelineConfig(mode=Mode.SYNC),
+                 on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None, first: dict[str, int] | None = None):
+        if config.mode is Mode.ASYNC:
+            raise ValueError("mode async depends on the machine's speed: use sync or two_sided, or play the recording to the "
+                             "live node")
+        self.cameras = {camera.name: CameraRecord() for camera in cameras}
+        self._bag, self._topics, self._first = bag, cameras, first or {}
+        self._failure: Exception | None = None
+        self.segmenter = Segmenter.of(model, backend, config=config, precision=precision, on_keyframe=on_keyframe,
+                                      on_encode_error=self._encode_failed)
+
+    def run(self) -> Iterator[Segmentation | Skipped]:
+        """What becomes of each image, in the recording's order; in `two_sided` masks come with the next keyframe."""
+        with closing(ahead(images(self._bag, self._topics), _READ_AHEAD)) as arrivals:
+            for image in arrivals:
+                if isinstance(image, Skipped):
+                    if image.number >= self._first.get(image.camera, 0):
+                        record = self.cameras[image.camera]
+                        record.arrived(image.log_ns)
+                        record.skip(image)
+                        yield image
+                elif image.header.number >= self._first.get(image.camera, 0):
+                    yield from self._segment(image)
+        yield from self._count(self.segmenter.flush())
+
+    def _segment(self, frame: Frame) -> Iterator[Segmentation]:
+        record = self.cameras[frame.camera]
+        record.arrived(frame.header.log_ns)
+        record.use(frame)
+        results = self.segmenter.process(replace(frame, received_ns=time.monotonic_ns()))
+        if self._failure is not None:
+            raise RuntimeError(f"the deep path failed on an image of {self._bag.path}: {self._failure}") from self._failure
+        record.resets = frame.header.sequence = self.segmenter.camera(frame.camera).counts["resets"]
+        yield from self._count(results)
+
+    def _count(self, results: list[Segmentation]) -> list[Segmentation]:
+        for result in results:
+            self.cameras[result.frame.camera].masks += 1
+        return results
+
+    def _encode_failed(self, camera: str, error: Exception) -> None:
+        self._failure = error
+
+    def __enter__(self) -> Replay:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.segmenter.stop()
+
+
+def images(bag: Bag, cameras: Sequence[CameraTopic]) -> Iterator[Frame | Skipped]:
+    """The cameras' images in order of their log times, each a frame whose header is its `Origin`, or skipped."""
+    by_topic = {camera.topic.key: camera for camera in cameras}
+    for number, (topic, log_ns, raw) in enumerate(bag.messages([camera.topic for camera in cameras])):
+        camera = by_topic[topic.key]
+        try:
+            message = bag.decode(topic, raw)
+            decoded = (decode_compressed if camera.compressed else decode_image)(message)
+        except InputError as error:
+            yield Skipped(number, camera.name, log_ns, error)
+            continue
+        stamp = message.header.stamp
+        yield Frame(camera.name, stamp.sec * NS_PER_S + stamp.nanosec, decoded.pixels, decoded.is_bgr,
+                    header=Origin(number, log_ns, message.header))
+
+
+def check_images(bag: Bag, replay: Replay) -> None:
+    """Raise a BagError where not one image of a camera could be used: that is no accident of a few."""
+    for name, record in replay.cameras.items():
+        if record.images and not record.masks and record.examples:
+            raise BagError(f"{bag.path}: none of the {record.images} images{f' of {name}' if name else ''} can be used; "
+                           f"{record.examples[0]}")

@@ -1,0 +1,76 @@
+"""The whole part of an mcap file that was cut off, as a recorder leaves it that dies: without an index, read from its start."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from dcfm_ros.bags.errors import BagError
+
+try:
+    import zstandard
+    from mcap.exceptions import McapError
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import CRCValidationError, StreamReader
+except ImportError:   # only damaged files need it
+    StreamReader = None
+
+
+class SalvagedTopic(NamedTuple):
+    name: str
+    msgtype: str
+    definition: str
+    digest: str
+    qos: str        # offered_qos_profiles, YAML
+    count: int
+
+
+def salvage_topics(path: Path) -> tuple[list[SalvagedTopic], int, int]:
+    """The topics of the whole part, with its first and last log time, ns; reads all of it."""
+    channels, schemas, counts, start_ns, end_ns = {}, {}, Counter(), 2**63 - 1, 0
+    for record in _records(path):
+        if isinstance(record, Schema):
+            schemas[record.id] = record
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message):
+            counts[record.channel_id] += 1
+            start_ns, end_ns = min(start_ns, record.log_time), max(end_ns, record.log_time)
+    topics = []
+    for number, channel in channels.items():
+        schema = schemas.get(channel.schema_id)
+        definition = schema.data.decode(errors="replace") if schema and schema.encoding == "ros2msg" else ""
+        topics.append(SalvagedTopic(
+            channel.topic, schema.name if schema else "", definition, channel.metadata.get("topic_type_hash", ""),
+            channel.metadata.get("offered_qos_profiles", ""), counts[number]))
+    return topics, start_ns, end_ns
+
+
+def salvage_messages(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    """(topic, log time ns, CDR bytes) in the order of the file."""
+    topics = {}
+    for record in _records(path):
+        if isinstance(record, Channel):
+            topics[record.id] = record.topic
+        elif isinstance(record, Message) and record.channel_id in topics:
+            yield topics[record.channel_id], record.log_time, record.data
+
+
+def _records(path: Path) -> Iterator:
+    """Records up to the damage. The last before it is left out: it may be cut itself."""
+    if StreamReader is None:
+        raise BagError(f"{path} is cut off: `pip install mcap` to read the part that is whole, or repair it with `mcap recover`")
+    held = None
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file, validate_crcs=True).records:
+                if held is not None:
+                    yield held
+                held = record
+        except (McapError, CRCValidationError, zstandard.ZstdError, struct.error, ValueError, OverflowError, MemoryError):
+            return   # what comes after cannot be told from rubbish
+        if held is not None:
+            yield held

@@ -1,0 +1,99 @@
+"""Which topics of a recording are cameras, and how these are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import Bag, Topic
+from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
+
+_KINDS = (IMAGE, COMPRESSED_IMAGE)
+_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$")
+# What cameras' topics end in; the part before it is the camera.
+_ENDINGS = ("compressed", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono", "color", "raw")
+
+
+@dataclass(frozen=True)
+class CameraTopic:
+    """A camera of a recording. `name` is empty for the only one, as in the live node."""
+
+    name: str
+    topic: Topic
+
+    @property
+    def compressed(self) -> bool:
+        return self.topic.msgtype == COMPRESSED_IMAGE
+
+
+def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
+    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images, of one
+    camera's two the raw ones, without depth, labels and the node's own outputs. Raises BagError."""
+    chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
+    if not chosen:
+        raise BagError(f"{bag.path} holds no camera images: {_contents(bag)}; name a topic with --topic")
+    if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
+        raise BagError(f"topic {min(twice)} is given twice: name each camera once")
+    for topic in chosen:
+        _check_type(bag, topic)
+    names = [""] if len(chosen) == 1 else camera_names([topic.name for topic in chosen])
+    return [CameraTopic(name, topic) for name, topic in zip(names, chosen)]
+
+
+def camera_names(topics: Sequence[str]) -> list[str]:
+    """Short names, each once and fit for a topic: /front/image_raw and /rear/image_raw are front and rear."""
+    shortest = [_stem(topic)[-1:] for topic in topics]
+    if len({*map(tuple, shortest)}) < len(topics):
+        shortest = [_stem(topic) for topic in topics]
+    names = [re.sub(r"\W", "_", "_".join(parts)) or "camera" for parts in shortest]
+    names = [f"_{name}" if name[0].isdigit() else name for name in names]
+    return [name if names.count(name) == 1 else f"{name}_{names[:number].count(name) + 1}" for number, name in enumerate(names)]
+
+
+def image_topic(bag: Bag, name: str) -> Topic:
+    """The image topic of this name; a BagError where there is none."""
+    topic = _image_topic(bag, name)
+    _check_type(bag, topic)
+    return topic
+
+
+def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
+    images = [topic for topic in bag.topics
+              if topic.msgtype in _KINDS and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
+    raw = {topic.name for topic in images if topic.msgtype == IMAGE}
+    return sorted((topic for topic in images if topic.name.removesuffix("/compressed") not in raw or topic.name in raw),
+                  key=lambda topic: topic.name)
+
+
+def _image_topic(bag: Bag, name: str) -> Topic:
+    found = [topic for topic in bag.topics if topic.name == name]
+    images = [topic for topic in found if topic.msgtype in _KINDS]
+    if images:
+        return images[0]
+    if found:
+        raise BagError(f"topic {name} of {bag.path} is of type {found[0].msgtype or 'unknown'}, not an image: give a topic of "
+                       f"{' or '.join(_KINDS)}; {_contents(bag)}")
+    raise BagError(f"{bag.path} has no topic {name}: {_contents(bag)}")
+
+
+def _check_type(bag: Bag, topic: Topic) -> None:
+    expected = typestore().hash_rihs01(topic.msgtype)
+    if topic.digest and topic.digest != expected:
+        raise BagError(f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash {topic.digest[:20]}…, "
+                       f"expected {expected[:20]}…): convert the recording")
+
+
+def _contents(bag: Bag) -> str:
+    images = [topic.name for topic in bag.topics if topic.msgtype in _KINDS]
+    if images:
+        return f"its image topics are {', '.join(sorted(images))}"
+    return f"none of its {len(bag.topics)} topics carries images"
+
+
+def _stem(topic: str) -> list[str]:
+    parts = [part for part in topic.split("/") if part]
+    while len(parts) > 1 and parts[-1] in _ENDINGS:
+        parts.pop()
+    return parts
