@@ -117,15 +117,24 @@ class RunLengths:
     def add(self, mask: np.ndarray) -> None:
         """The next mask (H, W) uint8; it is kept until the one after it, so it must not change."""
         if self.length is None:
-            self.length = np.ones(mask.shape, np.min_scalar_type(self.longest))
+            self.begin(mask.shape)
         elif mask.shape != self._last.shape:
             raise ValueError(f"frame {self.frames} has shape {mask.shape} after {self._last.shape}; "
                              "the frames of a video need one size")
         else:
-            np.minimum(self.length, self.longest - 1, out=self.length)
-            self.length *= mask == self._last
-            self.length += 1
+            self.extend(mask == self._last)
         self._last = mask
+
+    def begin(self, size: tuple[int, int]) -> None:
+        """The first frame, of (height, width)."""
+        self.length = np.ones(size, np.min_scalar_type(self.longest))
+        self.frames = 1
+
+    def extend(self, kept: np.ndarray) -> None:
+        """The next frame: which pixels (H, W) bool have kept their value."""
+        np.minimum(self.length, self.longest - 1, out=self.length)
+        self.length *= kept
+        self.length += 1
         self.frames += 1
 
 
@@ -134,9 +143,14 @@ def steady_share(predictions: RunLengths, labels: RunLengths, n: int) -> float:
 
     n: not above `longest` of either
     """
-    steady = labels.length >= n
-    total = np.count_nonzero(steady)
-    return np.count_nonzero(steady & (predictions.length >= n)) / total if total else 0.0
+    steady, total = steady_pixels(predictions, labels, n)
+    return steady / total if total else 0.0
+
+
+def steady_pixels(runs: RunLengths, others: RunLengths, n: int) -> tuple[int, int]:
+    """How many pixels were constant in the last `n` frames of both, and how many in those of `others`."""
+    constant = others.length >= n
+    return np.count_nonzero(constant & (runs.length >= n)), np.count_nonzero(constant)
 
 
 def _check_masks(prediction, label):
