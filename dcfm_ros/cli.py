@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_segment(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_bag(commands)
     _add_calibrate(commands)
     _add_benchmark(commands)
     _add_soak(commands)
@@ -41,9 +42,10 @@ def _add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
 
 
 def _given(kind, options, **others):
-    """The dataclass `kind` of the arguments that are fields of it, and `others`."""
+    """The dataclass `kind` of the arguments that are fields of it, lists as tuples, and `others`."""
     names = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in vars(options).items() if name in names}, **others)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items() if name in names}
+    return kind(**given, **others)
 
 
 def _add_demo(commands) -> None:
@@ -164,6 +166,71 @@ def _evaluate(options) -> None:
     report = evaluate(_given(EvaluateOptions, options, thresholds=parse_thresholds(options.aks)))
     print(evaluation_table(report))
     _write_json(report, options.json)
+
+
+def _add_bag(commands) -> None:
+    group = commands.add_parser("bag", help="recordings (rosbag2): evaluate, segment, make").add_subparsers(
+        dest="bag_command", required=True, metavar="COMMAND")
+    _add_bag_evaluate(group)
+    _add_bag_make(group)
+
+
+def _add_bag_evaluate(commands) -> None:
+    parser = _add_with_options(commands, "evaluate", help="how good, how fast and how steady masks are on a recording")
+    parser.add_argument("bag", help="folder with metadata.yaml, or file .mcap or .db3")
+    _add_replay_options(parser)
+    parser.add_argument("--labels", action="append", metavar="TOPIC|FOLDER", help="class ids: a topic for each camera in their "
+                        "order, or one folder of <stamp in ns>.png; may be repeated")
+    parser.add_argument("--min-interval", type=int, help="MinK, frames")
+    parser.add_argument("--max-interval", type=int, help="MaxK, frames")
+    parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
+    parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
+    parser.add_argument("--no-per-frame", action="store_false", dest="per_frame", help="without the run in which every frame is "
+                        "a keyframe")
+    parser.add_argument("--no-page", action="store_false", dest="page", help="without report.html")
+    parser.add_argument("--video", type=float, dest="video_s", metavar="SECONDS", help="of the recording, in report.html")
+    parser.add_argument("--viewer", help="rerun, rerun:web, or FILE.rrd")
+    parser.add_argument("--out", help="folder for report.json and report.html; out/<name of the recording>")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
+    parser.set_defaults(run=_bag_evaluate)
+
+
+def _add_replay_options(parser) -> None:
+    parser.add_argument("--topic", action="append", dest="topics", metavar="TOPIC", help="of a camera; may be repeated. Default: "
+                        "all that look like cameras")
+    parser.add_argument("--model", help="built-in model name or model folder")
+    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    parser.add_argument("--mode", help="sync or two_sided")
+
+
+def _bag_evaluate(options) -> None:
+    from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
+    from dcfm_ros.evaluation.replay_table import replay_table
+
+    report = evaluate_bag(_given(BagEvaluateOptions, options)).report
+    print(replay_table(report))
+    _write_json(report, options.json)
+
+
+def _add_bag_make(commands) -> None:
+    parser = _add_with_options(commands, "make", help="a recording of a folder of images, with labels where there are some")
+    parser.add_argument("source", help="folder of images, or of images/ and labels/; video file; synthetic[:SEED]")
+    parser.add_argument("out", help="folder to write")
+    parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
+    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second")
+    parser.add_argument("--frames", type=int, help="frames of synthetic video")
+    parser.add_argument("--storage", help="mcap or sqlite3")
+    parser.add_argument("--image-topic")
+    parser.add_argument("--label-topic")
+    parser.add_argument("--frame-id")
+    parser.set_defaults(run=_bag_make)
+
+
+def _bag_make(options) -> None:
+    from dcfm_ros.bags.make import MakeOptions, make_bag
+
+    _print_json(make_bag(_given(MakeOptions, options)), None)
 
 
 def _add_calibrate(commands) -> None:

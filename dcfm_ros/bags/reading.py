@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import apsw
 from rosbags.interfaces import ConnectionExtRosbag2, Qos
 from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.rosbag2.metadata import parse_qos
@@ -141,7 +142,7 @@ class _Indexed:
         self._path, self._stack = path, ExitStack()
         try:
             self._reader = self._stack.enter_context(Reader(path))
-        except (ReaderError, OSError, ValueError, KeyError) as error:
+        except (ReaderError, apsw.Error, OSError, ValueError, KeyError) as error:
             text = str(error)
             if any(sign in text for sign in _CUT_OFF):
                 raise _CutOff(f"{path} is cut off") from error
@@ -165,9 +166,9 @@ class _Indexed:
         try:
             for connection, log_ns, raw in self._reader.messages(connections):
                 yield topics[connection.topic, connection.msgtype], log_ns, raw
-        except ReaderError as error:
-            raise BagError(f"{self._path} is damaged: {str(error).rstrip('.')}; repair it with `mcap recover`, or record "
-                           "anew") from error
+        except (ReaderError, apsw.Error) as error:
+            raise BagError(f"{self._path} is damaged: {str(error).rstrip('.')}; repair it with `mcap recover` or "
+                           "`sqlite3 … .recover`") from error
 
     def close(self) -> None:
         self._stack.close()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag, Topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
+from dcfm_ros.pipeline.decoding import decode_image
+from dcfm_ros.pipeline.frames import InputError
 
 _KINDS = (IMAGE, COMPRESSED_IMAGE)
 _NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$")
@@ -30,7 +32,8 @@ class CameraTopic:
 
 def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
     """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images, of one
-    camera's two the raw ones, without depth, labels and the node's own outputs. Raises BagError."""
+    camera's two the raw ones, without depth, labels, encodings that are no colours, and the node's own outputs. Raises
+    BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if not chosen:
         raise BagError(f"{bag.path} holds no camera images: {_contents(bag)}; name a topic with --topic")
@@ -38,6 +41,8 @@ def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str]
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
     for topic in chosen:
         _check_type(bag, topic)
+        if topics and (refusal := _refused_encoding(bag, topic)):
+            raise BagError(f"topic {topic.name} of {bag.path}: {refusal}")
     names = [""] if len(chosen) == 1 else camera_names([topic.name for topic in chosen])
     return [CameraTopic(name, topic) for name, topic in zip(names, chosen)]
 
@@ -63,8 +68,18 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
     images = [topic for topic in bag.topics
               if topic.msgtype in _KINDS and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
     raw = {topic.name for topic in images if topic.msgtype == IMAGE}
-    return sorted((topic for topic in images if topic.name.removesuffix("/compressed") not in raw or topic.name in raw),
-                  key=lambda topic: topic.name)
+    one_each = [topic for topic in images if topic.name in raw or topic.name.removesuffix("/compressed") not in raw]
+    return sorted((topic for topic in one_each if not _refused_encoding(bag, topic)), key=lambda topic: topic.name)
+
+
+def _refused_encoding(bag: Bag, topic: Topic) -> str:
+    """Why images of this encoding cannot be used, from the first; empty where they can."""
+    if topic.msgtype == IMAGE and (first := next(bag.messages([topic]), None)) is not None:
+        try:
+            decode_image(bag.decode(topic, first[2]))
+        except InputError as error:
+            return str(error) if error.kind == "encoding" else ""
+    return ""
 
 
 def _image_topic(bag: Bag, name: str) -> Topic:

@@ -22,6 +22,7 @@ from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_mod
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
@@ -176,16 +177,21 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
             for way in WHAT:
                 row[f"fps_{way}"] = rounded(frames_per_second(times, row["mode"], score.keyframe_rate, way))
         rows.append(row)
-    folder = find_model(name)
-    description = {
-        "name": name, "architecture": config.architecture, "backbone": config.backbone, "shallow_on": config.shallow_on,
-        "input": [config.input_height, config.input_width], "exact_size": options.exact_size,
-        "weights_sha256": hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "backend": backend.name, "device": backend.device, "precision": backend.precision, "times_ms": times,
-    }
+    description = {**model_description(name, config, backend), "shallow_on": config.shallow_on,
+                   "exact_size": options.exact_size, "times_ms": times}
     by_age = {"frames": results.aged_frames,
               "miou": [rounded(matrix.miou) for matrix in results.by_age]} if results.aged_frames else None
     return {"model": description, "rows": rows, "by_age": by_age}
+
+
+def model_description(name: str, config: ModelConfig, backend: Backend) -> dict:
+    """For reports: which model, and what ran it."""
+    return {
+        "name": name, "architecture": config.architecture, "backbone": config.backbone,
+        "input": [config.input_height, config.input_width],
+        "weights_sha256": hashlib.sha256((find_model(name) / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "backend": backend.name, "device": backend.device, "precision": backend.precision,
+    }
 
 
 def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_frame: bool) -> dict:

@@ -63,3 +63,5 @@ def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
+        if hasattr(iterator, "close"):   # a generator ends now, not when it is collected
+            iterator.close()

@@ -24,6 +24,16 @@ class Score:
         """A labelled frame's counts."""
         (self.on_keyframes if is_keyframe else self.elsewhere).merge(counts)
 
+    def merge(self, other: Score) -> None:
+        """Add the counts of other clips under the same schedule."""
+        self.on_keyframes.merge(other.on_keyframes)
+        self.elsewhere.merge(other.elsewhere)
+        for n in WINDOWS:
+            self.windows[n] += other.windows[n]
+        self.frames += other.frames
+        self.keyframes += other.keyframes
+        self.keyframes_too_soon += other.keyframes_too_soon
+
     @property
     def matrix(self) -> ConfusionMatrix:
         """Counts of all frames."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -47,23 +48,25 @@ def image_size(path: str | Path) -> tuple[int, int]:
         raise _unreadable(path) from error
 
 
-def read_label(path: str | Path, size: tuple[int, int]) -> np.ndarray:
+def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object = None) -> np.ndarray:
     """(H, W) uint8 values of a single-channel 8-bit PNG, of a palette's indices where it has one.
 
     size: (height, width) of the image that it labels; another size is an error
+    name: for errors, instead of the path
     """
+    name = path if name is None else name
     try:
         # Pillow, because OpenCV turns palettes into colours. No other format keeps class ids as they are.
         with Image.open(path, formats=["PNG"]) as image:
             label = np.array(image)
     except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, "a PNG") from error
+        raise _unreadable(name, "a PNG") from error
     if label.ndim != 2 or label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]
-        raise SourceError(f"label {path} has {channels} channel(s) of {label.dtype}; "
+        raise SourceError(f"label {name} has {channels} channel(s) of {label.dtype}; "
                           "save class ids as a single-channel 8-bit PNG")
     if label.shape != tuple(size):
-        raise SourceError(f"label {path} is {label.shape[1]}x{label.shape[0]} but its image {size[1]}x{size[0]}; "
+        raise SourceError(f"label {name} is {label.shape[1]}x{label.shape[0]} but its image {size[1]}x{size[0]}; "
                           "bring both to one size")
     return label
 

@@ -1,0 +1,101 @@
+"""`dcfm bag evaluate`: how good, how fast and how steady the live node's masks are on a recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.report import bag_report
+from dcfm_ros.bags.run import Run
+from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.evaluation.output_folder import output_folder
+from dcfm_ros.evaluation.tally import Tally, tally_report
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+
+
+@dataclass(frozen=True)
+class BagEvaluateOptions:
+    """What to evaluate, and how."""
+
+    bag: str
+    topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
+    labels: tuple[str, ...] = ()     # a topic for each camera, or one folder
+    model: str = "street11_b0"
+    backend: str = "auto"
+    precision: str = "auto"
+    mode: str = "sync"               # or two_sided
+    min_interval: int = SchedulerConfig.min_interval
+    max_interval: int = SchedulerConfig.max_interval
+    threshold: float = SchedulerConfig.threshold
+    cut_threshold: float = SchedulerConfig.cut_threshold
+    per_frame: bool = True           # compare with a run in which every frame is a keyframe
+    page: bool = True                # write report.html
+    video_s: float = 60.0            # of the recording, side by side in the page; 0 for none
+    viewer: str = ""
+    out: str = ""                    # folder; out/<name of the recording> where empty
+
+    def __post_init__(self):
+        if self.mode not in (Mode.SYNC.value, Mode.TWO_SIDED.value):
+            raise ValueError(f"mode {self.mode!r}: use {Mode.SYNC.value} or {Mode.TWO_SIDED.value}; to see mode async play the "
+                             "recording to the live node")
+        if not 0 <= self.video_s <= 3600:
+            raise ValueError(f"video_s {self.video_s:g}: use 0 to 3600 seconds")
+        self.config   # refuses what the scheduler refuses
+
+    @property
+    def config(self) -> PipelineConfig:
+        return PipelineConfig(Mode(self.mode), SchedulerConfig(
+            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out) if self.out else Path("out") / bag_name(self.bag)
+
+
+@dataclass
+class BagResult:
+    """One recording's figures: `report` as report.json holds it, `tallies` as they add up to those of several recordings."""
+
+    report: dict
+    tallies: list[Tally]
+    class_names: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[dict]:
+        return [tally_report(tally, self.class_names) for tally in self.tallies]
+
+    def merge(self, other: BagResult) -> None:
+        """Add the figures of another recording, which comes after this one; `report` stays this one's."""
+        if [(t.name, t.classes) for t in self.tallies] != [(t.name, t.classes) for t in other.tallies]:
+            raise ValueError("recordings evaluated with other models or other rows cannot be added up")
+        for mine, theirs in zip(self.tallies, other.tallies):
+            mine.merge(theirs)
+
+
+def bag_name(bag: str | Path) -> str:
+    """The recording's name: its folder's, or its file's without the ending."""
+    path = Path(bag).resolve()
+    return path.name if path.is_dir() else path.stem
+
+
+def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = lambda: None,
+                 on_start: Callable[[int], object] = lambda images: None) -> BagResult:
+    """Evaluate one recording; writes report.json, and report.html if asked for, into `options.folder`.
+
+    on_start is called with the number of images, on_frame after each.
+    """
+    out = output_folder(options.folder)
+    model = load_model(options.model)
+    with open_bag(options.bag) as bag:
+        cameras = choose_cameras(bag, options.topics, options.labels)
+        on_start(sum(camera.topic.count for camera in cameras))
+        with Run(options, bag, cameras, model, out) as run:
+            run.all(on_frame)
+            result = BagResult(bag_report(run, options, model.config), run.tallies, model.config.class_names)
+            (out / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
+            run.gallery.write(result.report)
+            return result

@@ -1,0 +1,108 @@
+"""What people look at beside figures: the page with its timeline, worst moments and video, and the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.replay import NS_PER_S
+from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.replay_page.data import TimelinePoint
+from dcfm_ros.evaluation.replay_page.moments import LOWEST_IOU, LARGEST_FLICKER, OLDEST_FEATURE, WorstMoments
+from dcfm_ros.evaluation.replay_page.page import write_page
+from dcfm_ros.evaluation.replay_page.pictures import side_by_side
+from dcfm_ros.evaluation.scores import rounded
+from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.evaluation.viewer import open_viewer
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.overlay import palette_table
+
+if TYPE_CHECKING:
+    from dcfm_ros.bags.evaluate import BagEvaluateOptions
+
+_PAGE, _VIDEO = "report.html", "side_by_side.mp4"
+
+
+class Gallery:
+    """Collects while the masks come, in bounded memory but for one timeline point for each; use it in a `with` statement.
+
+    The video is of the first camera, from the beginning of the recording. With neither page nor viewer nothing is done.
+    """
+
+    def __init__(self, options: BagEvaluateOptions, bag: Bag, cameras: Sequence[CameraTopic], config: ModelConfig, out: Path):
+        self._options, self._bag, self._cameras, self._out = options, bag, cameras, out
+        self._classes = [(c.name, c.color) for c in config.classes]
+        self._table = palette_table([color for _, color in self._classes])
+        self._timeline: list[TimelinePoint] = []
+        self._moments = WorstMoments()
+        self._video: VideoWriter | None = None
+        self._stack = ExitStack()
+        self._viewer = None
+        if options.viewer:
+            self._viewer = open_viewer(options.viewer)
+            self._stack.callback(self._viewer.close)
+            self._viewer.classes(self._classes)
+
+    def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None, label: np.ndarray | None,
+            flicker: float | None, counts: ConfusionMatrix | None) -> None:
+        """The next mask, with what the evaluation found out about it."""
+        frame = result.frame
+        if self._viewer is not None:
+            self._viewer.frame(frame.camera, frame.stamp_ns, frame.rgb(), result.mask, result.score, self._options.threshold,
+                               result.is_keyframe, result.feature_age_frames, reference)
+            if event is not None:
+                self._viewer.keyframe(frame.camera, frame.stamp_ns, event.reason.value, event.score)
+        if not self._options.page:
+            return
+        time_s = (frame.header.log_ns - self._bag.start_ns) / NS_PER_S
+        miou = rounded(counts.miou) if counts is not None else None
+        self._timeline.append(TimelinePoint(
+            frame.camera, frame.stamp_ns, time_s, result.score, result.is_keyframe, event.reason.value if event else None,
+            result.feature_age_frames, result.feature_age_s, result.latency_ms, flicker, miou))
+
+        def picture() -> np.ndarray:
+            masks = [(self._title(), result.mask), ("per frame", reference), ("label", label)]
+            return side_by_side(frame.rgb(), [(title, mask) for title, mask in masks if mask is not None], self._table)
+
+        for kind, value in ((LOWEST_IOU, miou), (LARGEST_FLICKER, flicker or None),
+                            (OLDEST_FEATURE, result.feature_age_s or None)):
+            if value is not None:
+                self._moments.offer(kind, frame.camera, frame.stamp_ns, time_s, value, picture)
+        if frame.camera == self._cameras[0].name and time_s <= self._options.video_s:
+            self._add_to_video(picture())
+
+    def write(self, report: dict) -> None:
+        """The page, with all that was collected."""
+        if self._options.page:
+            if self._video is not None:
+                self._video.close()
+            write_page(self._out / _PAGE, report, self._timeline, self._moments.moments(), self._classes,
+                       self._video.path if self._video else None, self._timeline[0].time_s if self._timeline else 0.0)
+
+    def _title(self) -> str:
+        return "DCFM"
+
+    def _add_to_video(self, picture: np.ndarray) -> None:
+        if self._video is None:
+            topic = self._cameras[0].topic
+            span_s = (self._bag.end_ns - self._bag.start_ns) / NS_PER_S
+            rate_hz = (topic.count - 1) / span_s if topic.count > 1 and span_s > 0 else 15.0
+            height, width = picture.shape[:2]
+            self._video = self._stack.enter_context(
+                VideoWriter(self._out / _VIDEO, width, height, min(max(rate_hz, 1.0), 120.0)))
+        size = self._video.width, self._video.height
+        self._video.add(picture if picture.shape[1::-1] == size else cv2.resize(picture, size))
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)

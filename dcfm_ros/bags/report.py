@@ -1,0 +1,86 @@
+"""An evaluation's figures as report.json holds them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dcfm_ros.bags.replay import NS_PER_S
+from dcfm_ros.bags.run import Run
+from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.evaluation.evaluate import model_description
+from dcfm_ros.evaluation.machine import machine
+from dcfm_ros.evaluation.tally import tally_report
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.versions import versions
+
+if TYPE_CHECKING:
+    from dcfm_ros.bags.evaluate import BagEvaluateOptions
+
+
+def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> dict:
+    """Of a run that has come to its end; the model's configuration gives the classes."""
+    frames = sum(record.masks for record in run.replay.cameras.values())
+    return {
+        "bag": {"path": str(run.bag.path), "duration_s": round((run.bag.end_ns - run.bag.start_ns) / NS_PER_S, 3),
+                "start_ns": run.bag.start_ns, "salvaged": run.bag.salvaged},
+        "model": model_description(options.model, config, run.replay.segmenter.backend),
+        "mode": options.mode,
+        "scheduler": {name: getattr(options, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")},
+        "cameras": [_camera(run, camera) for camera in run.cameras],
+        "rows": [tally_report(tally, config.class_names) for tally in run.tallies],
+        "times_ms": {stage: _percentiles(values) for stage, values in run.times.items()},
+        "frames_per_s": round((frames - 1) / run.span_s, 2) if run.span_s > 0 else None,
+        "notes": _notes(run),
+        "options": asdict(options), "versions": versions(), "machine": machine(),
+    }
+
+
+def _camera(run: Run, camera: CameraTopic) -> dict:
+    record = run.replay.cameras[camera.name]
+    return {
+        "camera": camera.name, "topic": camera.topic.name, "type": camera.topic.msgtype,
+        "sizes": [list(size) for size in record.sizes], "images": record.images, "masks": record.masks,
+        "rate_hz": round(record.rate_hz, 2) if record.rate_hz else None,
+        "skipped": dict(record.skipped), "skipped_examples": record.examples,
+        "resets": record.resets, "out_of_order": record.out_of_order, "equal_stamps": record.equal_stamps,
+        "labelled": run.label_records[camera.name].used,
+    }
+
+
+def _notes(run: Run) -> list[str]:
+    """What a reader of the figures has to know."""
+    notes = [run.bag.salvaged] if run.bag.salvaged else []
+    for camera in run.cameras:
+        record, topic = run.replay.cameras[camera.name], camera.topic.name
+        if record.skipped:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in record.skipped.items())
+            notes.append(f"{topic}: {record.skipped.total()} of {record.images} images skipped ({kinds}); the first "
+                         f"{record.examples[0]}")
+        if record.out_of_order:
+            notes.append(f"{topic}: {record.out_of_order} stamps before the one before; the segmenter began anew there, as live")
+        if len(record.sizes) > 1:
+            sizes = ", ".join(f"{width}x{height}" for width, height in record.sizes)
+            notes.append(f"{topic}: images of several sizes ({sizes}); the segmenter began anew at each change, as live")
+        notes += _label_notes(run, camera)
+    return notes
+
+
+def _label_notes(run: Run, camera: CameraTopic) -> list[str]:
+    labels, record = run.labels.get(camera.name), run.label_records[camera.name]
+    if labels is None:
+        return []
+    masks, topic, notes = run.replay.cameras[camera.name].masks, camera.topic.name, []
+    if record.refused:
+        notes.append(f"{topic}: {record.refused} labels cannot be used; the first: {record.example}")
+    if record.used < masks:
+        notes.append(f"{topic}: {record.used} of {masks} masks have a label; accuracy is of these")
+    if labels.unused:
+        notes.append(f"{topic}: {labels.unused} labels belong to no image")
+    return notes
+
+
+def _percentiles(values: list[float]) -> dict[str, float | None]:
+    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in (50, 99)}

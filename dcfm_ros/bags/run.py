@@ -1,0 +1,153 @@
+"""One evaluation of a recording under way: every mask is counted as it comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.gallery import Gallery
+from dcfm_ros.bags.labels import Labels, open_labels
+from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
+from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.evaluation.keyframes import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
+from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.evaluation.tally import Course, Tally
+from dcfm_ros.model.build import Model
+from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Mode, PipelineConfig, SchedulerConfig, Segmentation
+from dcfm_ros.pipeline.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from dcfm_ros.bags.evaluate import BagEvaluateOptions
+
+DCFM, REFERENCE = "DCFM", "per frame"
+STAGES = ("preprocess", "shallow", "postprocess", "latency", "encode")
+_AHEAD = 4     # masks that wait to be counted
+
+
+class _Masks(NamedTuple):
+    """A frame's mask, and that of the run in which every frame is a keyframe."""
+
+    result: Segmentation
+    reference: np.ndarray | None
+
+
+@dataclass
+class LabelRecord:
+    """What became of one camera's labels."""
+
+    used: int = 0
+    refused: int = 0
+    example: str = ""    # why the first was
+
+
+class Run:
+    """One evaluation; use it in a `with` statement. The segmenter works on a thread of its own, so that counting costs it little."""
+
+    def __init__(self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path):
+        self.bag, self.cameras = bag, cameras
+        self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels)
+        self.label_records = {camera.name: LabelRecord() for camera in cameras}
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}   # by camera and index, until their mask comes
+        self.times: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._began_s = self._ended_s = 0.0
+        self._stack = ExitStack()
+        per_frame_model = model.config.architecture == PER_FRAME
+        schedule = Schedule(PER_FRAME, interval=1) if per_frame_model else Schedule(
+            TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.threshold)
+        classes = len(model.config.classes)
+        self.tallies = [Tally(REFERENCE if per_frame_model else DCFM, schedule, classes)]
+        self._reference: Segmenter | None = None
+        if options.per_frame and not per_frame_model:
+            self.tallies.append(Tally(REFERENCE, Schedule(PER_FRAME, interval=1), classes))
+        self._courses = {camera.name: [Course(tally) for tally in self.tallies] for camera in cameras}
+        try:
+            self.replay = self._stack.enter_context(Replay(
+                bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe))
+            if len(self.tallies) == 2:
+                self._reference = Segmenter.of(model, options.backend, config=PipelineConfig(
+                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1)), precision=options.precision)
+                self._stack.callback(self._reference.stop)
+            self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def all(self, on_frame: Callable[[], object]) -> None:
+        """Segment and count all images."""
+        with closing(ahead(self._masks(), _AHEAD)) as masks:
+            for made in masks:
+                if isinstance(made, _Masks):
+                    self._count(made)
+                on_frame()
+        check_images(self.bag, self.replay)
+
+    def _masks(self) -> Iterator[_Masks | Skipped]:
+        for made in self.replay.run():
+            if isinstance(made, Skipped):
+                yield made
+                continue
+            self._ended_s = time.perf_counter()
+            self._began_s = self._began_s or self._ended_s
+            yield _Masks(made, self._reference.process(made.frame)[0].mask if self._reference else None)
+
+    @property
+    def span_s(self) -> float:
+        """From the first mask to the last."""
+        return self._ended_s - self._began_s
+
+    def _count(self, made: _Masks) -> None:
+        result, sequence = made.result, made.result.frame.header.sequence
+        camera, image = result.frame.camera, result.frame.image
+        main, *others = self._courses[camera]
+        label = self._label(result)
+        event = self._events.pop((camera, result.index), None)
+        if event is not None:
+            self.tallies[0].keyframe(event.reason.value, event.interval_frames)
+            self.times["encode"].append(event.encode_ms)
+        try:
+            flicker, counts = main.add(image, result.mask, label, sequence, result.is_keyframe, result.feature_age_frames,
+                                       result.frame.stamp_ns - result.feature_stamp_ns)
+        except ValueError as error:
+            raise BagError(f"{self.bag.path}: label at {_seconds(result.frame.stamp_ns)}: {error}") from error
+        for course in others:
+            course.add(image, made.reference, label, sequence, True, 0, 0)
+            self.tallies[0].compare(result.mask, made.reference)
+        for stage in STAGES[:-1]:
+            self.times[stage].append(getattr(result, f"{stage}_ms"))
+        self.gallery.add(result, event, made.reference, label, flicker, counts)
+
+    def _label(self, result: Segmentation) -> np.ndarray | None:
+        """The label of the result's image; one that cannot be used is counted and left out."""
+        labels, record = self.labels.get(result.frame.camera), self.label_records[result.frame.camera]
+        if labels is None:
+            return None
+        try:
+            label = labels.take(result.frame.stamp_ns, result.mask.shape)
+        except InputError as error:
+            record.refused += 1
+            record.example = record.example or str(error)
+            return None
+        record.used += label is not None
+        return label
+
+    def _on_keyframe(self, event: KeyframeEvent) -> None:
+        self._events[event.frame.camera, event.index] = event
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stack.close()
+
+
+def _seconds(stamp_ns: int) -> str:
+    seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
+    return f"{seconds}.{nanoseconds:09d}"
