@@ -46,6 +46,7 @@ setup(
         "test": ["onnx", "onnxruntime", "onnxscript", "pytest", "tensorboard", "transformers"],
         "train": ["tensorboard", "tqdm"],
         "video": ["av"],
+        "viewer": ["rerun-sdk==0.41.*; python_version >= '3.11'"],
     },
     entry_points={"console_scripts": ["dcfm = dcfm_ros.cli:main"]},
 )

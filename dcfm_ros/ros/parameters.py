@@ -58,11 +58,6 @@ def declare(node: Node) -> None:
         high=3600)
     add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",
         low=1, high=100)
-    add("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`.")
-    add("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed).")
-    # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
-    node.declare_parameter("cameras", [""], ParameterDescriptor(
-        description="Names of several cameras; each has <name>.image_topic and <name>.compressed."))
     add("autostart", True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True)
     add("min_interval", _DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", low=1, high=1000)
     add("max_interval", _DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", low=1, high=1000)
@@ -78,6 +73,17 @@ def declare(node: Node) -> None:
         description=f"Outputs beside the mask that may be computed, while subscribed: {', '.join(OUTPUTS)}."))
     add("overlay_alpha", 0.5, "Weight of the class colours in the overlay.", low=0, high=1)
     add("jpeg_quality", 85, "Of the compressed overlay.", low=1, high=100)
+    declare_topics(node)
+
+
+def declare_topics(node: Node) -> None:
+    """Which cameras there are and where their images come from; read by `read_cameras`."""
+    for name, default, text in (
+            ("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`."),
+            ("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed)."),
+            # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
+            ("cameras", [""], "Names of several cameras; each has <name>.image_topic and <name>.compressed.")):
+        node.declare_parameter(name, default, ParameterDescriptor(description=text))
     declare_cameras(node)
 
 

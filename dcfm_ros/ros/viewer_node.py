@@ -1,0 +1,150 @@
+"""The node `viewer`: shows what the segmenter publishes, with the images that it was made of, in the Rerun viewer."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from dcfm_ros.evaluation.viewer import open_viewer
+from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.pipeline.decoding import MessageError, decode_compressed, decode_image
+from dcfm_ros.ros import messages, parameters, process
+from dcfm_ros.ros.camera_port import LOG_PERIOD_S
+from dcfm_ros.ros.parameters import CameraParameters
+from dcfm_ros.ros.stamp_join import StampJoin
+
+_QUEUE = 50
+_PARTS = ("image", "mask", "info")
+_WAITING = 20   # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
+
+
+class ViewerNode(Node):
+    """Listens beside the segmenter, whose parameters `cameras` and `image_topic` it shares.
+
+    `counts`: frames shown; masks that came without their image or mask_info, shown without; images for which no mask came,
+    not shown; images and masks that could not be decoded, not shown either.
+    """
+
+    def __init__(self, **node_options):
+        super().__init__("viewer", namespace="dcfm", **node_options)
+        target = self.declare_parameter("target", "rerun", ParameterDescriptor(
+            description="rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.", read_only=True)).value
+        parameters.declare_topics(self)
+        cameras = parameters.read_cameras(self)
+        self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
+        self._classes: list[tuple[str, tuple[int, int, int]]] = []
+        self._thresholds: dict[str, float] = {}   # by image topic, as the segmenter's diagnostics tell them
+        self._viewer = open_viewer(target)
+        self._joins = [self._listen(camera) for camera in cameras]
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._read_diagnostics, 10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"viewing {', '.join(self.resolve_topic_name(c.image_topic) for c in cameras)}: {target}")
+
+    def destroy_node(self) -> None:
+        for camera, join in self._joins:
+            for stamp_ns, parts in join.rest():
+                self._show(camera, stamp_ns, parts)
+        self._viewer.close()
+        self.get_logger().info(f"viewed: {self._summary()}")
+        super().destroy_node()
+
+    def _listen(self, camera: CameraParameters) -> tuple[CameraParameters, StampJoin]:
+        prefix = f"{camera.name}/" if camera.name else ""
+        join = StampJoin(_PARTS, _WAITING)
+
+        def part(name):
+            def received(message) -> None:
+                for stamp_ns, parts in join.add(messages.stamp_ns(message.header.stamp), name, message):
+                    self._show(camera, stamp_ns, parts)
+            return received
+
+        def keyframe(message: KeyframeEvent) -> None:
+            self._viewer.keyframe(camera.name, messages.stamp_ns(message.header.stamp), message.reason, message.score)
+
+        self.create_subscription(
+            CompressedImage if camera.compressed else Image, camera.image_topic, part("image"),
+            copy(qos_profile_sensor_data), qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self.create_subscription(Image, f"{prefix}mask", part("mask"), _QUEUE)
+        self.create_subscription(MaskInfo, f"{prefix}mask_info", part("info"), _QUEUE)
+        self.create_subscription(KeyframeEvent, f"{prefix}keyframe", keyframe, _QUEUE)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
+        return camera, join
+
+    def _palette(self, message: ClassPalette) -> None:
+        classes = [(c.name, (c.r, c.g, c.b)) for c in message.classes]
+        if classes != self._classes:   # all cameras have the same
+            self._classes = classes
+            self._viewer.classes(classes)
+
+    def _show(self, camera: CameraParameters, stamp_ns: int, parts: dict) -> None:
+        mask, info = parts.get("mask"), parts.get("info")
+        if mask is None:
+            self.counts["image_alone"] += "image" in parts
+            return
+        image, mask = self._decoded(parts.get("image"), camera.compressed), self._decoded(mask)
+        if mask is None:
+            return
+        self.counts["shown" if len(parts) == len(_PARTS) else "mask_alone"] += 1
+        score, is_keyframe, age = (None, False, None) if info is None else (
+            info.score, info.is_keyframe, info.feature_age_frames)
+        threshold = self._thresholds.get(self.resolve_topic_name(camera.image_topic))
+        self._viewer.frame(camera.name, stamp_ns, image, mask[..., 0], score, threshold, is_keyframe, age)
+
+    def _decoded(self, message, compressed: bool = False) -> np.ndarray | None:
+        """(H, W, 3) uint8 RGB; None where there is no image, or none that can be decoded. Three times the value for a mask."""
+        if message is None:
+            return None
+        try:
+            pixels, is_bgr = decode_compressed(message) if compressed else decode_image(message)
+        except MessageError as error:
+            self.counts["undecodable"] += 1
+            self.get_logger().warning(f"not shown: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            return None
+        return pixels[..., ::-1] if is_bgr else pixels
+
+    def _read_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for item in status.values:
+                if item.key == "threshold" and status.name.startswith("segmenter: "):
+                    self._thresholds[status.hardware_id] = float(item.value)
+
+    def _publish_diagnostics(self) -> None:
+        values = {**self.counts, "errors": self._viewer.errors, "left_out": self._viewer.left_out}
+        level = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK
+        status = DiagnosticStatus(level=level, name=self.get_name(), message=self._summary(),
+                                  values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _summary(self) -> str:
+        counts = self.counts
+        text = f"{counts['shown']} frames"
+        for key, what in (("mask_alone", "masks without image or mask_info"), ("image_alone", "images without mask"),
+                          ("undecodable", "images that could not be decoded")):
+            text += f", {counts[key]} {what}" if counts[key] else ""
+        text += f", {self._viewer.left_out} left out" if self._viewer.left_out else ""
+        return text + (f", {self._viewer.errors} errors of the viewer" if self._viewer.errors else "")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    process.start(arguments)
+    stop = process.stop_on_signal()
+    node = process.create(ViewerNode)
+    try:
+        process.spin_until(node, stop)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
