@@ -1,0 +1,57 @@
+"""A recording made of files: what is in it, for any reader."""
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.make import MakeOptions, make_bag
+
+COUNT = 5
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """images/ and, but for the second, labels/."""
+    for name in ("images", "labels"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for number in range(COUNT):
+        cv2.imwrite(str(tmp_path / "data" / "images" / f"{number}.png"), np.full((24, 32, 3), (200, 10, 40 * number), np.uint8))
+        if number != 1:
+            cv2.imwrite(str(tmp_path / "data" / "labels" / f"{number}.png"), np.full((24, 32), number, np.uint8))
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_images_and_labels_share_stamps(folder, tmp_path, storage):
+    out = tmp_path / "bag"
+    report = make_bag(MakeOptions(str(folder), str(out), rate_hz=10.0, storage=storage, image_topic="/front/image", frame_id="eye"))
+    assert (report["images"], report["labels"]) == (COUNT, COUNT - 1)
+    images, labels = [], []
+    with AnyReader([out]) as reader:
+        assert reader.message_count == 2 * COUNT - 1
+        for connection, log_ns, raw in reader.messages():
+            message = reader.deserialize(raw, connection.msgtype)
+            stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+            assert stamp_ns == log_ns and message.header.frame_id == "eye" and message.step * message.height == len(message.data)
+            (images if connection.topic == "/front/image" else labels).append((stamp_ns, message))
+    assert np.diff([stamp for stamp, _ in images]).tolist() == [10**8] * (COUNT - 1)
+    assert [stamp for stamp, _ in labels] == [stamp for number, (stamp, _) in enumerate(images) if number != 1]
+    assert [message.data[:3].tolist() for _, message in images] == [[40 * number, 10, 200] for number in range(COUNT)]
+    assert [set(message.data.tolist()) for _, message in labels] == [{0}, {2}, {3}, {4}]
+    assert {message.encoding for _, message in images} == {"rgb8"} and {message.encoding for _, message in labels} == {"mono8"}
+
+
+def test_what_is_there_is_not_written_over(folder, tmp_path):
+    with pytest.raises(BagError, match=f"{tmp_path} exists already: give another folder"):
+        make_bag(MakeOptions(str(folder), str(tmp_path)))
+
+
+@pytest.mark.parametrize("changes, text", [
+    (dict(rate_hz=0.0), "rate 0: give a number above 0"),
+    (dict(frames=0), "frames 0: give at least 1"),
+    (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
+])
+def test_options_that_cannot_be_used(changes, text):
+    with pytest.raises(ValueError, match=text):
+        MakeOptions("images", "bag", **changes)
