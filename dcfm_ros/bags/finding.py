@@ -1,0 +1,109 @@
+"""Which recordings an argument of a command names, and what to call their results."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import STORAGES, UNFINISHED, storage_files
+from dcfm_ros.sources.read import natural_key
+
+
+def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> list[Path]:
+    """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern without any.
+
+    patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth). A storage
+        file inside a recording's folder means that recording; unfinished outputs are left out
+    leave_out: a folder whose recordings are not meant: where results go
+    """
+    found: dict[Path, Path] = {}
+    hidden = leave_out.resolve() if leave_out is not None else None
+    for pattern in map(str, patterns):
+        bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
+        if not bags:
+            raise BagError(f"{pattern}: no recording there; give a folder with metadata.yaml, a file {' or '.join(STORAGES)}, "
+                           "a folder that holds some, or a glob of these")
+        for bag in bags:
+            found.setdefault(bag.resolve(), bag)
+    return sorted(found.values(), key=lambda bag: natural_key(str(bag)))
+
+
+def output_names(bags: Sequence[Path]) -> list[str]:
+    """A name for each recording's results: its own, with as many folders above it as tell it from the others."""
+    parts = [_name_parts(bag) for bag in bags]
+    depths = [1] * len(bags)
+    while True:
+        names = ["_".join(part[-depth:]) for part, depth in zip(parts, depths)]
+        counts = Counter(names)
+        longer = [i for i, name in enumerate(names) if counts[name] > 1 and depths[i] < len(parts[i])]
+        if not longer:
+            return _numbered(names)
+        for i in longer:
+            depths[i] += 1
+
+
+def is_bag(path: Path) -> bool:
+    """Whether this is a recording: a storage file, a folder with metadata.yaml, or what a dead recorder left of one."""
+    if path.name.endswith(UNFINISHED):
+        return False
+    if path.is_file():
+        return path.suffix in STORAGES
+    if not path.is_dir():
+        return False
+    return (path / "metadata.yaml").is_file() or _left_by_a_recorder(path)
+
+
+def _left_by_a_recorder(folder: Path) -> bool:
+    """Recorders number the files of a recording, drive/drive_0.mcap; they write metadata.yaml at their end."""
+    files = storage_files(folder)
+    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"_\d+", file.stem) for file in files)
+
+
+def _matches(pattern: str) -> Iterator[Path]:
+    path = Path(pattern)
+    paths = [path] if path.exists() else map(Path, glob.glob(pattern, recursive=True))
+    for path in paths:
+        if any(folder.name.endswith(UNFINISHED) for folder in path.parents):
+            continue
+        if path.is_dir():
+            yield from _search(path, set())
+        elif is_bag(path):
+            yield path.parent if is_bag(path.parent) else path
+
+
+def _search(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Recordings in a folder; a folder that links lead to twice is searched once."""
+    if folder.name.endswith(UNFINISHED) or folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
+    if is_bag(folder):
+        yield folder
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            yield from _search(path, seen)
+        elif is_bag(path):
+            yield path
+
+
+def _name_parts(bag: Path) -> tuple[str, ...]:
+    """Of its path without the root; files of one name and several storages differ by what is made a folder here."""
+    path = bag.resolve()
+    parts = path.parts[1:]
+    return parts if path.is_dir() else (*parts[:-1], path.suffix[1:], path.stem)
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Whole paths may become equal, as those of a/b_c and a_b/c."""
+    taken: set[str] = set()
+    for i, name in enumerate(names):
+        number = 1
+        while names[i] in taken:
+            number += 1
+            names[i] = f"{name}_{number}"
+        taken.add(names[i])
+    return names

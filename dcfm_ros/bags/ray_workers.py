@@ -1,0 +1,165 @@
+"""Jobs as tasks of a Ray cluster: on as many machines as it has. Ray is optional.
+
+Every machine needs this package in the version of who starts the jobs, and the same paths: a shared file system.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, packed
+
+LOCAL = "local"   # instead of an address: a cluster that lives as long as the engine, on this machine
+_END_S = 60.0     # for tasks to end in order
+
+
+class RayCluster:
+    """Connects to the cluster at `address`, or starts one here.
+
+    workers: tasks at a time; by default one for each machine. The cluster's cores, and GPUs, are shared out evenly
+    Progress comes by whole jobs only.
+    """
+
+    def __init__(self, address: str, workers: int | None = None):
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")   # nothing is told to anyone
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise RuntimeError("--ray needs Ray: pip install ray") from error
+        self._ray = ray
+        if ray.is_initialized():
+            raise RuntimeError("this process is connected to a Ray cluster already: end that connection first")
+        cores = {"num_cpus": len(os.sched_getaffinity(0))} if address == LOCAL else {}
+        try:
+            with _inherited_paths(address == LOCAL):
+                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error", **cores)
+        except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+            raise RuntimeError(f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start --head` "
+                               f"printed, auto, or {LOCAL}") from error
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        if not machines:
+            self.close()
+            raise RuntimeError(f"no machine of the Ray cluster at {address!r} has a core to give")
+        self.workers = workers or len(machines)
+        cpus, gpus = [machine["CPU"] for machine in machines], [machine.get("GPU", 0) for machine in machines]
+        self._cores = int(max(1, min(sum(cpus) // self.workers, max(cpus))))
+        self._gpus = min(1.0, int(100 * sum(gpus) / self.workers) / 100)   # Ray knows hundredths; without one it hides GPUs
+
+    def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
+            on_frames: Callable[[int], None]) -> None:
+        ray = self._ray
+        # A process for each task: what it was bound to and what it holds ends with it. Trying again is the caller's.
+        remote = ray.remote(num_cpus=self._cores, num_gpus=self._gpus, max_calls=1, max_retries=0)(_serve)
+        waiting, running = deque(enumerate(jobs)), {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.workers:
+                    index, job = waiting.popleft()
+                    running[remote.remote(packed(task, job), self._cores)] = index
+                for done in ray.wait(list(running))[0]:
+                    on_done(running.pop(done), self._outcome(done))
+        except BaseException:
+            self._cancel(list(running))
+            raise
+
+    def close(self) -> None:
+        self._ray.shutdown()
+
+    def _outcome(self, reference) -> Outcome:
+        try:
+            return self._ray.get(reference)
+        except self._ray.exceptions.RayTaskError as error:   # before or after the task itself
+            return Outcome(failure=f"Ray: {_last_line(error)}; is this version of dcfm_ros installed on every machine?",
+                           transient=True)
+        except self._ray.exceptions.RayError as error:
+            return Outcome(failure=f"Ray: {_first_line(error)}", transient=True)
+
+    def _cancel(self, references: list) -> None:
+        """End tasks: as Ctrl-C would, and by force those that take too long, or all if this is interrupted."""
+        ray = self._ray
+        try:
+            for reference in references:
+                ray.cancel(reference)
+            if references:
+                references = ray.wait(references, num_returns=len(references), timeout=_END_S)[1]
+        finally:
+            for reference in references:
+                ray.cancel(reference, force=True)
+
+
+def _serve(work: bytes, cores: int) -> Outcome:
+    """A task, on its machine."""
+    with bound_to_free_cores(cores):
+        outcome = attempt_packed(work, lambda frames: None)
+    if outcome.failure:
+        outcome = replace(outcome, failure=f"{outcome.failure} (on {socket.gethostname()})")
+    return outcome
+
+
+@contextmanager
+def bound_to_free_cores(count: int, folder: Path | None = None) -> Iterator[list[int]]:
+    """Bind this thread, and those that it starts, to so many cores of this machine that no other task is bound to.
+
+    Ray counts cores but leaves open which ones. A core is taken by locking its file in `folder`, which ends with the
+    process at the latest. Where too few are free, others than tasks of ours count on them, too, and nothing is bound.
+    """
+    folder = folder or Path(tempfile.gettempdir()) / f"dcfm-cores-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    before = os.sched_getaffinity(0)
+    with ExitStack() as locks:
+        taken = []
+        for core in sorted(before):
+            if len(taken) == count:
+                break
+            file = locks.enter_context(open(folder / str(core), "w"))
+            if _lock(file):
+                taken.append(core)
+        if len(taken) < count:
+            yield sorted(before)
+            return
+        os.sched_setaffinity(0, taken)
+        try:
+            yield taken
+        finally:
+            os.sched_setaffinity(0, before)
+
+
+def _lock(file: IO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _inherited_paths(wanted: bool) -> Iterator[None]:
+    """Processes started in between find the modules that this one finds."""
+    before = os.environ.get("PYTHONPATH")
+    if wanted:
+        os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+        elif wanted:
+            del os.environ["PYTHONPATH"]
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+
+
+def _last_line(error: Exception) -> str:
+    return next(reversed(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,86 @@
+"""For tests of workers: tasks, as functions of a module, which workers in other processes find by their names."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from dcfm_ros.bags.errors import BagError
+
+
+def run_all(engine, task, jobs):
+    """Outcomes in the order of the jobs, and how many frames were told of."""
+    outcomes, frames = {}, []
+
+    def done(index, outcome):
+        assert index not in outcomes
+        outcomes[index] = outcome
+
+    engine.run(task, jobs, done, frames.append)
+    return [outcomes[index] for index in range(len(jobs))], sum(frames)
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def square(job: int, on_frames) -> int:
+    on_frames(job)
+    return job * job
+
+
+def moody(job: tuple[str, str], on_frames) -> str:
+    """job: (what to do, a file that tells whether it was tried before)"""
+    what, file = job
+    tried = Path(file)
+    first = not tried.exists()
+    tried.open("a").write("x")
+    if what == "dies" or what == "dies once" and first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "fails" or what == "fails once" and first:
+        raise OSError(f"{what}: the disk is gone")
+    if what == "bad":
+        raise BagError("bad: record anew")
+    if what == "mistake":
+        raise KeyError("mistake")
+    return what
+
+
+def cores(job: None, on_frames) -> tuple[int, list[int]]:
+    time.sleep(0.2)   # so that every worker gets a job
+    return os.getpid(), sorted(os.sched_getaffinity(0))
+
+
+def wait_for_interruption(job: str, on_frames) -> None:
+    """Write the process's id to the file `job`, wait, and leave a note when asked to end."""
+    pid = Path(job)
+    pid.with_suffix(".tmp").write_text(str(os.getpid()))
+    pid.with_suffix(".tmp").rename(pid)
+    try:
+        while True:
+            time.sleep(0.01)
+    except KeyboardInterrupt:
+        pid.with_suffix(".ended").write_text("in order")
+        raise
+
+
+def ignore_interruption(job: str, on_frames) -> None:
+    """As `wait_for_interruption`, but goes on."""
+    try:
+        wait_for_interruption(job, on_frames)
+    except KeyboardInterrupt:
+        Path(job).with_suffix(".asked").write_text("")
+        while True:
+            time.sleep(0.01)
+
+
+def tell_of_frames(job: str, on_frames) -> None:
+    Path(job).write_text("")
+    while True:
+        time.sleep(0.01)
+        on_frames(1)
