@@ -143,7 +143,7 @@ def _timeline(timeline, shown):
     top_age = max([*age[np.isfinite(age)], 1]) * 1.15
     y_age = _panel(strip, left, right, 278, 350, top_age, "feature age", "in frames", whole=True)
 
-    for frame in _ticks(n - 1, 16, whole=True) if n > 1 else [0]:
+    for frame in ticks(n - 1, 16, whole=True) if n > 1 else [0]:
         for top, bottom in ((66, 246), (278, 350)):
             cv2.line(strip, _point(x(frame), top), _point(x(frame), bottom), GRID, 1)
         cv2.line(strip, _point(x(frame), 350), _point(x(frame), 356), FAINT, 1)
@@ -202,7 +202,7 @@ def _panel(strip, left, right, top, bottom, highest, name, unit, whole=False):
     """Draw an empty diagram with its value axis from 0; return the function from value to y."""
     y = lambda value: bottom - (bottom - top) * value / highest
     cv2.rectangle(strip, (left, top), (right, bottom), PANEL, cv2.FILLED)
-    for tick in _ticks(highest, 4, whole):
+    for tick in ticks(highest, 4, whole):
         cv2.line(strip, _point(left, y(tick)), _point(right, y(tick)), GRID, 1)
         _text(strip, f"{tick:g}", left - 8, y(tick) + 5, 0.46, FAINT, align=1)
     cv2.rectangle(strip, (left, top), (right, bottom), FAINT, 1)
@@ -226,7 +226,7 @@ def _curve(strip, x, y, values, color, steps):
         cv2.polylines(strip, [np.array(points)], False, color, 2, cv2.LINE_AA)
 
 
-def _ticks(highest, most, whole=False):
+def ticks(highest: float, most: int, whole: bool = False) -> np.ndarray:
     """Round numbers 0, step, ... up to `highest`, about `most` of them."""
     step = 10.0 ** np.floor(np.log10(highest / most))
     step *= next(k for k in (1, 2, 5, 10) if k * step * most >= highest)
