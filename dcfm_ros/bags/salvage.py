@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ try:
     from mcap.stream_reader import CRCValidationError, StreamReader
 except ImportError:   # only damaged files need it
     StreamReader = None
+
+
+_DISORDER = 32   # messages
 
 
 class SalvagedTopic(NamedTuple):
@@ -50,13 +54,22 @@ def salvage_topics(path: Path) -> tuple[list[SalvagedTopic], int, int]:
 
 
 def salvage_messages(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """(topic, log time ns, CDR bytes) in the order of the file."""
-    topics = {}
-    for record in _records(path):
+    """(topic, log time ns, CDR bytes) in order of log time, as far as a recorder's small disorder goes."""
+    topics, waiting = {}, []   # a heap
+    for number, record in enumerate(_records(path)):
         if isinstance(record, Channel):
             topics[record.id] = record.topic
         elif isinstance(record, Message) and record.channel_id in topics:
-            yield topics[record.channel_id], record.log_time, record.data
+            heapq.heappush(waiting, (record.log_time, number, topics[record.channel_id], record.data))
+            if len(waiting) > _DISORDER:
+                yield _first(waiting)
+    while waiting:
+        yield _first(waiting)
+
+
+def _first(waiting: list[tuple[int, int, str, bytes]]) -> tuple[str, int, bytes]:
+    log_ns, _, topic, data = heapq.heappop(waiting)
+    return topic, log_ns, data
 
 
 def _records(path: Path) -> Iterator:

@@ -1,0 +1,143 @@
+"""Labels by stamp: of topics and of folders; what cannot be used says why."""
+import cv2
+import numpy as np
+import pytest
+from bags_helpers import CAMERA, PERIOD_NS, START_NS, drive, image_of, labels_of, write_bag
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.labels import open_labels
+from dcfm_ros.bags.make import image_message
+from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
+from dcfm_ros.pipeline.frames import InputError
+
+SIZE = (64, 96)
+
+
+def opened(path, *labels):
+    bag = open_bag(path)
+    return open_labels(bag, choose_cameras(bag, labels=labels), labels)
+
+
+def label_bag(folder, messages, kind=IMAGE):
+    """A camera image, and label messages 0, 1, ... of these."""
+    store = typestore()
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        camera = writer.add_connection(CAMERA, IMAGE, typestore=store)
+        writer.write(camera, 0, store.serialize_cdr(image_of(0, "eye", drive(1)[0], "rgb8"), IMAGE))
+        labels = writer.add_connection("/labels", kind, typestore=store)
+        for number, message in enumerate(messages):
+            writer.write(labels, number, store.serialize_cdr(message, kind))
+    return folder
+
+
+def test_a_topic_by_stamp(tmp_path):
+    labels = opened(write_bag(tmp_path / "bag", 6, labels="/labels", labelled=(0, 2, 5)), "/labels")[""]
+    expected = labels_of(drive(6))
+    assert labels.unused == 3
+    for number in (2, 0, 1, 5, 5):
+        found = labels.take(START_NS + number * PERIOD_NS, SIZE)
+        if number == 1:
+            assert found is None
+        elif found is not None:
+            np.testing.assert_array_equal(found, expected[number])
+    assert labels.unused == 0 and labels.take(START_NS, SIZE) is None   # each once
+
+
+def test_equal_stamps_take_turns(tmp_path):
+    masks = [np.full(SIZE, value, np.uint8) for value in (3, 1)]
+    labels = opened(label_bag(tmp_path / "bag", [image_message(7, "eye", mask, "mono8") for mask in masks]), "/labels")[""]
+    assert [labels.take(7, SIZE)[0, 0], labels.take(7, SIZE)[0, 0], labels.take(7, SIZE)] == [3, 1, None]
+
+
+def test_padded_rows_and_png(tmp_path):
+    mask = np.random.default_rng(0).integers(0, 4, SIZE).astype(np.uint8)
+    padded = image_message(7, "eye", np.pad(mask, ((0, 0), (0, 5)), constant_values=9), "mono8")
+    padded.width = SIZE[1]
+    labels = opened(label_bag(tmp_path / "raw", [padded]), "/labels")[""]
+    np.testing.assert_array_equal(labels.take(7, SIZE), mask)
+    png = typestore().types[COMPRESSED_IMAGE](header=padded.header, format="mono8; png compressed ",
+                                              data=cv2.imencode(".png", mask)[1].reshape(-1))
+    labels = opened(label_bag(tmp_path / "png", [png], COMPRESSED_IMAGE), "/labels")[""]
+    np.testing.assert_array_equal(labels.take(7, SIZE), mask)
+
+
+def spoilt(kind):
+    message = image_message(7, "eye", np.zeros(SIZE, np.uint8), "mono8")
+    if kind == "colour":
+        message = image_message(7, "eye", np.zeros((*SIZE, 3), np.uint8), "rgb8")
+    elif kind == "short":
+        message.data = message.data[:100]
+    elif kind == "size":
+        message = image_message(7, "eye", np.zeros((10, 20), np.uint8), "mono8")
+    return message
+
+
+@pytest.mark.parametrize("kind, text", [
+    ("colour", "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1"),
+    ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is cut off"),
+    ("size", "a label on /labels is 20x10 but its image 96x64; bring both to one size"),
+])
+def test_a_label_message_that_cannot_be_used(tmp_path, kind, text):
+    labels = opened(label_bag(tmp_path / "bag", [spoilt(kind)]), "/labels")[""]
+    with pytest.raises(InputError, match=text) as caught:
+        labels.take(7, SIZE)
+    assert caught.value.kind == "label"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    return folder
+
+
+def test_a_folder_by_stamp(tmp_path, folder):
+    for number, name in enumerate([f"{START_NS}", f"{START_NS // 10**9}_{PERIOD_NS:09d}", f"{START_NS // 10**9}.{2 * PERIOD_NS:09d}"]):
+        cv2.imwrite(str(folder / f"{name}.png"), np.full(SIZE, number, np.uint8))
+    labels = opened(write_bag(tmp_path / "bag", 3), str(folder))[""]
+    assert labels.unused == 3
+    assert [labels.take(START_NS + number * PERIOD_NS, SIZE)[0, 0] for number in range(3)] == [0, 1, 2]
+    assert labels.take(START_NS, SIZE) is None and labels.unused == 0
+
+
+def test_a_folder_for_each_of_several_cameras(tmp_path, folder):
+    for name, value in (("front", 1), ("rear", 2)):
+        (folder / name).mkdir()
+        cv2.imwrite(str(folder / name / "5.png"), np.full(SIZE, value, np.uint8))
+    labels = opened(write_bag(tmp_path / "bag", 1, topics=("/front/image", "/rear/image")), str(folder))
+    assert {name: one.take(5, SIZE)[0, 0] for name, one in labels.items()} == {"front": 1, "rear": 2}
+
+
+def test_a_label_file_that_cannot_be_used(tmp_path, folder):
+    (folder / "5.png").write_bytes(b"no picture")
+    cv2.imwrite(str(folder / "6.png"), np.zeros((*SIZE, 3), np.uint8))
+    labels = opened(write_bag(tmp_path / "bag", 1), str(folder))[""]
+    with pytest.raises(InputError, match="5.png cannot be read as a PNG"):
+        labels.take(5, SIZE)
+    with pytest.raises(InputError, match=r"6.png has 3 channel\(s\)"):
+        labels.take(6, SIZE)
+
+
+@pytest.mark.parametrize("labels, text", [
+    (("nowhere",), "labels nowhere: there is no such folder, and .*bag has no such topic"),
+    (("/nowhere",), "bag has no topic /nowhere: its image topics are"),
+    (("/labels", "/labels"), r"2 label topics for 1 cameras \(/camera/image_raw\): give one for each, in their order, or one folder"),
+    (("/notes",), "topic /notes of .* is of type std_msgs/msg/String, not an image"),
+])
+def test_labels_that_are_not_there(tmp_path, labels, text):
+    path = write_bag(tmp_path / "bag", 1, labels="/labels", extra=("/notes",))
+    with pytest.raises(BagError, match=text):
+        bag = open_bag(path)
+        open_labels(bag, choose_cameras(bag, [CAMERA]), labels)
+
+
+def test_a_folder_whose_names_are_no_stamps(tmp_path, folder):
+    path = write_bag(tmp_path / "bag", 1)
+    with pytest.raises(BagError, match="the folder of labels .* holds no PNG files"):
+        opened(path, str(folder))
+    cv2.imwrite(str(folder / "frame_1.png"), np.zeros(SIZE, np.uint8))
+    with pytest.raises(BagError, match="frame_1.png is not called by a stamp: name it <nanoseconds>.png or <seconds>_"):
+        opened(path, str(folder))

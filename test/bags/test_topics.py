@@ -1,0 +1,97 @@
+"""Which topics are cameras: chosen by their kind, named by what tells them apart, refused by message."""
+import pytest
+from bags_helpers import CAMERA, image_of, write_bag
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.topics import camera_names, choose_cameras, image_topic
+from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
+
+import numpy as np
+
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+
+
+def bag_of(folder, topics):
+    """A recording with one message each. topics: name -> encoding, or any other type."""
+    store = typestore()
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for number, (name, encoding) in enumerate(topics.items()):
+            if "/" in encoding:
+                connection = writer.add_connection(name, encoding, msgdef="string data\n", rihs01="RIHS01_0")
+                writer.write(connection, number, b"\0\1\0\0\1\0\0\0\0")
+                continue
+            known = encoding in ("jpeg", "rgb8")
+            message = image_of(number, "eye", PICTURE, encoding if known else "rgb8")
+            if not known:
+                message.encoding = encoding
+            kind = COMPRESSED_IMAGE if encoding == "jpeg" else IMAGE
+            writer.write(writer.add_connection(name, kind, typestore=store), number, store.serialize_cdr(message, kind))
+    return open_bag(folder)
+
+
+ALL = {"/front/image_raw": "rgb8", "/front/image_raw/compressed": "jpeg", "/rear/image_raw/compressed": "jpeg",
+       "/depth/image_rect": "16UC1", "/thermal/image": "32FC1", "/front/label": "mono8", "/dcfm/mask": "mono8",
+       "/imu": "sensor_msgs/msg/Imu", "/odd": "odd_msgs/msg/Odd"}
+
+
+def test_all_that_look_like_cameras(tmp_path):
+    with bag_of(tmp_path / "bag", ALL) as bag:
+        cameras = choose_cameras(bag, labels=("/front/label",))
+        assert [(camera.name, camera.topic.name, camera.compressed) for camera in cameras] == [
+            ("front", "/front/image_raw", False), ("rear", "/rear/image_raw/compressed", True)]
+
+
+def test_those_that_are_asked_for_in_their_order(tmp_path):
+    with bag_of(tmp_path / "bag", ALL) as bag:
+        asked = ("/rear/image_raw/compressed", "/front/image_raw/compressed")
+        cameras = choose_cameras(bag, asked)
+        assert [(camera.name, camera.topic.name) for camera in cameras] == list(zip(("rear", "front"), asked))
+        only, = choose_cameras(bag, ["/front/image_raw"])
+        assert only.name == ""   # as the live node's only camera
+
+
+@pytest.mark.parametrize("topics, text", [
+    (["/none"], "has no topic /none: its image topics are .*/depth/image_rect, .*/front/image_raw"),
+    (["/imu"], "topic /imu of .* is of type sensor_msgs/msg/Imu, not an image: give a topic of sensor_msgs/msg/Image or"),
+    (["/odd"], "topic /odd of .* is of type odd_msgs/msg/Odd, not an image"),
+    (["/thermal/image"], "topic /thermal/image of .*: encoding '32FC1' is not supported: publish one of rgb8"),
+    (["/front/image_raw", "/front/image_raw"], "topic /front/image_raw is given twice"),
+])
+def test_topics_that_cannot_be_used(tmp_path, topics, text):
+    with bag_of(tmp_path / "bag", ALL) as bag, pytest.raises(BagError, match=text):
+        choose_cameras(bag, topics)
+
+
+@pytest.mark.parametrize("topics, text", [
+    ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images; name a topic with --topic"),
+    ({"/depth/image": "rgb8"}, "holds no camera images: its image topics are /depth/image; name a topic"),
+])
+def test_a_recording_without_cameras(tmp_path, topics, text):
+    with bag_of(tmp_path / "bag", topics) as bag, pytest.raises(BagError, match=text):
+        choose_cameras(bag)
+
+
+def test_an_image_type_of_another_make(tmp_path):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection(CAMERA, IMAGE, msgdef="uint8[] data\n", rihs01="RIHS01_" + "ab" * 32)
+    with open_bag(tmp_path / "bag") as bag, pytest.raises(BagError, match="its sensor_msgs/msg/Image is not that of ROS 2"):
+        image_topic(bag, CAMERA)
+
+
+@pytest.mark.parametrize("topics, names", [
+    (("/front/image_raw", "/rear/image_raw"), ["front", "rear"]),
+    (("/cam0/image_raw/compressed", "/cam1/image_raw/compressed"), ["cam0", "cam1"]),
+    (("/a/left/image", "/b/left/image"), ["a_left", "b_left"]),
+    (("/0/image_raw", "/left-eye/image"), ["_0", "left_eye"]),
+    (("/image", "/image_raw"), ["image", "image_raw"]),
+    (("/cam/image", "/cam/image_raw"), ["cam_1", "cam_2"]),
+])
+def test_names(topics, names):
+    assert camera_names(topics) == names and all(name.isidentifier() for name in names)
+
+
+def test_names_never_collide():
+    topics = ["/a_b/image", "/a/b/image", "/c/b/image"]
+    assert len(set(camera_names(topics))) == 3
