@@ -10,11 +10,14 @@ import socket
 from pathlib import Path
 from typing import Sequence
 from urllib.parse import quote
+from uuid import uuid4
 
 import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
 import rerun_cli
+
+from dcfm_ros.evaluation.piped_file import PipedFile
 
 _UNLABELLED = 255
 _TIMELINE = "stamp"
@@ -34,14 +37,17 @@ class RerunScene:
 
     def __init__(self, target: str):
         rr.set_strict_mode(True)   # else the library only warns of what it cannot show
-        self._recording = rr.RecordingStream("dcfm")
+        self._recording = rr.RecordingStream("dcfm", recording_id=uuid4())   # by default one of the whole process
         # The stamps are the time here. Those that the library adds by itself would only be more to choose from.
         self._recording.set_log_time_enabled(False)
         self._recording.set_log_tick_enabled(False)
         self._cameras: dict[str, bool] = {}   # has it per-frame masks?
         self._classes = 0
+        self._file: PipedFile | None = None
         if target.endswith(".rrd"):
-            self._save(Path(target))
+            self._file = PipedFile(Path(target))
+            self._recording.set_sinks(rr.FileSink(self._file.pipe))
+            self._file.connected()
         elif target == "rerun" and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             self._open_window()
         else:
@@ -59,6 +65,7 @@ class RerunScene:
 
     def frame(self, camera: str, stamp_ns: int, image: np.ndarray | None, mask: np.ndarray, score: float | None,
               threshold: float | None, is_keyframe: bool, age_frames: int | None, reference: np.ndarray | None) -> None:
+        self._check_file()
         path = self._camera(camera, reference is not None)
         self._set_time(stamp_ns)
         log = self._recording.log
@@ -87,22 +94,22 @@ class RerunScene:
             self._recording.flush(timeout_sec=_FLUSH_S)
         finally:
             self._recording.disconnect()
+        if self._file is not None:
+            self._file.join()
+            self._check_file()
+
+    def _check_file(self) -> None:
+        if self._file is not None and self._file.error is not None:
+            raise self._file.error
 
     # Where it goes
-
-    def _save(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._recording.set_sinks(rr.FileSink(path))
-        except (OSError, RuntimeError) as error:   # the library has no errors of its own kind
-            raise OSError(f"cannot write {path} ({error}): name another file for the viewer") from error
 
     def _open_window(self) -> None:
         """The window stays when this process ends, so that one can go on looking; who looks closes it."""
         try:
-            self._recording.spawn(
+            rr.spawn(
                 port=_DATA_PORT, memory_limit=_LIVE_MEMORY, server_memory_limit=_LIVE_MEMORY, hide_welcome_screen=True,
-                executable_path=str(Path(rerun_cli.__file__).with_name("rerun")))
+                executable_path=str(Path(rerun_cli.__file__).with_name("rerun")), recording=self._recording)
         except RuntimeError as error:
             raise RuntimeError(f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd") from error
 
