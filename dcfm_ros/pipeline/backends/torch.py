@@ -29,7 +29,8 @@ class TorchBackend(MasksOnHost):
 
     @torch.inference_mode()
     def shallow(self, image: np.ndarray) -> Tensor:
-        return self._parts.shallow(torch.from_numpy(image)[None])
+        # Of a recording, pictures are views of memory that may not be written; PyTorch wants what may.
+        return self._parts.shallow(torch.from_numpy(image if image.flags.writeable else image.copy())[None])
 
     @torch.inference_mode()
     def deep(self, shallow: Tensor, give_way: Callable[[], None] = lambda: None) -> Tensor:
