@@ -59,6 +59,7 @@ def _add_demo(commands) -> None:
     parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
     parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--mode", help="async, sync or two_sided")
+    parser.add_argument("--viewer", help="watch it in the Rerun viewer: rerun, rerun:web, or a file name ending in .rrd to write")
     parser.set_defaults(run=_demo)
 
 

@@ -29,6 +29,12 @@ class Scene(Protocol):
     def close(self) -> None: ...
 
 
+def check_target(target: str) -> None:
+    """Raise ValueError for what is no target of `open_viewer`."""
+    if target not in LIVE and not target.endswith(".rrd"):
+        raise ValueError(f"viewer {target!r}: use rerun, rerun:web, or the name of a file to write that ends in .rrd")
+
+
 def open_viewer(target: str) -> "Viewer":
     """The Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a URL that is printed), or
     a file for it (a name that ends in `.rrd`).
@@ -36,8 +42,7 @@ def open_viewer(target: str) -> "Viewer":
     Raises ValueError for another target, RuntimeError where rerun-sdk is missing or the viewer does not open, and OSError for
     a file that cannot be written.
     """
-    if target not in LIVE and not target.endswith(".rrd"):
-        raise ValueError(f"viewer {target!r}: use rerun, rerun:web, or the name of a file to write that ends in .rrd")
+    check_target(target)
     try:
         from dcfm_ros.evaluation.rerun_scene import RerunScene
     except ImportError as error:

@@ -62,6 +62,11 @@ class Child:
         text = self.log.read_text()
         return text.split("backend ", 1)[1].split(",", 1)[0] if "backend " in text else "unknown"
 
+    def said(self, text: str) -> str:
+        """The last line of the log that holds `text`, from there on; "" if none does."""
+        lines = [line for line in self.log.read_text().splitlines() if text in line]
+        return lines[-1][lines[-1].index(text):] if lines else ""
+
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.log.read_text().splitlines()[-lines:])
 
@@ -107,3 +112,18 @@ def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[
         segmenter.check_running()
         if segmenter.refused_to_configure() or time.monotonic() > deadline:
             raise ChildError(f"the segmenter did not become active:\n{segmenter.tail()}")
+
+
+def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
+    """The node `viewer`, listening; the URL of one in a browser is printed. target: as for `evaluation.viewer.open_viewer`."""
+    viewer = Child("viewer", folder, ["-p", f"target:='{target}'"])
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while not viewer.said("viewing "):
+        executor.spin_once(timeout_sec=0.1)
+        if not viewer.running() or time.monotonic() > deadline:
+            problem = viewer.tail(5)
+            viewer.stop()
+            raise ChildError(f"the viewer did not start:\n{problem}")
+    if url := viewer.said("viewer: http"):
+        print(url, flush=True)
+    return viewer

@@ -17,10 +17,11 @@ from rclpy.executors import SingleThreadedExecutor
 from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
 from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import SENT, read_recording
+from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.ros import process
-from dcfm_ros.ros.child import Child, refuse_company, wait_until_active
+from dcfm_ros.ros.child import Child, refuse_company, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
@@ -39,8 +40,11 @@ class DemoOptions:
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "async"
+    viewer: str = ""               # rerun, rerun:web or a file name ending in .rrd; empty: none
 
     def __post_init__(self):
+        if self.viewer:
+            check_target(self.viewer)
         for option, value in (("--rate", self.rate_hz), ("--seconds", self.seconds)):
             if not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{option} {value:g}: give a number above 0")
@@ -70,6 +74,9 @@ def run_demo(options: DemoOptions) -> dict:
         children.append(segmenter)
         wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
         refuse_company(recorder, executor, "/dcfm/mask", "the demo", ours=1)
+        if options.viewer:
+            viewer = start_viewer(options.viewer, out, executor)
+            children.append(viewer)
         camera = Child("camera", out, [
             "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
             "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",
@@ -83,6 +90,8 @@ def run_demo(options: DemoOptions) -> dict:
         executor.shutdown()
         recorder.destroy_node()
         rclpy.try_shutdown()
+    if options.viewer:
+        print(viewer.said("viewed: ") or f"the viewer did not end well:\n{viewer.tail()}", flush=True)
     class_names = tuple(c.name for c in palette.classes)
     if not has_classes(source, class_names):
         print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
+import yaml
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -98,6 +100,12 @@ def declare_cameras(node: Node) -> None:
                                    ("compressed", "auto", f"Is the topic of {name} a CompressedImage: yes, no or auto.")):
             if not node.has_parameter(f"{name}.{key}"):
                 node.declare_parameter(f"{name}.{key}", default, ParameterDescriptor(description=text))
+
+
+def settings_of(node: str, file: str | Path) -> dict:
+    """What a parameters file says of the node of this full name, for another node that is to know the same; {}: nothing."""
+    named = (yaml.safe_load(Path(file).read_text()) or {}).get(node) or {}
+    return named.get("ros__parameters") or {}
 
 
 def camera_names(node: Node) -> list[str]:
