@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -110,15 +110,14 @@ class Replay:
 
     def run(self) -> Iterator[Segmentation | Skipped]:
         """What becomes of each image, in the recording's order; in `two_sided` masks come with the next keyframe."""
-        with closing(ahead(images(self._bag, self._topics), _READ_AHEAD)) as arrivals:
+        with closing(ahead(images(self._bag, self._topics, self._first), _READ_AHEAD)) as arrivals:
             for image in arrivals:
                 if isinstance(image, Skipped):
-                    if image.number >= self._first.get(image.camera, 0):
-                        record = self.cameras[image.camera]
-                        record.arrived(image.log_ns)
-                        record.skip(image)
-                        yield image
-                elif image.header.number >= self._first.get(image.camera, 0):
+                    record = self.cameras[image.camera]
+                    record.arrived(image.log_ns)
+                    record.skip(image)
+                    yield image
+                else:
                     yield from self._segment(image)
         yield from self._count(self.segmenter.flush())
 
@@ -147,11 +146,16 @@ class Replay:
         self.segmenter.stop()
 
 
-def images(bag: Bag, cameras: Sequence[CameraTopic]) -> Iterator[Frame | Skipped]:
-    """The cameras' images in order of their log times, each a frame whose header is its `Origin`, or skipped."""
+def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -> Iterator[Frame | Skipped]:
+    """The cameras' images in order of their log times, each a frame whose header is its `Origin`, or skipped.
+
+    first: as for `Replay`
+    """
     by_topic = {camera.topic.key: camera for camera in cameras}
     for number, (topic, log_ns, raw) in enumerate(bag.messages([camera.topic for camera in cameras])):
         camera = by_topic[topic.key]
+        if number < first.get(camera.name, 0):
+            continue
         try:
             message = bag.decode(topic, raw)
             decoded = (decode_compressed if camera.compressed else decode_image)(message)

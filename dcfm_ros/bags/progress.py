@@ -1,0 +1,139 @@
+"""An output that is not finished: the folder it grows in, and how far it has come."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import UNFINISHED
+from dcfm_ros.bags.replay import CameraRecord
+from dcfm_ros.bags.writing import flush, told, write_text
+
+STATE_FILE = "state.json"
+
+
+@dataclass
+class CameraProgress:
+    """Numbers are running ones of images, as `replay.Origin.number`; -1 before the first."""
+
+    keyframe: int = -1           # last keyframe whose mask is written: all masks after it follow from it and their images
+    mask: int = -1               # last image whose mask is written
+    skipped: int = -1            # last image that was skipped
+    keyframes: Counter[str] = field(default_factory=Counter)       # by reason
+    record: CameraRecord = field(default_factory=CameraRecord)
+
+    @classmethod
+    def of(cls, plain: dict) -> CameraProgress:
+        record = plain["record"]
+        record["skipped"], record["sizes"] = Counter(record["skipped"]), [tuple(size) for size in record["sizes"]]
+        return cls(**{**plain, "keyframes": Counter(plain["keyframes"]), "record": CameraRecord(**record)})
+
+
+@dataclass
+class Progress:
+    """What the closed parts hold.
+
+    identity: what the output depends on: it is gone on with only if that is the same
+    """
+
+    identity: dict
+    cameras: dict[str, CameraProgress]
+    copied: int = 0              # original messages looked at
+    metadata: dict | None = None # of the parts
+
+    @property
+    def images(self) -> int:
+        """That are done, of all cameras."""
+        return sum(camera.record.images for camera in self.cameras.values())
+
+
+class UnfinishedOutput:
+    """The folder `<out>.partial`, for one process at a time; use it in a `with` statement. Raises BagError."""
+
+    def __init__(self, out: Path):
+        self.out, self.folder = out, out.with_name(out.name + UNFINISHED)
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> UnfinishedOutput:
+        self._check_out()
+        if not self.out.parent.is_dir():
+            raise BagError(f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another output")
+        try:
+            self.folder.mkdir(exist_ok=True)
+            if not os.access(self.folder, os.W_OK | os.X_OK):
+                raise PermissionError(0, "Permission denied")
+            self._descriptor = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise BagError(f"cannot write to {self.folder} ({error.strerror}): give another output") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise BagError(f"another process is writing to {self.folder}: wait for its end, or give another output") from error
+        return self
+
+    def __exit__(self, *_) -> None:
+        with suppress(OSError):   # it is renamed, or holds what can be gone on with
+            self.folder.rmdir()
+        os.close(self._descriptor)
+
+    def load(self) -> Progress | None:
+        """What was saved last, if anything was."""
+        file = self.folder / STATE_FILE
+        if not file.exists():
+            return None
+        try:
+            plain = json.loads(file.read_text())
+            cameras = {name: CameraProgress.of(camera) for name, camera in plain.pop("cameras").items()}
+            return Progress(**plain, cameras=cameras)
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            raise BagError(f"{file} cannot be read ({error}): remove {self.folder} to begin anew") from error
+
+    def save(self, progress: Progress) -> None:
+        with told(self.folder):
+            write_text(self.folder / STATE_FILE, json.dumps(progress, default=vars))
+
+    def check(self, saved: Progress, identity: dict) -> None:
+        """Raise a BagError that says in what the output to be made differs from the one that was begun."""
+        differences = [f"{name} {_short(saved.identity.get(name))}, now {_short(value)}"
+                       for name, value in identity.items() if saved.identity.get(name) != value]
+        if differences:
+            raise BagError(f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove it to begin "
+                           "anew, or give another output")
+
+    def keep_only(self, files: Collection[Path]) -> None:
+        """Remove what a process that was killed has left, all but these files and the state."""
+        if lost := [file for file in files if not file.is_file()]:
+            raise BagError(f"{lost[0]} is gone: remove {self.folder} to begin anew")
+        for path in set(self.folder.iterdir()) - {*files, self.folder / STATE_FILE}:
+            with told(self.folder):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def conclude(self) -> None:
+        """The output is whole: it gets its name."""
+        self._check_out()
+        with told(self.out):
+            os.rename(self.folder, self.out)
+            flush(self.out.parent)
+            (self.out / STATE_FILE).unlink()
+
+    def discard(self) -> None:
+        """Remove all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_out(self) -> None:
+        if self.out.exists():
+            raise BagError(f"{self.out} exists already: remove it, or give another output")
+
+
+def _short(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,269 @@
+"""`dcfm bag segment`: a recording's masks as a recording. What was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rosbags.rosbag2 import StoragePlugin
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.interrupts import Interrupts
+from dcfm_ros.bags.outputs import CameraOutputs, original_topics
+from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
+from dcfm_ros.bags.reading import Bag, Topic, open_bag
+from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
+from dcfm_ros.bags.topics import CameraTopic, choose_cameras
+from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
+from dcfm_ros.evaluation.evaluate import model_description
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import find_model, load_model
+from dcfm_ros.pipeline.frames import KeyframeEvent, Mode, PipelineConfig, Segmentation
+
+_FORMAT = 1   # of an unfinished output
+
+
+@dataclass(frozen=True)
+class BagSegmentOptions:
+    """What to segment, and what to write."""
+
+    bag: str
+    out: str                         # folder of the new recording
+    topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
+    all_topics: bool = False         # copy the original messages as well
+    storage: str = "mcap"            # or sqlite3
+    compression: str = ""            # zstd or none; zstd for mcap, none for sqlite3 where empty
+    model: str = "street11_b0"
+    backend: str = "auto"
+    precision: str = "auto"
+    mode: str = "sync"               # or two_sided
+    part_images: int = 600           # masks in one file of the output: what a crash can cost
+
+    def __post_init__(self):
+        storages = [plugin.name.lower() for plugin in StoragePlugin]
+        if self.storage not in storages:
+            raise ValueError(f"storage {self.storage!r}: use one of {', '.join(storages)}")
+        if self.compression not in ("", *COMPRESSIONS):
+            raise ValueError(f"compression {self.compression!r}: use one of {', '.join(COMPRESSIONS)}")
+        if self.mode not in (Mode.SYNC.value, Mode.TWO_SIDED.value):
+            raise ValueError(f"mode {self.mode!r}: use {Mode.SYNC.value} or {Mode.TWO_SIDED.value}; async depends on the "
+                             "machine's speed")
+        if not 1 <= self.part_images <= 1_000_000:
+            raise ValueError(f"part_images {self.part_images}: use 1 to 1000000")
+        if not self.compression:
+            object.__setattr__(self, "compression", "zstd" if self.storage == "mcap" else "none")
+
+    @property
+    def config(self) -> PipelineConfig:
+        return PipelineConfig(Mode(self.mode))
+
+
+def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lambda: None,
+                on_start: Callable[[int], object] = lambda images: None) -> dict:
+    """Write `options.out`, a recording of the masks of one recording; returns counts, and what was left out and why.
+
+    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there, and the masks are
+    the same. on_start is called with the number of images to do, on_frame after each. Raises BagError.
+    """
+    out, recording = Path(options.out), Path(options.bag)
+    if recording.resolve() in out.resolve().parents:
+        raise BagError(f"{out} lies in the recording {recording}: give another output")
+    with ExitStack() as stack:
+        bag = stack.enter_context(open_bag(recording))
+        cameras = choose_cameras(bag, options.topics)
+        unfinished = stack.enter_context(UnfinishedOutput(out))
+        saved = unfinished.load()
+        run = stack.enter_context(_Run(options, bag, cameras, load_model(options.model), unfinished, saved))
+        return run.all(on_frame, on_start)
+
+
+class _Run:
+    """One pass of writing masks; use it in a `with` statement."""
+
+    def __init__(self, options: BagSegmentOptions, bag: Bag, cameras: list[CameraTopic], model: Model,
+                 unfinished: UnfinishedOutput, saved: Progress | None):
+        self._options, self._bag, self._cameras, self._unfinished = options, bag, cameras, unfinished
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}   # by camera and index, until their mask comes
+        self._sequences = {camera.name: 0 for camera in cameras}  # `Origin.sequence` of the last mask of this pass
+        self._stack = ExitStack()
+        try:
+            self._interrupts = self._stack.enter_context(Interrupts())
+            first = {name: max(camera.keyframe, 0) for name, camera in saved.cameras.items()} if saved else {}
+            self._replay = self._stack.enter_context(Replay(
+                bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe, first))
+            self._model = model_description(options.model, model.config, self._replay.segmenter.backend)
+            identity = self._identity(model)
+            if saved is not None:
+                unfinished.check(saved, identity)
+            self._progress = saved or Progress(identity, {camera.name: CameraProgress() for camera in cameras})
+            self._resumed_at = self._progress.images
+            name = find_model(options.model).resolve().name
+            self._outputs = {camera.name: CameraOutputs(camera.name, name, model.config.classes) for camera in cameras}
+            ours = [topic for outputs in self._outputs.values() for topic in outputs.topics]
+            originals, self._left_out = original_topics(bag, ours) if options.all_topics else ([], {})
+            self._originals = self._stack.enter_context(closing(self._read_originals(originals)))
+            self._original = next(self._originals, None)   # the next to copy
+            self._parts = Parts(unfinished.folder, unfinished.out.name, [*originals, *ours], options.storage, options.compression,
+                                self._progress.metadata)
+            unfinished.keep_only(self._parts.files)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def all(self, on_frame: Callable[[], object], on_start: Callable[[int], object]) -> dict:
+        self._total = sum(camera.topic.count for camera in self._cameras)
+        on_start(self._total - self._resumed_at)
+        with self._resumable():
+            self._write_all(on_frame)
+        try:
+            check_images(self._bag, self._replay)
+        except BagError:
+            self._unfinished.discard()   # it could never be finished
+            raise
+        with self._resumable():
+            self._parts.finish()
+            self._unfinished.conclude()
+        return self._report()
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """What an error in here leaves can be gone on with, and the user is told how."""
+        try:
+            yield
+        except BaseException as error:
+            self._keep_what_is_whole()
+            saved = self._unfinished.load()
+            images = saved.images if saved else 0
+            if isinstance(error, WriteError):
+                raise WriteError(f"{error}; {images} of {self._total} images are safe in {self._unfinished.folder}: make room "
+                                 f"there, and the same command goes on from image {images}") from error
+            if isinstance(error, KeyboardInterrupt):
+                print(f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same command goes on from "
+                      "there", file=sys.stderr)
+            raise
+
+    def _write_all(self, on_frame: Callable[[], object]) -> None:
+        in_part = 0
+        with closing(self._replay.run()) as results:
+            for made in results:
+                with self._interrupts.held(), self._parts.unit():
+                    is_new = self._count_skipped(made) if isinstance(made, Skipped) else self._write(made)
+                if not is_new:
+                    continue
+                in_part += 1
+                if in_part == self._options.part_images:
+                    in_part = 0
+                    self._checkpoint()
+                on_frame()
+        with self._interrupts.held(), self._parts.unit():
+            self._copy_originals(None)
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        with self._interrupts.held():
+            self._parts.close_part()
+            self._progress.metadata = self._parts.metadata
+            self._unfinished.save(self._progress)
+
+    def _keep_what_is_whole(self) -> None:
+        """After an error: the open part is closed, unless the error came while it was being written to."""
+        if self._parts.is_whole:
+            try:
+                self._checkpoint()
+                return
+            except WriteError:   # parts before this one stay; the error that brought us here is told
+                pass
+        self._parts.give_up_part()
+
+    def _count_skipped(self, skipped: Skipped) -> bool:
+        camera = self._progress.cameras[skipped.camera]
+        if skipped.number <= camera.skipped:
+            return False
+        camera.skipped = skipped.number
+        camera.record.arrived(skipped.log_ns)
+        camera.record.skip(skipped)
+        return True
+
+    def _write(self, result: Segmentation) -> bool:
+        """Write what was made of an image, unless it is written already: then the image was there to go on from."""
+        name, origin = result.frame.camera, result.frame.header
+        camera, outputs = self._progress.cameras[name], self._outputs[name]
+        event = self._events.pop((name, result.index), None)
+        resets, self._sequences[name] = origin.sequence - self._sequences[name], origin.sequence
+        if origin.number <= camera.mask:
+            return False
+        self._copy_originals(origin.log_ns)
+        messages = outputs.of_classes(result.frame.stamp_ns) if camera.mask < 0 else []
+        if event is not None:
+            messages.append(outputs.of_keyframe(event))
+            camera.keyframe = origin.number
+            camera.keyframes[event.reason.value] += 1
+        camera.mask = origin.number
+        record = camera.record
+        record.arrived(origin.log_ns)
+        record.use(result.frame)
+        record.masks += 1
+        record.resets += resets
+        for topic, raw in messages + outputs.of_mask(result, record.masks):
+            self._parts.write(topic, origin.log_ns, raw)
+        return True
+
+    def _on_keyframe(self, event: KeyframeEvent) -> None:
+        self._events[event.frame.camera, event.index] = event
+
+    def _read_originals(self, topics: list[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
+        """The messages of these topics that are not copied yet, by a reader of their own."""
+        if not topics:
+            return
+        with open_bag(self._bag.path) as bag:
+            for number, message in enumerate(bag.messages(topics)):
+                if number >= self._progress.copied:
+                    yield message
+
+    def _copy_originals(self, until_ns: int | None) -> None:
+        """Copy up to a log time, that included, or all."""
+        while self._original is not None and (until_ns is None or self._original[1] <= until_ns):
+            self._parts.write(*self._original)
+            self._progress.copied += 1
+            self._original = next(self._originals, None)
+
+    def _identity(self, model: Model) -> dict:
+        options, base = self._options, self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
+        return {
+            "format": _FORMAT,
+            "files of the recording": [[str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files],
+            "cameras": {camera.name: camera.topic.name for camera in self._cameras},
+            "all topics": options.all_topics, "storage": options.storage, "compression": options.compression, "mode": options.mode,
+            **{name: self._model[name] for name in ("weights_sha256", "input", "backend", "device", "precision")},
+            "classes": [[c.name, list(c.color)] for c in model.config.classes],
+        }
+
+    def _report(self) -> dict:
+        bag, options = self._bag, self._options
+        return {
+            "bag": {"path": str(bag.path), "duration_s": round((bag.end_ns - bag.start_ns) / NS_PER_S, 3),
+                    "start_ns": bag.start_ns, "salvaged": bag.salvaged},
+            "out": str(self._unfinished.out), "topics": message_counts(self._parts.metadata), "left_out": self._left_out,
+            "resumed_at_image": self._resumed_at, "mode": options.mode, "model": self._model,
+            "cameras": [self._camera(camera, self._progress.cameras[camera.name]) for camera in self._cameras],
+            "options": asdict(options),
+        }
+
+    def _camera(self, camera: CameraTopic, progress: CameraProgress) -> dict:
+        record = progress.record
+        return {
+            "camera": camera.name, "topic": camera.topic.name, "mask_topic": self._outputs[camera.name].mask.name,
+            "sizes": [list(size) for size in record.sizes], "images": record.images, "masks": record.masks,
+            "keyframes": progress.keyframes.total(), "keyframe_reasons": dict(progress.keyframes),
+            "skipped": dict(record.skipped), "skipped_examples": record.examples, "resets": record.resets,
+            "out_of_order": record.out_of_order, "equal_stamps": record.equal_stamps,
+        }
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stack.close()
