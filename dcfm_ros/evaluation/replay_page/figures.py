@@ -95,13 +95,20 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
         Figure("Keyframes per frame", "Share of frames that paid for the deep network.",
                ("keyframe_rate",), partial(number, decimals=3)),
         Figure("Mean interval", "Frames from a keyframe to the next.", ("mean_keyframe_interval",), partial(number, decimals=2)),
-        Figure("Reasons", "first: nothing there yet. deviation: the picture has changed. interval: the longest allowed "
-               "interval is over. reset: size or time jumped, or the camera was silent.", ("keyframe_reasons",), counts),
-        Figure("Feature age, mean", "Frames from the keyframe that serves a frame to that frame.",
+    )),
+    ("Reasons of keyframes", tuple(Figure(reason, meaning, ("keyframe_reasons", reason), number) for reason, meaning in (
+        ("first", "The camera had no common feature yet."),
+        ("deviation", "The picture has changed: the AKS score reached the threshold, or there was a hard cut."),
+        ("interval", "The longest interval that is allowed was over."),
+        ("reset", "Size or time jumped, or the camera was silent."),
+        ("requested", "Somebody asked for it."),
+    ))),
+    ("Age of the common feature", (
+        Figure("Mean, frames", "From the keyframe that serves a frame to that frame.",
                ("feature_age_frames", "mean"), partial(number, decimals=2)),
-        Figure("Feature age, most", "Frames.", ("feature_age_frames", "max"), number),
-        Figure("Feature age, mean", "Seconds.", ("feature_age_s", "mean"), partial(number, decimals=3)),
-        Figure("Feature age, most", "Seconds.", ("feature_age_s", "max"), partial(number, decimals=3)),
+        Figure("Oldest, frames", "Of all frames.", ("feature_age_frames", "max"), number),
+        Figure("Mean, seconds", "The same by stamps.", ("feature_age_s", "mean"), partial(number, decimals=3)),
+        Figure("Oldest, seconds", "By stamps.", ("feature_age_s", "max"), partial(number, decimals=3)),
     )),
 )
 
@@ -121,7 +128,7 @@ def tables(rows: list[dict]) -> list[tuple[str, list[Line]]]:
         lines = []
         for figure in figures:
             values = [at(row, figure.path) for row in rows]
-            if any(value not in (None, {}) for value in values):
+            if any(value is not None for value in values):
                 lines.append(Line(figure.name, figure.meaning, [figure.text(value) for value in values]))
         found.append((title, lines))
     return found

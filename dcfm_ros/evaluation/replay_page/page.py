@@ -25,7 +25,7 @@ _JPEG_QUALITY = 85
 _MEANINGS = {
     LOWEST_IOU: "Frames whose masks fit their labels worst.",
     LARGEST_FLICKER: "Frames on which the most pixels return to a class that they had just left.",
-    OLDEST_FEATURE: "Frames served by the common feature of a keyframe longest ago.",
+    OLDEST_FEATURE: "Frames that had to do with the oldest common features.",
 }
 
 

@@ -16,7 +16,7 @@ _GAP = 6
 _BAR, _TITLE, _MISSING = (24, 26, 32), (236, 238, 244), (150, 154, 166)
 
 
-def side_by_side(image: np.ndarray, masks: Sequence[tuple[str, np.ndarray | None]], table: np.ndarray, alpha: float = 0.55,
+def side_by_side(image: np.ndarray, masks: Sequence[tuple[str, np.ndarray | None]], table: np.ndarray, alpha: float = 0.5,
                  panel_width: int = PANEL_WIDTH) -> np.ndarray:
     """The image under each mask, with the mask's title above: (H', W') even, (H', W', 3) uint8 RGB.
 
@@ -34,7 +34,7 @@ def side_by_side(image: np.ndarray, masks: Sequence[tuple[str, np.ndarray | None
     if width > panel_width:
         height, width = max(1, round(height * panel_width / width)), panel_width
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    bar = max(20, round(0.05 * width))
+    bar = max(20, round(0.075 * width))
     # Even sides, since video codecs need them; the rest is the bar's colour.
     total = len(masks) * width + (len(masks) - 1) * _GAP
     picture = np.full((bar + height + (bar + height) % 2, total + total % 2, 3), _BAR, np.uint8)

@@ -10,16 +10,16 @@ const plots = [...document.querySelectorAll(".plot")].map(element => ({
 const place = (plot, time) => 100 * (time - plot.begin) / (plot.end - plot.begin || 1);
 const show = (element, visible) => { element.hidden = !visible; };
 const covered = () => document.getElementById("covered");
+const inVideo = time => time - start > -0.5 && time - start < video.duration + 0.5;
 
 function seek(time) {
-  const inside = time - start;
   if (!video || !Number.isFinite(video.duration)) return;
-  if (inside < -0.5 || inside > video.duration + 0.5) {
+  if (!inVideo(time)) {
     covered().textContent = `${time.toFixed(1)} s is not in the video, which covers ${coverage()}.`;
     return;
   }
   covered().textContent = `Covers ${coverage()}.`;
-  video.currentTime = Math.min(Math.max(inside, 0), video.duration);
+  video.currentTime = Math.min(Math.max(time - start, 0), video.duration);
   video.scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
@@ -27,6 +27,7 @@ const coverage = () => `${start.toFixed(1)} s to ${(start + video.duration).toFi
 
 function showCoverage() {
   covered().textContent = `Covers ${coverage()}.`;
+  for (const button of document.querySelectorAll(".seek")) show(button, inVideo(Number(button.dataset.time)));
   for (const plot of plots) {
     const cover = plot.element.querySelector(".cover");
     const from = Math.max(0, place(plot, start)), to = Math.min(100, place(plot, start + video.duration));

@@ -19,7 +19,7 @@ from dcfm_ros.evaluation.replay_page.figures import stamp_text
 WIDTH = 1000
 MOST_POINTS = 1500      # of each line
 _MOST_RULES = 150       # keyframes up to which a line through the score marks each
-_TIME_TICKS = 8
+_TIME_TICKS = 12
 _TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
