@@ -173,6 +173,7 @@ def _add_bag(commands) -> None:
     group = commands.add_parser("bag", help="recordings (rosbag2): evaluate, segment, make").add_subparsers(
         dest="bag_command", required=True, metavar="COMMAND")
     _add_bag_evaluate(group)
+    _add_bag_segment(group)
     _add_bag_make(group)
 
 
@@ -182,10 +183,6 @@ def _add_bag_evaluate(commands) -> None:
     _add_replay_options(parser)
     parser.add_argument("--labels", action="append", metavar="TOPIC|FOLDER", help="class ids: a topic for each camera in their "
                         "order, or one folder of <stamp in ns>.png; may be repeated")
-    parser.add_argument("--min-interval", type=int, help="MinK, frames")
-    parser.add_argument("--max-interval", type=int, help="MaxK, frames")
-    parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
-    parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
     parser.add_argument("--no-per-frame", action="store_false", dest="per_frame", help="without the run in which every frame is "
                         "a keyframe")
     parser.add_argument("--no-page", action="store_false", dest="page", help="without report.html")
@@ -203,6 +200,10 @@ def _add_replay_options(parser) -> None:
     parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
     parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
     parser.add_argument("--mode", help="sync or two_sided")
+    parser.add_argument("--min-interval", type=int, help="MinK, frames")
+    parser.add_argument("--max-interval", type=int, help="MaxK, frames")
+    parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
+    parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
 
 
 def _bag_evaluate(options) -> None:
@@ -212,6 +213,25 @@ def _bag_evaluate(options) -> None:
     report = evaluate_bag(_given(BagEvaluateOptions, options)).report
     print(replay_table(report))
     _write_json(report, options.json)
+
+
+def _add_bag_segment(commands) -> None:
+    parser = _add_with_options(commands, "segment", help="masks of a recording as a recording; goes on where it was stopped")
+    parser.add_argument("bag", help="folder with metadata.yaml, or file .mcap or .db3")
+    parser.add_argument("-o", "--out", required=True, help="folder of the new recording")
+    _add_replay_options(parser)
+    parser.add_argument("--all", action="store_true", dest="all_topics", help="copy the original messages as well")
+    parser.add_argument("--storage", help="mcap or sqlite3")
+    parser.add_argument("--compression", help="zstd or none; zstd for mcap, none for sqlite3")
+    parser.add_argument("--part", type=int, dest="part_images", metavar="IMAGES", help="in one file of the output")
+    parser.add_argument("--json", default=None, help="write the report to this file, too")
+    parser.set_defaults(run=_bag_segment)
+
+
+def _bag_segment(options) -> None:
+    from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
+
+    _print_json(segment_bag(_given(BagSegmentOptions, options)), options.json)
 
 
 def _add_bag_make(commands) -> None:

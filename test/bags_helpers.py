@@ -46,7 +46,8 @@ def labels_of(pictures: Sequence[np.ndarray], classes: int = 4) -> list[np.ndarr
 def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAMERA,), storage: str = "mcap", compression: str = "",
               encoding: str = "rgb8", labels: str = "", labelled: Collection[int] | None = None,
               corrupt: Collection[int] = (), stamps: Mapping[int, int] | None = None, sizes: Mapping[int, tuple[int, int]] | None = None,
-              extra: Sequence[str] = (), seed: int = 0, cut: int = 20, pictures: Sequence[np.ndarray] | None = None) -> Path:
+              extra: Sequence[str] = (), seed: int = 0, cut: int = 20, motion: float = 3.0,
+              pictures: Sequence[np.ndarray] | None = None) -> Path:
     """Write a recording and return its folder, which holds `<name>.mcap` or `<name>.db3`, and metadata.yaml.
 
     topics: of cameras; each has a picture per period, the next camera's a little later
@@ -57,13 +58,14 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
     stamps: other header stamps, ns after START_NS, by number of the frame; log times stay as they are
     sizes: other (height, width) by number of the frame, for it and those after it
     extra: topics of std_msgs/String, one message per period
+    seed, cut, motion: as for `drive`; at a motion of 0.5 pixels keyframes are some 6 frames apart
     pictures: of the first camera, instead of `drive`
     """
     folder, store = Path(folder), typestore()
     writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()])
     if compression:
         writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
-    drives = [pictures if pictures is not None and not number else drive(frames, seed + number, cut=cut)
+    drives = [pictures if pictures is not None and not number else drive(frames, seed + number, motion=motion, cut=cut)
               for number in range(len(topics))]
     shots = labels_of(drives[0]) if labels else []
     is_compressed = encoding in ("jpeg", "png")

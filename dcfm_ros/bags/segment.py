@@ -21,7 +21,7 @@ from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_count
 from dcfm_ros.evaluation.evaluate import model_description
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
-from dcfm_ros.pipeline.frames import KeyframeEvent, Mode, PipelineConfig, Segmentation
+from dcfm_ros.pipeline.frames import KeyframeEvent, Mode, PipelineConfig, SchedulerConfig, Segmentation
 
 _FORMAT = 1   # of an unfinished output
 
@@ -40,6 +40,10 @@ class BagSegmentOptions:
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "sync"               # or two_sided
+    min_interval: int = SchedulerConfig.min_interval
+    max_interval: int = SchedulerConfig.max_interval
+    threshold: float = SchedulerConfig.threshold
+    cut_threshold: float = SchedulerConfig.cut_threshold
     part_images: int = 600           # masks in one file of the output: what a crash can cost
 
     def __post_init__(self):
@@ -55,10 +59,12 @@ class BagSegmentOptions:
             raise ValueError(f"part_images {self.part_images}: use 1 to 1000000")
         if not self.compression:
             object.__setattr__(self, "compression", "zstd" if self.storage == "mcap" else "none")
+        self.config   # refuses what the scheduler refuses
 
     @property
     def config(self) -> PipelineConfig:
-        return PipelineConfig(Mode(self.mode))
+        return PipelineConfig(Mode(self.mode), SchedulerConfig(
+            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
 
 
 def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lambda: None,
@@ -236,7 +242,8 @@ class _Run:
             "format": _FORMAT,
             "files of the recording": [[str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files],
             "cameras": {camera.name: camera.topic.name for camera in self._cameras},
-            "all topics": options.all_topics, "storage": options.storage, "compression": options.compression, "mode": options.mode,
+            "all topics": options.all_topics, "storage": options.storage, "compression": options.compression,
+            **{name: getattr(options, name) for name in ("mode", "min_interval", "max_interval", "threshold", "cut_threshold")},
             **{name: self._model[name] for name in ("weights_sha256", "input", "backend", "device", "precision")},
             "classes": [[c.name, list(c.color)] for c in model.config.classes],
         }
