@@ -19,8 +19,9 @@ from typing import IO, Any
 
 from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, packed
 
-LOCAL = "local"   # instead of an address: a cluster that lives as long as the engine, on this machine
-_END_S = 60.0     # for tasks to end in order
+LOCAL, AUTO = "local", "auto"   # instead of an address: one that lives as long as the engine; the one that runs here
+_CONNECT_S = 10.0               # for an answer
+_END_S = 60.0                   # for tasks to end in order
 
 
 class RayCluster:
@@ -41,11 +42,12 @@ class RayCluster:
             raise RuntimeError("this process is connected to a Ray cluster already: end that connection first")
         cores = {"num_cpus": len(os.sched_getaffinity(0))} if address == LOCAL else {}
         try:
+            _check_reachable(address)
             with _inherited_paths(address == LOCAL):
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error", **cores)
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RuntimeError(f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start --head` "
-                               f"printed, auto, or {LOCAL}") from error
+                               f"printed, {AUTO}, or {LOCAL}") from error
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         if not machines:
             self.close()
@@ -140,6 +142,16 @@ def _lock(file: IO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    if address in (LOCAL, AUTO):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise ValueError("it is not HOST:PORT")
+    socket.create_connection((host, int(port)), _CONNECT_S).close()
 
 
 @contextmanager

@@ -1,0 +1,102 @@
+"""Ray: one cluster of two workers on this machine for the whole file."""
+import os
+import signal
+import sys
+import threading
+
+import fleet_helpers as tasks
+import pytest
+from fleet_helpers import run_all, until
+
+from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    pytest.importorskip("ray", reason="Ray is not installed")
+    before = os.environ.get("PYTHONPATH")
+    cluster = RayCluster("local", workers=2)
+    assert os.environ.get("PYTHONPATH") == before
+    yield cluster
+    cluster.close()
+
+
+def test_every_job_is_done_once(cluster):
+    outcomes, _ = run_all(cluster, tasks.square, [3, 4, 5])
+    assert [(outcome.result, outcome.failure) for outcome in outcomes] == [(9, ""), (16, ""), (25, "")]
+
+
+def test_failures_of_tasks_and_workers_are_outcomes(cluster, tmp_path):
+    moods = ("fine", "dies", "bad", "fails")
+    fine, dead, bad, system = run_all(cluster, tasks.moody, [(mood, str(tmp_path / mood)) for mood in moods])[0]
+    assert fine.result == "fine" and not fine.failure
+    assert dead.failure.startswith("Ray: ") and dead.transient
+    assert bad.failure.startswith("bad: record anew (on ") and not bad.transient
+    assert system.failure.startswith("fails: the disk is gone (on ") and system.transient
+    assert [(tmp_path / mood).read_text() for mood in moods] == ["x"] * 4   # Ray itself tries nothing again
+
+
+def test_tasks_have_cores_of_their_own(cluster):
+    found = [outcome.result for outcome in run_all(cluster, tasks.cores, [None] * 3)[0]]
+    assert len({process for process, _ in found}) == 3   # nothing of a recording stays in memory
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert all(len(cores) == share for _, cores in found)
+
+
+def test_an_interruption_ends_tasks_in_order(cluster, tmp_path):
+    files = [tmp_path / "a.pid", tmp_path / "b.pid"]
+    main = threading.main_thread().ident
+
+    def interrupt():
+        until(lambda: all(file.exists() for file in files))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_all(cluster, tasks.wait_for_interruption, [*map(str, files), str(tmp_path / "c.pid")])
+    thread.join()
+    assert [file.with_suffix(".ended").read_text() for file in files] == ["in order"] * 2
+    assert not (tmp_path / "c.pid").exists()
+    assert run_all(cluster, tasks.square, [2])[0][0].result == 4   # and the cluster is as good as before
+
+
+def test_a_second_connection_is_refused(cluster):
+    with pytest.raises(RuntimeError, match="connected to a Ray cluster already"):
+        RayCluster("local")
+
+
+def test_free_cores(tmp_path):
+    """Cores are counted by locks, here by those of two threads."""
+    mine = os.sched_getaffinity(0)
+    with bound_to_free_cores(1, tmp_path) as (core,):
+        assert os.sched_getaffinity(0) == {core}
+        seen = []
+
+        def other():
+            os.sched_setaffinity(0, mine)   # a thread begins with its parent's
+            with bound_to_free_cores(len(mine), tmp_path) as cores:
+                seen.append((cores, os.sched_getaffinity(0)))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        assert seen == [(sorted(mine), mine)]   # one of them is taken, so it is bound to none
+    assert os.sched_getaffinity(0) == mine
+    with bound_to_free_cores(len(mine), tmp_path) as cores:
+        assert cores == sorted(mine)
+
+
+def test_without_ray_one_line_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RuntimeError, match=r"^--ray needs Ray: pip install ray$"):
+        RayCluster("local")
+
+
+@pytest.mark.parametrize("address, why", [("nowhere", "it is not HOST:PORT"), ("127.0.0.1:1", ".*Connection refused"),
+                                          ("ray://127.0.0.1:1", "it is not HOST:PORT")])
+def test_no_cluster_at_the_address(address, why, monkeypatch):
+    ray = pytest.importorskip("ray", reason="Ray is not installed")
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(RuntimeError, match=rf"^no Ray cluster at '{address}' \({why}\): give the address that"):
+        RayCluster(address)
