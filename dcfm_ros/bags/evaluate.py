@@ -11,6 +11,7 @@ from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.report import bag_report
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.bags.writing import WriteError, told, write_text
 from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.tally import Tally, tally_report
 from dcfm_ros.model.folder import load_model
@@ -90,12 +91,16 @@ def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = l
     """
     out = output_folder(options.folder)
     model = load_model(options.model)
-    with open_bag(options.bag) as bag:
-        cameras = choose_cameras(bag, options.topics, options.labels)
-        on_start(sum(camera.topic.count for camera in cameras))
-        with Run(options, bag, cameras, model, out) as run:
-            run.all(on_frame)
-            result = BagResult(bag_report(run, options, model.config), run.tallies, model.config.class_names)
-            (out / "report.json").write_text(json.dumps(result.report, indent=2) + "\n")
-            run.gallery.write(result.report)
-            return result
+    try:
+        with open_bag(options.bag) as bag:
+            cameras = choose_cameras(bag, options.topics, options.labels)
+            on_start(sum(camera.topic.count for camera in cameras))
+            with Run(options, bag, cameras, model, out) as run:
+                run.all(on_frame)
+                result = BagResult(bag_report(run, options, model.config), run.tallies, model.config.class_names)
+                with told(out):
+                    write_text(out / "report.json", json.dumps(result.report, indent=2) + "\n")
+                run.gallery.write(result.report)
+                return result
+    except WriteError as error:
+        raise WriteError(f"{error}: make room there, or give another folder with --out") from error

@@ -13,6 +13,7 @@ import numpy as np
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.bags.writing import told
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.replay_page.data import TimelinePoint
 from dcfm_ros.evaluation.replay_page.moments import LOWEST_IOU, LARGEST_FLICKER, OLDEST_FEATURE, WorstMoments
@@ -77,11 +78,14 @@ class Gallery:
             if value is not None:
                 self._moments.offer(kind, frame.camera, frame.stamp_ns, time_s, value, picture)
         if frame.camera == self._cameras[0].name and time_s <= self._options.video_s:
-            self._add_to_video(picture())
+            with told(self._out):
+                self._add_to_video(picture())
 
     def write(self, report: dict) -> None:
         """The page, with all that was collected."""
-        if self._options.page:
+        if not self._options.page:
+            return
+        with told(self._out):
             if self._video is not None:
                 self._video.close()
             write_page(self._out / _PAGE, report, self._timeline, self._moments.moments(), self._classes,
@@ -105,4 +109,5 @@ class Gallery:
         return self
 
     def __exit__(self, *error) -> None:
-        self._stack.__exit__(*error)
+        with told(self._out):   # of a disk that is full, closing the video tells once more
+            self._stack.__exit__(*error)
