@@ -65,6 +65,9 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     if labels is not None and not path.is_dir():
         raise SourceError(f"labels {labels} cannot go with {name}; only a folder of images takes labels")
 
+    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
+        raise SourceError(f"{name} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it")
+
     # The readers are imported here because they import this module's SourceError.
     if kind == "synthetic":
         return _open_synthetic(seed, rate_hz or DEFAULT_RATE_HZ, _size(DEFAULT_SIZE, width, height), length)
