@@ -112,6 +112,13 @@ class Probe:
         self.node.destroy_node()
         self.context.try_shutdown()
 
+    def add(self, node: Node) -> None:
+        """Spin another node of this context, too."""
+        self._executor.add_node(node)
+
+    def remove(self, node: Node) -> None:
+        self._executor.remove_node(node)
+
     # Topics
 
     def collect(self, kind, topic: str, qos: QoSProfile | int = 50) -> Collected:

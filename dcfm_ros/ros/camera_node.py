@@ -1,125 +1,121 @@
-"""The node `camera`: publishes any source as a camera would, at its rate, with true stamps."""
+"""The node `camera`: publishes any source as a camera would, with true stamps, or plays a recording."""
 
 from __future__ import annotations
 
 import json
 import threading
-import time
+from dataclasses import fields
 
-import cv2
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
-from dcfm_ros.ros import messages, process
-from dcfm_ros.sources.open import open_source
+from dcfm_ros.ros import process
+from dcfm_ros.ros.play_options import PlayOptions, is_recording
+from dcfm_ros.ros.reel import ENCODINGS, Reel, ReelOptions
 
-_ENCODINGS = ("rgb8", "bgr8", "mono8", "jpeg", "png")
+_TEXTS = {
+    "source": "synthetic[:SEED], a folder of images, a video file, or a recording (rosbag2: a folder, .mcap or .db3).",
+    "image_topic": "Where to publish; empty: /camera/image_raw, of a recording its own topics.",
+    "loop": "Begin again at the end; otherwise stop there.",
+    "frames": "Images before the end; 0: all of the source (an endless one has 300).",
+    "width": "Image width; 0 keeps the source's.",
+    "height": "Image height; 0 keeps the source's.",
+    "rate": "Images per second.",
+    "to_and_fro": "Go back from the end frame by frame, without a cut.",
+    "encoding": f"One of {', '.join(ENCODINGS)}; the last two are compressed.",
+    "preload": "Make all images before the first is sent.",
+    "frame_id": "frame_id of the headers.",
+    "topics": "Of a recording: topics of cameras; none: all that look like one.",
+    "speed": "Of a recording: 1.0 as recorded, 2.0 twice as fast.",
+    "lockstep": "Of a recording: send an image when the mask of the one before has come.",
+    "mask_topic": "For lockstep: where the masks come from, with {camera} for the camera's name; empty: the segmenter's own.",
+    "mask_timeout": "For lockstep: seconds until the next image is sent without a mask.",
+    "clock": "Of a recording: publish its time as /clock.",
+}
+_DEPTH = {ReelOptions: 2, PlayOptions: 10}   # of the publishers; a recording's images may come in bursts
+_RANGES = {"frames": (0, 10_000_000), "rate": (0.1, 1000.0), "speed": (0.01, 1000.0), "mask_timeout": (0.1, 3600.0)}
 
 
 class CameraNode(Node):
-    """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
-
-    `sent_log` names a file for one JSON line per published image: its index in the source, its stamp, and the
-    monotonic time of publishing.
-    """
+    """`sent_log` names a file for one JSON line per published image: its index in the source, its stamp, and the monotonic
+    time of publishing. `player` does the work, on a thread of the node."""
 
     def __init__(self, **node_options):
         super().__init__("camera", **node_options)
-        text = lambda s: ParameterDescriptor(description=s, read_only=True)  # noqa: E731
-        declare = self.declare_parameter
-        source = declare("source", "synthetic", text("synthetic[:SEED], a folder of images, or a video file.")).value
-        width = declare("width", 0, text("Image width; 0 keeps the source's.")).value
-        height = declare("height", 0, text("Image height; 0 keeps the source's.")).value
-        rate_hz = declare("rate", 15.0, ParameterDescriptor(
-            description="Images per second.", read_only=True,
-            floating_point_range=[FloatingPointRange(from_value=0.1, to_value=1000.0)])).value
-        self._loop = declare("loop", True, text("Begin again at the end; otherwise stop there.")).value
-        self._returns = declare("to_and_fro", False, text("Go back from the end frame by frame, without a cut.")).value
-        frames = declare("frames", 0, ParameterDescriptor(
-            description="Images before the end; 0: all of the source (an endless one has 300).", read_only=True,
-            integer_range=[IntegerRange(from_value=0, to_value=10_000_000, step=1)])).value
-        self._encoding = declare("encoding", "bgr8", text(f"One of {', '.join(_ENCODINGS)}; the last two are compressed.")).value
-        topic = declare("image_topic", "/camera/image_raw", text("Where to publish.")).value
-        reliable = declare("reliable", False, text("Reliable instead of best effort.")).value
-        self._preload = declare("preload", False, text("Make all images before the first is sent.")).value
-        self._wait = declare("wait_for_subscribers", 0, text("Begin when so many listen.")).value
-        self._frame_id = declare("frame_id", "camera", text("frame_id of the headers.")).value
-        log = declare("sent_log", "", text("File for a JSON line per image; empty: none.")).value
-        if self._encoding not in _ENCODINGS:
-            raise ValueError(f"encoding {self._encoding!r}: use one of {', '.join(_ENCODINGS)}")
-        self._source = open_source(source, rate_hz=rate_hz, width=width or None, height=height or None)
-        self._count = frames or self._source.length or 300
-        self._period_s = 1.0 / rate_hz
-        self._log = open(log, "w", buffering=1) if log else None
-        kind = CompressedImage if self._encoding in ("jpeg", "png") else Image
-        if kind is CompressedImage and not topic.endswith("/compressed"):
-            topic += "/compressed"
-        self._publisher = self.create_publisher(kind, topic, QoSProfile(
-            depth=2, history=HistoryPolicy.KEEP_LAST,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT))
+        self._declare_parameters()
+        value = lambda name: self.get_parameter(name).value  # noqa: E731
+        kind = PlayOptions if is_recording(value("source")) else ReelOptions
+        options = self._options(kind)
+        qos = QoSProfile(depth=_DEPTH[kind], history=HistoryPolicy.KEEP_LAST, reliability=(
+            ReliabilityPolicy.RELIABLE if value("reliable") else ReliabilityPolicy.BEST_EFFORT))
+        self._wait = max(value("wait_for_subscribers"), getattr(options, "lockstep", False))
+        self._log = open(value("sent_log"), "w", buffering=1) if value("sent_log") else None
+        if isinstance(options, PlayOptions):
+            from dcfm_ros.ros.bag_player import BagPlayer   # late: other sources need no PyTorch
+            self.player = BagPlayer(self, options, qos, self._sent)
+        else:
+            self.player = Reel(self, options, qos, self._sent)
         self.finished = threading.Event()
         self.failed = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
-        self.get_logger().info(f"{source}: {self._count} images at {rate_hz:g} Hz as {self._encoding} on {topic}")
+        self.get_logger().info(self.player.title)
         self._thread.start()
 
     def destroy_node(self) -> None:
         self._stop.set()
         self._thread.join()
+        self.player.close()
         if self._log:
             self._log.close()
         super().destroy_node()
 
+    def _declare_parameters(self) -> None:
+        defaults = {field.name: field.default for kind in (PlayOptions, ReelOptions) for field in fields(kind)}
+        for name, default in defaults.items():
+            descriptor = ParameterDescriptor(description=_TEXTS[name], read_only=True)
+            low, high = _RANGES.get(name, (0, 0))
+            if isinstance(default, float):
+                descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+            elif high:
+                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+            self.declare_parameter(name, [""] if default == () else default, descriptor)
+        for name, default, text in (("reliable", False, "Reliable instead of best effort."),
+                                    ("wait_for_subscribers", 0, "Begin when so many listen."),
+                                    ("sent_log", "", "File for a JSON line per image; empty: none.")):
+            self.declare_parameter(name, default, ParameterDescriptor(description=text, read_only=True))
+
+    def _options(self, kind: type) -> PlayOptions | ReelOptions:
+        """Of this kind; ValueError where a parameter is set that only the other kind knows."""
+        names, other = {field.name for field in fields(kind)}, ReelOptions if kind is PlayOptions else PlayOptions
+        for field in fields(other):
+            if field.name not in names and (value := self._value(field.name)) != field.default:
+                raise ValueError(f"{field.name} is {value!r}, which means nothing for source {self._value('source')}, "
+                                 f"{'a recording' if kind is PlayOptions else 'no recording'}: leave it out")
+        return kind(**{name: self._value(name) for name in names})
+
+    def _value(self, name: str):
+        value = self.get_parameter(name).value
+        return tuple(item for item in value if item) if name == "topics" else value
+
     def _run(self) -> None:
         try:
-            made = [self._image(index) for index in range(self._count) if not self._stop.is_set()] if self._preload else []
-            while self._publisher.get_subscription_count() < self._wait and not self._stop.wait(0.05):
+            self.player.prepare(self._stop)
+            while not self.player.is_heard(self._wait) and not self._stop.wait(0.05):
                 pass
             self._stop.wait(0.5 if self._wait else 0.0)  # discovery reports the match before both ends can use it
-            due = time.monotonic()
-            sent = 0
-            while not self._stop.is_set() and (self._loop or sent < self._count):
-                index = self._index(sent)
-                message = made[index] if self._preload else self._image(index)
-                if self._stop.wait(max(0.0, due - time.monotonic())):
-                    break
-                self._send(index, message)
-                sent += 1
-                due = max(due + self._period_s, time.monotonic() - self._period_s)  # late by more: do not catch up
+            self.player.play(self._stop)
         except Exception as error:
             self.failed = True
             self.get_logger().error(f"camera stopped: {error}")
         finally:
             self.finished.set()
 
-    def _index(self, sent: int) -> int:
-        """Of the source's frame that follows the first `sent` ones."""
-        if not self._returns or self._count == 1:
-            return sent % self._count
-        step = sent % (2 * self._count - 2)  # there and back; the ends come once
-        return min(step, 2 * self._count - 2 - step)
-
-    def _image(self, index: int) -> Image | CompressedImage:
-        """A frame as it will be sent, but for its stamp."""
-        image = self._source.frame(index).image
-        if self._encoding == "mono8":
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        elif self._encoding == "bgr8":
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return messages.camera_message(Header(frame_id=self._frame_id), image, self._encoding)
-
-    def _send(self, index: int, message: Image | CompressedImage) -> None:
-        stamp = self.get_clock().now()
-        message.header.stamp = stamp.to_msg()
-        published_ns = time.monotonic_ns()
-        self._publisher.publish(message)
+    def _sent(self, index: int, stamp_ns: int, published_ns: int) -> None:
         if self._log:
-            self._log.write(json.dumps({"index": index, "stamp_ns": stamp.nanoseconds, "published_ns": published_ns}) + "\n")
+            self._log.write(json.dumps({"index": index, "stamp_ns": stamp_ns, "published_ns": published_ns}) + "\n")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,142 @@
+"""The camera node's recordings: images to topics as they were recorded, at their rate or as fast as masks come back."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from itertools import islice
+from typing import NamedTuple
+
+from builtin_interfaces.msg import Time
+from rclpy.exceptions import NameValidationException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.pipeline.frames import InputError
+from dcfm_ros.ros import messages
+from dcfm_ros.ros.bag_time import BagTime
+from dcfm_ros.ros.lockstep import LockStep
+from dcfm_ros.ros.play_options import PlayOptions
+
+_READ_AHEAD = 8          # images; at full HD 50 MB
+_END_OF_TIME_NS = 2**31 * messages.NS_PER_S   # of seconds as messages have them
+_LONE_GAP_NS = 1e9       # from the end of a recording of a single image to its next beginning
+_LOG_PERIOD_S = 5.0      # of warnings that repeat
+
+
+class _Sendable(NamedTuple):
+    number: int          # among the messages of the cameras' topics, from 0
+    camera: str
+    log_ns: int
+    stamp: Time | None   # None: the bytes are no message, or the log time is no time of ROS
+    raw: bytes           # CDR
+
+
+class BagPlayer:
+    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded.
+
+    Bytes that are no message are left out: no subscriber could take them. Everything else is sent, usable or not.
+    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and `without_mask` count
+    images and may be read by any.
+    """
+
+    def __init__(self, node: Node, options: PlayOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
+        self._node, self._options, self._sent = node, options, sent
+        self.sent = self.damaged = self.without_mask = 0
+        with ExitStack() as stack:
+            self._bag = stack.enter_context(open_bag(options.source))
+            self._cameras = choose_cameras(self._bag, options.topics)
+            names = [camera.name for camera in self._cameras]
+            topics = options.image_topics([camera.topic.name for camera in self._cameras], self._cameras[0].compressed)
+            masks = options.mask_topics(names) if options.lockstep else []
+            try:
+                self._steps = {name: LockStep(node, *pair, options.mask_timeout) for name, *pair in zip(names, topics, masks)}
+                self._publishers = {
+                    camera.name: node.create_publisher(CompressedImage if camera.compressed else Image, topic, qos)
+                    for camera, topic in zip(self._cameras, topics)}
+            except NameValidationException as error:
+                raise BagError(f"{self._bag.path}: {' '.join(str(error).split())}; choose a camera with `topics` and its topic with image_topic, and "
+                               "where masks come from with mask_topic") from error
+            self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
+            self._close = stack.pop_all().close
+        count = sum(camera.topic.count for camera in self._cameras)
+        pace = f"in lock-step with {', '.join(masks)}" if masks else f"at {options.speed:g} times their rate"
+        self.title = f"{options.source}: {count} images {pace} on {', '.join(topics)}"
+        if self._bag.salvaged:
+            node.get_logger().warning(f"{options.source}: {self._bag.salvaged}")
+
+    def is_heard(self, subscribers: int) -> bool:
+        """Do so many listen to each camera, and does somebody publish the masks that are waited for?"""
+        return (all(publisher.get_subscription_count() >= subscribers for publisher in self._publishers.values())
+                and all(step.has_segmenter() for step in self._steps.values()))
+
+    def prepare(self, stop: threading.Event) -> None:
+        pass
+
+    def play(self, stop: threading.Event) -> None:
+        """Until the end of the recording or of our time. Raises BagError where the recording is damaged."""
+        while not stop.is_set():
+            before, first_ns, last_ns = self.sent, None, 0
+            with closing(ahead(self._images(), _READ_AHEAD)) as images:
+                for image in images:
+                    if image.stamp is None:
+                        self._leave_out(image)
+                        continue
+                    if not self._time.reach(image.log_ns, stop):
+                        return
+                    first_ns, last_ns = image.log_ns if first_ns is None else first_ns, image.log_ns
+                    self._send(image, stop)
+            if self.sent == before:
+                raise BagError(f"{self._bag.path}: none of its images is a message that can be sent")
+            if not self._options.loop:
+                break
+            intervals = self.sent - before - 1
+            self._time.end_round((last_ns - first_ns) / intervals if intervals else _LONE_GAP_NS)
+        self._node.get_logger().info(
+            f"{self.sent} images sent, {self.damaged} left out as damaged"
+            + (f", {self.without_mask} without a mask" if self._steps else ""))
+
+    def close(self) -> None:
+        """After the end of `play`."""
+        self._close()
+
+    def _images(self) -> Iterator[_Sendable]:
+        """Of one round; read by a thread of its own."""
+        cameras = {camera.topic.key: camera for camera in self._cameras}
+        arrivals = enumerate(self._bag.messages([camera.topic for camera in self._cameras]))
+        for number, (topic, log_ns, raw) in islice(arrivals, self._options.frames or None):
+            try:
+                stamp = self._bag.decode(topic, raw).header.stamp
+                stamp = Time(sec=stamp.sec, nanosec=stamp.nanosec)
+            except InputError:
+                stamp = None
+            if not 0 <= log_ns < _END_OF_TIME_NS:
+                stamp = None
+            yield _Sendable(number, cameras[topic.key].name, log_ns, stamp, bytes(raw))
+
+    def _send(self, image: _Sendable, stop: threading.Event) -> None:
+        step = self._steps.get(image.camera)
+        if step is not None:
+            step.expect(image.stamp)
+        published_ns = time.monotonic_ns()
+        self._publishers[image.camera].publish(image.raw)
+        self.sent += 1
+        self._sent(image.number, messages.stamp_ns(image.stamp), published_ns)
+        if step is not None and (reason := step.wait(stop)):
+            self.without_mask += 1
+            self._node.get_logger().warning(
+                f"no mask for image {image.number} (stamp {messages.stamp_ns(image.stamp)}), {self.without_mask} so far: {reason}")
+
+    def _leave_out(self, image: _Sendable) -> None:
+        self.damaged += 1
+        self._node.get_logger().warning(
+            f"message {image.number} of {self._bag.path} is damaged and was left out, {self.damaged} so far",
+            throttle_duration_sec=_LOG_PERIOD_S)

@@ -1,0 +1,56 @@
+"""The time of a recording that is played: when what is due, and `/clock`."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+
+from dcfm_ros.ros import messages
+
+_TICK_NS = 10_000_000   # of /clock between images, in time of the recording; at higher speeds in real time
+
+
+class BagTime:
+    """Runs `speed` times as fast as the recording did; with math.inf from image to image without waiting.
+
+    Publishes /clock where `clock` is set: at each image, and between them 100 times a second. Within a round it never
+    runs back. For one thread.
+    """
+
+    def __init__(self, node: Node, speed: float, clock: bool):
+        self._speed = speed
+        self._tick_ns = round(_TICK_NS * max(1.0, speed)) if speed < float("inf") else 0
+        self._clock = node.create_publisher(Clock, "/clock", QoSProfile(depth=10)) if clock else None
+        self._now_ns: int | None = None             # None: a round begins
+        self._zero_ns, self._zero_s = 0, 0.0        # this time of the recording is at this time.monotonic()
+        self._begin_s = 0.0                         # when the round may begin
+
+    def reach(self, log_ns: int, stop: threading.Event) -> bool:
+        """Wait until this time has come, which is told by /clock; False where `stop` was set first."""
+        if self._now_ns is None:
+            self._now_ns = self._zero_ns = log_ns
+            self._zero_s = max(time.monotonic(), self._begin_s)
+        while self._clock and self._tick_ns and self._now_ns + self._tick_ns < log_ns:
+            if not self._go_to(self._now_ns + self._tick_ns, stop):
+                return False
+        return self._go_to(max(log_ns, self._now_ns), stop)
+
+    def end_round(self, gap_ns: float) -> None:
+        """The next time that is to be reached is the first of a new round, `gap_ns` after the last of this one."""
+        self._begin_s = self._due_s(self._now_ns) + gap_ns / 1e9 / self._speed
+        self._now_ns = None
+
+    def _go_to(self, log_ns: int, stop: threading.Event) -> bool:
+        if stop.wait(max(0.0, self._due_s(log_ns) - time.monotonic())):
+            return False
+        self._now_ns = log_ns
+        if self._clock:
+            self._clock.publish(Clock(clock=messages.time_message(log_ns)))
+        return True
+
+    def _due_s(self, log_ns: int) -> float:
+        return self._zero_s + (log_ns - self._zero_ns) / 1e9 / self._speed
