@@ -27,8 +27,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["dcfm_ros", "dcfm_ros.*"]),
+    package_data={"dcfm_ros.evaluation.replay_page": ["*.html", "*.css", "*.js"]},
     data_files=shared_files("config", "launch"),
     install_requires=[
+        "jinja2",
         "matplotlib",
         "numba",
         "numpy>=1.26",

@@ -59,6 +59,13 @@ def counts(counted: dict[str, int] | None) -> str:
     return ", ".join(f"{number(count)} {name}" for name, count in ordered) or NOTHING
 
 
+def plain(value: object) -> str:
+    """A setting as text."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(plain, value)) or NOTHING
+    return NOTHING if value is None or value == "" else str(value)
+
+
 def at(row: dict, path: tuple[str, ...]) -> object:
     """The value at a path of keys; None where there is none."""
     for key in path:
@@ -66,8 +73,9 @@ def at(row: dict, path: tuple[str, ...]) -> object:
     return row
 
 
+_ACCURACY = "Accuracy, per cent"
 GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
-    ("Accuracy, per cent", (
+    (_ACCURACY, (
         Figure("mIoU", "Mean over the classes that the labels have of intersection over union: how well the masks fit.",
                ("miou",), percent),
         Figure("mIoU, all classes", "The same with classes that no label has counting 0, as in published tables.",
@@ -122,13 +130,16 @@ STAGES = (
 
 
 def tables(rows: list[dict]) -> list[tuple[str, list[Line]]]:
-    """Groups of lines; a line that no row has a value for is left out."""
-    found = []
+    """Groups of lines; a line that no row has a value for is left out, and so is accuracy where no row has labels."""
+    labelled, found = any(row.get("miou") is not None for row in rows), []
     for title, figures in GROUPS:
+        if title == _ACCURACY and not labelled:
+            continue
         lines = []
         for figure in figures:
             values = [at(row, figure.path) for row in rows]
             if any(value is not None for value in values):
                 lines.append(Line(figure.name, figure.meaning, [figure.text(value) for value in values]))
-        found.append((title, lines))
+        if lines:
+            found.append((title, lines))
     return found

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from dcfm_ros.evaluation.replay_page import figures
 from dcfm_ros.evaluation.replay_page.data import Moment, TimelinePoint
 from dcfm_ros.evaluation.replay_page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE
+from dcfm_ros.evaluation.replay_page.templates import inline, template
 from dcfm_ros.evaluation.replay_page.timeline import MOST_POINTS, WIDTH, timelines
 
-_HERE = Path(__file__).parent
 _PIECE = 3 * 2 ** 18     # bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
 _JPEG_QUALITY = 85
 
@@ -40,16 +38,11 @@ def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], mome
     video: an .mp4 file to embed, None for none
     video_start_s: of the video's first frame, seconds since the recording began
     """
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)
-    environment.filters.update(percent=figures.percent, number=figures.number, duration=figures.duration,
-                               stamp=figures.stamp_text, counts=figures.counts, jpeg=_jpeg)
-    environment.tests["holds"] = lambda text, part: part in (text or "")
     rows = report["rows"] or []
-    content = environment.get_template("page.html").stream(
+    content = template("page.html", jpeg=_jpeg).stream(
         report=report, rows=rows, main=rows[0] if rows else {}, other=rows[1] if len(rows) > 1 else {},
         name=Path(report["bag"]["path"] or "recording").name,
-        style=Markup((_HERE / "style.css").read_text()), script=Markup((_HERE / "script.js").read_text()),
+        style=inline("style.css"), script=inline("script.js"),
         tables=figures.tables(rows), stages=figures.STAGES, classes=_classes(rows, palette),
         timelines=timelines(timeline, (report["scheduler"] or {}).get("threshold")), width=WIDTH, most_points=MOST_POINTS,
         moments=[(kind, _MEANINGS.get(kind, ""), list(group)) for kind, group in groupby(moments, lambda m: m.kind)],
