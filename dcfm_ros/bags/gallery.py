@@ -45,6 +45,7 @@ class Gallery:
         self._timeline: list[TimelinePoint] = []
         self._moments = WorstMoments()
         self._video: VideoWriter | None = None
+        self._video_times_s: list[float] = []   # of each frame
         self._stack = ExitStack()
         self._viewer = None
         if options.viewer:
@@ -70,8 +71,10 @@ class Gallery:
             result.feature_age_frames, result.feature_age_s, result.latency_ms, flicker, miou))
 
         def picture() -> np.ndarray:
-            masks = [(self._title(), result.mask), ("per frame", reference), ("label", label)]
-            return side_by_side(frame.rgb(), [(title, mask) for title, mask in masks if mask is not None], self._table)
+            masks = [(self._title(), result.mask)]
+            masks += [("per frame", reference)] if reference is not None else []
+            masks += [("label", label)] if self._options.labels else []   # also where a frame has none: all have these panels
+            return side_by_side(frame.rgb(), masks, self._table)
 
         for kind, value in ((LOWEST_IOU, miou), (LARGEST_FLICKER, flicker or None),
                             (OLDEST_FEATURE, result.feature_age_s or None)):
@@ -80,6 +83,7 @@ class Gallery:
         if frame.camera == self._cameras[0].name and time_s <= self._options.video_s:
             with told(self._out):
                 self._add_to_video(picture())
+            self._video_times_s.append(time_s)
 
     def write(self, report: dict) -> None:
         """The page, with all that was collected."""
@@ -89,7 +93,7 @@ class Gallery:
             if self._video is not None:
                 self._video.close()
             write_page(self._out / _PAGE, report, self._timeline, self._moments.moments(), self._classes,
-                       self._video.path if self._video else None, self._timeline[0].time_s if self._timeline else 0.0)
+                       self._video.path if self._video else None, self._video_times_s)
 
     def _title(self) -> str:
         return "DCFM"

@@ -28,7 +28,7 @@ _MEANINGS = {
 
 
 def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], moments: Sequence[Moment],
-               palette: Sequence[tuple[str, tuple[int, int, int]]], video: Path | None, video_start_s: float = 0.0) -> None:
+               palette: Sequence[tuple[str, tuple[int, int, int]]], video: Path | None, video_times_s: Sequence[float] = ()) -> None:
     """Write the page; an unfinished one never has its name.
 
     report: as in report.json; figures that are None are shown as a dash or left out
@@ -36,8 +36,10 @@ def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], mome
     moments: pictures with what is to see there, those of one kind together
     palette: name and RGB of each class
     video: an .mp4 file to embed, None for none
-    video_start_s: of the video's first frame, seconds since the recording began
+    video_times_s: of each of its frames, ascending, seconds since the recording began: a recording has gaps, a video none
     """
+    if video is not None and not video_times_s:
+        raise ValueError(f"the times of {video} are missing: give video_times_s, one for each of its frames")
     rows = report["rows"] or []
     content = template("page.html", jpeg=_jpeg).stream(
         report=report, rows=rows, main=rows[0] if rows else {}, other=rows[1] if len(rows) > 1 else {},
@@ -46,8 +48,7 @@ def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], mome
         tables=figures.tables(rows), stages=figures.STAGES, classes=_classes(rows, palette),
         timelines=timelines(timeline, (report["scheduler"] or {}).get("threshold")), width=WIDTH, most_points=MOST_POINTS,
         moments=[(kind, _MEANINGS.get(kind, ""), list(group)) for kind, group in groupby(moments, lambda m: m.kind)],
-        moment_value=_moment_value, video=None if video is None else partial(_base64, video), video_start_s=video_start_s,
-        video_bytes=0 if video is None else video.stat().st_size)
+        moment_value=_moment_value, video=None if video is None else partial(_base64, video), video_times_s=[round(time_s, 3) for time_s in video_times_s])
     unfinished = file.with_name(file.name + ".part")
     try:
         with unfinished.open("w", encoding="utf-8") as stream:

@@ -1,7 +1,7 @@
 "use strict";
-// Times are in seconds since the recording began; the video's own begin at data-start.
+// Times are in seconds since the recording began, unlike positions in the video: its frames follow each other without gaps.
 const video = document.querySelector("video");
-const start = video ? Number(video.dataset.start) : 0;
+const frames = video ? JSON.parse(document.getElementById("video-times").textContent) : [];
 const plots = [...document.querySelectorAll(".plot")].map(element => ({
   element, begin: Number(element.dataset.begin), end: Number(element.dataset.end),
   points: JSON.parse(element.querySelector("script").textContent),
@@ -10,7 +10,8 @@ const plots = [...document.querySelectorAll(".plot")].map(element => ({
 const place = (plot, time) => 100 * (time - plot.begin) / (plot.end - plot.begin || 1);
 const show = (element, visible) => { element.hidden = !visible; };
 const covered = () => document.getElementById("covered");
-const inVideo = time => time - start > -0.5 && time - start < video.duration + 0.5;
+const inVideo = time => time > frames[0] - 0.5 && time < frames.at(-1) + 0.5;
+const frameShown = () => Math.min(frames.length - 1, Math.floor(video.currentTime / video.duration * frames.length));
 
 function seek(time) {
   if (!video || !Number.isFinite(video.duration)) return;
@@ -19,18 +20,18 @@ function seek(time) {
     return;
   }
   covered().textContent = `Covers ${coverage()}.`;
-  video.currentTime = Math.min(Math.max(time - start, 0), video.duration);
+  video.currentTime = (nearest(frames, time) + 0.5) * video.duration / frames.length;
   video.scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
 
-const coverage = () => `${start.toFixed(1)} s to ${(start + video.duration).toFixed(1)} s of the recording`;
+const coverage = () => `${frames[0].toFixed(1)} s to ${frames.at(-1).toFixed(1)} s of the recording`;
 
 function showCoverage() {
   covered().textContent = `Covers ${coverage()}.`;
   for (const button of document.querySelectorAll(".seek")) show(button, inVideo(Number(button.dataset.time)));
   for (const plot of plots) {
     const cover = plot.element.querySelector(".cover");
-    const from = Math.max(0, place(plot, start)), to = Math.min(100, place(plot, start + video.duration));
+    const from = Math.max(0, place(plot, frames[0])), to = Math.min(100, place(plot, frames.at(-1)));
     cover.style.left = `${from}%`;
     cover.style.width = `${Math.max(0, to - from)}%`;
   }
@@ -38,7 +39,7 @@ function showCoverage() {
 
 function showPlayhead() {
   for (const plot of plots) {
-    const head = plot.element.querySelector(".playhead"), at = place(plot, start + video.currentTime);
+    const head = plot.element.querySelector(".playhead"), at = place(plot, frames[frameShown()]);
     show(head, at >= 0 && at <= 100);
     head.style.left = `${at}%`;
   }

@@ -89,7 +89,7 @@ def test_text_from_outside_stays_text(tmp_path):
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path):
-    html = written(tmp_path, report(), points(), moments(), video=video_file(tmp_path))
+    html = written(tmp_path, report(), points(), moments(), video=video_file(tmp_path), video_times_s=[0.0])
     assert re.search(r"https?://|//[a-z]+\.[a-z]|@import|url\(|<iframe|<object|<embed", html) is None
     addresses = [attributes[name] for _, attributes in Elements(html).tags for name in ("src", "href", "srcset", "poster")
                  if name in attributes]
@@ -110,16 +110,20 @@ def test_pictures_are_those_of_the_moments(tmp_path):
 def test_the_video_is_in_the_page_byte_by_byte(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "_PIECE", 300)   # many pieces, the last one shorter
     video = video_file(tmp_path, 10_001)
-    tag, = [a for tag, a in Elements(written(tmp_path, report(), points(), video=video, video_start_s=2.5)).tags if tag == "video"]
+    tag, = [a for tag, a in Elements(written(tmp_path, report(), points(), video=video, video_times_s=[2.5])).tags if tag == "video"]
     assert base64.b64decode(tag["src"].removeprefix("data:video/mp4;base64,")) == video.read_bytes()
-    assert tag["data-start"] == "2.5"
+
+
+def test_a_video_needs_its_times(tmp_path):
+    with pytest.raises(ValueError, match="the times of .*side_by_side.mp4 are missing: give video_times_s"):
+        write_page(tmp_path / "report.html", report(), points(), [], PALETTE, video_file(tmp_path))
 
 
 def test_a_large_video_takes_little_memory(tmp_path):
     video = video_file(tmp_path, 40_000_000)
     tracemalloc.start()
     try:
-        write_page(tmp_path / "report.html", report(), [], [], PALETTE, video)
+        write_page(tmp_path / "report.html", report(), [], [], PALETTE, video, [0.0])
         assert tracemalloc.get_traced_memory()[1] < 12_000_000
     finally:
         tracemalloc.stop()
