@@ -179,7 +179,7 @@ def _add_bag(commands) -> None:
 
 def _add_bag_evaluate(commands) -> None:
     parser = _add_with_options(commands, "evaluate", help="how good, how fast and how steady masks are on a recording")
-    parser.add_argument("bag", help="folder with metadata.yaml, or file .mcap or .db3")
+    _add_fleet_options(parser)
     _add_replay_options(parser)
     parser.add_argument("--labels", action="append", metavar="TOPIC|FOLDER", help="class ids: a topic for each camera in their "
                         "order, or one folder of <stamp in ns>.png; may be repeated")
@@ -188,9 +188,17 @@ def _add_bag_evaluate(commands) -> None:
     parser.add_argument("--no-page", action="store_false", dest="page", help="without report.html")
     parser.add_argument("--video", type=float, dest="video_s", metavar="SECONDS", help="of the recording, in report.html")
     parser.add_argument("--viewer", help="rerun, rerun:web, or FILE.rrd")
-    parser.add_argument("--out", help="folder for report.json and report.html; out/<name of the recording>")
+    parser.add_argument("--out", help="folder for report.json and report.html; out/<name of the recording>; of "
+                        "several recordings one for all, out/bags")
     parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_bag_evaluate)
+
+
+def _add_fleet_options(parser) -> None:
+    parser.add_argument("bags", nargs="+", metavar="BAG", help="folder with metadata.yaml, or file .mcap or .db3; or several, "
+                        "folders that hold some, globs")
+    parser.add_argument("--workers", type=int, metavar="N", help="recordings at a time; 1, on Ray one for each machine")
+    parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster, as `ray start --head` printed it; auto; local")
 
 
 def _add_replay_options(parser) -> None:
@@ -206,19 +214,32 @@ def _add_replay_options(parser) -> None:
     parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
 
 
-def _bag_evaluate(options) -> None:
+def _bag_evaluate(options) -> int:
     from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
+    from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet
     from dcfm_ros.evaluation.replay_table import replay_table
 
-    report = evaluate_bag(_given(BagEvaluateOptions, options)).report
+    fleet = _given(FleetOptions, options)
+    if fleet.only_bag is None:
+        return _tell_fleet(evaluate_fleet(fleet, _given(BagEvaluateOptions, options, bag="")), options.json)
+    report = evaluate_bag(_given(BagEvaluateOptions, options, bag=fleet.only_bag)).report
     print(replay_table(report))
     _write_json(report, options.json)
+    return 0
+
+
+def _tell_fleet(summary: dict, json_file: str | None) -> int:
+    from dcfm_ros.evaluation.fleet_table import fleet_table
+
+    print(fleet_table(summary))
+    _write_json(summary, json_file)
+    return 1 if summary["counts"].get("failed") else 0
 
 
 def _add_bag_segment(commands) -> None:
     parser = _add_with_options(commands, "segment", help="masks of a recording as a recording; goes on where it was stopped")
-    parser.add_argument("bag", help="folder with metadata.yaml, or file .mcap or .db3")
-    parser.add_argument("-o", "--out", required=True, help="folder of the new recording")
+    _add_fleet_options(parser)
+    parser.add_argument("-o", "--out", required=True, help="folder of the new recording; of several a folder for all")
     _add_replay_options(parser)
     parser.add_argument("--all", action="store_true", dest="all_topics", help="copy the original messages as well")
     parser.add_argument("--storage", help="mcap or sqlite3")
@@ -228,10 +249,15 @@ def _add_bag_segment(commands) -> None:
     parser.set_defaults(run=_bag_segment)
 
 
-def _bag_segment(options) -> None:
+def _bag_segment(options) -> int:
+    from dcfm_ros.bags.fleet import FleetOptions, segment_fleet
     from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 
-    _print_json(segment_bag(_given(BagSegmentOptions, options)), options.json)
+    fleet = _given(FleetOptions, options)
+    if fleet.only_bag is None:
+        return _tell_fleet(segment_fleet(fleet, _given(BagSegmentOptions, options, bag="")), options.json)
+    _print_json(segment_bag(_given(BagSegmentOptions, options, bag=fleet.only_bag)), options.json)
+    return 0
 
 
 def _add_bag_make(commands) -> None:

@@ -1,0 +1,44 @@
+"""The page of many recordings: how each did, with links to their pages; from `fleet.html` and the style of those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from dcfm_ros.evaluation.replay_page import figures
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class _Column:
+    title: str
+    name: str                       # of the figure
+    text: Callable[[object], str]
+
+
+_COLUMNS = (_Column("frames", "frames", figures.number),
+            _Column("frames/s", "frames_per_s", partial(figures.number, decimals=1)),
+            _Column("keyframes per frame", "keyframe_rate", figures.percent),
+            _Column("mIoU", "miou", figures.percent), _Column("steady8", "steady8", figures.percent),
+            _Column("flicker", "flicker", figures.percent))
+
+
+def write_index(file: Path, summary: dict) -> None:
+    """Write the page of a fleet's summary.json, whose links lead to files beside it."""
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)
+    environment.filters.update(percent=figures.percent, number=figures.number, duration=figures.duration, link=quote)
+    bags, rows = summary["bags"], summary["rows"]
+    known = [column for column in _COLUMNS if any(one.get(column.name) is not None for one in [*bags, *rows])]
+    count = len(bags)
+    file.write_text(environment.get_template("fleet.html").render(
+        title=f"{count} recording{'s' * (count != 1)}, {summary['command']}", summary=summary, columns=known,
+        total=rows[0] if rows else {}, model=summary["model"] or {}, undone=[bag for bag in bags if bag["status"] != "done"],
+        style=Markup((_HERE / "style.css").read_text())), encoding="utf-8")

@@ -1,0 +1,108 @@
+"""Which recordings an argument names, without opening any."""
+import os
+from pathlib import Path
+
+import pytest
+
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.finding import find_bags, output_names
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """drives/: three recordings in two storages and depths, bare files, what is no recording, what is not finished."""
+    def folder(name, *files):
+        for file in files:
+            path = tmp_path / "drives" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    folder("drive2", "metadata.yaml", "drive2_0.mcap", "drive2_1.mcap")
+    folder("drive10", "metadata.yaml", "drive10_0.db3")
+    folder("night/rain/drive1", "metadata.yaml", "a.mcap")
+    folder("dead", "dead_0.mcap", "dead_1.mcap")           # its recorder wrote no metadata.yaml
+    folder("bare", "x.mcap", "y.db3", "notes.txt")
+    folder("masks.partial", "metadata.yaml", "masks_0.mcap", "parts/masks_1.mcap")
+    folder("empty", "readme.md")
+    return tmp_path / "drives"
+
+
+def found(tree, *patterns, **options):
+    return [str(bag.relative_to(tree)) for bag in find_bags([tree / pattern for pattern in patterns], **options)]
+
+
+ALL = ["bare/x.mcap", "bare/y.db3", "dead", "drive2", "drive10", "night/rain/drive1"]
+
+
+def test_a_folder_is_searched_at_any_depth(tree):
+    assert found(tree, "") == ALL
+
+
+@pytest.mark.parametrize("patterns, expected", [
+    (("drive2",), ["drive2"]),
+    (("bare/x.mcap",), ["bare/x.mcap"]),
+    (("drive10", "drive2"), ["drive2", "drive10"]),
+    (("drive*",), ["drive2", "drive10"]),
+    (("drive*", "drive2", "drive2/../drive2"), ["drive2", "drive10"]),
+    (("**/drive1",), ["night/rain/drive1"]),
+    (("*",), ALL),
+    (("**/*.mcap",), ["bare/x.mcap", "dead", "drive2", "night/rain/drive1"]),   # a file stands for its recording
+    (("drive2/drive2_1.mcap",), ["drive2"]),
+    (("dead",), ["dead"])])
+def test_patterns(tree, patterns, expected):
+    assert found(tree, *patterns) == expected
+
+
+@pytest.mark.parametrize("pattern", ["missing", "miss*", "empty", "bare/notes.txt", "masks.partial", "masks.partial/masks_0.mcap",
+                                     "masks.partial/parts"])
+def test_a_pattern_without_recordings_is_named(tree, pattern):
+    with pytest.raises(BagError) as error:
+        found(tree, "drive2", pattern)
+    assert str(error.value).startswith(f"{tree / pattern}: no recording there; give a folder with metadata.yaml, ")
+
+
+def test_what_lies_where_results_go_is_left_out(tree):
+    assert found(tree, "", leave_out=tree / "night") == ALL[:-1]
+
+
+def test_links(tree):
+    """Others than into what is searched are followed; none is counted or followed twice."""
+    (tree.parent / "elsewhere" / "far").mkdir(parents=True)
+    (tree.parent / "elsewhere" / "far" / "metadata.yaml").touch()
+    (tree / "linked").symlink_to(tree.parent / "elsewhere")
+    (tree / "night" / "back").symlink_to(tree)
+    (tree / "again").symlink_to(tree / "drive2")
+    bags = {bag.resolve() for bag in find_bags([tree])}
+    assert bags == {(tree / bag).resolve() for bag in [*ALL, "linked/far"]} and len(find_bags([tree])) == len(bags)
+
+
+def test_relative_paths_stay_relative(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    assert find_bags(["drive2", "bare"]) == [Path("bare/x.mcap"), Path("bare/y.db3"), Path("drive2")]
+    monkeypatch.chdir(tree / "dead")
+    assert find_bags(["."]) == [Path(".")] and output_names([Path(".")]) == ["dead"]
+
+
+@pytest.mark.parametrize("bags, names", [
+    (["a/drive", "b/drive2"], ["drive", "drive2"]),
+    (["a/drive", "b/drive", "c/other"], ["a_drive", "b_drive", "other"]),
+    (["x/a/drive", "y/a/drive", "y/b/drive"], ["x_a_drive", "y_a_drive", "b_drive"]),
+    (["a/drive", "b/drive", "c/a_drive"], ["x_a_drive", "b_drive", "c_a_drive"]),
+    (["drive.mcap", "drive.db3"], ["mcap_drive", "db3_drive"]),
+    (["drive.mcap", "drive"], ["mcap_drive", "x_drive"])])
+def test_names_of_results(tmp_path, bags, names):
+    """What is called x here is the folder around."""
+    top = tmp_path / "x"
+    for bag in bags:
+        path = top / bag
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch() if path.suffix else path.mkdir()
+    assert output_names([top / bag for bag in bags]) == names
+
+
+def test_names_differ_even_where_joined_paths_are_equal(tmp_path, monkeypatch):
+    os.makedirs(tmp_path / "a_b" / "c"), os.makedirs(tmp_path / "a" / "b_c")
+    monkeypatch.setattr("dcfm_ros.bags.finding._name_parts", lambda bag: bag.relative_to(tmp_path).parts)
+    assert output_names([tmp_path / "a_b" / "c", tmp_path / "a" / "b_c"]) == ["c", "b_c"]
+    assert output_names([tmp_path / "a_b" / "c", tmp_path / "a" / "b_c", tmp_path / "q" / "c", tmp_path / "q" / "b_c"]) == [
+        "a_b_c", "a_b_c_2", "q_c", "q_b_c"]

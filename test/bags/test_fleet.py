@@ -1,0 +1,229 @@
+"""Many recordings: figures of all together, what fails leaves the others alone, and what is written."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from bags_helpers import CAMERA, drive, read_bag, write_bag
+from fleet_helpers import until
+from helpers import write_tiny_model
+
+from dcfm_ros.bags import fleet as fleet_module
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.evaluate import BagEvaluateOptions
+from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet, segment_fleet
+from dcfm_ros.bags.segment import BagSegmentOptions
+from dcfm_ros.cli import main
+from dcfm_ros.evaluation.fleet_table import fleet_table
+
+FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def drives(tmp_path_factory):
+    """Three recordings, the third in a folder of its own; none of them is written to."""
+    folder = tmp_path_factory.mktemp("drives")
+    for seed, name in enumerate(("drive1", "drive2", "night/drive10")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_bag(folder / name, FRAMES + seed, labels="/labels", seed=seed)
+    return folder
+
+
+@pytest.fixture
+def evaluated(tmp_path, model):
+    def evaluate(*bags, workers=None, ray="", **options):
+        options = {"page": False, "backend": "torch", "precision": "f32", "model": model, "labels": ("/labels",), **options}
+        return evaluate_fleet(FleetOptions(tuple(map(str, bags)), str(tmp_path / "out"), workers, ray),
+                              BagEvaluateOptions("", **options))
+    return evaluate
+
+
+def test_figures_of_all_are_those_of_one_run_over_all(tmp_path, evaluated):
+    """One recording with both cameras is that one run."""
+    topics = ("/front/image", "/rear/image")
+    for number, topic in enumerate(topics):
+        write_bag(tmp_path / "each" / topic.split("/")[1], 20, topics=(topic,), pictures=drive(20, number))
+    write_bag(tmp_path / "both", 20, topics=topics)
+    apart = evaluated(tmp_path / "each", workers=2, labels=())
+    together = evaluated(tmp_path / "both", workers=1, labels=())
+    assert [bag["name"] for bag in apart["bags"]] == ["front", "rear"] and apart["rows"] == together["rows"]
+    assert apart["rows"][0]["frames"] == 40 and 0 < apart["rows"][0]["agreement"] < 1
+
+
+def test_workers_change_nothing(tmp_path, drives, evaluated):
+    one, two = evaluated(drives), evaluated(drives, workers=2)
+    assert one["workers"] == 1 and two["workers"] == 2
+    assert one["rows"] == two["rows"] and one["rows"][0]["miou"] > 0 and one["rows"][0]["windows8"] > 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == json.loads(json.dumps(two))
+    for first, second in zip(one["bags"], two["bags"]):
+        first.pop("frames_per_s"), second.pop("frames_per_s")
+        assert first == second
+    assert [bag["name"] for bag in two["bags"]] == ["drive1", "drive2", "drive10"]
+    assert json.loads((tmp_path / "out" / "drive10" / "report.json").read_text())["rows"][0]["frames"] == FRAMES + 2
+
+
+def test_on_ray(tmp_path, drives, evaluated):
+    pytest.importorskip("ray", reason="Ray is not installed")
+    broken = tmp_path / "broken.mcap"
+    broken.write_bytes(b"no recording")
+    alone = evaluated(drives)
+    summary = evaluated(drives, broken, workers=2, ray="local")
+    assert summary["rows"] == alone["rows"] and summary["counts"] == {"failed": 1, "done": 3}
+    bad = next(bag for bag in summary["bags"] if bag["name"] == "broken")
+    assert "broken.mcap" in bad["reason"] and "(on " in bad["reason"] and bad["tries"] == 1
+
+
+def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, capsys):
+    (tmp_path / "bad<b>").mkdir()
+    (tmp_path / "bad<b>" / "metadata.yaml").write_text("nonsense")
+    summary = evaluated(drives / "drive1", tmp_path / "bad<b>")
+    good, bad = sorted(summary["bags"], key=lambda bag: bag["name"], reverse=True)
+    assert (good["status"], bad["status"]) == ("done", "failed") and summary["rows"][0]["frames"] == FRAMES
+    assert "bad<b>" in bad["reason"] and bad["tries"] == 1 and bad["page"] is None
+    assert good["page"] == "drive1/report.json"
+    table = fleet_table(summary)
+    assert f"failed: {tmp_path / 'bad<b>'}: {bad['reason']}" in table and "1 done, 1 failed" in table
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "bad<b>" not in page and "bad&lt;b&gt;" in page and 'href="drive1/report.json"' in page
+    assert not re.search(r"https?:|src=", page)
+    assert "bad<b>" in capsys.readouterr().err
+
+
+def test_without_one_good_recording(tmp_path, evaluated):
+    (tmp_path / "bad.mcap").write_bytes(b"no recording")
+    summary = evaluated(tmp_path / "bad.mcap")
+    assert summary["rows"] == [] and summary["counts"] == {"failed": 1} and summary["frames_per_s"] is None
+    assert "all together" in fleet_table(summary) and "bad" in (tmp_path / "out" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("errors, status, tries, reason", [
+    ([OSError("the share is away")], "done", 2, ""),
+    ([OSError("the share is away"), OSError("still away")], "failed", 2, "still away"),
+    ([BagError("it is empty")], "failed", 1, "it is empty"),
+    ([OSError("the share is away"), BagError("it is empty")], "failed", 2, "it is empty")])
+def test_what_may_pass_is_tried_again_once(drives, evaluated, monkeypatch, capsys, errors, status, tries, reason):
+    left, real = list(errors), fleet_module.evaluate_bag
+
+    def moody(options, on_frame):
+        if "drive1" in options.bag and "drive10" not in options.bag and left:
+            raise left.pop(0)
+        return real(options, on_frame)
+
+    monkeypatch.setattr(fleet_module, "evaluate_bag", moody)
+    summary = evaluated(drives / "drive1", drives / "drive2")
+    first, second = summary["bags"]
+    assert (first["status"], first["tries"], first["reason"]) == (status, tries, reason)
+    assert (second["status"], second["tries"]) == ("done", 1)
+    again = "; it is tried again at the end" in capsys.readouterr().err
+    assert again == isinstance(errors[0], OSError)
+
+
+def test_recordings_of_one_name_have_folders_of_their_own(tmp_path, evaluated):
+    for number, day in enumerate(("monday", "tuesday")):
+        (tmp_path / day).mkdir()
+        write_bag(tmp_path / day / "drive", FRAMES + number, labels="/labels")
+    summary = evaluated(tmp_path / "*day")
+    assert [(bag["name"], bag["frames"]) for bag in summary["bags"]] == [("monday_drive", FRAMES), ("tuesday_drive", FRAMES + 1)]
+    assert (tmp_path / "out" / "tuesday_drive" / "report.json").is_file()
+
+
+@pytest.fixture
+def segmented(tmp_path, model):
+    def segment(*bags, workers=None):
+        return segment_fleet(FleetOptions(tuple(map(str, bags)), str(tmp_path / "masks"), workers),
+                             BagSegmentOptions("", "", topics=(CAMERA,), model=model, backend="torch", precision="f32"))
+    return segment
+
+
+def test_segmenting_goes_on_where_it_was(tmp_path, drives, segmented):
+    first = segmented(drives / "drive1", drives / "night")
+    assert first["counts"] == {"done": 2} and first["rows"][0]["frames"] == 2 * FRAMES + 2
+    before = (tmp_path / "masks" / "drive1" / "metadata.yaml").stat().st_mtime_ns
+    second = segmented(drives, workers=2)
+    assert [(bag["name"], bag["status"]) for bag in second["bags"]] == [
+        ("drive1", "exists"), ("drive2", "done"), ("drive10", "exists")]
+    assert "remove it to have it made anew" in second["bags"][0]["reason"]
+    assert (tmp_path / "masks" / "drive1" / "metadata.yaml").stat().st_mtime_ns == before
+    assert len(read_bag(tmp_path / "masks" / "drive2", "/dcfm/mask")["/dcfm/mask"]) == FRAMES + 1
+    assert "exists: " in fleet_table(second)
+
+
+def test_results_among_the_recordings_are_no_recordings_to_work_on(tmp_path, model, drives):
+    for _ in range(2):
+        write_bag(tmp_path / "in" / "drive", FRAMES) if not (tmp_path / "in").exists() else None
+        summary = segment_fleet(FleetOptions((str(tmp_path / "in"),), str(tmp_path / "in" / "masks")),
+                                BagSegmentOptions("", "", model=model, backend="torch", precision="f32"))
+        assert [bag["name"] for bag in summary["bags"]] == ["drive"]
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"bags": ()}, "no recording"), ({"workers": 0}, "workers 0: use 1"), ({"workers": -3}, "workers -3: use 1")])
+def test_refused_options(changes, message):
+    with pytest.raises(ValueError, match=message):
+        FleetOptions(**{"bags": ("drive",), **changes})
+
+
+def test_a_viewer_is_for_one(drives, evaluated):
+    with pytest.raises(ValueError, match="viewer rerun: it shows one recording"):
+        evaluated(drives, viewer="rerun")
+
+
+def test_one_recording_is_no_fleet(tmp_path, drives):
+    one = str(drives / "drive1")
+    assert FleetOptions((one,)).only_bag == one
+    assert FleetOptions((str(tmp_path / "missing"),)).only_bag is not None   # whose error says more
+    for fleet in (FleetOptions((one, one)), FleetOptions((one,), workers=1), FleetOptions((one,), ray="local"),
+                  FleetOptions((str(drives),)), FleetOptions((str(drives / "drive*"),))):
+        assert fleet.only_bag is None
+
+
+def test_the_command(tmp_path, drives, model, capsys):
+    broken = tmp_path / "broken.mcap"
+    broken.write_bytes(b"")
+    common = ["--model", model, "--backend", "torch", "--out", str(tmp_path / "out")]
+    assert main(["bag", "evaluate", str(drives / "drive1"), str(drives / "drive2"), *common, "--no-page",
+                 "--json", str(tmp_path / "copy.json")]) == 0
+    assert "all together" in capsys.readouterr().out
+    assert (tmp_path / "copy.json").read_text() == (tmp_path / "out" / "summary.json").read_text()
+    assert main(["bag", "segment", str(drives / "drive1"), str(broken), *common[:-1], str(tmp_path / "masks")]) == 1
+    assert f"failed: {broken}: " in capsys.readouterr().out
+    assert main(["bag", "evaluate", str(tmp_path / "no*"), *common]) == 2
+    assert capsys.readouterr().err == (f"dcfm bag: {tmp_path}/no*: no recording there; give a folder with metadata.yaml, a file "
+                                       ".mcap or .db3, a folder that holds some, or a glob of these\n")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, model, workers):
+    for name, frames in (("a", 3), ("b", 2000), ("c", 2000)):
+        write_bag(tmp_path / "in" / name, frames)
+    path = os.pathsep.join(filter(None, sys.path))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dcfm_ros", "bag", "segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", model,
+         "--backend", "torch", "--workers", workers, "--part", "20"], env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        out = tmp_path / "out"
+        begun = "b.partial" if workers == "1" else "c.partial"   # by the worker that has told of the first
+        until(lambda: (out / begun / "state.json").exists() or process.poll() is not None, 120)
+        assert process.poll() is None
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=90)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130 and "Traceback" not in errors and errors.endswith("dcfm bag: interrupted\n")
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    summary = json.loads((out / "summary.json").read_text())
+    assert [(bag["name"], bag["status"]) for bag in summary["bags"]] == [("a", "done"), ("b", "not done"), ("c", "not done")]
+    assert summary["bags"][1]["reason"] == "interrupted" and not (out / "b").exists()
+    assert "not done" in (out / "index.html").read_text()
