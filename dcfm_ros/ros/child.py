@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -116,7 +117,7 @@ def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[
 
 def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
     """The node `viewer`, listening; the URL of one in a browser is printed. target: as for `evaluation.viewer.open_viewer`."""
-    viewer = Child("viewer", folder, ["-p", f"target:='{target}'"])
+    viewer = Child("viewer", folder, ["-p", f"target:={json.dumps(target)}"])
     deadline = time.monotonic() + _START_TIMEOUT_S
     while not viewer.said("viewing "):
         executor.spin_once(timeout_sec=0.1)

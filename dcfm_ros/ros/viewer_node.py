@@ -22,6 +22,7 @@ from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.parameters import CameraParameters
 from dcfm_ros.ros.stamp_join import StampJoin
 
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _QUEUE = 50
 _PARTS = ("image", "mask", "info")
 _WAITING = 20   # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
@@ -77,8 +78,7 @@ class ViewerNode(Node):
         self.create_subscription(Image, f"{prefix}mask", part("mask"), _QUEUE)
         self.create_subscription(MaskInfo, f"{prefix}mask_info", part("info"), _QUEUE)
         self.create_subscription(KeyframeEvent, f"{prefix}keyframe", keyframe, _QUEUE)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
+        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, LATCHED)
         return camera, join
 
     def _palette(self, message: ClassPalette) -> None:

@@ -43,6 +43,30 @@ def test_a_short_demo(model, tmp_path, capfd):
     assert "latency" in printed and "other classes" in printed and str(out / "report.json") in printed
 
 
+def test_a_demo_that_is_viewed(model, tmp_path, capfd):
+    from viewer_helpers import Recorded  # skips where the viewer cannot be installed
+    out, file = tmp_path / "demo", tmp_path / "it's a drive.rrd"
+    report = run_demo(DemoOptions(
+        seconds=1.5, rate_hz=8.0, model=str(model), backend="torch", out=str(out), viewer=str(file)))
+    masks = Recorded(file).masks("/camera/mask")
+    assert 0.5 * report["masks_received"] <= len(masks) <= report["frames_sent"]  # all, where the machine is not busy
+    assert all(mask.shape == (360, 480) for mask in masks.values())
+    assert "\nviewed: " in capfd.readouterr().out
+    assert "Traceback" not in (out / "viewer.log").read_text()
+
+
+def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ChildError, match=r"(?s)the viewer did not start:.*cannot write .*drive.rrd"):
+        run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
+                             viewer=str(tmp_path / "file" / "drive.rrd")))
+
+
+def test_a_wrong_viewer_is_refused_before_anything_starts():
+    with pytest.raises(ValueError, match="viewer 'rviz': use rerun, rerun:web, or "):
+        DemoOptions(viewer="rviz")
+
+
 def test_a_per_frame_model_has_no_keyframes(tmp_path, capfd):
     model = save_model(tmp_path / "per_frame", tiny_model(4, seed=4, architecture="per_frame"))
     report = run_demo(DemoOptions(seconds=1.0, rate_hz=5.0, model=str(model), backend="torch", out=str(tmp_path / "demo")))

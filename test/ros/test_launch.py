@@ -8,7 +8,7 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 from ros_helpers import NODE
 
-from dcfm_ros.ros.parameters import read_cameras
+from dcfm_ros.ros.parameters import read_cameras, settings_of
 from dcfm_ros.ros.segmenter_node import SegmenterNode
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
@@ -42,7 +42,7 @@ def test_arguments(described):
     from launch.actions import DeclareLaunchArgument
     actions, _ = described()
     arguments = {action.name: action for action in actions if isinstance(action, DeclareLaunchArgument)}
-    assert set(arguments) == {"image", "model", "backend", "mode", "params"}
+    assert set(arguments) == {"image", "model", "backend", "mode", "params", "viewer"}
     assert all(action.description for action in arguments.values())
 
 
@@ -56,6 +56,36 @@ def test_the_node(described):
     assert Path(file) == SHARE / "config" / "segmenter.yaml"
     assert values == {"image_topic": "/front/image", "mode": "sync"}
     assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("fastdds.xml")
+
+
+def test_no_viewer_unless_asked_for(described):
+    from launch_ros.actions import LifecycleNode, Node
+    actions, _ = described()
+    assert [action.node_executable for action in actions if isinstance(action, (LifecycleNode, Node))] == ["segmenter"]
+
+
+def test_the_viewer_finds_the_cameras_where_the_segmenter_does(described, tmp_path):
+    from launch_ros.actions import LifecycleNode, Node
+    from launch_ros.utilities import evaluate_parameters
+    params = tmp_path / "params.yaml"
+    params.write_text(f"{NODE}:\n  ros__parameters:\n    image_topic: /from/file\n    cameras: [front, rear]\n"
+                      "    front: {image_topic: /front/image}\n")
+    for given, topic in (({}, "/from/file"), ({"image": "/given"}, "/given")):
+        actions, context = described(viewer="drive.rrd", params=str(params), **given)
+        node, = [action for action in actions if isinstance(action, Node) and not isinstance(action, LifecycleNode)]
+        assert (node.node_package, node.node_executable) == ("dcfm_ros", "viewer")
+        file, values = evaluate_parameters(context, node._Node__parameters)
+        assert Path(file) == params
+        assert values["target"] == "drive.rrd" and values["image_topic"] == topic
+        assert list(values["cameras"]) == ["front", "rear"] and values["front.image_topic"] == "/front/image"
+
+
+@pytest.mark.parametrize("text, found", [
+    ("", {}), (f"{NODE}:\n", {}), (f"{NODE}: {{ros__parameters: {{a: 1}}}}", {"a": 1}), ("/other: {ros__parameters: {a: 1}}", {}),
+])
+def test_settings_of_a_node(tmp_path, text, found):
+    (tmp_path / "params.yaml").write_text(text)
+    assert settings_of(NODE, tmp_path / "params.yaml") == found
 
 
 def test_the_parameters_file_is_read(probe):

@@ -1,0 +1,223 @@
+"""The viewer over DDS: beside a segmenter into a file, and with messages of the tests' own."""
+
+import array
+import signal
+
+import numpy as np
+import pytest
+from ros_helpers import Camera, pixels
+from sensor_msgs.msg import CompressedImage, Image
+
+from dcfm_ros.msg import ClassColor, ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.ros import messages, process, viewer_node
+from dcfm_ros.ros.viewer_node import ViewerNode
+
+
+def counts(probe) -> dict[str, int]:
+    """What the viewer's newest diagnostic says."""
+    found = [status for message in probe.arrays() for status in message.status if status.name == "viewer"]
+    return {item.key: int(item.value) for item in found[-1].values} if found else {}
+
+
+def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_path):
+    from viewer_helpers import Recorded  # skips where the viewer cannot be installed
+    file = tmp_path / "drive.rrd"
+    viewer = processes("viewer", "-p", f"target:='{file}'")
+    viewer.wait_for_text("viewing /camera/image_raw")
+    number, before = 0, 0
+    while not before:   # one end or the other may not have heard of it yet
+        number += 1
+        camera.segment(seed=number)
+        probe.arrays().clear()
+        before = probe.spin_until(lambda: counts(probe), "a diagnostic of the viewer")["shown"]
+    sent, answers = [], []
+    for seed in range(number + 1, number + 9):
+        sent.append(camera.send(seed=seed))
+        answers.append(camera.answer(sent[-1]))
+    probe.spin_until(lambda: counts(probe)["shown"] >= before + len(sent), "all frames in the viewer")
+    viewer.signal(signal.SIGINT)
+    assert viewer.wait() == 0, viewer.text()
+    assert "Traceback" not in viewer.text() and "viewed: " in viewer.text()
+    found = Recorded(file)
+    masks, images = found.masks("/camera/mask"), found.images("/camera/image")
+    scores, ages = found.scalars("/camera/scheduling/score"), found.scalars("/camera/feature_age")
+    for message, (mask, info) in zip(sent, answers):
+        stamp = messages.stamp_ns(message.header.stamp)
+        np.testing.assert_array_equal(masks[stamp], pixels(mask))
+        picture = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)[..., ::-1]
+        assert np.abs(images[stamp].astype(int) - picture).mean() < 25   # JPEG of noise; another picture differs by more
+        assert scores[stamp] == pytest.approx(info.score) and ages[stamp] == info.feature_age_frames
+    assert found.scalars("/camera/scheduling/threshold")[stamp] == 10.0   # the segmenter's own, from its diagnostics
+    assert {name for name, _ in found.classes().values()} >= {"unlabelled"} and len(found.classes()) == 5
+
+
+def test_parameters_that_cannot_be_used_end_it_with_one_line(processes):
+    for arguments, text in ((("-p", "target:=rviz"), "viewer 'rviz': use rerun, rerun:web, or "),
+                            (("-p", "target:=x.rrd", "-p", "cameras:=[a-b]"), "camera name 'a-b'")):
+        viewer = processes("viewer", *arguments)
+        assert viewer.wait() == 1
+        assert text in viewer.text() and "Traceback" not in viewer.text()
+
+
+def test_a_missing_library_ends_it_with_one_line(capfd):
+    def Missing():
+        raise RuntimeError("the viewer needs rerun-sdk")
+
+    with pytest.raises(SystemExit) as ended:
+        process.create(Missing)
+    assert ended.value.code == 1
+    printed = capfd.readouterr()
+    assert "the viewer needs rerun-sdk" in printed.err + printed.out and "Traceback" not in printed.err
+
+
+class Shown:
+    """Stands for the viewer."""
+
+    errors, left_out = 2, 1
+
+    def __init__(self):
+        self.frames, self.keyframes, self.palettes, self.closed = [], [], [], False
+
+    def classes(self, classes):
+        self.palettes.append(classes)
+
+    def frame(self, *arguments):
+        self.frames.append(arguments)
+
+    def keyframe(self, *arguments):
+        self.keyframes.append(arguments)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    shown = Shown()
+    monkeypatch.setattr(viewer_node, "open_viewer", lambda target: shown)
+    return shown
+
+
+@pytest.fixture
+def start(shown, probe):
+    """`start(*ros_arguments)`: the node in this process, beside the probe, with topics of its own."""
+    started = []
+
+    def start(*arguments):
+        node = ViewerNode(context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/viewed", *arguments])
+        probe._executor.add_node(node)
+        started.append(node)
+        return node
+
+    yield start
+    for node in started:
+        if not shown.closed:
+            node.destroy_node()
+
+
+class Source:
+    """Publishes all that the viewer listens to, for one camera."""
+
+    def __init__(self, probe, camera="", topic="/seen/image", kind=Image):
+        prefix = f"/viewed/{camera}/" if camera else "/viewed/"
+        self._camera = Camera(probe, topic, prefix=f"/unused/{camera or 'camera'}", kind=kind)
+        self._publishers = {name: probe.publisher(kind, prefix + name, reliable=True) for name, kind in (
+            ("mask", Image), ("mask_info", MaskInfo), ("keyframe", KeyframeEvent))}
+        for publisher in (*self._publishers.values(), self._camera.publisher):
+            probe.spin_until(lambda: publisher.get_subscription_count() > 0, f"a subscription of {publisher.topic_name}")
+
+    def send(self, image=True, info=True, mask=True, encoding="rgb8"):
+        """A frame, or parts of it; returns its stamp in ns and the values of its mask."""
+        message = self._camera.image(encoding=encoding)
+        values = np.random.default_rng(message.header.stamp.nanosec).integers(0, 4, (64, 96)).astype(np.uint8)
+        if image:
+            self._camera.send(message)
+        if mask:
+            self._publishers["mask"].publish(messages.mono8_message(message.header, values))
+        if info:
+            self._publishers["mask_info"].publish(MaskInfo(
+                header=message.header, score=0.5, is_keyframe=True, feature_age_frames=3))
+        return messages.stamp_ns(message.header.stamp), values
+
+    def publish(self, name, message):
+        self._publishers[name].publish(message)
+
+
+def test_parts_of_a_frame_are_joined(start, shown, probe):
+    node = start("-p", "image_topic:=/seen/image")
+    source = Source(probe)
+    stamp, values = source.send()
+    probe.spin_until(lambda: shown.frames, "the frame")
+    (camera, stamp_ns, image, mask, score, threshold, is_keyframe, age), = shown.frames
+    assert (camera, stamp_ns, score, threshold, is_keyframe, age) == ("", stamp, 0.5, None, True, 3)
+    assert image.shape == (64, 96, 3)
+    np.testing.assert_array_equal(mask, values)
+    assert node.counts == {"shown": 1, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
+
+
+def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
+    monkeypatch.setattr(viewer_node, "_WAITING", 2)
+    node = start("-p", "image_topic:=/seen/image")
+    source = Source(probe)
+    (_, join), = node._joins
+
+    def send(**parts):
+        """The next frame, once the one before has arrived."""
+        stamp, _ = source.send(**{"image": False, "mask": False, "info": False, **parts})
+        probe.spin_until(lambda: len(join._frames.get(stamp, ())) == len(parts), f"{list(parts)} of the frame")
+        return stamp
+
+    send(image=True)
+    without_info = send(image=True, mask=True)
+    assert node.counts["image_alone"] == 0 and shown.frames == []    # two may wait
+    without_image = send(mask=True, info=True)
+    assert node.counts["image_alone"] == 1
+    send(info=True)                                                  # alone it says nothing
+    send(image=True)
+    assert node.counts["mask_alone"] == 2
+    assert [(frame[1], frame[2] is None, frame[4]) for frame in shown.frames] == [
+        (without_info, False, None), (without_image, True, 0.5)]
+    node.destroy_node()
+    assert shown.closed and node.counts == {"shown": 0, "mask_alone": 2, "image_alone": 2, "undecodable": 0}
+
+
+def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
+    node = start("-p", "image_topic:=/seen/image/compressed")
+    source = Source(probe, topic="/seen/image/compressed", kind=CompressedImage)
+    broken = source._camera.image()
+    broken.data = array.array("B", broken.data[:50])
+    source._camera.send(broken)
+    source.publish("mask", messages.mono8_message(broken.header, np.ones((64, 96), np.uint8)))
+    source.publish("mask_info", MaskInfo(header=broken.header))
+    probe.spin_until(lambda: shown.frames, "the mask without its image")
+    assert shown.frames[0][2] is None and node.counts["undecodable"] == 1
+    whole = source._camera.send()
+    source.publish("mask", Image(header=whole.header, height=64, width=96, encoding="mono8", step=96))   # no data
+    source.publish("mask_info", MaskInfo(header=whole.header))
+    probe.spin_until(lambda: node.counts["undecodable"] == 2, "the refusal of the mask")
+    assert len(shown.frames) == 1
+
+
+def test_several_cameras_keyframes_and_classes(start, shown, probe):
+    start("-p", "cameras:=[front, rear]", "-p", "front.image_topic:=/seen/front", "-p", "rear.image_topic:=/seen/rear")
+    front, rear = Source(probe, "front", "/seen/front"), Source(probe, "rear", "/seen/rear")
+    front.send()
+    stamp, _ = rear.send()
+    rear.publish("keyframe", KeyframeEvent(header=rear._camera.header(), reason="deviation", score=0.25))
+    for name in ("front", "rear"):
+        palette = probe.node.create_publisher(ClassPalette, f"/viewed/{name}/palette", viewer_node.LATCHED)
+        palette.publish(ClassPalette(classes=[ClassColor(id=0, name="road", r=1, g=2, b=3)]))
+    probe.spin_until(lambda: len(shown.frames) == 2 and shown.keyframes and shown.palettes, "all of it")
+    assert {frame[0] for frame in shown.frames} == {"front", "rear"}
+    (camera, stamp_ns, reason, score), = shown.keyframes
+    assert (camera, reason, score) == ("rear", "deviation", 0.25) and stamp_ns > stamp
+    assert shown.palettes == [[("road", (1, 2, 3))]]      # both cameras' are the same
+
+
+def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
+    start("-p", "image_topic:=/seen/image")
+    arrays = probe.arrays()
+    probe.spin_until(lambda: counts(probe), "a diagnostic")
+    status = next(status for message in arrays for status in message.status if status.name == "viewer")
+    assert status.level == status.WARN and "1 left out, 2 errors of the viewer" in status.message
+    assert counts(probe)["errors"] == 2
