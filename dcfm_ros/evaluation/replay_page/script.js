@@ -58,7 +58,7 @@ function fillTip(tip, points, i) {
   const title = document.createElement("b");
   title.textContent = points.stamp[i];
   const rows = [["time", `${points.time[i].toFixed(2)} s`], ["score", points.score[i]], ["keyframe", points.reason[i] ?? "no"],
-    ["feature age", `${points.age_frames[i]} frames, ${points.age_s[i]} s`], ["latency", `${points.latency[i]} ms`]];
+    ["feature age", `${points.age_frames[i]} ${points.age_frames[i] === 1 ? "frame" : "frames"}, ${points.age_s[i]} s`], ["latency", `${points.latency[i]} ms`]];
   if (points.flicker[i] !== null) rows.push(["flicker", `${(100 * points.flicker[i]).toFixed(2)} %`]);
   if (points.miou[i] !== null) rows.push(["mIoU", `${(100 * points.miou[i]).toFixed(1)} %`]);
   tip.replaceChildren(title, ...rows.map(([name, value]) => {
