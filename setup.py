@@ -44,6 +44,7 @@ setup(
     extras_require={
         "bags": ["rosbags"],
         "export": ["onnx", "onnxscript"],
+        "fleet": ["ray"],
         "openvino": ["openvino"],
         "test": ["onnx", "onnxruntime", "onnxscript", "pytest", "tensorboard", "transformers"],
         "train": ["tensorboard", "tqdm"],
