@@ -118,7 +118,7 @@ def _panel(key: str, title: str, height: int, x: np.ndarray, times: np.ndarray, 
         if not joined and (i + 1 == len(values) or stretch[i + 1] != stretch[i]):
             path.append("h.1")   # a value on its own still shows
         last = stretch[i]
-    grid = [(_y(tick, highest, height), f"{tick:g}") for tick in ticks(highest, 4 if height > 60 else 2, whole)]
+    grid = [(_y(tick, highest, height), f"{tick:g}") for tick in ticks(highest, 4 if height > 60 else 3, whole)]
     return Panel(key, title, height, "".join(path), grid)
 
 

@@ -102,6 +102,14 @@ def test_missing_values(changes, count):
         assert [panel.key for panel in line.panels] == ["score", "age"]
 
 
+@pytest.mark.parametrize("highest", [0.001, 0.0151, 0.0456, 0.049, 0.099, 0.3, 0.999])
+def test_every_axis_has_a_scale(highest):
+    line, = timelines(points(50, flicker=highest, age_frames=round(30 * highest)), threshold=None)
+    for panel in line.panels:
+        assert 2 <= len(panel.grid) <= 6 and len({text for _, text in panel.grid}) == len(panel.grid)
+        assert all(0 <= y <= panel.height for y, _ in panel.grid)
+
+
 def test_nothing_makes_no_timeline():
     assert timelines([], 0.3) == []
 
