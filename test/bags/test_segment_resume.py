@@ -1,0 +1,314 @@
+"""Masks of a recording that was stopped and gone on with: the same as those of one that was not."""
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bags_helpers import CAMERA, read_bag, write_bag
+from helpers import write_tiny_model
+from segmenting_helpers import CAMERAS, CORRUPT, FRAMES, content, segment, stop_at
+
+from dcfm_ros import cli
+from dcfm_ros.bags import segment as segment_module
+from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.finding import is_bag
+from dcfm_ros.bags.progress import STATE_FILE, UnfinishedOutput
+from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.writing import Parts
+
+ONE, TWO, TWO_SIDED = "one camera", "two cameras", "two cameras, two_sided, all topics"
+CASES = {
+    ONE: dict(topics=(CAMERA,), changes={}),
+    TWO: dict(topics=CAMERAS, changes={}),
+    TWO_SIDED: dict(topics=CAMERAS, changes=dict(mode="two_sided", all_topics=True, storage="sqlite3")),
+}
+
+
+class Case:
+    """A recording, how it is segmented, and what that gives where nothing stops it."""
+
+    def __init__(self, folder: Path, topics, changes):
+        self.model = write_tiny_model(folder / "tiny")
+        # Sizes and stamps that make cameras begin anew, and images that cannot be used, are among those that are stopped at.
+        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={25: (48, 64)}, stamps={34: 0, 35: 10**7},
+                             extra=("/chatter",), motion=0.5, cut=9)
+        self.changes = changes
+        self.images = FRAMES * len(topics)
+        self.report = self.segment(folder / "whole")
+        self.content = content(folder / "whole")
+
+    def segment(self, out, on_frame=lambda: None, on_start=lambda images: None, **changes):
+        return segment(self.bag, out, self.model, on_frame, on_start, **{**self.changes, **changes})
+
+    def stop(self, out, at, error=KeyboardInterrupt) -> None:
+        with pytest.raises(error):
+            self.segment(out, stop_at(at, error))
+
+    def check(self, out, report) -> None:
+        """Is this output that of a run that was not stopped?"""
+        assert content(out) == self.content
+        assert report["cameras"] == self.report["cameras"] and report["topics"] == self.report["topics"]
+        assert not partial(out).exists() and not (out / STATE_FILE).exists()
+        files = {file.name for file in out.iterdir()} - {"metadata.yaml"}
+        assert files == {f"{out.name}_{number}{file_ending(files)}" for number in range(len(files))}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request, tmp_path_factory):
+    return Case(tmp_path_factory.mktemp("case"), **CASES[request.param])
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    return Case(tmp_path_factory.mktemp("case"), **CASES[TWO])
+
+
+def partial(out: Path) -> Path:
+    return out.with_name(f"{out.name}.partial")
+
+
+def file_ending(files) -> str:
+    return Path(min(files)).suffix
+
+
+# Stopped in order
+
+@pytest.mark.parametrize("at", [1, 7, 8, 24, 38])
+def test_stopped_once(case, tmp_path, at, capsys):
+    out = tmp_path / "out"
+    case.stop(out, at)
+    done = int(capsys.readouterr().err.split(" of ")[0])
+    assert partial(out).is_dir() and not out.exists() and at <= done <= at + 1
+    begun, frames = [], []
+    report = case.segment(out, lambda: frames.append(1), begun.append)
+    assert report["resumed_at_image"] == done and begun == [len(frames)] == [case.images - done]
+    case.check(out, report)
+
+
+def test_stopped_again_and_again(case, tmp_path):
+    out, stops = tmp_path / "out", 0
+    while True:
+        try:
+            report = case.segment(out, stop_at(13))
+            break
+        except KeyboardInterrupt:
+            stops += 1
+    assert stops == case.images // 13
+    case.check(out, report)
+
+
+def test_an_error_while_reading_keeps_what_is_done(two, tmp_path):
+    out = tmp_path / "out"
+    two.stop(out, 10, RuntimeError)
+    report = two.segment(out)
+    assert report["resumed_at_image"] == 10
+    two.check(out, report)
+
+
+def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    two.stop(out, 60)
+    processed = []
+    process = segment_module.Replay._segment
+    monkeypatch.setattr(segment_module.Replay, "_segment", lambda self, frame: (processed.append(frame), process(self, frame))[1])
+    two.check(out, two.segment(out))
+    left = two.images - 60
+    assert left - len(CORRUPT) <= len(processed) <= left + 2 * 10   # from each camera's last keyframe on, MaxK at most
+
+
+@pytest.mark.parametrize("write", [1, 2, 20, 50])
+def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, write):
+    """It waits for the end of what belongs together. `dcfm` ends with 130, and the same command goes on."""
+    arguments = ["bag", "segment", str(two.bag), "-o", str(tmp_path / "out"), "--model", str(two.model), "--backend", "torch",
+                 "--precision", "f32", "--part", "7"]
+    written, whole = [], Parts.write
+
+    def interrupted(self, *message):
+        written.append(message)
+        if len(written) == write:
+            signal.raise_signal(signal.SIGINT)
+        whole(self, *message)
+
+    monkeypatch.setattr(Parts, "write", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert cli.main(arguments) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    monkeypatch.undo()
+    done = int(capsys.readouterr().err.split(" of ")[0])
+    assert done > 0
+    assert cli.main(arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["resumed_at_image"] == done
+    two.check(tmp_path / "out", report)
+
+
+@pytest.mark.parametrize("write", [1, 30, 77])
+def test_an_error_in_the_middle_of_a_write_costs_its_part_only(case, tmp_path, monkeypatch, write):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Parts, "write", failing(Parts.write, write, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            case.segment(out)
+    state = json.loads((partial(out) / STATE_FILE).read_text()) if write > 1 else None
+    kept = {*state["metadata"]["relative_file_paths"], STATE_FILE} if state else set()
+    assert {path.name for path in partial(out).glob("*")} == kept
+    report = case.segment(out)
+    assert report["resumed_at_image"] % 7 == 0
+    case.check(out, report)
+
+
+def failing(function, at, error):
+    """`function`, whose at-th call raises."""
+    stop = iter(range(at - 1))
+
+    def call(*arguments):
+        if next(stop, None) is None:
+            raise error
+        return function(*arguments)
+
+    return call
+
+
+# Killed
+
+_CHILD = """
+import sys
+from helpers import *
+import torch
+torch.set_num_threads(1)
+from segmenting_helpers import segment
+from dcfm_ros.bags import progress, writing
+from dcfm_ros.bags.progress import UnfinishedOutput
+from dcfm_ros.bags.writing import Parts
+
+bag, out, model, where, count, changes = sys.argv[1:]
+owner, name = where.split(".")
+owner = globals()[owner]
+function, calls = getattr(owner, name), []
+
+def stop(*arguments):
+    calls.append(1)
+    if len(calls) == int(count):
+        print("here", flush=True)
+        sys.stdin.read()      # until we are killed
+    return function(*arguments)
+
+setattr(owner, name, stop)
+segment(bag, out, model, **eval(changes))
+"""
+
+
+@pytest.mark.parametrize("case, where, count", [
+    (ONE, "Parts.write", 60),                        # in the middle of a part
+    (TWO, "Parts.write", 100),
+    (TWO_SIDED, "Parts.write", 1),                   # before anything is there
+    (TWO_SIDED, "Parts.write", 100),
+    (TWO_SIDED, "UnfinishedOutput.save", 3),         # a part is closed, and the state does not know it
+    (TWO_SIDED, "Parts.finish", 1),                  # all is there but metadata.yaml
+    (TWO_SIDED, "UnfinishedOutput.conclude", 1),     # all is there but the name
+], indirect=["case"])
+def test_killed(case, tmp_path, where, count):
+    out = tmp_path / "out"
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, case.bag, out, case.model, where, str(count), repr(case.changes)],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={
+                                 **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
+    with child:
+        try:
+            assert child.stdout.readline() == "here\n"
+            with pytest.raises(BagError, match=f"another process is writing to {partial(out)}: wait for its end"):
+                case.segment(out)
+        finally:
+            child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert not out.exists()
+    case.check(out, case.segment(out))
+
+
+def test_an_unfinished_output_is_no_recording(two, tmp_path):
+    out = tmp_path / "out"
+    two.stop(out, 30)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.partial"] and not is_bag(partial(out))
+    with pytest.raises(BagError, match="out.partial is an unfinished output: finish it by running the command again"):
+        open_bag(partial(out))
+
+
+def test_every_closed_part_is_readable(two, tmp_path):
+    """What is in it can be looked at while the rest is made."""
+    out = tmp_path / "out"
+    two.stop(out, 30)
+    parts = [partial(out) / name for name in json.loads((partial(out) / STATE_FILE).read_text())["metadata"]["relative_file_paths"]]
+    masks = [len(messages) for part in parts for topic, messages in read_bag(part).items() if topic.endswith("/mask")]
+    assert len(parts) == 5 and sum(masks) == 30 - sum(2 for number in CORRUPT if number < 15)
+
+
+# Another output than the one that was begun
+
+@pytest.mark.parametrize("changes, text", [
+    (dict(mode="two_sided"), 'mode "sync", now "two_sided"'),
+    (dict(all_topics=True), "all topics false, now true"),
+    (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
+    (dict(threshold=0.5), "threshold 0.32, now 0.5"),
+    (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
+])
+def test_other_options(two, tmp_path, changes, text):
+    out = tmp_path / "out"
+    two.stop(out, 10)
+    before = {path: path.read_bytes() for path in partial(out).iterdir()}
+    with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to begin anew, or"):
+        two.segment(out, **changes)
+    assert {path: path.read_bytes() for path in partial(out).iterdir()} == before
+    two.check(out, two.segment(out, part_images=9))   # how large parts are changes nothing
+
+
+def test_other_weights(two, tmp_path):
+    out = tmp_path / "out"
+    two.stop(out, 10)
+    with pytest.raises(BagError, match='weights_sha256 ".*", now ".*": finish it as it was begun'):
+        segment(two.bag, out, write_tiny_model(tmp_path / "other", seed=1))
+
+
+def test_a_recording_that_has_grown(two, tmp_path):
+    out, bag = tmp_path / "out", write_bag(tmp_path / "bag", 12)
+    with pytest.raises(KeyboardInterrupt):
+        segment(bag, out, two.model, stop_at(9))
+    with (bag / "metadata.yaml").open("a") as file:
+        file.write("\n")
+    with pytest.raises(BagError, match=r"files of the recording \[\[.*, now \[\["):
+        segment(bag, out, two.model)
+
+
+def test_a_state_that_is_damaged(two, tmp_path):
+    out = tmp_path / "out"
+    two.stop(out, 10)
+    (partial(out) / STATE_FILE).write_text('{"cameras"')
+    with pytest.raises(BagError, match=r"state.json cannot be read \(.*\): remove .*out.partial to begin anew"):
+        two.segment(out)
+
+
+def test_a_part_that_is_gone(two, tmp_path):
+    out = tmp_path / "out"
+    two.stop(out, 10)
+    (partial(out) / "out_0.mcap").unlink()
+    with pytest.raises(BagError, match="out_0.mcap is gone: remove .*out.partial to begin anew"):
+        two.segment(out)
+
+
+def test_an_output_that_appears_meanwhile(two, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(BagError, match="out exists already: remove it, or give another output"):
+        two.segment(out, lambda: out.mkdir(exist_ok=True))
+    assert not [*out.iterdir()]
+    out.rmdir()
+    two.check(out, two.segment(out))
+
+
+def test_nothing_is_left_of_what_was_not_begun(two, tmp_path):
+    with pytest.raises(BagError, match="no topic /nowhere"):
+        two.segment(tmp_path / "out", topics=("/nowhere",))
+    with pytest.raises(RuntimeError, match="no model"):
+        segment(two.bag, tmp_path / "out", Path("none_of_this_name"))
+    assert not [*tmp_path.iterdir()]
+    assert UnfinishedOutput(tmp_path / "out").load() is None
