@@ -42,7 +42,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "bags": ["rosbags"],
+        "bags": ["mcap", "rosbags"],
         "export": ["onnx", "onnxscript"],
         "fleet": ["ray"],
         "openvino": ["openvino"],

@@ -31,6 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"dcfm {options.command}: interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except ModuleNotFoundError as error:
+        if (error.name or "dcfm_ros").startswith("dcfm_ros"):   # a mistake of ours
+            raise
+        print(f"dcfm {options.command}: the Python package {error.name.split('.')[0]} is missing: install it, or run "
+              "`make setup`", file=sys.stderr)
+        return 2
     except (ValueError, RuntimeError, OSError) as error:
         print(f"dcfm {options.command}: {error}", file=sys.stderr)
         return 2
@@ -217,12 +223,13 @@ def _add_replay_options(parser) -> None:
 def _bag_evaluate(options) -> int:
     from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
     from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet
+    from dcfm_ros.bags.progress_bar import with_progress
     from dcfm_ros.evaluation.replay_table import replay_table
 
     fleet = _given(FleetOptions, options)
     if fleet.only_bag is None:
         return _tell_fleet(evaluate_fleet(fleet, _given(BagEvaluateOptions, options, bag="")), options.json)
-    report = evaluate_bag(_given(BagEvaluateOptions, options, bag=fleet.only_bag)).report
+    report = with_progress(evaluate_bag, _given(BagEvaluateOptions, options, bag=fleet.only_bag)).report
     print(replay_table(report))
     _write_json(report, options.json)
     return 0
@@ -251,12 +258,13 @@ def _add_bag_segment(commands) -> None:
 
 def _bag_segment(options) -> int:
     from dcfm_ros.bags.fleet import FleetOptions, segment_fleet
+    from dcfm_ros.bags.progress_bar import with_progress
     from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 
     fleet = _given(FleetOptions, options)
     if fleet.only_bag is None:
         return _tell_fleet(segment_fleet(fleet, _given(BagSegmentOptions, options, bag="")), options.json)
-    _print_json(segment_bag(_given(BagSegmentOptions, options, bag=fleet.only_bag)), options.json)
+    _print_json(with_progress(segment_bag, _given(BagSegmentOptions, options, bag=fleet.only_bag)), options.json)
     return 0
 
 

@@ -44,6 +44,27 @@ def test_help_of_a_command(capsys):
     assert code == 0 and all(option in output for option in options)
 
 
+def test_help_of_recordings(capsys):
+    code, output, _ = run(capsys, "bag", "--help")
+    assert code == 0 and all(f"\n    {command} " in output for command in ("evaluate", "segment", "make"))
+    code, output, _ = run(capsys, "bag", "evaluate", "--help")
+    assert code == 0 and all(option in output for option in ("--labels", "--topic", "--workers", "--ray", "--viewer", "--no-page"))
+
+
+def test_a_missing_recording_is_one_line(capsys, tmp_path):
+    for command in (["evaluate"], ["segment", "-o", str(tmp_path / "out")]):
+        code, output, errors = run(capsys, "bag", command[0], str(tmp_path / "drive"), *command[1:])
+        assert code == 2 and output == "" and errors.count("\n") == 1
+        assert errors.startswith(f"dcfm bag: there is no {tmp_path / 'drive'}: give a folder with metadata.yaml")
+
+
+def test_a_missing_library_is_one_line(tmp_path):
+    code = "import sys; sys.modules['rosbags'] = None; from dcfm_ros.cli import main; sys.exit(main(['bag', 'evaluate', 'drive']))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 2 and ended.stdout == ""
+    assert ended.stderr == "dcfm bag: the Python package rosbags is missing: install it, or run `make setup`\n"
+
+
 def test_a_missing_configuration_is_one_line(capsys, tmp_path):
     code, output, errors = run(capsys, "train", str(tmp_path / "nowhere.yaml"), "--out", str(tmp_path / "out"))
     assert code == 2 and output == ""
