@@ -186,7 +186,7 @@ class _Fleet:
             return ""
         again = outcome.transient and entry.tries < _TRIES
         entry.status, entry.reason = UNDONE if again else FAILED, outcome.failure
-        return f"{outcome.trace}{entry.bag}: {outcome.failure}{'; it is tried again at the end' * again}"
+        return f"{outcome.trace}{entry.name}: {outcome.failure}{'; it is tried again at the end' * again}"
 
     def _summary(self, wall_s: float, workers: int) -> dict:
         finished = [entry for entry in self._entries if entry.status == DONE]

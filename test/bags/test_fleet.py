@@ -71,17 +71,6 @@ def test_workers_change_nothing(tmp_path, drives, evaluated):
     assert json.loads((tmp_path / "out" / "drive10" / "report.json").read_text())["rows"][0]["frames"] == FRAMES + 2
 
 
-def test_on_ray(tmp_path, drives, evaluated):
-    pytest.importorskip("ray", reason="Ray is not installed")
-    broken = tmp_path / "broken.mcap"
-    broken.write_bytes(b"no recording")
-    alone = evaluated(drives)
-    summary = evaluated(drives, broken, workers=2, ray="local")
-    assert summary["rows"] == alone["rows"] and summary["counts"] == {"failed": 1, "done": 3}
-    bad = next(bag for bag in summary["bags"] if bag["name"] == "broken")
-    assert "broken.mcap" in bad["reason"] and "(on " in bad["reason"] and bad["tries"] == 1
-
-
 def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, capsys):
     (tmp_path / "bad<b>").mkdir()
     (tmp_path / "bad<b>" / "metadata.yaml").write_text("nonsense")
@@ -91,7 +80,7 @@ def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, caps
     assert "bad<b>" in bad["reason"] and bad["tries"] == 1 and bad["page"] is None
     assert good["page"] == "drive1/report.json"
     table = fleet_table(summary)
-    assert f"failed: {tmp_path / 'bad<b>'}: {bad['reason']}" in table and "1 done, 1 failed" in table
+    assert f"failed: bad<b>: {bad['reason']}" in table and "1 done, 1 failed" in table
     page = (tmp_path / "out" / "index.html").read_text()
     assert "bad<b>" not in page and "bad&lt;b&gt;" in page and 'href="drive1/report.json"' in page
     assert not re.search(r"https?:|src=", page)
@@ -195,7 +184,7 @@ def test_the_command(tmp_path, drives, model, capsys):
     assert "all together" in capsys.readouterr().out
     assert (tmp_path / "copy.json").read_text() == (tmp_path / "out" / "summary.json").read_text()
     assert main(["bag", "segment", str(drives / "drive1"), str(broken), *common[:-1], str(tmp_path / "masks")]) == 1
-    assert f"failed: {broken}: " in capsys.readouterr().out
+    assert "failed: broken: " in capsys.readouterr().out
     assert main(["bag", "evaluate", str(tmp_path / "no*"), *common]) == 2
     assert capsys.readouterr().err == (f"dcfm bag: {tmp_path}/no*: no recording there; give a folder with metadata.yaml, a file "
                                        ".mcap or .db3, a folder that holds some, or a glob of these\n")

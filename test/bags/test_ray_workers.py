@@ -6,8 +6,12 @@ import threading
 
 import fleet_helpers as tasks
 import pytest
+from bags_helpers import write_bag
 from fleet_helpers import run_all, until
+from helpers import write_tiny_model
 
+from dcfm_ros.bags import fleet
+from dcfm_ros.bags.evaluate import BagEvaluateOptions
 from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores
 
 
@@ -41,6 +45,23 @@ def test_tasks_have_cores_of_their_own(cluster):
     assert len({process for process, _ in found}) == 3   # nothing of a recording stays in memory
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     assert all(len(cores) == share for _, cores in found)
+
+
+def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):
+    model, broken = str(write_tiny_model(tmp_path / "model")), tmp_path / "in" / "broken.mcap"
+    for number in range(2):
+        write_bag(tmp_path / "in" / f"drive{number}", 12, seed=number)
+    broken.write_bytes(b"no recording")
+    monkeypatch.setattr(fleet, "RayCluster", lambda address, workers: cluster)
+    monkeypatch.setattr(cluster, "close", lambda: None)
+    alone, on_ray = (
+        fleet.evaluate_fleet(fleet.FleetOptions((str(tmp_path / "in"),), str(tmp_path / "out"), workers, address),
+                             BagEvaluateOptions("", page=False, model=model, backend="torch", precision="f32"))
+        for workers, address in ((1, ""), (2, "local")))
+    assert on_ray["rows"] == alone["rows"] and on_ray["rows"][0]["frames"] == 24
+    assert on_ray["counts"] == {"failed": 1, "done": 2} and on_ray["ray"] == "local"
+    bad = on_ray["bags"][0]
+    assert "broken.mcap" in bad["reason"] and "(on " in bad["reason"] and bad["tries"] == 1
 
 
 def test_an_interruption_ends_tasks_in_order(cluster, tmp_path):

@@ -20,7 +20,7 @@ def test_table():
         "",
         "12.3 s with 2 workers; per frame: keyframes per frame; all together, frames/s are of the whole time; the rest is what "
         "one run over all would have given, in per cent",
-        "failed: in/long_name: it is empty",
+        "failed: long_name: it is empty",
         "note: a: /camera: 3 of 103 images skipped",
     ]
 

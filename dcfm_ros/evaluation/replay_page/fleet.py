@@ -8,12 +8,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from dcfm_ros.evaluation.replay_page import figures
-
-_HERE = Path(__file__).parent
+from dcfm_ros.evaluation.replay_page.templates import inline, template
 
 
 @dataclass(frozen=True)
@@ -32,13 +28,10 @@ _COLUMNS = (_Column("frames", "frames", figures.number),
 
 def write_index(file: Path, summary: dict) -> None:
     """Write the page of a fleet's summary.json, whose links lead to files beside it."""
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)
-    environment.filters.update(percent=figures.percent, number=figures.number, duration=figures.duration, link=quote)
     bags, rows = summary["bags"], summary["rows"]
     known = [column for column in _COLUMNS if any(one.get(column.name) is not None for one in [*bags, *rows])]
     count = len(bags)
-    file.write_text(environment.get_template("fleet.html").render(
-        title=f"{count} recording{'s' * (count != 1)}, {summary['command']}", summary=summary, columns=known,
+    file.write_text(template("fleet.html", link=quote).render(
+        title=f"{count} recording{'s' * (count != 1)} {summary['command'].rstrip('e')}ed", summary=summary, columns=known,
         total=rows[0] if rows else {}, model=summary["model"] or {}, undone=[bag for bag in bags if bag["status"] != "done"],
-        style=Markup((_HERE / "style.css").read_text())), encoding="utf-8")
+        style=inline("style.css")), encoding="utf-8")

@@ -17,7 +17,7 @@ def page(tmp_path):
             "model": {"name": EVIL, "backend": "torch", "device": "cpu", "precision": "f32"},
             "bags": [{"name": EVIL, "path": f"in/{EVIL}", "status": "done", "reason": "", "tries": 1,
                       "page": f"{EVIL}/report.html", **FIGURES, "frames_per_s": 40.04, "notes": [EVIL]},
-                     {"name": "b", "path": EVIL, "status": "failed", "reason": EVIL, "tries": 2, "page": None}],
+                     {"name": "b", "path": f"in/b{EVIL}", "status": "failed", "reason": EVIL, "tries": 2, "page": None}],
             "rows": [{"name": "DCFM", **FIGURES}, {"name": "per frame", **FIGURES}], "counts": {"done": 1, "failed": 1},
             **changes}
         write_index(tmp_path / "index.html", summary)
@@ -47,4 +47,4 @@ def test_figures(page):
 def test_nothing_at_all(page):
     failed = {"name": "b", "path": "b", "status": "failed", "reason": "it is empty", "tries": 1, "page": None}
     text = page(bags=[failed], rows=[], counts={"failed": 1}, frames_per_s=None, model=None)
-    assert "1 recording, evaluate" in text and "it is empty" in text and "mIoU" not in text.split("</style>")[1]
+    assert "1 recording evaluated" in text and "it is empty" in text and "mIoU" not in text.split("</style>")[1]
