@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dcfm_ros.evaluation.replay_page.data import Moment, TimelinePoint
+from dcfm_ros.evaluation.replay_page.figures import STAGES
 from dcfm_ros.evaluation.replay_page.moments import KINDS
 
 START_NS = 1_700_000_000 * 10**9
@@ -17,8 +18,9 @@ def row(name="DCFM", **changes):
         "keyframe_reasons": {"deviation": 200, "first": 1, "interval": 46},
         "feature_age_frames": {"mean": 2.5, "max": 9}, "feature_age_s": {"mean": 0.17, "max": 0.6},
         "steady8": 0.971, "flicker": 0.00412, "agreement": 0.962,
-        "labelled_frames": 80, "miou": 0.5841, "miou_all": 0.55, "wiou": 0.7, "pixel_accuracy": 0.9, "mvc8": 0.91, "mvc16": 0.88,
-        "miou_keyframes": 0.6, "miou_other_frames": 0.58, "per_class_iou": {"road": 0.9, "sky": 0.8, "car": None},
+        "labelled_frames": 80, "miou": 0.5841, "miou_all": 0.55, "wiou": 0.7, "pixel_accuracy": 0.9,
+        "mvc8": 0.91, "mvc16": 0.88, "miou_keyframes": 0.6, "miou_other_frames": 0.58,
+        "per_class_iou": {"road": 0.9, "sky": 0.8, "car": None},
         **changes,
     }
 
@@ -26,17 +28,19 @@ def row(name="DCFM", **changes):
 def report(**changes):
     """All that a page can show of an evaluation with labels."""
     return {
-        "bag": {"path": "/drives/city_loop", "duration_s": 20.0, "start_ns": START_NS, "salvaged": "the last chunk is broken"},
+        "bag": {"path": "/drives/city_loop", "duration_s": 20.0, "start_ns": START_NS,
+                "salvaged": "the last chunk is broken"},
         "model": {"name": "street11_b0", "architecture": "dcfm", "backbone": "mit_b0", "input": [360, 480],
                   "weights_sha256": "ab" * 32, "backend": "openvino", "device": "cpu", "precision": "f32"},
         "mode": "sync", "scheduler": {"min_interval": 2, "max_interval": 10, "threshold": 0.32, "cut_threshold": 0.6},
         "cameras": [{"camera": "", "topic": "/camera/image_raw", "sizes": [[480, 360]], "images": 1237, "masks": 1234,
-                     "rate_hz": 15.0, "skipped": {"corrupt": 3}, "skipped_examples": ["image at 1.5: JPEG ends early"], "resets": 1,
-                     "out_of_order": 0, "equal_stamps": 0, "labelled": 80}],
+                     "rate_hz": 15.0, "skipped": {"corrupt": 3}, "skipped_examples": ["image at 1.5: JPEG ends early"],
+                     "resets": 1, "out_of_order": 0, "equal_stamps": 0, "labelled": 80}],
         "rows": [row(), row("per frame", agreement=None, keyframes=1234, keyframe_rate=1.0)],
-        "times_ms": {stage: {"p50": 8.0, "p99": 11.0} for stage in ("preprocess", "shallow", "postprocess", "latency", "encode")},
+        "times_ms": {stage: {"p50": 8.0, "p99": 11.0} for stage, _ in STAGES},
         "frames_per_s": 61.4, "notes": ["80 of 1234 masks have a label"],
-        "options": {"topics": [], "labels": ["/labels"]}, "versions": {"python": "3.11"}, "machine": {"cpu": "a processor", "gpu": None},
+        "options": {"topics": [], "labels": ["/labels"]}, "versions": {"python": "3.11"},
+        "machine": {"cpu": "a processor", "gpu": None},
         **changes,
     }
 

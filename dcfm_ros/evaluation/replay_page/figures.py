@@ -90,11 +90,12 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
     ("Steadiness, per cent", (
         Figure("Steady over 8 frames", "Of the pixels whose colour stood still over 8 frames, those whose class did, too. "
                "Needs no labels.", ("steady8",), percent),
-        Figure("Flicker", "Pixels per frame whose class changes and returns within 3 frames. Less is better; needs no labels.",
-               ("flicker",), partial(percent, decimals=3)),
+        Figure("Flicker", "Pixels per frame whose class changes and returns within 3 frames. Less is better; needs no "
+               "labels.", ("flicker",), partial(percent, decimals=3)),
         Figure("Agreement", "Pixels with the class that the same model gives when every frame is a keyframe.",
                ("agreement",), percent),
-        Figure("mVC8", "Of the pixels whose label stood still over 8 frames, those whose class did, too.", ("mvc8",), percent),
+        Figure("mVC8", "Of the pixels whose label stood still over 8 frames, those whose class did, too.",
+               ("mvc8",), percent),
         Figure("mVC16", "The same over 16 frames.", ("mvc16",), percent),
     )),
     ("Keyframes", (
@@ -102,7 +103,8 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
         Figure("Keyframes", "Frames for which the deep network ran.", ("keyframes",), number),
         Figure("Keyframes per frame", "Share of frames that paid for the deep network.",
                ("keyframe_rate",), partial(number, decimals=3)),
-        Figure("Mean interval", "Frames from a keyframe to the next.", ("mean_keyframe_interval",), partial(number, decimals=2)),
+        Figure("Mean interval", "Frames from a keyframe to the next.",
+               ("mean_keyframe_interval",), partial(number, decimals=2)),
     )),
     ("Reasons of keyframes", tuple(Figure(reason, meaning, ("keyframe_reasons", reason), number) for reason, meaning in (
         ("first", "The camera had no common feature yet."),

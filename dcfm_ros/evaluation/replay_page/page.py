@@ -1,4 +1,4 @@
-"""The page of an evaluated recording: one HTML file that needs nothing else, from `page.html`, `style.css` and `script.js`."""
+"""The page of an evaluated recording: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _MEANINGS = {
 
 
 def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], moments: Sequence[Moment],
-               palette: Sequence[tuple[str, tuple[int, int, int]]], video: Path | None, video_times_s: Sequence[float] = ()) -> None:
+               palette: Sequence[tuple[str, tuple[int, int, int]]], video: Path | None,
+               video_times_s: Sequence[float] = ()) -> None:
     """Write the page; an unfinished one never has its name.
 
     report: as in report.json; figures that are None are shown as a dash or left out
@@ -48,7 +49,8 @@ def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], mome
         tables=figures.tables(rows), stages=figures.STAGES, classes=_classes(rows, palette),
         timelines=timelines(timeline, (report["scheduler"] or {}).get("threshold")), width=WIDTH, most_points=MOST_POINTS,
         moments=[(kind, _MEANINGS.get(kind, ""), list(group)) for kind, group in groupby(moments, lambda m: m.kind)],
-        moment_value=_moment_value, video=None if video is None else partial(_base64, video), video_times_s=[round(time_s, 3) for time_s in video_times_s])
+        moment_value=_moment_value, video=None if video is None else partial(_base64, video),
+        video_times_s=[round(time_s, 3) for time_s in video_times_s])
     unfinished = file.with_name(file.name + ".part")
     try:
         with unfinished.open("w", encoding="utf-8") as stream:

@@ -1,7 +1,7 @@
 """What happened when, as lines in SVG: the AKS score with keyframes, feature age, flicker and mIoU of one camera.
 
-Drawings are WIDTH units wide and stretched to the width of the page; their height is in pixels. A long recording is thinned to
-the lowest and highest values of stretches, so that no peak is lost and the page stays small.
+Drawings are WIDTH units wide and stretched to the width of the page; their height is in pixels. A long recording is thinned
+to the lowest and highest values of stretches, so that no peak is lost and the page stays small.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def timelines(points: Sequence[TimelinePoint], threshold: float | None) -> list[
 
 
 def thinned(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Indices, ascending and at most `most`, of the first and last value and of the lowest and highest of equal stretches."""
+    """Indices, ascending and at most `most`, of the first and last value and the lowest and highest of equal stretches."""
     if most < 4:
         raise ValueError(f"most {most}: keep at least 4 points")
     if len(values) <= most:
@@ -100,7 +100,8 @@ def _timeline(camera: str, points: list[TimelinePoint], threshold: float | None,
         panels.append(_panel("flicker", "Flicker, per cent of pixels", 52, x, times, flicker, max(_highest(flicker), 0.01)))
     if np.isfinite(miou).any():
         panels.append(_panel("miou", "mIoU of the frame alone, per cent", 72, x, times, miou, 100.0))
-    return Timeline(camera, len(points), begin_s, end_s, _marks(points, x), panels, _time_ticks(begin_s, span), _hover(points))
+    return Timeline(camera, len(points), begin_s, end_s, _marks(points, x), panels, _time_ticks(begin_s, span),
+                    _hover(points))
 
 
 def _panel(key: str, title: str, height: int, x: np.ndarray, times: np.ndarray, values: np.ndarray, highest: float,

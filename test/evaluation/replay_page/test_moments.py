@@ -69,7 +69,7 @@ def test_pictures_are_made_of_what_is_kept_and_their_number_is_bounded():
     made = offered(worst, LOWEST_IOU, [("", float(second), 0.5 + second / 1000) for second in range(400)])
     assert made == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]   # the first are the worst: no other has a picture
     for second in range(400):
-        worst.offer(LARGEST_FLICKER, "", second, float(second), second / 400, lambda: alive.append(PICTURE.copy()) or alive[-1])
+        worst.offer(LARGEST_FLICKER, "", second, float(second), second / 400, lambda: alive.append(PICTURE) or PICTURE)
     assert len(alive) == 400   # each is worse than those before
     assert sum(len(kept) for kept in worst._kept.values()) == 12
 
