@@ -21,7 +21,7 @@ from dcfm_ros.evaluation.piped_file import PipedFile
 
 _UNLABELLED = 255
 _TIMELINE = "stamp"
-_LEGEND = "legend"
+_LEGEND = "classes/legend"   # beside the entities of a camera of that name, too
 _JPEG_QUALITY = 85
 _OVERLAY_OPACITY = 0.5
 _LIVE_MEMORY = "1GB"           # of what a live viewer keeps; beyond it the oldest goes
@@ -87,7 +87,8 @@ class RerunScene:
         path = self._camera(camera)
         self._set_time(stamp_ns)
         self._recording.log(f"{path}/scheduling/keyframe", rr.Scalars(score))
-        self._recording.log(f"{path}/keyframes", rr.TextLog(f"{reason} {score:.2f}", level="INFO"))
+        name = f"{camera}: " if camera else ""
+        self._recording.log(f"{path}/keyframes", rr.TextLog(f"{name}{reason} {score:.2f}", level="INFO"))
 
     def close(self) -> None:
         try:
@@ -167,12 +168,12 @@ def _layout(cameras: dict[str, bool], classes: int) -> rrb.Blueprint:
         return views
 
     def score(path: str) -> rrb.TimeSeriesView:
-        return rrb.TimeSeriesView(origin=f"{path}/scheduling", name=f"{path}: score of adaptive keyframe scheduling")
+        name = "" if len(cameras) == 1 else f"{path}: "
+        return rrb.TimeSeriesView(origin=f"{path}/scheduling", name=f"{name}score of adaptive keyframe scheduling")
 
-    columns = [rrb.encodings.TextLogColumn(kind) for kind in (["Body"] if len(cameras) == 1 else ["EntityPath", "Body"])]
     events = rrb.TextLogView(
         contents=[f"{path}/keyframes" for path in cameras], name="keyframes",
-        columns=rrb.TextLogColumns(text_log_columns=columns))
+        columns=rrb.TextLogColumns(text_log_columns=[rrb.encodings.TextLogColumn("Body")]))
     legend = rrb.Spatial2DView(contents=_LEGEND, name="classes", visual_bounds=rrb.VisualBounds2D(
         x_range=(-2.0, 2.0), y_range=(-1.0, max(classes, 1.0))))
     if len(cameras) == 1:
@@ -180,12 +181,10 @@ def _layout(cameras: dict[str, bool], classes: int) -> rrb.Blueprint:
         age = rrb.TimeSeriesView(contents=f"{path}/feature_age", name="age of the common feature, frames",
                                  plot_legend=rrb.PlotLegend(visible=False))
         left = rrb.Vertical(rrb.Horizontal(*pictures(path)), score(path), age, row_shares=[5, 3, 2])
-        right = rrb.Vertical(legend, events)
     else:
         left = rrb.Vertical(*[rrb.Horizontal(*pictures(path), score(path)) for path in cameras])
-        right = rrb.Vertical(legend, events)
     return rrb.Blueprint(
-        rrb.Horizontal(left, right, column_shares=[7, 2]), rrb.BlueprintPanel(state="collapsed"),
+        rrb.Horizontal(left, rrb.Vertical(legend, events), column_shares=[7, 2]), rrb.BlueprintPanel(state="collapsed"),
         rrb.SelectionPanel(state="collapsed"), rrb.TimePanel(state="collapsed", timeline=_TIMELINE))
 
 

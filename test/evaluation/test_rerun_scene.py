@@ -68,6 +68,7 @@ def test_cameras_and_per_frame_masks_lie_beside_each_other(tmp_path):
     for camera in ("front", "rear"):
         np.testing.assert_array_equal(found.masks(f"/{camera}/per_frame")[STAMPS[1]], mask(2))
         assert list(found.masks(f"/{camera}/mask")) == STAMPS
+        assert found.texts(f"/{camera}/keyframes") == {STAMPS[2]: f"{camera}: deviation 0.25"}
     assert not any(entity.startswith("/camera") for entity in found.entities)
 
 

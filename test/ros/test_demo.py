@@ -56,6 +56,7 @@ def test_a_demo_that_is_viewed(model, tmp_path, capfd):
 
 
 def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     (tmp_path / "file").write_text("precious")
     with pytest.raises(ChildError, match=r"(?s)the viewer did not start:.*cannot write .*drive.rrd"):
         run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
