@@ -144,8 +144,7 @@ class _Run:
             saved = self._unfinished.load()
             images = saved.images if saved else 0
             if isinstance(error, WriteError):
-                raise WriteError(f"{error}; {images} of {self._total} images are safe in {self._unfinished.folder}: make room "
-                                 f"there, and the same command goes on from image {images}") from error
+                raise WriteError(f"{error}, and the same command goes on from image {images} of {self._total}") from error
             if isinstance(error, KeyboardInterrupt):
                 print(f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same command goes on from "
                       "there", file=sys.stderr)

@@ -21,6 +21,7 @@ COMPRESSIONS = ("zstd", "none")
 _VERSION = 9
 _INFORMATION = "rosbag2_bagfile_information"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
 _MODES = {   # zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
     ("mcap", "zstd"): CompressionMode.STORAGE,
     ("sqlite3", "zstd"): CompressionMode.FILE,
@@ -126,10 +127,10 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, WriterError) as error:
-        number = getattr(error, "errno", None)
-        if number in _FULL:
-            raise WriteError(f"no space left for {folder}, on the disk at {mount_point(folder)} ({_reason(error)})") from error
-        raise WriteError(f"{folder} cannot be written, on the disk at {mount_point(folder)} ({_reason(error)})") from error
+        disk, reason = f"on the disk at {mount_point(folder)}", getattr(error, "strerror", None) or str(error)
+        if getattr(error, "errno", None) in _FULL:
+            raise WriteError(f"no space left for {folder}, {disk} ({reason}): make room there") from error
+        raise WriteError(f"cannot write to {folder}, {disk} ({reason}): mend that") from error
 
 
 def merge_metadata(whole: dict, part: dict) -> dict:
@@ -178,13 +179,9 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
 def _start_ns(metadata: dict) -> int:
     return metadata["starting_time"]["nanoseconds_since_epoch"]
 
 
 def _read_metadata(path: Path) -> dict:
-    return yaml.safe_load(path.read_text())[_INFORMATION]
+    return yaml.load(path.read_text(), _Loader)[_INFORMATION]

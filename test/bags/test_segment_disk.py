@@ -1,0 +1,126 @@
+"""The output's disk is full, or broken: what is told, and that the same command goes on once that is mended."""
+import errno
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+from bags_helpers import write_bag
+from helpers import write_tiny_model
+from rosbags.rosbag2.storage_mcap import McapWriter
+from segmenting_helpers import CAMERAS, FRAMES, PART, content, segment
+
+from dcfm_ros.bags.progress import STATE_FILE
+from dcfm_ros.bags.writing import WriteError, mount_point
+
+IMAGES = FRAMES * len(CAMERAS)
+PLAIN = dict(compression="none")   # masks of 6 KB each
+_SPACE = shutil.which("unshare") is not None and subprocess.run(
+    ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory):
+    return write_bag(tmp_path_factory.mktemp("bag") / "drive", FRAMES, CAMERAS, motion=0.5, cut=9)
+
+
+@pytest.fixture(scope="module")
+def whole(bag, model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("whole") / "whole"
+    segment(bag, out, model)
+    return content(out)
+
+
+@pytest.mark.skipif(not _SPACE, reason="no tmpfs can be mounted here: unshare -rm is not allowed")
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_disk_that_is_full(bag, model, whole, tmp_path, storage):
+    """A real one, of 300 KB; then it is made larger, and the same command is given again."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    command = [sys.executable, "-m", "dcfm_ros", "bag", "segment", bag, "-o", disk / "out", "--model", model, "--backend", "torch",
+               "--precision", "f32", "--storage", storage, "--compression", "none", "--part", str(PART)]
+    command = " ".join(map(str, command))
+    script = f"""mount -t tmpfs -o size=300k tmpfs {disk}
+        {command}; echo "code $?"; ls {disk}
+        mount -o remount,size=50m {disk}
+        {command} --json {tmp_path}/report.json > {tmp_path}/again.txt; cp -r {disk}/out {kept}"""
+    run = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, env={
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
+    assert run.stdout == "code 2\nout.partial\n", run.stderr
+    told = re.search(rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): make room there, and the same "
+                     rf"command goes on from image (\d+) of {IMAGES}", run.stderr)
+    assert told, run.stderr
+    done = int(told[1])
+    assert 0 < done < IMAGES and done % PART == 0
+    assert json.loads((tmp_path / "report.json").read_text())["resumed_at_image"] == done
+    assert content(kept) == whole
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_files_that_may_not_grow(bag, model, whole, tmp_path, storage):
+    """A part does not fit into what one file may have: told as it is, and what was written of it is gone."""
+    out, (soft, hard) = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(WriteError, match=rf"{out}.partial, on the disk at {mount_point(tmp_path)} \(.*\): .*, and the same "
+                                             rf"command goes on from image 0 of {IMAGES}"):
+            segment(bag, out, model, storage=storage, **PLAIN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [*tmp_path.rglob("*")] in ([], [tmp_path / "out.partial"])
+    segment(bag, out, model, storage=storage, **PLAIN)
+    assert content(out) == whole
+
+
+@pytest.mark.parametrize("number, text", [
+    (errno.ENOSPC, "no space left for .*: make room there, and the same command goes on from image 22 of 80"),
+    (errno.EDQUOT, "no space left for .*: make room there, and the same command goes on from image 22 of 80"),
+    (errno.EIO, "cannot write to .*: mend that, and the same command goes on from image 22 of 80"),
+])
+def test_words_for_errors_of_the_disk(bag, model, whole, tmp_path, monkeypatch, number, text):
+    out, closed = tmp_path / "out", McapWriter.close
+    calls = iter(range(2))
+
+    def close(self, *arguments):
+        if next(calls, None) is None:
+            raise OSError(number, os.strerror(number))
+        closed(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(McapWriter, "close", close)
+        with pytest.raises(WriteError, match=text):
+            segment(bag, out, model)
+    assert {path.name for path in (tmp_path / "out.partial").iterdir()} == {"out_0.mcap", "out_1.mcap", STATE_FILE}
+    assert segment(bag, out, model)["resumed_at_image"] == 2 * PART
+    assert content(out) == whole
+
+
+@pytest.mark.parametrize("what", ["state", "metadata", "name"])
+def test_a_disk_that_is_full_when_little_is_missing(bag, model, whole, tmp_path, monkeypatch, what):
+    out, calls = tmp_path / "out", []
+
+    def full(*_):
+        calls.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if what == "state":
+            patch.setattr("dcfm_ros.bags.progress.write_text", full)
+        elif what == "metadata":
+            patch.setattr("dcfm_ros.bags.writing.write_text", full)
+        else:
+            patch.setattr("dcfm_ros.bags.progress.os.rename", full)
+        with pytest.raises(WriteError, match=rf"no space left for .*image {0 if what == 'state' else IMAGES} of {IMAGES}"):
+            segment(bag, out, model)
+    assert calls and not out.exists()
+    segment(bag, out, model)
+    assert content(out) == whole
