@@ -15,8 +15,8 @@ except ImportError:   # everything but writing videos works without it
 
 # Codec and its settings, best first: every browser plays H.264, some builds of FFmpeg can only write VP9.
 _CODECS = (
-    ("libx264", {"crf": "20", "preset": "veryfast"}),
-    ("libvpx-vp9", {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6"}),
+    ("libx264", {"crf": "20", "preset": "veryfast", "g": "30"}),   # g: frames from one that can be jumped to to the next
+    ("libvpx-vp9", {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "g": "30"}),
 )
 _BT709 = 1   # the number of this colour standard in H.264 and VP9 streams
 _LIMITED_RANGE = 1
