@@ -44,8 +44,8 @@ class BagPlayer:
     """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded.
 
     Bytes that are no message are left out: no subscriber could take them. Everything else is sent, usable or not.
-    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and `without_mask` count
-    images and may be read by any.
+    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and
+    `without_mask` count images and may be read by any.
     """
 
     def __init__(self, node: Node, options: PlayOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
@@ -58,12 +58,14 @@ class BagPlayer:
             topics = options.image_topics([camera.topic.name for camera in self._cameras], self._cameras[0].compressed)
             masks = options.mask_topics(names) if options.lockstep else []
             try:
-                self._steps = {name: LockStep(node, *pair, options.mask_timeout) for name, *pair in zip(names, topics, masks)}
+                self._steps = {
+                    name: LockStep(node, *pair, options.mask_timeout) for name, *pair in zip(names, topics, masks)}
                 self._publishers = {
                     camera.name: node.create_publisher(CompressedImage if camera.compressed else Image, topic, qos)
                     for camera, topic in zip(self._cameras, topics)}
             except NameValidationException as error:
-                raise BagError(f"{self._bag.path}: {' '.join(str(error).split())}; choose a camera with `topics` and its topic with image_topic, and "
+                text = " ".join(str(error).split())
+                raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with image_topic, and "
                                "where masks come from with mask_topic") from error
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
@@ -73,10 +75,13 @@ class BagPlayer:
         if self._bag.salvaged:
             node.get_logger().warning(f"{options.source}: {self._bag.salvaged}")
 
-    def is_heard(self, subscribers: int) -> bool:
-        """Do so many listen to each camera, and does somebody publish the masks that are waited for?"""
-        return (all(publisher.get_subscription_count() >= subscribers for publisher in self._publishers.values())
-                and all(step.has_segmenter() for step in self._steps.values()))
+    def missing(self, subscribers: int) -> str:
+        """Who has to be there before it may begin, in words: so many listeners to each camera, and someone who publishes the
+        masks that are waited for. Empty if all are."""
+        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self._publishers.values()
+                 if publisher.get_subscription_count() < subscribers]
+        parts += [f"a publisher of {step.mask_topic}" for step in self._steps.values() if not step.has_segmenter()]
+        return " and ".join(parts)
 
     def prepare(self, stop: threading.Event) -> None:
         pass
@@ -133,7 +138,8 @@ class BagPlayer:
         if step is not None and (reason := step.wait(stop)):
             self.without_mask += 1
             self._node.get_logger().warning(
-                f"no mask for image {image.number} (stamp {messages.stamp_ns(image.stamp)}), {self.without_mask} so far: {reason}")
+                f"no mask for image {image.number} (stamp {messages.stamp_ns(image.stamp)}), {self.without_mask} so far: "
+                f"{reason}")
 
     def _leave_out(self, image: _Sendable) -> None:
         self.damaged += 1

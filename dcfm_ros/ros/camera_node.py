@@ -30,10 +30,11 @@ _TEXTS = {
     "topics": "Of a recording: topics of cameras; none: all that look like one.",
     "speed": "Of a recording: 1.0 as recorded, 2.0 twice as fast.",
     "lockstep": "Of a recording: send an image when the mask of the one before has come.",
-    "mask_topic": "For lockstep: where the masks come from, with {camera} for the camera's name; empty: the segmenter's own.",
+    "mask_topic": "For lockstep: where masks come from, {camera} is the camera's name; empty: the segmenter's own.",
     "mask_timeout": "For lockstep: seconds until the next image is sent without a mask.",
     "clock": "Of a recording: publish its time as /clock.",
 }
+_LOG_PERIOD_S = 5.0
 _DEPTH = {ReelOptions: 2, PlayOptions: 10}   # of the publishers; a recording's images may come in bursts
 _RANGES = {"frames": (0, 10_000_000), "rate": (0.1, 1000.0), "speed": (0.01, 1000.0), "mask_timeout": (0.1, 3600.0)}
 
@@ -50,7 +51,7 @@ class CameraNode(Node):
         options = self._options(kind)
         qos = QoSProfile(depth=_DEPTH[kind], history=HistoryPolicy.KEEP_LAST, reliability=(
             ReliabilityPolicy.RELIABLE if value("reliable") else ReliabilityPolicy.BEST_EFFORT))
-        self._wait = max(value("wait_for_subscribers"), getattr(options, "lockstep", False))
+        self._wait = max(value("wait_for_subscribers"), int(getattr(options, "lockstep", False)))
         self._log = open(value("sent_log"), "w", buffering=1) if value("sent_log") else None
         if isinstance(options, PlayOptions):
             from dcfm_ros.ros.bag_player import BagPlayer   # late: other sources need no PyTorch
@@ -103,8 +104,8 @@ class CameraNode(Node):
     def _run(self) -> None:
         try:
             self.player.prepare(self._stop)
-            while not self.player.is_heard(self._wait) and not self._stop.wait(0.05):
-                pass
+            while (missing := self.player.missing(self._wait)) and not self._stop.wait(0.05):
+                self.get_logger().info(f"waiting for {missing}", throttle_duration_sec=_LOG_PERIOD_S)
             self._stop.wait(0.5 if self._wait else 0.0)  # discovery reports the match before both ends can use it
             self.player.play(self._stop)
         except Exception as error:

@@ -58,8 +58,8 @@ class LockStep:
                 return ""
             if self._settled.is_set():
                 return "the segmenter has none under way: it could not use the image, or did not get it"
-        return (f"none on {self.mask_topic} within {self._timeout_s:g} s: is the segmenter active, and in mode sync or async? "
-                "See its log and /diagnostics")
+        return (f"none on {self.mask_topic} within {self._timeout_s:g} s: is the segmenter active, and in mode sync or "
+                "async? See its log and /diagnostics")
 
     def _mask(self, message: Image) -> None:
         with self._lock:

@@ -59,9 +59,10 @@ class Reel:
         self._publisher = node.create_publisher(kind, topic, qos)
         self.title = f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on {topic}"
 
-    def is_heard(self, subscribers: int) -> bool:
-        """Do so many listen?"""
-        return self._publisher.get_subscription_count() >= subscribers
+    def missing(self, subscribers: int) -> str:
+        """Who has to be there before it may begin, in words; empty if all are."""
+        heard = self._publisher.get_subscription_count() >= subscribers
+        return "" if heard else f"{subscribers} subscribers of {self._publisher.topic_name}"
 
     def prepare(self, stop: threading.Event) -> None:
         if self._options.preload:

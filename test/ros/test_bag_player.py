@@ -31,7 +31,8 @@ ALL = QoSProfile(depth=1000)   # of what a test counts
 
 def node_of(probe, source, **values) -> CameraNode:
     values = {"source": str(source), "reliable": True, "wait_for_subscribers": 1, "loop": False, **values}
-    return CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+    overrides = [Parameter(name, value=value) for name, value in values.items()]
+    return CameraNode(context=probe.context, parameter_overrides=overrides)
 
 
 def play(probe, source, until=lambda: True, **values) -> CameraNode:
@@ -107,8 +108,8 @@ def test_a_cut_recording_is_played_as_far_as_it_is_whole(probe, processes, tmp_p
     bag = write_bag(tmp_path / "drive", 100)   # several chunks
     cut_file(bag / "drive.mcap", 0.8)
     images = probe.collect(Image, CAMERA, ALL)
-    camera = processes("camera", "-p", f"source:={bag}", "-p", "loop:=false", "-p", "wait_for_subscribers:=1", "-p", "speed:=50.0",
-                       "-p", "reliable:=true")
+    camera = processes("camera", "-p", f"source:={bag}", "-p", "loop:=false", "-p", "wait_for_subscribers:=1",
+                       "-p", "speed:=50.0", "-p", "reliable:=true")
     probe.spin_until(lambda: not camera.running(), "the end of the camera")
     assert camera.wait() == 0 and "cut off" in camera.text() and "Traceback" not in camera.text(), camera.text()
     probe.spin_until(lambda: images, "images")
@@ -227,9 +228,11 @@ def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 10, ("/front/image_raw", "/rear/image_raw"), cut=4)
     settings = [f"{name}:={value}" for name, value in {**DEFAULTS, **SCHEDULER, "mode": "sync", "model": model}.items()
                 if name not in ("image_topic", "compressed", "outputs")]
-    processes("segmenter", "-r", "__ns:=/two", "-p", "cameras:=[front, rear]", *(item for setting in settings for item in ("-p", setting)))
+    processes("segmenter", "-r", "__ns:=/two", "-p", "cameras:=[front, rear]",
+              *(item for setting in settings for item in ("-p", setting)))
     cameras = {name: Live(probe, f"/two/{name}") for name in ("front", "rear")}
-    node = play(probe, bag, lambda: all(live.has(10) for live in cameras.values()), lockstep=True, mask_topic="/two/{camera}/mask")
+    node = play(probe, bag, lambda: all(live.has(10) for live in cameras.values()), lockstep=True,
+                mask_topic="/two/{camera}/mask")
     assert (node.player.sent, node.player.without_mask) == (20, 0)
     masks, events = offline(bag, model, **SCHEDULER)
     for name, live in cameras.items():
@@ -250,7 +253,8 @@ def test_every_round_is_like_the_first(segmenter, probe, tmp_path):
         probe.spin_until(lambda: live.has(rounds * count), "three rounds")
         assert probe.diagnostic(CAMERA, lambda status: status.number("resets") >= 2).level == DiagnosticStatus.OK
         reports = probe.collect(DiagnosticArray, "/diagnostics")
-        probe.spin_until(lambda: any(0 <= stamp_ns(r.header.stamp) - START_NS < 10**9 for r in reports), "a report of the recording's time")
+        probe.spin_until(lambda: any(0 <= stamp_ns(report.header.stamp) - START_NS < 10**9 for report in reports),
+                         "a report with the recording's time")
     finally:
         probe.remove(node)
         node.destroy_node()
@@ -258,7 +262,8 @@ def test_every_round_is_like_the_first(segmenter, probe, tmp_path):
     results = live.results(rounds * count)
     first = results[:count]
     assert results == first * rounds
-    probe.spin_until(lambda: [reason for _, reason, *_ in live.events()].count("reset") >= rounds - 1, "the later rounds' first keyframes")
+    probe.spin_until(lambda: [reason for _, reason, *_ in live.events()].count("reset") >= rounds - 1,
+                     "the later rounds' first keyframes")
     by_round = []
     for event in live.events():
         if event[0] == first[0][0]:
@@ -281,7 +286,7 @@ def test_images_without_a_mask_do_not_hold_it_up(segmenter, probe, tmp_path):
 
 
 def test_without_diagnostics_there_is_the_timeout(probe, tmp_path):
-    """The probe is the segmenter, and answers all but the second and the fourth image, the fourth with a stamp of its own."""
+    """The probe is the segmenter; it answers all but the second and the fourth image, the fourth with another stamp."""
     bag = write_bag(tmp_path / "drive", 5)
     masks = probe.publisher(Image, "/own/mask", reliable=True)
     arrived = []
@@ -308,14 +313,16 @@ def test_what_is_under_way_is_waited_for(probe, tmp_path):
     def report(topic=CAMERA, received=1, **counts):
         counts = {"received": received, "masks": 0, "dropped": 0, "failures": 0, **counts}
         reports.publish(DiagnosticArray(status=[DiagnosticStatus(
-            name="segmenter: camera", hardware_id=topic, values=[KeyValue(key=key, value=str(value)) for key, value in counts.items()])]))
+            name="segmenter: camera", hardware_id=topic,
+            values=[KeyValue(key=key, value=str(value)) for key, value in counts.items()])]))
 
     heard = probe.collect(DiagnosticArray, "/diagnostics", ALL)
     node = node_of(probe, bag, lockstep=True, mask_topic="/own/mask", mask_timeout=1000.0)
     probe.add(node)
     try:
         probe.spin_until(lambda: len(images) == 1 and reports.get_subscription_count() >= 1, "the first image")
-        for counts in (dict(refused_decode=1), {}, dict(failures=1), dict(topic="/else", failures=1), {}, {}, dict(dropped=1)):
+        for counts in (dict(refused_decode=1), {}, dict(failures=1), dict(topic="/else", failures=1), {}, {},
+                       dict(dropped=1)):
             report(**counts)
         probe.spin_until(lambda: len(heard) == 7, "the reports")
         masks.publish(Image(header=images[0].header))
@@ -327,6 +334,15 @@ def test_what_is_under_way_is_waited_for(probe, tmp_path):
         probe.remove(node)
         node.destroy_node()
     assert not node.failed and node.player.without_mask == 1
+
+
+def test_who_is_missing_is_told(probe, processes, tmp_path):
+    bag = write_bag(tmp_path / "drive", 2, ("/front/image_raw", "/rear/image_raw"))
+    probe.collect(Image, "/front/image_raw", ALL)
+    probe.publisher(Image, "/dcfm/rear/mask")
+    camera = processes("camera", "-p", f"source:={bag}", "-p", "lockstep:=true", "-p", "reliable:=true")
+    camera.wait_for_text("waiting for 1 subscribers of /rear/image_raw and a publisher of /dcfm/front/mask\n")
+    assert camera.stop() == 0
 
 
 def test_it_ends_while_it_waits_for_a_mask(probe, processes, tmp_path):
@@ -364,7 +380,7 @@ def test_settings_that_cannot_be_used_are_named(probe, tmp_path, changes, words)
 
 def test_several_cameras_need_topics_for_several(probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 2, ("/front/image_raw", "/rear/image_raw"))
-    with pytest.raises(ValueError, match="image_topic /x is for one camera, and .* has 2, /front/image_raw, /rear/image_raw: choose one"):
+    with pytest.raises(ValueError, match="image_topic /x is for one camera, and .* has 2, /front/image_raw, /rear/image_r"):
         node_of(probe, bag, image_topic="/x")
     with pytest.raises(ValueError, match="mask_topic /x is for one camera, and .* has front, rear: write {camera} where"):
         node_of(probe, bag, lockstep=True, mask_topic="/x")
@@ -372,7 +388,7 @@ def test_several_cameras_need_topics_for_several(probe, tmp_path):
 
 def test_topics_that_ros_cannot_have(probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 2, ("/my camera/image",))
-    with pytest.raises(ValueError, match="drive: .*/my camera/image.*; choose a camera with `topics` and its topic with image_topic"):
+    with pytest.raises(ValueError, match="drive: .*/my camera/image.*; choose a camera with `topics` and its topic"):
         node_of(probe, bag)
     images = probe.collect(Image, "/mine", ALL)
     play(probe, bag, lambda: len(images) == 2, image_topic="/mine")
