@@ -14,12 +14,14 @@ from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.writing import told
+from dcfm_ros.evaluation.keyframes import PER_FRAME
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.replay_page.data import TimelinePoint
 from dcfm_ros.evaluation.replay_page.moments import LOWEST_IOU, LARGEST_FLICKER, OLDEST_FEATURE, WorstMoments
 from dcfm_ros.evaluation.replay_page.page import write_page
 from dcfm_ros.evaluation.replay_page.pictures import side_by_side
 from dcfm_ros.evaluation.scores import rounded
+from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.evaluation.viewer import open_viewer
 from dcfm_ros.model.config import ModelConfig
@@ -42,6 +44,7 @@ class Gallery:
         self._options, self._bag, self._cameras, self._out = options, bag, cameras, out
         self._classes = [(c.name, c.color) for c in config.classes]
         self._table = palette_table([color for _, color in self._classes])
+        self._title = EVERY_FRAME if config.architecture == PER_FRAME else DCFM
         self._timeline: list[TimelinePoint] = []
         self._moments = WorstMoments()
         self._video: VideoWriter | None = None
@@ -71,8 +74,8 @@ class Gallery:
             result.feature_age_frames, result.feature_age_s, result.latency_ms, flicker, miou))
 
         def picture() -> np.ndarray:
-            masks = [(self._title(), result.mask)]
-            masks += [("per frame", reference)] if reference is not None else []
+            masks = [(self._title, result.mask)]
+            masks += [(EVERY_FRAME, reference)] if reference is not None else []
             masks += [("label", label)] if self._options.labels else []   # also where a frame has none: all have these panels
             return side_by_side(frame.rgb(), masks, self._table)
 
@@ -94,9 +97,6 @@ class Gallery:
                 self._video.close()
             write_page(self._out / _PAGE, report, self._timeline, self._moments.moments(), self._classes,
                        self._video.path if self._video else None, self._video_times_s)
-
-    def _title(self) -> str:
-        return "DCFM"
 
     def _add_to_video(self, picture: np.ndarray) -> None:
         if self._video is None:

@@ -19,7 +19,7 @@ from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.keyframes import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.reading import ahead
-from dcfm_ros.evaluation.tally import Course, Tally
+from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Mode, PipelineConfig, SchedulerConfig, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -27,7 +27,6 @@ from dcfm_ros.pipeline.segmenter import Segmenter
 if TYPE_CHECKING:
     from dcfm_ros.bags.evaluate import BagEvaluateOptions
 
-DCFM, REFERENCE = "DCFM", "per frame"
 STAGES = ("preprocess", "shallow", "postprocess", "latency", "encode")
 _AHEAD = 4     # masks that wait to be counted
 
@@ -63,10 +62,10 @@ class Run:
         schedule = Schedule(PER_FRAME, interval=1) if per_frame_model else Schedule(
             TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.threshold)
         classes = len(model.config.classes)
-        self.tallies = [Tally(REFERENCE if per_frame_model else DCFM, schedule, classes)]
+        self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
         if options.per_frame and not per_frame_model:
-            self.tallies.append(Tally(REFERENCE, Schedule(PER_FRAME, interval=1), classes))
+            self.tallies.append(Tally(EVERY_FRAME, Schedule(PER_FRAME, interval=1), classes))
         self._courses = {camera.name: [Course(tally) for tally in self.tallies] for camera in cameras}
         try:
             self.replay = self._stack.enter_context(Replay(

@@ -11,6 +11,8 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_shar
 from dcfm_ros.evaluation.scores import WINDOWS, Score, rounded, score_report
 from dcfm_ros.evaluation.steadiness import Steadiness, SteadyCounts
 
+DCFM, EVERY_FRAME = "DCFM", "per frame"   # rows: as live, and with every frame a keyframe
+
 
 class Tally:
     """Counts of one row, whole numbers and lists, so that merging gives just what one run over all would have given."""
