@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import apsw
 from rosbags.interfaces import ConnectionExtRosbag2, Qos
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 from rosbags.rosbag2.metadata import parse_qos
 
 from dcfm_ros.bags.errors import BagError
@@ -142,8 +141,8 @@ class _Indexed:
         self._path, self._stack = path, ExitStack()
         try:
             self._reader = self._stack.enter_context(Reader(path))
-        except (ReaderError, apsw.Error, OSError, ValueError, KeyError) as error:
-            text = str(error)
+        except Exception as error:   # whatever rubbish makes of the reader, of apsw and of zstd
+            text = str(error) or type(error).__name__
             if any(sign in text for sign in _CUT_OFF):
                 raise _CutOff(f"{path} is cut off") from error
             raise BagError(f"{path} cannot be opened: {text.rstrip('.')}; is it a whole recording of ROS 2? "
@@ -166,8 +165,9 @@ class _Indexed:
         try:
             for connection, log_ns, raw in self._reader.messages(connections):
                 yield topics[connection.topic, connection.msgtype], log_ns, raw
-        except (ReaderError, apsw.Error) as error:
-            raise BagError(f"{self._path} is damaged: {str(error).rstrip('.')}; repair it with `mcap recover` or "
+        except Exception as error:   # as above
+            text = str(error) or type(error).__name__
+            raise BagError(f"{self._path} is damaged: {text.rstrip('.')}; repair it with `mcap recover` or "
                            "`sqlite3 … .recover`") from error
 
     def close(self) -> None:
