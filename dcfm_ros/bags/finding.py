@@ -25,8 +25,8 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
     for pattern in map(str, patterns):
         bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
         if not bags:
-            raise BagError(f"{pattern}: no recording there; give a folder with metadata.yaml, a file {' or '.join(STORAGES)}, "
-                           "a folder that holds some, or a glob of these")
+            raise BagError(f"{pattern}: no recording there; give a folder with metadata.yaml, a file {' or '.join(STORAGES)}, a "
+                           "folder that holds some, or a glob of these")
         for bag in bags:
             found.setdefault(bag.resolve(), bag)
     return sorted(found.values(), key=lambda bag: natural_key(str(bag)))

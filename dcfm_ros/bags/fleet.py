@@ -82,7 +82,7 @@ def evaluate_fleet(fleet: FleetOptions, options: BagEvaluateOptions) -> dict:
 
 
 def segment_fleet(fleet: FleetOptions, options: BagSegmentOptions) -> dict:
-    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns what is in summary.json, as `evaluate_fleet`.
+    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns and writes as `evaluate_fleet` does.
 
     What is there already is left alone, and what is unfinished is gone on with.
     """
@@ -186,7 +186,7 @@ class _Fleet:
             return ""
         again = outcome.transient and entry.tries < _TRIES
         entry.status, entry.reason = UNDONE if again else FAILED, outcome.failure
-        return f"{outcome.trace}{entry.name}: {outcome.failure}{'; it is tried again at the end' * again}"
+        return f"{outcome.trace}{entry.name}: {outcome.failure}{' (tried again at the end)' * again}"
 
     def _summary(self, wall_s: float, workers: int) -> dict:
         finished = [entry for entry in self._entries if entry.status == DONE]
@@ -197,7 +197,8 @@ class _Fleet:
         return {
             "command": "evaluate" if isinstance(self._options, BagEvaluateOptions) else "segment",
             "bags": [{"name": entry.name, "path": str(entry.bag), "status": entry.status, "reason": entry.reason,
-                      "tries": entry.tries, "page": self._page(entry), **figures.get(entry.name, {})} for entry in self._entries],
+                      "tries": entry.tries, "page": self._page(entry), **figures.get(entry.name, {})}
+                     for entry in self._entries],
             "counts": dict(Counter(entry.status for entry in self._entries)),
             "rows": rows,
             "frames_per_s": round(frames / wall_s, 2) if frames else None, "seconds": round(wall_s, 1),

@@ -6,6 +6,7 @@ Every machine needs this package in the version of who starts the jobs, and the 
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import socket
 import sys
@@ -46,28 +47,29 @@ class RayCluster:
             with _inherited_paths(address == LOCAL):
                 ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error", **cores)
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-            raise RuntimeError(f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start --head` "
-                               f"printed, {AUTO}, or {LOCAL}") from error
+            raise RuntimeError(
+                f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start --head` printed, {AUTO}, "
+                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that wants a token") from error
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
         if not machines:
             self.close()
             raise RuntimeError(f"no machine of the Ray cluster at {address!r} has a core to give")
         self.workers = workers or len(machines)
         cpus, gpus = [machine["CPU"] for machine in machines], [machine.get("GPU", 0) for machine in machines]
-        self._cores = int(max(1, min(sum(cpus) // self.workers, max(cpus))))
-        self._gpus = min(1.0, int(100 * sum(gpus) / self.workers) / 100)   # Ray knows hundredths; without one it hides GPUs
+        self._share = share(cpus, gpus, self.workers)
 
     def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
             on_frames: Callable[[int], None]) -> None:
         ray = self._ray
+        cores, gpus = self._share
         # A process for each task: what it was bound to and what it holds ends with it. Trying again is the caller's.
-        remote = ray.remote(num_cpus=self._cores, num_gpus=self._gpus, max_calls=1, max_retries=0)(_serve)
+        remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_calls=1, max_retries=0)(_serve)
         waiting, running = deque(enumerate(jobs)), {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
                     index, job = waiting.popleft()
-                    running[remote.remote(packed(task, job), self._cores)] = index
+                    running[remote.remote(packed(task, job), cores)] = index
                 for done in ray.wait(list(running))[0]:
                     on_done(running.pop(done), self._outcome(done))
         except BaseException:
@@ -97,6 +99,18 @@ class RayCluster:
         finally:
             for reference in references:
                 ray.cancel(reference, force=True)
+
+
+def share(cpus: Sequence[float], gpus: Sequence[float], workers: int) -> tuple[int, float]:
+    """Cores and GPUs of each task: as many as can be while all workers fit into the machines at once.
+
+    cpus, gpus: of each machine. Where there is a GPU, a task without a part of one would not see it.
+    """
+    fitting = (count for count in range(1, int(max(cpus)) + 1) if sum(int(cpu // count) for cpu in cpus) >= workers)
+    cores = max(fitting, default=1)
+    if not (total := sum(gpus)):
+        return cores, 0.0
+    return cores, max(1, int(100 / math.ceil(workers / total))) / 100
 
 
 def _serve(work: bytes, cores: int) -> Outcome:

@@ -19,8 +19,8 @@ def fleet_table(summary: dict) -> str:
                      ["all together", *_cells(total, figures),
                       ", ".join(f"{count} {status}" for status, count in summary["counts"].items())]])
     workers = f"{summary['workers']} worker{'s' if summary['workers'] > 1 else ''}{' on Ray' if summary['ray'] else ''}"
-    lines += ["", f"{summary['seconds']:g} s with {workers}; per frame: keyframes per frame; all together, frames/s are of the "
-                  "whole time; the rest is what one run over all would have given, in per cent"]
+    lines += ["", f"{summary['seconds']:g} s with {workers}; per frame: keyframes per frame; all together, frames/s are of "
+                  "the whole time; the rest is what one run over all would have given, in per cent"]
     lines += [f"{bag['status']}: {bag['name']}: {bag['reason']}" for bag in bags if bag["reason"]]
     lines += [f"note: {bag['name']}: {note}" for bag in bags for note in bag.get("notes", ())]
     return "\n".join(lines)

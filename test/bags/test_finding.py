@@ -53,8 +53,8 @@ def test_patterns(tree, patterns, expected):
     assert found(tree, *patterns) == expected
 
 
-@pytest.mark.parametrize("pattern", ["missing", "miss*", "empty", "bare/notes.txt", "masks.partial", "masks.partial/masks_0.mcap",
-                                     "masks.partial/parts"])
+@pytest.mark.parametrize("pattern", [
+    "missing", "miss*", "empty", "bare/notes.txt", "masks.partial", "masks.partial/masks_0.mcap", "masks.partial/parts"])
 def test_a_pattern_without_recordings_is_named(tree, pattern):
     with pytest.raises(BagError) as error:
         found(tree, "drive2", pattern)

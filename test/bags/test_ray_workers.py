@@ -12,7 +12,7 @@ from helpers import write_tiny_model
 
 from dcfm_ros.bags import fleet
 from dcfm_ros.bags.evaluate import BagEvaluateOptions
-from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores
+from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, share
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,14 @@ def test_free_cores(tmp_path):
     assert os.sched_getaffinity(0) == mine
     with bound_to_free_cores(len(mine), tmp_path) as cores:
         assert cores == sorted(mine)
+
+
+@pytest.mark.parametrize("cpus, gpus, workers, expected", [
+    ([2], [0], 1, (2, 0)), ([2], [0], 2, (1, 0)), ([2], [0], 5, (1, 0)), ([8, 8], [0, 0], 2, (8, 0)),
+    ([4, 64], [0, 0], 2, (32, 0)), ([8, 8], [0, 0], 3, (4, 0)), ([16], [1], 1, (16, 1)), ([16], [1], 3, (5, 0.33)),
+    ([16, 16], [4, 0], 4, (8, 1)), ([500], [1], 200, (2, 0.01))])
+def test_shares_of_a_cluster(cpus, gpus, workers, expected):
+    assert share(cpus, gpus, workers) == expected
 
 
 def test_without_ray_one_line_says_so(monkeypatch):

@@ -6,7 +6,8 @@ SUMMARY = {
     "command": "evaluate", "seconds": 12.3, "workers": 2, "ray": "", "frames_per_s": 31.0, "model": {"name": "tiny"},
     "bags": [{"name": "a", "path": "in/a", "status": "done", "reason": "", "tries": 1, "page": "a/report.html", **FIGURES,
               "frames_per_s": 40.04, "notes": ["/camera: 3 of 103 images skipped"]},
-             {"name": "long_name", "path": "in/long_name", "status": "failed", "reason": "it is empty", "tries": 2, "page": None}],
+             {"name": "long_name", "path": "in/long_name", "status": "failed", "reason": "it is empty", "tries": 2,
+              "page": None}],
     "rows": [{"name": "DCFM", **FIGURES}, {"name": "per frame", **FIGURES}], "counts": {"done": 1, "failed": 1},
 }
 
@@ -18,8 +19,8 @@ def test_table():
         "long_name          -         -          -        -        -            failed",
         "all together     100      31.0      0.250    98.77     0.12  1 done, 1 failed",
         "",
-        "12.3 s with 2 workers; per frame: keyframes per frame; all together, frames/s are of the whole time; the rest is what "
-        "one run over all would have given, in per cent",
+        "12.3 s with 2 workers; per frame: keyframes per frame; all together, frames/s are of the whole time; the rest is "
+        "what one run over all would have given, in per cent",
         "failed: long_name: it is empty",
         "note: a: /camera: 3 of 103 images skipped",
     ]
