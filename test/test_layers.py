@@ -6,7 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
-LIBRARIES = ("model", "training", "evaluation", "pipeline", "sources")   # usable without ROS
+LIBRARIES = ("model", "training", "evaluation", "pipeline", "sources", "bags")   # usable without ROS
 
 
 def imports(path: Path, at_module_level: bool = False) -> set[str]:
@@ -46,11 +46,12 @@ def modules_of(*layers):
 
 
 @pytest.mark.parametrize("layer, forbidden", [
-    ("model", ("ros", "pipeline", "training", "evaluation", "sources", "cli")),
-    ("sources", ("ros", "pipeline", "training", "evaluation", "model", "cli")),
-    ("pipeline", ("ros", "training", "evaluation", "sources", "cli")),
-    ("training", ("ros", "pipeline", "evaluation", "cli")),
-    ("evaluation", ("ros", "training", "cli")),
+    ("model", ("ros", "pipeline", "training", "evaluation", "sources", "bags", "cli")),
+    ("sources", ("ros", "pipeline", "training", "evaluation", "model", "bags", "cli")),
+    ("pipeline", ("ros", "training", "evaluation", "sources", "bags", "cli")),
+    ("training", ("ros", "pipeline", "evaluation", "bags", "cli")),
+    ("evaluation", ("ros", "training", "bags", "cli")),
+    ("bags", ("ros", "training", "cli")),
     ("ros", ("training",)),
 ])
 def test_layers_import_only_what_lies_below(layer, forbidden):
@@ -69,6 +70,18 @@ def test_only_the_command_reaches_for_ros_and_only_when_asked():
 
 def test_sources_are_free_of_inference_and_training_libraries():
     assert offences(modules_of("sources"), "torch", "openvino") == []
+
+
+def test_only_what_deals_with_recordings_imports_their_library():
+    others = [path for path in MODULES if ROOT / "bags" not in path.parents]
+    assert offences(others, "rosbags", "mcap", "ray") == []
+
+
+def test_the_cluster_and_the_viewer_are_loaded_only_where_they_are_used():
+    assert offences(MODULES, "ray", at_module_level=True) == []
+    others = [path for path in MODULES if path.name not in ("rerun_scene.py", "piped_file.py")]
+    assert offences(others, "rerun") == []
+    assert offences(others, "dcfm_ros.evaluation.rerun_scene", at_module_level=True) == []
 
 
 def test_only_backends_import_inference_engines():
