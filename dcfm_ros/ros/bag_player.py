@@ -65,8 +65,8 @@ class BagPlayer:
                     for camera, topic in zip(self._cameras, topics)}
             except NameValidationException as error:
                 text = " ".join(str(error).split())
-                raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with image_topic, and "
-                               "where masks come from with mask_topic") from error
+                raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
+                               "image_topic, and where masks come from with mask_topic") from error
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
         count = sum(camera.topic.count for camera in self._cameras)
