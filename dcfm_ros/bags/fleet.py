@@ -21,6 +21,7 @@ from dcfm_ros.bags.finding import find_bags, is_bag, output_names
 from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task, ThisProcess
+from dcfm_ros.bags.writing import told, write_text
 from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.replay_page.fleet import write_index
@@ -117,7 +118,7 @@ def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict]]:
         cameras = entry.result["cameras"]
         frames, keyframes = (sum(camera[what] for camera in cameras) for what in ("masks", "keyframes"))
         each.append({"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames if frames else None,
-                     "notes": _skipped(cameras)})
+                     "notes": _notes(entry.result)})
     frames, keyframes = (sum(one[what] for one in each) for what in ("frames", "keyframes"))
     return each, [{"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames}] if frames else []
 
@@ -126,9 +127,12 @@ def _figures(row: dict) -> dict:
     return {name: row[name] for name in ("frames", "keyframes", "keyframe_rate", "miou", "steady8", "flicker")}
 
 
-def _skipped(cameras: list[dict]) -> list[str]:
-    return [f"{camera['topic']}: {sum(camera['skipped'].values())} of {camera['images']} images skipped"
-            for camera in cameras if camera["skipped"]]
+def _notes(report: dict) -> list[str]:
+    """What a reader of a segmented recording's figures has to know."""
+    salvaged = report["bag"]["salvaged"]
+    return [salvaged] * bool(salvaged) + [
+        f"{camera['topic']}: {sum(camera['skipped'].values())} of {camera['images']} images skipped"
+        for camera in report["cameras"] if camera["skipped"]]
 
 
 class _Fleet:
@@ -156,8 +160,9 @@ class _Fleet:
         finally:
             engine.close()
             summary = self._summary(time.monotonic() - began_s, engine.workers)
-            (self._out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-            write_index(self._out / "index.html", summary)
+            with told(self._out):
+                write_text(self._out / "summary.json", json.dumps(summary, indent=2) + "\n")
+                write_index(self._out / "index.html", summary)
         return summary
 
     def _job(self, bag: Path, name: str) -> Any:

@@ -130,14 +130,14 @@ def bound_to_free_cores(count: int, folder: Path | None = None) -> Iterator[list
     process at the latest. Where too few are free, others than tasks of ours count on them, too, and nothing is bound.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"dcfm-cores-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     before = os.sched_getaffinity(0)
     with ExitStack() as locks:
         taken = []
         for core in sorted(before):
             if len(taken) == count:
                 break
-            file = locks.enter_context(open(folder / str(core), "w"))
+            file = locks.enter_context(open(folder / str(core), "a"))
             if _lock(file):
                 taken.append(core)
         if len(taken) < count:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -147,6 +148,35 @@ def test_segmenting_goes_on_where_it_was(tmp_path, drives, segmented):
     assert "exists: " in fleet_table(second)
 
 
+def test_what_is_wrong_with_a_segmented_recording_is_noted(tmp_path, model):
+    path = write_bag(tmp_path / "drive", FRAMES, encoding="jpeg", corrupt=(2, 5), topics=(f"{CAMERA}/compressed",))
+    (path / "metadata.yaml").unlink()
+    summary = segment_fleet(FleetOptions((str(path),), str(tmp_path / "masks"), workers=1),
+                            BagSegmentOptions("", "", model=model, backend="torch"))
+    assert summary["bags"][0]["notes"] == ["metadata.yaml is missing: read by its files",
+                                           f"{CAMERA}/compressed: 2 of {FRAMES} images skipped"]
+
+
+def test_paths_are_whole_for_workers_elsewhere(tmp_path, monkeypatch):
+    for name in ("model", "labels", "drive"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "drive" / "metadata.yaml").touch()
+    seen = []
+
+    def look(options, on_frame):
+        seen.append(options)
+        raise BagError("seen")
+
+    monkeypatch.setattr(fleet_module, "evaluate_bag", look)
+    monkeypatch.chdir(tmp_path)
+    for model, labels in (("model", ("labels",)), ("street11_b0", ("/labels", "/more"))):
+        evaluate_fleet(FleetOptions(("drive",), "out", 1), BagEvaluateOptions("", model=model, labels=labels))
+    folders, names = seen
+    assert [folders.bag, folders.out, folders.model, *folders.labels] == [
+        str(tmp_path / name) for name in ("drive", "out/drive", "model", "labels")]
+    assert (names.model, names.labels) == ("street11_b0", ("/labels", "/more"))
+
+
 def test_results_among_the_recordings_are_no_recordings_to_work_on(tmp_path, model, drives):
     for _ in range(2):
         write_bag(tmp_path / "in" / "drive", FRAMES) if not (tmp_path / "in").exists() else None
@@ -196,9 +226,12 @@ def test_the_command(tmp_path, drives, model, capsys):
 def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, model, workers):
     for name, frames in (("a", 3), ("b", 2000), ("c", 2000)):
         write_bag(tmp_path / "in" / name, frames)
+    # Processes that are started by the installed command load its script.
+    script, template = tmp_path / "dcfm", Path(__file__).parents[2] / "scripts" / "command.py.in"
+    script.write_text(template.read_text().replace("@module@", "dcfm_ros.cli").replace("@name@", "dcfm"))
     path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
-        [sys.executable, "-m", "dcfm_ros", "bag", "segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"),
+        [sys.executable, str(script), "bag", "segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"),
          "--model", model, "--backend", "torch", "--workers", workers, "--part", "20"], env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
