@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from rosbags.rosbag2 import StoragePlugin
@@ -224,9 +225,7 @@ class _Run:
         if not topics:
             return
         with open_bag(self._bag.path) as bag:
-            for number, message in enumerate(bag.messages(topics)):
-                if number >= self._progress.copied:
-                    yield message
+            yield from islice(bag.messages(topics), self._progress.copied, None)
 
     def _copy_originals(self, until_ns: int | None) -> None:
         """Copy up to a log time, that included, or all."""
