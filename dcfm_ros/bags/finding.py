@@ -58,9 +58,9 @@ def is_bag(path: Path) -> bool:
 
 
 def _left_by_a_recorder(folder: Path) -> bool:
-    """Recorders number the files of a recording, drive/drive_0.mcap; they write metadata.yaml at their end."""
+    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end."""
     files = storage_files(folder)
-    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"_\d+", file.stem) for file in files)
+    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", file.stem) for file in files)
 
 
 def _matches(pattern: str) -> Iterator[Path]:

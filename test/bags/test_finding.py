@@ -21,6 +21,7 @@ def tree(tmp_path):
     folder("drive10", "metadata.yaml", "drive10_0.db3")
     folder("night/rain/drive1", "metadata.yaml", "a.mcap")
     folder("dead", "dead_0.mcap", "dead_1.mcap")           # its recorder wrote no metadata.yaml
+    folder("dead1", "dead1.mcap")
     folder("bare", "x.mcap", "y.db3", "notes.txt")
     folder("masks.partial", "metadata.yaml", "masks_0.mcap", "parts/masks_1.mcap")
     folder("empty", "readme.md")
@@ -31,7 +32,7 @@ def found(tree, *patterns, **options):
     return [str(bag.relative_to(tree)) for bag in find_bags([tree / pattern for pattern in patterns], **options)]
 
 
-ALL = ["bare/x.mcap", "bare/y.db3", "dead", "drive2", "drive10", "night/rain/drive1"]
+ALL = ["bare/x.mcap", "bare/y.db3", "dead", "dead1", "drive2", "drive10", "night/rain/drive1"]
 
 
 def test_a_folder_is_searched_at_any_depth(tree):
@@ -46,7 +47,7 @@ def test_a_folder_is_searched_at_any_depth(tree):
     (("drive*", "drive2", "drive2/../drive2"), ["drive2", "drive10"]),
     (("**/drive1",), ["night/rain/drive1"]),
     (("*",), ALL),
-    (("**/*.mcap",), ["bare/x.mcap", "dead", "drive2", "night/rain/drive1"]),   # a file stands for its recording
+    (("**/*.mcap",), ["bare/x.mcap", "dead", "dead1", "drive2", "night/rain/drive1"]),   # a file stands for its recording
     (("drive2/drive2_1.mcap",), ["drive2"]),
     (("dead",), ["dead"])])
 def test_patterns(tree, patterns, expected):
