@@ -13,7 +13,7 @@ from dcfm_ros.pipeline.decoding import decode_image
 from dcfm_ros.pipeline.frames import InputError
 
 _KINDS = (IMAGE, COMPRESSED_IMAGE)
-_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$")
+_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$|label|/mask|semantic|/segmentation")
 # What cameras' topics end in; the part before it is the camera.
 _ENDINGS = ("compressed", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono", "color", "raw")
 
@@ -32,11 +32,12 @@ class CameraTopic:
 
 def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
     """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images, of one
-    camera's two the raw ones, without depth, labels, encodings that are no colours, and the node's own outputs. Raises
-    BagError."""
+    camera's two the raw ones; without depth, labels, masks, encodings that are no colours, and the node's own outputs, which
+    are told by their names. Raises BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if not chosen:
-        raise BagError(f"{bag.path} holds no camera images: {_contents(bag)}; name a topic with --topic")
+        cut = f" ({bag.salvaged})" if bag.salvaged else ""
+        raise BagError(f"{bag.path} holds no camera images{cut}: {_contents(bag)}; name one if it is a camera")
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
     for topic in chosen:

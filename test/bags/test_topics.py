@@ -32,13 +32,13 @@ def bag_of(folder, topics):
 
 
 ALL = {"/front/image_raw": "rgb8", "/front/image_raw/compressed": "jpeg", "/rear/image_raw/compressed": "jpeg",
-       "/depth/image_rect": "16UC1", "/thermal/image": "32FC1", "/front/label": "mono8", "/dcfm/mask": "mono8",
+       "/depth/image_rect": "16UC1", "/thermal/image": "32FC1", "/front/truth": "mono8", "/rear/label": "mono8", "/dcfm/mask": "mono8",
        "/imu": "sensor_msgs/msg/Imu", "/odd": "odd_msgs/msg/Odd"}
 
 
 def test_all_that_look_like_cameras(tmp_path):
     with bag_of(tmp_path / "bag", ALL) as bag:
-        cameras = choose_cameras(bag, labels=("/front/label",))
+        cameras = choose_cameras(bag, labels=("/front/truth",))
         assert [(camera.name, camera.topic.name, camera.compressed) for camera in cameras] == [
             ("front", "/front/image_raw", False), ("rear", "/rear/image_raw/compressed", True)]
 
@@ -65,8 +65,8 @@ def test_topics_that_cannot_be_used(tmp_path, topics, text):
 
 
 @pytest.mark.parametrize("topics, text", [
-    ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images; name a topic with --topic"),
-    ({"/depth/image": "rgb8"}, "holds no camera images: its image topics are /depth/image; name a topic"),
+    ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images; name one if it is a camera"),
+    ({"/depth/image": "rgb8"}, "holds no camera images: its image topics are /depth/image; name one"),
 ])
 def test_a_recording_without_cameras(tmp_path, topics, text):
     with bag_of(tmp_path / "bag", topics) as bag, pytest.raises(BagError, match=text):
