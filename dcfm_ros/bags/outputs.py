@@ -46,7 +46,8 @@ class CameraOutputs:
         header = types["std_msgs/msg/Header"](stamp=_time(stamp_ns), frame_id="")
         colors = [types["dcfm_ros/msg/ClassColor"](id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
                   for number, c in enumerate(self._classes)]
-        names = [types["vision_msgs/msg/VisionClass"](class_id=number, class_name=c.name) for number, c in enumerate(self._classes)]
+        names = [types["vision_msgs/msg/VisionClass"](class_id=number, class_name=c.name)
+                 for number, c in enumerate(self._classes)]
         return [_cdr(self.palette, types[PALETTE](header=header, model=self._model, classes=colors)),
                 _cdr(self.label_info, types[LABEL_INFO](header=header, class_map=names, threshold=0.0))]
 
@@ -95,7 +96,8 @@ def _defined(topic: Topic) -> Topic:
             raise ValueError(f"the definition of {topic.msgtype or 'its type'} is neither in the recording nor known here")
         ours = _topic(topic.name, topic.msgtype)
         if topic.digest not in ("", ours.digest):
-            raise ValueError(f"the definition of {topic.msgtype} is not in the recording, and what is known here is another one")
+            raise ValueError(f"the definition of {topic.msgtype} is not in the recording, and what is known here is "
+                             "another one")
         return replace(topic, definition=ours.definition, digest=ours.digest)
     if topic.digest:
         return topic

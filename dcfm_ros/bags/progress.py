@@ -65,7 +65,8 @@ class UnfinishedOutput:
     def __enter__(self) -> UnfinishedOutput:
         self._check_out()
         if not self.out.parent.is_dir():
-            raise BagError(f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another output")
+            raise BagError(f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another "
+                           "output")
         try:
             self.folder.mkdir(exist_ok=True)
             if not os.access(self.folder, os.W_OK | os.X_OK):
@@ -77,7 +78,8 @@ class UnfinishedOutput:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            raise BagError(f"another process is writing to {self.folder}: wait for its end, or give another output") from error
+            raise BagError(f"another process is writing to {self.folder}: wait for its end, or give another "
+                           "output") from error
         return self
 
     def __exit__(self, *_) -> None:
@@ -106,8 +108,8 @@ class UnfinishedOutput:
         differences = [f"{name} {_short(saved.identity.get(name))}, now {_short(value)}"
                        for name, value in identity.items() if saved.identity.get(name) != value]
         if differences:
-            raise BagError(f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove it to begin "
-                           "anew, or give another output")
+            raise BagError(f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove it to "
+                           "begin anew, or give another output")
 
     def keep_only(self, files: Collection[Path]) -> None:
         """Remove what a process that was killed has left, all but these files and the state."""

@@ -72,8 +72,8 @@ def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lam
                 on_start: Callable[[int], object] = lambda images: None) -> dict:
     """Write `options.out`, a recording of the masks of one recording; returns counts, and what was left out and why.
 
-    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there, and the masks are
-    the same. on_start is called with the number of images to do, on_frame after each. Raises BagError.
+    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there, and the masks
+    are the same. on_start is called with the number of images to do, on_frame after each. Raises BagError.
     """
     out, recording = Path(options.out), Path(options.bag)
     if recording.resolve() in out.resolve().parents:
@@ -113,8 +113,8 @@ class _Run:
             originals, self._left_out = original_topics(bag, ours) if options.all_topics else ([], {})
             self._originals = self._stack.enter_context(closing(self._read_originals(originals)))
             self._original = next(self._originals, None)   # the next to copy
-            self._parts = Parts(unfinished.folder, unfinished.out.name, [*originals, *ours], options.storage, options.compression,
-                                self._progress.metadata)
+            self._parts = Parts(unfinished.folder, unfinished.out.name, [*originals, *ours], options.storage,
+                                options.compression, self._progress.metadata)
             unfinished.keep_only(self._parts.files)
         except BaseException:
             self._stack.close()
@@ -147,8 +147,8 @@ class _Run:
             if isinstance(error, WriteError):
                 raise WriteError(f"{error}, and the same command goes on from image {images} of {self._total}") from error
             if isinstance(error, KeyboardInterrupt):
-                print(f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same command goes on from "
-                      "there", file=sys.stderr)
+                print(f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same command goes on "
+                      "from there", file=sys.stderr)
             raise
 
     def _write_all(self, on_frame: Callable[[], object]) -> None:
@@ -241,7 +241,8 @@ class _Run:
             "files of the recording": [[str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files],
             "cameras": {camera.name: camera.topic.name for camera in self._cameras},
             "all topics": options.all_topics, "storage": options.storage, "compression": options.compression,
-            **{name: getattr(options, name) for name in ("mode", "min_interval", "max_interval", "threshold", "cut_threshold")},
+            **{name: getattr(options, name)
+               for name in ("mode", "min_interval", "max_interval", "threshold", "cut_threshold")},
             **{name: self._model[name] for name in ("weights_sha256", "input", "backend", "device", "precision")},
             "classes": [[c.name, list(c.color)] for c in model.config.classes],
         }

@@ -1,5 +1,6 @@
 """Masks of a recording as a recording: what is in it, and what its messages say."""
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,7 +71,8 @@ def test_infos_tell_how_masks_were_made(made):
     assert [event.reason for event in keyframes][:2] == ["first", "deviation"]
     for number, info in enumerate(infos):
         keyframe = max(one for one in at if one <= number)
-        assert (info.mode, info.camera, info.feature_age_frames, info.dropped_since_last) == ("sync", "", number - keyframe, 0)
+        assert (info.mode, info.camera, info.dropped_since_last) == ("sync", "", 0)
+        assert info.feature_age_frames == number - keyframe
         assert plain(info.feature_stamp) == plain(infos[keyframe].header.stamp)
         assert info.feature_age_s == pytest.approx((number - keyframe) * PERIOD_NS / 1e9)
         assert info.latency_ms > info.shallow_ms > 0
@@ -193,7 +195,7 @@ def test_original_messages_are_copied_as_they_are(model, tmp_path, storage, out_
         assert {*after} == {*before} | {f"/dcfm/{camera}/{name}" for camera in ("front", "rear") for name in OURS}
         for name, topic in before.items():
             mine = after[name]
-            assert (mine.msgtype, mine.definition, mine.qos, mine.count) == (topic.msgtype, topic.definition, topic.qos, topic.count)
+            assert replace(mine, digest="") == replace(topic, digest="")
             assert [*map(tail, original.messages([topic]))] == [*map(tail, copy.messages([mine]))]
         every = [*copy.messages()]
         assert [log_ns for _, log_ns, _ in every] == sorted(log_ns for _, log_ns, _ in every)
@@ -210,8 +212,9 @@ def test_types_of_others_come_with_their_definition_and_qos(model, tmp_path, bar
     """A recording's file alone does not tell type hashes; they follow from the definitions."""
     bag = write_bag(tmp_path / "bag", 4)
     mine = "my_msgs/msg/Mine"
-    definition = "std_msgs/Header header\nint32 value\n" + "=" * 80 + "\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\n" \
-        "string frame_id\n" + "=" * 80 + "\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n"
+    line = "=" * 80
+    definition = (f"std_msgs/Header header\nint32 value\n{line}\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\n"
+                  f"string frame_id\n{line}\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n")
     qos = CameraOutputs("", "", ()).palette.qos
     bag = with_more(bag, tmp_path / "more", ("/mine", mine, definition, "RIHS01_" + "1" * 64, qos),
                     ("/unknown", "my_msgs/msg/Unknown", "", "RIHS01_" + "2" * 64, ()),
@@ -221,15 +224,16 @@ def test_types_of_others_come_with_their_definition_and_qos(model, tmp_path, bar
         topics = {topic.name: topic for topic in copy.topics}
     assert (topics["/mine"].definition, topics["/mine"].qos, topics["/mine"].count) == (definition, qos, 1)
     assert topics["/mine"].digest.startswith("RIHS01_") and (topics["/mine"].digest == "RIHS01_" + "1" * 64) is not bare
-    assert "/unknown" not in topics and "my_msgs/msg/Unknown is neither in the recording nor known here" in report["left_out"]["/unknown"]
+    assert "/unknown" not in topics
+    assert "my_msgs/msg/Unknown is neither in the recording nor known here" in report["left_out"]["/unknown"]
     assert ("/broken" in topics) is not bare
     if bare:
         assert "the definition of my_msgs/msg/Broken in the recording cannot be understood" in report["left_out"]["/broken"]
 
 
 def test_another_type_of_the_same_name_is_left_out(model, tmp_path):
-    bag = with_more(write_bag(tmp_path / "bag", 4), tmp_path / "more", ("/robot/info", MASK_INFO, "int32 old\n", "RIHS01_" + "4" * 64, ()),
-                    ("/dcfm/mask", IMAGE, None, None, ()))
+    bag = with_more(write_bag(tmp_path / "bag", 4), tmp_path / "more",
+                    ("/robot/info", MASK_INFO, "int32 old\n", "RIHS01_" + "4" * 64, ()), ("/dcfm/mask", IMAGE, None, None, ()))
     report = segment(bag, tmp_path / "out", model, all_topics=True)
     assert report["left_out"] == {"/robot/info": f"its {MASK_INFO} is not that of other topics of the output",
                                   "/dcfm/mask": "the masks made now are written to a topic of this name"}
@@ -271,7 +275,7 @@ def test_an_output_that_is_there(bag, model, tmp_path):
 
 
 def test_places_that_cannot_be_written_to(bag, model, tmp_path, monkeypatch):
-    with pytest.raises(BagError, match=f"there is no folder {tmp_path}/missing to write out to: make it, or give another output"):
+    with pytest.raises(BagError, match=f"no folder {tmp_path}/missing to write out to: make it, or give another output"):
         segment(bag, tmp_path / "missing" / "out", model)
     with pytest.raises(BagError, match=r"cannot write to /proc/out.partial \(.*\): give another output"):
         segment(bag, "/proc/out", model)

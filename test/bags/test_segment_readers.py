@@ -65,7 +65,8 @@ def test_metadata_tell_what_is_there(out):
 
 def test_metadata_tell_types_and_qos(out):
     for topic in (one["topic_metadata"] for one in information(out)["topics_with_message_count"]):
-        assert topic["serialization_format"] == "cdr" and topic["type_description_hash"] == typestore().hash_rihs01(topic["type"])
+        assert topic["serialization_format"] == "cdr"
+        assert topic["type_description_hash"] == typestore().hash_rihs01(topic["type"])
         if topic["name"].startswith("/dcfm/"):
             qos, = topic["offered_qos_profiles"]
             latched = topic["name"].endswith(("/palette", "/label_info"))
