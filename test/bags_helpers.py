@@ -43,11 +43,11 @@ def labels_of(pictures: Sequence[np.ndarray], classes: int = 4) -> list[np.ndarr
     return labels
 
 
-def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAMERA,), storage: str = "mcap", compression: str = "",
-              encoding: str = "rgb8", labels: str = "", labelled: Collection[int] | None = None,
-              corrupt: Collection[int] = (), stamps: Mapping[int, int] | None = None, sizes: Mapping[int, tuple[int, int]] | None = None,
-              extra: Sequence[str] = (), seed: int = 0, cut: int = 20, motion: float = 3.0,
-              pictures: Sequence[np.ndarray] | None = None) -> Path:
+def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAMERA,), storage: str = "mcap",
+              compression: str = "", encoding: str = "rgb8", labels: str = "", labelled: Collection[int] | None = None,
+              corrupt: Collection[int] = (), stamps: Mapping[int, int] | None = None,
+              sizes: Mapping[int, tuple[int, int]] | None = None, extra: Sequence[str] = (), seed: int = 0, cut: int = 20,
+              motion: float = 3.0, pictures: Sequence[np.ndarray] | None = None) -> Path:
     """Write a recording and return its folder, which holds `<name>.mcap` or `<name>.db3`, and metadata.yaml.
 
     topics: of cameras; each has a picture per period, the next camera's a little later
@@ -70,7 +70,8 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
     shots = labels_of(drives[0]) if labels else []
     is_compressed = encoding in ("jpeg", "png")
     with writer:
-        cameras = [writer.add_connection(topic, COMPRESSED_IMAGE if is_compressed else IMAGE, typestore=store) for topic in topics]
+        kind = COMPRESSED_IMAGE if is_compressed else IMAGE
+        cameras = [writer.add_connection(topic, kind, typestore=store) for topic in topics]
         of_labels = writer.add_connection(labels, IMAGE, typestore=store) if labels else None
         others = [writer.add_connection(topic, STRING, typestore=store) for topic in extra]
         size = None
@@ -102,7 +103,8 @@ def image_of(stamp_ns: int, frame_id: str, rgb: np.ndarray, encoding: str):
         header = image_message(stamp_ns, frame_id, rgb, "rgb8").header
         done, data = cv2.imencode(f".{encoding}", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
         assert done
-        return typestore().types[COMPRESSED_IMAGE](header=header, format=f"rgb8; {encoding} compressed bgr8", data=data.reshape(-1))
+        return typestore().types[COMPRESSED_IMAGE](
+            header=header, format=f"rgb8; {encoding} compressed bgr8", data=data.reshape(-1))
     pixels = {"rgb8": rgb, "bgr8": rgb[..., ::-1], "mono8": rgb[..., 0]}[encoding]
     return image_message(stamp_ns, frame_id, pixels, encoding)
 

@@ -233,7 +233,8 @@ def test_types_of_others_come_with_their_definition_and_qos(model, tmp_path, bar
 
 def test_another_type_of_the_same_name_is_left_out(model, tmp_path):
     bag = with_more(write_bag(tmp_path / "bag", 4), tmp_path / "more",
-                    ("/robot/info", MASK_INFO, "int32 old\n", "RIHS01_" + "4" * 64, ()), ("/dcfm/mask", IMAGE, None, None, ()))
+                    ("/robot/info", MASK_INFO, "int32 old\n", "RIHS01_" + "4" * 64, ()),
+                    ("/dcfm/mask", IMAGE, None, None, ()))
     report = segment(bag, tmp_path / "out", model, all_topics=True)
     assert report["left_out"] == {"/robot/info": f"its {MASK_INFO} is not that of other topics of the output",
                                   "/dcfm/mask": "the masks made now are written to a topic of this name"}

@@ -46,8 +46,8 @@ def test_a_disk_that_is_full(bag, model, whole, tmp_path, storage):
     """A real one, of 300 KB; then it is made larger, and the same command is given again."""
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
-    command = (f"{sys.executable} -m dcfm_ros bag segment {bag} -o {disk}/out --model {model} --backend torch --precision f32 "
-               f"--storage {storage} --compression none --part {PART}")
+    command = (f"{sys.executable} -m dcfm_ros bag segment {bag} -o {disk}/out --model {model} --backend torch "
+               f"--precision f32 --storage {storage} --compression none --part {PART}")
     script = f"""mount -t tmpfs -o size=300k tmpfs {disk}
         {command}; echo "code $?"; ls {disk}
         mount -o remount,size=50m {disk}
@@ -55,8 +55,8 @@ def test_a_disk_that_is_full(bag, model, whole, tmp_path, storage):
     run = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, env={
         **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
     assert run.stdout == "code 2\nout.partial\n", run.stderr
-    told = re.search(rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): make room there, and the "
-                     rf"same command goes on from image (\d+) of {IMAGES}", run.stderr)
+    told = re.search(rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): make room there, and "
+                     rf"the same command goes on from image (\d+) of {IMAGES}", run.stderr)
     assert told, run.stderr
     done = int(told[1])
     assert 0 < done < IMAGES and done % PART == 0

@@ -12,12 +12,12 @@ from helpers import write_tiny_model
 from segmenting_helpers import CAMERAS, CORRUPT, FRAMES, PART, content, segment, stop_at
 
 from dcfm_ros import cli
-from dcfm_ros.bags import segment as segment_module
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import is_bag
 from dcfm_ros.bags.progress import STATE_FILE, UnfinishedOutput
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.writing import Parts
+from dcfm_ros.pipeline.segmenter import Segmenter
 
 ONE, TWO, TWO_SIDED = "one camera", "two cameras", "two cameras, two_sided, all topics"
 CASES = {
@@ -33,8 +33,8 @@ class Case:
     def __init__(self, folder: Path, topics, changes):
         self.model = write_tiny_model(folder / "tiny")
         # Sizes and stamps that make cameras begin anew, and images that cannot be used, are among those that are stopped at.
-        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={25: (48, 64)}, stamps={34: 0, 35: 10**7},
-                             extra=("/chatter",), motion=0.5, cut=9)
+        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={25: (48, 64)},
+                             stamps={34: 0, 35: 10**7}, extra=("/chatter",), motion=0.5, cut=9)
         self.changes = changes
         self.images = FRAMES * len(topics)
         self.report = self.segment(folder / "whole")
@@ -125,8 +125,8 @@ def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
     out = tmp_path / "out"
     two.stop(out, 60)
     processed = []
-    process = segment_module.Replay._segment
-    monkeypatch.setattr(segment_module.Replay, "_segment", lambda self, frame: (processed.append(frame), process(self, frame))[1])
+    process = Segmenter.process
+    monkeypatch.setattr(Segmenter, "process", lambda self, frame: (processed.append(frame), process(self, frame))[1])
     two.check(out, two.segment(out))
     left = two.images - 60
     assert left - len(CORRUPT) <= len(processed) <= left + 2 * 10   # from each camera's last keyframe on, MaxK at most
@@ -135,8 +135,8 @@ def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
 @pytest.mark.parametrize("write", [1, 2, 20, 50])
 def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, write):
     """It waits for the end of what belongs together. `dcfm` ends with 130, and the same command goes on."""
-    arguments = ["bag", "segment", str(two.bag), "-o", str(tmp_path / "out"), "--model", str(two.model), "--backend", "torch",
-                 "--precision", "f32", "--part", str(PART)]
+    arguments = ["bag", "segment", str(two.bag), "-o", str(tmp_path / "out"), "--model", str(two.model),
+                 "--backend", "torch", "--precision", "f32", "--part", str(PART)]
     written, whole = [], Parts.write
 
     def interrupted(self, *message):
@@ -225,9 +225,10 @@ segment(bag, out, model, **eval(changes))
 ], indirect=["case"])
 def test_killed(case, tmp_path, where, count):
     out = tmp_path / "out"
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, case.bag, out, case.model, where, str(count), repr(case.changes)],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={
-                                 **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
+    child = subprocess.Popen(
+        [sys.executable, "-c", _CHILD, case.bag, out, case.model, where, str(count), repr(case.changes)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
     with child:
         try:
             assert child.stdout.readline() == "here\n"
@@ -252,7 +253,8 @@ def test_every_closed_part_is_readable(two, tmp_path):
     """What is in it can be looked at while the rest is made."""
     out = tmp_path / "out"
     two.stop(out, 30)
-    parts = [partial(out) / name for name in json.loads((partial(out) / STATE_FILE).read_text())["metadata"]["relative_file_paths"]]
+    state = json.loads((partial(out) / STATE_FILE).read_text())
+    parts = [partial(out) / name for name in state["metadata"]["relative_file_paths"]]
     masks = [len(messages) for part in parts for topic, messages in read_bag(part).items() if topic.endswith("/mask")]
     assert len(parts) == -(-30 // PART) and sum(masks) == 30 - sum(2 for number in CORRUPT if number < 15)
 
@@ -270,7 +272,7 @@ def test_other_options(two, tmp_path, changes, text):
     out = tmp_path / "out"
     two.stop(out, 10)
     before = {path: path.read_bytes() for path in partial(out).iterdir()}
-    with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to begin anew, or"):
+    with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):
         two.segment(out, **changes)
     assert {path: path.read_bytes() for path in partial(out).iterdir()} == before
     two.check(out, two.segment(out, part_images=9))   # how large parts are changes nothing
