@@ -89,11 +89,11 @@ def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = l
 
     on_start is called with the number of images, on_frame after each.
     """
-    out = output_folder(options.folder)
-    model = load_model(options.model)
+    model, out = load_model(options.model), options.folder
     try:
         with open_bag(options.bag) as bag:
             cameras = choose_cameras(bag, options.topics, options.labels)
+            output_folder(out)
             on_start(sum(camera.topic.count for camera in cameras))
             with Run(options, bag, cameras, model, out) as run:
                 run.all(on_frame)
