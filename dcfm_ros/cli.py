@@ -193,7 +193,6 @@ def _add_bag_evaluate(commands) -> None:
                         "a keyframe")
     parser.add_argument("--no-page", action="store_false", dest="page", help="without report.html")
     parser.add_argument("--video", type=float, dest="video_s", metavar="SECONDS", help="of the recording, in report.html")
-    parser.add_argument("--viewer", help="rerun, rerun:web, or FILE.rrd")
     parser.add_argument("--out", help="folder for report.json and report.html; out/<name of the recording>; of "
                         "several recordings one for all, out/bags")
     parser.add_argument("--json", default=None, help="write the report to this file, too")
@@ -218,6 +217,7 @@ def _add_replay_options(parser) -> None:
     parser.add_argument("--max-interval", type=int, help="MaxK, frames")
     parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
     parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
+    parser.add_argument("--viewer", help="watch it in the Rerun viewer: rerun, rerun:web, or a file name ending in .rrd to write")
 
 
 def _bag_evaluate(options) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcfm_ros.bags.options import ReplayOptions
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.report import bag_report
 from dcfm_ros.bags.run import Run
@@ -15,42 +16,21 @@ from dcfm_ros.bags.writing import WriteError, told, write_text
 from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.tally import Tally, tally_report
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)
-class BagEvaluateOptions:
-    """What to evaluate, and how."""
+class BagEvaluateOptions(ReplayOptions):
+    """What to evaluate, and how. Where `out` is empty it is out/<name of the recording>."""
 
-    bag: str
-    topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
     labels: tuple[str, ...] = ()     # a topic for each camera, or one folder
-    model: str = "street11_b0"
-    backend: str = "auto"
-    precision: str = "auto"
-    mode: str = "sync"               # or two_sided
-    min_interval: int = SchedulerConfig.min_interval
-    max_interval: int = SchedulerConfig.max_interval
-    threshold: float = SchedulerConfig.threshold
-    cut_threshold: float = SchedulerConfig.cut_threshold
     per_frame: bool = True           # compare with a run in which every frame is a keyframe
     page: bool = True                # write report.html
     video_s: float = 60.0            # of the recording, side by side in the page; 0 for none
-    viewer: str = ""
-    out: str = ""                    # folder; out/<name of the recording> where empty
 
     def __post_init__(self):
-        if self.mode not in (Mode.SYNC.value, Mode.TWO_SIDED.value):
-            raise ValueError(f"mode {self.mode!r}: use {Mode.SYNC.value} or {Mode.TWO_SIDED.value}; to see mode async play the "
-                             "recording to the live node")
+        super().__post_init__()
         if not 0 <= self.video_s <= 3600:
             raise ValueError(f"video_s {self.video_s:g}: use 0 to 3600 seconds")
-        self.config   # refuses what the scheduler refuses
-
-    @property
-    def config(self) -> PipelineConfig:
-        return PipelineConfig(Mode(self.mode), SchedulerConfig(
-            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
 
     @property
     def folder(self) -> Path:

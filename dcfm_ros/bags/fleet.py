@@ -77,8 +77,6 @@ def evaluate_fleet(fleet: FleetOptions, options: BagEvaluateOptions) -> dict:
     order of their names. A recording that fails is told with its reason and leaves the others alone. Raises BagError where
     there is none.
     """
-    if options.viewer:
-        raise ValueError(f"viewer {options.viewer}: it shows one recording; leave it away, or give just one")
     return _Fleet(fleet, options, _evaluate, _evaluated).run()
 
 
@@ -139,6 +137,8 @@ class _Fleet:
     """One run over many recordings."""
 
     def __init__(self, fleet: FleetOptions, options: Any, task: Task, figures: Callable):
+        if options.viewer:
+            raise ValueError(f"viewer {options.viewer}: it shows one recording; leave it away, or give just one")
         self._fleet, self._options, self._task, self._figures = fleet, options, task, figures
         self._out = Path(fleet.out).absolute()
         bags = find_bags(fleet.bags, leave_out=self._out)

@@ -13,6 +13,7 @@ import numpy as np
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import told
 from dcfm_ros.evaluation.keyframes import PER_FRAME
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
@@ -23,7 +24,6 @@ from dcfm_ros.evaluation.replay_page.pictures import side_by_side
 from dcfm_ros.evaluation.scores import rounded
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME
 from dcfm_ros.evaluation.video_writer import VideoWriter
-from dcfm_ros.evaluation.viewer import open_viewer
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import palette_table
@@ -50,21 +50,13 @@ class Gallery:
         self._video: VideoWriter | None = None
         self._video_times_s: list[float] = []   # of each frame
         self._stack = ExitStack()
-        self._viewer = None
-        if options.viewer:
-            self._viewer = open_viewer(options.viewer)
-            self._stack.callback(self._viewer.close)
-            self._viewer.classes(self._classes)
+        self._watching = self._stack.enter_context(Watching(options, config.classes))
 
     def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None, label: np.ndarray | None,
             flicker: float | None, counts: ConfusionMatrix | None) -> None:
         """The next mask, with what the evaluation found out about it."""
         frame = result.frame
-        if self._viewer is not None:
-            self._viewer.frame(frame.camera, frame.stamp_ns, frame.rgb(), result.mask, result.score, self._options.threshold,
-                               result.is_keyframe, result.feature_age_frames, reference)
-            if event is not None:
-                self._viewer.keyframe(frame.camera, frame.stamp_ns, event.reason.value, event.score)
+        self._watching.add(result, event, reference)
         if not self._options.page:
             return
         time_s = (frame.header.log_ns - self._bag.start_ns) / NS_PER_S

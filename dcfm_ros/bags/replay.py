@@ -20,6 +20,7 @@ from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Mode, PipelineConfig, Segmentation
+from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
 
 NS_PER_S = 1_000_000_000
@@ -105,6 +106,7 @@ class Replay:
         self.cameras = {camera.name: CameraRecord() for camera in cameras}
         self._bag, self._topics, self._first = bag, cameras, first or {}
         self._failure: Exception | None = None
+        keep_freed_memory()   # as the node does
         self.segmenter = Segmenter.of(model, backend, config=config, precision=precision, on_keyframe=on_keyframe,
                                       on_encode_error=self._encode_failed)
 

@@ -13,59 +13,42 @@ from rosbags.rosbag2 import StoragePlugin
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.interrupts import Interrupts
+from dcfm_ros.bags.options import ReplayOptions
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, Topic, open_bag
 from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
+from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
 from dcfm_ros.evaluation.evaluate import model_description
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
-from dcfm_ros.pipeline.frames import KeyframeEvent, Mode, PipelineConfig, SchedulerConfig, Segmentation
+from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 
 _FORMAT = 1   # of an unfinished output
 
 
 @dataclass(frozen=True)
-class BagSegmentOptions:
+class BagSegmentOptions(ReplayOptions):
     """What to segment, and what to write."""
 
-    bag: str
-    out: str                         # folder of the new recording
-    topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
     all_topics: bool = False         # copy the original messages as well
     storage: str = "mcap"            # or sqlite3
     compression: str = ""            # zstd or none; zstd for mcap, none for sqlite3 where empty
-    model: str = "street11_b0"
-    backend: str = "auto"
-    precision: str = "auto"
-    mode: str = "sync"               # or two_sided
-    min_interval: int = SchedulerConfig.min_interval
-    max_interval: int = SchedulerConfig.max_interval
-    threshold: float = SchedulerConfig.threshold
-    cut_threshold: float = SchedulerConfig.cut_threshold
     part_images: int = 600           # masks in one file of the output: what a crash can cost
 
     def __post_init__(self):
+        super().__post_init__()
         storages = [plugin.name.lower() for plugin in StoragePlugin]
         if self.storage not in storages:
             raise ValueError(f"storage {self.storage!r}: use one of {', '.join(storages)}")
         if self.compression not in ("", *COMPRESSIONS):
             raise ValueError(f"compression {self.compression!r}: use one of {', '.join(COMPRESSIONS)}")
-        if self.mode not in (Mode.SYNC.value, Mode.TWO_SIDED.value):
-            raise ValueError(f"mode {self.mode!r}: use {Mode.SYNC.value} or {Mode.TWO_SIDED.value}; async depends on the "
-                             "machine's speed")
         if not 1 <= self.part_images <= 1_000_000:
             raise ValueError(f"part_images {self.part_images}: use 1 to 1000000")
         if not self.compression:
             object.__setattr__(self, "compression", "zstd" if self.storage == "mcap" else "none")
-        self.config   # refuses what the scheduler refuses
-
-    @property
-    def config(self) -> PipelineConfig:
-        return PipelineConfig(Mode(self.mode), SchedulerConfig(
-            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
 
 
 def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lambda: None,
@@ -75,6 +58,8 @@ def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lam
     It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there, and the masks
     are the same. on_start is called with the number of images to do, on_frame after each. Raises BagError.
     """
+    if not options.out:
+        raise ValueError("no output: give a folder for the new recording")
     out, recording = Path(options.out), Path(options.bag)
     if recording.resolve() in out.resolve().parents:
         raise BagError(f"{out} lies in the recording {recording}: give another output")
@@ -103,6 +88,7 @@ class _Run:
                 bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe, first))
             self._model = model_description(options.model, model.config, self._replay.segmenter.backend)
             identity = self._identity(model)
+            self._watching = self._stack.enter_context(Watching(options, model.config.classes))
             if saved is not None:
                 unfinished.check(saved, identity)
             self._progress = saved or Progress(identity, {camera.name: CameraProgress() for camera in cameras})
@@ -201,6 +187,7 @@ class _Run:
         resets, self._sequences[name] = origin.sequence - self._sequences[name], origin.sequence
         if origin.number <= camera.mask:
             return False
+        self._watching.add(result, event)
         self._copy_originals(origin.log_ns)
         messages = outputs.of_classes(result.frame.stamp_ns) if camera.mask < 0 else []
         if event is not None:

@@ -259,7 +259,7 @@ def with_more(bag, folder, *topics):
 @pytest.mark.parametrize("changes, text", [
     (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
     (dict(compression="lz4"), f"compression 'lz4': use one of {', '.join(COMPRESSIONS)}"),
-    (dict(mode="async"), "mode 'async': use sync or two_sided; async depends on the machine's speed"),
+    (dict(mode="async"), "mode 'async': use sync or two_sided; to see mode async play the recording to the live node"),
     (dict(part_images=0), "part_images 0: use 1 to 1000000"),
     (dict(min_interval=0), "min_interval 0: use 1 to 1000 frames"),
 ])

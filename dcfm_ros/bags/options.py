@@ -1,0 +1,39 @@
+"""What every pass over a recording is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dcfm_ros.evaluation.viewer import check_target
+from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """Which recording, and how its masks are made."""
+
+    bag: str
+    out: str = ""                    # folder to write
+    topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
+    model: str = "street11_b0"
+    backend: str = "auto"
+    precision: str = "auto"
+    mode: str = "sync"               # or two_sided
+    min_interval: int = SchedulerConfig.min_interval
+    max_interval: int = SchedulerConfig.max_interval
+    threshold: float = SchedulerConfig.threshold
+    cut_threshold: float = SchedulerConfig.cut_threshold
+    viewer: str = ""                 # rerun, rerun:web, or FILE.rrd
+
+    def __post_init__(self):
+        if self.mode not in (Mode.SYNC.value, Mode.TWO_SIDED.value):
+            raise ValueError(f"mode {self.mode!r}: use {Mode.SYNC.value} or {Mode.TWO_SIDED.value}; to see mode async play the "
+                             "recording to the live node")
+        if self.viewer:
+            check_target(self.viewer)
+        self.config   # refuses what the scheduler refuses
+
+    @property
+    def config(self) -> PipelineConfig:
+        return PipelineConfig(Mode(self.mode), SchedulerConfig(
+            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))

@@ -1,0 +1,39 @@
+"""A pass over a recording in the viewer, while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dcfm_ros.bags.options import ReplayOptions
+from dcfm_ros.evaluation.viewer import Viewer, open_viewer
+from dcfm_ros.model.config import ClassSpec
+from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+
+
+class Watching:
+    """Shows masks where the options name a viewer; use it in a `with` statement."""
+
+    def __init__(self, options: ReplayOptions, classes: Sequence[ClassSpec]):
+        self._threshold = options.threshold
+        self._viewer: Viewer | None = open_viewer(options.viewer) if options.viewer else None
+        if self._viewer is not None:
+            self._viewer.classes([(c.name, c.color) for c in classes])
+
+    def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None = None) -> None:
+        """A mask, the event of the keyframe that it is, and the mask of the run in which every frame is a keyframe."""
+        if self._viewer is None:
+            return
+        frame = result.frame
+        self._viewer.frame(frame.camera, frame.stamp_ns, frame.rgb(), result.mask, result.score, self._threshold,
+                           result.is_keyframe, result.feature_age_frames, reference)
+        if event is not None:
+            self._viewer.keyframe(frame.camera, frame.stamp_ns, event.reason.value, event.score)
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._viewer is not None:
+            self._viewer.close()
