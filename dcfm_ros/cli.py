@@ -32,10 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"dcfm {options.command}: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except ModuleNotFoundError as error:
-        if (error.name or "dcfm_ros").startswith("dcfm_ros"):   # a mistake of ours
+        package = (error.name or "").split(".")[0]
+        if package == "dcfm_ros":   # a mistake of ours
             raise
-        print(f"dcfm {options.command}: the Python package {error.name.split('.')[0]} is missing: install it, or run "
-              "`make setup`", file=sys.stderr)
+        text = f"the Python package {package} is missing: install it, or run `make setup`" if package else error
+        print(f"dcfm {options.command}: {text}", file=sys.stderr)
         return 2
     except (ValueError, RuntimeError, OSError) as error:
         print(f"dcfm {options.command}: {error}", file=sys.stderr)

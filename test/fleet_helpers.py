@@ -51,9 +51,13 @@ def moody(job: tuple[str, str], on_frames) -> str:
     return what
 
 
-def cores(job: None, on_frames) -> tuple[int, list[int]]:
-    time.sleep(0.2)   # so that every worker gets a job
-    return os.getpid(), sorted(os.sched_getaffinity(0))
+def cores(job: tuple[str, int], on_frames) -> tuple[int, list[int]]:
+    """job: (folder, count); ends when so many tasks have begun, which it tells by a file, so that as many run at once."""
+    folder, count = Path(job[0]), job[1]
+    bound = sorted(os.sched_getaffinity(0))
+    (folder / f"{os.getpid()}_{time.monotonic_ns()}").touch()
+    until(lambda: len(list(folder.iterdir())) >= count)
+    return os.getpid(), bound
 
 
 def wait_for_interruption(job: str, on_frames) -> None:

@@ -83,4 +83,4 @@ def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = l
                 run.gallery.write(result.report)
                 return result
     except WriteError as error:
-        raise WriteError(f"{error}: make room there, or give another folder with --out") from error
+        raise WriteError(f"{error}, or give another folder with --out") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class Gallery:
         self._video: VideoWriter | None = None
         self._video_times_s: list[float] = []   # of each frame
         self._stack = ExitStack()
+        for name in (_PAGE, _VIDEO):
+            (out / name).unlink(missing_ok=True)   # of an evaluation before this one
         self._watching = self._stack.enter_context(Watching(options, config.classes))
 
     def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None, label: np.ndarray | None,
@@ -65,6 +68,7 @@ class Gallery:
             frame.camera, frame.stamp_ns, time_s, result.score, result.is_keyframe, event.reason.value if event else None,
             result.feature_age_frames, result.feature_age_s, result.latency_ms, flicker, miou))
 
+        @cache   # for several kinds of moments, and the video
         def picture() -> np.ndarray:
             masks = [(self._title, result.mask)]
             masks += [(EVERY_FRAME, reference)] if reference is not None else []
@@ -75,7 +79,7 @@ class Gallery:
                             (OLDEST_FEATURE, result.feature_age_s or None)):
             if value is not None:
                 self._moments.offer(kind, frame.camera, frame.stamp_ns, time_s, value, picture)
-        if frame.camera == self._cameras[0].name and time_s <= self._options.video_s:
+        if frame.camera == self._cameras[0].name and time_s < self._options.video_s:
             with told(self._out):
                 self._add_to_video(picture())
             self._video_times_s.append(time_s)

@@ -15,10 +15,11 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.gallery import Gallery
 from dcfm_ros.bags.labels import Labels, open_labels
 from dcfm_ros.bags.reading import Bag
-from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
+from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.keyframes import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.evaluation.replay_page.figures import stamp_text
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Mode, PipelineConfig, SchedulerConfig, Segmentation
@@ -64,6 +65,7 @@ class Run:
         classes = len(model.config.classes)
         self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
+        self._failure: Exception | None = None   # of the per-frame run's deep path
         if options.per_frame and not per_frame_model:
             self.tallies.append(Tally(EVERY_FRAME, Schedule(PER_FRAME, interval=1), classes))
         self._courses = {camera.name: [Course(tally) for tally in self.tallies] for camera in cameras}
@@ -72,7 +74,8 @@ class Run:
                 bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe))
             if len(self.tallies) == 2:
                 self._reference = Segmenter.of(model, options.backend, config=PipelineConfig(
-                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1)), precision=options.precision)
+                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1)), precision=options.precision,
+                    on_encode_error=self._reference_failed)
                 self._stack.callback(self._reference.stop)
             self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
         except BaseException:
@@ -95,7 +98,16 @@ class Run:
                 continue
             self._ended_s = time.perf_counter()
             self._began_s = self._began_s or self._ended_s
-            yield _Masks(made, self._reference.process(made.frame)[0].mask if self._reference else None)
+            yield _Masks(made, self._reference_mask(made) if self._reference else None)
+
+    def _reference_mask(self, result: Segmentation) -> np.ndarray:
+        masks = self._reference.process(result.frame)
+        if self._failure is not None:
+            raise RuntimeError(f"the deep path failed in the per-frame run of {self.bag.path}: {self._failure}") from self._failure
+        return masks[0].mask
+
+    def _reference_failed(self, camera: str, error: Exception) -> None:
+        self._failure = error
 
     @property
     def span_s(self) -> float:
@@ -115,7 +127,7 @@ class Run:
             flicker, counts = main.add(image, result.mask, label, sequence, result.is_keyframe, result.feature_age_frames,
                                        result.frame.stamp_ns - result.feature_stamp_ns)
         except ValueError as error:
-            raise BagError(f"{self.bag.path}: label at {_seconds(result.frame.stamp_ns)}: {error}") from error
+            raise BagError(f"{self.bag.path}: label at {stamp_text(result.frame.stamp_ns)}: {error}") from error
         for course in others:
             course.add(image, made.reference, label, sequence, True, 0, 0)
             self.tallies[0].compare(result.mask, made.reference)
@@ -143,10 +155,5 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, *_) -> None:
-        self._stack.close()
-
-
-def _seconds(stamp_ns: int) -> str:
-    seconds, nanoseconds = divmod(stamp_ns, NS_PER_S)
-    return f"{seconds}.{nanoseconds:09d}"
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)

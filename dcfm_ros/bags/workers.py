@@ -57,7 +57,7 @@ def attempt(task: Task, job: Any, on_frames: Callable[[int], None]) -> Outcome:
     """One run of the task. Errors become words; what the system refuses may go well the next time."""
     try:
         return Outcome(task(job, on_frames))
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         return Outcome(failure=str(error) or type(error).__name__, transient=True)
     except (ValueError, RuntimeError) as error:
         return Outcome(failure=str(error) or type(error).__name__)

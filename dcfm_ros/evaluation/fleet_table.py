@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcfm_ros.evaluation.table import aligned
+from dcfm_ros.evaluation.table import aligned, number, percent
 
 # (title, figure, decimals; None for shares, which are shown in per cent)
 _FIGURES = (("frames", "frames", 0), ("frames/s", "frames_per_s", 1), ("per frame", "keyframe_rate", 3),
@@ -27,10 +27,4 @@ def fleet_table(summary: dict) -> str:
 
 
 def _cells(figures: dict, wanted: list) -> list[str]:
-    return [_text(figures.get(name), decimals) for _, name, decimals in wanted]
-
-
-def _text(value: float | None, decimals: int | None) -> str:
-    if value is None:
-        return "-"
-    return f"{100 * value:.2f}" if decimals is None else f"{value:.{decimals}f}"
+    return [percent(figures.get(name)) if decimals is None else number(figures.get(name), decimals) for _, name, decimals in wanted]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcfm_ros.evaluation.table import aligned
+from dcfm_ros.evaluation.table import aligned, number, percent
 
 _SHARES = (("mIoU", "miou"), ("mIoU_all", "miou_all"), ("wIoU", "wiou"), ("mVC8", "mvc8"), ("mVC16", "mvc16"),
            ("mIoU key", "miou_keyframes"), ("mIoU other", "miou_other_frames"))
@@ -20,13 +20,13 @@ def replay_table(report: dict) -> str:
     if labelled:
         shares = [(title, name) for title, name in _SHARES if any(row[name] is not None for row in rows)]
         lines += ["", *aligned([["", "labelled", *(title for title, _ in shares)],
-                                *([row["name"], str(row["labelled_frames"]), *(_percent(row[name]) for _, name in shares)]
+                                *([row["name"], str(row["labelled_frames"]), *(percent(row[name]) for _, name in shares)]
                                   for row in rows)])]
     times = report["times_ms"]
-    lines += ["", f"times      shallow p50 {_number(times['shallow']['p50'])}, p99 {_number(times['shallow']['p99'])} ms; "
-                  f"deep p50 {_number(times['encode']['p50'])}, p99 {_number(times['encode']['p99'])} ms; image in to mask out p50 "
-                  f"{_number(times['latency']['p50'])}, p99 {_number(times['latency']['p99'])} ms; "
-                  f"{_number(report['frames_per_s'])} frames/s in all",
+    lines += ["", f"times      shallow p50 {number(times['shallow']['p50'])}, p99 {number(times['shallow']['p99'])} ms; "
+                  f"deep p50 {number(times['encode']['p50'])}, p99 {number(times['encode']['p99'])} ms; image in to mask out p50 "
+                  f"{number(times['latency']['p50'])}, p99 {number(times['latency']['p99'])} ms; "
+                  f"{number(report['frames_per_s'])} frames/s in all",
               "per cent; ages of the common feature in frames; steady8: of pixels that stand still over 8 frames those whose class "
               "does; flicker: pixels per frame whose class changes and returns within 3 frames; agreement: with `per frame`, the "
               "same model with every frame a keyframe"]
@@ -45,13 +45,5 @@ def _cameras(report: dict) -> list[str]:
 def _row(row: dict) -> list[str]:
     age, every = row["feature_age_frames"], row["mean_keyframe_interval"]
     return [row["name"], str(row["frames"]), str(row["keyframes"]),
-            _number(row["keyframe_rate"], 3), _number(every), _number(age["mean"]), "-" if age["max"] is None else str(age["max"]),
-            _percent(row["steady8"]), _percent(row["flicker"]), _percent(row["agreement"])]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def _number(value: float | None, decimals: int = 1) -> str:
-    return "-" if value is None else f"{value:.{decimals}f}"
+            number(row["keyframe_rate"], 3), number(every), number(age["mean"]), "-" if age["max"] is None else str(age["max"]),
+            percent(row["steady8"]), percent(row["flicker"]), percent(row["agreement"])]

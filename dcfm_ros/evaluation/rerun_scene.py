@@ -112,7 +112,7 @@ class RerunScene:
                 port=_DATA_PORT, memory_limit=_LIVE_MEMORY, server_memory_limit=_LIVE_MEMORY, hide_welcome_screen=True,
                 executable_path=str(Path(rerun_cli.__file__).with_name("rerun")), recording=self._recording)
         except RuntimeError as error:
-            raise RuntimeError(f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd") from error
+            raise OSError(f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd") from error
 
     def _serve(self) -> None:
         """Both servers are threads of this process. The data is served to this machine only."""

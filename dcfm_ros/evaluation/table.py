@@ -28,16 +28,16 @@ def evaluation_table(report: dict) -> str:
     for row in report["rows"]:
         schedule = schedule_of(row)
         cells = [schedule.mode_name, schedule.keyframe_rule + TOO_SOON * bool(row["keyframes_too_soon"]),
-                 _number(row["keyframe_rate"], 3)]
-        cells += [_percent(row[name]) for name in
+                 number(row["keyframe_rate"], 3)]
+        cells += [percent(row[name]) for name in
                   ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")]
-        rows.append(cells + ([_number(row[f"fps_{way}"], 1) for way in WHAT] if times else []))
+        rows.append(cells + ([number(row[f"fps_{way}"], 1) for way in WHAT] if times else []))
     lines = [f"{data['name']}: {data['labelled_frames']} labelled of {data['frames']} frames in {data['clips']} clips",
              *models, "", *aligned(rows)]
     if report["by_age"]:
         ages = report["by_age"]["miou"]
         lines += ["", *aligned([["age of the common feature, frames", *(str(age) for age in range(len(ages)))],
-                                [f"mIoU of {report['by_age']['frames']} frames", *(_percent(value) for value in ages)]])]
+                                [f"mIoU of {report['by_age']['frames']} frames", *(percent(value) for value in ages)]])]
     if times:
         lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
     lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame"]
@@ -60,9 +60,11 @@ def schedule_of(row: dict) -> Schedule:
     return Schedule(row["mode"], row["interval"], row["threshold"], row["delay"])
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share as per cent; a dash where there is none."""
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def _number(value: float | None, decimals: int) -> str:
+def number(value: float | None, decimals: int = 1) -> str:
+    """Or a dash."""
     return "-" if value is None else f"{value:.{decimals}f}"

@@ -39,14 +39,14 @@ def open_viewer(target: str) -> "Viewer":
     """The Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a URL that is printed), or
     a file for it (a name that ends in `.rrd`).
 
-    Raises ValueError for another target, RuntimeError where rerun-sdk is missing or the viewer does not open, and OSError for
-    a file that cannot be written.
+    Raises ValueError for another target, ModuleNotFoundError where rerun-sdk is missing, and OSError where the viewer does not
+    open or a file cannot be written.
     """
     check_target(target)
     try:
         from dcfm_ros.evaluation.rerun_scene import RerunScene
     except ImportError as error:
-        raise RuntimeError(f"the viewer needs rerun-sdk ({error}): pip install 'rerun-sdk==0.41.*', with Python 3.11 or "
+        raise ModuleNotFoundError(f"the viewer needs rerun-sdk ({error}): pip install 'rerun-sdk==0.41.*', with Python 3.11 or "
                            "newer") from error
     return Viewer(RerunScene(target), complete=target not in LIVE)
 

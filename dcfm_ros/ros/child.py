@@ -15,6 +15,7 @@ from rclpy.node import Node
 
 _START_TIMEOUT_S = 180.0   # compiling a model on a busy machine takes its time
 _END_TIMEOUT_S = 10.0
+_VIEWER_END_S = 60.0       # it shows what waits, and writes it to the disk
 _DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
 
 
@@ -25,11 +26,11 @@ class ChildError(RuntimeError):
 class Child:
     """A node of this package in a process of its own, its output in `folder`/`name`.log.
 
-    command: as for `ros2 run`; name: by default the command, another where several run it.
+    command: as for `ros2 run`; name: by default the command, another where several run it; end_s: how long it may take to end.
     """
 
-    def __init__(self, command: str, folder: Path, ros_arguments: list[str], name: str = ""):
-        self.name = name or command
+    def __init__(self, command: str, folder: Path, ros_arguments: list[str], name: str = "", end_s: float = _END_TIMEOUT_S):
+        self.name, self._end_s = name or command, end_s
         self.log = folder / f"{self.name}.log"
         executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command
         with self.log.open("w") as log:
@@ -80,7 +81,7 @@ class Child:
         """End it as Ctrl-C does; one that does not end is killed."""
         self.interrupt()
         try:
-            self._process.wait(_END_TIMEOUT_S)
+            self._process.wait(self._end_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -117,14 +118,16 @@ def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[
 
 def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
     """The node `viewer`, listening; the URL of one in a browser is printed. target: as for `evaluation.viewer.open_viewer`."""
-    viewer = Child("viewer", folder, ["-p", f"target:={json.dumps(target)}"])
+    viewer = Child("viewer", folder, ["-p", f"target:={json.dumps(target)}"], end_s=_VIEWER_END_S)
     deadline = time.monotonic() + _START_TIMEOUT_S
-    while not viewer.said("viewing "):
-        executor.spin_once(timeout_sec=0.1)
-        if not viewer.running() or time.monotonic() > deadline:
-            problem = viewer.tail(5)
-            viewer.stop()
-            raise ChildError(f"the viewer did not start:\n{problem}")
+    try:
+        while not viewer.said("viewing "):
+            executor.spin_once(timeout_sec=0.1)
+            if not viewer.running() or time.monotonic() > deadline:
+                raise ChildError(f"the viewer did not start:\n{viewer.tail(5)}")
+    except BaseException:
+        viewer.stop()
+        raise
     if url := viewer.said("viewer: http"):
         print(url, flush=True)
     return viewer

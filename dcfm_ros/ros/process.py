@@ -32,11 +32,11 @@ def stop_on_signal() -> threading.Event:
 
 
 def create(kind: Callable[[], Node]) -> Node:
-    """A node of this class. Parameters that cannot be used, or a library that is missing, end the process with a message instead
-    of a traceback."""
+    """A node of this class. Parameters that cannot be used, or a library that is missing, end the process with a message
+    instead of a traceback."""
     try:
         return kind()
-    except (ValueError, OSError, RuntimeError, ParameterException) as error:
+    except (ValueError, OSError, ParameterException, ModuleNotFoundError) as error:
         rclpy.logging.get_logger(kind.__name__).fatal(str(error))
         rclpy.try_shutdown()
         raise SystemExit(1) from None

@@ -31,8 +31,8 @@ _WAITING = 20   # frames that may wait for their mask: in mode two_sided it come
 class ViewerNode(Node):
     """Listens beside the segmenter, whose parameters `cameras` and `image_topic` it shares.
 
-    `counts`: frames shown; masks that came without their image or mask_info, shown without; images for which no mask came,
-    not shown; images and masks that could not be decoded, not shown either.
+    `counts`: frames shown; masks without an image or mask_info, shown without; images for which no mask came, not shown;
+    images and masks that could not be decoded.
     """
 
     def __init__(self, **node_options):
@@ -95,7 +95,7 @@ class ViewerNode(Node):
         image, mask = self._decoded(parts.get("image"), camera.compressed), self._decoded(mask)
         if mask is None:
             return
-        self.counts["shown" if len(parts) == len(_PARTS) else "mask_alone"] += 1
+        self.counts["shown" if image is not None and info is not None else "mask_alone"] += 1
         score, is_keyframe, age = (None, False, None) if info is None else (
             info.score, info.is_keyframe, info.feature_age_frames)
         threshold = self._thresholds.get(self.resolve_topic_name(camera.image_topic))

@@ -65,7 +65,7 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     if labels is not None and not path.is_dir():
         raise SourceError(f"labels {labels} cannot go with {name}; only a folder of images takes labels")
 
-    if path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file():
+    if any(one.suffix in (".mcap", ".db3") for one in (path, *(path.iterdir() if path.is_dir() else ()))):
         raise SourceError(f"{name} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it")
 
     # The readers are imported here because they import this module's SourceError.

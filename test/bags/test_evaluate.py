@@ -1,6 +1,8 @@
 """`dcfm bag evaluate`: figures of recordings, with labels and without, what is wrong with them, and what is written."""
+import errno
 import json
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from helpers import write_tiny_model
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.evaluate import BagEvaluateOptions, bag_name, evaluate_bag
-from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.segmenter import Segmenter
 
 TIMES = ("times_ms", "frames_per_s", "bag", "options", "machine", "versions")
 
@@ -149,9 +152,56 @@ def test_the_page_its_video_and_progress(tmp_path, evaluated):
     assert (out / "side_by_side.mp4").stat().st_size > 0
 
 
-def test_a_disk_that_is_full(tmp_path, model):
+def test_a_folder_that_cannot_be_made(tmp_path, model):
     with pytest.raises(OSError, match="cannot make the folder /dev/full/out"):
         evaluate_bag(BagEvaluateOptions(str(write_bag(tmp_path / "drive", 2)), model=model, out="/dev/full/out"))
+
+
+@pytest.mark.parametrize("write", ["dcfm_ros.bags.evaluate.write_text", "dcfm_ros.bags.gallery.write_page",
+                                   "dcfm_ros.bags.gallery.VideoWriter.add"])
+def test_a_disk_that_fills_up(tmp_path, model, monkeypatch, write):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(write, full)
+    out = tmp_path / "out"
+    with pytest.raises(BagError, match=f"no space left for {out}, on the disk at .* \\(No space left on device\\): make room there, "
+                                       "or give another folder with --out"):
+        evaluate_bag(BagEvaluateOptions(str(write_bag(tmp_path / "drive", 8)), model=model, backend="torch", out=str(out)))
+
+
+def test_without_a_video_there_is_none_and_nothing_of_an_evaluation_before(tmp_path, evaluated):
+    path, out = write_bag(tmp_path / "drive", 8), tmp_path / "out"
+    evaluated(path, page=True)
+    assert (out / "side_by_side.mp4").exists() and "<video" in (out / "report.html").read_text()
+    evaluated(path, page=True, video_s=0)
+    assert not (out / "side_by_side.mp4").exists() and "<video" not in (out / "report.html").read_text()
+    evaluated(path)
+    assert [file.name for file in out.iterdir()] == ["report.json"]
+
+
+def test_a_per_frame_run_that_fails_is_an_error(tmp_path, evaluated, monkeypatch):
+    """A mask from an older feature would pass for one of its own."""
+    calls, deep = [], TorchBackend.deep
+
+    def fails_later(self, *arguments):
+        calls.append(1)
+        if len(calls) > 6:
+            raise RuntimeError("out of memory")
+        return deep(self, *arguments)
+
+    segmenters = []
+    build = Segmenter.of.__func__
+
+    def watched(kind, *arguments, **options):
+        segmenters.append(build(kind, *arguments, **options))
+        if len(segmenters) == 2:
+            monkeypatch.setattr(segmenters[1].backend, "deep", partial(fails_later, segmenters[1].backend))
+        return segmenters[-1]
+
+    monkeypatch.setattr(Segmenter, "of", classmethod(watched))
+    with pytest.raises(RuntimeError, match="the deep path failed in the per-frame run of .*drive: out of memory"):
+        evaluated(write_bag(tmp_path / "drive", 12))
 
 
 def test_a_recording_is_called_as_its_folder_or_file(tmp_path):

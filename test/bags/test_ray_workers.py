@@ -40,11 +40,18 @@ def test_failures_of_tasks_and_workers_are_outcomes(cluster, tmp_path):
     assert [(tmp_path / mood).read_text() for mood in moods] == ["x"] * 4   # Ray itself tries nothing again
 
 
-def test_tasks_have_cores_of_their_own(cluster):
-    found = [outcome.result for outcome in run_all(cluster, tasks.cores, [None] * 3)[0]]
-    assert len({process for process, _ in found}) == 3   # nothing of a recording stays in memory
+def test_tasks_have_cores_of_their_own(cluster, tmp_path):
+    """Two run at once: each waits for the other."""
+    found = [outcome.result for outcome in run_all(cluster, tasks.cores, [(str(tmp_path), 2)] * 2)[0]]
     share = max(1, len(os.sched_getaffinity(0)) // 2)
     assert all(len(cores) == share for _, cores in found)
+    if len(os.sched_getaffinity(0)) > 1:
+        assert not set(found[0][1]) & set(found[1][1])
+
+
+def test_nothing_of_a_recording_stays_in_memory(cluster, tmp_path):
+    found = [outcome.result for outcome in run_all(cluster, tasks.cores, [(str(tmp_path), 1)] * 3)[0]]
+    assert len({process for process, _ in found}) == 3
 
 
 def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):

@@ -49,8 +49,8 @@ def test_what_a_worker_cannot_load_is_a_failed_job(monkeypatch):
     assert "No module named 'no_such_module'" in outcome.failure
 
 
-def test_workers_have_their_share_of_the_cores():
-    outcomes, _ = run_all(Processes(2), tasks.cores, [None] * 4)
+def test_workers_have_their_share_of_the_cores(tmp_path):
+    outcomes, _ = run_all(Processes(2), tasks.cores, [(str(tmp_path), 2)] * 4)
     by_process = {}
     for outcome in outcomes:
         process, cores = outcome.result

@@ -219,5 +219,5 @@ def test_a_window_is_opened_where_there_is_a_display(spawn):
 
 def test_a_window_that_does_not_open_is_explained(spawn):
     spawn.side_effect = RuntimeError("no GPU")
-    with pytest.raises(RuntimeError, match=r"the viewer's window does not open \(no GPU\): use rerun:web or FILE.rrd"):
+    with pytest.raises(OSError, match=r"the viewer's window does not open \(no GPU\): use rerun:web or FILE.rrd"):
         open_viewer("rerun")

@@ -142,7 +142,7 @@ def test_other_targets_are_refused(target):
 def test_without_the_library_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "rerun", None)
     monkeypatch.delitem(sys.modules, "dcfm_ros.evaluation.rerun_scene", raising=False)
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(ModuleNotFoundError) as caught:
         open_viewer(str(tmp_path / "a.rrd"))
     text = str(caught.value)
     assert text.startswith("the viewer needs rerun-sdk") and "pip install 'rerun-sdk==0.41.*'" in text and "\n" not in text

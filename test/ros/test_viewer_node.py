@@ -61,7 +61,7 @@ def test_parameters_that_cannot_be_used_end_it_with_one_line(processes):
 
 def test_a_missing_library_ends_it_with_one_line(capfd):
     def Missing():
-        raise RuntimeError("the viewer needs rerun-sdk")
+        raise ModuleNotFoundError("the viewer needs rerun-sdk")
 
     with pytest.raises(SystemExit) as ended:
         process.create(Missing)

@@ -132,11 +132,11 @@ def test_bad_input_is_refused(options, message):
         open_source(**options)
 
 
-@pytest.mark.parametrize("name", ["drive.mcap", "drive.db3", "drive/metadata.yaml"])
+@pytest.mark.parametrize("name", ["drive.mcap", "drive.db3", "drive/drive_0.mcap"])
 def test_a_recording_is_sent_to_the_commands_that_take_it(tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
-    path = path.parent if path.name == "metadata.yaml" else path
+    path = path.parent if path.parent.name == "drive" else path
     with pytest.raises(SourceError, match=f"{path} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it"):
         open_source(str(path))
