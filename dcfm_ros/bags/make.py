@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +13,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from tqdm import tqdm
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.replay import NS_PER_S
+from dcfm_ros.bags.reading import UNFINISHED
+from dcfm_ros.bags.stamps import NS_PER_S, stamp_message
 from dcfm_ros.bags.types import IMAGE, typestore
-from dcfm_ros.sources.open import open_source
+from dcfm_ros.sources.open import VideoSource, open_source
 
 _START_NS = 1_000_000_000 * NS_PER_S   # a stamp of 0 means "none" to many programs
 
@@ -41,12 +44,40 @@ class MakeOptions:
 
 
 def make_bag(options: MakeOptions) -> dict:
-    """Write the recording: rgb8 images, mono8 labels (class ids, 255 = void) of the same stamps. Returns counts."""
+    """Write the recording: rgb8 images, mono8 labels (class ids, 255 = void) of the same stamps. Returns counts.
+
+    It grows in `<out>.partial`, which is gone after an error or an interrupt, and replaced where a dead run has left one.
+    """
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
-    count, out = source.length or options.frames, Path(options.out)
+    out = Path(options.out)
     if out.exists():
         raise BagError(f"{out} exists already: give another folder")
-    writer = Writer(out, version=9, storage_plugin=StoragePlugin[options.storage.upper()])
+    partial = _begin(out)
+    try:
+        images, labels = _write(partial / out.name, source, options)
+        os.rename(partial / out.name, out)
+    finally:
+        shutil.rmtree(partial)
+    return {"bag": str(out), "images": images, "labels": labels, "image_topic": options.image_topic,
+            "label_topic": options.label_topic if labels else None}
+
+
+def _begin(out: Path) -> Path:
+    """A new `<out>.partial`. The recording grows inside, under its own name, by which its files are called."""
+    partial = out.with_name(out.name + UNFINISHED)
+    if partial.exists():
+        if [file.name for file in partial.iterdir()] not in ([], [out.name]):
+            raise BagError(f"{partial} is an unfinished output of another command: finish it by running that again, remove it, "
+                           "or give another folder")
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    return partial
+
+
+def _write(folder: Path, source: VideoSource, options: MakeOptions) -> tuple[int, int]:
+    """Returns how many images and labels."""
+    count = source.length or options.frames
+    writer = Writer(folder, version=9, storage_plugin=StoragePlugin[options.storage.upper()])
     if options.storage == "mcap":   # of the other, `ros2 bag play` reads only whole compressed files
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
     store, labelled = typestore(), 0
@@ -63,15 +94,13 @@ def make_bag(options: MakeOptions) -> dict:
                 labelled += 1
                 message = image_message(stamp_ns, options.frame_id, frame.label, "mono8")
                 writer.write(labels, stamp_ns, store.serialize_cdr(message, IMAGE))
-    return {"bag": str(out), "images": count, "labels": labelled, "image_topic": options.image_topic,
-            "label_topic": options.label_topic if labelled else None}
+    return count, labelled
 
 
 def image_message(stamp_ns: int, frame_id: str, pixels: np.ndarray, encoding: str):
     """A sensor_msgs/Image of (H, W, 3) or (H, W) uint8, of rosbags' own class."""
     header = typestore().types["std_msgs/msg/Header"](
-        stamp=typestore().types["builtin_interfaces/msg/Time"](sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S),
-        frame_id=frame_id)
+        stamp=stamp_message(stamp_ns), frame_id=frame_id)
     return filled_image(header, pixels, encoding)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.model.build import Model
@@ -23,7 +24,6 @@ from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Mode, Pip
 from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
 
-NS_PER_S = 1_000_000_000
 _READ_AHEAD = 8      # images; at full HD 50 MB
 _EXAMPLES = 5        # of skipped images, in words
 
@@ -164,8 +164,7 @@ def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -
         except InputError as error:
             yield Skipped(number, camera.name, log_ns, error)
             continue
-        stamp = message.header.stamp
-        yield Frame(camera.name, stamp.sec * NS_PER_S + stamp.nanosec, decoded.pixels, decoded.is_bgr,
+        yield Frame(camera.name, stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
                     header=Origin(number, log_ns, message.header))
 
 

@@ -7,15 +7,16 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
+from dcfm_ros.bags.compression import MOST_BYTES
 from dcfm_ros.bags.errors import BagError
 
 try:
     import zstandard
     from mcap.exceptions import McapError
-    from mcap.records import Channel, Message, Schema
-    from mcap.stream_reader import CRCValidationError, StreamReader
+    from mcap.records import Channel, Chunk, Message, Schema
+    from mcap.stream_reader import CRCValidationError, StreamReader, breakup_chunk
 except ImportError:   # only damaged files need it
     StreamReader = None
 
@@ -79,11 +80,24 @@ def _records(path: Path) -> Iterator:
     held = None
     with path.open("rb") as file:
         try:
-            for record in StreamReader(file, validate_crcs=True).records:
+            for record in _unpacked(file):
                 if held is not None:
                     yield held
                 held = record
-        except (McapError, CRCValidationError, zstandard.ZstdError, struct.error, ValueError, OverflowError, MemoryError):
+        except (McapError, CRCValidationError, zstandard.ZstdError, struct.error, ValueError, OverflowError, MemoryError,
+                RuntimeError):   # the last is lz4's
             return   # what comes after cannot be told from rubbish
         if held is not None:
             yield held
+
+
+def _unpacked(file: BinaryIO) -> Iterator:
+    """Records, those of chunks as well; a ValueError at a chunk too large for one."""
+    for record in StreamReader(file, emit_chunks=True, validate_crcs=True).records:
+        if not isinstance(record, Chunk):
+            yield record
+            continue
+        size = zstandard.frame_content_size(record.data) if record.compression == "zstd" else record.uncompressed_size
+        if max(size, record.uncompressed_size) > MOST_BYTES:
+            raise ValueError(f"a chunk of {size} bytes")
+        yield from breakup_chunk(record, validate_crc=True)

@@ -36,12 +36,11 @@ def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str]
     are told by their names. Raises BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if not chosen:
-        cut = f" ({bag.salvaged})" if bag.salvaged else ""
-        raise BagError(f"{bag.path} holds no camera images{cut}: {_contents(bag)}; name one if it is a camera")
+        raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: {_contents(bag)}; name one if it is a camera")
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
     for topic in chosen:
-        _check_type(bag, topic)
+        _check(bag, topic)
         if topics and (refusal := _refused_encoding(bag, topic)):
             raise BagError(f"topic {topic.name} of {bag.path}: {refusal}")
     names = [""] if len(chosen) == 1 else camera_names([topic.name for topic in chosen])
@@ -59,9 +58,9 @@ def camera_names(topics: Sequence[str]) -> list[str]:
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
-    """The image topic of this name; a BagError where there is none."""
+    """The image topic of this name; a BagError where there is none, or no message of it."""
     topic = _image_topic(bag, name)
-    _check_type(bag, topic)
+    _check(bag, topic)
     return topic
 
 
@@ -94,11 +93,17 @@ def _image_topic(bag: Bag, name: str) -> Topic:
     raise BagError(f"{bag.path} has no topic {name}: {_contents(bag)}")
 
 
-def _check_type(bag: Bag, topic: Topic) -> None:
+def _check(bag: Bag, topic: Topic) -> None:
     expected = typestore().hash_rihs01(topic.msgtype)
     if topic.digest and topic.digest != expected:
         raise BagError(f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash {topic.digest[:20]}…, "
                        f"expected {expected[:20]}…): convert the recording")
+    if not topic.count:
+        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: {_contents(bag)}; name one that does")
+
+
+def _cut(bag: Bag) -> str:
+    return f" ({bag.salvaged})" if bag.salvaged else ""
 
 
 def _contents(bag: Bag) -> str:

@@ -2,12 +2,13 @@
 import random
 
 import pytest
-from bags_helpers import write_bag
+from bags_helpers import cut_file, write_bag
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.replay import images
 from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.pipeline.frames import Frame
 
 FORMS = [("mcap", ""), ("mcap", "storage"), ("mcap", "message"), ("mcap", "file"), ("sqlite3", ""), ("sqlite3", "message")]
 _EDGE = 500   # bytes at both ends, where the structure is
@@ -41,3 +42,19 @@ def test_damaged_files(tmp_path, storage, compression):
         except BagError as error:
             assert str(path) in str(error), seed
     assert read > 0
+
+
+@pytest.mark.parametrize("storage, compression, cut, metadata", [
+    *[("mcap", compression, *left) for compression in ("", "storage", "message")
+      for left in ((True, True), (True, False), (False, False))],
+    ("sqlite3", "", False, False), ("sqlite3", "message", False, False),   # its journal keeps it whole
+])
+def test_images_come_out_of_what_a_dead_recorder_left(tmp_path, storage, compression, cut, metadata):
+    path = write_bag(tmp_path / "drive", 200, storage=storage, compression=compression)
+    if cut:
+        cut_file(path / "drive.mcap", 0.9)
+    if not metadata:
+        (path / "metadata.yaml").unlink()
+    with open_bag(path) as bag:
+        found = list(images(bag, choose_cameras(bag), {}))
+    assert all(isinstance(image, Frame) for image in found) and len(found) > (100 if cut else 199)

@@ -5,6 +5,8 @@ import pytest
 from rosbags.highlevel import AnyReader
 
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags import make
+from dcfm_ros.bags.finding import find_bags
 from dcfm_ros.bags.make import MakeOptions, make_bag
 
 COUNT = 5
@@ -40,6 +42,44 @@ def test_images_and_labels_share_stamps(folder, tmp_path, storage):
     assert [message.data[:3].tolist() for _, message in images] == [[40 * number, 10, 200] for number in range(COUNT)]
     assert [set(message.data.tolist()) for _, message in labels] == [{0}, {2}, {3}, {4}]
     assert {message.encoding for _, message in images} == {"rgb8"} and {message.encoding for _, message in labels} == {"mono8"}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_nothing_is_left_of_an_aborted_one(folder, tmp_path, monkeypatch, error):
+    options, made, seen = MakeOptions(str(folder), str(tmp_path / "out" / "bag")), make.image_message, []
+
+    def fails(stamp_ns, *arguments):
+        if stamp_ns > make._START_NS:
+            seen.extend(file.relative_to(tmp_path / "out").as_posix() for file in (tmp_path / "out").rglob("*.mcap"))
+            with pytest.raises(BagError, match="no recording there"):   # a half one is not taken for a recording
+                find_bags([tmp_path / "out"])
+            raise error
+        return made(stamp_ns, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "image_message", fails)
+        with pytest.raises(error):
+            make_bag(options)
+    assert seen == ["bag.partial/bag/bag.mcap"] and not list((tmp_path / "out").iterdir())
+    assert make_bag(options)["images"] == COUNT
+    assert sorted(file.name for file in (tmp_path / "out" / "bag").iterdir()) == ["bag.mcap", "metadata.yaml"]
+
+
+def test_what_a_killed_one_left_is_replaced(folder, tmp_path):
+    left = tmp_path / "bag.partial" / "bag"
+    left.mkdir(parents=True)
+    (left / "bag.mcap").write_bytes(b"half")
+    assert make_bag(MakeOptions(str(folder), str(tmp_path / "bag")))["images"] == COUNT
+    assert not left.parent.exists()
+
+
+def test_what_another_command_left_is_not_touched(folder, tmp_path):
+    left = tmp_path / "bag.partial"
+    left.mkdir()
+    (left / "state.json").write_text("{}")
+    with pytest.raises(BagError, match=f"{left} is an unfinished output of another command: finish it by running that again"):
+        make_bag(MakeOptions(str(folder), str(tmp_path / "bag")))
+    assert (left / "state.json").exists() and not (tmp_path / "bag").exists()
 
 
 def test_what_is_there_is_not_written_over(folder, tmp_path):

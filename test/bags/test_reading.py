@@ -1,10 +1,18 @@
 """Reading of recordings: every storage and compression alike, what a dead recorder left, and refusals by their message."""
+import errno
+import os
 import shutil
+import struct
 
+import apsw
 import pytest
 from bags_helpers import CAMERA, cut_file, read_bag, write_bag
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rosbags.rosbag2 import Reader
 
-from dcfm_ros.bags import salvage
+from dcfm_ros.bags import compression as bounds
+from dcfm_ros.bags import reading, salvage
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.pipeline.frames import InputError
@@ -31,7 +39,7 @@ def test_every_storage_gives_the_same_messages(plain, tmp_path, storage, compres
         assert contents(bag) == plain and not bag.salvaged
         assert {topic.name: (topic.msgtype, topic.count) for topic in bag.topics} == {
             CAMERA: ("sensor_msgs/msg/Image", 6), "/notes": ("std_msgs/msg/String", 6)}
-        assert bag.message_count == 12 and (bag.start_ns, bag.end_ns) == (plain[0][1], plain[-1][1] + 1)
+        assert (bag.start_ns, bag.end_ns) == (plain[0][1], plain[-1][1] + 1)
         camera = next(topic for topic in bag.topics if topic.name == CAMERA)
         assert "uint8[] data" in camera.definition and camera.digest.startswith("RIHS01_")
         assert [topic.name for topic, _, _ in bag.messages([camera])] == [CAMERA] * 6
@@ -53,7 +61,26 @@ def test_without_metadata_the_files_are_read(plain, tmp_path, storage):
         assert bag.salvaged == "metadata.yaml is missing: read by its files"
 
 
-@pytest.mark.parametrize("compression", ["", "storage"])
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_messages_compressed_alone_without_metadata(plain, tmp_path, storage):
+    path = write_bag(tmp_path / "bag", 6, extra=("/notes",), storage=storage, compression="message")
+    (path / "metadata.yaml").unlink()
+    with open_bag(path) as bag:
+        assert contents(bag) == plain
+
+
+def test_a_message_that_would_fill_the_memory_stays_compressed(tmp_path, monkeypatch):
+    path = write_bag(tmp_path / "bag", 1, compression="message")
+    (path / "metadata.yaml").unlink()
+    monkeypatch.setattr(bounds, "MOST_BYTES", 1000)
+    with open_bag(path) as bag:
+        topic, _, raw = next(bag.messages())
+        assert raw[:4] == bytes.fromhex("28b52ffd")
+        with pytest.raises(InputError, match="is no sensor_msgs/msg/Image"):
+            bag.decode(topic, raw)
+
+
+@pytest.mark.parametrize("compression", ["", "storage", "message"])
 @pytest.mark.parametrize("metadata", [True, False])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.999])
 def test_of_a_cut_mcap_the_whole_part_is_read(tmp_path, compression, metadata, share):
@@ -67,10 +94,11 @@ def test_of_a_cut_mcap_the_whole_part_is_read(tmp_path, compression, metadata, s
         rescued = contents(bag)
         # Where it was cut, a message is written after another that is recorded later.
         assert rescued[:-2] == everything[:len(rescued) - 2] and set(rescued) <= set(everything)
-        assert len(rescued) == bag.message_count == sum(topic.count for topic in bag.topics)
+        assert len(rescued) == sum(topic.count for topic in bag.topics)
         assert len(rescued) > (share - 0.35) * len(everything), "a chunk is lost at most, and the last message"
         assert f"bag.mcap is cut off: {len(rescued)} messages before the end of its whole part" in bag.salvaged
-        assert ("metadata.yaml is missing" in bag.salvaged) == (not metadata)
+        why = "metadata.yaml does not hold for what is cut off" if metadata else "metadata.yaml is missing"
+        assert bag.salvaged.startswith(f"{why}: read by its files; ")
         assert (bag.start_ns, bag.end_ns) == (rescued[0][1], rescued[-1][1] + 1)
         assert all("uint8[] data" in topic.definition for topic in bag.topics if topic.name == CAMERA)
 
@@ -81,6 +109,66 @@ def test_a_cut_mcap_without_the_library_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(salvage, "StreamReader", None)
     with pytest.raises(BagError, match="bag.mcap is cut off: `pip install mcap` to read the part that is whole, or .*mcap recover"):
         open_bag(path)
+
+
+_LZ4 = bytes.fromhex("04224d18")   # how a chunk's data begins
+
+
+def lz4_file(tmp_path):
+    """An .mcap of 40 images whose chunks are compressed by lz4."""
+    file = tmp_path / "drive.mcap"
+    with open_bag(write_bag(tmp_path / "source", 40)) as bag, file.open("wb") as stream:
+        writer = McapWriter(stream, chunk_size=60_000, compression=CompressionType.LZ4)
+        writer.start("ros2")
+        for topic, log_ns, raw in bag.messages():
+            if log_ns == bag.start_ns:
+                schema = writer.register_schema(topic.msgtype, "ros2msg", topic.definition.encode())
+                channel = writer.register_channel(topic.name, "cdr", schema)
+            writer.add_message(channel, log_ns, raw, log_ns)
+        writer.finish()
+    return file
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_of_a_cut_mcap_of_lz4_the_whole_part_is_read(tmp_path, damaged):
+    file = lz4_file(tmp_path)
+    with open_bag(file) as bag:
+        everything = contents(bag)
+    cut_file(file, 0.9)
+    if damaged:
+        pieces = file.read_bytes().split(_LZ4)
+        half = len(pieces) // 2
+        file.write_bytes(_LZ4.join(pieces[:half]) + bytes(4) + _LZ4.join(pieces[half:]))
+    with open_bag(file) as bag:
+        rescued = contents(bag)
+        assert rescued == everything[:len(rescued)]
+        assert (15 if damaged else 30) < len(rescued) < (21 if damaged else 37)
+
+
+def test_a_chunk_that_would_fill_the_memory(tmp_path, monkeypatch):
+    path = write_bag(tmp_path / "bag", 20, compression="storage")
+    file = path / "bag.mcap"
+    with Reader(file) as reader:
+        chunk = reader.storage.chunks[0]
+    sizes = struct.pack("<QQ", chunk.compressed_size, chunk.uncompressed_size)
+    whole = file.read_bytes()
+    assert whole.count(sizes) == 1
+    file.write_bytes(whole.replace(sizes, struct.pack("<QQ", chunk.compressed_size, 2**40)))
+    for one in (path, file):
+        with pytest.raises(BagError, match=f"{one} is damaged: a chunk of {2**40} bytes, and none may have more than {2**30}; repair"):
+            open_bag(one)
+    file.write_bytes(whole[:-40])
+    monkeypatch.setattr(salvage, "MOST_BYTES", 1000)
+    with open_bag(path) as bag:
+        assert not contents(bag) and "0 messages before the end of its whole part" in bag.salvaged
+
+
+def test_compressed_files_that_are_left_out_are_told(tmp_path):
+    path = write_bag(tmp_path / "bag", 2)
+    (path / "metadata.yaml").unlink()
+    (path / "bag_0.mcap.zstd").write_bytes(b"")
+    with open_bag(path) as bag:
+        assert "read by its files, but for 1 that are compressed" in bag.salvaged
 
 
 def test_parts_of_a_recording_follow_each_other(tmp_path):
@@ -152,6 +240,76 @@ def unreadable(tmp_path, kind):
 def test_what_is_no_recording(tmp_path, kind, text):
     with pytest.raises(BagError, match=text):
         open_bag(unreadable(tmp_path, kind))
+
+
+@pytest.mark.parametrize("name", ["seek", "Truncated record", "Unexpected record", "Invalid MCAP"])
+def test_the_name_of_a_folder_is_not_taken_for_a_fault(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    with pytest.raises(BagError, match=f"{name}/bag cannot be opened: Some database files are missing"):
+        open_bag(unreadable(folder, "file missing"))
+
+
+def failing(error, opened=False):
+    """A reader of which the system takes the files away: when it is opened, or after three messages."""
+    class Failing(Reader):
+        def open(self):
+            if not opened:
+                raise error
+            super().open()
+
+        def messages(self, *arguments):
+            for number, message in enumerate(super().messages(*arguments)):
+                if number == 3:
+                    raise error
+                yield message
+    return Failing
+
+
+@pytest.mark.parametrize("error, number", [
+    (OSError(errno.ESTALE, "Stale file handle"), errno.ESTALE),
+    (PermissionError(errno.EACCES, "Permission denied"), errno.EACCES),
+    (apsw.IOError("disk I/O error"), errno.EIO),
+])
+@pytest.mark.parametrize("opened", [False, True])
+def test_what_the_system_refuses_is_no_damage(tmp_path, monkeypatch, error, number, opened):
+    """So that it is tried again."""
+    path = write_bag(tmp_path / "bag", 6)
+    monkeypatch.setattr(reading, "Reader", failing(error, opened))
+    with pytest.raises(OSError, match=f"cannot read {path}: ") as caught, open_bag(path) as bag:
+        contents(bag)
+    assert caught.value.errno == number
+
+
+@pytest.mark.parametrize("named", ["file", "folder"])
+def test_a_file_that_the_system_cannot_read(tmp_path, named):
+    """The memory of this process at address 0: it can be opened, and gives EIO."""
+    path = tmp_path / "bag"
+    path.mkdir()
+    os.symlink("/proc/self/mem", path / "bag.mcap")
+    with pytest.raises(OSError, match="cannot read .*bag.mcap: ") as caught:
+        open_bag(path if named == "folder" else path / "bag.mcap")
+    assert caught.value.errno == errno.EIO
+
+
+def test_a_cut_file_that_the_system_cannot_read(tmp_path, monkeypatch):
+    path = write_bag(tmp_path / "bag", 100)
+    file = cut_file(path / "bag.mcap")
+    with open_bag(path) as bag:
+        file.unlink()
+        os.symlink("/proc/self/mem", file)
+        with pytest.raises(OSError, match=f"cannot read {file}: "):
+            contents(bag)
+
+
+@pytest.mark.parametrize("named", ["", "long" * 100])
+def test_what_damaged_metadata_asks_of_the_system(tmp_path, named):
+    path = write_bag(tmp_path / "bag", 2)
+    text = (path / "metadata.yaml").read_text()
+    assert text.count("- bag.mcap") == 1
+    (path / "metadata.yaml").write_text(text.replace("- bag.mcap", f"- '{named}'"))
+    with pytest.raises(BagError, match=f"{path} cannot be opened: "):
+        open_bag(path)
 
 
 def test_a_sqlite3_file_that_breaks_on_the_way(tmp_path):

@@ -64,6 +64,19 @@ def test_topics_that_cannot_be_used(tmp_path, topics, text):
         choose_cameras(bag, topics)
 
 
+def test_a_topic_without_messages(tmp_path):
+    path = tmp_path / "bag"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        writer.add_connection(CAMERA, IMAGE, typestore=typestore())
+        other = writer.add_connection("/rear/image_raw", IMAGE, typestore=typestore())
+        writer.write(other, 1, typestore().serialize_cdr(image_of(1, "eye", PICTURE, "rgb8"), IMAGE))
+    with open_bag(path) as bag:
+        text = f"topic {CAMERA} of {path} holds no messages: its image topics are {CAMERA}, /rear/image_raw; name one that does"
+        for asked in (lambda: choose_cameras(bag, ["/rear/image_raw", CAMERA]), lambda: image_topic(bag, CAMERA)):
+            with pytest.raises(BagError, match=text):
+                asked()
+
+
 @pytest.mark.parametrize("topics, text", [
     ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images; name one if it is a camera"),
     ({"/depth/image": "rgb8"}, "holds no camera images: its image topics are /depth/image; name one"),
