@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+
+from dcfm_ros.cli_bags import add_bag
+from dcfm_ros.cli_parts import add_with_options, given, height_and_width, print_json, several, write_json
 
 _INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
 
@@ -18,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_segment(commands)
     _add_train(commands)
     _add_evaluate(commands)
-    _add_bag(commands)
+    add_bag(commands)
     _add_calibrate(commands)
     _add_benchmark(commands)
     _add_soak(commands)
@@ -43,20 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
-    """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not there."""
-    return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)
-
-
-def _given(kind, options, **others):
-    """The dataclass `kind` of the arguments that are fields of it, lists as tuples, and `others`."""
-    names = {field.name for field in fields(kind)}
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items() if name in names}
-    return kind(**given, **others)
-
-
 def _add_demo(commands) -> None:
-    parser = _add_with_options(commands, "demo", help="camera node, segmenter node and recorder over ROS topics")
+    parser = add_with_options(commands, "demo", help="camera node, segmenter node and recorder over ROS topics")
     parser.add_argument("--source", help="synthetic[:SEED], a folder of images, or a video file")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second")
@@ -76,11 +66,11 @@ def _demo(options) -> None:
     except ModuleNotFoundError as error:
         raise RuntimeError(f"{error.name} is missing: the demo needs ROS 2; run `make demo`, or source a ROS distribution "
                            "and this package") from error
-    run_demo(_given(DemoOptions, options))
+    run_demo(given(DemoOptions, options))
 
 
 def _add_segment(commands) -> None:
-    parser = _add_with_options(commands, "segment", help="segment a video or a folder of images, without ROS")
+    parser = add_with_options(commands, "segment", help="segment a video or a folder of images, without ROS")
     parser.add_argument("source", help="video file, folder of images, or synthetic[:SEED]")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
     parser.add_argument("--out")
@@ -96,15 +86,8 @@ def _add_segment(commands) -> None:
 def _segment(options) -> None:
     from dcfm_ros.evaluation.offline import SegmentOptions, segment
 
-    report = segment(_given(SegmentOptions, options))
-    _print_json(report, options.json)
-
-
-def _print_json(report: dict, file: str | None) -> None:
-    text = json.dumps(report, indent=2)
-    print(text)
-    if file:
-        Path(file).write_text(text + "\n")
+    report = segment(given(SegmentOptions, options))
+    print_json(report, options.json)
 
 
 def _add_train(commands) -> None:
@@ -140,20 +123,20 @@ def _train(options) -> int:
 
 
 def _add_evaluate(commands) -> None:
-    parser = _add_with_options(commands, "evaluate", help="accuracy and consistency of a model on labelled clips")
+    parser = add_with_options(commands, "evaluate", help="accuracy and consistency of a model on labelled clips")
     parser.add_argument("source", help="folder of a data set, or synthetic:SEED or synthetic:FIRST-LAST")
     parser.add_argument("--model", help="built-in model name or model folder")
     parser.add_argument("--per-frame", help="also evaluate this per-frame model, as reference")
     parser.add_argument("--split", help="val, if none is given")
     parser.add_argument("--kind", help="auto, vspw, cityscapes, camvid, folder or synthetic")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="only the first N clips")
-    parser.add_argument("--modes", type=_several(str), help="two_sided, causal, async")
-    parser.add_argument("--intervals", type=_several(int), help="fixed intervals K, frames")
+    parser.add_argument("--modes", type=several(str), help="two_sided, causal, async")
+    parser.add_argument("--intervals", type=several(int), help="fixed intervals K, frames")
     parser.add_argument("--aks", default="default", metavar="THRESHOLD,...",
                         help="thresholds of adaptive keyframes; default: a spread around the shipped one; none")
     parser.add_argument("--min-interval", type=int, help="MinK of adaptive keyframes, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK of adaptive keyframes, frames")
-    parser.add_argument("--delays", type=_several(int), help="of mode async, frames")
+    parser.add_argument("--delays", type=several(int), help="of mode async, frames")
     parser.add_argument("--max-age", type=int, help="of the curve by age of the common feature, frames")
     parser.add_argument("--exact-size", action="store_true", help="network input of just the model's size, as in published "
                         "evaluations; else as live, in multiples of 32")
@@ -171,126 +154,13 @@ def _evaluate(options) -> None:
     from dcfm_ros.evaluation.evaluate import EvaluateOptions, evaluate, parse_thresholds
     from dcfm_ros.evaluation.table import evaluation_table
 
-    report = evaluate(_given(EvaluateOptions, options, thresholds=parse_thresholds(options.aks)))
+    report = evaluate(given(EvaluateOptions, options, thresholds=parse_thresholds(options.aks)))
     print(evaluation_table(report))
-    _write_json(report, options.json)
-
-
-def _add_bag(commands) -> None:
-    group = commands.add_parser("bag", help="recordings (rosbag2): evaluate, segment, make").add_subparsers(
-        dest="bag_command", required=True, metavar="COMMAND")
-    _add_bag_evaluate(group)
-    _add_bag_segment(group)
-    _add_bag_make(group)
-
-
-def _add_bag_evaluate(commands) -> None:
-    parser = _add_with_options(commands, "evaluate", help="how good, how fast and how steady masks are on a recording")
-    _add_fleet_options(parser)
-    _add_replay_options(parser)
-    parser.add_argument("--labels", action="append", metavar="TOPIC|FOLDER", help="class ids: a topic for each camera in their "
-                        "order, or one folder of <stamp in ns>.png; may be repeated")
-    parser.add_argument("--no-per-frame", action="store_false", dest="per_frame", help="without the run in which every frame is "
-                        "a keyframe")
-    parser.add_argument("--no-page", action="store_false", dest="page", help="without report.html")
-    parser.add_argument("--video", type=float, dest="video_s", metavar="SECONDS", help="of the recording, in report.html")
-    parser.add_argument("--out", help="folder for report.json and report.html; out/<name of the recording>; of "
-                        "several recordings one for all, out/bags")
-    parser.add_argument("--json", default=None, help="write the report to this file, too")
-    parser.set_defaults(run=_bag_evaluate)
-
-
-def _add_fleet_options(parser) -> None:
-    parser.add_argument("bags", nargs="+", metavar="BAG", help="folder with metadata.yaml, or file .mcap or .db3; or several, "
-                        "folders that hold some, globs")
-    parser.add_argument("--workers", type=int, metavar="N", help="recordings at a time; 1, on Ray one for each machine")
-    parser.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster, as `ray start --head` printed it; auto; local")
-
-
-def _add_replay_options(parser) -> None:
-    parser.add_argument("--topic", action="append", dest="topics", metavar="TOPIC", help="of a camera; may be repeated. Default: "
-                        "all that look like cameras")
-    parser.add_argument("--model", help="built-in model name or model folder")
-    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
-    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
-    parser.add_argument("--mode", help="sync or two_sided")
-    parser.add_argument("--min-interval", type=int, help="MinK, frames")
-    parser.add_argument("--max-interval", type=int, help="MaxK, frames")
-    parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
-    parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
-    parser.add_argument("--viewer", help="watch it in the Rerun viewer: rerun, rerun:web, or a file name ending in .rrd to write")
-
-
-def _bag_evaluate(options) -> int:
-    from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
-    from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet
-    from dcfm_ros.bags.progress_bar import with_progress
-    from dcfm_ros.evaluation.replay_table import replay_table
-
-    fleet = _given(FleetOptions, options)
-    if fleet.only_bag is None:
-        return _tell_fleet(evaluate_fleet(fleet, _given(BagEvaluateOptions, options, bag="")), options.json)
-    report = with_progress(evaluate_bag, _given(BagEvaluateOptions, options, bag=fleet.only_bag)).report
-    print(replay_table(report))
-    _write_json(report, options.json)
-    return 0
-
-
-def _tell_fleet(summary: dict, json_file: str | None) -> int:
-    from dcfm_ros.evaluation.fleet_table import fleet_table
-
-    print(fleet_table(summary))
-    _write_json(summary, json_file)
-    return 1 if summary["counts"].get("failed") else 0
-
-
-def _add_bag_segment(commands) -> None:
-    parser = _add_with_options(commands, "segment", help="masks of a recording as a recording; goes on where it was stopped")
-    _add_fleet_options(parser)
-    parser.add_argument("-o", "--out", required=True, help="folder of the new recording; of several a folder for all")
-    _add_replay_options(parser)
-    parser.add_argument("--all", action="store_true", dest="all_topics", help="copy the original messages as well")
-    parser.add_argument("--storage", help="mcap or sqlite3")
-    parser.add_argument("--compression", help="zstd or none; zstd for mcap, none for sqlite3")
-    parser.add_argument("--part", type=int, dest="part_images", metavar="IMAGES", help="in one file of the output")
-    parser.add_argument("--json", default=None, help="write the report to this file, too")
-    parser.set_defaults(run=_bag_segment)
-
-
-def _bag_segment(options) -> int:
-    from dcfm_ros.bags.fleet import FleetOptions, segment_fleet
-    from dcfm_ros.bags.progress_bar import with_progress
-    from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
-
-    fleet = _given(FleetOptions, options)
-    if fleet.only_bag is None:
-        return _tell_fleet(segment_fleet(fleet, _given(BagSegmentOptions, options, bag="")), options.json)
-    _print_json(with_progress(segment_bag, _given(BagSegmentOptions, options, bag=fleet.only_bag)), options.json)
-    return 0
-
-
-def _add_bag_make(commands) -> None:
-    parser = _add_with_options(commands, "make", help="a recording of a folder of images, with labels where there are some")
-    parser.add_argument("source", help="folder of images, or of images/ and labels/; video file; synthetic[:SEED]")
-    parser.add_argument("out", help="folder to write")
-    parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
-    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second")
-    parser.add_argument("--frames", type=int, help="frames of synthetic video")
-    parser.add_argument("--storage", help="mcap or sqlite3")
-    parser.add_argument("--image-topic")
-    parser.add_argument("--label-topic")
-    parser.add_argument("--frame-id")
-    parser.set_defaults(run=_bag_make)
-
-
-def _bag_make(options) -> None:
-    from dcfm_ros.bags.make import MakeOptions, make_bag
-
-    _print_json(make_bag(_given(MakeOptions, options)), None)
+    write_json(report, options.json)
 
 
 def _add_calibrate(commands) -> None:
-    parser = _add_with_options(commands, "calibrate", help="threshold of adaptive keyframes for a wanted keyframe rate")
+    parser = add_with_options(commands, "calibrate", help="threshold of adaptive keyframes for a wanted keyframe rate")
     parser.add_argument("source", help="folder of a data set, synthetic:SEED, or a video file; labels are not needed")
     parser.add_argument("--keyframe-hz", type=float, required=True, help="wanted keyframes per second")
     parser.add_argument("--split", help="val, if none is given")
@@ -306,19 +176,19 @@ def _add_calibrate(commands) -> None:
 def _calibrate(options) -> None:
     from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibrate, calibration_table
 
-    report = calibrate(_given(CalibrateOptions, options))
+    report = calibrate(given(CalibrateOptions, options))
     print(calibration_table(report))
-    _write_json(report, options.json)
+    write_json(report, options.json)
 
 
 def _add_benchmark(commands) -> None:
-    parser = _add_with_options(commands, "benchmark", help="times of DCFM and of per-frame networks, image in to mask out")
+    parser = add_with_options(commands, "benchmark", help="times of DCFM and of per-frame networks, image in to mask out")
     parser.add_argument("model", nargs="?", help="built-in model name or model folder, DCFM or per-frame; street11_b0")
     parser.add_argument("--backbone", help="instead of a model: random weights, as in mit_b0")
     parser.add_argument("--classes", type=int, metavar="N", help="with --backbone: number of classes")
-    parser.add_argument("--size", type=_height_and_width, metavar="HxW", help="network input instead of the model's; of "
+    parser.add_argument("--size", type=height_and_width, metavar="HxW", help="network input instead of the model's; of "
                         "another shape than the camera's, its number of pixels counts")
-    parser.add_argument("--camera", type=_height_and_width, metavar="HxW", help="size of images and masks, if not the network's")
+    parser.add_argument("--camera", type=height_and_width, metavar="HxW", help="size of images and masks, if not the network's")
     parser.add_argument("--source", help="of the images: synthetic[:SEED], a video file, or a folder of images")
     parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
     parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
@@ -326,7 +196,7 @@ def _add_benchmark(commands) -> None:
     parser.add_argument("--turns", help="auto, concurrent or sliced: how the deep path runs beside frames")
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="HZ", help="of the rows with frames at a camera's rate")
     parser.add_argument("--seconds", type=float, metavar="N", help="measure for about so long; more narrows the quartiles")
-    parser.add_argument("--only", type=_several(str), metavar="GROUP,...",
+    parser.add_argument("--only", type=several(str), metavar="GROUP,...",
                         help="per_frame, dcfm, schedules, guarantee, steps, upsampling")
     parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_benchmark)
@@ -336,15 +206,15 @@ def _benchmark(options) -> None:
     from dcfm_ros.evaluation.benchmark.benchmark import BenchmarkOptions, benchmark
     from dcfm_ros.evaluation.benchmark.table import benchmark_table
 
-    report = benchmark(_given(BenchmarkOptions, options))
+    report = benchmark(given(BenchmarkOptions, options))
     print(benchmark_table(report))
-    _write_json(report, options.json)
+    write_json(report, options.json)
 
 
 def _add_soak(commands) -> None:
-    parser = _add_with_options(commands, "soak", help="cameras and segmenter under load over ROS topics")
+    parser = add_with_options(commands, "soak", help="cameras and segmenter under load over ROS topics")
     parser.add_argument("--source", help="of the images: synthetic[:SEED], a video file, or a folder of images")
-    parser.add_argument("--camera", type=_height_and_width, metavar="HxW", help="size of the cameras' images")
+    parser.add_argument("--camera", type=height_and_width, metavar="HxW", help="size of the cameras' images")
     parser.add_argument("--encoding", help="rgb8, bgr8, mono8")
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second of each camera")
     parser.add_argument("--cameras", type=int, metavar="N")
@@ -367,9 +237,9 @@ def _soak(options) -> None:
                            "source a ROS distribution and this package") from error
     from dcfm_ros.evaluation.soak_report import soak_table
 
-    report = soak(_given(SoakOptions, options, parameters=tuple(options.changes)))
+    report = soak(given(SoakOptions, options, parameters=tuple(options.changes)))
     print(soak_table(report))
-    _write_json(report, options.json)
+    write_json(report, options.json)
 
 
 def _add_import(commands) -> None:
@@ -379,7 +249,7 @@ def _add_import(commands) -> None:
     parser.add_argument("--format", default="auto", help="auto, published, nvlabs or huggingface")
     parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, street11, or a file like classes.yaml "
                         "of a data set; default: names from the checkpoint, else numbers")
-    parser.add_argument("--input-size", type=_height_and_width, metavar="HxW", help="as in 480x853; default: 360x480")
+    parser.add_argument("--input-size", type=height_and_width, metavar="HxW", help="as in 480x853; default: 360x480")
     parser.set_defaults(run=_import)
 
 
@@ -400,11 +270,11 @@ def _import(options) -> None:
 
 
 def _add_export(commands) -> None:
-    parser = _add_with_options(commands, "export", help="the parts of a model as ONNX, for OpenVINO or for TensorRT")
+    parser = add_with_options(commands, "export", help="the parts of a model as ONNX, for OpenVINO or for TensorRT")
     parser.add_argument("model", help="built-in model name or model folder")
     parser.add_argument("--format", help="onnx, openvino, or tensorrt: engines for this machine's GPU")
     parser.add_argument("--out", metavar="FOLDER", help="to write; without it engines go to where the node looks for them")
-    parser.add_argument("--size", type=_height_and_width, metavar="HxW",
+    parser.add_argument("--size", type=height_and_width, metavar="HxW",
                         help="of the network's input, as in 352x480; default: as for a camera of the model's shape")
     parser.add_argument("--precision", help="f32 or f16, of the networks' arithmetic")
     parser.add_argument("--device", help="cuda or cuda:N, of tensorrt")
@@ -414,24 +284,7 @@ def _add_export(commands) -> None:
 def _export(options) -> None:
     from dcfm_ros.pipeline.backends.export import ExportOptions, export
 
-    print(export(_given(ExportOptions, options)))
-
-
-def _height_and_width(text: str) -> tuple[int, int]:
-    try:
-        height, width = map(int, text.split("x"))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, as in 480x853") from error
-    return height, width
-
-
-def _several(kind):
-    """Parser of values with commas between them."""
-    def parse(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(",") if part)
-
-    parse.__name__ = f"list of {kind.__name__}"
-    return parse
+    print(export(given(ExportOptions, options)))
 
 
 def _add_profile(commands) -> None:
@@ -458,10 +311,4 @@ def _profile(options) -> None:
         config = load_model_config(options.model)
     report = profile(sized(config, options.size) if options.size else config)
     print(profile_table(report))
-    _write_json(report, options.json)
-
-
-def _write_json(report: dict, file: str | None) -> None:
-    if file:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-        Path(file).write_text(json.dumps(report, indent=2) + "\n")
+    write_json(report, options.json)

@@ -6,6 +6,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
+COMMANDS = [*sorted(ROOT.glob("cli*.py")), ROOT / "__main__.py"]
 LIBRARIES = ("model", "training", "evaluation", "pipeline", "sources", "bags")   # usable without ROS
 
 
@@ -59,13 +60,13 @@ def test_layers_import_only_what_lies_below(layer, forbidden):
 
 
 def test_nothing_but_the_ros_layer_knows_ros():
-    paths = [*modules_of(*LIBRARIES), ROOT / "cli.py", ROOT / "__main__.py"]
+    paths = [*modules_of(*LIBRARIES), *COMMANDS]
     assert offences(paths, "dcfm_ros.msg", "rclpy") == []
     assert [f"{path}: {name}" for path in paths for name in imports(path) if name.split(".")[0].endswith("_msgs")] == []
 
 
 def test_only_the_command_reaches_for_ros_and_only_when_asked():
-    assert offences([ROOT / "cli.py", ROOT / "__main__.py"], "dcfm_ros.ros", at_module_level=True) == []
+    assert offences(COMMANDS, "dcfm_ros.ros", at_module_level=True) == []
 
 
 def test_sources_are_free_of_inference_and_training_libraries():

@@ -1,0 +1,49 @@
+"""What the commands' arguments and outputs have in common."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import fields
+from pathlib import Path
+
+
+def add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
+    """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not there."""
+    return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)
+
+
+def given(kind, options, **others):
+    """The dataclass `kind` of the arguments that are fields of it, lists as tuples, and `others`."""
+    names = {field.name for field in fields(kind)}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items() if name in names}
+    return kind(**values, **others)
+
+
+def print_json(report: dict, file: str | None) -> None:
+    """Print a report, and write it to a file where one is given."""
+    print(json.dumps(report, indent=2))
+    write_json(report, file)
+
+
+def write_json(report: dict, file: str | None) -> None:
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text(json.dumps(report, indent=2) + "\n")
+
+
+def height_and_width(text: str) -> tuple[int, int]:
+    try:
+        height, width = map(int, text.split("x"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, as in 480x853") from error
+    return height, width
+
+
+def several(kind):
+    """Parser of values with commas between them."""
+    def parse(text: str) -> tuple:
+        return tuple(kind(part) for part in text.split(",") if part)
+
+    parse.__name__ = f"list of {kind.__name__}"
+    return parse
