@@ -67,8 +67,8 @@ def _begin(out: Path) -> Path:
     partial = out.with_name(out.name + UNFINISHED)
     if partial.exists():
         if [file.name for file in partial.iterdir()] not in ([], [out.name]):
-            raise BagError(f"{partial} is an unfinished output of another command: finish it by running that again, remove it, "
-                           "or give another folder")
+            raise BagError(f"{partial} is an unfinished output of another command: finish it by running that again, remove "
+                           "it, or give another folder")
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     return partial

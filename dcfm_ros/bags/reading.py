@@ -47,8 +47,8 @@ class Topic:
 
 
 def open_bag(path: str | Path) -> Bag:
-    """Open a folder with metadata.yaml, or a file .mcap or .db3. Raises BagError, and OSError where the system fails, as by a
-    share that goes away: that may go well the next time.
+    """Open a folder with metadata.yaml, or a file .mcap or .db3. Raises BagError, and OSError where the system fails, as
+    with a share that goes away: that may go well the next time.
 
     What a dead recorder left is opened as well: a folder without metadata.yaml by its files, and a cut .mcap as far as it
     is whole. `Bag.salvaged` then says so.
@@ -73,8 +73,8 @@ def open_bag(path: str | Path) -> Bag:
         if path.is_file():
             return Bag(path, [_Salvaged(path)])
         if not (files := storage_files(path)):
-            raise BagError(f"{error}, and its files are compressed: decompress them with `zstd -d`, and remove metadata.yaml") \
-                from error
+            raise BagError(f"{error}, and its files are compressed: decompress them with `zstd -d`, and remove "
+                           "metadata.yaml") from error
         return _by_files(path, files, "metadata.yaml does not hold for what is cut off")
 
 

@@ -99,7 +99,8 @@ def _check(bag: Bag, topic: Topic) -> None:
         raise BagError(f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash {topic.digest[:20]}…, "
                        f"expected {expected[:20]}…): convert the recording")
     if not topic.count:
-        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: {_contents(bag)}; name one that does")
+        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: {_contents(bag)}; name one that "
+                       "does")
 
 
 def _cut(bag: Bag) -> str:

@@ -77,7 +77,7 @@ def test_what_another_command_left_is_not_touched(folder, tmp_path):
     left = tmp_path / "bag.partial"
     left.mkdir()
     (left / "state.json").write_text("{}")
-    with pytest.raises(BagError, match=f"{left} is an unfinished output of another command: finish it by running that again"):
+    with pytest.raises(BagError, match=f"{left} is an unfinished output of another command: finish it by running"):
         make_bag(MakeOptions(str(folder), str(tmp_path / "bag")))
     assert (left / "state.json").exists() and not (tmp_path / "bag").exists()
 

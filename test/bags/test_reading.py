@@ -6,6 +6,7 @@ import struct
 
 import apsw
 import pytest
+import zstandard
 from bags_helpers import CAMERA, cut_file, read_bag, write_bag
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
@@ -155,12 +156,20 @@ def test_a_chunk_that_would_fill_the_memory(tmp_path, monkeypatch):
     assert whole.count(sizes) == 1
     file.write_bytes(whole.replace(sizes, struct.pack("<QQ", chunk.compressed_size, 2**40)))
     for one in (path, file):
-        with pytest.raises(BagError, match=f"{one} is damaged: a chunk of {2**40} bytes, and none may have more than {2**30}; repair"):
+        with pytest.raises(BagError, match=f"{one} is damaged: a chunk of {2**40} bytes, and none may have more than {2**30}"):
             open_bag(one)
     file.write_bytes(whole[:-40])
     monkeypatch.setattr(salvage, "MOST_BYTES", 1000)
     with open_bag(path) as bag:
         assert not contents(bag) and "0 messages before the end of its whole part" in bag.salvaged
+
+
+def test_a_cut_mcap_in_a_compressed_file(tmp_path):
+    path = write_bag(tmp_path / "bag", 20, compression="file")
+    file = path / "bag.mcap.zstd"
+    file.write_bytes(zstandard.compress(zstandard.decompress(file.read_bytes(), 2**24)[:-40]))
+    with pytest.raises(BagError, match=f"{path} is cut off, and its files are compressed: decompress them with `zstd -d`"):
+        open_bag(path)
 
 
 def test_compressed_files_that_are_left_out_are_told(tmp_path):
