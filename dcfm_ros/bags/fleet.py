@@ -96,41 +96,35 @@ def _segment(options: BagSegmentOptions, on_frames: Callable[[int], None]) -> di
     return segment_bag(options, partial(on_frames, 1))
 
 
-def _evaluated(entries: list[_Entry]) -> tuple[list[dict], list[dict]]:
-    """Figures of each recording that is done, and those of all together."""
+def _evaluated(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
+    """Figures of each recording that is done, those of all together, and how many images were done for them in this run."""
     each = []
     for entry in entries:
         report = entry.result.report
         each.append({**_figures(report["rows"][0]), "frames_per_s": report["frames_per_s"], "notes": report["notes"]})
     if not entries:
-        return each, []
+        return each, [], 0
     merged = deepcopy(entries[0].result)
     for entry in entries[1:]:
         merged.merge(entry.result)
-    return each, merged.rows
+    return each, merged.rows, sum(one["frames"] for one in each)
 
 
-def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict]]:
-    each = []
+def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
+    each, images = [], 0
     for entry in entries:
         cameras = entry.result["cameras"]
         frames, keyframes = (sum(camera[what] for camera in cameras) for what in ("masks", "keyframes"))
         each.append({"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames if frames else None,
-                     "notes": _notes(entry.result)})
+                     "notes": entry.result["notes"]})
+        images += sum(camera["images"] for camera in cameras) - entry.result["resumed_at_image"]
     frames, keyframes = (sum(one[what] for one in each) for what in ("frames", "keyframes"))
-    return each, [{"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames}] if frames else []
+    rows = [{"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames}] if frames else []
+    return each, rows, images
 
 
 def _figures(row: dict) -> dict:
     return {name: row[name] for name in ("frames", "keyframes", "keyframe_rate", "miou", "steady8", "flicker")}
-
-
-def _notes(report: dict) -> list[str]:
-    """What a reader of a segmented recording's figures has to know."""
-    salvaged = report["bag"]["salvaged"]
-    return [salvaged] * bool(salvaged) + [
-        f"{camera['topic']}: {sum(camera['skipped'].values())} of {camera['images']} images skipped"
-        for camera in report["cameras"] if camera["skipped"]]
 
 
 class _Fleet:
@@ -195,9 +189,8 @@ class _Fleet:
 
     def _summary(self, wall_s: float, workers: int) -> dict:
         finished = [entry for entry in self._entries if entry.status == DONE]
-        each, rows = self._figures(finished)
+        each, rows, images = self._figures(finished)
         figures = {entry.name: figures for entry, figures in zip(finished, each)}
-        frames = sum(one["frames"] for one in each)
         first = finished[0].result if finished else None
         return {
             "command": "evaluate" if isinstance(self._options, BagEvaluateOptions) else "segment",
@@ -206,14 +199,14 @@ class _Fleet:
                      for entry in self._entries],
             "counts": dict(Counter(entry.status for entry in self._entries)),
             "rows": rows,
-            "frames_per_s": round(frames / wall_s, 2) if frames else None, "seconds": round(wall_s, 1),
+            "frames_per_s": round(images / wall_s, 2) if images else None, "seconds": round(wall_s, 1),
             "workers": workers, "ray": self._fleet.ray, "model": _report(first).get("model"),
             "options": {**asdict(self._options), **asdict(self._fleet)}, "versions": versions(), "machine": machine(),
         }
 
     def _page(self, entry: _Entry) -> str | None:
         """Of its results what to look at first, as seen from `out`."""
-        for file in ("report.html", "report.json"):
+        for file in ("report.html", "report.json") if getattr(self._options, "page", False) else ("report.json",):
             if entry.status == DONE and (self._out / entry.name / file).is_file():
                 return f"{entry.name}/{file}"
         return None

@@ -127,6 +127,10 @@ class UnfinishedOutput:
             flush(self.out.parent)
             (self.out / STATE_FILE).unlink()
 
+    @property
+    def is_concluded(self) -> bool:
+        return not self.folder.exists()
+
     def discard(self) -> None:
         """Remove all."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -17,7 +17,7 @@ from dcfm_ros.bags.options import ReplayOptions
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, Topic, open_bag
-from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped, check_images
+from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
@@ -88,9 +88,9 @@ class _Run:
                 bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe, first))
             self._model = model_description(options.model, model.config, self._replay.segmenter.backend)
             identity = self._identity(model)
-            self._watching = self._stack.enter_context(Watching(options, model.config.classes))
             if saved is not None:
                 unfinished.check(saved, identity)
+                _check_viewer(options.viewer, saved)
             self._progress = saved or Progress(identity, {camera.name: CameraProgress() for camera in cameras})
             self._resumed_at = self._progress.images
             name = find_model(options.model).resolve().name
@@ -98,10 +98,11 @@ class _Run:
             ours = [topic for outputs in self._outputs.values() for topic in outputs.topics]
             originals, self._left_out = original_topics(bag, ours) if options.all_topics else ([], {})
             self._originals = self._stack.enter_context(closing(self._read_originals(originals)))
-            self._original = next(self._originals, None)   # the next to copy
+            self._original: tuple[Topic, int, bytes] | None = None   # the next to copy, once it is read
             self._parts = Parts(unfinished.folder, unfinished.out.name, [*originals, *ours], options.storage,
                                 options.compression, self._progress.metadata)
             unfinished.keep_only(self._parts.files)
+            self._watching = self._stack.enter_context(Watching(options, model.config.classes))
         except BaseException:
             self._stack.close()
             raise
@@ -111,14 +112,15 @@ class _Run:
         on_start(self._total - self._resumed_at)
         with self._resumable():
             self._write_all(on_frame)
+        self._check_masks()
         try:
-            check_images(self._bag, self._replay)
-        except BagError:
-            self._unfinished.discard()   # it could never be finished
+            with self._interrupts.held(), self._resumable():
+                self._parts.finish()
+                self._unfinished.conclude()
+        except KeyboardInterrupt:   # it has waited
+            if self._unfinished.is_concluded:
+                print(f"{self._unfinished.out} is finished", file=sys.stderr)
             raise
-        with self._resumable():
-            self._parts.finish()
-            self._unfinished.conclude()
         return self._report()
 
     @contextmanager
@@ -127,6 +129,8 @@ class _Run:
         try:
             yield
         except BaseException as error:
+            if self._unfinished.is_concluded:
+                raise
             self._keep_what_is_whole()
             saved = self._unfinished.load()
             images = saved.images if saved else 0
@@ -141,18 +145,27 @@ class _Run:
         in_part = 0
         with closing(self._replay.run()) as results:
             for made in results:
-                with self._interrupts.held(), self._parts.unit():
-                    is_new = self._count_skipped(made) if isinstance(made, Skipped) else self._write(made)
-                if not is_new:
+                if not (self._count_skipped(made) if isinstance(made, Skipped) else self._write(made)):
                     continue
                 in_part += 1
                 if in_part == self._options.part_images:
                     in_part = 0
                     self._checkpoint()
                 on_frame()
-        with self._interrupts.held(), self._parts.unit():
-            self._copy_originals(None)
+        self._copy_originals(None)
         self._checkpoint()
+
+    def _check_masks(self) -> None:
+        """Without a single mask there is nothing to finish; one camera without any leaves the others alone."""
+        records = [camera.record for camera in self._progress.cameras.values()]
+        if any(record.masks for record in records):
+            return
+        self._unfinished.discard()
+        example = next((text for record in records for text in record.examples), None)
+        if example is None:
+            topics = ", ".join(camera.topic.name for camera in self._cameras)
+            raise BagError(f"{self._bag.path} holds no images on {topics}: give another --topic")
+        raise BagError(f"{self._bag.path}: none of the {self._progress.images} images can be used; {example}")
 
     def _checkpoint(self) -> None:
         with self._interrupts.held():
@@ -174,9 +187,10 @@ class _Run:
         camera = self._progress.cameras[skipped.camera]
         if skipped.number <= camera.skipped:
             return False
-        camera.skipped = skipped.number
-        camera.record.arrived(skipped.log_ns)
-        camera.record.skip(skipped)
+        with self._interrupts.held():
+            camera.skipped = skipped.number
+            camera.record.arrived(skipped.log_ns)
+            camera.record.skip(skipped)
         return True
 
     def _write(self, result: Segmentation) -> bool:
@@ -187,21 +201,22 @@ class _Run:
         resets, self._sequences[name] = origin.sequence - self._sequences[name], origin.sequence
         if origin.number <= camera.mask:
             return False
-        self._watching.add(result, event)
         self._copy_originals(origin.log_ns)
-        messages = outputs.of_classes(result.frame.stamp_ns) if camera.mask < 0 else []
-        if event is not None:
-            messages.append(outputs.of_keyframe(event))
-            camera.keyframe = origin.number
-            camera.keyframes[event.reason.value] += 1
-        camera.mask = origin.number
-        record = camera.record
-        record.arrived(origin.log_ns)
-        record.use(result.frame)
-        record.masks += 1
-        record.resets += resets
-        for topic, raw in messages + outputs.of_mask(result, record.masks):
-            self._parts.write(topic, origin.log_ns, raw)
+        self._watching.add(result, event)
+        with self._interrupts.held(), self._parts.unit():
+            messages = outputs.of_classes(result.frame.stamp_ns) if camera.mask < 0 else []
+            if event is not None:
+                messages.append(outputs.of_keyframe(event))
+                camera.keyframe = origin.number
+                camera.keyframes[event.reason.value] += 1
+            camera.mask = origin.number
+            record = camera.record
+            record.arrived(origin.log_ns)
+            record.use(result.frame)
+            record.masks += 1
+            record.resets += resets
+            for topic, raw in messages + outputs.of_mask(result, record.masks):
+                self._parts.write(topic, origin.log_ns, raw)
         return True
 
     def _on_keyframe(self, event: KeyframeEvent) -> None:
@@ -216,10 +231,15 @@ class _Run:
 
     def _copy_originals(self, until_ns: int | None) -> None:
         """Copy up to a log time, that included, or all."""
-        while self._original is not None and (until_ns is None or self._original[1] <= until_ns):
-            self._parts.write(*self._original)
-            self._progress.copied += 1
-            self._original = next(self._originals, None)
+        # Read between units: an error of reading costs nothing of what is written.
+        while (original := self._original or next(self._originals, None)) is not None:
+            self._original = original
+            if until_ns is not None and original[1] > until_ns:
+                return
+            with self._interrupts.held(), self._parts.unit():
+                self._parts.write(*original)
+                self._progress.copied += 1
+                self._original = None
 
     def _identity(self, model: Model) -> dict:
         options, base = self._options, self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
@@ -242,7 +262,7 @@ class _Run:
             "out": str(self._unfinished.out), "topics": message_counts(self._parts.metadata), "left_out": self._left_out,
             "resumed_at_image": self._resumed_at, "mode": options.mode, "model": self._model,
             "cameras": [self._camera(camera, self._progress.cameras[camera.name]) for camera in self._cameras],
-            "options": asdict(options),
+            "notes": self._notes(), "options": asdict(options),
         }
 
     def _camera(self, camera: CameraTopic, progress: CameraProgress) -> dict:
@@ -255,8 +275,27 @@ class _Run:
             "out_of_order": record.out_of_order, "equal_stamps": record.equal_stamps,
         }
 
+    def _notes(self) -> list[str]:
+        """What a reader of the masks has to know."""
+        notes = [self._bag.salvaged] if self._bag.salvaged else []
+        for camera in self._cameras:
+            record = self._progress.cameras[camera.name].record
+            if record.examples:
+                text = f"{record.skipped.total()} of {record.images} images skipped; the first"
+                if not record.masks:
+                    text = f"none of its {record.images} images can be used;"
+                notes.append(f"{camera.topic.name}: {text} {record.examples[0]}")
+        return notes
+
     def __enter__(self) -> _Run:
         return self
 
     def __exit__(self, *_) -> None:
         self._stack.close()
+
+
+def _check_viewer(target: str, saved: Progress) -> None:
+    """Raise a BagError where the viewer's file would lose what an earlier run showed."""
+    if target.endswith(".rrd") and Path(target).exists():
+        raise BagError(f"{target} is there already, and this run shows only what comes after image {saved.images}: give "
+                       "another file to --viewer, or remove it")

@@ -97,7 +97,9 @@ class Parts:
         self._whole = True
 
     def finish(self) -> None:
-        """Write metadata.yaml."""
+        """Write metadata.yaml. There is at least one part."""
+        if self.metadata is None:
+            raise BagError(f"{self._folder}: nothing was written, so there is no recording to finish")
         with self._told():
             write_text(self._folder / METADATA_FILE, yaml.safe_dump({_INFORMATION: self.metadata}, sort_keys=False))
 

@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from bags_helpers import CAMERA, drive, read_bag, write_bag
 from fleet_helpers import until
 from helpers import write_tiny_model
+from segmenting_helpers import stop_at
 
 from dcfm_ros.bags import fleet as fleet_module
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.evaluate import BagEvaluateOptions
 from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet, segment_fleet
-from dcfm_ros.bags.segment import BagSegmentOptions
+from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.fleet_table import fleet_table
 
@@ -88,6 +90,12 @@ def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, caps
     assert "bad<b>" in capsys.readouterr().err
 
 
+def test_a_page_of_an_earlier_run_is_not_linked(tmp_path, drives, evaluated):
+    (tmp_path / "out" / "drive1").mkdir(parents=True)
+    (tmp_path / "out" / "drive1" / "report.html").write_text("old")
+    assert evaluated(drives / "drive1", workers=1)["bags"][0]["page"] == "drive1/report.json"
+
+
 def test_without_one_good_recording(tmp_path, evaluated):
     (tmp_path / "bad.mcap").write_bytes(b"no recording")
     summary = evaluated(tmp_path / "bad.mcap")
@@ -153,8 +161,22 @@ def test_what_is_wrong_with_a_segmented_recording_is_noted(tmp_path, model):
     (path / "metadata.yaml").unlink()
     summary = segment_fleet(FleetOptions((str(path),), str(tmp_path / "masks"), workers=1),
                             BagSegmentOptions("", "", model=model, backend="torch"))
-    assert summary["bags"][0]["notes"] == ["metadata.yaml is missing: read by its files",
-                                           f"{CAMERA}/compressed: 2 of {FRAMES} images skipped"]
+    missing, skipped = summary["bags"][0]["notes"]
+    assert missing == "metadata.yaml is missing: read by its files"
+    assert skipped.startswith(f"{CAMERA}/compressed: 2 of {FRAMES} images skipped; the first at ")
+
+
+def test_frames_per_second_are_those_of_this_run(tmp_path, drives, model, monkeypatch):
+    options = dict(topics=(CAMERA,), model=model, backend="torch", precision="f32")
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        segment_bag(BagSegmentOptions(str(drives / "drive1"), str(tmp_path / "masks" / "drive1"), **options), stop_at(9))
+    clock = iter([100.0, 102.0])
+    monkeypatch.setattr(fleet_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    summary = segment_fleet(FleetOptions((str(drives / "drive1"),), str(tmp_path / "masks"), workers=1),
+                            BagSegmentOptions("", "", **options))
+    assert summary["rows"][0]["frames"] == FRAMES and summary["seconds"] == 2.0
+    assert summary["frames_per_s"] == (FRAMES - 9) / 2
 
 
 def test_paths_are_whole_for_workers_elsewhere(tmp_path, monkeypatch):

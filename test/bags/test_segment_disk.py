@@ -81,9 +81,9 @@ def test_files_that_may_not_grow(bag, model, whole, tmp_path, storage):
 
 
 @pytest.mark.parametrize("number, text", [
-    (errno.ENOSPC, "no space left for .*: make room there, and the same command goes on from image 22 of 80"),
-    (errno.EDQUOT, "no space left for .*: make room there, and the same command goes on from image 22 of 80"),
-    (errno.EIO, "cannot write to .*: mend that, and the same command goes on from image 22 of 80"),
+    (errno.ENOSPC, f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of {IMAGES}"),
+    (errno.EDQUOT, f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of {IMAGES}"),
+    (errno.EIO, f"cannot write to .*: mend that, and the same command goes on from image {2 * PART} of {IMAGES}"),
 ])
 def test_words_for_errors_of_the_disk(bag, model, whole, tmp_path, monkeypatch, number, text):
     out, closed = tmp_path / "out", McapWriter.close
@@ -101,6 +101,17 @@ def test_words_for_errors_of_the_disk(bag, model, whole, tmp_path, monkeypatch, 
     assert {path.name for path in (tmp_path / "out.partial").iterdir()} == {"out_0.mcap", "out_1.mcap", STATE_FILE}
     assert segment(bag, out, model)["resumed_at_image"] == 2 * PART
     assert content(out) == whole
+
+
+def test_a_disk_that_fails_when_nothing_is_missing(bag, model, whole, tmp_path, monkeypatch):
+    """The output has its name, so nobody is told that the command goes on."""
+    def broken(path):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("dcfm_ros.bags.progress.flush", broken)
+    with pytest.raises(WriteError, match=r"cannot write to .*out, on the disk at [^,]*: mend that$"):
+        segment(bag, tmp_path / "out", model)
+    assert content(tmp_path / "out") == whole and not (tmp_path / "out.partial").exists()
 
 
 @pytest.mark.parametrize("what", ["state", "metadata", "name"])

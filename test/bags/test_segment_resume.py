@@ -33,8 +33,8 @@ class Case:
     def __init__(self, folder: Path, topics, changes):
         self.model = write_tiny_model(folder / "tiny")
         # Sizes and stamps that make cameras begin anew, and images that cannot be used, are among those that are stopped at.
-        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={25: (48, 64)},
-                             stamps={34: 0, 35: 10**7}, extra=("/chatter",), motion=0.5, cut=9)
+        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={18: (48, 64)},
+                             stamps={26: 0, 27: 10**7}, extra=("/chatter",), motion=0.5, cut=9)
         self.changes = changes
         self.images = FRAMES * len(topics)
         self.report = self.segment(folder / "whole")
@@ -69,8 +69,9 @@ def cases(tmp_path_factory):
     return case_of
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture
 def case(request, cases):
+    """For `indirect` parameters."""
     return cases(request.param)
 
 
@@ -89,7 +90,14 @@ def file_ending(files) -> str:
 
 # Stopped in order
 
-@pytest.mark.parametrize("at", [1, PART, PART + 1, 38])
+@pytest.mark.parametrize("case, at", [
+    (ONE, 28),           # after stamps have jumped back
+    (TWO, PART),         # a part was just closed
+    (TWO, 38),           # after another size
+    (TWO_SIDED, 1),
+    (TWO_SIDED, PART + 1),
+    (TWO_SIDED, 38),
+], indirect=["case"])
 def test_stopped_once(case, tmp_path, at, capsys):
     out = tmp_path / "out"
     case.stop(out, at)
@@ -101,6 +109,7 @@ def test_stopped_once(case, tmp_path, at, capsys):
     case.check(out, report)
 
 
+@pytest.mark.parametrize("case", [TWO, TWO_SIDED], indirect=True)
 def test_stopped_again_and_again(case, tmp_path):
     out, stops = tmp_path / "out", 0
     while True:
@@ -123,20 +132,24 @@ def test_an_error_while_reading_keeps_what_is_done(two, tmp_path):
 
 def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
     out = tmp_path / "out"
-    two.stop(out, 60)
+    two.stop(out, 45)
     processed = []
     process = Segmenter.process
     monkeypatch.setattr(Segmenter, "process", lambda self, frame: (processed.append(frame), process(self, frame))[1])
     two.check(out, two.segment(out))
-    left = two.images - 60
+    left = two.images - 45
     assert left - len(CORRUPT) <= len(processed) <= left + 2 * 10   # from each camera's last keyframe on, MaxK at most
 
 
-@pytest.mark.parametrize("write", [1, 2, 20, 50])
+def command(case, out):
+    return ["bag", "segment", str(case.bag), "-o", str(out), "--model", str(case.model), "--backend", "torch",
+            "--precision", "f32", "--part", str(PART)]
+
+
+@pytest.mark.parametrize("write", [1, 50])
 def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, write):
     """It waits for the end of what belongs together. `dcfm` ends with 130, and the same command goes on."""
-    arguments = ["bag", "segment", str(two.bag), "-o", str(tmp_path / "out"), "--model", str(two.model),
-                 "--backend", "torch", "--precision", "f32", "--part", str(PART)]
+    arguments = command(two, tmp_path / "out")
     written, whole = [], Parts.write
 
     def interrupted(self, *message):
@@ -158,7 +171,48 @@ def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, wri
     two.check(tmp_path / "out", report)
 
 
-@pytest.mark.parametrize("write", [1, 45, 77])
+@pytest.mark.parametrize("owner, name", [(Parts, "finish"), (UnfinishedOutput, "conclude")])
+def test_ctrl_c_while_the_last_is_written(two, tmp_path, monkeypatch, capsys, owner, name):
+    """It waits, too, and the output is finished."""
+    out, whole = tmp_path / "out", getattr(owner, name)
+
+    def interrupted(self):
+        if name == "finish":
+            signal.raise_signal(signal.SIGINT)
+        whole(self)
+        if name == "conclude":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    assert cli.main(command(two, out)) == 130
+    told = capsys.readouterr().err
+    assert f"{out} is finished\n" in told and "goes on" not in told
+    assert content(out) == two.content and not partial(out).exists() and not (out / STATE_FILE).exists()
+
+
+@pytest.mark.parametrize("all_topics", [False, True])
+def test_a_recording_that_is_damaged_on_the_way(two, tmp_path, all_topics):
+    """What was made before the damage stays, however often it is tried, and is finished once the recording is mended."""
+    bag, out = write_bag(tmp_path / "drive", 60, CAMERAS, compression="storage", extra=("/chatter",)), tmp_path / "out"
+    file, part_images = bag / "drive.mcap", 1000
+    whole = file.read_bytes()
+    at = int(0.7 * len(whole))
+    file.write_bytes(whole[:at] + b"\xff" * 3000 + whole[at + 3000:])   # in the second chunk
+    done = []
+    for _ in range(3):
+        with pytest.raises(BagError, match=f"{bag} is damaged"):
+            segment(bag, out, two.model, all_topics=all_topics, part_images=part_images)
+        state = json.loads((partial(out) / STATE_FILE).read_text())
+        done.append(sum(camera["record"]["masks"] for camera in state["cameras"].values()))
+    assert 20 < done[0] == done[1] == done[2] < 120
+    file.write_bytes(whole)
+    report = segment(bag, out, two.model, all_topics=all_topics)
+    assert report["resumed_at_image"] == done[0]
+    segment(bag, tmp_path / "whole", two.model, all_topics=all_topics)
+    assert content(out) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("case, write", [(TWO, 45), (TWO_SIDED, 1), (TWO_SIDED, 77)], indirect=["case"])
 def test_an_error_in_the_middle_of_a_write_costs_its_part_only(case, tmp_path, monkeypatch, write):
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
@@ -215,13 +269,11 @@ segment(bag, out, model, **eval(changes))
 
 
 @pytest.mark.parametrize("case, where, count", [
-    (ONE, "Parts.write", 60),                        # in the middle of a part
-    (TWO, "Parts.write", 100),
-    (TWO_SIDED, "Parts.write", 1),                   # before anything is there
-    (TWO_SIDED, "Parts.write", 100),
+    (ONE, "Parts.write", 1),                         # before anything is there
+    (TWO_SIDED, "Parts.write", 100),                 # in the middle of a part
     (TWO_SIDED, "UnfinishedOutput.save", 3),         # a part is closed, and the state does not know it
-    (TWO_SIDED, "Parts.finish", 1),                  # all is there but metadata.yaml
-    (TWO_SIDED, "UnfinishedOutput.conclude", 1),     # all is there but the name
+    (ONE, "Parts.finish", 1),                        # all is there but metadata.yaml
+    (ONE, "UnfinishedOutput.conclude", 1),           # all is there but the name
 ], indirect=["case"])
 def test_killed(case, tmp_path, where, count):
     out = tmp_path / "out"
@@ -261,21 +313,37 @@ def test_every_closed_part_is_readable(two, tmp_path):
 
 # Another output than the one that was begun
 
-@pytest.mark.parametrize("changes, text", [
-    (dict(mode="two_sided"), 'mode "sync", now "two_sided"'),
-    (dict(all_topics=True), "all topics false, now true"),
-    (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
-    (dict(threshold=0.5), "threshold 0.32, now 0.5"),
-    (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
-])
-def test_other_options(two, tmp_path, changes, text):
+def test_other_options(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10)
     before = {path: path.read_bytes() for path in partial(out).iterdir()}
-    with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):
-        two.segment(out, **changes)
-    assert {path: path.read_bytes() for path in partial(out).iterdir()} == before
+    for changes, text in [
+        (dict(mode="two_sided"), 'mode "sync", now "two_sided"'),
+        (dict(all_topics=True), "all topics false, now true"),
+        (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
+        (dict(threshold=0.5), "threshold 0.32, now 0.5"),
+        (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
+    ]:
+        with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):
+            two.segment(out, **changes)
+        assert {path: path.read_bytes() for path in partial(out).iterdir()} == before
     two.check(out, two.segment(out, part_images=9))   # how large parts are changes nothing
+
+
+def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed (there is none for Python 3.10)")
+    out, seen = tmp_path / "out", tmp_path / "drive.rrd"
+    with pytest.raises(KeyboardInterrupt):
+        two.segment(out, stop_at(10), viewer=str(seen))
+    before = seen.read_bytes()
+    assert len(before) > 1000
+    for changes, text in [({}, r"drive.rrd is there already, and this run shows only what comes after image \d+: give"),
+                          (dict(mode="two_sided"), "was begun with")]:
+        with pytest.raises(BagError, match=text):
+            two.segment(out, viewer=str(seen), **changes)
+        assert seen.read_bytes() == before
+    two.check(out, two.segment(out, viewer=str(tmp_path / "rest.rrd")))
+    assert (tmp_path / "rest.rrd").stat().st_size > 1000
 
 
 def test_other_weights(two, tmp_path):
