@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.bags.reading import Bag
-from dcfm_ros.bags.replay import NS_PER_S
+from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import told

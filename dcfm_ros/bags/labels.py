@@ -14,12 +14,12 @@ import numpy as np
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.bags.topics import CameraTopic, image_topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.sources.read import read_label
 
-NS_PER_S = 1_000_000_000
 _ENCODINGS = ("mono8", "8UC1")
 
 
@@ -63,8 +63,7 @@ class TopicLabels:
                 message = bag.decode(topic, raw)
             except InputError:
                 continue   # without a stamp it belongs to no image
-            stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
-            self._by_stamp[stamp_ns].append(self._pack(message, topic.msgtype == COMPRESSED_IMAGE))
+            self._by_stamp[stamp_ns(message.header.stamp)].append(self._pack(message, topic.msgtype == COMPRESSED_IMAGE))
             self.unused += 1
 
     def take(self, stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:

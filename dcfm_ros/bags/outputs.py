@@ -10,7 +10,7 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 
 from dcfm_ros.bags.make import filled_image
 from dcfm_ros.bags.reading import Bag, Topic
-from dcfm_ros.bags.replay import NS_PER_S
+from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import IMAGE, KEYFRAME, LABEL_INFO, MASK_INFO, PALETTE, typestore
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
@@ -43,7 +43,7 @@ class CameraOutputs:
     def of_classes(self, stamp_ns: int) -> list[tuple[Topic, memoryview]]:
         """What the class ids mean. stamp_ns: of the first mask, since there is no node's clock."""
         types = typestore().types
-        header = types["std_msgs/msg/Header"](stamp=_time(stamp_ns), frame_id="")
+        header = types["std_msgs/msg/Header"](stamp=stamp_message(stamp_ns), frame_id="")
         colors = [types["dcfm_ros/msg/ClassColor"](id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
                   for number, c in enumerate(self._classes)]
         names = [types["vision_msgs/msg/VisionClass"](class_id=number, class_name=c.name)
@@ -61,7 +61,7 @@ class CameraOutputs:
         header = result.frame.header.header
         info = typestore().types[MASK_INFO](
             header=header, camera=self._camera, sequence=sequence, is_keyframe=result.is_keyframe, mode=result.mode.value,
-            feature_stamp=_time(result.feature_stamp_ns), feature_age_frames=result.feature_age_frames,
+            feature_stamp=stamp_message(result.feature_stamp_ns), feature_age_frames=result.feature_age_frames,
             feature_age_s=result.feature_age_s, score=result.score, preprocess_ms=result.preprocess_ms,
             shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms, latency_ms=result.latency_ms,
             dropped_since_last=result.dropped)
@@ -117,8 +117,3 @@ def _topic(name: str, msgtype: str, *qos: Qos) -> Topic:
 
 def _cdr(topic: Topic, message) -> tuple[Topic, memoryview]:
     return topic, typestore().serialize_cdr(message, topic.msgtype)
-
-
-def _time(ns: int):
-    seconds, nanoseconds = divmod(int(ns), NS_PER_S)
-    return typestore().types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)

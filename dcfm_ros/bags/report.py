@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dcfm_ros.bags.replay import NS_PER_S
 from dcfm_ros.bags.run import Run
+from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.evaluate import model_description
 from dcfm_ros.evaluation.machine import machine
