@@ -10,9 +10,9 @@ from bags_helpers import read_bag
 
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 
-FRAMES, PART = 30, 11     # of each camera; images in a part of the output
+FRAMES, PART = 24, 11     # of each camera; images in a part of the output
 CAMERAS = ("/front/image_raw", "/rear/image_raw")
-CORRUPT = (0, 5, 12, 13, 24)
+CORRUPT = (0, 5, 12, 13, 20)
 
 
 def segment(bag: Path, out: Path, model: Path, on_frame=lambda: None, on_start=lambda images: None, **changes) -> dict:

@@ -17,7 +17,8 @@ from dcfm_ros.bags.options import ReplayOptions
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, Topic, open_bag
-from dcfm_ros.bags.replay import NS_PER_S, Replay, Skipped
+from dcfm_ros.bags.replay import Replay, Skipped
+from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
