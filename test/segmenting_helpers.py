@@ -10,7 +10,7 @@ from bags_helpers import read_bag
 
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 
-FRAMES, PART = 24, 11     # of each camera; images in a part of the output
+FRAMES, PART = 24, 17     # of each camera; images in a part of the output
 CAMERAS = ("/front/image_raw", "/rear/image_raw")
 CORRUPT = (0, 5, 12, 13, 20)
 

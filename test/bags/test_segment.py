@@ -36,7 +36,7 @@ def bag(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(bag, model, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "masks"
-    return segment(bag, out, model), out
+    return segment(bag, out, model, part_images=9), out
 
 
 def test_masks_are_those_of_the_live_nodes_segmenter(bag, model, made):

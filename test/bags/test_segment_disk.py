@@ -43,12 +43,12 @@ def whole(bag, model, tmp_path_factory):
 @pytest.mark.skipif(not _SPACE, reason="no tmpfs can be mounted here: unshare -rm is not allowed")
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_a_disk_that_is_full(bag, model, whole, tmp_path, storage):
-    """A real one, of 200 KB; then it is made larger, and the same command is given again."""
+    """A real one, of 240 KB; then it is made larger, and the same command is given again."""
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
     command = (f"{sys.executable} -m dcfm_ros bag segment {bag} -o {disk}/out --model {model} --backend torch "
                f"--precision f32 --storage {storage} --compression none --part {PART}")
-    script = f"""mount -t tmpfs -o size=200k tmpfs {disk}
+    script = f"""mount -t tmpfs -o size=240k tmpfs {disk}
         {command}; echo "code $?"; ls {disk}
         mount -o remount,size=50m {disk}
         {command} --json {tmp_path}/report.json > {tmp_path}/again.txt; cp -r {disk}/out {kept}"""

@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     model = write_tiny_model(folder / "tiny")
     bag = write_bag(folder / "drive", FRAMES, CAMERAS, extra=("/chatter",), motion=0.5)
     for storage in ("mcap", "sqlite3"):
-        segment(bag, folder / storage, model, storage=storage, all_topics=True)
+        segment(bag, folder / storage, model, storage=storage, all_topics=True, part_images=11)
     return {storage: folder / storage for storage in ("mcap", "sqlite3")}
 
 
