@@ -169,8 +169,9 @@ def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -
 
 
 def check_images(bag: Bag, replay: Replay) -> None:
-    """Raise a BagError where not one image of a camera could be used: that is no accident of a few."""
-    for name, record in replay.cameras.items():
-        if record.images and not record.masks and record.examples:
-            raise BagError(f"{bag.path}: none of the {record.images} images{f' of {name}' if name else ''} can be used; "
-                           f"{record.examples[0]}")
+    """Raise a BagError where not one image could be used; that a single camera has none is noted in reports."""
+    records = list(replay.cameras.values())
+    if not any(record.masks for record in records):
+        examples = [example for record in records for example in record.examples[:1]]
+        raise BagError(f"{bag.path}: none of the {sum(record.images for record in records)} images can be used; "
+                       f"{'; '.join(examples)}")

@@ -100,6 +100,20 @@ def test_faults_of_a_recording_are_noted(tmp_path, evaluated):
     assert report["rows"][0]["keyframe_reasons"]["reset"] == 1
 
 
+def test_a_camera_of_which_nothing_can_be_used_leaves_the_others(tmp_path, evaluated):
+    """Half a JPEG each, on a topic of its own."""
+    path = write_bag(tmp_path / "drive", 6, topics=("/front/image",))
+    broken = write_bag(tmp_path / "broken", 6, topics=("/rear/image/compressed",), encoding="jpeg", corrupt=range(6))
+    for name in (path, broken):
+        (name / "metadata.yaml").unlink()
+    (broken / "broken.mcap").rename(path / "drive_1.mcap")   # two files, one after the other
+    report = evaluated(path).report
+    assert {camera["camera"]: (camera["images"], camera["masks"]) for camera in report["cameras"]} == {
+        "front": (6, 6), "rear": (6, 0)}
+    assert report["rows"][0]["frames"] == 6
+    assert any(note.startswith("/rear/image/compressed: 6 of 6 images skipped (6 decode)") for note in report["notes"])
+
+
 def test_several_cameras_count_together(tmp_path, evaluated):
     both = evaluated(write_bag(tmp_path / "both", 15, topics=("/front/image", "/rear/image")))
     alone = [evaluated(write_bag(tmp_path / name, 15, topics=(f"/{name}/image",), seed=seed))

@@ -100,7 +100,7 @@ def test_the_rate_is_that_of_the_log(tmp_path):
     assert replay.cameras[""].rate_hz == pytest.approx(15.0, rel=1e-3)
 
 
-def test_a_camera_of_which_nothing_can_be_used(tmp_path):
+def test_a_recording_of_which_nothing_can_be_used(tmp_path):
     path = write_bag(tmp_path / "bag", 3, encoding="jpeg", corrupt=range(3))
     _, _, replay = replayed(path)
     with open_bag(path) as bag, pytest.raises(BagError, match="none of the 3 images can be used; at .* s: compressed image of"):
