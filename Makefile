@@ -42,13 +42,18 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
 
 # Training forks workers, and a process in which DDS and inference engines have run is no place to fork from: the tests of
-# training have a process of their own. PYTEST_ARGS with paths or names of tests run in one.
+# training have a process of their own, after which those of recordings run, beside all others. PYTEST_ARGS with paths or
+# names of tests run in one.
 test: $(BUILT) ## all tests; PYTEST_ARGS=
 ifneq ($(findstring test/,$(PYTEST_ARGS)),)
 	@$(ENV) pytest -q $(PYTEST_ARGS)
 else
-	@$(ENV) pytest -q $(PYTEST_ARGS) test/training
-	@$(ENV) pytest -q $(PYTEST_ARGS) --ignore=test/training
+	@set -m; $(ENV) \
+	  { code=0; pytest -q $(PYTEST_ARGS) test/training || code=$$?; pytest -q $(PYTEST_ARGS) test/bags || code=$$?; exit $$code; \
+	  } > $(VENV)/tests.log 2>&1 & beside=$$!; set +m; \
+	  trap "kill -- -$$beside 2>/dev/null || true" EXIT; \
+	  code=0; $(ENV) pytest -q $(PYTEST_ARGS) --ignore=test/training --ignore=test/bags || code=$$?; \
+	  wait $$beside || code=$$?; cat $(VENV)/tests.log; exit $$code
 endif
 
 clean: ## remove what was built and recorded
