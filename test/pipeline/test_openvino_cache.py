@@ -1,5 +1,9 @@
 """The cache of converted networks: found again, never trusted beyond its key, and never needed."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -92,3 +96,11 @@ def test_least_recently_used_entries_go(folder, monkeypatch):
         cache.cached_network(core, f"key{number}", lambda: convert(network()))
     assert len(list(folder.iterdir())) == 2
     assert (folder / "key3").is_dir()
+
+
+def test_conversions_report_to_nobody():
+    code = ("import sys, torch; from dcfm_ros.pipeline.backends.openvino_cache import converted; "
+            "converted(torch.nn.Linear(2, 2), torch.zeros(1, 2)); print(sys.modules['openvino_telemetry'])")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={
+        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CI": ""})
+    assert ended.stdout == "None\n", ended.stderr

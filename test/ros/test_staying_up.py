@@ -73,6 +73,8 @@ def test_fifty_lives_leave_nothing_behind(slow, probe, backend):
     if backend == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
     process = slow(LIVES, backend, "async", "/lives")
+    for number in range(1, LIVES + 1):   # each has the time that a start may take
+        probe.spin_until(lambda: len(process.held()) >= number or not process.running(), f"life {number}")
     end_in_the_middle_of_an_encode(process, probe, "/lives")
     held = process.held()
     assert len(held) == LIVES

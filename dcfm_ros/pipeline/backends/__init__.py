@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
+
+# OpenVINO then takes its own stub instead: conversions report to nobody, and fork no process to do so.
+sys.modules.setdefault("openvino_telemetry", None)
 
 BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
