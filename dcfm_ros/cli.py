@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dcfm_ros.cli_bags import add_bag
-from dcfm_ros.cli_parts import add_with_options, given, height_and_width, print_json, several, write_json
+from dcfm_ros.cli_parts import add_model_options, add_with_options, given, height_and_width, print_json, several, write_json
 
 _INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
 
@@ -52,9 +52,7 @@ def _add_demo(commands) -> None:
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second")
     parser.add_argument("--seconds", type=float, help="length of synthetic video")
     parser.add_argument("--out")
-    parser.add_argument("--model", help="built-in model name or model folder")
-    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
-    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    add_model_options(parser)
     parser.add_argument("--mode", help="async, sync or two_sided")
     parser.add_argument("--viewer", help="watch it in the Rerun viewer: rerun, rerun:web, or a file name ending in .rrd to write")
     parser.set_defaults(run=_demo)
@@ -74,9 +72,7 @@ def _add_segment(commands) -> None:
     parser.add_argument("source", help="video file, folder of images, or synthetic[:SEED]")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
     parser.add_argument("--out")
-    parser.add_argument("--model", help="built-in model name or model folder")
-    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
-    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    add_model_options(parser)
     parser.add_argument("--mode", help="sync, async or two_sided")
     parser.add_argument("--frames", type=int, help="frames of synthetic video")
     parser.add_argument("--json", default=None, help="write the figures to this file, too")
@@ -219,9 +215,7 @@ def _add_soak(commands) -> None:
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second of each camera")
     parser.add_argument("--cameras", type=int, metavar="N")
     parser.add_argument("--seconds", type=float, metavar="N")
-    parser.add_argument("--model", help="built-in model name or model folder")
-    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
-    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    add_model_options(parser)
     parser.add_argument("--mode", help="async, sync or two_sided")
     parser.add_argument("--set", action="append", default=[], metavar="NAME:=VALUE", dest="changes",
                         help="a parameter of the segmenter; may be repeated")

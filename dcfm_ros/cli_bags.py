@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcfm_ros.cli_parts import add_with_options, given, print_json, write_json
+from dcfm_ros.cli_parts import add_model_options, add_with_options, given, print_json, write_json
 
 
 def add_bag(commands) -> None:
@@ -39,9 +39,7 @@ def _add_fleet_options(parser) -> None:
 def _add_replay_options(parser) -> None:
     parser.add_argument("--topic", action="append", dest="topics", metavar="TOPIC", help="of a camera; may be repeated. Default: "
                         "all that look like cameras")
-    parser.add_argument("--model", help="built-in model name or model folder")
-    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
-    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+    add_model_options(parser)
     parser.add_argument("--mode", help="sync or two_sided")
     parser.add_argument("--min-interval", type=int, help="MinK, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK, frames")

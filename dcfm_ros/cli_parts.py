@@ -13,6 +13,13 @@ def add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
     return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, and what runs it."""
+    parser.add_argument("--model", help="built-in model name or model folder")
+    parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
+    parser.add_argument("--precision", help="auto, f32, bf16 or f16, of the networks' arithmetic")
+
+
 def given(kind, options, **others):
     """The dataclass `kind` of the arguments that are fields of it, lists as tuples, and `others`."""
     names = {field.name for field in fields(kind)}

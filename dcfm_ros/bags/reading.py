@@ -109,6 +109,11 @@ class Bag:
         self.end_ns = max((piece.end_ns for piece in filled), default=0)
         self.salvaged = "; ".join(text for text in (salvaged, *(piece.salvaged for piece in pieces)) if text)
 
+    def facts(self) -> dict:
+        """For reports."""
+        return {"path": str(self.path), "duration_s": round((self.end_ns - self.start_ns) / 1e9, 3), "start_ns": self.start_ns,
+                "salvaged": self.salvaged}
+
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the recording, in order of their names."""

@@ -82,6 +82,12 @@ class CameraRecord:
             self.equal_stamps += frame.stamp_ns == self._stamp_ns
         self._stamp_ns = frame.stamp_ns
 
+    def facts(self) -> dict:
+        """For reports."""
+        return {"sizes": [list(size) for size in self.sizes], "images": self.images, "masks": self.masks,
+                "skipped": dict(self.skipped), "skipped_examples": self.examples, "resets": self.resets,
+                "out_of_order": self.out_of_order, "equal_stamps": self.equal_stamps}
+
     @property
     def rate_hz(self) -> float | None:
         """Images per second as recorded."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from dcfm_ros.bags.run import Run
-from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.evaluate import model_description
 from dcfm_ros.evaluation.machine import machine
+from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.tally import tally_report
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.versions import versions
@@ -24,14 +22,13 @@ def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> di
     """Of a run that has come to its end; the model's configuration gives the classes."""
     frames = sum(record.masks for record in run.replay.cameras.values())
     return {
-        "bag": {"path": str(run.bag.path), "duration_s": round((run.bag.end_ns - run.bag.start_ns) / NS_PER_S, 3),
-                "start_ns": run.bag.start_ns, "salvaged": run.bag.salvaged},
+        "bag": run.bag.facts(),
         "model": model_description(options.model, config, run.replay.segmenter.backend),
         "mode": options.mode,
         "scheduler": {name: getattr(options, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")},
         "cameras": [_camera(run, camera) for camera in run.cameras],
         "rows": [tally_report(tally, config.class_names) for tally in run.tallies],
-        "times_ms": {stage: _percentiles(values) for stage, values in run.times.items()},
+        "times_ms": {stage: percentiles(values) for stage, values in run.times.items()},
         "frames_per_s": round((frames - 1) / run.span_s, 2) if run.span_s > 0 else None,
         "notes": _notes(run),
         "options": asdict(options), "versions": versions(), "machine": machine(),
@@ -42,10 +39,7 @@ def _camera(run: Run, camera: CameraTopic) -> dict:
     record = run.replay.cameras[camera.name]
     return {
         "camera": camera.name, "topic": camera.topic.name, "type": camera.topic.msgtype,
-        "sizes": [list(size) for size in record.sizes], "images": record.images, "masks": record.masks,
-        "rate_hz": round(record.rate_hz, 2) if record.rate_hz else None,
-        "skipped": dict(record.skipped), "skipped_examples": record.examples,
-        "resets": record.resets, "out_of_order": record.out_of_order, "equal_stamps": record.equal_stamps,
+        **record.facts(), "rate_hz": round(record.rate_hz, 2) if record.rate_hz else None,
         "labelled": run.label_records[camera.name].used,
     }
 
@@ -80,7 +74,3 @@ def _label_notes(run: Run, camera: CameraTopic) -> list[str]:
     if labels.unused:
         notes.append(f"{topic}: {labels.unused} labels belong to no image")
     return notes
-
-
-def _percentiles(values: list[float]) -> dict[str, float | None]:
-    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in (50, 99)}

@@ -18,7 +18,6 @@ from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, Topic, open_bag
 from dcfm_ros.bags.replay import Replay, Skipped
-from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
@@ -256,10 +255,9 @@ class _Run:
         }
 
     def _report(self) -> dict:
-        bag, options = self._bag, self._options
+        options = self._options
         return {
-            "bag": {"path": str(bag.path), "duration_s": round((bag.end_ns - bag.start_ns) / NS_PER_S, 3),
-                    "start_ns": bag.start_ns, "salvaged": bag.salvaged},
+            "bag": self._bag.facts(),
             "out": str(self._unfinished.out), "topics": message_counts(self._parts.metadata), "left_out": self._left_out,
             "resumed_at_image": self._resumed_at, "mode": options.mode, "model": self._model,
             "cameras": [self._camera(camera, self._progress.cameras[camera.name]) for camera in self._cameras],
@@ -267,13 +265,9 @@ class _Run:
         }
 
     def _camera(self, camera: CameraTopic, progress: CameraProgress) -> dict:
-        record = progress.record
         return {
             "camera": camera.name, "topic": camera.topic.name, "mask_topic": self._outputs[camera.name].mask.name,
-            "sizes": [list(size) for size in record.sizes], "images": record.images, "masks": record.masks,
-            "keyframes": progress.keyframes.total(), "keyframe_reasons": dict(progress.keyframes),
-            "skipped": dict(record.skipped), "skipped_examples": record.examples, "resets": record.resets,
-            "out_of_order": record.out_of_order, "equal_stamps": record.equal_stamps,
+            **progress.record.facts(), "keyframes": progress.keyframes.total(), "keyframe_reasons": dict(progress.keyframes),
         }
 
     def _notes(self) -> list[str]:

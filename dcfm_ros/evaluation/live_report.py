@@ -14,6 +14,7 @@ from dcfm_ros.evaluation.contact_sheet import Tile, Timeline, contact_sheet
 from dcfm_ros.evaluation.machine import cpu_name
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.recording import Recording
+from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
@@ -71,9 +72,9 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
         "header_mismatches": mismatches,
         "out_of_order": sum(later < earlier for earlier, later in zip(stamps, stamps[1:])),
         "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0, "hard_cuts": cuts,
-        "latency_ms": _percentiles(latency, (50, 95, 99)),
-        "shallow_ms": _percentiles([entry["shallow_ms"] for entry in recording.info.values()], (50, 99)),
-        "encode_ms": _percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
+        "latency_ms": percentiles(latency, (50, 95, 99)),
+        "shallow_ms": percentiles([entry["shallow_ms"] for entry in recording.info.values()], (50, 99)),
+        "encode_ms": percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
         "labelled_frames": labelled,
     }
     if facts.mode != EVERY_FRAME:
@@ -155,7 +156,3 @@ def summary_lines(report: dict) -> list[str]:
 
 def save_report(report: dict, folder: Path) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-
-
-def _percentiles(values: list[float], shares: tuple[int, ...]) -> dict[str, float | None]:
-    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in shares}

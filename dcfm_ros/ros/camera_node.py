@@ -6,7 +6,6 @@ import json
 import threading
 from dataclasses import fields
 
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -120,12 +119,5 @@ class CameraNode(Node):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    process.start(arguments)
-    stop = process.stop_on_signal()
-    node = process.create(CameraNode)
-    try:
-        process.spin_until(node, stop, node.finished)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    node = process.run(CameraNode, arguments, ends=lambda node: [node.finished])
     return 1 if node.failed else 0

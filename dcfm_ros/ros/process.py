@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Sequence
 
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -55,6 +55,21 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
             signal.signal(number, signal.SIG_IGN)
         executor.remove_node(node)
         executor.shutdown()
+
+
+def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[Node], object] = lambda node: None,
+        ends: Callable[[Node], Sequence[threading.Event]] = lambda node: ()) -> Node:
+    """The whole life of a node that has the process to itself: until a signal, or one of its own events. Returns the node."""
+    start(arguments)
+    stop = stop_on_signal()
+    node = create(kind)
+    try:
+        begin(node)
+        spin_until(node, stop, *ends(node))
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return node
 
 
 def dds_environment(profile: Path) -> dict[str, str]:

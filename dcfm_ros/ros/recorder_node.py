@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -64,12 +63,5 @@ class RecorderNode(Node):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    process.start(arguments)
-    stop = process.stop_on_signal()
-    node = process.create(RecorderNode)
-    try:
-        process.spin_until(node, stop)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    process.run(RecorderNode, arguments)
     return 0

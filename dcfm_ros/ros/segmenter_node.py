@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -217,14 +216,9 @@ class SegmenterNode(LifecycleNode):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    process.start(arguments)
-    stop = process.stop_on_signal()
-    node = process.create(SegmenterNode)
-    try:
+    def begin(node: SegmenterNode) -> None:
         if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        process.spin_until(node, stop)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+
+    process.run(SegmenterNode, arguments, begin)
     return 0

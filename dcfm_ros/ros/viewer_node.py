@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import copy
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
@@ -139,12 +138,5 @@ class ViewerNode(Node):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    process.start(arguments)
-    stop = process.stop_on_signal()
-    node = process.create(ViewerNode)
-    try:
-        process.spin_until(node, stop)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    process.run(ViewerNode, arguments)
     return 0
