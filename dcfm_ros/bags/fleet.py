@@ -20,7 +20,7 @@ from dcfm_ros.bags.evaluate import BagEvaluateOptions, BagResult, evaluate_bag
 from dcfm_ros.bags.finding import find_bags, is_bag, output_names
 from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
-from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task, ThisProcess
+from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task
 from dcfm_ros.bags.writing import told, write_text
 from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.output_folder import output_folder
@@ -213,9 +213,7 @@ class _Fleet:
 
 
 def _engine(fleet: FleetOptions) -> Engine:
-    if fleet.ray:
-        return RayCluster(fleet.ray, fleet.workers)
-    return Processes(fleet.workers) if (fleet.workers or 1) > 1 else ThisProcess()
+    return RayCluster(fleet.ray, fleet.workers) if fleet.ray else Processes(fleet.workers or 1)
 
 
 def _whole(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import CameraTopic
-from dcfm_ros.evaluation.evaluate import model_description
+from dcfm_ros.evaluation.description import model_description
 from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.tally import tally_report

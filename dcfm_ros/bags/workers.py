@@ -1,4 +1,4 @@
-"""The same task on many jobs: one after the other in this process, or in processes that have a share of the cores each.
+"""The same task on many jobs, in processes that have a share of the cores each.
 
 Nothing here loads a library of networks: a worker is bound to its cores before that, and the library then takes no more.
 """
@@ -78,20 +78,6 @@ def attempt_packed(work: bytes, on_frames: Callable[[int], None]) -> Outcome:
 def _unpack_and_run(work: bytes, on_frames: Callable[[int], None]) -> Any:
     task, job = pickle.loads(work)
     return task(job, on_frames)
-
-
-class ThisProcess:
-    """One job after the other, here."""
-
-    workers = 1
-
-    def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
-            on_frames: Callable[[int], None]) -> None:
-        for index, job in enumerate(jobs):
-            on_done(index, attempt(task, job, on_frames))
-
-    def close(self) -> None:
-        pass
 
 
 class Processes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dcfm_ros.evaluation.description import model_description
 from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.plots import write_plots
@@ -18,11 +18,10 @@ from dcfm_ros.evaluation.related import related_data
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
 from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, REPEATS, WHAT, frames_per_second, measure
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.folder import WEIGHTS_FILE, find_model, load_model, load_model_config
+from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
@@ -182,16 +181,6 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     by_age = {"frames": results.aged_frames,
               "miou": [rounded(matrix.miou) for matrix in results.by_age]} if results.aged_frames else None
     return {"model": description, "rows": rows, "by_age": by_age}
-
-
-def model_description(name: str, config: ModelConfig, backend: Backend) -> dict:
-    """For reports: which model, and what ran it."""
-    return {
-        "name": name, "architecture": config.architecture, "backbone": config.backbone,
-        "input": [config.input_height, config.input_width],
-        "weights_sha256": hashlib.sha256((find_model(name) / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "backend": backend.name, "device": backend.device, "precision": backend.precision,
-    }
 
 
 def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_frame: bool) -> dict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
 from dcfm_ros.evaluation.output_folder import output_folder
-from dcfm_ros.evaluation.recording import SENT, read_recording
+from dcfm_ros.evaluation.recording import INFO, KEYFRAMES, MASKS, PIXELS, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
@@ -27,6 +26,8 @@ from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
 _FRAME_ID = "camera"
+_WRITTEN = (SENT, MASKS, PIXELS, INFO, KEYFRAMES, "report.json", "overlay.mp4", "overlay.png",
+            "segmenter.log", "camera.log", "viewer.log")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,9 @@ def run_demo(options: DemoOptions) -> dict:
     """Play the source through the nodes; returns the report, which is also written to `out`."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
     frames = source.length or round(options.seconds * options.rate_hz)
-    out = Path(options.out)
-    shutil.rmtree(out, ignore_errors=True)
-    output_folder(out)
+    out = output_folder(Path(options.out))
+    for name in _WRITTEN:   # of an earlier demo; what else is in the folder is the user's
+        (out / name).unlink(missing_ok=True)
     share = Path(get_package_share_directory("dcfm_ros"))
     profile = process.dds_environment(share / "config" / "fastdds.xml")
     os.environ.update(profile)  # the recorder lives in this process
