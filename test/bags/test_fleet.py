@@ -5,13 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 from bags_helpers import CAMERA, drive, read_bag, write_bag
-from fleet_helpers import until
+from fleet_helpers import Here, kill_for, until
 from helpers import write_tiny_model
 from segmenting_helpers import stop_at
 
@@ -39,6 +40,11 @@ def drives(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         write_bag(folder / name, FRAMES + seed, labels="/labels", seed=seed)
     return folder
+
+
+@pytest.fixture
+def here(monkeypatch):
+    monkeypatch.setattr(fleet_module, "Processes", lambda workers: Here())
 
 
 @pytest.fixture
@@ -90,6 +96,19 @@ def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, caps
     assert "bad<b>" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("dies, status, tries", [("dies once", "done", 2), ("dies", "failed", 2)])
+def test_a_recording_that_kills_its_process_leaves_the_others_alone(tmp_path, evaluated, drives, monkeypatch, dies, status, tries):
+    """Also where there is one worker, as by default."""
+    real = fleet_module._Fleet.__init__
+    killer = partial(kill_for, str(drives / "drive1"), dies, str(tmp_path / "tried"))
+    monkeypatch.setattr(fleet_module._Fleet, "__init__", lambda self, fleet, options, task, figures: real(
+        self, fleet, options, killer, figures))
+    summary = evaluated(drives / "drive1", drives / "drive2")
+    first, second = summary["bags"]
+    assert (first["status"], first["tries"]) == (status, tries) and second["status"] == "done"
+    assert ("its worker died: it was killed (SIGKILL)" in first["reason"]) == (status == "failed")
+
+
 def test_a_page_of_an_earlier_run_is_not_linked(tmp_path, drives, evaluated):
     (tmp_path / "out" / "drive1").mkdir(parents=True)
     (tmp_path / "out" / "drive1" / "report.html").write_text("old")
@@ -108,7 +127,7 @@ def test_without_one_good_recording(tmp_path, evaluated):
     ([OSError("the share is away"), OSError("still away")], "failed", 2, "still away"),
     ([BagError("it is empty")], "failed", 1, "it is empty"),
     ([OSError("the share is away"), BagError("it is empty")], "failed", 2, "it is empty")])
-def test_what_may_pass_is_tried_again_once(drives, evaluated, monkeypatch, capsys, errors, status, tries, reason):
+def test_what_may_pass_is_tried_again_once(here, drives, evaluated, monkeypatch, capsys, errors, status, tries, reason):
     left, real = list(errors), fleet_module.evaluate_bag
 
     def moody(options, on_frame):
@@ -179,7 +198,7 @@ def test_frames_per_second_are_those_of_this_run(tmp_path, drives, model, monkey
     assert summary["frames_per_s"] == (FRAMES - 9) / 2
 
 
-def test_paths_are_whole_for_workers_elsewhere(tmp_path, monkeypatch):
+def test_paths_are_whole_for_workers_elsewhere(here, tmp_path, monkeypatch):
     for name in ("model", "labels", "drive"):
         (tmp_path / name).mkdir()
     (tmp_path / "drive" / "metadata.yaml").touch()

@@ -11,14 +11,14 @@ import pytest
 from fleet_helpers import run_all, until
 
 from dcfm_ros.bags import workers
-from dcfm_ros.bags.workers import Processes, ThisProcess, shares
+from dcfm_ros.bags.workers import Processes, attempt, shares
 
 
 def of(tmp_path, *moods):
     return [(mood, str(tmp_path / f"{i}")) for i, mood in enumerate(moods)]
 
 
-@pytest.mark.parametrize("engine", [ThisProcess(), Processes(1), Processes(2)], ids=["here", "one", "two"])
+@pytest.mark.parametrize("engine", [Processes(1), Processes(2)], ids=["one", "two"])
 def test_every_job_is_done_once(engine):
     outcomes, frames = run_all(engine, tasks.square, [3, 4, 5, 6, 7])
     assert [outcome.result for outcome in outcomes] == [9, 16, 25, 36, 49]
@@ -37,7 +37,7 @@ def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
 
 
 def test_failures_are_told_apart(tmp_path):
-    (system, bad, mistake), _ = run_all(ThisProcess(), tasks.moody, of(tmp_path, "fails", "bad", "mistake"))
+    system, bad, mistake = (attempt(tasks.moody, job, None) for job in of(tmp_path, "fails", "bad", "mistake"))
     assert system.failure == "fails: the disk is gone" and system.transient and not system.trace
     assert bad.failure == "bad: record anew" and not bad.transient and not bad.trace
     assert mistake.failure == "KeyError: 'mistake'" and not mistake.transient and "in moody" in mistake.trace

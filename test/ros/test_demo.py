@@ -22,7 +22,11 @@ pytestmark = pytest.mark.usefixtures("other_domain")
 
 
 def test_a_short_demo(model, tmp_path, capfd):
+    """Into a folder with results of an earlier one, and with something of the user's."""
     out = tmp_path / "demo"
+    out.mkdir()
+    for name in ("thesis.txt", "viewer.log", "overlay.png"):
+        (out / name).write_text("old")
     report = run_demo(DemoOptions(seconds=3.0, rate_hz=8.0, model=str(model), backend="torch", out=str(out)))
     assert KEYS <= set(report)
     assert report["frames_sent"] == 24
@@ -34,8 +38,9 @@ def test_a_short_demo(model, tmp_path, capfd):
     assert report["latency_ms"]["p50"] > report["shallow_ms"]["p50"] > 0
     assert json.loads((out / "report.json").read_text()) == report
     names = {path.name for path in out.iterdir() if path.stat().st_size > 0}
-    assert {"report.json", "overlay.mp4", "overlay.png", "segmenter.log", "camera.log", "sent.jsonl", "masks.jsonl", "masks.bin",
-            "info.jsonl", "keyframes.jsonl"} <= names
+    assert (out / "thesis.txt").read_text() == "old"
+    assert names == {"thesis.txt", "report.json", "overlay.mp4", "overlay.png", "segmenter.log", "camera.log", "sent.jsonl", "masks.jsonl", "masks.bin",
+            "info.jsonl", "keyframes.jsonl"}
     for name in ("segmenter.log", "camera.log"):
         assert "Traceback" not in (out / name).read_text()
     assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
