@@ -86,8 +86,8 @@ def wait_for_interruption(job: str, on_frames) -> None:
     """Write the process's id to the file `job`, wait, and leave a note when asked to end."""
     pid = Path(job)
     pid.with_suffix(".tmp").write_text(str(os.getpid()))
-    pid.with_suffix(".tmp").rename(pid)
     try:
+        pid.with_suffix(".tmp").rename(pid)   # who sees it may interrupt at once
         while True:
             time.sleep(0.01)
     except KeyboardInterrupt:

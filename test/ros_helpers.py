@@ -24,17 +24,22 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
+from dcfm_ros.ros.messages import stamp_ns
 
 DEADLINE_S = 90.0          # of everything that is waited for; the machine may be busy with other things
 PERIOD_NS = 40_000_000     # between the stamps of a camera's images
+OTHER_CLOCK_NS = 3600 * 10**9  # a report with an older stamp has it from another clock than ours
 NODE = "/dcfm/segmenter"
+# Topics of a camera without a name.
+OUTPUTS = {f"/dcfm/{name}" for name in ("mask", "mask_info", "keyframe", "palette", "confidence", "overlay",
+                                        "overlay/compressed", "mask/compressed")}
 # Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and requests choose keyframes.
 DEFAULTS = {
     "backend": "torch", "device": "cpu", "mode": "async", "silence_s": 1000.0, "image_topic": "/camera/image_raw",
@@ -72,8 +77,11 @@ class Process:
 
     def wait_for_text(self, text: str, since: int = 0) -> None:
         deadline = time.monotonic() + DEADLINE_S
-        while text not in self.text()[since:]:
-            assert self.running(), f"ended with {self._process.returncode} instead of saying {text!r}:\n{self.text()}"
+        while True:
+            running = self.running()  # asked first: what it says before its end is in the text then
+            if text in self.text()[since:]:
+                return
+            assert running, f"ended with {self._process.returncode} instead of saying {text!r}:\n{self.text()}"
             assert time.monotonic() < deadline, f"did not say {text!r}:\n{self.text()}"
             time.sleep(0.05)  # between two looks into a file; nothing depends on its length
 
@@ -141,6 +149,15 @@ class Probe:
             self._executor.spin_once(timeout_sec=0.05)
         return value
 
+    def published_by(self, node: str = NODE) -> dict[str, list[str]]:
+        """Topics of a node's publishers and their types, as far as they are known here by now: facts of the graph come one
+        by one, so that tests wait for what they expect."""
+        namespace, name = node.rsplit("/", 1)
+        try:
+            return dict(self.node.get_publisher_names_and_types_by_node(name, namespace))
+        except NodeNameNonExistentError:
+            return {}
+
     # Services
 
     def call(self, kind, service: str, request, retry_s: float = 5.0):
@@ -148,6 +165,20 @@ class Probe:
         client = self._clients.get(service)
         if client is None:
             client = self._clients[service] = self.node.create_client(kind, service)
+        return self._answer(client, request, retry_s)
+
+    def meet(self, node: str) -> None:
+        """Wait until a lifecycle node knows every subscription that was made here before.
+
+        A server answers a client only when it knows the client's subscription of answers, and of subscriptions DDS tells in
+        the order of their creation.
+        """
+        client = self.node.create_client(GetState, f"{node}/get_state")
+        self._answer(client, GetState.Request(), retry_s=1.0)
+        self.node.destroy_client(client)
+
+    def _answer(self, client, request, retry_s: float):
+        service = client.srv_name
         self.spin_until(client.service_is_ready, f"service {service}")
         deadline = time.monotonic() + DEADLINE_S
         while time.monotonic() < deadline:
@@ -192,13 +223,20 @@ class Probe:
         return self._diagnostics
 
     def diagnostic(self, topic: str, until: Callable[["Diagnostic"], object] = lambda status: True) -> "Diagnostic":
-        """The first status of a camera from now on, by its image topic, for which `until` holds."""
-        arrays = self.arrays()
+        """The first status of a camera, by its image topic, for which `until` holds.
+
+        It is made from now on: what was made before may still be under way, and is passed over. (Not if a node's clock is
+        that of a recording or stands still: then tests put all they expect into `until`.)
+        """
+        arrays, now_ns = self.arrays(), time.time_ns()
         arrays.clear()
 
         def found():
             while arrays:
-                for status in arrays.pop(0).status:
+                report = arrays.pop(0)
+                if 0 < now_ns - stamp_ns(report.header.stamp) < OTHER_CLOCK_NS:
+                    continue
+                for status in report.status:
                     if status.hardware_id == topic and until(Diagnostic(status)):
                         return Diagnostic(status)
             return None
@@ -235,14 +273,15 @@ class Camera:
     def connect(self) -> "Camera":
         """Wait until both ends know each other, in both directions.
 
-        Discovery tells of endpoints in the order of their creation. The segmenter that has seen this publisher, and whose
-        masks' topics exist here, has seen the subscriptions that were made before it.
+        That the segmenter knows the publisher it says in its diagnostics. That it knows the subscriptions, too, does not
+        follow from that: DDS tells of them beside the publishers, under load tens of milliseconds later.
         """
         self.probe.spin_until(lambda: self.publisher.get_subscription_count() > 0, f"a subscription of {self.topic}")
         for collected in (self.masks, self.infos, self.keyframes):
             topic = collected.subscription.topic_name
             self.probe.spin_until(lambda: self.probe.node.count_publishers(topic) > 0, f"a publisher of {topic}")
-        self.probe.diagnostic(self.topic, lambda status: not status.message.startswith("no publisher"))
+        status = self.probe.diagnostic(self.topic, lambda status: not status.message.startswith("no publisher"))
+        self.probe.meet(f"/dcfm/{status.name.split(':')[0]}")
         return self
 
     def header(self) -> Header:

@@ -48,7 +48,9 @@ def here(monkeypatch):
 
 
 @pytest.fixture
-def evaluated(tmp_path, model):
+def evaluated(tmp_path, model, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")   # of each worker: sums of floats depend on the number of threads
+
     def evaluate(*bags, workers=None, ray="", **options):
         options = {"page": False, "backend": "torch", "precision": "f32", "model": model, "labels": ("/labels",), **options}
         return evaluate_fleet(FleetOptions(tuple(map(str, bags)), str(tmp_path / "out"), workers, ray),

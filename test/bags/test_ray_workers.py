@@ -2,6 +2,7 @@
 import os
 import signal
 import sys
+import tempfile
 import threading
 
 import fleet_helpers as tasks
@@ -16,10 +17,16 @@ from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, share
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(tmp_path_factory):
     pytest.importorskip("ray", reason="Ray is not installed")
     before = os.environ.get("PYTHONPATH")
-    cluster = RayCluster("local", workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        # Locks of cores lie in the folder of temporary files: other clusters of this machine shall take none of ours. Ray
+        # itself stays where it was: its sockets need short names.
+        patch.setenv("RAY_TMPDIR", tempfile.gettempdir())
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("locks")))
+        patch.setenv("OMP_NUM_THREADS", "1")   # sums of floats depend on the number of threads
+        cluster = RayCluster("local", workers=2)
     assert os.environ.get("PYTHONPATH") == before
     yield cluster
     cluster.close()
@@ -59,6 +66,7 @@ def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):
     for number in range(2):
         write_bag(tmp_path / "in" / f"drive{number}", 12, seed=number)
     broken.write_bytes(b"no recording")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(fleet, "RayCluster", lambda address, workers: cluster)
     monkeypatch.setattr(cluster, "close", lambda: None)
     alone, on_ray = (

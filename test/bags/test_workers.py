@@ -70,8 +70,15 @@ def test_shares(cores, count, expected):
 # A program as the command is one: it is told to end by Ctrl-C, and what it has started has to end, too.
 PROGRAM = """
 import sys
+from pathlib import Path
 import fleet_helpers
-from dcfm_ros.bags.workers import Processes
+from dcfm_ros.bags.workers import Processes, _Worker
+
+def joined(self, timeout_s, join=_Worker.join):
+    Path(sys.argv[1]).with_suffix(".joined").touch()   # from now on it waits for its workers' end
+    join(self, timeout_s)
+
+_Worker.join = joined
 if __name__ == "__main__":
     try:
         Processes(2).run(fleet_helpers.{task}, sys.argv[1:], lambda *_: None, lambda _: None)
@@ -119,7 +126,7 @@ def test_an_interruption_ends_all_workers_in_order(program, everyone):
 def test_a_second_interruption_ends_workers_that_do_not_listen(program):
     process, files, children = program("ignore_interruption")
     os.kill(process.pid, signal.SIGINT)
-    until(lambda: all(file.with_suffix(".asked").exists() for file in files))
+    until(lambda: files[0].with_suffix(".joined").exists() and all(file.with_suffix(".asked").exists() for file in files))
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert not psutil.wait_procs(children, timeout=10)[1]

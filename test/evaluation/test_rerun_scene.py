@@ -151,24 +151,21 @@ def test_a_full_disk_is_told_of_once_and_does_not_raise(tmp_path, caplog):
     assert caplog.text.count("all else goes on") == 1 and "full.rrd (No space left on device)" in caplog.text
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.mark.parametrize("display", ["", ":0"])
 def test_the_web_viewer_is_served_by_our_own_process(monkeypatch, tmp_path, display):
     """In a process of its own, since the library serves its pages to the end of the process. `rerun` does the same without a
     display."""
     program = f"""
-import json, os, sys, urllib.request
+import json, socket, urllib.request
+import numpy as np
 import psutil
 from dcfm_ros.evaluation import rerun_scene
 from dcfm_ros.evaluation.viewer import open_viewer
-rerun_scene._DATA_PORT, rerun_scene._WEB_PORT = {free_port()}, {free_port()}
+with socket.socket() as one, socket.socket() as other:   # free just now, and two of them
+    for probe in (one, other):
+        probe.bind(("127.0.0.1", 0))
+    rerun_scene._DATA_PORT, rerun_scene._WEB_PORT = one.getsockname()[1], other.getsockname()[1]
 shown = open_viewer({"rerun:web" if display else "rerun"!r})
-import numpy as np
 shown.frame("", 1, None, np.zeros((4, 6), np.uint8), 0.1, 0.3, False, 0)
 page = urllib.request.urlopen(f"http://127.0.0.1:{{rerun_scene._web_port}}/").read()
 listening = lambda: [list(c.laddr) for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]

@@ -188,6 +188,7 @@ def test_one_cameras_errors_do_not_stop_another(bench):
     bench.offer(1, "good")
     bench.release()
     assert bench.mask()[1] == 0 and bench.mask()[1] == 1
+    assert bench.errors.get(timeout=TIMEOUT_S)[0] == "bad"   # its turn may be after both
     assert bench.status("bad").refused == {"encoding": 1} and bench.status("good").refused == {}
 
 

@@ -106,10 +106,12 @@ def test_between_frames_without_a_gap_one_slice_passes(monkeypatch):
         frames = Frames(turns, 3, order)
         acquire(frames.begun)
         encode = Encode(turns, 3, order)
-        wait_until(turns, lambda: turns._slice_waits)
-        for _ in range(3):
+        for number in range(3):
+            wait_until(turns, lambda: turns._slice_waits)
             frames.go.release()
             acquire(encode.begun)
+            if number < 2:   # the next frame is there before this slice ends: there is no gap
+                wait_until(turns, lambda: turns._frame_waits)
             encode.go.release()
         join(encode.thread)
         join(frames.thread)

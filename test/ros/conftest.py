@@ -1,14 +1,40 @@
 """Fixtures of the ROS layer's tests. Each run of pytest has a DDS domain of its own, so that runs do not see each other."""
 
 import os
+import socket
 
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make test`, or source a ROS distribution")
 pytest.importorskip("dcfm_ros.msg", reason="needs the package built: run `make build`")
 
-# Domains above 101 take ports from which the system also gives out temporary ones.
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+_claims: list[socket.socket] = []  # of domains, as long as this process lives
+
+
+def _claimed_domain() -> str:
+    """A DDS domain which no other run of the tests has, and in whose first ports nobody listens.
+
+    Domains above 101 take ports from which the system also gives out temporary ones.
+    """
+    for number in range(101):
+        domain = 1 + (os.getpid() + number) % 101
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        first_port = 7400 + 250 * domain
+        try:
+            claim.bind(f"\0dcfm_ros_test_domain_{domain}")
+            for port in range(first_port, first_port + 32):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+                    listener.bind(("", port))
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return str(domain)
+    raise RuntimeError("all DDS domains from 1 to 101 are taken")
+
+
+os.environ["ROS_DOMAIN_ID"] = _claimed_domain()
+_OTHER_DOMAIN = _claimed_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 from helpers import write_tiny_model  # noqa: E402
@@ -27,7 +53,7 @@ def environment():
 @pytest.fixture
 def other_domain(monkeypatch):
     """For commands that start the segmenter under its own name: they must not see that of the other tests."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + (os.getpid() + 50) % 101))
+    monkeypatch.setenv("ROS_DOMAIN_ID", _OTHER_DOMAIN)
 
 
 @pytest.fixture(scope="session")

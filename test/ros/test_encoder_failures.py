@@ -85,7 +85,7 @@ def test_masks_go_on_with_the_old_feature(failing, probe):
     assert "out of memory, as it were" in status.values["last_error"]
     assert ages == sorted(ages) and len(camera.keyframes) == 2
     backend.fails = False
-    probe.spin_until(lambda: camera.segment() and len(camera.keyframes) == 3, "the next keyframe")
+    probe.spin_until(lambda: camera.segment() and len(camera.keyframes) > 2, "the next keyframe")
     assert camera.keyframes[2].reason == "interval"
     assert probe.spin_until(lambda: camera.segment()[1].feature_age_frames < min(ages[-1], 3), "the new feature")
     assert all(info.dropped_since_last == 0 for info in camera.infos)
@@ -95,13 +95,18 @@ def test_no_masks_until_the_first_keyframe_succeeds(failing, probe):
     backend, _ = failing
     backend.fails = True
     camera = Camera(probe, TOPIC).connect()
-    lost = camera.send()
-    status = probe.diagnostic(TOPIC, lambda s: s.number("encode_failures") == 1)
-    assert status.message.startswith("waiting for first keyframe (") and "out of memory" in status.message
+    lost = [camera.send()]
+
+    def waiting(status):
+        if status.message.startswith("no image for "):  # a machine that pauses for two seconds makes a silence
+            lost.append(camera.send())
+        return status.number("encode_failures") == len(lost) and status.message.startswith("waiting for first keyframe (")
+
+    assert "out of memory" in probe.diagnostic(TOPIC, waiting).message
     backend.fails = False
     image = camera.send()  # tried again at once, not after an interval
     _, info = camera.answer(image)
-    assert info.is_keyframe and info.sequence == 1 and not camera.has_mask(lost)
+    assert info.is_keyframe and info.sequence == 1 and not any(map(camera.has_mask, lost))
     probe.spin_until(lambda: camera.keyframes, "the keyframe")
     assert camera.keyframes[0].reason in ("first", "reset") and camera.keyframes[0].header == image.header
 

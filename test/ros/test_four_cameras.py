@@ -1,6 +1,8 @@
 """Four unsynchronised cameras of different sizes and rates through one node, over DDS, and then one of them in trouble."""
 
 import time
+from collections import Counter
+from statistics import median
 
 import pytest
 from ros_helpers import Camera, check_mask
@@ -10,8 +12,8 @@ from sensor_msgs.msg import CompressedImage, Image
 CAMERAS = {"front": (Image, 96, 64, 20.0), "rear": (Image, 64, 96, 20.0), "left": (CompressedImage, 160, 120, 20.0),
            "right": (Image, 48, 80, 7.0)}
 EQUAL = ("front", "rear", "left")
-SECONDS = 4.0
-BUDGET_HZ = 8.0    # of keyframes; without it there would be 13 a second
+ROUNDS, SECONDS = 5, 0.8   # of streams; those with trouble come between the others, so that a busy machine is so to both
+BUDGET_HZ = 3.0    # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def four(processes, model, probe, tmp_path):
     topics = {name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "")
               for name, (kind, *_) in CAMERAS.items()}
     settings.write_text("/dcfm/four:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in (
-        f"model: {model}", "backend: torch", f"cameras: [{', '.join(CAMERAS)}]", "max_interval: 5", "silence_s: 1000.0",
+        f"model: {model}", "backend: torch", f"cameras: [{', '.join(CAMERAS)}]", "max_interval: 2", "silence_s: 1000.0",
         f"keyframe_budget_hz: {BUDGET_HZ}", *(f"{name}: {{image_topic: {topic}}}" for name, topic in topics.items()))))
     processes("segmenter", "-r", "__node:=four", "--params-file", str(settings))
     cameras = {name: Camera(probe, topics[name], f"/dcfm/{name}", kind, frame_id=name).connect()
@@ -45,7 +47,7 @@ def stream(cameras, probe, trouble=None) -> dict[str, list]:
                 if name == trouble:
                     message.data = message.data[:50]
                 sent[name].append(camera.send(message))
-                due[name] += 1 / rate_hz
+                due[name] = max(due[name] + 1 / rate_hz, time.monotonic())  # what was missed is not made up for
     return sent
 
 
@@ -59,26 +61,34 @@ def masks_of(camera, sent, probe):
 def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
     begun = time.monotonic()
     earlier = sum(len(camera.keyframes) for camera in four.values())
-    sent = stream(four, probe)
-    shares = {}
-    for name, camera in four.items():
-        masks = masks_of(camera, sent[name], probe)
-        shares[name] = len(masks) / len(sent[name])
-        for mask in masks:
-            image = next(message for message in sent[name] if message.header.stamp == mask.header.stamp)
-            check_mask(mask, image, *CAMERAS[name][1:3], classes=4)
-        status = probe.diagnostic(camera.topic)
-        assert status.number("failures") == status.number("resets") == 0
-        assert status.number("keyframes") >= 3 and status.number("over_budget") > 0 and status.number("threshold") > 0
-    equal = [shares[name] for name in EQUAL]
-    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)   # the slow camera has no less
+    images, masks = Counter(), Counter()
+    beside_trouble = {name: [] for name in four if name != "rear"}   # shares of the images that have a mask
+    for _ in range(ROUNDS):
+        sent = stream(four, probe)
+        for name, camera in four.items():
+            found = masks_of(camera, sent[name], probe)
+            images[name], masks[name] = images[name] + len(sent[name]), masks[name] + len(found)
+            for mask in found:
+                image = next(message for message in sent[name] if message.header.stamp == mask.header.stamp)
+                check_mask(mask, image, *CAMERAS[name][1:3], classes=4)
+
+        before = len(four["rear"].masks)
+        sent = stream(four, probe, trouble="rear")
+        for name, shares in beside_trouble.items():
+            shares.append(len(masks_of(four[name], sent[name], probe)) / len(sent[name]))
+        assert len(four["rear"].masks) == before
     keyframes = sum(len(camera.keyframes) for camera in four.values()) - earlier
     assert keyframes <= BUDGET_HZ * (time.monotonic() - begun + 2)
 
-    before = {name: len(camera.masks) for name, camera in four.items()}
-    sent = stream(four, probe, trouble="rear")
-    for name in ("front", "left", "right"):
-        assert len(masks_of(four[name], sent[name], probe)) >= 0.9 * shares[name] * len(sent[name])
+    shares = {name: masks[name] / images[name] for name in four}
+    equal = [shares[name] for name in EQUAL]
+    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)   # the slow camera has no less
+    for name in beside_trouble:
+        assert median(beside_trouble[name]) >= 0.9 * shares[name]
+    for camera in four.values():
+        status = probe.diagnostic(camera.topic)
+        assert status.number("failures") == status.number("resets") == 0
+        assert status.number("keyframes") >= 3 and status.number("over_budget") > 0 and status.number("threshold") > 0
     status = probe.diagnostic(four["rear"].topic)
-    assert len(four["rear"].masks) == before["rear"] and status.number("received") > status.number("masks")
+    assert status.number("received") > status.number("masks")
     assert any(key.startswith("refused_") for key in status.values)

@@ -7,14 +7,15 @@ import torch
 import yaml
 from helpers import write_tiny_model
 from lifecycle_msgs.msg import Transition
-from ros_helpers import DEFAULTS, Camera
+from ros_helpers import DEFAULTS, OUTPUTS, Camera
 from safetensors.torch import load_file, save_file
 from std_srvs.srv import Trigger
 
 
 def test_the_whole_life_by_services(segmenter, probe):
     segmenter.reset()  # the process was started with autostart false
-    assert probe.node.count_publishers("/dcfm/mask") == 0
+    probe.spin_until(lambda: (topics := probe.published_by()) and not OUTPUTS & set(topics), "a node without masks' topics")
+    probe.spin_until(lambda: probe.node.count_publishers("/dcfm/mask") == 0, "the end of those before")
     answer = probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request())
     assert not answer.success and answer.message == "not configured"
 
@@ -34,6 +35,7 @@ def test_the_whole_life_by_services(segmenter, probe):
 
     assert probe.change("deactivate") and probe.change("cleanup") and probe.state() == "unconfigured"
     probe.spin_until(lambda: probe.node.count_publishers("/dcfm/mask") == 0, "the end of the publishers")
+    probe.spin_until(lambda: camera.publisher.get_subscription_count() == 0, "the end of the subscription")
     assert probe.change("configure") and probe.change("activate")
     camera.connect()
     _, info = camera.segment()
@@ -43,15 +45,19 @@ def test_the_whole_life_by_services(segmenter, probe):
 def test_many_lives_leave_nothing_behind(segmenter, probe):
     segmenter.start()
     camera = Camera(probe).connect()
-    topics = len(probe.node.get_publisher_names_and_types_by_node("segmenter", "/dcfm"))
+    probe.spin_until(lambda: OUTPUTS <= set(probe.published_by()), "all topics of a life")
+    topics = set(probe.published_by())
     for _ in range(2):
         assert probe.change("deactivate") and probe.change("cleanup")
+        # Else it could be taken for that of the next life.
+        probe.spin_until(lambda: camera.publisher.get_subscription_count() == 0, "the end of the subscription")
         assert probe.change("configure") and probe.change("activate")
     camera.connect()
     camera.segment()
-    assert len(probe.node.get_publishers_info_by_topic("/dcfm/mask")) == 1
-    assert len(probe.node.get_subscriptions_info_by_topic(camera.topic)) == 1
-    assert len(probe.node.get_publisher_names_and_types_by_node("segmenter", "/dcfm")) == topics
+    for topic in OUTPUTS:
+        probe.spin_until(lambda: probe.node.count_publishers(topic) == 1, f"one publisher of {topic}, and no other")
+    probe.spin_until(lambda: probe.node.count_subscribers(camera.topic) == 1, "one subscription, and no other")
+    probe.spin_until(lambda: set(probe.published_by()) == topics, "the topics of the first life, and no other")
 
 
 @pytest.mark.parametrize("transition", [
