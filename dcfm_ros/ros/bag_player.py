@@ -67,6 +67,7 @@ class BagPlayer:
                 text = " ".join(str(error).split())
                 raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
                                "image_topic, and where masks come from with mask_topic") from error
+            self.publishers = list(self._publishers.values())
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
         count = sum(camera.topic.count for camera in self._cameras)

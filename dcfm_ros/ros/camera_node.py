@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import fields
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -34,6 +36,7 @@ _TEXTS = {
     "clock": "Of a recording: publish its time as /clock.",
 }
 _LOG_PERIOD_S = 5.0
+_ARRIVAL_S = 10.0   # in which the last reliable images arrive; a subscriber that hangs does not hold up the end for longer
 _DEPTH = {ReelOptions: 2, PlayOptions: 10}   # of the publishers; a recording's images may come in bursts
 _RANGES = {"frames": (0, 10_000_000), "rate": (0.1, 1000.0), "speed": (0.01, 1000.0), "mask_timeout": (0.1, 3600.0)}
 
@@ -107,11 +110,20 @@ class CameraNode(Node):
                 self.get_logger().info(f"waiting for {missing}", throttle_duration_sec=_LOG_PERIOD_S)
             self._stop.wait(0.5 if self._wait else 0.0)  # discovery reports the match before both ends can use it
             self.player.play(self._stop)
+            self._wait_for_arrival()
         except Exception as error:
             self.failed = True
             self.get_logger().error(f"camera stopped: {error}")
         finally:
             self.finished.set()
+
+    def _wait_for_arrival(self) -> None:
+        """Reliable images that are still under way are lost with their publisher."""
+        deadline = time.monotonic() + _ARRIVAL_S
+        for publisher in self.player.publishers:
+            while not publisher.wait_for_all_acked(Duration(seconds=0.1)):   # bounds the wait for `stop`
+                if self._stop.is_set() or time.monotonic() > deadline:
+                    return
 
     def _sent(self, index: int, stamp_ns: int, published_ns: int) -> None:
         if self._log:

@@ -57,6 +57,7 @@ class Reel:
         if options.encoding in ("jpeg", "png"):
             topic, kind = f"{topic.removesuffix('/compressed')}/compressed", CompressedImage
         self._publisher = node.create_publisher(kind, topic, qos)
+        self.publishers = [self._publisher]
         self.title = f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on {topic}"
 
     def missing(self, subscribers: int) -> str:

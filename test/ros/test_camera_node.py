@@ -15,7 +15,7 @@ from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.camera_node import CameraNode
 
-COUNT = 4
+COUNT = 6
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     assert [entry["stamp_ns"] for entry in entries] == [messages.stamp_ns(image.header.stamp) for image in images]
     gaps = np.diff([entry["stamp_ns"] for entry in entries])
     assert (gaps > 0).all()
-    # A late image is followed by an early one, but the whole cannot be faster than the rate by more than one period.
-    assert entries[-1]["stamp_ns"] - entries[0]["stamp_ns"] > (COUNT - 2) * 0.05e9 * 0.9
+    # Two images can follow a late one at once: the whole cannot be faster than the rate by more than two periods.
+    assert entries[-1]["stamp_ns"] - entries[0]["stamp_ns"] > (COUNT - 3) * 0.05e9 * 0.9
     assert (np.diff([entry["published_ns"] for entry in entries]) > 0).all()
     for number, image in enumerate(images):
         assert image.header.frame_id == "eye"
@@ -73,10 +73,10 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
 
 def test_the_process_ends_after_the_last_image_which_still_arrives(folder, processes, probe, tmp_path):
     images = probe.collect(Image, "/pictures")
-    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl"))
+    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", frames=2))   # as many as its publisher keeps
     probe.spin_until(lambda: not camera.running(), "the camera's end")
     assert camera.wait() == 0 and "Traceback" not in camera.text(), camera.text()
-    probe.spin_until(lambda: len(images) == COUNT, "all images")
+    probe.spin_until(lambda: len(images) == 2, "all images")
     assert [entry["stamp_ns"] for entry in sent(tmp_path / "sent.jsonl")] == [messages.stamp_ns(i.header.stamp) for i in images]
 
 

@@ -28,13 +28,15 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
     while not before:   # one end or the other may not have heard of it yet
         number += 1
         camera.segment(seed=number)
+        probe.diagnostic(camera.topic)   # a viewer that hears the segmenter by now hears this, too, and so the threshold
         probe.arrays().clear()
         before = probe.spin_until(lambda: counts(probe), "a diagnostic of the viewer")["shown"]
     sent, answers = [], []
     for seed in range(number + 1, number + 9):
         sent.append(camera.send(seed=seed))
         answers.append(camera.answer(sent[-1]))
-    probe.spin_until(lambda: counts(probe)["shown"] >= before + len(sent), "all frames in the viewer")
+        if len(sent) in (4, 8):   # its queue holds five images, should it be held up
+            probe.spin_until(lambda: counts(probe)["shown"] >= before + len(sent), "all frames in the viewer")
     viewer.signal(signal.SIGINT)
     assert viewer.wait() == 0, viewer.text()
     assert "Traceback" not in viewer.text() and "viewed: " in viewer.text()
