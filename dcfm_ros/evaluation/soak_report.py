@@ -26,6 +26,7 @@ class CameraRecord:
     times: dict[str, array] = field(default_factory=lambda: {name: array("d") for name in _TIMES})
     encode_ms: array = field(default_factory=lambda: array("d"))
     status: dict[str, str] = field(default_factory=dict)               # newest diagnostics
+    reports: int = 0                                                   # of diagnostics so far
 
     def mask(self, stamp_ns: int, received_ns: int) -> None:
         self.stamps.append(stamp_ns)

@@ -33,7 +33,8 @@ _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
 _LOOP = 60                  # frames, if that allows
 _ENCODINGS = ("rgb8", "bgr8", "mono8")
 _QUEUE = 50
-_SETTLE_S = 3.0             # in which cameras end and the last masks come, and diagnostics that count them
+_SETTLE_S = 20.0            # at most: until cameras have ended and diagnostics count their last frames
+_REPORTS = 2                # the first may have been made before a camera's end
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Listener(Node):
             name = status.name.removeprefix("segmenter: ")
             if (record := self.records.get("" if name == "camera" else name)) is not None:
                 record.status = {value.key: value.value for value in status.values}
+                record.reports += 1
 
 
 def _mask(record: CameraRecord, message: Image) -> None:
@@ -128,7 +130,7 @@ def soak(options: SoakOptions) -> dict:
             watched = _watch(listener, executor, children, options)
             for camera in children[1:]:
                 camera.interrupt()
-            _serve(executor, _SETTLE_S)   # without a break: what waited here would count as latency
+            _settle(listener, executor, children[1:])
             for camera in children[1:]:
                 camera.stop()
                 camera.check_result()
@@ -238,10 +240,16 @@ def _live_line(listener: Listener, elapsed_s: float, seconds: float) -> None:
     print(f"\r{text:<100}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
 
 
-def _serve(executor, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+def _settle(listener: Listener, executor, cameras: list[Child]) -> None:
+    """Serve the listener, without a break (what waited here would count as latency), until diagnostics count the last frames."""
+    deadline = time.monotonic() + _SETTLE_S
+    before: dict[str, int] = {}   # reports of each camera when all had ended
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
+        if not before and not any(camera.running() for camera in cameras):
+            before = {name: record.reports for name, record in listener.records.items()}
+        if before and all(record.reports >= before[name] + _REPORTS for name, record in listener.records.items()):
+            return
 
 
 def _sent(log: Path) -> dict[int, int]:
