@@ -45,7 +45,7 @@ class BagPlayer:
 
     Bytes that are no message are left out: no subscriber could take them. Everything else is sent, usable or not.
     `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and
-    `without_mask` count images and may be read by any.
+    `without_mask` count images and may be read by any. `publishers` are those of the images.
     """
 
     def __init__(self, node: Node, options: PlayOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):

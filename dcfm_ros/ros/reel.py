@@ -44,7 +44,7 @@ class Reel:
     """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
 
     `sent(index, stamp_ns, published_ns)` is called after each image: its index in the source, its stamp, and
-    time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread.
+    time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread. `publishers` is the one of the images.
     """
 
     def __init__(self, node: Node, options: ReelOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
