@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from waiting_helpers import until
+
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.workers import attempt
 
@@ -34,13 +36,6 @@ def run_all(engine, task, jobs):
 
     engine.run(task, jobs, done, frames.append)
     return [outcomes[index] for index in range(len(jobs))], sum(frames)
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def square(job: int, on_frames) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 
@@ -110,14 +109,6 @@ def acquire(semaphore: threading.Semaphore) -> None:
 
 def wait(event: threading.Event) -> None:
     assert event.wait(TIMEOUT_S), "timed out"
-
-
-def until(condition) -> None:
-    """Wait for what another thread does without telling."""
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.001)   # between two looks; nothing depends on its length
 
 
 def join(thread: threading.Thread) -> None:

@@ -239,5 +239,5 @@ def _held(number: signal.Signals) -> Iterator[None]:
 def _in_words(code: int) -> str:
     """How a process ended."""
     if code == -signal.SIGKILL:
-        return "it was killed (SIGKILL), perhaps by the system for want of memory: give fewer --workers"
+        return "it was killed (SIGKILL), perhaps by the system for want of memory, of which fewer --workers need less"
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

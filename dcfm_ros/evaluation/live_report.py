@@ -20,6 +20,7 @@ from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
 
 EVERY_FRAME = "every frame"   # the mode of a per-frame model, whatever was asked for: it has no keyframes
+REPORT, VIDEO, SHEET = "report.json", "overlay.mp4", "overlay.png"   # files of a report
 _TILES = 12
 
 
@@ -100,7 +101,7 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
     reasons = {} if per_frame else {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
     shown = set(np.linspace(0, len(recording.sent) - 1, _TILES).round().astype(int).tolist())
     tiles, cuts = [], []
-    with VideoWriter(folder / "overlay.mp4", source.width, source.height, facts.rate_hz) as video:
+    with VideoWriter(folder / VIDEO, source.width, source.height, facts.rate_hz) as video:
         for number, (image, mask) in enumerate(recording.by_sent()):
             frame = source.frame(image["index"])
             pixels = None if mask is None else recording.pixels(mask)
@@ -122,7 +123,7 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
         keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
         cuts=cuts, age=[entry.get("feature_age_frames", np.nan) for entry in info])
     sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
-    cv2.imwrite(str(folder / "overlay.png"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(folder / SHEET), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def summary_lines(report: dict) -> list[str]:
@@ -155,4 +156,4 @@ def summary_lines(report: dict) -> list[str]:
 
 
 def save_report(report: dict, folder: Path) -> None:
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n")

@@ -15,6 +15,7 @@ from typing import Iterator
 import numpy as np
 
 SENT, MASKS, PIXELS, INFO, KEYFRAMES = "sent.jsonl", "masks.jsonl", "masks.bin", "info.jsonl", "keyframes.jsonl"
+FILES = SENT, MASKS, PIXELS, INFO, KEYFRAMES
 
 
 class RecordingWriter:

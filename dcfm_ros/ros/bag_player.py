@@ -13,6 +13,7 @@ from typing import NamedTuple
 from builtin_interfaces.msg import Time
 from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -45,7 +46,7 @@ class BagPlayer:
 
     Bytes that are no message are left out: no subscriber could take them. Everything else is sent, usable or not.
     `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and
-    `without_mask` count images and may be read by any. `publishers` are those of the images.
+    `without_mask` count images and may be read by any.
     """
 
     def __init__(self, node: Node, options: PlayOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
@@ -67,7 +68,6 @@ class BagPlayer:
                 text = " ".join(str(error).split())
                 raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
                                "image_topic, and where masks come from with mask_topic") from error
-            self.publishers = list(self._publishers.values())
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
         count = sum(camera.topic.count for camera in self._cameras)
@@ -76,10 +76,15 @@ class BagPlayer:
         if self._bag.salvaged:
             node.get_logger().warning(f"{options.source}: {self._bag.salvaged}")
 
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Of the images."""
+        return list(self._publishers.values())
+
     def missing(self, subscribers: int) -> str:
         """Who has to be there before it may begin, in words: so many listeners to each camera, and someone who publishes the
         masks that are waited for. Empty if all are."""
-        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self._publishers.values()
+        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self.publishers
                  if publisher.get_subscription_count() < subscribers]
         parts += [f"a publisher of {step.mask_topic}" for step in self._steps.values() if not step.has_segmenter()]
         return " and ".join(parts)

@@ -13,9 +13,10 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
-from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
+from dcfm_ros.evaluation.live_report import (
+    EVERY_FRAME, REPORT, SHEET, VIDEO, RunFacts, live_report, save_report, summary_lines, write_pictures)
 from dcfm_ros.evaluation.output_folder import output_folder
-from dcfm_ros.evaluation.recording import INFO, KEYFRAMES, MASKS, PIXELS, SENT, read_recording
+from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.frames import SchedulerConfig
@@ -26,8 +27,7 @@ from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
 _FRAME_ID = "camera"
-_WRITTEN = (SENT, MASKS, PIXELS, INFO, KEYFRAMES, "report.json", "overlay.mp4", "overlay.png",
-            "segmenter.log", "camera.log", "viewer.log")
+_WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer.log")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
              f"p99 {report['latency_ms']['p99']} ms")
     write_pictures(recording, source, facts, out, title)
     print("\n".join(summary_lines(report)))
-    print(f"written    {out / 'report.json'}, {out / 'overlay.mp4'}, {out / 'overlay.png'}")
+    print(f"written    {out / REPORT}, {out / VIDEO}, {out / SHEET}")
     return report
 
 

@@ -6,6 +6,9 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from dcfm_ros.pipeline.camera import CameraStatus
 
+# After an event, until one has counted it for certain: the first may have been made before; the next is a second later.
+REPORTS_THAT_COUNT = 2
+
 _SILENT_S = 2.0
 
 

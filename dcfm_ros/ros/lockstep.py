@@ -11,8 +11,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
+
 _QUEUE = 10
-_REPORTS = 2   # the first may have been made before the image came there; the second was made a second later
 
 
 class LockStep:
@@ -72,7 +73,7 @@ class LockStep:
             for status in message.status:
                 if self._stamp is not None and status.hardware_id == self._image_topic:
                     self._idle[status.name] = self._idle[status.name] + 1 if _under_way(status) == 0 else 0
-            if self._idle and min(self._idle.values()) >= _REPORTS:
+            if self._idle and min(self._idle.values()) >= REPORTS_THAT_COUNT:
                 self._settled.set()
 
 

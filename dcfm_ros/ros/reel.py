@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -44,7 +45,7 @@ class Reel:
     """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
 
     `sent(index, stamp_ns, published_ns)` is called after each image: its index in the source, its stamp, and
-    time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread. `publishers` is the one of the images.
+    time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread.
     """
 
     def __init__(self, node: Node, options: ReelOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
@@ -57,8 +58,12 @@ class Reel:
         if options.encoding in ("jpeg", "png"):
             topic, kind = f"{topic.removesuffix('/compressed')}/compressed", CompressedImage
         self._publisher = node.create_publisher(kind, topic, qos)
-        self.publishers = [self._publisher]
         self.title = f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on {topic}"
+
+    @property
+    def publishers(self) -> list[Publisher]:
+        """Of the images."""
+        return [self._publisher]
 
     def missing(self, subscribers: int) -> str:
         """Who has to be there before it may begin, in words; empty if all are."""

@@ -27,6 +27,7 @@ from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
+from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
 _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
@@ -34,7 +35,6 @@ _LOOP = 60                  # frames, if that allows
 _ENCODINGS = ("rgb8", "bgr8", "mono8")
 _QUEUE = 50
 _SETTLE_S = 20.0            # at most: until cameras have ended and diagnostics count their last frames
-_REPORTS = 2                # the first may have been made before a camera's end
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def _settle(listener: Listener, executor, cameras: list[Child]) -> None:
         executor.spin_once(timeout_sec=0.1)
         if not before and not any(camera.running() for camera in cameras):
             before = {name: record.reports for name, record in listener.records.items()}
-        if before and all(record.reports >= before[name] + _REPORTS for name, record in listener.records.items()):
+        if before and all(record.reports >= before[name] + REPORTS_THAT_COUNT for name, record in listener.records.items()):
             return
 
 

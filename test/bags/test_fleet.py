@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from bags_helpers import CAMERA, drive, read_bag, write_bag
-from fleet_helpers import Here, kill_for, until
+from fleet_helpers import Here, kill_for
 from helpers import write_tiny_model
 from segmenting_helpers import stop_at
+from waiting_helpers import until
 
 from dcfm_ros.bags import fleet as fleet_module
 from dcfm_ros.bags.errors import BagError
@@ -101,10 +102,8 @@ def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, caps
 @pytest.mark.parametrize("dies, status, tries", [("dies once", "done", 2), ("dies", "failed", 2)])
 def test_a_recording_that_kills_its_process_leaves_the_others_alone(tmp_path, evaluated, drives, monkeypatch, dies, status, tries):
     """Also where there is one worker, as by default."""
-    real = fleet_module._Fleet.__init__
-    killer = partial(kill_for, str(drives / "drive1"), dies, str(tmp_path / "tried"))
-    monkeypatch.setattr(fleet_module._Fleet, "__init__", lambda self, fleet, options, task, figures: real(
-        self, fleet, options, killer, figures))
+    monkeypatch.setattr(fleet_module, "_evaluate",
+                        partial(kill_for, str(drives / "drive1"), dies, str(tmp_path / "tried")))
     summary = evaluated(drives / "drive1", drives / "drive2")
     first, second = summary["bags"]
     assert (first["status"], first["tries"]) == (status, tries) and second["status"] == "done"

@@ -8,7 +8,8 @@ import threading
 import fleet_helpers as tasks
 import pytest
 from bags_helpers import write_bag
-from fleet_helpers import run_all, until
+from fleet_helpers import run_all
+from waiting_helpers import until
 from helpers import write_tiny_model
 
 from dcfm_ros.bags import fleet

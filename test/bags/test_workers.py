@@ -8,7 +8,8 @@ from pathlib import Path
 import fleet_helpers as tasks
 import psutil
 import pytest
-from fleet_helpers import run_all, until
+from fleet_helpers import run_all
+from waiting_helpers import until
 
 from dcfm_ros.bags import workers
 from dcfm_ros.bags.workers import Processes, attempt, shares

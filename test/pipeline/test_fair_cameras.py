@@ -7,7 +7,8 @@ import queue
 from collections import Counter
 
 import pytest
-from pipeline_helpers import CLASSES, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame, until
+from pipeline_helpers import CLASSES, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame
+from waiting_helpers import until
 
 from dcfm_ros.pipeline.frames import InputError, Mode, PipelineConfig, Reason, SchedulerConfig
 from dcfm_ros.pipeline.live import LiveSegmenter
@@ -201,7 +202,7 @@ def test_keyframes_of_one_camera_that_fail_leave_the_others_theirs(bench):
             bench.offer(camera, tag)
         masks = [bench.masks.get(timeout=TIMEOUT_S) for _ in GOOD]
         assert {mask.frame.camera for mask in masks} == set(GOOD)
-    until(lambda: bench.status("front").encode_failures > 0)   # no mask waits for the encoder to come to it
+    until(lambda: bench.status("front").encode_failures > 0, TIMEOUT_S)   # no mask waits for the encoder to come to it
     assert bench.status("front").masks == 0
     for camera in GOOD:
         assert bench.status(camera).encode_failures == 0 and bench.status(camera).last_error == ""
@@ -217,7 +218,7 @@ def test_what_is_kept_is_bounded_also_of_cameras_that_are_only_ever_refused(benc
             assert all(len(images) <= 3 for images in bench.live._waiting.values())
         assert len(bench.segmenter._encoder._queue) <= 3
     until(lambda: all(status.refused.get("encoding", 0) + status.masks + status.dropped == 60
-                      for status in bench.segmenter.status()))
+                      for status in bench.segmenter.status()), TIMEOUT_S)
     front = bench.segmenter.camera("front")
     assert front.scheduler._keyframe is front.scheduler._encoded is front.scheduler._last is front.common is None
     assert not bench.segmenter._parked and not bench.segmenter._pending
