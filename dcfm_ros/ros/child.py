@@ -117,11 +117,15 @@ def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[
 
 
 def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
-    """The node `viewer`, listening; the URL of one in a browser is printed. target: as for `evaluation.viewer.open_viewer`."""
+    """The node `viewer`, connected to an active segmenter, which may take DDS seconds; the URL of one in a
+    browser is printed.
+
+    target: as for `evaluation.viewer.open_viewer`.
+    """
     viewer = Child("viewer", folder, ["-p", f"target:={json.dumps(target)}"], end_s=_VIEWER_END_S)
     deadline = time.monotonic() + _START_TIMEOUT_S
     try:
-        while not viewer.said("viewing "):
+        while not viewer.said("connected to the segmenter"):
             executor.spin_once(timeout_sec=0.1)
             if not viewer.running() or time.monotonic() > deadline:
                 raise ChildError(f"the viewer did not start:\n{viewer.tail(5)}")

@@ -78,12 +78,13 @@ def run_demo(options: DemoOptions) -> dict:
         if options.viewer:
             viewer = start_viewer(options.viewer, out, executor)
             children.append(viewer)
+        listeners = list(children)   # for which the camera waits
         camera = Child("camera", out, [
             "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
-            "-p", f"frames:={frames}", "-p", "preload:=true", "-p", "wait_for_subscribers:=1",
+            "-p", f"frames:={frames}", "-p", "preload:=true", "-p", f"wait_for_subscribers:={len(listeners)}",
             "-p", f"frame_id:={_FRAME_ID}", "-p", f"sent_log:={out / SENT}"])
         children.append(camera)
-        _watch(recorder, executor, camera, segmenter, frames)
+        _watch(recorder, executor, camera, listeners, frames)
     finally:
         for child in reversed(children):
             child.stop()
@@ -117,13 +118,17 @@ def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
     return report
 
 
-def _watch(recorder: RecorderNode, executor, camera: Child, segmenter: Child, frames: int) -> None:
-    """Serve the recorder until the camera has ended and the last masks are in; a live line once a second."""
+def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Child], frames: int) -> None:
+    """Serve the recorder until the camera has ended and the last masks are in; a live line once a second.
+
+    listeners: the segmenter, and others without which the camera does not begin.
+    """
     shown = ended = time.monotonic()
     since_masks, seen = 0, -1
     while camera.running() or time.monotonic() - ended < 1.0:
         executor.spin_once(timeout_sec=0.1)
-        segmenter.check_running()
+        for child in listeners if recorder.latest_info is None else listeners[:1]:   # a viewer may end in between
+            child.check_running()
         now = time.monotonic()
         if camera.running() or recorder.writer.masks != seen:
             ended, seen = now, recorder.writer.masks

@@ -85,6 +85,8 @@ class ViewerNode(Node):
         if classes != self._classes:   # all cameras have the same
             self._classes = classes
             self._viewer.classes(classes)
+            # Made last, the palette's subscription is known to the segmenter last: by now it sends all others their share, too.
+            self.get_logger().info(f"connected to the segmenter: {len(classes)} classes")
 
     def _show(self, camera: CameraParameters, stamp_ns: int, parts: dict) -> None:
         mask, info = parts.get("mask"), parts.get("info")

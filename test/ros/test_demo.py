@@ -8,6 +8,7 @@ from helpers import tiny_model
 from sensor_msgs.msg import Image
 
 from dcfm_ros.model.folder import save_model
+from dcfm_ros.ros import demo
 from dcfm_ros.ros.child import ChildError
 from dcfm_ros.ros.demo import DemoOptions, run_demo
 
@@ -66,6 +67,20 @@ def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
     with pytest.raises(ChildError, match=r"(?s)the viewer did not start:.*cannot write .*drive.rrd"):
         run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
                              viewer=str(tmp_path / "file" / "drive.rrd")))
+
+
+def test_a_viewer_that_ends_before_the_first_image_is_not_waited_for(model, tmp_path, monkeypatch):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed")
+
+    def ended(*arguments, start=demo.start_viewer):
+        viewer = start(*arguments)
+        viewer.stop()
+        return viewer
+
+    monkeypatch.setattr(demo, "start_viewer", ended)
+    with pytest.raises(ChildError, match="viewer ended with 0"):
+        run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
+                             viewer=str(tmp_path / "drive.rrd")))
 
 
 def test_a_wrong_viewer_is_refused_before_anything_starts():
