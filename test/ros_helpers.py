@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Callable
 
@@ -24,7 +25,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node, NodeNameNonExistentError
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
@@ -149,14 +150,11 @@ class Probe:
             self._executor.spin_once(timeout_sec=0.05)
         return value
 
-    def published_by(self, node: str = NODE) -> dict[str, list[str]]:
-        """Topics of a node's publishers and their types, as far as they are known here by now: facts of the graph come one
-        by one, so that tests wait for what they expect."""
-        namespace, name = node.rsplit("/", 1)
-        try:
-            return dict(self.node.get_publisher_names_and_types_by_node(name, namespace))
-        except NodeNameNonExistentError:
-            return {}
+    def publishers(self, prefix: str = "/dcfm/") -> Counter[str]:
+        """How many publishers each topic has, as far as they are known here by now: facts of the graph come one by one, so that
+        tests wait for what they expect. (What a node's own publishers are, DDS may tell wrong for good.)"""
+        topics = [topic for topic, _ in self.node.get_topic_names_and_types() if topic.startswith(prefix)]
+        return Counter({topic: self.node.count_publishers(topic) for topic in topics})
 
     # Services
 

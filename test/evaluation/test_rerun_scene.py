@@ -159,6 +159,7 @@ def test_the_web_viewer_is_served_by_our_own_process(monkeypatch, tmp_path, disp
 import json, socket, urllib.request
 import numpy as np
 import psutil
+from waiting_helpers import until
 from dcfm_ros.evaluation import rerun_scene
 from dcfm_ros.evaluation.viewer import open_viewer
 with socket.socket() as one, socket.socket() as other:   # free just now, and two of them
@@ -171,10 +172,11 @@ page = urllib.request.urlopen(f"http://127.0.0.1:{{rerun_scene._web_port}}/").re
 listening = lambda: [list(c.laddr) for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
 before = listening()
 shown.close()
+until(lambda: rerun_scene._DATA_PORT not in [port for _, port in listening()])   # its threads end on their own
 print(json.dumps(dict(page=len(page), before=before, after=listening(), children=len(psutil.Process().children()),
       data=rerun_scene._DATA_PORT, web=rerun_scene._web_port, errors=shown.errors)))
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DISPLAY": display, "WAYLAND_DISPLAY": ""}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "DISPLAY": display, "WAYLAND_DISPLAY": ""}
     done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == 0, done.stderr

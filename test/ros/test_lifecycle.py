@@ -14,8 +14,7 @@ from std_srvs.srv import Trigger
 
 def test_the_whole_life_by_services(segmenter, probe):
     segmenter.reset()  # the process was started with autostart false
-    probe.spin_until(lambda: (topics := probe.published_by()) and not OUTPUTS & set(topics), "a node without masks' topics")
-    probe.spin_until(lambda: probe.node.count_publishers("/dcfm/mask") == 0, "the end of those before")
+    probe.spin_until(lambda: not any(probe.publishers()[topic] for topic in OUTPUTS), "the end of those before")
     answer = probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request())
     assert not answer.success and answer.message == "not configured"
 
@@ -45,8 +44,8 @@ def test_the_whole_life_by_services(segmenter, probe):
 def test_many_lives_leave_nothing_behind(segmenter, probe):
     segmenter.start()
     camera = Camera(probe).connect()
-    probe.spin_until(lambda: OUTPUTS <= set(probe.published_by()), "all topics of a life")
-    topics = set(probe.published_by())
+    probe.spin_until(lambda: all(probe.publishers()[topic] == 1 for topic in OUTPUTS), "all topics of a life")
+    before = probe.publishers()
     for _ in range(2):
         assert probe.change("deactivate") and probe.change("cleanup")
         # Else it could be taken for that of the next life.
@@ -54,10 +53,9 @@ def test_many_lives_leave_nothing_behind(segmenter, probe):
         assert probe.change("configure") and probe.change("activate")
     camera.connect()
     camera.segment()
-    for topic in OUTPUTS:
-        probe.spin_until(lambda: probe.node.count_publishers(topic) == 1, f"one publisher of {topic}, and no other")
+    probe.spin_until(lambda: all(probe.publishers()[topic] == 1 for topic in OUTPUTS), "one publisher of each, and no other")
     probe.spin_until(lambda: probe.node.count_subscribers(camera.topic) == 1, "one subscription, and no other")
-    probe.spin_until(lambda: set(probe.published_by()) == topics, "the topics of the first life, and no other")
+    probe.spin_until(lambda: probe.publishers() <= before, "the publishers of the first life, and no other")
 
 
 @pytest.mark.parametrize("transition", [
