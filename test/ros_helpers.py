@@ -152,7 +152,7 @@ class Probe:
 
     def publishers(self, prefix: str = "/dcfm/") -> Counter[str]:
         """How many publishers each topic has, as far as they are known here by now: facts of the graph come one by one, so that
-        tests wait for what they expect. (What a node's own publishers are, DDS may tell wrong for good.)"""
+        tests wait for what they expect."""
         topics = [topic for topic, _ in self.node.get_topic_names_and_types() if topic.startswith(prefix)]
         return Counter({topic: self.node.count_publishers(topic) for topic in topics})
 

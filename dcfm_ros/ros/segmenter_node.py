@@ -84,6 +84,8 @@ class SegmenterNode(LifecycleNode):
     def destroy_node(self) -> None:
         self._release()
         super().destroy_node()
+        # rclpy leaves it to the garbage collector, and until then the node and its publisher of transitions to the graph.
+        self._state_machine = None
 
     def _configure(self) -> None:
         name = self.get_parameter("model").value

@@ -11,6 +11,8 @@ from ros_helpers import DEFAULTS, NODE, OUTPUTS, Camera
 from safetensors.torch import load_file, save_file
 from std_srvs.srv import Trigger
 
+from dcfm_ros.ros.segmenter_node import SegmenterNode
+
 
 def test_the_whole_life_by_services(segmenter, probe):
     segmenter.reset()  # the process was started with autostart false
@@ -60,6 +62,14 @@ def test_many_lives_leave_nothing_behind(segmenter, probe):
     camera.segment()
     probe.spin_until(lambda: publishers() == life, "one publisher of each, and no other")
     probe.spin_until(lambda: probe.node.count_subscribers(camera.topic) == 1, "one subscription, and no other")
+
+
+def test_a_destroyed_node_leaves_nothing_behind(probe):
+    """Also where Python's collector has not come by yet: here it cannot, for the node is still held."""
+    node = SegmenterNode(context=probe.context, cli_args=["--ros-args", "-r", "__node:=destroyed"])
+    assert probe.publishers("/dcfm/destroyed/") == {"/dcfm/destroyed/transition_event": 1}
+    node.destroy_node()
+    assert not probe.publishers("/dcfm/destroyed/") and "destroyed" not in probe.node.get_node_names()
 
 
 @pytest.mark.parametrize("transition", [
