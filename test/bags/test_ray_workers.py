@@ -9,8 +9,8 @@ import fleet_helpers as tasks
 import pytest
 from bags_helpers import write_bag
 from fleet_helpers import run_all
-from waiting_helpers import until
 from helpers import write_tiny_model
+from waiting_helpers import until
 
 from dcfm_ros.bags import fleet
 from dcfm_ros.bags.evaluate import BagEvaluateOptions
