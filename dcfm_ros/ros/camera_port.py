@@ -17,6 +17,7 @@ from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
+from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters
 
 _QUEUE = 5
@@ -68,6 +69,13 @@ class CameraPort:
             kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible, message_lost=self._message_lost))
+
+    def topic_state(self) -> TopicState:
+        wanted = f"sensor_msgs/msg/{'CompressedImage' if self.camera.compressed else 'Image'}"
+        types = [publisher.topic_type for publisher in self._node.get_publishers_info_by_topic(self.topic)]
+        return TopicState(
+            self.topic, wanted, types.count(wanted), tuple(sorted({kind for kind in types if kind != wanted})),
+            self.incompatible_qos, self.lost)
 
     def unsubscribe(self) -> None:
         if self._subscription is not None:

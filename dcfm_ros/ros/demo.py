@@ -19,7 +19,7 @@ from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, refuse_company, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode

@@ -13,27 +13,29 @@ from sensor_msgs.msg import Image
 from dcfm_ros.evaluation.recording import RecordingWriter
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.ros import messages, process
+from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 
 _QUEUE = 50
 
 
 class RecorderNode(Node):
-    """Listens to the topics under `prefix`. `latest_info` and the writer's counters serve a live display."""
+    """Listens beside the segmenter of its namespace. `latest_info` and the writer's counters serve a live display."""
 
     def __init__(self, folder: Path | None = None, **node_options):
-        super().__init__("recorder", namespace="dcfm", **node_options)
+        super().__init__("recorder", namespace=PACKAGE_NAMESPACE, **node_options)
         declare = lambda name, default, text: self.declare_parameter(  # noqa: E731
             name, default, ParameterDescriptor(description=text, read_only=True)).value
-        prefix = declare("prefix", "/dcfm", "Where the segmenter's topics lie.")
+        camera = declare("camera", "", "Which of several cameras of the segmenter; empty: its only one.")
+        prefix = f"{camera}/" if camera else ""
         out = declare("folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
         self.latest_info: MaskInfo | None = None
         self.palette: ClassPalette | None = None
-        self.create_subscription(Image, f"{prefix}/mask", self._mask, _QUEUE)
-        self.create_subscription(MaskInfo, f"{prefix}/mask_info", self._info, _QUEUE)
-        self.create_subscription(KeyframeEvent, f"{prefix}/keyframe", self._keyframe, _QUEUE)
+        self.create_subscription(Image, f"{prefix}mask", self._mask, _QUEUE)
+        self.create_subscription(MaskInfo, f"{prefix}mask_info", self._info, _QUEUE)
+        self.create_subscription(KeyframeEvent, f"{prefix}keyframe", self._keyframe, _QUEUE)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(ClassPalette, f"{prefix}/palette", self._palette, latched)
+        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
 
     def destroy_node(self) -> None:
         self.writer.close()

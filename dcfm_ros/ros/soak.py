@@ -89,8 +89,9 @@ class Listener(Node):
 
     def _diagnosed(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            name = status.name.removeprefix("segmenter: ")
-            if (record := self.records.get("" if name == "camera" else name)) is not None:
+            node, _, name = status.name.partition(": ")
+            record = self.records.get("" if name == "camera" else name)
+            if record is not None and node == "/dcfm/segmenter":
                 record.status = {value.key: value.value for value in status.values}
                 record.reports += 1
 
