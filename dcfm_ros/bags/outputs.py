@@ -59,7 +59,8 @@ class CameraOutputs:
         """sequence: masks of this camera so far, this one included."""
         header = result.frame.header.header
         info = typestore().types[MASK_INFO](
-            header=header, sequence=sequence, feature_stamp=stamp_message(result.feature_stamp_ns), **mask_info_fields(result))
+            header=header, sequence=sequence, feature_stamp=stamp_message(result.feature_stamp_ns),
+            **mask_info_fields(result))
         return [_cdr(self.mask, filled_image(header, result.mask, "mono8")), _cdr(self.info, info)]
 
 

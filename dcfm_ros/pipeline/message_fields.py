@@ -1,4 +1,4 @@
-"""The fields of `MaskInfo` and `KeyframeEvent`: durations are seconds in messages, as in all of ROS, and milliseconds elsewhere.
+"""The fields of `MaskInfo` and `KeyframeEvent`: durations are seconds in messages, milliseconds elsewhere.
 
 Messages are filled and read by the names of their fields, whichever library has made them, so recordings need no ROS.
 """
