@@ -15,6 +15,7 @@ from dcfm_ros.msg import KeyframeEvent as KeyframeMessage
 from dcfm_ros.msg import MaskInfo
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.diagnostics import TopicState
@@ -98,7 +99,9 @@ class CameraPort:
         self._mask.publish(messages.mono8_message(header, result.mask))
         self._sent += 1
         if "mask_info" in parameters.outputs:
-            self._info.publish(self._info_message(result))
+            self._info.publish(MaskInfo(
+                header=header, sequence=self._sent, feature_stamp=messages.time_message(result.feature_stamp_ns),
+                **mask_info_fields(result)))
         if result.confidence is not None:
             self._confidence.publish(messages.mono8_message(header, result.confidence))
         if self.wants("mask_compressed", parameters):
@@ -112,23 +115,12 @@ class CameraPort:
                 self._overlay_jpeg.publish(messages.jpeg_message(header, picture, parameters.jpeg_quality))
 
     def publish_keyframe(self, event: KeyframeEvent) -> None:
-        self._keyframe.publish(KeyframeMessage(
-            header=event.frame.header, camera=event.frame.camera, reason=event.reason.value, score=event.score,
-            interval_frames=event.interval_frames, queue_ms=event.queue_ms, encode_ms=event.encode_ms))
+        self._keyframe.publish(KeyframeMessage(header=event.frame.header, **keyframe_fields(event)))
 
     def _frame(self, message, decode, received_ns: int) -> Frame:
         decoded = decode(message)
         return Frame(self.camera.name, messages.stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
                      received_ns, message.header)
-
-    def _info_message(self, result: Segmentation) -> MaskInfo:
-        return MaskInfo(
-            header=result.frame.header, camera=result.frame.camera, sequence=self._sent,
-            is_keyframe=result.is_keyframe, mode=result.mode.value,
-            feature_stamp=messages.time_message(result.feature_stamp_ns),
-            feature_age_frames=result.feature_age_frames, feature_age_s=result.feature_age_s, score=result.score,
-            preprocess_ms=result.preprocess_ms, shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms,
-            latency_ms=result.latency_ms, dropped_since_last=result.dropped)
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change

@@ -144,8 +144,8 @@ def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
     if info is None:
         text = "waiting for the camera's first frame"
     else:
-        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info.latency_ms:5.1f} ms  "
-                f"{recorder.writer.keyframes:4d} keyframes  feature age {info.feature_age_frames:2d}  score {info.score:.2f}")
+        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info['latency_ms']:5.1f} ms  "
+                f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score {info['score']:.2f}")
     print(f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
 
 

@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 
 from dcfm_ros.evaluation.recording import RecordingWriter
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 
@@ -29,7 +30,7 @@ class RecorderNode(Node):
         prefix = f"{camera}/" if camera else ""
         out = declare("folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
-        self.latest_info: MaskInfo | None = None
+        self.latest_info: dict | None = None
         self.palette: ClassPalette | None = None
         self.create_subscription(Image, f"{prefix}mask", self._mask, _QUEUE)
         self.create_subscription(MaskInfo, f"{prefix}mask_info", self._info, _QUEUE)
@@ -50,15 +51,11 @@ class RecorderNode(Node):
         }, memoryview(message.data))
 
     def _info(self, message: MaskInfo) -> None:
-        self.latest_info = message
-        entry = {name: getattr(message, name) for name in (
-            "is_keyframe", "mode", "feature_age_frames", "feature_age_s", "score", "preprocess_ms", "shallow_ms",
-            "postprocess_ms", "latency_ms", "dropped_since_last")}
-        self.writer.info({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+        self.latest_info = {"stamp_ns": messages.stamp_ns(message.header.stamp), **read_mask_info(message)}
+        self.writer.info(self.latest_info)
 
     def _keyframe(self, message: KeyframeEvent) -> None:
-        entry = {name: getattr(message, name) for name in ("reason", "score", "interval_frames", "queue_ms", "encode_ms")}
-        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **read_keyframe(message)})
 
     def _palette(self, message: ClassPalette) -> None:
         self.palette = message
