@@ -12,6 +12,8 @@ try:
 except ImportError:  # not on PyPI; part of the distributions (bond_core)
     Bond = None
 
+_HEARTBEAT_S = 0.1   # as Nav2's own nodes
+
 
 class ManagerBond:
     """Kept while the node is active. For the executor's thread.
@@ -31,6 +33,7 @@ class ManagerBond:
             log.info("no bond with a lifecycle manager: bondpy is not installed; give Nav2's manager bond_timeout 0.0")
             return
         bond = Bond(self._node, in_robot(self._node.get_namespace(), "bond"), self.id, on_broken=lambda: self._broken(bond))
+        bond.set_heartbeat_period(_HEARTBEAT_S)
         self._bond = bond
         bond.start()
 
