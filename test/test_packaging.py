@@ -96,3 +96,9 @@ def test_setup_says_what_the_manifest_says(monkeypatch):
     assert (said["name"], said["version"], said["license"]) == tuple(map(PACKAGE.findtext, ("name", "version", "license")))
     assert said["maintainer_email"] == PACKAGE.find("maintainer").get("email")
     assert said["url"] and all(said["project_urls"].values())
+
+
+def test_colcon_runs_the_tests_of_every_folder():
+    folders = {path.relative_to(ROOT / "test").parts[0] for path in (ROOT / "test").rglob("*/test_*.py")}
+    text = (ROOT / "CMakeLists.txt").read_text()
+    assert folders and [folder for folder in sorted(folders) if f" {folder}=" not in text] == []
