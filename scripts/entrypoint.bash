@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Of the container: runs a command where the distribution and the package are known.
 set -e
 # shellcheck source=/dev/null

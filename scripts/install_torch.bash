@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Installs the build of PyTorch that fits the machine; for CUDA builds that is left to pip's default index, which has them.
 #     [TORCH_INDEX=cpu] scripts/install_torch.bash PYTORCH_INDEXES PIP INSTALL COMMAND...
 # TORCH_INDEX is the name of an index below PYTORCH_INDEXES (cpu, cu128, cu130) or the URL of any other. Empty: as the

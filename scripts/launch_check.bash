@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Does `ros2 launch` bring up a segmenter that makes masks, on its own and in a namespace? Needs a ROS distribution, the
 # package built (`make build`), and a minute or two:
 #     source /opt/ros/jazzy/setup.bash && source scripts/env.bash && scripts/launch_check.bash

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which build of PyTorch `make` installs on which machine; the machine is a folder, pip a command that tells what it was given."""
 import os
 import subprocess

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """package.xml names what is imported, no more and no less, and what else says something of the package agrees with it."""
 import ast
 import sys
