@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""package.xml names what is imported, no more and no less, and what else says something of the package agrees with it."""
+"""package.xml names what is imported, no more and no less; setup.py and the changelog agree with it."""
 import ast
 import sys
 from pathlib import Path
@@ -104,3 +104,14 @@ def test_colcon_runs_the_tests_of_every_folder():
     folders = {path.relative_to(ROOT / "test").parts[0] for path in (ROOT / "test").rglob("*/test_*.py")}
     text = (ROOT / "CMakeLists.txt").read_text()
     assert folders and [folder for folder in sorted(folders) if f" {folder}=" not in text] == []
+
+
+def test_the_changelog_can_be_released():
+    """As catkin_prepare_release and bloom read it (REP 132)."""
+    changelog = pytest.importorskip("catkin_pkg.changelog", reason="catkin_pkg is not installed")
+    label = pytest.importorskip("catkin_pkg.package_version").get_forthcoming_label
+    path = ROOT / "CHANGELOG.rst"
+    released = changelog.get_changelog_from_path(path, "dcfm_ros")
+    versions = [version for version, _, _ in released.foreach_version()]   # the newest is last
+    assert label(path.read_text()) == "Forthcoming" or versions
+    assert versions[-1:] in ([], [PACKAGE.findtext("version")])
