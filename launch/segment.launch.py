@@ -1,52 +1,83 @@
-"""ros2 launch dcfm_ros segment.launch.py image:=/camera/image_raw [model:=...] [backend:=auto] [params:=...] [viewer:=rerun]"""
+"""The segmenter: ros2 launch dcfm_ros segment.launch.py image:=/camera/image_raw; all arguments: --show-args.
 
+Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed: nothing that needs them may be imported here.
+An argument that is left empty leaves the parameters file in charge. Changes nothing outside of its own nodes.
+"""
+
+import os
 from pathlib import Path
+from typing import List
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
 
-from dcfm_ros.ros.parameters import settings_of
-from dcfm_ros.ros.process import dds_environment
+from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
+BOOLEANS = ("true", "false", "True", "False")
 
 
-def segmenter(context):
-    """An argument that is left empty leaves the parameters file in charge."""
-    given = {name: LaunchConfiguration(argument).perform(context)
-             for argument, name in (("image", "image_topic"), ("model", "model"), ("backend", "backend"), ("mode", "mode"))}
-    return [LifecycleNode(
-        package="dcfm_ros", executable="segmenter", name="segmenter", namespace="dcfm", output="screen",
-        parameters=[LaunchConfiguration("params").perform(context), {k: v for k, v in given.items() if v}],
-    )]
+def optional(name, description, choices=()):
+    """An argument that may be left empty."""
+    return DeclareLaunchArgument(name, default_value="", description=description, choices=["", *choices] if choices else None)
 
 
-def viewer(context):
-    """None where the argument is empty. It finds the cameras where the segmenter does."""
-    target, image, params = (LaunchConfiguration(name).perform(context) for name in ("viewer", "image", "params"))
-    if not target:
-        return []
-    given = {"target": target, **({"image_topic": image} if image else {})}
-    return [Node(
-        package="dcfm_ros", executable="viewer", name="viewer", namespace="dcfm", output="screen",
-        parameters=[params, {**settings_of("/dcfm/segmenter", params), **given}],
-    )]
+ARGUMENTS = [
+    optional("image", "image topic of the camera; a relative one begins in the robot's namespace, above `namespace`"),
+    optional("cameras", "names of several cameras, separated by commas; their topics: NAME/image_raw, or as the file says"),
+    optional("model", "built-in model name, or a model folder"),
+    optional("backend", "inference backend", BACKENDS),
+    optional("device", f"device of the inference backend: {DEVICES}"),
+    optional("precision", "of the networks' arithmetic", PRECISIONS),
+    optional("mode", "when a keyframe's deep result is used", [mode.value for mode in Mode]),
+    DeclareLaunchArgument("params", default_value=str(SHARE / "config" / "segmenter.yaml"), description="parameters file"),
+    DeclareLaunchArgument("namespace", default_value="dcfm", description="of the node and its topics, below one that is pushed"),
+    DeclareLaunchArgument("name", default_value="segmenter", description="of the node"),
+    optional("autostart", "configure and activate at once; false leaves it to a lifecycle manager", BOOLEANS),
+    optional("use_sim_time", "take the time from /clock", BOOLEANS),
+    DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal",
+                          choices=["debug", "info", "warn", "error", "fatal"]),
+    DeclareLaunchArgument("respawn", default_value="false", description="start the node again where its process ends",
+                          choices=list(BOOLEANS)),
+    optional("viewer", "show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
+]
+# The segmenter's parameters by their arguments. All are text but the last two: YAML would make numbers of some names.
+TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", "device", "precision", "mode")}}
+SWITCHES = ("autostart", "use_sim_time")
+
+
+def fast_dds_profile():
+    """Variables that make Fast DDS carry large images over shared memory; none where the user has a profile."""
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")   # the second for older versions
+    return {} if any(map(os.environ.get, names)) else dict.fromkeys(names, str(SHARE / "config" / "fastdds.xml"))
+
+
+def nodes(context):
+    given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    given = {name: value for name, value in given.items() if value}
+    if "params" in given and not Path(given["params"]).is_file():
+        raise RuntimeError(f"params:={given['params']}: there is no such parameters file")
+    switches = {name: given[name].lower() == "true" for name in SWITCHES if name in given}
+    values = {TEXTS[name]: ParameterValue(value, value_type=str) for name, value in given.items() if name in TEXTS}
+    if "cameras" in given:
+        names = [name.strip() for name in given["cameras"].split(",") if name.strip()]
+        values["cameras"] = ParameterValue(names, value_type=List[str])
+    common = {
+        "package": "dcfm_ros", "namespace": given.get("namespace", ""), "output": "screen",
+        "ros_arguments": ["--log-level", given["log_level"]], "additional_env": fast_dds_profile()}
+    started = [LifecycleNode(
+        executable="segmenter", name=given["name"], respawn=given["respawn"].lower() == "true", respawn_delay=2.0,
+        parameters=[*([given["params"]] if "params" in given else []), {**values, **switches}], **common)]
+    if "viewer" in given:
+        started.append(Node(executable="viewer", name="viewer", parameters=[{
+            "target": ParameterValue(given["viewer"], value_type=str), "segmenter": ParameterValue(given["name"], value_type=str),
+            **{name: value for name, value in switches.items() if name == "use_sim_time"}}], **common))
+    return started
 
 
 def generate_launch_description():
-    return LaunchDescription([
-        DeclareLaunchArgument("image", default_value="", description="image topic of the camera"),
-        DeclareLaunchArgument("model", default_value="", description="built-in model name or model folder"),
-        DeclareLaunchArgument("backend", default_value="", description="auto, torch or openvino"),
-        DeclareLaunchArgument("mode", default_value="", description="async, sync or two_sided"),
-        DeclareLaunchArgument("params", default_value=str(SHARE / "config" / "segmenter.yaml"),
-                              description="parameters file"),
-        DeclareLaunchArgument("viewer", default_value="",
-                              description="show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
-        *[SetEnvironmentVariable(k, v) for k, v in dds_environment(SHARE / "config" / "fastdds.xml").items()],
-        OpaqueFunction(function=segmenter),
-        OpaqueFunction(function=viewer),
-    ])
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])

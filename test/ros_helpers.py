@@ -44,10 +44,10 @@ OUTPUTS = {f"/dcfm/{name}" for name in ("mask", "mask_info", "keyframe", "palett
 # Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and requests choose keyframes.
 DEFAULTS = {
     "backend": "torch", "device": "cpu", "mode": "async", "silence_s": 1000.0, "image_topic": "/camera/image_raw",
-    "compressed": "auto", "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
+    "image_transport": "auto", "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
     "threshold_rule": "fixed", "encoder_share": 0.8, "keyframe_budget_hz": 0.0,
     "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed"],
-    "overlay_alpha": 0.5, "jpeg_quality": 85,
+    "overlay_alpha": 0.5, "jpeg_quality": 85, "min_mask_hz": 0.0,
 }
 _PIXEL_BYTES = {"bgr8": 3, "rgb8": 3, "mono8": 1, "bgra8": 4, "rgba8": 4, "mono16": 2, "yuv422_yuy2": 2}
 
@@ -278,8 +278,9 @@ class Camera:
         for collected in (self.masks, self.infos, self.keyframes):
             topic = collected.subscription.topic_name
             self.probe.spin_until(lambda: self.probe.node.count_publishers(topic) > 0, f"a publisher of {topic}")
-        status = self.probe.diagnostic(self.topic, lambda status: not status.message.startswith("no publisher"))
-        self.probe.meet(f"/dcfm/{status.name.split(':')[0]}")
+        status = self.probe.diagnostic(self.topic, lambda status: "received" in status.values and not status.message.startswith(
+            "no publisher"))
+        self.probe.meet(status.name.partition(": ")[0])
         return self
 
     def header(self) -> Header:

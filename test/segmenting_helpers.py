@@ -13,6 +13,7 @@ from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 FRAMES, PART = 24, 17     # of each camera; images in a part of the output
 CAMERAS = ("/front/image_raw", "/rear/image_raw")
 CORRUPT = (0, 5, 12, 13, 20)
+MEASURED = ("preprocess_s", "shallow_s", "postprocess_s", "latency_s", "queue_s", "encode_s")
 
 
 def segment(bag: Path, out: Path, model: Path, on_frame=lambda: None, on_start=lambda images: None, **changes) -> dict:
@@ -29,7 +30,7 @@ def plain(value):
     """A message as values that can be compared; measured times are left out."""
     if dataclasses.is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)
-                if not field.name.endswith("_ms") and not field.name.startswith("_")}
+                if field.name not in MEASURED and not field.name.startswith("_")}
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.tobytes()
     return [plain(one) for one in value] if isinstance(value, list) else value

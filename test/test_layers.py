@@ -1,5 +1,6 @@
 """Which layer may import which; read from the sources, so that it holds for branches no test runs through, too."""
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ def imports(path: Path, at_module_level: bool = False) -> set[str]:
     tree = ast.parse(path.read_text())
     inner = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
              for node in ast.walk(function)}
-    package, names = ["dcfm_ros", *path.relative_to(ROOT).parent.parts], set()
+    folder = path.relative_to(ROOT.parent).parent
+    package, names = ["dcfm_ros", *folder.parts[1:]], set()
     for node in ast.walk(tree):
         if at_module_level and id(node) in inner:
             continue
@@ -98,6 +100,15 @@ def test_optional_engines_are_not_imported_on_loading():
     assert offences(others, "openvino", backend, f"{backend}_cache", f"{backend}_export", at_module_level=True) == []
     others = [path for path in MODULES if path.name != "kernels.py"]
     assert offences(others, "triton", "dcfm_ros.pipeline.backends.kernels", at_module_level=True) == []
+
+
+def test_what_launch_files_read_needs_the_standard_library_alone():
+    """They run in the Python of `ros2`, which has no PyTorch, and often no NumPy."""
+    assert {name.split(".")[0] for name in imports(ROOT / "pipeline" / "settings.py")} <= sys.stdlib_module_names
+    of_launch = {"ament_index_python", "launch", "launch_ros", "yaml"}
+    for path in sorted((ROOT.parent / "launch").glob("*.py")):
+        names = {name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names | of_launch}
+        assert all(under(name, "dcfm_ros.pipeline.settings") for name in names), (path, names)
 
 
 def test_the_package_itself_is_empty():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcfm_ros.evaluation.viewer import check_target
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import IMAGE, KEYFRAME, LABEL_INFO, MASK_INFO, PALETTE, typestore
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 
 _FOREVER = QosTime(9223372036, 854775807)   # as rosbag2 writes "no limit"
 _IDL = "=" * 80 + "\nIDL: "
@@ -32,7 +33,7 @@ class CameraOutputs:
 
     def __init__(self, camera: str, model: str, classes: Sequence[ClassSpec]):
         prefix = f"/dcfm/{camera}/" if camera else "/dcfm/"
-        self._camera, self._model, self._classes = camera, model, classes
+        self._model, self._classes = model, classes
         self.mask, self.info, self.keyframe = (
             _topic(prefix + name, kind, _QUEUED)
             for name, kind in (("mask", IMAGE), ("mask_info", MASK_INFO), ("keyframe", KEYFRAME)))
@@ -52,19 +53,14 @@ class CameraOutputs:
                 _cdr(self.label_info, types[LABEL_INFO](header=header, class_map=names, threshold=0.0))]
 
     def of_keyframe(self, event: KeyframeEvent) -> tuple[Topic, memoryview]:
-        return _cdr(self.keyframe, typestore().types[KEYFRAME](
-            header=event.frame.header.header, camera=self._camera, reason=event.reason.value, score=event.score,
-            interval_frames=event.interval_frames, queue_ms=event.queue_ms, encode_ms=event.encode_ms))
+        return _cdr(self.keyframe, typestore().types[KEYFRAME](header=event.frame.header.header, **keyframe_fields(event)))
 
     def of_mask(self, result: Segmentation, sequence: int) -> list[tuple[Topic, memoryview]]:
         """sequence: masks of this camera so far, this one included."""
         header = result.frame.header.header
         info = typestore().types[MASK_INFO](
-            header=header, camera=self._camera, sequence=sequence, is_keyframe=result.is_keyframe, mode=result.mode.value,
-            feature_stamp=stamp_message(result.feature_stamp_ns), feature_age_frames=result.feature_age_frames,
-            feature_age_s=result.feature_age_s, score=result.score, preprocess_ms=result.preprocess_ms,
-            shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms, latency_ms=result.latency_ms,
-            dropped_since_last=result.dropped)
+            header=header, sequence=sequence, feature_stamp=stamp_message(result.feature_stamp_ns),
+            **mask_info_fields(result))
         return [_cdr(self.mask, filled_image(header, result.mask, "mono8")), _cdr(self.info, info)]
 
 

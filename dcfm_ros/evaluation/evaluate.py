@@ -22,7 +22,7 @@ from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
 AKS_SPREAD = tuple(round(factor * SchedulerConfig().threshold, 3) for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 2.0))

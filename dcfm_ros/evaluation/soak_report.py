@@ -32,11 +32,12 @@ class CameraRecord:
         self.stamps.append(stamp_ns)
         self.received.append(received_ns)
 
-    def info(self, age_frames: int, age_s: float, **times: float) -> None:
-        self.ages.append(age_frames)
-        self.ages_s.append(age_s)
+    def info(self, fields: dict) -> None:
+        """fields: how a mask was made, as `read_mask_info` tells it."""
+        self.ages.append(fields["feature_age_frames"])
+        self.ages_s.append(fields["feature_age_s"])
         for name in _TIMES:
-            self.times[name].append(times[name])
+            self.times[name].append(fields[name])
 
 
 @dataclass

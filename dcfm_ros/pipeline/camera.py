@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeRequest
-from dcfm_ros.pipeline.frames import CommonFeature, Frame, PipelineConfig, Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import CommonFeature, Frame, Reason
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler

@@ -14,7 +14,8 @@ import numpy as np
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.budget import KeyframeBudget
 from dcfm_ros.pipeline.deadline import DeadlineThreshold
-from dcfm_ros.pipeline.frames import Frame, Reason, SchedulerConfig, ThresholdRule
+from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 from dcfm_ros.pipeline.turns import Turns
 

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from dcfm_ros.model.image import IMAGE_STD
-from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import Reason
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 _CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from dcfm_ros.pipeline.backends.base import Sharing
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, TurnTaking
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, TurnTaking
 
 _SPARE_CORES = 4         # from more cores than these on, the deep path has some of its own
 _LONGEST_WAIT_S = 0.03   # for a slice: a frame runs beside one that takes longer

@@ -15,8 +15,10 @@ from dcfm_ros.msg import KeyframeEvent as KeyframeMessage
 from dcfm_ros.msg import MaskInfo
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
+from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters
 
 _QUEUE = 5
@@ -69,6 +71,13 @@ class CameraPort:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible, message_lost=self._message_lost))
 
+    def topic_state(self) -> TopicState:
+        wanted = f"sensor_msgs/msg/{'CompressedImage' if self.camera.compressed else 'Image'}"
+        types = [publisher.topic_type for publisher in self._node.get_publishers_info_by_topic(self.topic)]
+        return TopicState(
+            self.topic, wanted, types.count(wanted), tuple(sorted({kind for kind in types if kind != wanted})),
+            self.incompatible_qos, self.lost)
+
     def unsubscribe(self) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
@@ -90,7 +99,9 @@ class CameraPort:
         self._mask.publish(messages.mono8_message(header, result.mask))
         self._sent += 1
         if "mask_info" in parameters.outputs:
-            self._info.publish(self._info_message(result))
+            self._info.publish(MaskInfo(
+                header=header, sequence=self._sent, feature_stamp=messages.time_message(result.feature_stamp_ns),
+                **mask_info_fields(result)))
         if result.confidence is not None:
             self._confidence.publish(messages.mono8_message(header, result.confidence))
         if self.wants("mask_compressed", parameters):
@@ -104,23 +115,12 @@ class CameraPort:
                 self._overlay_jpeg.publish(messages.jpeg_message(header, picture, parameters.jpeg_quality))
 
     def publish_keyframe(self, event: KeyframeEvent) -> None:
-        self._keyframe.publish(KeyframeMessage(
-            header=event.frame.header, camera=event.frame.camera, reason=event.reason.value, score=event.score,
-            interval_frames=event.interval_frames, queue_ms=event.queue_ms, encode_ms=event.encode_ms))
+        self._keyframe.publish(KeyframeMessage(header=event.frame.header, **keyframe_fields(event)))
 
     def _frame(self, message, decode, received_ns: int) -> Frame:
         decoded = decode(message)
         return Frame(self.camera.name, messages.stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
                      received_ns, message.header)
-
-    def _info_message(self, result: Segmentation) -> MaskInfo:
-        return MaskInfo(
-            header=result.frame.header, camera=result.frame.camera, sequence=self._sent,
-            is_keyframe=result.is_keyframe, mode=result.mode.value,
-            feature_stamp=messages.time_message(result.feature_stamp_ns),
-            feature_age_frames=result.feature_age_frames, feature_age_s=result.feature_age_s, score=result.score,
-            preprocess_ms=result.preprocess_ms, shallow_ms=result.shallow_ms, postprocess_ms=result.postprocess_ms,
-            latency_ms=result.latency_ms, dropped_since_last=result.dropped)
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change

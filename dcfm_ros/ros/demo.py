@@ -19,7 +19,7 @@ from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, refuse_company, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
@@ -144,8 +144,8 @@ def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
     if info is None:
         text = "waiting for the camera's first frame"
     else:
-        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info.latency_ms:5.1f} ms  "
-                f"{recorder.writer.keyframes:4d} keyframes  feature age {info.feature_age_frames:2d}  score {info.score:.2f}")
+        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info['latency_ms']:5.1f} ms  "
+                f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score {info['score']:.2f}")
     print(f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
 
 

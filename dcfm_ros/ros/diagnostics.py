@@ -1,6 +1,8 @@
-"""From a camera's status to `/diagnostics`: numbers, and in words the reason when something is missing."""
+"""From the segmenter's state to diagnostic statuses: numbers, a level, and in words what is wrong and what to do about it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -10,61 +12,132 @@ from dcfm_ros.pipeline.camera import CameraStatus
 REPORTS_THAT_COUNT = 2
 
 _SILENT_S = 2.0
+_OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+_LEAST_SLACK = 3   # frames: an encode that takes so long beyond MaxK is no fault
 
 
-def camera_diagnostic(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str, node: str,
-                      lost: int = 0) -> DiagnosticStatus:
-    """lost: images that DDS lost on the way to the node, which are not among `received`."""
-    level, text = _judgement(status, topic, publishers, incompatible_qos)
-    values = {
-        "topic": topic, "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
+@dataclass(frozen=True)
+class NodeState:
+    """What all of a node's statuses depend on."""
+
+    node: str                    # fully qualified name: two robots' statuses must not be taken for each other's
+    state: str                   # lifecycle state: unconfigured, inactive or active
+    refusal: str = ""            # why the last configure or activate failed
+    min_mask_hz: float = 0.0     # of each camera; 0: no bound
+    max_interval: int = 10       # MaxK, frames
+    masks_wait: bool = False     # in mode two_sided a mask comes with the next keyframe, and is late on purpose
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """What ROS knows of a camera's image topic."""
+
+    topic: str
+    type: str = "sensor_msgs/msg/Image"   # which the node subscribes to
+    publishers: int = 0          # of this type
+    other_types: tuple[str, ...] = ()     # of publishers that the node cannot hear
+    incompatible_qos: str = ""   # a sentence where a publisher's offer does not fit
+    lost: int = 0                # images that DDS lost on the way, which are not among `received`
+    dropped_recently: int = 0    # images that newer ones pushed out, in the last seconds
+    lost_recently: int = 0
+
+
+def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None) -> DiagnosticStatus:
+    """camera: its name; status: None where the node is not configured."""
+    level, text = _not_active(node) or _unheard(topic, status) or _without_masks(topic, status) or _limping(node, topic, status) or (
+        _OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
+    return DiagnosticStatus(
+        level=level, name=f"{node.node}: {camera or 'camera'}", message=text, hardware_id=topic.topic,
+        values=_key_values({"topic": topic.topic, "state": node.state, **(_numbers(status, topic) if status else {})}))
+
+
+def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | None) -> DiagnosticStatus:
+    """Of the inference backend. device: as in the parameters; status: of `backends.base.status_of`, None: not configured."""
+    if status is None:
+        level, text = _not_active(node)
+    else:
+        level, text = (_WARN, status["problem"]) if status.get("problem") else (_OK, status["state"])
+    return DiagnosticStatus(
+        level=level, name=f"{node.node}: backend", message=text, hardware_id=(status or {}).get("device", device),
+        values=_key_values(status or {}))
+
+
+def _not_active(node: NodeState) -> tuple[bytes, str] | None:
+    transition = {"unconfigured": "configure", "inactive": "activate"}.get(node.state)
+    if transition is None:
+        return None if node.state == "active" else (_WARN, f"{node.state}: no masks")
+    if node.refusal:
+        return _ERROR, node.refusal
+    return _WARN, f"{node.state}: no masks until `ros2 lifecycle set {node.node} {transition}`, or a lifecycle manager does that"
+
+
+def _unheard(topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+    """Why no image comes, if none does."""
+    if topic.publishers == 0 and topic.other_types:
+        other = topic.other_types[0]
+        remedy = {"sensor_msgs/msg/CompressedImage": "set image_transport to compressed",
+                  "sensor_msgs/msg/Image": "set image_transport to raw"}.get(other, "set image_topic to the camera's")
+        return _ERROR, f"{topic.topic} is published as {other}, not as {topic.type}: {remedy}"
+    if topic.incompatible_qos and status.received == 0:
+        return _ERROR, topic.incompatible_qos
+    if topic.publishers == 0:
+        return _WARN, f"no publisher on {topic.topic}: start the camera, or set image_topic (ros2 topic list -t)"
+    if status.received == 0:
+        return _WARN, f"no image yet on {topic.topic}"
+    if status.silent_s > _SILENT_S:
+        return _WARN, f"no image for {status.silent_s:.0f} s on {topic.topic}"
+    return None
+
+
+def _without_masks(topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+    """Why images that come give no mask, if they do not, or masks of an old feature."""
+    if status.mask_hz == 0.0 and status.refused:
+        return _ERROR, f"images refused: {status.last_error}"
+    if not status.has_feature:
+        reason = f" ({status.last_error})" if status.encode_failures else ""
+        return _WARN, f"waiting for first keyframe{reason}"
+    if status.last_error and status.mask_hz == 0.0:
+        return _ERROR, status.last_error
+    if status.keyframe_hz == 0.0 and status.encode_failures:
+        return _ERROR, f"masks go on with an old feature: {status.last_error}"
+    return None
+
+
+def _limping(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+    """What is wrong with masks that come."""
+    rate = f"{status.mask_hz:.1f} masks/s"
+    if status.mask_hz < node.min_mask_hz:
+        return _ERROR, f"{rate}, fewer than min_mask_hz {node.min_mask_hz:g}, of {status.input_hz:.1f} images/s"
+    if topic.lost_recently:
+        return _WARN, (f"{rate}, {topic.lost_recently} images lost on the way: "
+                       "give the camera's process config/fastdds.xml, too (docs/live.md)")
+    if topic.dropped_recently:
+        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {topic.dropped_recently} dropped: too much for this machine; "
+                       "lower the camera's rate or size, or what else runs")
+    if status.input_hz > 0.0 and not node.masks_wait and status.latency_p50_ms > 1e3 / status.input_hz:
+        return _WARN, (f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than the "
+                       f"{1e3 / status.input_hz:.0f} ms from image to image: lower the camera's rate or size")
+    if status.feature_age_frames > node.max_interval + max(node.max_interval, _LEAST_SLACK):
+        reason = "raise keyframe_budget_hz" if status.over_budget else "the encoder does not keep up: lower the camera's rate"
+        return _WARN, f"{rate}, common feature is {status.feature_age_frames} frames old, MaxK is {node.max_interval}: {reason}"
+    return None
+
+
+def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
+    return {
+        "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
         "input_hz": f"{status.input_hz:.1f}", "mask_hz": f"{status.mask_hz:.1f}", "keyframe_hz": f"{status.keyframe_hz:.2f}",
         "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
         "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "overdue": str(status.overdue), "over_budget": str(status.over_budget),
         "feature_age_frames": str(status.feature_age_frames),
-        "lost": str(lost), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
+        "lost": str(topic.lost), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
         "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
         "failures": str(status.failures), "resets": str(status.resets), "last_error": status.last_error,
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
     }
-    return DiagnosticStatus(
-        level=level, name=f"{node}: {status.camera or 'camera'}", message=text, hardware_id=topic,
-        values=[KeyValue(key=key, value=value) for key, value in values.items()])
 
 
-def idle_diagnostic(node: str, refusal: str) -> DiagnosticStatus:
-    """Of a node that is not configured; `refusal` is why, if it could not be."""
-    return DiagnosticStatus(
-        level=DiagnosticStatus.ERROR if refusal else DiagnosticStatus.WARN, name=node, message=refusal or "not configured")
-
-
-def backend_diagnostic(status: dict[str, str], node: str) -> DiagnosticStatus:
-    """Of what runs the networks; status: of `backends.base.status_of`."""
-    problem = status.get("problem", "")
-    return DiagnosticStatus(
-        level=DiagnosticStatus.WARN if problem else DiagnosticStatus.OK, name=f"{node}: backend",
-        message=problem or status["state"], hardware_id=status["device"],
-        values=[KeyValue(key=key, value=value) for key, value in status.items()])
-
-
-def _judgement(status: CameraStatus, topic: str, publishers: int, incompatible_qos: str) -> tuple[bytes, str]:
-    if incompatible_qos and status.received == 0:
-        return DiagnosticStatus.ERROR, incompatible_qos
-    if publishers == 0:
-        return DiagnosticStatus.WARN, f"no publisher on {topic}"
-    if status.received == 0:
-        return DiagnosticStatus.WARN, f"no image yet on {topic}"
-    if status.silent_s > _SILENT_S:
-        return DiagnosticStatus.WARN, f"no image for {status.silent_s:.0f} s on {topic}"
-    if status.mask_hz == 0.0 and status.refused:
-        return DiagnosticStatus.ERROR, f"images refused: {status.last_error}"
-    if not status.has_feature:
-        reason = f" ({status.last_error})" if status.encode_failures else ""
-        return DiagnosticStatus.WARN, f"waiting for first keyframe{reason}"
-    if status.last_error and status.mask_hz == 0.0:
-        return DiagnosticStatus.ERROR, status.last_error
-    if status.keyframe_hz == 0.0 and status.encode_failures:
-        return DiagnosticStatus.ERROR, f"masks go on with an old feature: {status.last_error}"
-    return DiagnosticStatus.OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s"
+def _key_values(values: dict[str, str]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=value) for key, value in values.items()]

@@ -2,24 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
-import yaml
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from dcfm_ros.pipeline.backends import BACKENDS, PRECISIONS
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig, TurnTaking
+from dcfm_ros.pipeline.settings import (
+    BACKENDS, DEVICES, PRECISIONS, Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking)
+from dcfm_ros.ros.names import in_robot
+from dcfm_ros.ros.parameter_types import Declared, Value, declare, typed
 
 OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
+IMAGE_TRANSPORTS = ("auto", "raw", "compressed")   # names of image_transport; auto looks at the topic's name
 _DEFAULT = PipelineConfig()
 _SCHEDULER = tuple(field.name for field in fields(SchedulerConfig))
 _AT_CONFIGURE = (
-    "model", "backend", "device", "precision", "turns", "mode", "silence_s", "waiting_images", "image_topic", "compressed",
-    "cameras")
-_COMPRESSED = ("auto", "yes", "no")
+    "model", "backend", "device", "precision", "turns", "mode", "silence_s", "waiting_images", "image_topic", "image_transport",
+    "cameras", "bond")
+
+
+def _one_of(choices) -> str:
+    return ", ".join(getattr(choice, "value", choice) for choice in choices)
+
+
+def _of_camera(name: str) -> dict[str, Declared]:
+    """The parameters of one camera; name is empty for the only one."""
+    prefix, of = (f"{name}.", f" of {name}") if name else ("", " of the camera")
+    return {
+        f"{prefix}image_topic": Declared(
+            f"{name or 'camera'}/image_raw",
+            f"Image topic{of}; a relative name begins in the robot's namespace, above the node's own `dcfm`."),
+        f"{prefix}image_transport": Declared(
+            "auto", f"Type of the image topic{of}: {_one_of(IMAGE_TRANSPORTS)}; auto: compressed where it ends in /compressed."),
+    }
+
+
+CAMERAS = {
+    **_of_camera(""),
+    "cameras": Declared((), "Names of several cameras; each has <name>.image_topic and <name>.image_transport."),
+}
+SEGMENTER = {
+    "model": Declared("street11_b0", "Built-in model name, or a folder with model.yaml and weights.safetensors."),
+    "backend": Declared("auto", f"Inference backend: {_one_of(BACKENDS)}."),
+    "device": Declared("auto", f"Device of the inference backend: {DEVICES}."),
+    "precision": Declared("auto", f"Of the networks' arithmetic: {_one_of(PRECISIONS)}; auto is the processor's own."),
+    "turns": Declared(
+        _DEFAULT.turns.value, f"How deep path and frames share the processor: {_one_of(TurnTaking)}."),
+    "mode": Declared(_DEFAULT.mode.value, f"When a keyframe's deep result is used: {_one_of(Mode)}."),
+    "silence_s": Declared(
+        _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", 0.1, 3600),
+    "waiting_images": Declared(
+        _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.", 1, 100),
+    "autostart": Declared(True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True),
+    "bond": Declared(
+        True, "Without autostart: keep a bond while active, as Nav2's lifecycle manager wants (where bondpy is installed)."),
+    "min_interval": Declared(_DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", 1, 1000),
+    "max_interval": Declared(_DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", 1, 1000),
+    "threshold": Declared(_DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe.", 0, 10),
+    "cut_threshold": Declared(
+        _DEFAULT.scheduler.cut_threshold,
+        "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", 0, 10),
+    "threshold_rule": Declared(
+        _DEFAULT.scheduler.threshold_rule.value, f"{_one_of(ThresholdRule)}: `threshold` as it is, or times 0.5 to 4, so that "
+        "the encoder works for `encoder_share` of the time."),
+    "encoder_share": Declared(_DEFAULT.scheduler.encoder_share, "Of time at work, for threshold_rule deadline.", 0.05, 1),
+    "keyframe_budget_hz": Declared(
+        _DEFAULT.scheduler.keyframe_budget_hz, "Keyframes per second of all cameras together, at most; 0: no bound.", 0, 1000),
+    "outputs": Declared(OUTPUTS, f"Outputs beside the mask that may be computed, while subscribed: {_one_of(OUTPUTS)}."),
+    "overlay_alpha": Declared(0.5, "Weight of the class colours in the overlay.", 0, 1),
+    "jpeg_quality": Declared(85, "Of the compressed overlay.", 1, 100),
+    "min_mask_hz": Declared(0.0, "Diagnostics are an error where a camera has fewer masks per second; 0: no bound.", 0, 1000),
+    **CAMERAS,
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +82,7 @@ class CameraParameters:
     """name is empty for the only camera; its topics then lie directly in the node's namespace."""
 
     name: str
-    image_topic: str
+    image_topic: str             # absolute or private, before remapping
     compressed: bool
 
 
@@ -40,140 +95,105 @@ class OutputParameters:
     jpeg_quality: int
 
 
-def declare(node: Node) -> None:
-    def add(name, default, description, read_only=False, low=None, high=None):
-        descriptor = ParameterDescriptor(description=description, read_only=read_only)
-        if isinstance(default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))] if high else []
-        elif isinstance(default, int) and high is not None:
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        node.declare_parameter(name, default, descriptor)
-
-    add("model", "street11_b0", "Built-in model name, or a folder with model.yaml and weights.safetensors.")
-    add("backend", "auto", f"What runs the networks: {', '.join(BACKENDS)}.")
-    add("device", "auto", "auto, cpu or cuda.")
-    add("precision", "auto", f"Of the networks' arithmetic: {', '.join(PRECISIONS)}; auto is the processor's own.")
-    add("turns", _DEFAULT.turns.value,
-        f"How deep path and frames share the processor: {', '.join(t.value for t in TurnTaking)}.")
-    add("mode", _DEFAULT.mode.value, f"When a keyframe's deep result is used: {', '.join(m.value for m in Mode)}.")
-    add("silence_s", _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", low=0.1,
-        high=3600)
-    add("waiting_images", _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.",
-        low=1, high=100)
-    add("autostart", True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True)
-    add("min_interval", _DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", low=1, high=1000)
-    add("max_interval", _DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", low=1, high=1000)
-    add("threshold", _DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe.", low=0, high=10)
-    add("cut_threshold", _DEFAULT.scheduler.cut_threshold,
-        "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", low=0, high=10)
-    add("threshold_rule", _DEFAULT.scheduler.threshold_rule.value,
-        "fixed: `threshold` as it is; deadline: times 0.5 to 4, so that the encoder works for `encoder_share` of the time.")
-    add("encoder_share", _DEFAULT.scheduler.encoder_share, "Of time at work, for threshold_rule deadline.", low=0.05, high=1)
-    add("keyframe_budget_hz", _DEFAULT.scheduler.keyframe_budget_hz,
-        "Keyframes per second of all cameras together, at most; 0: no bound.", low=0, high=1000)
-    node.declare_parameter("outputs", list(OUTPUTS), ParameterDescriptor(
-        description=f"Outputs beside the mask that may be computed, while subscribed: {', '.join(OUTPUTS)}."))
-    add("overlay_alpha", 0.5, "Weight of the class colours in the overlay.", low=0, high=1)
-    add("jpeg_quality", 85, "Of the compressed overlay.", low=1, high=100)
-    declare_topics(node)
-
-
-def declare_topics(node: Node) -> None:
-    """Which cameras there are and where their images come from; read by `read_cameras`."""
-    for name, default, text in (
-            ("image_topic", "/camera/image_raw", "Image topic of the camera; for several see `cameras`."),
-            ("compressed", "auto", "Is the topic a CompressedImage: yes, no, or auto (its name ends in /compressed)."),
-            # An empty list would be declared as a list of bytes, so one empty name stands for the one unnamed camera.
-            ("cameras", [""], "Names of several cameras; each has <name>.image_topic and <name>.compressed.")):
-        node.declare_parameter(name, default, ParameterDescriptor(description=text))
+def declare_segmenter(node: Node) -> None:
+    declare(node, SEGMENTER)
     declare_cameras(node)
 
 
 def declare_cameras(node: Node) -> None:
     """The parameters of the cameras named in `cameras`, as far as they are not there yet."""
     try:
-        names = camera_names(node)
+        names = camera_names(value_of(node, "cameras"))
     except ValueError:  # told when the node is configured, after which better ones can be set
         return
     for name in names:
-        for key, default, text in (("image_topic", f"/{name}/image_raw", f"Image topic of camera {name}."),
-                                   ("compressed", "auto", f"Is the topic of {name} a CompressedImage: yes, no or auto.")):
-            if not node.has_parameter(f"{name}.{key}"):
-                node.declare_parameter(f"{name}.{key}", default, ParameterDescriptor(description=text))
+        declare(node, _of_camera(name))
 
 
-def settings_of(node: str, file: str | Path) -> dict:
-    """What a parameters file says of the node of this full name, for another node that is to know the same; {}: nothing."""
-    named = (yaml.safe_load(Path(file).read_text()) or {}).get(node) or {}
-    return named.get("ros__parameters") or {}
+def value_of(node: Node, name: str, changed: Mapping[str, object] | None = None) -> Value:
+    """The value of a parameter of the segmenter, by its type; of one in `changed` the value about to be set."""
+    value = changed[name] if changed and name in changed else node.get_parameter(name).value
+    return typed(name, value, SEGMENTER[name])
 
 
-def camera_names(node: Node) -> list[str]:
+def camera_names(names: tuple[str, ...]) -> list[str]:
     """Names of several cameras; empty for one unnamed camera. Raises ValueError for names that are no topic names."""
-    names = [name for name in node.get_parameter("cameras").value if name]
     for name in names:
         if not name.isidentifier():
             raise ValueError(f"camera name {name!r}: use letters, digits and _, not starting with a digit")
     if len(set(names)) != len(names):
-        raise ValueError(f"camera names repeat in {names}: make them unique")
-    return names
+        raise ValueError(f"camera names repeat in {list(names)}: make them unique")
+    return list(names)
+
+
+def camera_parameters(names: list[str]) -> list[str]:
+    """Which parameters say where the images of these cameras come from."""
+    return [key for name in names or [""] for key in _of_camera(name)]
+
+
+def read_cameras(node: Node, value: Callable[[str], object] | None = None) -> list[CameraParameters]:
+    """The cameras of a segmenter, which are the node's own parameters, or by `value(name)` those of another node in the same
+    namespace."""
+    if value is None:
+        declare_cameras(node)
+        value = lambda name: node.get_parameter(name).value  # noqa: E731
+    names = camera_names(typed("cameras", value("cameras"), CAMERAS["cameras"]))
+    return [_camera(node, name, value) for name in names or [""]]
 
 
 def read_pipeline(node: Node) -> PipelineConfig:
-    value = lambda name: node.get_parameter(name).value  # noqa: E731
-    return PipelineConfig(
-        mode=value("mode"), turns=value("turns"), silence_s=value("silence_s"), waiting_images=value("waiting_images"),
-        scheduler=read_scheduler(node))
+    return PipelineConfig(scheduler=read_scheduler(node), **{
+        name: value_of(node, name) for name in ("mode", "turns", "silence_s", "waiting_images")})
 
 
-def read_scheduler(node: Node, changed: dict[str, object] | None = None) -> SchedulerConfig:
+def read_scheduler(node: Node, changed: Mapping[str, object] | None = None) -> SchedulerConfig:
     """The scheduler's settings, with values about to be set."""
-    changed = changed or {}
-    return SchedulerConfig(**{name: changed.get(name, node.get_parameter(name).value) for name in _SCHEDULER})
+    return SchedulerConfig(**{name: value_of(node, name, changed) for name in _SCHEDULER})
 
 
-def read_outputs(node: Node, changed: dict[str, object] | None = None) -> OutputParameters:
-    changed = changed or {}
-    value = lambda name: changed.get(name, node.get_parameter(name).value)  # noqa: E731
-    outputs = tuple(value("outputs"))
-    if unknown := sorted(set(outputs) - set(OUTPUTS)):
+def read_outputs(node: Node, changed: Mapping[str, object] | None = None) -> OutputParameters:
+    read = OutputParameters(**{
+        field.name: value_of(node, field.name, changed) for field in fields(OutputParameters)})
+    if unknown := sorted(set(read.outputs) - set(OUTPUTS)):
         raise ValueError(f"unknown outputs {unknown}: use some of {list(OUTPUTS)}")
-    return OutputParameters(outputs, value("overlay_alpha"), value("jpeg_quality"))
-
-
-def read_cameras(node: Node) -> list[CameraParameters]:
-    declare_cameras(node)
-    names = camera_names(node)
-    if not names:
-        return [_camera(node, "", "")]
-    return [_camera(node, name, f"{name}.") for name in names]
+    return read
 
 
 def check_change(node: Node, parameters: list[Parameter], configured: bool) -> None:
-    """Raise ValueError, naming value and remedy, if these parameters may not be set now."""
-    changed = {parameter.name: parameter.value for parameter in parameters}
-    fixed = [name for name in changed if name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides")]
-    if configured and fixed:
-        raise ValueError(f"{fixed[0]} takes effect when the node is configured: deactivate and clean up first")
+    """Raise ValueError, naming value and remedy, if these parameters may not be set now. One that has the value already may."""
+    changed = {parameter.name: parameter.value for parameter in parameters
+               if not node.has_parameter(parameter.name) or not _same(parameter, node.get_parameter(parameter.name))}
     for parameter in parameters:
         if parameter.type_ == Parameter.Type.NOT_SET:
             raise ValueError(f"{parameter.name} cannot be deleted: set it to another value")
+    fixed = [name for name in changed if name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides")]
+    if configured and fixed:
+        raise ValueError(f"{fixed[0]} {changed[fixed[0]]!r} takes effect when the node is configured: deactivate and clean up first")
+    for name in changed:
+        if declared := {**SEGMENTER, **_of_camera(name.rpartition(".")[0])}.get(name):
+            typed(name, changed[name], declared)
     if any(name in changed for name in _SCHEDULER):
         scheduler = read_scheduler(node, changed)
         if configured:  # before that, the mode may still change
             replace(read_pipeline(node), scheduler=scheduler)
-    if any(name in changed for name in ("outputs", "overlay_alpha", "jpeg_quality")):
+    if any(field.name in changed for field in fields(OutputParameters)):
         read_outputs(node, changed)
 
 
-def _camera(node: Node, name: str, prefix: str) -> CameraParameters:
-    topic, compressed = (node.get_parameter(prefix + key).value for key in ("image_topic", "compressed"))
+def _same(one: Parameter, other: Parameter) -> bool:
+    return one.type_ == other.type_ and one.value == other.value
+
+
+def _camera(node: Node, name: str, value: Callable[[str], object]) -> CameraParameters:
+    topic_key, transport_key = camera_parameters([name] if name else [])
+    topic, transport = (typed(key, value(key), declared) for key, declared in _of_camera(name).items())
     if not topic:
-        raise ValueError(f"{prefix}image_topic is empty: name the camera's image topic")
+        raise ValueError(f"{topic_key} is empty: name the camera's image topic")
+    topic = in_robot(node.get_namespace(), topic)
     try:
-        node.resolve_topic_name(topic)
+        resolved = node.resolve_topic_name(topic)
     except Exception as error:  # rclpy has several
-        raise ValueError(f"{prefix}image_topic {topic!r} is not a topic name: use letters, digits, _ and /") from error
-    if compressed not in _COMPRESSED:
-        raise ValueError(f"{prefix}compressed {compressed!r}: use one of {', '.join(_COMPRESSED)}")
-    return CameraParameters(name, topic, topic.endswith("/compressed") if compressed == "auto" else compressed == "yes")
+        raise ValueError(f"{topic_key} {topic!r} is not a topic name: use letters, digits, _ and /") from error
+    if transport not in IMAGE_TRANSPORTS:
+        raise ValueError(f"{transport_key} {transport!r}: use one of {_one_of(IMAGE_TRANSPORTS)}")
+    return CameraParameters(name, topic, resolved.endswith("/compressed") if transport == "auto" else transport == "compressed")

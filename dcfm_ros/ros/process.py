@@ -17,6 +17,10 @@ from rclpy.signals import SignalHandlerOptions
 from dcfm_ros.pipeline.memory import keep_freed_memory
 
 
+# Of Fast DDS: the second is the old name, which older versions alone know.
+_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
 def start(arguments: list[str] | None) -> None:
     """Initialise ROS. Signals are ours: a mask in work is finished before the context goes."""
     keep_freed_memory()
@@ -74,7 +78,6 @@ def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[
 
 def dds_environment(profile: Path) -> dict[str, str]:
     """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    if any(os.environ.get(name) for name in names) or not profile.is_file():
+    if any(os.environ.get(name) for name in _PROFILE_VARIABLES) or not profile.is_file():
         return {}
-    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(profile)}
+    return dict.fromkeys(_PROFILE_VARIABLES, str(profile))

@@ -12,28 +12,31 @@ from sensor_msgs.msg import Image
 
 from dcfm_ros.evaluation.recording import RecordingWriter
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
+from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 
 _QUEUE = 50
 
 
 class RecorderNode(Node):
-    """Listens to the topics under `prefix`. `latest_info` and the writer's counters serve a live display."""
+    """Listens beside the segmenter of its namespace. `latest_info` and the writer's counters serve a live display."""
 
     def __init__(self, folder: Path | None = None, **node_options):
-        super().__init__("recorder", namespace="dcfm", **node_options)
+        super().__init__("recorder", namespace=PACKAGE_NAMESPACE, **node_options)
         declare = lambda name, default, text: self.declare_parameter(  # noqa: E731
             name, default, ParameterDescriptor(description=text, read_only=True)).value
-        prefix = declare("prefix", "/dcfm", "Where the segmenter's topics lie.")
+        camera = declare("camera", "", "Which of several cameras of the segmenter; empty: its only one.")
+        prefix = f"{camera}/" if camera else ""
         out = declare("folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
-        self.latest_info: MaskInfo | None = None
+        self.latest_info: dict | None = None
         self.palette: ClassPalette | None = None
-        self.create_subscription(Image, f"{prefix}/mask", self._mask, _QUEUE)
-        self.create_subscription(MaskInfo, f"{prefix}/mask_info", self._info, _QUEUE)
-        self.create_subscription(KeyframeEvent, f"{prefix}/keyframe", self._keyframe, _QUEUE)
+        self.create_subscription(Image, f"{prefix}mask", self._mask, _QUEUE)
+        self.create_subscription(MaskInfo, f"{prefix}mask_info", self._info, _QUEUE)
+        self.create_subscription(KeyframeEvent, f"{prefix}keyframe", self._keyframe, _QUEUE)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(ClassPalette, f"{prefix}/palette", self._palette, latched)
+        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
 
     def destroy_node(self) -> None:
         self.writer.close()
@@ -48,15 +51,11 @@ class RecorderNode(Node):
         }, memoryview(message.data))
 
     def _info(self, message: MaskInfo) -> None:
-        self.latest_info = message
-        entry = {name: getattr(message, name) for name in (
-            "is_keyframe", "mode", "feature_age_frames", "feature_age_s", "score", "preprocess_ms", "shallow_ms",
-            "postprocess_ms", "latency_ms", "dropped_since_last")}
-        self.writer.info({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+        self.latest_info = {"stamp_ns": messages.stamp_ns(message.header.stamp), **read_mask_info(message)}
+        self.writer.info(self.latest_info)
 
     def _keyframe(self, message: KeyframeEvent) -> None:
-        entry = {name: getattr(message, name) for name in ("reason", "score", "interval_frames", "queue_ms", "encode_ms")}
-        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **entry})
+        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **read_keyframe(message)})
 
     def _palette(self, message: ClassPalette) -> None:
         self.palette = message

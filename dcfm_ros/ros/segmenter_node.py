@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -15,30 +13,35 @@ from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.memory import keep_what_is_there
 from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode
 from dcfm_ros.ros import parameters, process
+from dcfm_ros.ros.bond import ManagerBond
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
-from dcfm_ros.ros.diagnostics import backend_diagnostic, camera_diagnostic, idle_diagnostic
+from dcfm_ros.ros.diagnostics import NodeState, TopicState
+from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 from dcfm_ros.ros.latched import ClassTopics
+from dcfm_ros.ros.names import PACKAGE_NAMESPACE
+from dcfm_ros.ros.parameters import value_of
 
 
 class SegmenterNode(LifecycleNode):
     """Configure loads the model and makes publishers; activate subscribes; deactivate stops the masks' thread."""
 
     def __init__(self, **node_options):
-        super().__init__("segmenter", namespace="dcfm", **node_options)
+        super().__init__("segmenter", namespace=PACKAGE_NAMESPACE, **node_options)
         self._segmenter: Segmenter | None = None
         self._live: LiveSegmenter | None = None
         self._ports: dict[str, CameraPort] = {}
         self._class_topics: list[ClassTopics] = []
         self._outputs: parameters.OutputParameters | None = None
-        self._refusal = ""  # why the last configure failed
-        parameters.declare(self)
+        self._state = "unconfigured"
+        self._refusal = ""  # why the last configure or activate failed
+        self._bond = ManagerBond(self)
+        parameters.declare_segmenter(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(Trigger, "request_keyframe", self._request_keyframe)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # In real time: a simulation that stands still is among what diagnostics are there to tell.
-        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._health = HealthReporter(self, self._look)
         self._answer_invalid_transitions()
 
     # Lifecycle
@@ -47,39 +50,45 @@ class SegmenterNode(LifecycleNode):
         try:
             self._configure()
         except Exception as error:  # whatever is wrong with the settings: say it and stay configurable
-            self._refusal = f"cannot configure: {error}"
-            self.get_logger().error(self._refusal)
             self._release()
-            return TransitionCallbackReturn.FAILURE
-        self._refusal = ""
-        return TransitionCallbackReturn.SUCCESS
+            return self._refuse(f"cannot configure: {error}")
+        return self._reach("inactive")
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             super().on_activate(state)
             self._activate()
         except Exception as error:  # as in on_configure
-            self.get_logger().error(f"cannot activate: {error}")
             self.on_deactivate(state)
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
+            return self._refuse(f"cannot activate: {error}")
+        return self._reach("active")
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_live()
-        return super().on_deactivate(state)
+        super().on_deactivate(state)
+        return self._reach("inactive")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._reach("unconfigured")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._release()
-        return TransitionCallbackReturn.SUCCESS
+        return self._reach("finalized")
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.get_logger().error("a transition failed: back to unconfigured")
         self._release()
+        return self._reach("unconfigured")
+
+    def _reach(self, state: str) -> TransitionCallbackReturn:
+        self._state, self._refusal = state, ""
         return TransitionCallbackReturn.SUCCESS
+
+    def _refuse(self, reason: str) -> TransitionCallbackReturn:
+        self._refusal = reason
+        self.get_logger().error(reason)
+        return TransitionCallbackReturn.FAILURE
 
     def destroy_node(self) -> None:
         self._release()
@@ -88,13 +97,12 @@ class SegmenterNode(LifecycleNode):
         self._state_machine = None
 
     def _configure(self) -> None:
-        name = self.get_parameter("model").value
+        name = value_of(self, "model")
         cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
         self._outputs = parameters.read_outputs(self)
         model = load_model(name)
         self._segmenter = Segmenter.of(
-            model, self.get_parameter("backend").value, self.get_parameter("device").value, config,
-            self.get_parameter("precision").value, live=True, on_keyframe=self._publish_keyframe,
+            model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True, on_keyframe=self._publish_keyframe,
             on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
@@ -119,9 +127,12 @@ class SegmenterNode(LifecycleNode):
             topics.publish()
         for port in self._ports.values():
             port.subscribe()
+        if value_of(self, "bond") and not value_of(self, "autostart"):
+            self._bond.start()
         self.get_logger().info("active: " + ", ".join(f"{p.topic} -> masks" for p in self._ports.values()))
 
     def _stop_live(self) -> None:
+        self._bond.stop()
         for port in self._ports.values():
             port.unsubscribe()
         if self._live is not None:
@@ -166,6 +177,9 @@ class SegmenterNode(LifecycleNode):
         try:
             parameters.check_change(self, changed, configured=self._segmenter is not None)
         except ValueError as error:
+            for parameter in changed:   # rclpy has already noted the type of the value that is refused
+                if self.has_parameter(parameter.name):
+                    self.describe_parameter(parameter.name).type = self.get_parameter(parameter.name).type_.value
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -177,24 +191,35 @@ class SegmenterNode(LifecycleNode):
         self._segmenter.reconfigure(parameters.read_scheduler(self))
 
     def _request_keyframe(self, request, response):
-        response.success = self._segmenter is not None
-        response.message = "the next frame of every camera is a keyframe" if response.success else "not configured"
-        if self._segmenter is not None:
+        response.success = self._state == "active"
+        if response.success:
             self._segmenter.request_keyframe()
+        response.message = ("the next frame of every camera is a keyframe" if response.success
+                            else f"{self._state}: there are no frames until the node is activated")
         return response
 
-    def _publish_diagnostics(self) -> None:
-        message = DiagnosticArray()
-        message.header.stamp = self.get_clock().now().to_msg()
+    def _look(self) -> Health:
+        device = self.get_parameter("device").value
         if self._segmenter is None:
-            message.status.append(idle_diagnostic(self.get_name(), self._refusal))
-        else:
-            message.status.append(backend_diagnostic(self._segmenter.backend_status(), self.get_name()))
-        for status in self._segmenter.status() if self._segmenter else []:
-            if (port := self._ports.get(status.camera)) is not None:
-                message.status.append(camera_diagnostic(
-                    status, port.topic, self.count_publishers(port.topic), port.incompatible_qos, self.get_name(), port.lost))
-        self._diagnostics.publish(message)
+            return Health(self._node_state(), str(device), cameras=self._cameras_to_be())
+        config = self._segmenter.config
+        node = self._node_state(
+            max_interval=config.scheduler.max_interval, masks_wait=config.mode is Mode.TWO_SIDED,
+            min_mask_hz=value_of(self, "min_mask_hz"))
+        return Health(node, str(device), self._segmenter.backend_status(), [
+            CameraHealth(status.camera, self._ports[status.camera].topic_state(), status)
+            for status in self._segmenter.status() if status.camera in self._ports])
+
+    def _node_state(self, **limits) -> NodeState:
+        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, **limits)
+
+    def _cameras_to_be(self) -> list[CameraHealth]:
+        """So that diagnostics have the same names before the node is configured."""
+        try:
+            cameras = parameters.read_cameras(self)
+        except ValueError:   # told when the node is configured
+            return []
+        return [CameraHealth(camera.name, TopicState(self.resolve_topic_name(camera.image_topic))) for camera in cameras]
 
     # From the pipeline's threads
 
@@ -219,7 +244,7 @@ class SegmenterNode(LifecycleNode):
 
 def main(arguments: list[str] | None = None) -> int:
     def begin(node: SegmenterNode) -> None:
-        if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if value_of(node, "autostart") and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
 
     process.run(SegmenterNode, arguments, begin)

@@ -25,6 +25,7 @@ from dcfm_ros.evaluation.soak_report import CameraRecord, ProcessRecord, camera_
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
+from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
@@ -89,8 +90,9 @@ class Listener(Node):
 
     def _diagnosed(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            name = status.name.removeprefix("segmenter: ")
-            if (record := self.records.get("" if name == "camera" else name)) is not None:
+            node, _, name = status.name.partition(": ")
+            record = self.records.get("" if name == "camera" else name)
+            if record is not None and node == "/dcfm/segmenter":
                 record.status = {value.key: value.value for value in status.values}
                 record.reports += 1
 
@@ -100,12 +102,11 @@ def _mask(record: CameraRecord, message: Image) -> None:
 
 
 def _info(record: CameraRecord, message: MaskInfo) -> None:
-    record.info(message.feature_age_frames, message.feature_age_s, preprocess_ms=message.preprocess_ms,
-                shallow_ms=message.shallow_ms, postprocess_ms=message.postprocess_ms, latency_ms=message.latency_ms)
+    record.info(read_mask_info(message))
 
 
 def _keyframe(record: CameraRecord, message: KeyframeEvent) -> None:
-    record.encode_ms.append(message.encode_ms)
+    record.encode_ms.append(read_keyframe(message)["encode_ms"])
 
 
 def soak(options: SoakOptions) -> dict:

@@ -16,9 +16,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from dcfm_ros.evaluation.viewer import open_viewer
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MessageError, decode_compressed, decode_image
-from dcfm_ros.ros import messages, parameters, process
+from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
+from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameters import CameraParameters
+from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -28,27 +30,28 @@ _WAITING = 20   # frames that may wait for their mask: in mode two_sided it come
 
 
 class ViewerNode(Node):
-    """Listens beside the segmenter, whose parameters `cameras` and `image_topic` it shares.
+    """Listens beside the segmenter of its namespace, which it asks for the cameras.
 
     `counts`: frames shown; masks without an image or mask_info, shown without; images for which no mask came, not shown;
     images and masks that could not be decoded.
     """
 
     def __init__(self, **node_options):
-        super().__init__("viewer", namespace="dcfm", **node_options)
+        super().__init__("viewer", namespace=PACKAGE_NAMESPACE, **node_options)
         target = self.declare_parameter("target", "rerun", ParameterDescriptor(
             description="rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.", read_only=True)).value
-        parameters.declare_topics(self)
-        cameras = parameters.read_cameras(self)
+        segmenter = self.declare_parameter("segmenter", "segmenter", ParameterDescriptor(
+            description="Name of the segmenter that is shown, in the viewer's own namespace.", read_only=True)).value
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
         self._classes: list[tuple[str, tuple[int, int, int]]] = []
+        self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
         self._thresholds: dict[str, float] = {}   # by image topic, as the segmenter's diagnostics tell them
-        self._viewer = open_viewer(target)
-        self._joins = [self._listen(camera) for camera in cameras]
+        self._joins: list[tuple[CameraParameters, StampJoin]] = []   # of each camera, once the segmenter has told of them
+        self._target, self._viewer = target, open_viewer(target)
+        self._cameras = SegmenterCameras(self, segmenter, self._listen_to)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._read_diagnostics, 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.get_logger().info(f"viewing {', '.join(self.resolve_topic_name(c.image_topic) for c in cameras)}: {target}")
 
     def destroy_node(self) -> None:
         for camera, join in self._joins:
@@ -57,6 +60,11 @@ class ViewerNode(Node):
         self._viewer.close()
         self.get_logger().info(f"viewed: {self._summary()}")
         super().destroy_node()
+
+    def _listen_to(self, cameras: list[CameraParameters]) -> None:
+        self._joins = [self._listen(camera) for camera in cameras]
+        topics = ", ".join(self.resolve_topic_name(camera.image_topic) for camera in cameras)
+        self.get_logger().info(f"viewing {topics}: {self._target}")
 
     def _listen(self, camera: CameraParameters) -> tuple[CameraParameters, StampJoin]:
         prefix = f"{camera.name}/" if camera.name else ""
@@ -117,13 +125,13 @@ class ViewerNode(Node):
     def _read_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             for item in status.values:
-                if item.key == "threshold" and status.name.startswith("segmenter: "):
+                if item.key == "threshold" and status.name.startswith(f"{self._segmenter}: "):
                     self._thresholds[status.hardware_id] = float(item.value)
 
     def _publish_diagnostics(self) -> None:
         values = {**self.counts, "errors": self._viewer.errors, "left_out": self._viewer.left_out}
         level = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK
-        status = DiagnosticStatus(level=level, name=self.get_name(), message=self._summary(),
+        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=self._summary(),
                                   values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()

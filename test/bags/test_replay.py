@@ -9,7 +9,7 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import choose_cameras
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 MODEL = tiny_model()
 

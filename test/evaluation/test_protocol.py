@@ -9,7 +9,8 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix, consistency_windows
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.torch import TorchBackend
-from dcfm_ros.pipeline.frames import Frame, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.segmenter import Segmenter
 

@@ -5,7 +5,7 @@ from helpers import tiny_model
 
 from dcfm_ros.evaluation.recovery import BEFORE, SETTLED, _serving, recoveries
 from dcfm_ros.pipeline.backends.torch import TorchBackend
-from dcfm_ros.pipeline.frames import SchedulerConfig
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.frame import VideoFrame
 
 SIZE = (64, 96)

@@ -6,7 +6,7 @@ import time
 import pytest
 from pipeline_helpers import SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join
 
-from dcfm_ros.pipeline.frames import PipelineConfig, SchedulerConfig, TurnTaking
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig, TurnTaking
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
 

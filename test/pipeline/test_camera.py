@@ -4,7 +4,8 @@ from pipeline_helpers import PERIOD_NS, SIZE, frame, picture
 
 from dcfm_ros.pipeline.camera import CameraState
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeRequest
-from dcfm_ros.pipeline.frames import InputError, PipelineConfig, Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import InputError, Reason
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
 SECOND = 1_000_000_000
 

@@ -7,7 +7,8 @@ import pytest
 from pipeline_helpers import TIMEOUT_S, FakeBackend, acquire, frame, join, wait
 
 from dcfm_ros.pipeline.encoder import KeyframeEncoder, KeyframeRequest
-from dcfm_ros.pipeline.frames import Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import Reason
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 
 class Bench:

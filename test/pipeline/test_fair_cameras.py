@@ -10,7 +10,8 @@ import pytest
 from pipeline_helpers import CLASSES, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame
 from waiting_helpers import until
 
-from dcfm_ros.pipeline.frames import InputError, Mode, PipelineConfig, Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import InputError, Reason
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
 

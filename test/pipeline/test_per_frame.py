@@ -8,7 +8,7 @@ from pipeline_helpers import SIZE, FakeBackend, frame
 
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
 
 

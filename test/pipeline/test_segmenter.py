@@ -9,7 +9,8 @@ from pipeline_helpers import (
     CLASSES, PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join)
 
 from dcfm_ros.pipeline.backends.torch import TorchBackend
-from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, Reason, SchedulerConfig
+from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
 
 MODES = list(Mode)

@@ -8,7 +8,7 @@ import pytest
 from pipeline_helpers import TIMEOUT_S, acquire, join
 
 from dcfm_ros.pipeline.backends import Sharing
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, TurnTaking
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, TurnTaking
 from dcfm_ros.pipeline.turns import Turns, cores_are_shared, sharing
 
 

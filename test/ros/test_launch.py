@@ -1,116 +1,234 @@
-"""The launch file, with the real `launch`; and the parameters file that it gives to the node."""
+"""The launch file with the real `launch`, and the parameters file that it gives to the node."""
 
 import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from ros_helpers import NODE
+from ros_helpers import DEADLINE_S, Camera
 
-from dcfm_ros.ros.parameters import read_cameras, settings_of
+from dcfm_ros.pipeline.settings import BACKENDS, PRECISIONS, Mode
+from dcfm_ros.ros.parameters import read_cameras, value_of
 from dcfm_ros.ros.segmenter_node import SegmenterNode
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
+LAUNCH = SHARE / "launch" / "segment.launch.py"
+PARAMS = SHARE / "config" / "segmenter.yaml"
+# What the Python of a distribution's `ros2` does not have, or what would make every launch slow.
+HEAVY = ("torch", "numba", "numpy", "cv2", "rclpy", "openvino")
 
 
 @pytest.fixture
-def described():
-    """`described(**arguments)`: the actions of the launch file, with the segmenter's own resolved."""
+def launch():
     for name in ("launch", "launch_ros"):
         pytest.importorskip(name, reason=f"{name} is not installed (it is not on PyPI)")
-    import launch
+    specification = importlib.util.spec_from_file_location("segment_launch", LAUNCH)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def described(launch):
+    """`described(**arguments)`: the nodes that the launch file starts, the context, and each node's parameters."""
+    from launch import LaunchContext
     from launch.actions import OpaqueFunction
+    from launch_ros.utilities import evaluate_parameters
 
     def describe(**arguments):
-        context = launch.LaunchContext()
-        specification = importlib.util.spec_from_file_location("segment_launch", SHARE / "launch" / "segment.launch.py")
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
+        context = LaunchContext()
         context.launch_configurations.update(arguments)
-        found = []
-        for entity in module.generate_launch_description().entities:
-            found += entity.execute(context) or [] if isinstance(entity, OpaqueFunction) else [entity]
-            if not isinstance(entity, OpaqueFunction):
-                entity.execute(context)
-        return found, context
+        before, nodes = dict(context.environment), []
+        for entity in launch.generate_launch_description().entities:
+            found = entity.execute(context)
+            nodes += found if isinstance(entity, OpaqueFunction) else []
+        assert context.environment == before   # of the including launch file, too
+        return nodes, [evaluate_parameters(context, node._Node__parameters) for node in nodes]
 
     return describe
 
 
-def test_arguments(described):
-    from launch.actions import DeclareLaunchArgument
-    actions, _ = described()
-    arguments = {action.name: action for action in actions if isinstance(action, DeclareLaunchArgument)}
-    assert set(arguments) == {"image", "model", "backend", "mode", "params", "viewer"}
-    assert all(action.description for action in arguments.values())
+def test_every_argument_says_what_it_is_for(launch):
+    arguments = {argument.name: argument for argument in launch.ARGUMENTS}
+    assert set(arguments) == {
+        "image", "cameras", "model", "backend", "device", "precision", "mode", "params", "namespace", "name", "autostart",
+        "use_sim_time", "log_level", "respawn", "viewer"}
+    assert all(argument.description for argument in arguments.values())
+    choices = {name: argument.choices for name, argument in arguments.items()}
+    assert choices["backend"] == ["", *BACKENDS] and choices["precision"] == ["", *PRECISIONS]
+    assert choices["mode"] == ["", *(mode.value for mode in Mode)]
 
 
-def test_the_node(described):
-    from launch_ros.actions import LifecycleNode
-    from launch_ros.utilities import evaluate_parameters
-    actions, context = described(image="/front/image", mode="sync")
-    node, = [action for action in actions if isinstance(action, LifecycleNode)]
+def test_what_is_not_given_is_left_to_the_parameters_file(described):
+    (node,), ((file, values),) = described()
     assert (node.node_package, node.node_executable) == ("dcfm_ros", "segmenter")
-    file, values = evaluate_parameters(context, node._Node__parameters)
-    assert Path(file) == SHARE / "config" / "segmenter.yaml"
-    assert values == {"image_topic": "/front/image", "mode": "sync"}
-    assert context.environment["FASTRTPS_DEFAULT_PROFILES_FILE"].endswith("fastdds.xml")
+    assert Path(file) == PARAMS and values == {}
 
 
-def test_no_viewer_unless_asked_for(described):
-    from launch_ros.actions import LifecycleNode, Node
-    actions, _ = described()
-    assert [action.node_executable for action in actions if isinstance(action, (LifecycleNode, Node))] == ["segmenter"]
+def test_arguments_become_parameters_of_their_type(described):
+    """Names stay text, even those that YAML reads as numbers and booleans."""
+    _, ((_, values),) = described(
+        image="front/image", model="20260101", mode="sync", backend="torch", device="cuda:1", precision="f32", cameras="on, y",
+        autostart="false", use_sim_time="True")
+    assert values == {
+        "image_topic": "front/image", "model": "20260101", "mode": "sync", "backend": "torch", "device": "cuda:1",
+        "precision": "f32", "cameras": values["cameras"], "autostart": False, "use_sim_time": True}
+    assert list(values["cameras"]) == ["on", "y"]
 
 
-def test_the_viewer_finds_the_cameras_where_the_segmenter_does(described, tmp_path):
-    from launch_ros.actions import LifecycleNode, Node
-    from launch_ros.utilities import evaluate_parameters
-    params = tmp_path / "params.yaml"
-    params.write_text(f"{NODE}:\n  ros__parameters:\n    image_topic: /from/file\n    cameras: [front, rear]\n"
-                      "    front: {image_topic: /front/image}\n")
-    for given, topic in (({}, "/from/file"), ({"image": "/given"}, "/given")):
-        actions, context = described(viewer="drive.rrd", params=str(params), **given)
-        node, = [action for action in actions if isinstance(action, Node) and not isinstance(action, LifecycleNode)]
-        assert (node.node_package, node.node_executable) == ("dcfm_ros", "viewer")
-        file, values = evaluate_parameters(context, node._Node__parameters)
-        assert Path(file) == params
-        assert values["target"] == "drive.rrd" and values["image_topic"] == topic
-        assert list(values["cameras"]) == ["front", "rear"] and values["front.image_topic"] == "/front/image"
+def test_the_viewer_is_told_which_segmenter(described):
+    nodes, (_, (values,)) = described(viewer="drive.rrd", name="second", use_sim_time="true")
+    assert [node.node_executable for node in nodes] == ["segmenter", "viewer"]
+    assert values == {"target": "drive.rrd", "segmenter": "second", "use_sim_time": True}
 
 
-@pytest.mark.parametrize("text, found", [
-    ("", {}), (f"{NODE}:\n", {}), (f"{NODE}: {{ros__parameters: {{a: 1}}}}", {"a": 1}), ("/other: {ros__parameters: {a: 1}}", {}),
-])
-def test_settings_of_a_node(tmp_path, text, found):
-    (tmp_path / "params.yaml").write_text(text)
-    assert settings_of(NODE, tmp_path / "params.yaml") == found
+def test_both_nodes_are_in_the_namespace_that_is_pushed(described):
+    from launch_ros.actions import PushRosNamespace
+    from launch import LaunchContext
+    nodes, _ = described(viewer="rerun", namespace="seg")
+    context = LaunchContext()
+    PushRosNamespace("robot1").execute(context)
+    for node in nodes:
+        node._perform_substitutions(context)
+        assert node.expanded_node_namespace == "/robot1/seg"
 
 
-def test_the_parameters_file_is_read(probe):
-    """By a node that is named as the file says, here without a process of its own."""
-    path = SHARE / "config" / "segmenter.yaml"
-    wanted = yaml.safe_load(path.read_text())[NODE]["ros__parameters"]
-    node = SegmenterNode(context=probe.context, cli_args=["--ros-args", "--params-file", str(path)])
+def test_a_parameters_file_that_is_missing_ends_the_launch(described):
+    with pytest.raises(RuntimeError, match="params:=/no/such.yaml: there is no such parameters file"):
+        described(params="/no/such.yaml")
+
+
+def test_fast_dds_gets_a_profile_where_the_user_has_none(described, launch, monkeypatch):
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert launch.fast_dds_profile() == dict.fromkeys(names, str(SHARE / "config" / "fastdds.xml"))
+    for name in names:
+        monkeypatch.setenv(name, "/etc/own.xml")
+        assert launch.fast_dds_profile() == {}
+        monkeypatch.delenv(name)
+
+
+def _without_heavy_libraries(code: str) -> subprocess.CompletedProcess:
+    block = f"import sys\nfor name in {HEAVY!r}: sys.modules[name] = None\n"
+    return subprocess.run([sys.executable, "-c", block + code], capture_output=True, text=True, timeout=DEADLINE_S)
+
+
+def test_what_the_launch_file_takes_from_the_package_needs_nothing_heavy():
+    done = _without_heavy_libraries("from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_launch_file_can_be_described_without_heavy_libraries(launch):
+    done = subprocess.run([sys.executable, "-c", f"""
+import sys
+import launch_ros.actions   # brings rclpy's checks of names along
+for name in {HEAVY!r}:
+    for loaded in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(name + ".")]:
+        del sys.modules[loaded]
+    sys.modules[name] = None
+import runpy
+from launch import LaunchContext
+description = runpy.run_path({str(LAUNCH)!r})["generate_launch_description"]()
+context = LaunchContext()
+for entity in description.entities:
+    entity.execute(context)
+"""], capture_output=True, text=True, timeout=DEADLINE_S)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def ros2():
+    """The command `ros2`, on whatever Python it has."""
+    found = shutil.which("ros2")
+    if found is None or subprocess.run([found, "launch", "--help"], capture_output=True, timeout=DEADLINE_S).returncode != 0:
+        pytest.skip("`ros2 launch` is not installed (it is not on PyPI)")
+    return found
+
+
+def test_ros2_launch_shows_the_arguments(ros2):
+    done = subprocess.run([ros2, "launch", "dcfm_ros", "segment.launch.py", "--show-args"], capture_output=True, text=True,
+                          timeout=DEADLINE_S)
+    assert done.returncode == 0, done.stderr
+    assert "'image':" in done.stdout and "'namespace':" in done.stdout
+
+
+def test_ros2_launch_starts_it_for_two_robots(ros2, model, probe, tmp_path):
+    """A bringup that includes the file twice: each robot has its own camera, parameters and masks, and ends at Ctrl-C."""
+    (tmp_path / "params.yaml").write_text(
+        f"/**/segmenter:\n  ros__parameters: {{model: {model}, backend: torch, threshold: 0.5}}\n")
+    (tmp_path / "bringup.launch.py").write_text(f"""
+from launch import LaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
+from launch_ros.actions import PushRosNamespace
+def generate_launch_description():
+    def robot(name, **arguments):
+        arguments["params"] = {str(tmp_path / "params.yaml")!r}
+        return GroupAction([PushRosNamespace(name), IncludeLaunchDescription({str(LAUNCH)!r}, launch_arguments=arguments.items())])
+    return LaunchDescription([robot("robot1"), robot("robot2", image="front/image")])
+""")
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        started = subprocess.Popen([ros2, "launch", str(tmp_path / "bringup.launch.py")], stdout=output, stderr=subprocess.STDOUT,
+                                   env={**os.environ, "ROS_LOG_DIR": str(tmp_path)}, start_new_session=True)
     try:
+        for robot, topic in (("robot1", "/robot1/camera/image_raw"), ("robot2", "/robot2/front/image")):
+            camera = Camera(probe, topic, f"/{robot}/dcfm").connect()
+            camera.segment()
+            status = probe.diagnostic(topic)
+            assert status.name == f"/{robot}/dcfm/segmenter: camera" and status.values["threshold"] == "0.500"
+        os.killpg(started.pid, signal.SIGINT)
+        assert started.wait(DEADLINE_S) == 0, log.read_text()
+    finally:
+        if started.poll() is None:
+            os.killpg(started.pid, signal.SIGKILL)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def _node(probe, path, *arguments):
+    return SegmenterNode(context=probe.context, cli_args=["--ros-args", *arguments, "--params-file", str(path)])
+
+
+@pytest.mark.parametrize("arguments", [(), ("-r", "__ns:=/robot1/dcfm"), ("-r", "__ns:=/robot1", "-r", "__node:=other")])
+def test_the_parameters_file_applies_in_any_namespace(probe, tmp_path, arguments):
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS.read_text() + "    threshold: 0.5\n")
+    node = _node(probe, path, *arguments)
+    try:
+        wanted = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
         assert {name: node.get_parameter(name).value for name in wanted} == wanted
+    finally:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize("key", ["/**", "/**/segmenter", "/*/dcfm/segmenter", "/robot1/dcfm/segmenter", "/robot1/**"])
+def test_the_forms_of_names_that_rcl_reads(probe, tmp_path, key):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"{key}:\n  ros__parameters: {{threshold: 1, silence_s: 3}}\n")
+    node = _node(probe, path, "-r", "__ns:=/robot1/dcfm")
+    try:
+        assert (value_of(node, "threshold"), value_of(node, "silence_s")) == (1.0, 3.0)
     finally:
         node.destroy_node()
 
 
 def test_the_comments_of_the_parameters_file_are_right_too(probe, tmp_path):
     """Everything that is commented out in it, switched on."""
-    text = (SHARE / "config" / "segmenter.yaml").read_text()
+    text = PARAMS.read_text()
     switched_on = [line.replace("    # ", "    ", 1) for line in text.splitlines() if line.startswith("    # ") and ": " in line]
     settings = [line for line in switched_on if " " not in line.strip().split(":")[0]]
     assert len(settings) == 4
     path = tmp_path / "all.yaml"
-    path.write_text("\n".join([f"{NODE}:", "  ros__parameters:", *settings]))
-    node = SegmenterNode(context=probe.context, cli_args=["--ros-args", "--params-file", str(path)])
+    path.write_text("\n".join(["/**:", "  ros__parameters:", *settings]))
+    node = _node(probe, path)
     try:
-        cameras = read_cameras(node)
-        assert [(c.name, c.image_topic, c.compressed) for c in cameras] == [
+        assert [(c.name, c.image_topic, c.compressed) for c in read_cameras(node)] == [
             ("front", "/front/image_raw", False), ("rear", "/rear/image_raw/compressed", True)]
     finally:
         node.destroy_node()

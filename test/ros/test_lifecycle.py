@@ -18,7 +18,7 @@ def test_the_whole_life_by_services(segmenter, probe):
     segmenter.reset()  # the process was started with autostart false
     probe.spin_until(lambda: not any(probe.publishers()[topic] for topic in OUTPUTS), "the end of those before")
     answer = probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request())
-    assert not answer.success and answer.message == "not configured"
+    assert not answer.success and answer.message.startswith("unconfigured: ")
 
     segmenter.start()
     camera = Camera(probe).connect()
@@ -90,7 +90,7 @@ def test_an_impossible_transition_is_answered(camera, probe, transition):
     (dict(mode="psychic"), ["psychic", "async", "two_sided"]),
     (dict(image_topic=""), ["image_topic", "empty"]),
     (dict(image_topic="/bad topic!"), ["/bad topic!"]),
-    (dict(compressed="maybe"), ["maybe", "auto"]),
+    (dict(image_transport="maybe"), ["maybe", "auto, raw, compressed"]),
     (dict(cameras=["front camera"]), ["front camera", "letters"]),
     (dict(cameras=["a", "b", "a"]), ["'a', 'b', 'a'", "unique"]),
 ])
@@ -109,12 +109,13 @@ def test_diagnostics_tell_why_nothing_is_configured(segmenter, model):
     try:
         assert segmenter.probe.set(model="/no/such/folder") == ""
         assert not segmenter.probe.change("configure")
-        segmenter.probe.diagnostic("", until=lambda status: "/no/such/folder" in status.message)
+        for part in ("cpu", DEFAULTS["image_topic"]):
+            segmenter.probe.diagnostic(part, until=lambda status: "/no/such/folder" in status.message)
     finally:
         assert segmenter.probe.set(model=str(model)) == ""
     segmenter.start()
     segmenter.reset()
-    segmenter.probe.diagnostic("", until=lambda status: status.message == "not configured")
+    segmenter.probe.diagnostic("cpu", until=lambda status: f"ros2 lifecycle set {NODE} configure" in status.message)
 
 
 def check_refused(segmenter, *words):

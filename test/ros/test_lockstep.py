@@ -15,7 +15,7 @@ from dcfm_ros.bags.replay import Replay
 from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.ros import lockstep
 from dcfm_ros.ros.messages import stamp_ns
 
@@ -81,7 +81,7 @@ def test_masks_and_keyframes_are_those_of_the_replay(segmenter, model, probe, tm
 def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 10, ("/front/image_raw", "/rear/image_raw"), cut=4)
     settings = [f"{name}:={value}" for name, value in {**DEFAULTS, **SCHEDULER, "mode": "sync", "model": model}.items()
-                if name not in ("image_topic", "compressed", "outputs")]
+                if name not in ("image_topic", "image_transport", "outputs")]
     processes("segmenter", "-r", "__ns:=/two", "-p", "cameras:=[front, rear]",
               *(item for setting in settings for item in ("-p", setting)))
     cameras = {name: Live(probe, f"/two/{name}") for name in ("front", "rear")}

@@ -1,11 +1,14 @@
 """Parameters: what changes while running, what is refused, and with which words."""
 
 import numpy as np
+import pytest
 from rcl_interfaces.msg import Parameter as ParameterMessage
-from rcl_interfaces.msg import ParameterType
+from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, ListParameters
-from ros_helpers import NODE, Camera, of
+from ros_helpers import DEFAULTS, NODE, Camera, of
 from sensor_msgs.msg import Image
+
+from dcfm_ros.ros.names import in_robot
 
 
 def synchronous(segmenter, probe):
@@ -42,7 +45,13 @@ REFUSED_WHILE_RUNNING = [
     (dict(threshold=11.0), ["threshold", "11.0"]),
     (dict(threshold=0.0), ["threshold", "0.0", "above 0"]),
     (dict(threshold=float("nan")), ["threshold", "nan"]),
-    (dict(threshold=1), ["DOUBLE"]),
+    (dict(threshold="much"), ["threshold 'much'", "a number"]),
+    (dict(threshold=20), ["threshold 20", "use 0 to 10"]),
+    (dict(threshold=True), ["threshold True", "a number"]),
+    (dict(max_interval=2.5), ["max_interval 2.5", "a whole number"]),
+    (dict(threshold_rule=True), ["threshold_rule True", "quotes"]),
+    (dict(outputs=[True, False]), ["outputs [True, False]", "a list of names", "quotes"]),
+    (dict(outputs="overlay"), ["outputs 'overlay'", "a list of names"]),
     (dict(threshold_rule="clock"), ["threshold_rule 'clock'", "fixed, deadline"]),
     (dict(encoder_share=0.0), ["encoder_share", "0.0"]),
     (dict(keyframe_budget_hz=-1.0), ["keyframe_budget_hz", "-1.0"]),
@@ -138,3 +147,51 @@ def test_cameras_can_be_named_before_configuring(segmenter, probe):
     finally:
         segmenter.reset()
         assert probe.set(cameras=[""]) == ""
+
+
+def test_values_as_yaml_writes_them(segmenter, probe, model):
+    """A whole number for a float, a list without names, a folder named by a date."""
+    segmenter.start()
+    assert probe.set(threshold=1, overlay_alpha=0, outputs=[]) == ""
+    result, = probe.set_messages([ParameterMessage(name="outputs", value=ParameterValue(type=ParameterType.PARAMETER_BOOL_ARRAY))])
+    assert result.successful, result.reason   # what `ros2 param set outputs "[]"` sends
+    Camera(probe).connect()
+    segmenter.reset()
+    assert probe.set(model=20260101) == ""
+    assert not probe.change("configure")
+    probe.diagnostic("cpu", lambda status: "no model '20260101'" in status.message)
+
+
+def test_a_value_that_a_parameter_has_already_is_no_change(camera, probe, segmenter, model):
+    """So that what `ros2 param dump` wrote can be loaded while the node runs."""
+    assert probe.set(**{**DEFAULTS, "model": str(model)}) == ""
+    assert "clean up first" in probe.set(model="elsewhere")
+    camera.segment()
+
+
+def test_a_refused_value_leaves_the_parameter_as_it_was_described(segmenter, probe):
+    segmenter.start()
+    assert "a number" in probe.set(threshold="much")
+    descriptor, = probe.call(DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=["threshold"])).descriptors
+    assert descriptor.type == ParameterType.PARAMETER_DOUBLE
+
+
+@pytest.mark.parametrize("arguments, text", [
+    (("-p", "cameras:=[on, y]"), "cannot configure: cameras [True, True]: use a list of names, in quotes"),
+    (("-p", "model:=on"), "cannot configure: model True: a name is needed"),
+    (("-p", "image_topic:=[]"), "cannot configure: image_topic is empty"),
+    (("-p", "waiting_images:=two"), "cannot configure: waiting_images 'two': use a whole number"),
+])
+def test_wrong_types_at_the_start_leave_a_node_that_can_be_configured(model, processes, arguments, text):
+    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch", *arguments)
+    process.wait_for_text(text)
+    assert process.stop() == 0 and "Traceback" not in process.text()
+
+
+@pytest.mark.parametrize("namespace, name, topic", [
+    ("/dcfm", "camera/image_raw", "/camera/image_raw"), ("/robot1/dcfm", "camera/image_raw", "/robot1/camera/image_raw"),
+    ("/robot1", "camera/image_raw", "/robot1/camera/image_raw"), ("/robot1/dcfm", "/camera/image_raw", "/camera/image_raw"),
+    ("/", "image", "/image"), ("/dcfm/dcfm", "image", "/dcfm/image"), ("/robot1/dcfm", "~/image", "~/image"), ("/a", "", ""),
+])
+def test_relative_topics_begin_in_the_robots_namespace(namespace, name, topic):
+    assert in_robot(namespace, name) == topic

@@ -56,6 +56,7 @@ def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, n
     profile = tmp_path / "fastdds.xml"
     assert process.dds_environment(profile) == {}  # a missing file would only make Fast DDS complain
     profile.write_text("<dds/>")
-    assert process.dds_environment(profile) == {"FASTRTPS_DEFAULT_PROFILES_FILE": str(profile)}
+    assert process.dds_environment(profile) == dict.fromkeys(
+        ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), str(profile))
     monkeypatch.setenv(name, "/etc/own.xml")
     assert process.dds_environment(profile) == {}

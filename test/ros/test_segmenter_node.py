@@ -25,14 +25,14 @@ def test_every_image_gets_one_mask_of_its_own(camera):
         assert info.feature_stamp == sent[0].header.stamp
         assert info.feature_age_frames == number
         assert info.feature_age_s == pytest.approx(0.04 * number, abs=1e-6)
-        assert info.preprocess_ms >= 0 and info.shallow_ms > 0 and info.postprocess_ms > 0
-        assert info.latency_ms >= info.preprocess_ms + info.shallow_ms + info.postprocess_ms - 0.01
+        assert info.preprocess_s >= 0 and info.shallow_s > 0 and info.postprocess_s > 0
+        assert 30 > info.latency_s >= info.preprocess_s + info.shallow_s + info.postprocess_s - 1e-5
     assert [m.header for m in camera.masks] == [m.header for m in sent]  # one each, in order
     assert [i.header for i in camera.infos] == [m.header for m in sent]
     event, = camera.keyframes
     assert event.header == sent[0].header
     assert (event.reason, event.camera, event.interval_frames, event.score) == ("first", "", 0, 0.0)
-    assert event.encode_ms > 0 and event.queue_ms >= 0
+    assert event.encode_s > 0 and event.queue_s >= 0
 
 
 def test_the_mask_depends_on_the_picture_not_on_its_encoding(camera):

@@ -5,6 +5,8 @@ import signal
 
 import numpy as np
 import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter
 from ros_helpers import Camera, pixels
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -15,7 +17,7 @@ from dcfm_ros.ros.viewer_node import ViewerNode
 
 def counts(probe) -> dict[str, int]:
     """What the viewer's newest diagnostic says."""
-    found = [status for message in probe.arrays() for status in message.status if status.name == "viewer"]
+    found = [status for message in probe.arrays() for status in message.status if status.name.endswith("/viewer")]
     return {item.key: int(item.value) for item in found[-1].values} if found else {}
 
 
@@ -54,11 +56,9 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
 
 
 def test_parameters_that_cannot_be_used_end_it_with_one_line(processes):
-    for arguments, text in ((("-p", "target:=rviz"), "viewer 'rviz': use rerun, rerun:web, or "),
-                            (("-p", "target:=x.rrd", "-p", "cameras:=[a-b]"), "camera name 'a-b'")):
-        viewer = processes("viewer", *arguments)
-        assert viewer.wait() == 1
-        assert text in viewer.text() and "Traceback" not in viewer.text()
+    viewer = processes("viewer", "-p", "target:=rviz")
+    assert viewer.wait() == 1
+    assert "viewer 'rviz': use rerun, rerun:web, or " in viewer.text() and "Traceback" not in viewer.text()
 
 
 def test_a_missing_library_ends_it_with_one_line(capfd):
@@ -102,18 +102,26 @@ def shown(monkeypatch):
 
 @pytest.fixture
 def start(shown, probe):
-    """`start(*ros_arguments)`: the node in this process, beside the probe, with topics of its own."""
+    """`start(**parameters)`: the node in this process, beside the probe, and a segmenter in its namespace that has these
+    parameters, and nothing else."""
     started = []
 
-    def start(*arguments):
-        node = ViewerNode(context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/viewed", *arguments])
-        probe._executor.add_node(node)
-        started.append(node)
+    def start(name="segmenter", **parameters_of_segmenter):
+        segmenter = Node(name, namespace="/viewed/dcfm", context=probe.context)
+        values = {"cameras": [""], "image_topic": "", "image_transport": "auto", **parameters_of_segmenter.pop("named", {}),
+                  **parameters_of_segmenter}
+        for parameter, value in values.items():
+            segmenter.declare_parameter(parameter, value)
+        node = ViewerNode(context=probe.context, cli_args=[
+            "--ros-args", "-r", "__ns:=/viewed/dcfm", "-p", f"segmenter:={name}"])
+        for one in (segmenter, node):
+            probe.add(one)
+            started.append(one)
         return node
 
     yield start
     for node in started:
-        if not shown.closed:
+        if not (shown.closed and isinstance(node, ViewerNode)):
             node.destroy_node()
 
 
@@ -121,7 +129,7 @@ class Source:
     """Publishes all that the viewer listens to, for one camera."""
 
     def __init__(self, probe, camera="", topic="/seen/image", kind=Image):
-        prefix = f"/viewed/{camera}/" if camera else "/viewed/"
+        prefix = f"/viewed/dcfm/{camera}/" if camera else "/viewed/dcfm/"
         self._camera = Camera(probe, topic, prefix=f"/unused/{camera or 'camera'}", kind=kind)
         self._publishers = {name: probe.publisher(kind, prefix + name, reliable=True) for name, kind in (
             ("mask", Image), ("mask_info", MaskInfo), ("keyframe", KeyframeEvent))}
@@ -146,7 +154,7 @@ class Source:
 
 
 def test_parts_of_a_frame_are_joined(start, shown, probe):
-    node = start("-p", "image_topic:=/seen/image")
+    node = start(image_topic="/seen/image")
     source = Source(probe)
     stamp, values = source.send()
     probe.spin_until(lambda: shown.frames, "the frame")
@@ -159,7 +167,7 @@ def test_parts_of_a_frame_are_joined(start, shown, probe):
 
 def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
     monkeypatch.setattr(viewer_node, "_WAITING", 2)
-    node = start("-p", "image_topic:=/seen/image")
+    node = start(image_topic="/seen/image")
     source = Source(probe)
     (_, join), = node._joins
 
@@ -184,7 +192,7 @@ def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
 
 
 def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
-    node = start("-p", "image_topic:=/seen/image/compressed")
+    node = start(image_topic="/seen/image/compressed")
     source = Source(probe, topic="/seen/image/compressed", kind=CompressedImage)
     broken = source._camera.image()
     broken.data = array.array("B", broken.data[:50])
@@ -201,13 +209,15 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
 
 
 def test_several_cameras_keyframes_and_classes(start, shown, probe):
-    start("-p", "cameras:=[front, rear]", "-p", "front.image_topic:=/seen/front", "-p", "rear.image_topic:=/seen/rear")
-    front, rear = Source(probe, "front", "/seen/front"), Source(probe, "rear", "/seen/rear")
+    start("other", cameras=["front", "rear"], named={   # a relative topic is the robot's, as for the segmenter
+        "front.image_topic": "seen/front", "front.image_transport": "raw", "rear.image_topic": "/seen/rear",
+        "rear.image_transport": "auto"})
+    front, rear = Source(probe, "front", "/viewed/seen/front"), Source(probe, "rear", "/seen/rear")
     front.send()
     stamp, _ = rear.send()
     rear.publish("keyframe", KeyframeEvent(header=rear._camera.header(), reason="deviation", score=0.25))
     for name in ("front", "rear"):
-        palette = probe.node.create_publisher(ClassPalette, f"/viewed/{name}/palette", viewer_node.LATCHED)
+        palette = probe.node.create_publisher(ClassPalette, f"/viewed/dcfm/{name}/palette", viewer_node.LATCHED)
         palette.publish(ClassPalette(classes=[ClassColor(id=0, name="road", r=1, g=2, b=3)]))
     probe.spin_until(lambda: len(shown.frames) == 2 and shown.keyframes and shown.palettes, "all of it")
     assert {frame[0] for frame in shown.frames} == {"front", "rear"}
@@ -217,9 +227,20 @@ def test_several_cameras_keyframes_and_classes(start, shown, probe):
 
 
 def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
-    start("-p", "image_topic:=/seen/image")
+    start(image_topic="/seen/image")
     arrays = probe.arrays()
     probe.spin_until(lambda: counts(probe), "a diagnostic")
-    status = next(status for message in arrays for status in message.status if status.name == "viewer")
+    status = next(status for message in arrays for status in message.status if status.name == "/viewed/dcfm/viewer")
     assert status.level == status.WARN and "1 left out, 2 errors of the viewer" in status.message
     assert counts(probe)["errors"] == 2
+
+
+def test_a_segmenter_with_wrong_settings_is_asked_again(start, shown, probe):
+    node = start(cameras=["a-b"], image_topic="/seen/image")
+    segmenter = next(one for one in probe._executor.get_nodes() if one.get_name() == "segmenter")
+    probe.spin_until(lambda: node._cameras._client.services_are_ready(), "the segmenter's parameters")
+    assert segmenter.set_parameters([Parameter("cameras", value=["front"])])[0].successful
+    segmenter.declare_parameter("front.image_topic", "/seen/front")
+    segmenter.declare_parameter("front.image_transport", "auto")
+    Source(probe, "front", "/seen/front").send()
+    probe.spin_until(lambda: shown.frames, "the frame")

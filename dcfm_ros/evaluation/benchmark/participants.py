@@ -17,7 +17,7 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 INTERVALS = (2, 6)   # K of the paper's tables
 

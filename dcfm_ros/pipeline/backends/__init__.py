@@ -7,12 +7,10 @@ import sys
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
+from dcfm_ros.pipeline.settings import BACKENDS, PRECISIONS
 
 # OpenVINO then takes its own stub instead: conversions report to nobody, and fork no process to do so.
 sys.modules.setdefault("openvino_telemetry", None)
-
-BACKENDS = ("auto", "torch", "openvino", "tensorrt")
-PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
 def make_backend(name: str, model: Model, device: str = "auto", precision: str = "auto",

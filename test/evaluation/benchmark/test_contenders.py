@@ -20,7 +20,8 @@ from dcfm_ros.model.fusion import resize
 from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
-from dcfm_ros.pipeline.frames import Frame, Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.preprocess import network_input
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.

@@ -24,7 +24,7 @@ from dcfm_ros.pipeline.backends.base import BackendError  # noqa: E402
 from dcfm_ros.pipeline.backends.engine_files import read_engines  # noqa: E402
 from dcfm_ros.pipeline.backends.export import ExportOptions, export  # noqa: E402
 from dcfm_ros.pipeline.backends.torch import TorchBackend  # noqa: E402
-from dcfm_ros.pipeline.frames import Mode, PipelineConfig, SchedulerConfig  # noqa: E402
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig# noqa: E402
 from dcfm_ros.pipeline.segmenter import Segmenter  # noqa: E402
 
 SIZE = (64, 96)

@@ -1,0 +1,70 @@
+"""Which cameras a segmenter has: asked of the segmenter itself, whatever file, launch file or command line told it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.task import Future
+
+from dcfm_ros.ros import parameters
+from dcfm_ros.ros.parameters import CameraParameters
+
+_LOG_PERIOD_S = 5.0
+_PERIOD_S = 0.2      # between two looks for the segmenter
+_ANSWER_S = 2.0      # then a question is repeated: an answer can get lost, as a server's first to a new client
+
+
+class SegmenterCameras:
+    """Calls `found(cameras)` once, when the segmenter has answered. For the executor's thread.
+
+    segmenter: its name, relative to the node's namespace. Its relative image topics are read as those of a node in the same
+    namespace as this one.
+    """
+
+    def __init__(self, node: Node, segmenter: str, found: Callable[[list[CameraParameters]], None]):
+        self._node, self._segmenter, self._found = node, segmenter, found
+        self._values: dict[str, object] = {}
+        self._asked: tuple[Future, list[str], float] | None = None   # with the names and the time of asking
+        self._client = AsyncParameterClient(node, segmenter)
+        self._timer = node.create_timer(_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _look(self) -> None:
+        if self._asked is not None and self._asked[0].done():
+            future, names, _ = self._asked
+            self._asked = None
+            self._values.update(zip(names, map(parameter_value_to_python, future.result().values)))
+            self._conclude()
+        elif not self._client.services_are_ready():
+            self._node.get_logger().info(
+                f"waiting for the segmenter {self._segmenter} in namespace {self._node.get_namespace()}",
+                throttle_duration_sec=_LOG_PERIOD_S)
+        elif self._asked is None or time.monotonic() - self._asked[2] > _ANSWER_S:
+            self._ask(self._missing())
+
+    def _missing(self) -> list[str]:
+        """Which parameters are still to be asked for; those of cameras once their names are known."""
+        if "cameras" not in self._values:
+            return ["cameras"]
+        names = parameters.camera_names(tuple(name for name in self._values["cameras"] or () if name))
+        return [name for name in parameters.camera_parameters(names) if name not in self._values]
+
+    def _ask(self, names: list[str]) -> None:
+        self._asked = (self._client.get_parameters(names), names, time.monotonic())
+
+    def _conclude(self) -> None:
+        try:
+            if missing := self._missing():
+                self._ask(missing)
+                return
+            cameras = parameters.read_cameras(self._node, self._values.get)
+        except ValueError as error:   # the segmenter says so, too; it may be set right
+            self._node.get_logger().warning(f"the segmenter's cameras: {error}", throttle_duration_sec=_LOG_PERIOD_S)
+            self._values.clear()
+            return
+        self._node.destroy_timer(self._timer)
+        self._found(cameras)
