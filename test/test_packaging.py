@@ -25,7 +25,6 @@ BROUGHT_BY_OTHERS = {   # by rosbags, jinja2, mcap, ray, rerun and Python 3.14; 
 }
 NOT_IMPORTED = {
     "ament_cmake_pytest": "CMakeLists.txt",
-    "bondpy": "the bond to Nav2's lifecycle manager",
     "ros2launch": "the command `ros2 launch`",
     "rosidl_default_runtime": "the generated messages",
 }
