@@ -7,8 +7,10 @@ SHELL := bash
 
 PYTHON ?= python3
 VENV ?= .venv
-# PyTorch's index of builds without CUDA, used where there is no NVIDIA GPU.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# The build of PyTorch: cpu, cu128, cu130, any name of an index at PYTORCH_INDEXES, or the URL of another one.
+# Empty: scripts/install_torch.bash looks at the machine.
+TORCH_INDEX ?=
+PYTORCH_INDEXES := https://download.pytorch.org/whl
 
 # make demo
 SOURCE ?= synthetic
@@ -72,9 +74,7 @@ $(READY): $(wildcard requirements/*.txt)
 	  $(PYTHON) -m venv --clear $(if $(filter-out wheels,$(ROS)),--system-site-packages) $(VENV); \
 	  touch $(VENV)/COLCON_IGNORE; \
 	fi
-	@nvidia-smi -L >/dev/null 2>&1 \
-	  || $(PIP) --no-deps --retries 0 --timeout 10 --index-url $(TORCH_INDEX) -r requirements/torch.txt 2>/dev/null \
-	  || echo "$(TORCH_INDEX) could not be used: taking PyTorch from pip's default index"
+	@TORCH_INDEX='$(TORCH_INDEX)' scripts/install_torch.bash $(PYTORCH_INDEXES) $(PIP)
 ifeq ($(ROS),wheels)
 	@$(PIP) -r requirements/core.txt -r requirements/ros.txt -r requirements/test.txt
 else

@@ -1,12 +1,15 @@
 """Installs dcfm_ros with pip, on machines without ROS: models, training, evaluation, pipeline and the command `dcfm`.
 
-On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file.
+On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file. What both say of the
+package (version, people, addresses) stands in package.xml alone.
 """
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 
 
 def shared_files(*folders):
@@ -21,10 +24,25 @@ def shared_files(*folders):
 
 
 setup(
-    name="dcfm_ros",
-    version="0.1.0",
+    name=PACKAGE.findtext("name"),
+    version=PACKAGE.findtext("version"),
     description="Semantic segmentation of camera video at the cost of a shallow network per frame, with ROS 2 nodes",
-    license="Apache-2.0",
+    author=PACKAGE.findtext("author"),
+    maintainer=PACKAGE.findtext("maintainer"),
+    maintainer_email=PACKAGE.find("maintainer").get("email"),
+    url=PACKAGE.findtext("url[@type='website']"),
+    project_urls={"Source": PACKAGE.findtext("url[@type='repository']"),
+                  "Issues": PACKAGE.findtext("url[@type='bugtracker']")},
+    license=PACKAGE.findtext("license"),
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *[f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)],
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
     python_requires=">=3.10",
     packages=find_packages(include=["dcfm_ros", "dcfm_ros.*"]),
     package_data={"dcfm_ros.evaluation.replay_page": ["*.html", "*.css", "*.js"]},
@@ -47,7 +65,7 @@ setup(
         "fleet": ["ray"],
         "openvino": ["openvino"],
         "test": ["onnx", "onnxruntime", "onnxscript", "pytest", "tensorboard", "transformers"],
-        "train": ["tensorboard", "tqdm"],
+        "train": ["tensorboard"],
         "video": ["av"],
         "viewer": ["rerun-sdk==0.41.*; python_version >= '3.11'"],
     },
