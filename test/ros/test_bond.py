@@ -37,6 +37,7 @@ class Manager:
         """As one that is killed: without a word."""
         self._bond.on_broken = None
         self._bond.is_shutdown = True
+        self._bond.heartbeat_timer.cancel()
         self._release()
 
     def let_go(self) -> None:
