@@ -52,7 +52,7 @@ SWITCHES = ("autostart", "use_sim_time")
 
 def fast_dds_profile():
     """Variables that make Fast DDS carry large images over shared memory; none where the user has a profile."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")   # the second for older versions
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")   # the second up to Jazzy
     return {} if any(map(os.environ.get, names)) else dict.fromkeys(names, str(SHARE / "config" / "fastdds.xml"))
 
 

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from dcfm_ros.pipeline.memory import keep_freed_memory
 
 
-# Of Fast DDS: the second is the old name, which older versions alone know.
+# Of Fast DDS: versions from 3 (Kilted) know the first, those before (Jazzy) the second.
 _PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
