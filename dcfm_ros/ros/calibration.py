@@ -48,7 +48,7 @@ def _calibration(document) -> CameraInfo:
     if not isinstance(document, dict):
         raise ValueError("it is no table of names and values, such as image_width and camera_matrix")
     model = document.get("distortion_model", _DEFAULT_MODEL)
-    if model not in _COEFFICIENTS:
+    if model not in [*_COEFFICIENTS]:   # whatever YAML makes of it
         raise ValueError(f"distortion_model {model!r} is unknown: it can be {', '.join(_COEFFICIENTS)}")
     info = CameraInfo(width=_side(document, "image_width"), height=_side(document, "image_height"), distortion_model=model)
     for field, (name, shape) in _MATRICES.items():
@@ -95,7 +95,7 @@ def _number(name: str, value) -> float:
     try:
         # YAML 1.1, which PyYAML reads, takes 1e-05 for text; the C++ parsers write it for a number.
         number = float(value) if type(value) in (int, float, str) else math.nan
-    except ValueError:
+    except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise ValueError(f"{name} holds {value!r}, which is no finite number")

@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def arguments(folder, log, **changes):
-    values = {"source": folder, "sent_log": log, "rate": "20.0", "loop": "false", "wait_for_subscribers": 1, "reliable": "true",
+    values = {"source": folder, "sent_log": log, "rate": "20.0", "loop": "false", "wait_for_subscribers": 1,
               "image_topic": "/pictures", "frame_id": "eye", **changes}
     return itertools.chain.from_iterable(("-p", f"{name}:={value}") for name, value in values.items())
 
@@ -44,7 +44,7 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     kind, topic = (CompressedImage, "/pictures/compressed") if encoding in ("jpeg", "png") else (Image, "/pictures")
     images = probe.collect(kind, topic)
     log = tmp_path / "sent.jsonl"
-    values = {"source": str(folder), "sent_log": str(log), "rate": 20.0, "loop": False, "wait_for_subscribers": 1, "reliable": True,
+    values = {"source": str(folder), "sent_log": str(log), "rate": 20.0, "loop": False, "wait_for_subscribers": 1,
               "image_topic": "/pictures", "frame_id": "eye", "encoding": encoding, "preload": encoding in ("rgb8", "jpeg")}
     node = CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
     try:
