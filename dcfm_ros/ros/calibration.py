@@ -29,7 +29,7 @@ def read_calibration(url: str) -> CameraInfo:
     except yaml.YAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         what = getattr(error, "problem", None) or "unreadable"
-        raise ValueError(f"camera_info_url {url}: {path}{line} is no YAML as camera_calibration writes it ({what})") from error
+        raise ValueError(f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})") from error
     except ValueError as error:   # text that is no UTF-8, too
         raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
 

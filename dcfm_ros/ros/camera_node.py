@@ -1,4 +1,4 @@
-"""The node `camera`: publishes any source as a camera would, with true stamps, or plays a recording."""
+"""The node `camera`: publishes any source as a camera driver would, with true stamps, or plays a recording."""
 
 from __future__ import annotations
 
@@ -52,6 +52,30 @@ class CameraNode(Node):
 
     def __init__(self, **node_options):
         super().__init__("camera", **node_options)
+        self.finished, self._stop = threading.Event(), threading.Event()
+        self.failed, self._log = False, None
+        try:
+            self._open()
+        except BaseException:
+            self._close()   # rclpy leaves it to the garbage collector, and until then the node to the graph
+            raise
+        self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
+        self.get_logger().info(self.player.title)
+        self._thread.start()
+
+    def destroy_node(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.player.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self._log:
+            self._log.close()
+        super().destroy_node()
+
+    def _open(self) -> None:
+        """Parameters, log and player. Raises where a setting cannot be used."""
         self._declare_parameters()
         value = lambda name: self.get_parameter(name).value  # noqa: E731
         kind = PlayOptions if is_recording(value("source")) else ReelOptions
@@ -65,20 +89,6 @@ class CameraNode(Node):
             self.player = BagPlayer(self, options, self._advertise, self._sent)
         else:
             self.player = Reel(self, options, self._advertise, self._sent)
-        self.finished = threading.Event()
-        self.failed = False
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
-        self.get_logger().info(self.player.title)
-        self._thread.start()
-
-    def destroy_node(self) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.player.close()
-        if self._log:
-            self._log.close()
-        super().destroy_node()
 
     def _declare_parameters(self) -> None:
         defaults = {field.name: field.default for kind in (PlayOptions, ReelOptions) for field in fields(kind)}

@@ -126,6 +126,14 @@ def test_settings_that_cannot_be_used_are_named(folder, probe, changes, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_a_refused_node_leaves_the_graph_at_once(probe):
+    """It lives on in the traceback until the garbage collector comes by."""
+    with pytest.raises(ValueError) as caught:
+        CameraNode(context=probe.context, namespace="refused", parameter_overrides=[Parameter("source", value="/none")])
+    probe.spin_until(lambda: ("camera", "/refused") not in probe.node.get_node_names_and_namespaces(), "its end")
+    assert "/none" in str(caught.value)
+
+
 @pytest.mark.parametrize("changes", [UNUSABLE[0][0], UNUSABLE[3][0]])
 def test_settings_that_cannot_be_used_end_the_process_with_a_message(folder, processes, tmp_path, changes):
     camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", **changes))
