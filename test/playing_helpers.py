@@ -13,7 +13,7 @@ ALL = QoSProfile(depth=1000)   # of what a test counts
 
 
 def node_of(probe, source, **values) -> CameraNode:
-    values = {"source": str(source), "reliable": True, "wait_for_subscribers": 1, "loop": False, **values}
+    values = {"source": str(source), "wait_for_subscribers": 1, "loop": False, **values}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
     return CameraNode(context=probe.context, parameter_overrides=overrides)
 

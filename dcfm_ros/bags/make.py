@@ -31,7 +31,7 @@ class MakeOptions:
     storage: str = "mcap"             # or sqlite3
     image_topic: str = "/camera/image_raw"
     label_topic: str = "/camera/label"
-    frame_id: str = "camera"
+    frame_id: str = "camera_optical_frame"
 
     def __post_init__(self):
         if not (self.rate_hz > 0 and math.isfinite(self.rate_hz)):

@@ -64,6 +64,13 @@ def image_topic(bag: Bag, name: str) -> Topic:
     return topic
 
 
+def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
+    """The topic of this name and type, if it holds messages of ROS 2's type."""
+    digests = ("", typestore().hash_rihs01(msgtype))
+    return next((topic for topic in bag.topics
+                 if topic.key == (name, msgtype) and topic.count and topic.digest in digests), None)
+
+
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
     images = [topic for topic in bag.topics
               if topic.msgtype in _KINDS and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]

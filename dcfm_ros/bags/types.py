@@ -12,6 +12,7 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.model.folder import builtin_folders
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 PALETTE, MASK_INFO, KEYFRAME = (f"dcfm_ros/msg/{name}" for name in ("ClassPalette", "MaskInfo", "KeyframeEvent"))
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
 

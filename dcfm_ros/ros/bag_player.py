@@ -1,4 +1,5 @@
-"""The camera node's recordings: images to topics as they were recorded, at their rate or as fast as masks come back."""
+"""The camera node's recordings: images and their camera_info to topics as they were recorded, at their rate or as fast as
+masks come back."""
 
 from __future__ import annotations
 
@@ -7,23 +8,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from itertools import islice
 from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
 from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
-from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.bags.topics import choose_cameras, find_topic
+from dcfm_ros.bags.types import CAMERA_INFO
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.bag_time import BagTime
+from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.lockstep import LockStep
 from dcfm_ros.ros.play_options import PlayOptions
 
@@ -34,8 +35,9 @@ _LOG_PERIOD_S = 5.0      # of warnings that repeat
 
 
 class _Sendable(NamedTuple):
-    number: int          # among the messages of the cameras' topics, from 0
-    camera: str
+    number: int | None   # among the messages of the cameras' topics, from 0; None: a camera_info
+    publisher: Publisher
+    step: LockStep | None
     log_ns: int
     stamp: Time | None   # None: the bytes are no message, or the log time is no time of ROS
     raw: bytes           # CDR
@@ -49,7 +51,8 @@ class BagPlayer:
     `without_mask` count images and may be read by any.
     """
 
-    def __init__(self, node: Node, options: PlayOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
+    def __init__(self, node: Node, options: PlayOptions, advertise: Callable[[type, str], Publisher],
+                 sent: Callable[[int, int, int], None]):
         self._node, self._options, self._sent = node, options, sent
         self.sent = self.damaged = self.without_mask = 0
         with ExitStack() as stack:
@@ -59,11 +62,12 @@ class BagPlayer:
             topics = options.image_topics([camera.topic.name for camera in self._cameras], self._cameras[0].compressed)
             masks = options.mask_topics(names) if options.lockstep else []
             try:
-                self._steps = {
-                    name: LockStep(node, *pair, options.mask_timeout) for name, *pair in zip(names, topics, masks)}
+                self._steps = {camera.topic.key: LockStep(node, *pair, options.mask_timeout)
+                               for camera, *pair in zip(self._cameras, topics, masks)}
                 self._publishers = {
-                    camera.name: node.create_publisher(CompressedImage if camera.compressed else Image, topic, qos)
+                    camera.topic.key: advertise(CompressedImage if camera.compressed else Image, topic)
                     for camera, topic in zip(self._cameras, topics)}
+                self._infos = self._advertise_infos(advertise)
             except NameValidationException as error:
                 text = " ".join(str(error).split())
                 raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
@@ -71,20 +75,22 @@ class BagPlayer:
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
         count = sum(camera.topic.count for camera in self._cameras)
-        pace = f"in lock-step with {', '.join(masks)}" if masks else f"at {options.speed:g} times their rate"
-        self.title = f"{options.source}: {count} images {pace} on {', '.join(topics)}"
+        pace = (f"in lock-step with {', '.join(step.mask_topic for step in self._steps.values())}" if self._steps else
+                f"at {options.speed:g} times their rate")
+        on = ", ".join(publisher.topic_name for publisher in self._publishers.values())
+        self.title = f"{options.source}: {count} images {pace} on {on}"
         if self._bag.salvaged:
             node.get_logger().warning(f"{options.source}: {self._bag.salvaged}")
 
     @property
     def publishers(self) -> list[Publisher]:
-        """Of the images."""
-        return list(self._publishers.values())
+        """Of the images and of their camera_info."""
+        return [*self._publishers.values(), *self._infos.values()]
 
     def missing(self, subscribers: int) -> str:
         """Who has to be there before it may begin, in words: so many listeners to each camera, and someone who publishes the
         masks that are waited for. Empty if all are."""
-        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self.publishers
+        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self._publishers.values()
                  if publisher.get_subscription_count() < subscribers]
         parts += [f"a publisher of {step.mask_topic}" for step in self._steps.values() if not step.has_segmenter()]
         return " and ".join(parts)
@@ -96,15 +102,17 @@ class BagPlayer:
         """Until the end of the recording or of our time. Raises BagError where the recording is damaged."""
         while not stop.is_set():
             before, first_ns, last_ns = self.sent, None, 0
-            with closing(ahead(self._images(), _READ_AHEAD)) as images:
-                for image in images:
-                    if image.stamp is None:
-                        self._leave_out(image)
-                        continue
-                    if not self._time.reach(image.log_ns, stop):
+            with closing(ahead(self._messages(), _READ_AHEAD)) as arrivals:
+                for message in arrivals:
+                    if message.stamp is None:
+                        self._leave_out(message)
+                    elif not self._time.reach(message.log_ns, stop):
                         return
-                    first_ns, last_ns = image.log_ns if first_ns is None else first_ns, image.log_ns
-                    self._send(image, stop)
+                    elif message.number is None:
+                        message.publisher.publish(message.raw)
+                    else:
+                        first_ns, last_ns = message.log_ns if first_ns is None else first_ns, message.log_ns
+                        self._send(message, stop)
             if self.sent == before:
                 raise BagError(f"{self._bag.path}: none of its images is a message that can be sent")
             if not self._options.loop:
@@ -119,11 +127,24 @@ class BagPlayer:
         """After the end of `play`."""
         self._close()
 
-    def _images(self) -> Iterator[_Sendable]:
-        """Of one round; read by a thread of its own."""
-        cameras = {camera.topic.key: camera for camera in self._cameras}
-        arrivals = enumerate(self._bag.messages([camera.topic for camera in self._cameras]))
-        for number, (topic, log_ns, raw) in islice(arrivals, self._options.frames or None):
+    def _advertise_infos(self, advertise: Callable[[type, str], Publisher]) -> dict[tuple[str, str], Publisher]:
+        """Of each camera_info that was recorded beside a camera's images, or beside those of several, by its topic's key."""
+        infos = {}
+        for camera in self._cameras:
+            topic = find_topic(self._bag, info_topic(camera.topic.name), CAMERA_INFO)
+            if topic is not None and topic.key not in infos:
+                infos[topic.key] = advertise(CameraInfo, info_topic(self._publishers[camera.topic.key].topic_name))
+        return infos
+
+    def _messages(self) -> Iterator[_Sendable]:
+        """Of one round; read by a thread of its own. What follows the last image until the next would come belongs to it."""
+        publishers, images = {**self._publishers, **self._infos}, 0
+        for topic, log_ns, raw in self._bag.messages([topic for topic in self._bag.topics if topic.key in publishers]):
+            number = None
+            if topic.key in self._publishers:
+                if images == self._options.frames > 0:
+                    return
+                number, images = images, images + 1
             try:
                 stamp = self._bag.decode(topic, raw).header.stamp
                 stamp = Time(sec=stamp.sec, nanosec=stamp.nanosec)
@@ -131,14 +152,14 @@ class BagPlayer:
                 stamp = None
             if not 0 <= log_ns < _END_OF_TIME_NS:
                 stamp = None
-            yield _Sendable(number, cameras[topic.key].name, log_ns, stamp, bytes(raw))
+            yield _Sendable(number, publishers[topic.key], self._steps.get(topic.key), log_ns, stamp, bytes(raw))
 
     def _send(self, image: _Sendable, stop: threading.Event) -> None:
-        step = self._steps.get(image.camera)
+        step = image.step
         if step is not None:
             step.expect(image.stamp)
         published_ns = time.monotonic_ns()
-        self._publishers[image.camera].publish(image.raw)
+        image.publisher.publish(image.raw)
         self.sent += 1
         self._sent(image.number, messages.stamp_ns(image.stamp), published_ns)
         if step is not None and (reason := step.wait(stop)):
@@ -147,8 +168,10 @@ class BagPlayer:
                 f"no mask for image {image.number} (stamp {messages.stamp_ns(image.stamp)}), {self.without_mask} so far: "
                 f"{reason}")
 
-    def _leave_out(self, image: _Sendable) -> None:
-        self.damaged += 1
-        self._node.get_logger().warning(
-            f"message {image.number} of {self._bag.path} is damaged and was left out, {self.damaged} so far",
-            throttle_duration_sec=_LOG_PERIOD_S)
+    def _leave_out(self, message: _Sendable) -> None:
+        if message.number is None:
+            text = f"a camera_info of {self._bag.path} is damaged and was left out"
+        else:
+            self.damaged += 1
+            text = f"message {message.number} of {self._bag.path} is damaged and was left out, {self.damaged} so far"
+        self._node.get_logger().warning(text, throttle_duration_sec=_LOG_PERIOD_S)

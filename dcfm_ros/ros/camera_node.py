@@ -1,16 +1,19 @@
-"""The node `camera`: publishes any source as a camera would, with true stamps, or plays a recording."""
+"""The node `camera`: publishes any source as a camera driver would, with true stamps, or plays a recording."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
+from copy import copy
 from dataclasses import fields
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from dcfm_ros.ros import process
 from dcfm_ros.ros.play_options import PlayOptions, is_recording
@@ -18,7 +21,7 @@ from dcfm_ros.ros.reel import ENCODINGS, Reel, ReelOptions
 
 _TEXTS = {
     "source": "synthetic[:SEED], a folder of images, a video file, or a recording (rosbag2: a folder, .mcap or .db3).",
-    "image_topic": "Where to publish; empty: /camera/image_raw, of a recording its own topics.",
+    "image_topic": "Where to publish; empty: camera/image_raw in the node's namespace, of a recording its own topics.",
     "loop": "Begin again at the end; otherwise stop there.",
     "frames": "Images before the end; 0: all of the source (an endless one has 300).",
     "width": "Image width; 0 keeps the source's.",
@@ -27,11 +30,13 @@ _TEXTS = {
     "to_and_fro": "Go back from the end frame by frame, without a cut.",
     "encoding": f"One of {', '.join(ENCODINGS)}; the last two are compressed.",
     "preload": "Make all images before the first is sent.",
-    "frame_id": "frame_id of the headers.",
+    "frame_id": "frame_id of the headers; an optical frame (REP 103).",
+    "camera_info_url": "Calibration for camera_info: a YAML file's path or file:// URL; empty: uncalibrated.",
     "topics": "Of a recording: topics of cameras; none: all that look like one.",
     "speed": "Of a recording: 1.0 as recorded, 2.0 twice as fast.",
     "lockstep": "Of a recording: send an image when the mask of the one before has come.",
-    "mask_topic": "For lockstep: where masks come from, {camera} is the camera's name; empty: the segmenter's own.",
+    "mask_topic": "For lockstep: where masks come from, {camera} is the camera's name; empty: dcfm/mask, of several "
+                  "dcfm/{camera}/mask, in the node's namespace.",
     "mask_timeout": "For lockstep: seconds until the next image is sent without a mask.",
     "clock": "Of a recording: publish its time as /clock.",
 }
@@ -47,22 +52,13 @@ class CameraNode(Node):
 
     def __init__(self, **node_options):
         super().__init__("camera", **node_options)
-        self._declare_parameters()
-        value = lambda name: self.get_parameter(name).value  # noqa: E731
-        kind = PlayOptions if is_recording(value("source")) else ReelOptions
-        options = self._options(kind)
-        qos = QoSProfile(depth=_DEPTH[kind], history=HistoryPolicy.KEEP_LAST, reliability=(
-            ReliabilityPolicy.RELIABLE if value("reliable") else ReliabilityPolicy.BEST_EFFORT))
-        self._wait = max(value("wait_for_subscribers"), int(getattr(options, "lockstep", False)))
-        self._log = open(value("sent_log"), "w", buffering=1) if value("sent_log") else None
-        if isinstance(options, PlayOptions):
-            from dcfm_ros.ros.bag_player import BagPlayer   # late: other sources need no PyTorch
-            self.player = BagPlayer(self, options, qos, self._sent)
-        else:
-            self.player = Reel(self, options, qos, self._sent)
-        self.finished = threading.Event()
-        self.failed = False
-        self._stop = threading.Event()
+        self.finished, self._stop = threading.Event(), threading.Event()
+        self.failed, self._log = False, None
+        try:
+            self._open()
+        except BaseException:
+            self._close()   # rclpy leaves it to the garbage collector, and until then the node to the graph
+            raise
         self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
         self.get_logger().info(self.player.title)
         self._thread.start()
@@ -71,9 +67,28 @@ class CameraNode(Node):
         self._stop.set()
         self._thread.join()
         self.player.close()
+        self._close()
+
+    def _close(self) -> None:
         if self._log:
             self._log.close()
         super().destroy_node()
+
+    def _open(self) -> None:
+        """Parameters, log and player. Raises where a setting cannot be used."""
+        self._declare_parameters()
+        value = lambda name: self.get_parameter(name).value  # noqa: E731
+        kind = PlayOptions if is_recording(value("source")) else ReelOptions
+        options = self._options(kind)
+        self._qos = QoSProfile(depth=_DEPTH[kind], history=HistoryPolicy.KEEP_LAST, reliability=(
+            ReliabilityPolicy.RELIABLE if value("reliable") else ReliabilityPolicy.BEST_EFFORT))
+        self._wait = max(value("wait_for_subscribers"), int(getattr(options, "lockstep", False)))
+        self._log = open(value("sent_log"), "w", buffering=1) if value("sent_log") else None
+        if isinstance(options, PlayOptions):
+            from dcfm_ros.ros.bag_player import BagPlayer   # late: other sources need no PyTorch
+            self.player = BagPlayer(self, options, self._advertise, self._sent)
+        else:
+            self.player = Reel(self, options, self._advertise, self._sent)
 
     def _declare_parameters(self) -> None:
         defaults = {field.name: field.default for kind in (PlayOptions, ReelOptions) for field in fields(kind)}
@@ -85,7 +100,7 @@ class CameraNode(Node):
             elif high:
                 descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
             self.declare_parameter(name, [""] if default == () else default, descriptor)
-        for name, default, text in (("reliable", False, "Reliable instead of best effort."),
+        for name, default, text in (("reliable", True, "Reliable, as drivers publish (REP 2003); false: best effort."),
                                     ("wait_for_subscribers", 0, "Begin when so many listen."),
                                     ("sent_log", "", "File for a JSON line per image; empty: none.")):
             self.declare_parameter(name, default, ParameterDescriptor(description=text, read_only=True))
@@ -102,6 +117,11 @@ class CameraNode(Node):
     def _value(self, name: str):
         value = self.get_parameter(name).value
         return tuple(item for item in value if item) if name == "topics" else value
+
+    def _advertise(self, kind: type, topic: str) -> Publisher:
+        """A publisher as all of the camera's are. It keeps the newest images alone, and so waits for no slow subscriber."""
+        return self.create_publisher(kind, topic, copy(self._qos),   # overrides are written into it
+                                     qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def _run(self) -> None:
         try:

@@ -26,7 +26,7 @@ from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
-_FRAME_ID = "camera"
+_FRAME_ID = "camera_optical_frame"
 _WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer.log")
 
 

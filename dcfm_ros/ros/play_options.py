@@ -29,7 +29,7 @@ class PlayOptions:
     topics: tuple[str, ...] = ()   # of cameras; () for all that look like one
     speed: float = 1.0             # of the recording's time
     lockstep: bool = False         # send an image when the mask of the one before has come
-    mask_topic: str = ""           # of a camera, in which {camera} stands for its name; the segmenter's own where empty
+    mask_topic: str = ""           # of a camera, in which {camera} stands for its name; dcfm/[{camera}/]mask where empty
     mask_timeout: float = 60.0     # s; until the next image is sent all the same
     clock: bool = True             # publish /clock
 
@@ -44,7 +44,7 @@ class PlayOptions:
 
     def mask_topics(self, cameras: Sequence[str]) -> list[str]:
         """Where the masks of each camera come from."""
-        default = "/dcfm/mask" if len(cameras) == 1 else f"/dcfm/{_CAMERA}/mask"
+        default = "dcfm/mask" if len(cameras) == 1 else f"dcfm/{_CAMERA}/mask"   # of a segmenter in the same namespace
         pattern = self.mask_topic or default
         if len(cameras) > 1 and _CAMERA not in pattern:
             raise ValueError(f"mask_topic {pattern} is for one camera, and {self.source} has {', '.join(cameras)}: write "

@@ -1,4 +1,4 @@
-"""The camera node's frames: a source's, at a rate, with stamps of now."""
+"""The camera node's frames: a source's, at a rate, with stamps of now, and a camera_info beside each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.ros import messages
+from dcfm_ros.ros.calibration import info_topic, read_calibration, uncalibrated
 from dcfm_ros.sources.open import open_source
 
 ENCODINGS = ("rgb8", "bgr8", "mono8", "jpeg", "png")
@@ -25,7 +26,7 @@ class ReelOptions:
     """Of every source that is no recording."""
 
     source: str = "synthetic"
-    image_topic: str = ""        # /camera/image_raw where empty
+    image_topic: str = ""        # camera/image_raw where empty
     loop: bool = True
     frames: int = 0              # images before the end; 0: all of the source (an endless one has 300)
     width: int = 0               # pixels; 0 keeps the source's
@@ -34,11 +35,19 @@ class ReelOptions:
     to_and_fro: bool = False     # go back from the end frame by frame
     encoding: str = "bgr8"
     preload: bool = False        # make all images before the first is sent
-    frame_id: str = "camera"
+    frame_id: str = "camera_optical_frame"
+    camera_info_url: str = ""    # of a calibration file; uncalibrated where empty
 
     def __post_init__(self):
         if self.encoding not in ENCODINGS:
             raise ValueError(f"encoding {self.encoding!r}: use one of {', '.join(ENCODINGS)}")
+
+
+class _Shot(NamedTuple):
+    """A frame as it will be sent, but for its stamp."""
+
+    image: Image | CompressedImage
+    info: CameraInfo
 
 
 class Reel:
@@ -48,22 +57,27 @@ class Reel:
     time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread.
     """
 
-    def __init__(self, node: Node, options: ReelOptions, qos: QoSProfile, sent: Callable[[int, int, int], None]):
+    def __init__(self, node: Node, options: ReelOptions, advertise: Callable[[type, str], Publisher],
+                 sent: Callable[[int, int, int], None]):
         self._node, self._options, self._sent = node, options, sent
         self._source = open_source(options.source, rate_hz=options.rate, width=options.width or None,
                                    height=options.height or None)
         self._count = options.frames or self._source.length or 300
-        self._made: list[Image | CompressedImage] = []
-        topic, kind = options.image_topic or "/camera/image_raw", Image
+        self._calibration = read_calibration(options.camera_info_url) if options.camera_info_url else None
+        self._info(self._source.width, self._source.height)   # a calibration of another size is refused at once
+        self._made: list[_Shot] = []
+        topic, kind = options.image_topic or "camera/image_raw", Image
         if options.encoding in ("jpeg", "png"):
             topic, kind = f"{topic.removesuffix('/compressed')}/compressed", CompressedImage
-        self._publisher = node.create_publisher(kind, topic, qos)
-        self.title = f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on {topic}"
+        self._publisher = advertise(kind, topic)
+        self._info_publisher = advertise(CameraInfo, info_topic(self._publisher.topic_name))
+        self.title = (f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on "
+                      f"{self._publisher.topic_name}")
 
     @property
     def publishers(self) -> list[Publisher]:
-        """Of the images."""
-        return [self._publisher]
+        """Of the images and of what goes beside them."""
+        return [self._publisher, self._info_publisher]
 
     def missing(self, subscribers: int) -> str:
         """Who has to be there before it may begin, in words; empty if all are."""
@@ -72,7 +86,7 @@ class Reel:
 
     def prepare(self, stop: threading.Event) -> None:
         if self._options.preload:
-            self._made = [self._image(index) for index in range(self._count) if not stop.is_set()]
+            self._made = [self._shot(index) for index in range(self._count) if not stop.is_set()]
 
     def play(self, stop: threading.Event) -> None:
         """Until the end of the source or of our time."""
@@ -81,10 +95,10 @@ class Reel:
         sent = 0
         while not stop.is_set() and (self._options.loop or sent < self._count):
             index = self._index(sent)
-            message = self._made[index] if self._made else self._image(index)
+            shot = self._made[index] if self._made else self._shot(index)
             if stop.wait(max(0.0, due - time.monotonic())):
                 break
-            self._send(index, message)
+            self._send(index, shot)
             sent += 1
             due = max(due + period_s, time.monotonic() - period_s)  # late by more: do not catch up
 
@@ -98,18 +112,34 @@ class Reel:
         step = sent % (2 * self._count - 2)  # there and back; the ends come once
         return min(step, 2 * self._count - 2 - step)
 
-    def _image(self, index: int) -> Image | CompressedImage:
-        """A frame as it will be sent, but for its stamp."""
+    def _shot(self, index: int) -> _Shot:
         image = self._source.frame(index).image
+        info = self._info(image.shape[1], image.shape[0])
         if self._options.encoding == "mono8":
             image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         elif self._options.encoding == "bgr8":
             image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return messages.camera_message(Header(frame_id=self._options.frame_id), image, self._options.encoding)
+        header = Header(frame_id=self._options.frame_id)
+        return _Shot(messages.camera_message(header, image, self._options.encoding), info)
 
-    def _send(self, index: int, message: Image | CompressedImage) -> None:
+    def _info(self, width: int, height: int) -> CameraInfo:
+        """For an image of this size, in pixels, but for its header."""
+        known = self._calibration
+        if known is None:
+            return uncalibrated(width, height)
+        if (known.width, known.height) == (width, height):
+            return known
+        same_ratio = known.width * height == known.height * width
+        raise ValueError(
+            f"camera_info_url {self._options.camera_info_url} is for images of {known.width}x{known.height}, and those of "
+            f"{self._options.source} are {width}x{height}: give a calibration of that size"
+            + (f", or set width to {known.width} and height to {known.height}" if same_ratio else ""))
+
+    def _send(self, index: int, shot: _Shot) -> None:
         stamp = self._node.get_clock().now()
-        message.header.stamp = stamp.to_msg()
+        shot.image.header.stamp = stamp.to_msg()
+        shot.info.header = shot.image.header
         published_ns = time.monotonic_ns()
-        self._publisher.publish(message)
+        self._publisher.publish(shot.image)
+        self._info_publisher.publish(shot.info)
         self._sent(index, stamp.nanoseconds, published_ns)

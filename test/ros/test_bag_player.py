@@ -9,10 +9,11 @@ from bags_helpers import CAMERA, LOG_DELAY_NS, PERIOD_NS, START_NS, cut_file, re
 from playing_helpers import ALL, node_of, play
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.bags.reading import open_bag
-from dcfm_ros.bags.types import IMAGE, typestore
+from dcfm_ros.bags.stamps import stamp_message
+from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
 from dcfm_ros.ros.bag_time import BagTime
 from dcfm_ros.ros.messages import stamp_ns
 from dcfm_ros.ros.play_options import is_recording
@@ -26,6 +27,33 @@ def fields_of(message) -> tuple:
     if hasattr(message, "format"):
         return *header, message.format, bytes(message.data)
     return *header, message.width, message.height, message.step, message.encoding, message.is_bigendian, bytes(message.data)
+
+
+def write_infos(bag, folder, topics, damaged=()):
+    """The recording anew, a camera_info behind each image of these topics, {image topic: topic of the camera_info}. Its focal
+    length is the stamp's last digits; those of the images with the numbers `damaged` are no messages."""
+    store, counts = typestore(), dict.fromkeys(topics, 0)
+    with open_bag(bag) as whole, Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        images = {topic.name: writer.add_connection(topic.name, topic.msgtype, typestore=store) for topic in whole.topics}
+        infos = {name: writer.add_connection(name, CAMERA_INFO, typestore=store) for name in {*topics.values()}}
+        for topic, log_ns, raw in whole.messages():
+            writer.write(images[topic.name], log_ns, raw)
+            if topic.name in topics:
+                header, number = whole.decode(topic, raw).header, counts[topic.name]
+                counts[topic.name] += 1
+                info = b"?" if number in damaged else store.serialize_cdr(camera_info(header), CAMERA_INFO)
+                writer.write(infos[topics[topic.name]], log_ns + 1_000_000, info)
+    return folder
+
+
+def camera_info(header):
+    types = typestore().types
+    k = np.array([header.stamp.nanosec % 1000 + 1.0, 0, 48, 0, 100, 32, 0, 0, 1])
+    roi = types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    header = types["std_msgs/msg/Header"](stamp=stamp_message(stamp_ns(header.stamp)), frame_id=header.frame_id)
+    return types[CAMERA_INFO](
+        header=header, height=64, width=96, distortion_model="plumb_bob", d=np.zeros(5), k=k, r=np.eye(3).ravel(),
+        p=np.eye(3, 4).ravel(), binning_x=0, binning_y=0, roi=roi)
 
 
 def times(clocks) -> list[int]:
@@ -77,12 +105,51 @@ def test_compressed_images_go_to_a_topic_that_says_so(probe, tmp_path):
     assert all("png" in image.format for image in images)
 
 
+@pytest.mark.parametrize("encoding", ["rgb8", "jpeg"])
+def test_the_camera_info_of_an_image_follows_it(probe, tmp_path, encoding):
+    """As it was recorded, damaged ones left out; that of another topic's namespace is not the camera's."""
+    topic = f"{CAMERA}/compressed" if encoding == "jpeg" else CAMERA
+    whole = write_bag(tmp_path / "whole", COUNT, (topic, "/rear/image_raw"), encoding=encoding)
+    bag = write_infos(whole, tmp_path / "drive", {topic: "/camera/camera_info", "/rear/image_raw": "/rear/camera_info"}, [2])
+    arrived = []
+    for kind, where in ((CompressedImage if encoding == "jpeg" else Image, topic), (CameraInfo, "/camera/camera_info"),
+                        (CameraInfo, "/rear/camera_info")):
+        probe.node.create_subscription(kind, where, lambda message, where=where: arrived.append((where, message)), ALL)
+    node = play(probe, bag, lambda: len(arrived) == 2 * COUNT - 1, topics=[topic], speed=5.0)
+    assert (node.player.sent, node.player.damaged) == (COUNT, 0)
+    infos = [message for where, message in arrived if where == "/camera/camera_info"]
+    headers = [message.header for where, message in arrived if where == topic]
+    assert [info.header for info in infos] == headers[:2] + headers[3:]
+    for info in infos:
+        assert (info.width, info.height, info.distortion_model) == (96, 64, "plumb_bob")
+        assert info.k[0] == stamp_ns(info.header.stamp) % 1000 + 1
+
+
+def test_the_camera_info_goes_where_the_images_go(probe, tmp_path):
+    """Of the first images alone, whose last has its own, too."""
+    bag = write_infos(write_bag(tmp_path / "whole", COUNT), tmp_path / "drive", {CAMERA: "/camera/camera_info"})
+    images, infos = probe.collect(Image, "/mine/image", ALL), probe.collect(CameraInfo, "/mine/camera_info", ALL)
+    play(probe, bag, lambda: len(images) == len(infos) == 3, image_topic="/mine/image", frames=3, speed=20.0)
+    assert [info.header for info in infos] == [image.header for image in images]
+
+
+def test_two_cameras_may_share_a_camera_info(probe, tmp_path):
+    """As /camera/image_raw and /camera/image_rect do; it is sent once."""
+    topics = "/camera/image_raw", "/camera/image_rect"
+    whole = write_bag(tmp_path / "whole", COUNT, topics)
+    bag = write_infos(whole, tmp_path / "drive", {topics[0]: "/camera/camera_info"})
+    images = [probe.collect(Image, topic, ALL) for topic in topics]
+    infos = probe.collect(CameraInfo, "/camera/camera_info", ALL)
+    play(probe, bag, lambda: all(len(collected) == COUNT for collected in (*images, infos)), topics=list(topics), speed=10.0)
+    assert [info.header for info in infos] == [image.header for image in images[0]]
+
+
 def test_a_cut_recording_is_played_as_far_as_it_is_whole(probe, processes, tmp_path):
     bag = write_bag(tmp_path / "drive", 100)   # several chunks
     cut_file(bag / "drive.mcap", 0.8)
     images, log = probe.collect(Image, CAMERA, ALL), tmp_path / "sent.jsonl"
     camera = processes("camera", "-p", f"source:={bag}", "-p", "loop:=false", "-p", "wait_for_subscribers:=1",
-                       "-p", "speed:=50.0", "-p", "reliable:=true", "-p", f"sent_log:={log}")
+                       "-p", "speed:=50.0", "-p", f"sent_log:={log}")
     probe.spin_until(lambda: not camera.running(), "the end of the camera")
     assert camera.wait() == 0 and "cut off" in camera.text() and "Traceback" not in camera.text(), camera.text()
     sent = [json.loads(line)["stamp_ns"] for line in log.read_text().splitlines()]
@@ -166,6 +233,7 @@ UNUSABLE = [
     (dict(topics=["/chatter"]), ["/chatter", "std_msgs/msg/String", CAMERA]),
     (dict(rate=30.0), ["rate is 30.0", "a recording", "leave it out"]),
     (dict(encoding="jpeg"), ["encoding is 'jpeg'", "a recording", "leave it out"]),
+    (dict(camera_info_url="camera.yaml"), ["camera_info_url is 'camera.yaml'", "a recording", "leave it out"]),
     (dict(speed=0.0), ["speed", "0.0", "range"]),
     (dict(source="synthetic", lockstep=True), ["lockstep is True", "synthetic", "no recording", "leave it out"]),
     (dict(source="synthetic", topics=["/x"]), ["topics is ('/x',)", "synthetic", "leave it out"]),

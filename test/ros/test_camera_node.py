@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def arguments(folder, log, **changes):
-    values = {"source": folder, "sent_log": log, "rate": "20.0", "loop": "false", "wait_for_subscribers": 1, "reliable": "true",
+    values = {"source": folder, "sent_log": log, "rate": "20.0", "loop": "false", "wait_for_subscribers": 1,
               "image_topic": "/pictures", "frame_id": "eye", **changes}
     return itertools.chain.from_iterable(("-p", f"{name}:={value}") for name, value in values.items())
 
@@ -44,7 +44,7 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     kind, topic = (CompressedImage, "/pictures/compressed") if encoding in ("jpeg", "png") else (Image, "/pictures")
     images = probe.collect(kind, topic)
     log = tmp_path / "sent.jsonl"
-    values = {"source": str(folder), "sent_log": str(log), "rate": 20.0, "loop": False, "wait_for_subscribers": 1, "reliable": True,
+    values = {"source": str(folder), "sent_log": str(log), "rate": 20.0, "loop": False, "wait_for_subscribers": 1,
               "image_topic": "/pictures", "frame_id": "eye", "encoding": encoding, "preload": encoding in ("rgb8", "jpeg")}
     node = CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
     try:
@@ -124,6 +124,14 @@ def test_settings_that_cannot_be_used_are_named(folder, probe, changes, words):
     with pytest.raises((ValueError, OSError, ParameterException)) as caught:
         CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_refused_node_leaves_the_graph_at_once(probe):
+    """It lives on in the traceback until the garbage collector comes by."""
+    with pytest.raises(ValueError) as caught:
+        CameraNode(context=probe.context, namespace="refused", parameter_overrides=[Parameter("source", value="/none")])
+    probe.spin_until(lambda: ("camera", "/refused") not in probe.node.get_node_names_and_namespaces(), "its end")
+    assert "/none" in str(caught.value)
 
 
 @pytest.mark.parametrize("changes", [UNUSABLE[0][0], UNUSABLE[3][0]])

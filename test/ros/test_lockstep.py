@@ -212,7 +212,7 @@ def test_who_is_missing_is_told(probe, processes, tmp_path):
     bag = write_bag(tmp_path / "drive", 2, ("/front/image_raw", "/rear/image_raw"))
     probe.collect(Image, "/front/image_raw", ALL)
     probe.publisher(Image, "/dcfm/rear/mask")
-    camera = processes("camera", "-p", f"source:={bag}", "-p", "lockstep:=true", "-p", "reliable:=true")
+    camera = processes("camera", "-p", f"source:={bag}", "-p", "lockstep:=true")
     camera.wait_for_text("waiting for 1 subscribers of /rear/image_raw and a publisher of /dcfm/front/mask\n")
     assert camera.stop() == 0
 
@@ -221,7 +221,7 @@ def test_it_ends_while_it_waits_for_a_mask(probe, processes, tmp_path):
     bag = write_bag(tmp_path / "drive", 3)
     probe.publisher(Image, OWN["mask_topic"], reliable=True)
     images = probe.collect(Image, OWN["image_topic"], ALL)
-    camera = processes("camera", "-p", f"source:={bag}", "-p", "lockstep:=true", "-p", "reliable:=true",
+    camera = processes("camera", "-p", f"source:={bag}", "-p", "lockstep:=true",
                        *(part for name, topic in OWN.items() for part in ("-p", f"{name}:={topic}")))
     probe.spin_until(lambda: images, "the first image")
     assert camera.stop() == 0 and "Traceback" not in camera.text(), camera.text()

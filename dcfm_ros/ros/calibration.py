@@ -1,0 +1,102 @@
+"""A camera's calibration, read from the YAML file that camera_calibration and camera_calibration_parsers write."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import yaml
+from sensor_msgs.msg import CameraInfo
+
+_DEFAULT_MODEL = "plumb_bob"   # of files from before there were others, as camera_calibration_parsers reads them
+_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}   # by distortion model
+# Fields of CameraInfo by their names in the file, and their shapes.
+_MATRICES = {"k": ("camera_matrix", (3, 3)), "r": ("rectification_matrix", (3, 3)), "p": ("projection_matrix", (3, 4))}
+
+
+def read_calibration(url: str) -> CameraInfo:
+    """The calibration as a message, but for its header. url: a path, or file:// and an absolute path.
+
+    Lengths are in pixels. Raises ValueError where the file does not hold a calibration, OSError where it cannot be read.
+    """
+    if "://" in url and not url.startswith("file://"):
+        raise ValueError(f"camera_info_url {url}: give a path, or file:// and an absolute path")
+    path = Path(url.removeprefix("file://"))
+    try:
+        return _calibration(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise OSError(f"camera_info_url {url}: cannot read {path} ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        what = getattr(error, "problem", None) or "unreadable"
+        raise ValueError(f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})") from error
+    except ValueError as error:   # text that is no UTF-8, too
+        raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
+
+
+def uncalibrated(width: int, height: int) -> CameraInfo:
+    """What drivers send without a calibration: the size in pixels, and a camera matrix of zeros, which says so."""
+    return CameraInfo(width=width, height=height)
+
+
+def info_topic(image_topic: str) -> str:
+    """Where the calibration belongs beside a resolved image topic, raw or compressed: as image_transport names it."""
+    return f"{image_topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+
+
+def _calibration(document) -> CameraInfo:
+    if not isinstance(document, dict):
+        raise ValueError("it is no table of names and values, such as image_width and camera_matrix")
+    model = document.get("distortion_model", _DEFAULT_MODEL)
+    if model not in [*_COEFFICIENTS]:   # whatever YAML makes of it
+        raise ValueError(f"distortion_model {model!r} is unknown: it can be {', '.join(_COEFFICIENTS)}")
+    info = CameraInfo(width=_side(document, "image_width"), height=_side(document, "image_height"), distortion_model=model)
+    for field, (name, shape) in _MATRICES.items():
+        setattr(info, field, _matrix(document, name, shape))
+    rows, columns = _shape(document, "distortion_coefficients")
+    if rows * columns != _COEFFICIENTS[model]:
+        raise ValueError(f"distortion_coefficients is {rows}x{columns}, and {model} has {_COEFFICIENTS[model]} of them")
+    info.d = _matrix(document, "distortion_coefficients", (rows, columns))
+    if not (info.k[0] > 0 and info.k[4] > 0):
+        raise ValueError(f"camera_matrix has focal lengths {info.k[0]:g} and {info.k[4]:g}, which must be above 0")
+    return info
+
+
+def _side(document: dict, name: str) -> int:
+    value = document.get(name)
+    if type(value) is not int or not 0 < value < 2**31:
+        raise ValueError(f"{name} is {'missing' if value is None else repr(value)}: it is a whole number of pixels above 0")
+    return value
+
+
+def _shape(document: dict, name: str) -> tuple[int, int]:
+    """(rows, columns) as the file says them."""
+    matrix = document.get(name)
+    if not isinstance(matrix, dict) or not {"rows", "cols", "data"} <= matrix.keys():
+        raise ValueError(f"{name} is {'no matrix' if name in document else 'missing'}: it has rows, cols and data")
+    shape = matrix["rows"], matrix["cols"]
+    if any(type(side) is not int or side < 1 for side in shape):
+        raise ValueError(f"{name} has rows {shape[0]!r} and cols {shape[1]!r}: both are whole numbers above 0")
+    return shape
+
+
+def _matrix(document: dict, name: str, shape: tuple[int, int]) -> list[float]:
+    """Its numbers row by row."""
+    found, data = _shape(document, name), document[name]["data"]
+    if found != shape:
+        raise ValueError(f"{name} is {found[0]}x{found[1]}: it must be {shape[0]}x{shape[1]}")
+    if not isinstance(data, list) or len(data) != shape[0] * shape[1]:
+        count = len(data) if isinstance(data, list) else "no"
+        raise ValueError(f"{name} of {shape[0]}x{shape[1]} has {count} numbers: it must have {shape[0] * shape[1]}")
+    return [_number(name, value) for value in data]
+
+
+def _number(name: str, value) -> float:
+    try:
+        # YAML 1.1, which PyYAML reads, takes 1e-05 for text; the C++ parsers write it for a number.
+        number = float(value) if type(value) in (int, float, str) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{name} holds {value!r}, which is no finite number")
+    return number
