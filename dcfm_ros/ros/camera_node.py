@@ -8,7 +8,6 @@ import time
 from copy import copy
 from dataclasses import fields
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -16,6 +15,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from dcfm_ros.ros import process
+from dcfm_ros.ros.parameter_types import Declared, declare, typed
 from dcfm_ros.ros.play_options import PlayOptions, is_recording
 from dcfm_ros.ros.reel import ENCODINGS, Reel, ReelOptions
 
@@ -44,6 +44,13 @@ _LOG_PERIOD_S = 5.0
 _ARRIVAL_S = 10.0   # in which the last reliable images arrive; a subscriber that hangs does not hold up the end for longer
 _DEPTH = {ReelOptions: 2, PlayOptions: 10}   # of the publishers; a recording's images may come in bursts
 _RANGES = {"frames": (0, 10_000_000), "rate": (0.1, 1000.0), "speed": (0.01, 1000.0), "mask_timeout": (0.1, 3600.0)}
+_PARAMETERS = {
+    **{field.name: Declared(field.default, _TEXTS[field.name], *_RANGES.get(field.name, (None, None)), read_only=True)
+       for kind in (PlayOptions, ReelOptions) for field in fields(kind)},
+    "reliable": Declared(True, "Reliable, as drivers publish (REP 2003); false: best effort.", read_only=True),
+    "wait_for_subscribers": Declared(0, "Begin when so many listen.", read_only=True),
+    "sent_log": Declared("", "File for a JSON line per image; empty: none.", read_only=True),
+}
 
 
 class CameraNode(Node):
@@ -76,8 +83,8 @@ class CameraNode(Node):
 
     def _open(self) -> None:
         """Parameters, log and player. Raises where a setting cannot be used."""
-        self._declare_parameters()
-        value = lambda name: self.get_parameter(name).value  # noqa: E731
+        declare(self, _PARAMETERS)
+        value = self._value
         kind = PlayOptions if is_recording(value("source")) else ReelOptions
         options = self._options(kind)
         self._qos = QoSProfile(depth=_DEPTH[kind], history=HistoryPolicy.KEEP_LAST, reliability=(
@@ -90,21 +97,6 @@ class CameraNode(Node):
         else:
             self.player = Reel(self, options, self._advertise, self._sent)
 
-    def _declare_parameters(self) -> None:
-        defaults = {field.name: field.default for kind in (PlayOptions, ReelOptions) for field in fields(kind)}
-        for name, default in defaults.items():
-            descriptor = ParameterDescriptor(description=_TEXTS[name], read_only=True)
-            low, high = _RANGES.get(name, (0, 0))
-            if isinstance(default, float):
-                descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-            elif high:
-                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-            self.declare_parameter(name, [""] if default == () else default, descriptor)
-        for name, default, text in (("reliable", True, "Reliable, as drivers publish (REP 2003); false: best effort."),
-                                    ("wait_for_subscribers", 0, "Begin when so many listen."),
-                                    ("sent_log", "", "File for a JSON line per image; empty: none.")):
-            self.declare_parameter(name, default, ParameterDescriptor(description=text, read_only=True))
-
     def _options(self, kind: type) -> PlayOptions | ReelOptions:
         """Of this kind; ValueError where a parameter is set that only the other kind knows."""
         names, other = {field.name for field in fields(kind)}, ReelOptions if kind is PlayOptions else PlayOptions
@@ -115,8 +107,7 @@ class CameraNode(Node):
         return kind(**{name: self._value(name) for name in names})
 
     def _value(self, name: str):
-        value = self.get_parameter(name).value
-        return tuple(item for item in value if item) if name == "topics" else value
+        return typed(name, self.get_parameter(name).value, _PARAMETERS[name])
 
     def _advertise(self, kind: type, topic: str) -> Publisher:
         """A publisher as all of the camera's are. It keeps the newest images alone, and so waits for no slow subscriber."""

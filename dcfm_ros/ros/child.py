@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Callable
 
@@ -21,6 +22,12 @@ _DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
 
 class ChildError(RuntimeError):
     """A process did not do its part; the message holds the end of its log."""
+
+
+def ros_parameters(settings: Mapping[str, object]) -> list[str]:
+    """Command line arguments that set these parameters. Text stays text, whatever YAML would make of it: JSON is YAML."""
+    return [part for name, value in settings.items()
+            for part in ("-p", f"{name}:={json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)}")]
 
 
 class Child:
@@ -122,7 +129,7 @@ def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
 
     target: as for `evaluation.viewer.open_viewer`.
     """
-    viewer = Child("viewer", folder, ["-p", f"target:={json.dumps(target)}"], end_s=_VIEWER_END_S)
+    viewer = Child("viewer", folder, ros_parameters({"target": target}), end_s=_VIEWER_END_S)
     deadline = time.monotonic() + _START_TIMEOUT_S
     try:
         while not viewer.said("connected to the segmenter"):

@@ -21,7 +21,7 @@ from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.ros import process
-from dcfm_ros.ros.child import Child, refuse_company, start_viewer, wait_until_active
+from dcfm_ros.ros.child import Child, refuse_company, ros_parameters, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
@@ -69,9 +69,9 @@ def run_demo(options: DemoOptions) -> dict:
     try:
         refuse_company(recorder, executor, "/dcfm/mask", "the demo")
         segmenter = Child("segmenter", out, [
-            "--params-file", str(share / "config" / "segmenter.yaml"), "-p", f"model:={options.model}",
-            "-p", f"backend:={options.backend}", "-p", f"precision:={options.precision}", "-p", f"mode:={options.mode}",
-            "-p", "image_topic:=/camera/image_raw"])
+            "--params-file", str(share / "config" / "segmenter.yaml"), *ros_parameters({
+                "model": options.model, "backend": options.backend, "precision": options.precision, "mode": options.mode,
+                "image_topic": "/camera/image_raw"})])
         children.append(segmenter)
         wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
         refuse_company(recorder, executor, "/dcfm/mask", "the demo", ours=1)
@@ -79,10 +79,9 @@ def run_demo(options: DemoOptions) -> dict:
             viewer = start_viewer(options.viewer, out, executor)
             children.append(viewer)
         listeners = list(children)   # for which the camera waits
-        camera = Child("camera", out, [
-            "-p", f"source:='{options.source}'", "-p", f"rate:={float(options.rate_hz)}", "-p", "loop:=false",
-            "-p", f"frames:={frames}", "-p", "preload:=true", "-p", f"wait_for_subscribers:={len(listeners)}",
-            "-p", f"frame_id:={_FRAME_ID}", "-p", f"sent_log:={out / SENT}"])
+        camera = Child("camera", out, ros_parameters({
+            "source": options.source, "rate": options.rate_hz, "loop": False, "frames": frames, "preload": True,
+            "wait_for_subscribers": len(listeners), "frame_id": _FRAME_ID, "sent_log": out / SENT}))
         children.append(camera)
         _watch(recorder, executor, camera, listeners, frames)
     finally:

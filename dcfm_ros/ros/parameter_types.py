@@ -43,6 +43,13 @@ def declare(node: Node, parameters: Mapping[str, Declared]) -> None:
         node.declare_parameter(name, default, descriptor)
 
 
+def declare_fixed(node: Node, name: str, default: Value, description: str) -> Value:
+    """A parameter that is read once, at the start; its value. Raises as `typed`."""
+    parameter = Declared(default, description, read_only=True)
+    declare(node, {name: parameter})
+    return typed(name, node.get_parameter(name).value, parameter)
+
+
 def typed(name: str, value: object, parameter: Declared) -> Value:
     """The value that is meant. Raises ValueError, naming value and remedy, for one that cannot be used.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
@@ -15,6 +14,7 @@ from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
+from dcfm_ros.ros.parameter_types import declare_fixed
 
 _QUEUE = 50
 
@@ -24,11 +24,9 @@ class RecorderNode(Node):
 
     def __init__(self, folder: Path | None = None, **node_options):
         super().__init__("recorder", namespace=PACKAGE_NAMESPACE, **node_options)
-        declare = lambda name, default, text: self.declare_parameter(  # noqa: E731
-            name, default, ParameterDescriptor(description=text, read_only=True)).value
-        camera = declare("camera", "", "Which of several cameras of the segmenter; empty: its only one.")
+        camera = declare_fixed(self, "camera", "", "Which of several cameras of the segmenter; empty: its only one.")
         prefix = f"{camera}/" if camera else ""
-        out = declare("folder", str(folder or "recording"), "Folder to write to.")
+        out = declare_fixed(self, "folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
         self.latest_info: dict | None = None
         self.palette: ClassPalette | None = None

@@ -102,8 +102,8 @@ class SegmenterNode(LifecycleNode):
         self._outputs = parameters.read_outputs(self)
         model = load_model(name)
         self._segmenter = Segmenter.of(
-            model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True, on_keyframe=self._publish_keyframe,
-            on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
+            model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True,
+            on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:

@@ -27,7 +27,7 @@ from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
-from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
+from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
@@ -159,23 +159,22 @@ def soak(options: SoakOptions) -> dict:
 
 
 def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) -> list[str]:
-    settings = [f"model:={options.model}", f"backend:={options.backend}", f"precision:={options.precision}",
-                f"mode:={options.mode}", *options.parameters]
+    settings = {"model": options.model, "backend": options.backend, "precision": options.precision, "mode": options.mode}
     if options.cameras > 1:
-        settings += [f"cameras:=[{','.join(names)}]", *(f"{name}.image_topic:=/{name}/image_raw" for name in names)]
-    arguments = ["--params-file", str(share / "config" / "segmenter.yaml")]
-    return arguments + [part for setting in settings for part in ("-p", setting)]
+        settings |= {"cameras": names, **{f"{name}.image_topic": f"/{name}/image_raw" for name in names}}
+    return ["--params-file", str(share / "config" / "segmenter.yaml"), *ros_parameters(settings),
+            *(part for setting in options.parameters for part in ("-p", setting))]   # of two values the later counts
 
 
 def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
     height, width = options.camera
     loop = max(2, min(_LOOP, _MOST_BYTES // (3 * height * width)))
     settings = {
-        "source": f"'{options.source}'", "height": height, "width": width, "rate": options.rate_hz, "encoding": options.encoding,
-        "frames": loop, "loop": "true", "to_and_fro": "true", "preload": "true", "wait_for_subscribers": 1,
+        "source": options.source, "height": height, "width": width, "rate": options.rate_hz, "encoding": options.encoding,
+        "frames": loop, "loop": True, "to_and_fro": True, "preload": True, "wait_for_subscribers": 1,
         "image_topic": f"/{name or 'camera'}/image_raw", "sent_log": logs / f"{name or 'camera'}.jsonl"}
     names = ["-r", f"__node:={name}"] if name else []
-    return [*names, *(part for key, value in settings.items() for part in ("-p", f"{key}:={value}"))]
+    return [*names, *ros_parameters(settings)]
 
 
 @dataclass

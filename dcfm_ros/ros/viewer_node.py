@@ -6,7 +6,6 @@ from copy import copy
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
@@ -19,6 +18,7 @@ from dcfm_ros.pipeline.decoding import MessageError, decode_compressed, decode_i
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
+from dcfm_ros.ros.parameter_types import declare_fixed
 from dcfm_ros.ros.parameters import CameraParameters
 from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
@@ -38,10 +38,8 @@ class ViewerNode(Node):
 
     def __init__(self, **node_options):
         super().__init__("viewer", namespace=PACKAGE_NAMESPACE, **node_options)
-        target = self.declare_parameter("target", "rerun", ParameterDescriptor(
-            description="rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.", read_only=True)).value
-        segmenter = self.declare_parameter("segmenter", "segmenter", ParameterDescriptor(
-            description="Name of the segmenter that is shown, in the viewer's own namespace.", read_only=True)).value
+        target = declare_fixed(self, "target", "rerun", "rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.")
+        segmenter = declare_fixed(self, "segmenter", "segmenter", "Name of the segmenter to show, in the viewer's own namespace.")
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
         self._classes: list[tuple[str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"

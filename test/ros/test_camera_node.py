@@ -83,7 +83,7 @@ def test_the_process_ends_after_the_last_image_which_still_arrives(folder, proce
 def test_the_source_begins_again(folder, processes, probe, tmp_path):
     images = probe.collect(Image, "/pictures")
     log = tmp_path / "sent.jsonl"
-    camera = processes("camera", *arguments(folder, log, loop="true", rate="50.0", frames=3, width=16, height=12))
+    camera = processes("camera", *arguments(folder, log, loop="true", rate="50", frames=3, width=16, height=12))
     probe.spin_until(lambda: len(images) >= 8, "three rounds")
     assert camera.stop() == 0
     entries = sent(log)
@@ -112,7 +112,7 @@ UNUSABLE = [
     (dict(encoding="h264"), ["h264", "rgb8", "jpeg"]),
     (dict(source="/no/such/source"), ["/no/such/source"]),
     (dict(rate=0.0), ["rate", "0.0", "range"]),
-    (dict(rate=15), ["rate", "15", "DOUBLE"]),
+    (dict(rate="fast"), ["rate 'fast'", "a number"]),
     (dict(frames=-1), ["frames", "-1", "range"]),
     (dict(sent_log="/no/such/folder/sent.jsonl"), ["/no/such/folder/sent.jsonl"]),
 ]

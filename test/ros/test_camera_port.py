@@ -113,7 +113,7 @@ def test_stamps_that_jump(segmenter, probe):
 def test_a_camera_that_goes_and_another_that_comes(camera, probe):
     camera.segment()
     camera.close()
-    probe.diagnostic(camera.topic, lambda status: status.message == f"no publisher on {camera.topic}")
+    probe.diagnostic(camera.topic, lambda status: status.message.startswith(f"no publisher on {camera.topic}"))
     again = Camera(probe, reliable=True, stamp_ns=camera.stamp_ns).connect()
     assert not again.segment()[1].is_keyframe  # by its stamps it was gone for one image only
 

@@ -5,7 +5,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
-from dcfm_ros.ros.child import Child, ChildError, refuse_company, wait_until_active
+from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, wait_until_active
 
 pytestmark = pytest.mark.usefixtures("other_domain")
 
@@ -21,6 +21,20 @@ def listener():
     executor.shutdown()
     node.destroy_node()
     context.shutdown()
+
+
+def test_settings_reach_a_node_as_they_are():
+    """Whatever YAML would make of them unquoted: numbers, booleans, comments, mappings."""
+    settings = {"date": "20260101", "switch": "on", "file": "notes.txt #2", "map": "a: 'b' \"c\"", "path": "füße/ä", "empty": "",
+                "rate": 15.0, "frames": 3, "loop": False, "names": ["on", "y"]}
+    context = rclpy.Context()
+    context.init()
+    node = rclpy.create_node("child", context=context, cli_args=["--ros-args", *ros_parameters(settings)])
+    try:
+        assert {name: node.declare_parameter(name, type(value)(value)).value for name, value in settings.items()} == settings
+    finally:
+        node.destroy_node()
+        context.shutdown()
 
 
 def test_a_segmenter_beside_ours_is_company(listener):

@@ -83,7 +83,7 @@ def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
     settings = [f"{name}:={value}" for name, value in {**DEFAULTS, **SCHEDULER, "mode": "sync", "model": model}.items()
                 if name not in ("image_topic", "image_transport", "outputs")]
     processes("segmenter", "-r", "__ns:=/two", "-p", "cameras:=[front, rear]",
-              *(item for setting in settings for item in ("-p", setting)))
+              "-p", "front.image_topic:=/front/image_raw", "-p", "rear.image_topic:=/rear/image_raw", *(item for setting in settings for item in ("-p", setting)))
     cameras = {name: Live(probe, f"/two/{name}") for name in ("front", "rear")}
     node = play(probe, bag, lambda: all(live.has(10) for live in cameras.values()),
                 live=["/front/image_raw", "/rear/image_raw"], segmenter="/two/segmenter", lockstep=True,
