@@ -47,7 +47,7 @@ def test_each_camera_has_its_own_masks(two, probe):
         event, = camera.keyframes
         assert (event.camera, event.reason, event.header) == (name, "first", sent[camera][0].header)
         status = probe.diagnostic(camera.topic, lambda s: s.number("masks") == len(sent[camera]))
-        assert status.name == f"pair: {name}"
+        assert status.name == f"/dcfm/pair: {name}"
 
     # One camera's trouble is not the other's.
     bad = rear.image()
