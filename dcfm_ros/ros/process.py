@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable, Sequence
 
@@ -15,12 +17,19 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from dcfm_ros.pipeline.memory import keep_freed_memory
+from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros.log_folder import prepare_log_folder
+
+_NEIGHBOURS_S = 5.0   # between two looks for other users' processes
 
 
 def start(arguments: list[str] | None) -> None:
     """Initialise ROS. Signals are ours: a mask in work is finished before the context goes."""
     keep_freed_memory()
+    arguments = [*(sys.argv if arguments is None else arguments), *prepare_log_folder()]
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    if lack := shared_memory.lack_of_room():
+        rclpy.logging.get_logger("dcfm_ros").warning(lack)
 
 
 def stop_on_signal() -> threading.Event:
@@ -46,9 +55,14 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
     """Serve the node until one of the events is set."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    users, look_at_s = shared_memory.ForeignUsers(), 0.0
     try:
         while not any(stop.is_set() for stop in stops):
             executor.spin_once(timeout_sec=0.1)  # bounds the wait for an event
+            if time.monotonic() >= look_at_s:
+                look_at_s = time.monotonic() + _NEIGHBOURS_S
+                if news := users.news():
+                    node.get_logger().warning(news)
     finally:
         # Whoever repeats the signal (a shell and `ros2 launch` both send it) must not kill the orderly end.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,7 +88,6 @@ def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[
 
 def dds_environment(profile: Path) -> dict[str, str]:
     """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    if any(os.environ.get(name) for name in names) or not profile.is_file():
+    if any(os.environ.get(name) for name in shared_memory.PROFILE_VARIABLES) or not profile.is_file():
         return {}
-    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(profile)}
+    return {"FASTRTPS_DEFAULT_PROFILES_FILE": str(shared_memory.fitting(profile))}
