@@ -14,9 +14,10 @@ from pathlib import Path
 SHARED_MEMORY = Path("/dev/shm")
 SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"   # beside fastdds.xml
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-_ROOMY_BYTES = 256 * 2**20   # has room for large segments of seven participants
-_OVERHEAD_BYTES = 2 * 2**20  # of a participant beside its segment: descriptors, ports, a default segment
 _MIB = 2**20
+_DEFAULT_BYTES = _MIB // 2   # Fast DDS's own segment
+_ROOMY_BYTES = 256 * _MIB   # has room for large segments of seven participants
+_OVERHEAD_BYTES = 3 * _MIB   # of a participant beside its segment: descriptors, ports, a default segment
 
 
 def is_fast_dds() -> bool:
@@ -62,10 +63,10 @@ class ForeignUsers:
         self._said |= users
         if not users:
             return ""
-        names = ", ".join(f"user id {user}" for user in sorted(users))
-        return (f"processes of {names} are in ROS domain {_domain()}; this one is of user id {os.getuid()}, and between users shared memory "
-                f"carries nothing, no image and no mask. Run them as one user, or start one of the two with "
-                f"FASTRTPS_DEFAULT_PROFILES_FILE=<share/dcfm_ros>/config/{UDP_PROFILE} and both with ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET")
+        names = " and ".join(f"user id {user}" for user in sorted(users))
+        return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users shared "
+                "memory carries neither images nor masks. Run all as one user, or set ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and "
+                f"FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
 
     def _ports(self):
         """(file that its owner holds a lock on, user id) of each port of this domain."""
@@ -110,14 +111,20 @@ def _profile() -> str:
 
 
 def _segment_bytes() -> int:
-    """Of this process's participant, as its profile says; 0 where it uses no shared memory."""
+    """The largest segment that this process takes; 0 where it uses no shared memory."""
+    wanted = _wanted_bytes()
+    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"   # with which ROS adds a default segment
+    return max(wanted, _DEFAULT_BYTES) if local else wanted
+
+
+def _wanted_bytes() -> int:
+    """Of the profile or, without one, of the variable that chooses transports."""
     if not _profile():
-        return 0 if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").upper().startswith("UDP") else 512 * 1024
+        return 0 if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").upper().startswith("UDP") else _DEFAULT_BYTES
     try:
-        text = Path(_profile()).read_text()
+        text = re.sub(r"<!--.*?-->", "", Path(_profile()).read_text(), flags=re.DOTALL)
     except OSError:
-        return 512 * 1024   # Fast DDS complains and takes its defaults
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+        return _DEFAULT_BYTES   # Fast DDS complains and takes its defaults
     if size := re.search(r"<segment_size>\s*(\d+)", text):
         return int(size[1])
-    return 0 if re.search(r"<useBuiltinTransports>\s*false", text) and "SHM" not in text else 512 * 1024
+    return 0 if re.search(r"<useBuiltinTransports>\s*false", text) and "SHM" not in text else _DEFAULT_BYTES
