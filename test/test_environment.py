@@ -114,6 +114,5 @@ def test_umlauts_in_any_locale(temporary, locale):
     model = write_tiny_model(temporary / "Straße")
     command = [sys.executable, "-m", "dcfm_ros", "segment", "synthetic", "--frames", "2", "--backend", "torch", "--model", str(model),
                "--out", "gäbe", "--json", "ü.json"]
-    output, _ = run(command, temporary, PYTHONSAFEPATH="1", XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)), **locale)
-    assert "Straße" in (temporary / "ü.json").read_text() or output
-    assert (temporary / "gäbe").is_dir()
+    run(command, temporary, PYTHONSAFEPATH="1", XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)), **locale)
+    assert (temporary / "ü.json").is_file() and (temporary / "gäbe").is_dir()
