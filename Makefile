@@ -66,8 +66,8 @@ distclean: clean ## also remove the virtual environment
 	rm -rf $(VENV)
 
 usable:
-	$(if $(filter-out 0,$(UNUSABLE)),$(error ROS cannot be built in "$(CURDIR)" with VENV="$(VENV)": its message generators take no \
-	  space, umlaut, quote, or any of : ; $$ # % in a path; move it elsewhere))
+	$(if $(filter-out 0,$(UNUSABLE)),$(error ROS cannot be built in "$(CURDIR)" with VENV="$(VENV)": its message generators \
+	  take no space, umlaut, quote, or any of : ; $$ # % in a path; move it elsewhere))
 
 # A stamp of another kind, or none: the environment is of no use, nor is what was built with it.
 $(READY): $(wildcard requirements/*.txt) | usable

@@ -1,4 +1,4 @@
-"""Where this process may write, also where there is no home folder that can be written: containers, services, read-only disks.
+"""Where this process may write, also where no home folder can be written: containers, services, read-only disks.
 
 Only the standard library, so that it comes before the libraries that look for their folders while they are imported.
 """
@@ -17,8 +17,8 @@ _log = logging.getLogger(__name__)
 
 @lru_cache(maxsize=None)
 def prepare() -> bool:
-    """Where the user's cache folder cannot be written, give this process, its libraries and its children one in the temporary
-    folder. What the user has set for a library stays. Returns whether there is a cache folder now."""
+    """Where the user's cache folder cannot be written, give this process, its libraries and its children one in the
+    temporary folder. What the user has set for a library stays. Returns whether there is a cache folder now."""
     usual = user_cache()
     if usual is not None and is_writable(usual):
         return True
@@ -30,8 +30,8 @@ def prepare() -> bool:
         return False
     say_once(f"{why}: caches go to {place}; set XDG_CACHE_HOME to a folder of yours to keep them elsewhere")
     os.environ["XDG_CACHE_HOME"] = str(place / "cache")   # numba's, OpenVINO's and our own
-    for name, folder in (("MPLCONFIGDIR", "matplotlib"), ("TRITON_CACHE_DIR", "triton"), ("TORCHINDUCTOR_CACHE_DIR", "torch")):
-        os.environ.setdefault(name, str(place / "cache" / folder))
+    for name in ("MPLCONFIGDIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        os.environ.setdefault(name, str(place / "cache" / name.split("_")[0].lower()))
     return True
 
 
@@ -52,8 +52,8 @@ def home() -> Path | None:
 def temporary_folder() -> Path | None:
     """A folder of this user alone in the temporary folder; None where there is none.
 
-    Everyone can write to the temporary folder, and caches hold code: a folder of another user, or one that is open to others,
-    is not used.
+    Everyone can write to the temporary folder, and caches hold code: a folder of another user, or one that is open to
+    others, is not used.
     """
     try:
         folder = Path(tempfile.gettempdir()) / f"dcfm_ros-{os.getuid()}"

@@ -1,4 +1,4 @@
-"""Environments that are not a developer's: other users, read-only disks, small shared memory. Needs root and Linux's tools."""
+"""Environments that are not a developer's: other users, read-only disks, small shared memory. Needs root."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shared_memory(size: str) -> str:
 def read_only(*, but: str) -> str:
     """Everything read-only but one folder and /dev/shm, as `docker run --read-only` makes it."""
     but = shlex.quote(str(but))
-    disks = "for disk in / /tmp /var/tmp; do mountpoint -q $disk && { mount -o bind,remount,ro $disk || exit 1; }; done; true"
+    disks = "for disk in / /tmp /var/tmp; do ! mountpoint -q $disk || mount -o bind,remount,ro $disk || exit 1; done"
     return f"{shared_memory('1g')} && mount --bind {but} {but} && {{ {disks}; }}"
 
 

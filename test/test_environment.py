@@ -112,7 +112,7 @@ def test_writable_is_found_by_trying_and_leaves_nothing(tmp_path):
 def test_umlauts_in_any_locale(temporary, locale):
     from helpers import write_tiny_model
     model = write_tiny_model(temporary / "Straße")
-    command = [sys.executable, "-m", "dcfm_ros", "segment", "synthetic", "--frames", "2", "--backend", "torch", "--model", str(model),
-               "--out", "gäbe", "--json", "ü.json"]
+    command = [sys.executable, "-m", "dcfm_ros", "segment", "synthetic", "--frames", "2", "--backend", "torch",
+               "--model", str(model), "--out", "gäbe", "--json", "ü.json"]
     run(command, temporary, PYTHONSAFEPATH="1", XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)), **locale)
     assert (temporary / "ü.json").is_file() and (temporary / "gäbe").is_dir()

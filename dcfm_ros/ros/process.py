@@ -35,9 +35,19 @@ def start(arguments: list[str] | None) -> None:
 def stop_on_signal() -> threading.Event:
     """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it loads a model."""
     stop = threading.Event()
+
+    def end(*_) -> None:
+        _ignore_signals()   # one that came while the event is set would wait for its lock, which this thread holds
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     return stop
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def create(kind: Callable[[], Node]) -> Node:
@@ -65,8 +75,7 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
                     node.get_logger().warning(news)
     finally:
         # Whoever repeats the signal (a shell and `ros2 launch` both send it) must not kill the orderly end.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         executor.remove_node(node)
         executor.shutdown()
 

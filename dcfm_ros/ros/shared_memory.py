@@ -43,9 +43,9 @@ def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
         free = 0
     if not is_fast_dds() or not wanted or free >= wanted + _OVERHEAD_BYTES:
         return ""
-    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {profile or 'Fast DDS'} takes {wanted / _MIB:.1f} MiB for each "
-            "process: without shared memory DDS loses large images. Give a container more (docker run --shm-size=512m, or "
-            "--ipc=host), or remove what killed processes have left (fastdds shm clean)")
+    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {profile or 'Fast DDS'} takes {wanted / _MIB:.1f} MiB "
+            "for each process: without shared memory DDS loses large images. Give a container more (docker run "
+            "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)")
 
 
 class ForeignUsers:
@@ -64,9 +64,9 @@ class ForeignUsers:
         if not users:
             return ""
         names = " and ".join(f"user id {user}" for user in sorted(users))
-        return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users shared "
-                "memory carries neither images nor masks. Run all as one user, or set ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and "
-                f"FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
+        return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
+                "shared memory carries neither images nor masks. Run all as one user, or set "
+                f"ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
 
     def _ports(self):
         """(file that its owner holds a lock on, user id) of each port of this domain."""
@@ -113,7 +113,8 @@ def _profile() -> str:
 def _segment_bytes() -> int:
     """The largest segment that this process takes; 0 where it uses no shared memory."""
     wanted = _wanted_bytes()
-    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"   # with which ROS adds a default segment
+    # With this ROS itself adds a segment of the default size.
+    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
     return max(wanted, _DEFAULT_BYTES) if local else wanted
 
 

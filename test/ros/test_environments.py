@@ -21,8 +21,8 @@ class Service(Process):
         command = wrap([SEGMENTER, "--ros-args", "-p", f"model:={model}", "-p", "backend:=torch", "-r", "__node:=service"])
         with log.open("w") as output:
             self._copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
-        self._process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=self._copy.stdin, start_new_session=True,
-                                         stderr=subprocess.STDOUT, env=bare(**variables))
+        self._process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=self._copy.stdin,
+                                         stderr=subprocess.STDOUT, start_new_session=True, env=bare(**variables))
         self._copy.stdin.close()
 
     def end(self) -> None:
