@@ -43,8 +43,9 @@ def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
         free = 0
     if not is_fast_dds() or not wanted or free >= wanted + _OVERHEAD_BYTES:
         return ""
-    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {profile or 'Fast DDS'} takes {wanted / _MIB:.1f} MiB "
-            "for each process: without shared memory DDS loses large images. Give a container more (docker run "
+    taker = profile or "Fast DDS"
+    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {taker} takes {wanted / _MIB:.1f} MiB for each "
+            "process: without shared memory DDS loses large images. Give a container more (docker run "
             "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)")
 
 
@@ -66,7 +67,8 @@ class ForeignUsers:
         names = " and ".join(f"user id {user}" for user in sorted(users))
         return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
                 "shared memory carries neither images nor masks. Run all as one user, or set "
-                f"ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
+                "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
+                f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
 
     def _ports(self):
         """(file that its owner holds a lock on, user id) of each port of this domain."""

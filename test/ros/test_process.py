@@ -49,6 +49,18 @@ def test_camera_ends_at_sigint(processes):
     ended(camera, signal.SIGINT)
 
 
+def test_a_second_signal_cannot_come_between():
+    """It would wait for the event's lock, which the first one holds in the same thread."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop = process.stop_on_signal()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set() and all(signal.getsignal(number) == signal.SIG_IGN for number in before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("name", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"])
 def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, name):
     for other in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):

@@ -72,7 +72,8 @@ def test_the_profile_fits_the_size_of_shared_memory(monkeypatch):
 
 
 @pytest.mark.parametrize("profile, free, warned", [
-    ("fastdds.xml", 30, True), ("fastdds.xml", 40, False), (checked.SMALL_PROFILE, 9, True), (checked.SMALL_PROFILE, 12, False),
+    ("fastdds.xml", 30, True), ("fastdds.xml", 40, False),
+    (checked.SMALL_PROFILE, 9, True), (checked.SMALL_PROFILE, 12, False),
     (checked.UDP_PROFILE, 0, False), ("", 0, True), ("", 8, False)])
 def test_lack_of_room_is_said_before_images_are_lost(monkeypatch, profile, free, warned):
     if profile:
@@ -116,7 +117,8 @@ def test_another_users_living_process_of_this_domain_is_noticed_once(tmp_path, m
 
 def camera(tmp_path, size: str, script: str, expected: str) -> None:
     """Run a script with cameras in a /dev/shm of this size until it says what is expected."""
-    command = ["sh", "-c", f"trap : TERM; {script} wait; wait", "sh", CAMERA, "--ros-args", "-p", "width:=96", "-p", "height:=64"]
+    command = ["sh", "-c", f"trap : TERM; {script} wait; wait", "sh",
+               CAMERA, "--ros-args", "-p", "width:=96", "-p", "height:=64"]
     process = Process.__new__(Process)
     process.log = tmp_path / "log"
     with process.log.open("w") as output:
