@@ -30,7 +30,10 @@ export VENV
 ENV := source scripts/env.bash &&
 PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 
-.PHONY: help setup build demo test clean distclean
+# Bytes in the paths with which ROS's message generators fail in the midst of the build: space, : ; $ # % quotes, umlauts.
+UNUSABLE := $(shell printf %s '$(subst ','\'',$(CURDIR)$(VENV))' | LC_ALL=C tr -dc '[:space:]:;$$\043%"\\\047\200-\377' | wc -c)
+
+.PHONY: help setup build demo test clean distclean usable
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -64,8 +67,12 @@ clean: ## remove what was built and recorded
 distclean: clean ## also remove the virtual environment
 	rm -rf $(VENV)
 
+usable:
+	$(if $(filter-out 0,$(UNUSABLE)),$(error ROS cannot be built in "$(CURDIR)" with VENV="$(VENV)": its message generators \
+	  take no space, umlaut, quote, or any of : ; $$ # % in a path; move it elsewhere))
+
 # A stamp of another kind, or none: the environment is of no use, nor is what was built with it.
-$(READY): $(wildcard requirements/*.txt)
+$(READY): $(wildcard requirements/*.txt) | usable
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] in [(3, n) for n in range(10, 14)] or sys.exit( \
 	  f"dcfm_ros needs Python 3.10 to 3.13, but {sys.executable} is {sys.version}: try make PYTHON=python3.12")'
 	@if [ ! -f $@ ]; then \
@@ -90,7 +97,7 @@ endif
 # Installed files are links to the sources: editing takes effect at once. So of the sources only the folders are named
 # here, whose time changes when files come or go.
 $(BUILT): $(READY) CMakeLists.txt package.xml scripts/command.py.in $(wildcard msg/*.msg) \
-          $(shell find dcfm_ros launch config -type d ! -name __pycache__)
+          $(shell find dcfm_ros launch config -type d ! -name __pycache__) | usable
 	@echo "Building"
 	@$(ENV) colcon build --packages-select dcfm_ros --symlink-install --cmake-args \
 	  $(if $(filter wheels,$(ROS)),-GNinja) -DBUILD_TESTING=OFF -DPython3_EXECUTABLE="$$VIRTUAL_ENV/bin/python" \

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from dcfm_ros import environment
 from dcfm_ros.cli_bags import add_bag
 from dcfm_ros.cli_parts import add_model_options, add_with_options, given, height_and_width, print_json, several, write_json
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_export(commands)
     _add_profile(commands)
     options = parser.parse_args(arguments)
+    environment.prepare()
     try:
         return options.run(options) or 0
     except KeyboardInterrupt:

@@ -4,7 +4,6 @@ Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed
 An argument that is left empty leaves the parameters file in charge. Changes nothing outside of its own nodes.
 """
 
-import os
 from pathlib import Path
 from typing import List
 
@@ -16,6 +15,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
+from dcfm_ros.ros.shared_memory import dds_environment
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 BOOLEANS = ("true", "false", "True", "False")
@@ -50,12 +50,6 @@ TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", 
 SWITCHES = ("autostart", "use_sim_time")
 
 
-def fast_dds_profile():
-    """Variables that make Fast DDS carry large images over shared memory; none where the user has a profile."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")   # the second up to Jazzy
-    return {} if any(map(os.environ.get, names)) else dict.fromkeys(names, str(SHARE / "config" / "fastdds.xml"))
-
-
 def nodes(context):
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     given = {name: value for name, value in given.items() if value}
@@ -68,7 +62,7 @@ def nodes(context):
         values["cameras"] = ParameterValue(names, value_type=List[str])
     common = {
         "package": "dcfm_ros", "namespace": given.get("namespace", ""), "output": "screen",
-        "ros_arguments": ["--log-level", given["log_level"]], "additional_env": fast_dds_profile()}
+        "ros_arguments": ["--log-level", given["log_level"]], "additional_env": dds_environment(SHARE / "config" / "fastdds.xml")}
     started = [LifecycleNode(
         executable="segmenter", name=given["name"], respawn=given["respawn"].lower() == "true", respawn_delay=2.0,
         parameters=[*([given["params"]] if "params" in given else []), {**values, **switches}], **common)]

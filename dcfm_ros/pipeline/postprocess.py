@@ -8,9 +8,9 @@ exist. Bilinear, align_corners false, as PyTorch's `interpolate`; of equal class
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from dcfm_ros.compiled import njit
 from dcfm_ros.pipeline.parts import in_parts
 
 
@@ -52,7 +52,7 @@ def _positions(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return low, high.astype(np.int32), (source - low).astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _win(cells, winners, first, last):
     """The winning class of each position in rows first..last-1."""
     for y in range(first, last):
@@ -65,7 +65,7 @@ def _win(cells, winners, first, last):
             winners[y, x] = best
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _fill(cells, winners, first_row, down, first_column, across, mask, first, last):
     """The mask between positions, cell by cell; cells begin in rows first..last-1."""
     height, width, classes = cells.shape
@@ -110,7 +110,7 @@ def _fill(cells, winners, first_row, down, first_column, across, mask, first, la
                     mask[y, x] = able[best]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _fill_confidence(cells, top, bottom, down, left, right, across, mask, confidence, first, last):
     width = mask.shape[1]
     classes = cells.shape[2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 import cv2
-import numba
 import numpy as np
 
+from dcfm_ros.compiled import njit
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.parts import in_parts
 
@@ -49,7 +49,7 @@ def _overlaps(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return first, last - first, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _average(image, first_row, row_count, row_weight, first_column, column_count, column_weight, swap, small, first, last):
     width = image.shape[1]
     sums = np.empty(width, np.float32)  # the rows under one output row

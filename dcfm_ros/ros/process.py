@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Callable, Sequence
 
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from dcfm_ros.pipeline.memory import keep_freed_memory
+from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros.log_folder import prepare_log_folder
 
-
-# Of Fast DDS: versions from 3 (Kilted) know the first, those before (Jazzy) the second.
-_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_NEIGHBOURS_S = 5.0   # between two looks for other users' processes
 
 
 def start(arguments: list[str] | None) -> None:
     """Initialise ROS. Signals are ours: a mask in work is finished before the context goes."""
     keep_freed_memory()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    arguments = [*(sys.argv if arguments is None else arguments), *prepare_log_folder()]
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RCLError as error:   # a parameters file that is missing or no YAML, an argument that is none
+        said = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
+        raise SystemExit(f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
+                         "-r from:=to") from None
+    if lack := shared_memory.lack_of_room():
+        rclpy.logging.get_logger("dcfm_ros").warning(lack)
 
 
 def stop_on_signal() -> threading.Event:
     """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it loads a model."""
     stop = threading.Event()
+
+    def end(*_) -> None:
+        _ignore_signals()   # one that came while the event is set would wait for its lock, which this thread holds
+        stop.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     return stop
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def create(kind: Callable[[], Node]) -> Node:
@@ -50,13 +71,17 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
     """Serve the node until one of the events is set."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    users, look_at_s = shared_memory.ForeignUsers(), 0.0
     try:
         while not any(stop.is_set() for stop in stops):
             executor.spin_once(timeout_sec=0.1)  # bounds the wait for an event
+            if time.monotonic() >= look_at_s:
+                look_at_s = time.monotonic() + _NEIGHBOURS_S
+                if news := users.news():
+                    node.get_logger().warning(news)
     finally:
         # Whoever repeats the signal (a shell and `ros2 launch` both send it) must not kill the orderly end.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
         executor.remove_node(node)
         executor.shutdown()
 
@@ -74,10 +99,3 @@ def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[
         node.destroy_node()
         rclpy.try_shutdown()
     return node
-
-
-def dds_environment(profile: Path) -> dict[str, str]:
-    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile."""
-    if any(os.environ.get(name) for name in _PROFILE_VARIABLES) or not profile.is_file():
-        return {}
-    return dict.fromkeys(_PROFILE_VARIABLES, str(profile))

@@ -104,15 +104,16 @@ def test_a_parameters_file_that_is_missing_ends_the_launch(described):
         described(params="/no/such.yaml")
 
 
-def test_fast_dds_gets_a_profile_where_the_user_has_none(described, launch, monkeypatch):
+def test_fast_dds_gets_a_profile_where_the_user_has_none(described, monkeypatch):
     names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    assert launch.fast_dds_profile() == dict.fromkeys(names, str(SHARE / "config" / "fastdds.xml"))
-    for name in names:
-        monkeypatch.setenv(name, "/etc/own.xml")
-        assert launch.fast_dds_profile() == {}
-        monkeypatch.delenv(name)
+    (node,), _ = described()
+    given = {name[0].text: Path(value[0].text).name for name, value in node.process_description.additional_env}
+    assert set(given) == set(names) and all(name.startswith("fastdds") for name in given.values())
+    monkeypatch.setenv(names[0], "/etc/own.xml")
+    (node,), _ = described()
+    assert not node.process_description.additional_env
 
 
 def _without_heavy_libraries(code: str) -> subprocess.CompletedProcess:
@@ -121,7 +122,9 @@ def _without_heavy_libraries(code: str) -> subprocess.CompletedProcess:
 
 
 def test_what_the_launch_file_takes_from_the_package_needs_nothing_heavy():
-    done = _without_heavy_libraries("from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode")
+    done = _without_heavy_libraries(
+        "from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode\n"
+        "from dcfm_ros.ros.shared_memory import dds_environment")
     assert done.returncode == 0, done.stderr
 
 

@@ -6,7 +6,7 @@ import time
 import pytest
 from ros_helpers import Camera
 
-from dcfm_ros.ros import process
+from dcfm_ros.ros import shared_memory
 
 LIMIT_S = 20.0  # the machine may be busy; on an idle one it takes a second
 
@@ -49,14 +49,39 @@ def test_camera_ends_at_sigint(processes):
     ended(camera, signal.SIGINT)
 
 
+def test_a_second_signal_cannot_come_between():
+    """It would wait for the event's lock, which the first one holds in the same thread."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop = process.stop_on_signal()
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set() and all(signal.getsignal(number) == signal.SIG_IGN for number in before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("name", ["FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"])
 def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, name):
     for other in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(other, raising=False)
     profile = tmp_path / "fastdds.xml"
-    assert process.dds_environment(profile) == {}  # a missing file would only make Fast DDS complain
+    assert shared_memory.dds_environment(profile) == {}  # a missing file would only make Fast DDS complain
     profile.write_text("<dds/>")
-    assert process.dds_environment(profile) == dict.fromkeys(
+    assert shared_memory.dds_environment(profile) == dict.fromkeys(
         ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), str(profile))
     monkeypatch.setenv(name, "/etc/own.xml")
-    assert process.dds_environment(profile) == {}
+    assert shared_memory.dds_environment(profile) == {}
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (("--params-file", "/no/such.yaml"), ["/no/such.yaml", "opening", "a file that exists"]),
+    (("--params-file", "{empty}"), ["empty.yaml", "No value at line 3"]),
+    (("-p", "threshold:="), ["'-p threshold:='", "name:=value"]),
+])
+def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, arguments, words):
+    (tmp_path / "empty.yaml").write_text("/**:\n  ros__parameters:\n    model:\n")
+    process = processes("segmenter", *(argument.format(empty=tmp_path / "empty.yaml") for argument in arguments))
+    assert process.wait() == 1
+    line = next(line for line in process.text().splitlines() if line.startswith("segmenter: "))
+    assert all(word in line for word in words) and "Traceback" not in process.text()

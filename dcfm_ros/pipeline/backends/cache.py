@@ -11,12 +11,15 @@ from pathlib import Path
 
 import torch
 
+from dcfm_ros import environment
+
 _A_DAY_S = 86400
 
 
 def user_cache(kind: str) -> Path:
-    """`dcfm_ros/<kind>` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dcfm_ros" / kind
+    """`dcfm_ros/<kind>` in the user's cache folder; where there is none, a path that cannot be made."""
+    environment.prepare()
+    return (environment.user_cache() or Path(os.devnull)) / "dcfm_ros" / kind
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:

@@ -12,6 +12,7 @@ from typing import Callable
 import openvino
 import torch
 
+from dcfm_ros import environment
 from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.backends import cache
 
@@ -51,5 +52,8 @@ def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino
             openvino.save_model(network, part / "network.xml", compress_to_fp16=False)
         cache.forget_oldest(folder.parent, "network.xml", _KEPT)
     except (OSError, RuntimeError) as error:
-        _log.warning("cannot cache the network in %s: %s", folder, error)
+        cause = getattr(error.__cause__ or error, "strerror", None) or error   # the same for each of a dozen networks
+        if environment.prepare():   # else it has been said that nothing can be cached
+            environment.say_once(f"cannot cache the networks in {folder.parent} ({cause}), so starts take longer: make room there, "
+                                 "or set XDG_CACHE_HOME to a folder that can be written")
     return network

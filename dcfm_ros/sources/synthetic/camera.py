@@ -1,6 +1,7 @@
 """A pinhole dashboard camera."""
 import numpy as np
-from numba import njit
+
+from ...compiled import njit
 
 NEAR = 0.4   # metres; nothing nearer is drawn
 _NEAR, _TINY = np.float32(NEAR), np.float32(1e-6)   # for compiled functions

@@ -1,8 +1,8 @@
 """Fronts of buildings: walls with rows of windows, doors, shop windows and a little dirt."""
 import cv2
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from ..classes import BUILDING
 from .texture import smooth_noise
 

@@ -1,8 +1,8 @@
 """The ground: road, kerbs, pavements, markings, and the shadows that fall on it."""
 import cv2
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from .mesh import Mesh
 from .texture import smooth_noise
 from ..classes import PAVEMENT, ROAD

@@ -3,7 +3,8 @@
 Local and world coordinates are in metres: x right, y up, z forward.
 """
 import numpy as np
-from numba import njit
+
+from ...compiled import njit
 
 # Columns of the attribute rows.
 R, G, B, CLASS, ORDER = range(5)

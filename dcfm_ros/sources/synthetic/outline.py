@@ -4,8 +4,8 @@ The loops are compiled. They keep to 32-bit numbers, so constants in them are 32
 """
 import cv2
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from .camera import NEAR, bring_forward, clip_near, in_view, to_pixels
 from .mesh import CAP, CULL, MIN_PX, RADIUS
 

@@ -2,8 +2,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from ..classes import BICYCLIST, PEDESTRIAN
 from .mesh import Shape
 

@@ -3,8 +3,8 @@ import math
 
 import cv2
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from .ground import TILE_M, TILE_PX, darken
 from .mesh import CLASS, ORDER
 from .outline import SCALE, SHIFT, fill, fixed, outline_bars, outline_quads

@@ -2,7 +2,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from ...compiled import njit
 
 
 class Road:

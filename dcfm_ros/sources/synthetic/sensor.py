@@ -1,7 +1,8 @@
 """The camera's eye: exposure, colour, vignette, blur and noise."""
 import cv2
 import numpy as np
-from numba import njit
+
+from ...compiled import njit
 
 MARGIN = 64    # the noise field is this much larger than a frame, to cut frames from it anywhere
 

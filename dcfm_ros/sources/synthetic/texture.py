@@ -1,7 +1,8 @@
 """Pre-drawn pictures with a label channel, kept at several sizes and haze levels."""
 import cv2
 import numpy as np
-from numba import njit
+
+from ...compiled import njit
 
 HAZE_LEVELS = 10
 CLEAR = 255       # label of a transparent texel

@@ -1,8 +1,8 @@
 """Trees as upright pictures: trunk and ragged crown, leafy or bare."""
 import cv2
 import numpy as np
-from numba import njit
 
+from ...compiled import njit
 from ..classes import TREE
 from .texture import CLEAR, smooth_noise
 

@@ -1,0 +1,25 @@
+"""numba's `njit` for functions that are kept compiled, also where there is no place to keep them."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import numba
+
+from dcfm_ros import environment
+
+environment.prepare()   # numba looks for its folder while it reads functions
+
+
+def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
+    """As `numba.njit`, which refuses to load a function that it cannot keep: such a function is compiled at each start.
+    That nothing can be kept, `prepare` has said."""
+    def compiled(function: Callable) -> Callable:
+        try:
+            return numba.njit(cache=cache, **options)(function)
+        except RuntimeError as error:
+            if not cache or "no locator available" not in str(error):
+                raise
+            return numba.njit(**options)(function)
+
+    return compiled

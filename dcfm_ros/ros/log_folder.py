@@ -1,0 +1,37 @@
+"""ROS's log files, without whose folder rcl does not start: elsewhere, or none, where the usual one cannot be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dcfm_ros import environment
+
+_WITHOUT_FILES = ["--ros-args", "--disable-external-lib-logs"]
+
+
+def prepare_log_folder() -> list[str]:
+    """Set ROS_LOG_DIR so that rcl starts. Returns arguments for ROS: where there is no folder, to do without files."""
+    usual = _usual_folder()
+    if usual is not None and environment.is_writable(usual):
+        os.environ["ROS_LOG_DIR"] = str(usual)   # rcl itself knows only HOME, not the account's home folder
+        return []
+    why = f"{usual} cannot be written" if usual else "there is no home folder"
+    place = environment.temporary_folder()
+    if place is None:
+        environment.say_once(f"{why}: ROS writes no log files; set ROS_LOG_DIR to a folder of yours")
+        return _WITHOUT_FILES
+    environment.say_once(f"{why}: ROS's log files go to {place / 'log'}; set ROS_LOG_DIR to a folder of yours to keep them "
+                         "elsewhere")
+    os.environ["ROS_LOG_DIR"] = str(place / "log")
+    return []
+
+
+def _usual_folder() -> Path | None:
+    """Where rcl puts log files."""
+    home = environment.home()
+    if folder := os.environ.get("ROS_LOG_DIR"):
+        return Path(folder).expanduser() if home else Path(folder)
+    if folder := os.environ.get("ROS_HOME"):
+        return (Path(folder).expanduser() if home else Path(folder)) / "log"
+    return home / ".ros" / "log" if home else None

@@ -1,0 +1,142 @@
+"""Fast DDS's shared memory: how large a segment /dev/shm has room for, and in which cases nothing comes through it.
+
+A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS goes on without
+shared memory and loses most large images; and what belongs to another user it can neither read nor write, and says nothing.
+The standard library alone, so that launch files can read it where PyTorch and NumPy are not installed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"   # beside fastdds.xml
+# Versions from 3 (Kilted) know the first, those before (Jazzy) the second.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_MIB = 2**20
+_DEFAULT_BYTES = _MIB // 2   # Fast DDS's own segment
+_ROOMY_BYTES = 256 * _MIB   # has room for large segments of seven participants
+_OVERHEAD_BYTES = 3 * _MIB   # of a participant beside its segment: descriptors, ports, a default segment
+
+
+def is_fast_dds() -> bool:
+    return os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps")
+
+
+def dds_environment(profile: Path) -> dict[str, str]:
+    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile."""
+    if _profile() or not profile.is_file():
+        return {}
+    return dict.fromkeys(PROFILE_VARIABLES, str(fitting(profile)))
+
+
+def fitting(profile: Path, shared_memory: Path = SHARED_MEMORY) -> Path:
+    """This profile, or the one with small segments beside it where /dev/shm is small: docker gives a container 64 MiB."""
+    small = profile.with_name(SMALL_PROFILE)
+    try:
+        total = _size(shared_memory)[0]
+    except OSError:
+        return profile
+    return small if total < _ROOMY_BYTES and small.is_file() else profile
+
+
+def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
+    """What to do about a /dev/shm without room for this process's segment; "" where it has room."""
+    profile, wanted = _profile(), _segment_bytes()
+    try:
+        free = _size(shared_memory)[1] if os.access(shared_memory, os.W_OK) else 0
+    except OSError:
+        free = 0
+    if not is_fast_dds() or not wanted or free >= wanted + _OVERHEAD_BYTES:
+        return ""
+    taker = profile or "Fast DDS"
+    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {taker} takes {wanted / _MIB:.1f} MiB for each "
+            "process: without shared memory DDS loses large images. Give a container more (docker run "
+            "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)")
+
+
+class ForeignUsers:
+    """Other users' processes in this ROS domain on this machine, which shared memory keeps apart from ours."""
+
+    def __init__(self, shared_memory: Path = SHARED_MEMORY):
+        self._folder, self._said = shared_memory, set()
+        self._watches = is_fast_dds() and bool(_segment_bytes())
+
+    def news(self) -> str:
+        """What to do about users who have come since the last call; "" if none has."""
+        if not self._watches:
+            return ""
+        users = {owner for port, owner in self._ports() if owner != os.getuid() and _is_held(port)} - self._said
+        self._said |= users
+        if not users:
+            return ""
+        names = " and ".join(f"user id {user}" for user in sorted(users))
+        return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
+                "shared memory carries neither images nor masks. Run all as one user, or set "
+                "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
+                f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
+
+    def _ports(self):
+        """(file that its owner holds a lock on, user id) of each port of this domain."""
+        first = 7400 + 250 * _domain()
+        try:
+            for file in os.scandir(self._folder):
+                number = re.fullmatch(r"fastrtps_port(\d+)_el", file.name)
+                if number and first <= int(number[1]) < first + 250:
+                    yield Path(file.path), file.stat().st_uid
+        except OSError:   # gone meanwhile
+            return
+
+
+def _is_held(lock: Path) -> bool:
+    """Does a living process hold it? Killed ones leave the file."""
+    try:
+        handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)   # gives the lock back
+    return False
+
+
+def _size(folder: Path) -> tuple[int, int]:
+    """(bytes in all, bytes left)"""
+    found = os.statvfs(folder)
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def _domain() -> int:
+    text = os.environ.get("ROS_DOMAIN_ID", "")
+    return int(text) if text.isdigit() else 0
+
+
+def _profile() -> str:
+    return next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), "")
+
+
+def _segment_bytes() -> int:
+    """The largest segment that this process takes; 0 where it uses no shared memory."""
+    wanted = _wanted_bytes()
+    # With this ROS itself adds a segment of the default size.
+    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
+    return max(wanted, _DEFAULT_BYTES) if local else wanted
+
+
+def _wanted_bytes() -> int:
+    """Of the profile or, without one, of the variable that chooses transports."""
+    if not _profile():
+        return 0 if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").upper().startswith("UDP") else _DEFAULT_BYTES
+    try:
+        text = re.sub(r"<!--.*?-->", "", Path(_profile()).read_text(), flags=re.DOTALL)
+    except OSError:
+        return _DEFAULT_BYTES   # Fast DDS complains and takes its defaults
+    if size := re.search(r"<segment_size>\s*(\d+)", text):
+        return int(size[1])
+    return 0 if re.search(r"<useBuiltinTransports>\s*false", text) and "SHM" not in text else _DEFAULT_BYTES

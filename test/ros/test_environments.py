@@ -1,0 +1,94 @@
+"""Nodes where a service or a container runs them: without home folder and terminal, on a read-only disk, as another user."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from ament_index_python.packages import get_package_prefix
+from environment_helpers import STRANGER, as_user, bare, in_namespace, read_only
+from ros_helpers import Process
+
+SEGMENTER = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter")
+
+
+class Service(Process):
+    """The segmenter as a service manager starts it: working folder /, no terminal, its output a pipe, few variables."""
+
+    def __init__(self, log: Path, model, wrap=lambda command: command, **variables):
+        self.log = log
+        command = wrap([SEGMENTER, "--ros-args", "-p", f"model:={model}", "-p", "backend:=torch", "-r", "__node:=service"])
+        with log.open("w") as output:
+            self._copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
+        self._process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=self._copy.stdin,
+                                         stderr=subprocess.STDOUT, start_new_session=True, env=bare(**variables))
+        self._copy.stdin.close()
+
+    def end(self) -> None:
+        self.signal(signal.SIGTERM)
+        assert self.wait() == 0, self.text()
+        self._copy.wait()
+        assert "Traceback" not in self.text()
+
+
+@pytest.fixture
+def service(tmp_path, model):
+    started = []
+
+    def start(*arguments, **variables):
+        started.append(Service(tmp_path / "log", model, *arguments, **variables))
+        started[0].wait_for_text("active: ")
+        return started[0]
+
+    yield start
+    for process in started:
+        if process.running():
+            process.signal(signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+def test_as_a_service_without_home(service, temporary):
+    process = service(TMPDIR=str(temporary))   # the account's home folder serves
+    process.end()
+
+
+def test_as_a_user_without_account_and_home(service, temporary):
+    process = service(as_user, TMPDIR=str(temporary))
+    process.end()
+    place = temporary / f"dcfm_ros-{STRANGER}"
+    assert f"caches go to {place};" in process.text() and f"ROS's log files go to {place / 'log'};" in process.text()
+    assert list((place / "log").iterdir())
+
+
+def test_a_folder_of_logs_that_cannot_be_written_is_named(service, temporary):
+    process = service(as_user, TMPDIR=str(temporary), HOME="/nonexistent", ROS_LOG_DIR="/etc/logs")
+    process.end()
+    assert "dcfm_ros: /etc/logs cannot be written: ROS's log files go to " in process.text()
+
+
+def test_where_nothing_can_be_written_it_works_without_files(service):
+    process = service(lambda command: in_namespace(read_only(but="/dev/shm"), as_user(command)), HOME="/root")
+    process.end()
+    assert "nothing is cached" in process.text() and "ROS writes no log files; set ROS_LOG_DIR" in process.text()
+
+
+def test_log_files_stay_where_ros_has_them(monkeypatch, tmp_path):
+    from dcfm_ros.ros.log_folder import prepare_log_folder
+    for variables, expected in (
+            ({"HOME": str(tmp_path)}, tmp_path / ".ros" / "log"),
+            ({"HOME": str(tmp_path), "ROS_HOME": str(tmp_path / "ros")}, tmp_path / "ros" / "log"),
+            ({"HOME": str(tmp_path), "ROS_LOG_DIR": "~/mine"}, tmp_path / "mine")):
+        for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        assert prepare_log_folder() == [] and os.environ["ROS_LOG_DIR"] == str(expected)

@@ -1,0 +1,53 @@
+"""What is built from scripts/command.py.in, and what `make` says at once instead of failing in the middle."""
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(folder, interpreter, module="stub"):
+    """An installed command, as CMake makes it."""
+    script = folder / "stub_command"
+    text = (ROOT / "scripts" / "command.py.in").read_text()
+    for name, value in {"Python3_EXECUTABLE": str(interpreter), "module": module, "name": "stub"}.items():
+        text = text.replace(f"@{name}@", value)
+    script.write_text(text)
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.parametrize("name", ["my robot ü", "/".join(["long" * 20] * 4)], ids=["spaces and umlauts", "long"])
+def test_a_command_starts_wherever_its_interpreter_lies(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir(parents=True)
+    (folder / "python").symlink_to(Path(sys.executable).resolve())
+    (folder / "stub.py").write_text("import sys\ndef main():\n    print(sys.argv[1:])\n    return 3\n")
+    done = subprocess.run([command(folder, folder / "python"), "a b", "ü"], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(folder)})
+    assert (done.returncode, done.stdout, done.stderr) == (3, "['a b', 'ü']\n", "")
+
+
+def test_a_command_without_its_environment_says_what_to_source(tmp_path):
+    script = command(tmp_path, Path(sys.executable).resolve(), module="dcfm_ros.cli")
+    done = subprocess.run([script], capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"}, cwd="/")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "source scripts/env.bash" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["my robot", "Straße", "a:b", "it's", "a$b"])
+def test_make_refuses_at_once_a_folder_where_ros_cannot_be_built(tmp_path, name):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    folder = tmp_path / name
+    for part in ("dcfm_ros", "launch", "config"):
+        (folder / part).mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    plain = {name: value for name, value in os.environ.items() if name not in ("VENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(["make", "build"], cwd=folder, capture_output=True, text=True, env=plain)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and f'cannot be built in "{folder}"' in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["Makefile", "config", "dcfm_ros", "launch"]
+    assert subprocess.run(["make", "help"], cwd=folder, capture_output=True, env=plain).returncode == 0

@@ -1,0 +1,118 @@
+"""Caches where there is no home folder, or nothing can be written: never a traceback, at most a line."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from environment_helpers import STRANGER, as_user, bare, in_namespace, read_only
+
+from dcfm_ros import environment
+
+# Compiles a function for numba, and tells where caches lie.
+SEGMENT = """
+import numpy as np
+from dcfm_ros.pipeline.postprocess import upsampled_argmax
+from dcfm_ros.pipeline.backends.cache import user_cache
+assert upsampled_argmax(np.eye(3, dtype=np.float32).reshape(3, 3, 1), (6, 1)).max() == 2
+print(user_cache("openvino"))
+"""
+
+
+def run(command, folder, **variables):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=folder,
+                          env=bare(PYTHONDONTWRITEBYTECODE="1", **variables))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr.splitlines()
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    """A temporary folder that everyone may write to, as /tmp. (pytest's own lies where only root may look.)"""
+    folder = tmp_path / "täglich"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture
+def fresh(monkeypatch, temporary):
+    """`environment` as in a new process whose temporary folder is `temporary`."""
+    monkeypatch.setattr(environment.tempfile, "tempdir", str(temporary))
+    environment.temporary_folder.cache_clear()
+    yield environment
+    environment.temporary_folder.cache_clear()
+
+
+@pytest.mark.parametrize("variables", [{}, {"HOME": "/nonexistent/home"}, {"HOME": "/root"}])
+def test_without_a_home_caches_go_to_the_temporary_folder(temporary, variables):
+    command = as_user([sys.executable, "-c", SEGMENT])
+    output, errors = run(command, temporary, TMPDIR=str(temporary), **variables)
+    place = temporary / f"dcfm_ros-{STRANGER}"
+    assert output == str(place / "cache" / "dcfm_ros" / "openvino")
+    assert len(errors) == 1 and f"caches go to {place}" in errors[0] and "XDG_CACHE_HOME" in errors[0]
+    assert place.stat().st_mode & 0o777 == 0o700 and place.stat().st_uid == STRANGER
+    assert list(place.rglob("*.nbi")), "numba has kept nothing"
+    assert not (temporary / "~").exists()
+
+
+def test_a_cache_folder_of_the_users_own_is_used_in_silence(temporary):
+    cache = temporary / "mine"
+    cache.mkdir()
+    os.chown(cache, STRANGER, STRANGER)
+    output, errors = run(as_user([sys.executable, "-c", SEGMENT]), temporary, XDG_CACHE_HOME=str(cache))
+    assert (output, errors) == (str(cache / "dcfm_ros" / "openvino"), [])
+
+
+def test_where_nothing_can_be_written_all_works_without_caches(tmp_path):
+    command = in_namespace(read_only(but="/dev/shm"), as_user([sys.executable, "-c", SEGMENT]))
+    _, errors = run(command, "/")
+    assert len(errors) == 1 and "nothing is cached" in errors[0] and "XDG_CACHE_HOME" in errors[0]
+
+
+def test_the_account_tells_the_home_folder_where_home_is_not_set(monkeypatch):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    import pwd
+    assert environment.user_cache() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache"
+
+
+def test_the_temporary_folder_is_private(fresh, temporary):
+    folder = fresh.temporary_folder()
+    assert folder == temporary / f"dcfm_ros-{os.getuid()}" and folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("prepare", [
+    lambda folder: (folder.mkdir(), folder.chmod(0o777)),
+    lambda folder: (folder.with_name("elsewhere").mkdir(mode=0o700), folder.symlink_to("elsewhere")),
+    lambda folder: folder.write_text("a file")], ids=["open to others", "a link", "a file"])
+def test_a_temporary_folder_that_another_may_have_prepared_is_not_used(fresh, temporary, prepare):
+    prepare(temporary / f"dcfm_ros-{os.getuid()}")
+    assert fresh.temporary_folder() is None
+
+
+def test_a_temporary_folder_of_another_user_is_not_used(fresh, temporary):
+    folder = temporary / f"dcfm_ros-{os.getuid()}"
+    folder.mkdir(mode=0o700)
+    try:
+        os.chown(folder, STRANGER, STRANGER)
+    except PermissionError:
+        pytest.skip("only root can give a folder away")
+    assert fresh.temporary_folder() is None
+
+
+def test_writable_is_found_by_trying_and_leaves_nothing(tmp_path):
+    assert environment.is_writable(tmp_path / "not" / "yet") and list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert not environment.is_writable(tmp_path / "file") and not environment.is_writable(tmp_path / "file" / "below")
+    assert not environment.is_writable(Path("/proc"))
+
+
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "de_DE.ISO-8859-1"}])
+def test_umlauts_in_any_locale(temporary, locale):
+    from helpers import write_tiny_model
+    model = write_tiny_model(temporary / "Straße")
+    command = [sys.executable, "-m", "dcfm_ros", "segment", "synthetic", "--frames", "2", "--backend", "torch",
+               "--model", str(model), "--out", "gäbe", "--json", "ü.json"]
+    run(command, temporary, PYTHONSAFEPATH="1", XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)), **locale)
+    assert (temporary / "ü.json").is_file() and (temporary / "gäbe").is_dir()
