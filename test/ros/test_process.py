@@ -6,7 +6,7 @@ import time
 import pytest
 from ros_helpers import Camera
 
-from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros import process, shared_memory
 
 LIMIT_S = 20.0  # the machine may be busy; on an idle one it takes a second
 
