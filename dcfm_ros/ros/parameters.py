@@ -110,6 +110,12 @@ def declare_cameras(node: Node) -> None:
         declare(node, _of_camera(name))
 
 
+def check_values(node: Node) -> None:
+    """Raise ValueError, naming value and remedy, for a value of the wrong type, with which the process was started."""
+    for name in SEGMENTER:
+        value_of(node, name)
+
+
 def value_of(node: Node, name: str, changed: Mapping[str, object] | None = None) -> Value:
     """The value of a parameter of the segmenter, by its type; of one in `changed` the value about to be set."""
     value = changed[name] if changed and name in changed else node.get_parameter(name).value

@@ -97,6 +97,7 @@ class SegmenterNode(LifecycleNode):
         self._state_machine = None
 
     def _configure(self) -> None:
+        parameters.check_values(self)
         name = value_of(self, "model")
         cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
         self._outputs = parameters.read_outputs(self)

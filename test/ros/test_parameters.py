@@ -180,6 +180,7 @@ def test_a_refused_value_leaves_the_parameter_as_it_was_described(segmenter, pro
     (("-p", "cameras:=[on, y]"), "cannot configure: cameras [True, True]: use a list of names, in quotes"),
     (("-p", "model:=on"), "cannot configure: model True: a name is needed"),
     (("-p", "image_topic:=[]"), "cannot configure: image_topic is empty"),
+    (("-p", "min_mask_hz:=many"), "cannot configure: min_mask_hz 'many': use a number"),
     (("-p", "waiting_images:=two"), "cannot configure: waiting_images 'two': use a whole number"),
 ])
 def test_wrong_types_at_the_start_leave_a_node_that_can_be_configured(model, processes, arguments, text):
