@@ -83,7 +83,8 @@ def _unheard(topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | Non
     if topic.publishers == 0:
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set image_topic (ros2 topic list -t)"
     if status.received == 0:
-        return _WARN, f"no image yet on {topic.topic}"
+        return _WARN, (f"no image yet on {topic.topic}, though somebody publishes: if `ros2 topic hz` counts images, they are "
+                       "too large for DDS, or of another user or container (docs/deployment.md)")
     if status.silent_s > _SILENT_S:
         return _WARN, f"no image for {status.silent_s:.0f} s on {topic.topic}"
     return None

@@ -153,7 +153,7 @@ def test_live(segmenter, probe):
     assert status.level == WARN and status.message.startswith("no publisher on /diagnosed")
     camera = Camera(probe, "/diagnosed").connect()
     status = probe.diagnostic("/diagnosed")
-    assert (status.level, status.message) == (WARN, "no image yet on /diagnosed")
+    assert status.level == WARN and status.message.startswith("no image yet on /diagnosed")
     camera.segment()
     camera.segment()
 
