@@ -4,15 +4,16 @@ Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed
 An argument that is left empty leaves the parameters file in charge. Changes nothing outside of its own nodes.
 """
 
+import json
 from pathlib import Path
-from typing import List
+from tempfile import NamedTemporaryFile
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
 from dcfm_ros.ros.shared_memory import dds_environment
@@ -39,37 +40,48 @@ ARGUMENTS = [
     DeclareLaunchArgument("name", default_value="segmenter", description="of the node"),
     optional("autostart", "configure and activate at once; false leaves it to a lifecycle manager", BOOLEANS),
     optional("use_sim_time", "take the time from /clock", BOOLEANS),
-    DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal",
-                          choices=["debug", "info", "warn", "error", "fatal"]),
-    DeclareLaunchArgument("respawn", default_value="false", description="start the node again where its process ends",
-                          choices=list(BOOLEANS)),
+    optional("log_level", "debug, info, warn, error or fatal; empty: info", ["debug", "info", "warn", "error", "fatal"]),
+    optional("respawn", "start the node again where its process ends", BOOLEANS),
     optional("viewer", "show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
 ]
-# The segmenter's parameters by their arguments. All are text but the last two: YAML would make numbers of some names.
+# The segmenter's parameters by their arguments: text, and what is true or false.
 TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", "device", "precision", "mode")}}
 SWITCHES = ("autostart", "use_sim_time")
 
 
+def parameters_file(context, namespace, name, values):
+    """A file with these parameters of one node, which then come before those of the user's file.
+
+    As JSON, which is YAML: launch's own files leave names such as y and 1e5 without quotes, and the node reads other things.
+    """
+    namespace = make_namespace_absolute(prefix_namespace(context.launch_configurations.get("ros_namespace"), namespace))
+    with NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+        json.dump({prefix_namespace(namespace, name): {"ros__parameters": values}}, file)
+    return file.name
+
+
 def nodes(context):
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    given = {name: value for name, value in given.items() if value}
+    given = {"namespace": "dcfm", "name": "segmenter", **{name: value for name, value in given.items() if value}}
     if "params" in given and not Path(given["params"]).is_file():
         raise RuntimeError(f"params:={given['params']}: there is no such parameters file")
-    switches = {name: given[name].lower() == "true" for name in SWITCHES if name in given}
-    values = {TEXTS[name]: ParameterValue(value, value_type=str) for name, value in given.items() if name in TEXTS}
+    values = {parameter: given[name] for name, parameter in TEXTS.items() if name in given}
+    values |= {name: given[name].lower() == "true" for name in SWITCHES if name in given}
     if "cameras" in given:
-        names = [name.strip() for name in given["cameras"].split(",") if name.strip()]
-        values["cameras"] = ParameterValue(names, value_type=List[str])
+        values["cameras"] = [name.strip() for name in given["cameras"].split(",") if name.strip()]
+    files = [given["params"]] if "params" in given else []
+    files += [parameters_file(context, given["namespace"], given["name"], values)] if values else []
     common = {
-        "package": "dcfm_ros", "namespace": given.get("namespace", ""), "output": "screen",
-        "ros_arguments": ["--log-level", given["log_level"]], "additional_env": dds_environment(SHARE / "config" / "fastdds.xml")}
-    started = [LifecycleNode(
-        executable="segmenter", name=given["name"], respawn=given["respawn"].lower() == "true", respawn_delay=2.0,
-        parameters=[*([given["params"]] if "params" in given else []), {**values, **switches}], **common)]
+        "package": "dcfm_ros", "namespace": given["namespace"], "output": "screen",
+        "ros_arguments": ["--log-level", given.get("log_level", "info")],
+        "additional_env": dds_environment(SHARE / "config" / "fastdds.xml")}
+    started = [LifecycleNode(executable="segmenter", name=given["name"], parameters=files,
+                             respawn=given.get("respawn", "").lower() == "true", respawn_delay=2.0, **common)]
     if "viewer" in given:
-        started.append(Node(executable="viewer", name="viewer", parameters=[{
-            "target": ParameterValue(given["viewer"], value_type=str), "segmenter": ParameterValue(given["name"], value_type=str),
-            **{name: value for name, value in switches.items() if name == "use_sim_time"}}], **common))
+        values = {"target": given["viewer"], "segmenter": given["name"],
+                  **{name: values[name] for name in ("use_sim_time",) if name in values}}
+        started.append(Node(executable="viewer", name="viewer",
+                            parameters=[parameters_file(context, given["namespace"], "viewer", values)], **common))
     return started
 
 

@@ -170,9 +170,11 @@ class Segmenter:
     def park(self, on_ready: Callable[[], None] | None) -> None:
         """From now on a frame that waits for a network to be compiled, or in mode `async` for its camera's first common
         feature, is parked: `process` returns, `on_ready` is called on some thread when it can go on, and `resume` gives its
-        masks. With None `process` waits again, and parked frames are forgotten."""
+        masks. With None `process` waits again, and parked frames and, in mode `two_sided`, those that wait for a keyframe are
+        forgotten."""
         self._on_ready = on_ready
         self._parked.clear()
+        self._pending.clear()
 
     def is_parked(self, camera: str) -> bool:
         """Is a frame of this camera parked? Its next frames have to wait outside."""

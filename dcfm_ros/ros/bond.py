@@ -24,7 +24,7 @@ class ManagerBond:
 
     def __init__(self, node: Node):
         self._node = node
-        self._bond = None
+        self._bond, self._has_manager = None, False
         self.id = node.get_fully_qualified_name().removeprefix(robot_namespace(node.get_namespace())).lstrip("/")
 
     def start(self) -> None:
@@ -32,9 +32,10 @@ class ManagerBond:
         if Bond is None:
             log.info("no bond with a lifecycle manager: bondpy is not installed; give Nav2's manager bond_timeout 0.0")
             return
-        bond = Bond(self._node, in_robot(self._node.get_namespace(), "bond"), self.id, on_broken=lambda: self._broken(bond))
+        bond = Bond(self._node, in_robot(self._node.get_namespace(), "bond"), self.id, on_broken=lambda: self._broken(bond),
+                    on_formed=lambda: self._formed(bond))
         bond.set_heartbeat_period(_HEARTBEAT_S)
-        self._bond = bond
+        self._bond, self._has_manager = bond, False
         bond.start()
 
     def stop(self) -> None:
@@ -45,11 +46,23 @@ class ManagerBond:
         # bondpy destroys them, but leaves them to the node, whose executor would go on to wait for them.
         self._node.destroy_subscription(bond.sub)
         self._node.destroy_publisher(bond.pub)
+        self._forget_parameter()
+
+    def _formed(self, bond) -> None:
+        """On the executor's thread."""
+        self._has_manager = True
 
     def _broken(self, bond) -> None:
         """On a thread of bondpy, or on the executor's."""
-        if self._bond is bond:   # else by our own stop
+        self._forget_parameter()
+        if self._bond is not bond:   # by our own stop
+            return
+        if self._has_manager:
             self._node.get_logger().warning(f"the bond {self.id} is broken: its lifecycle manager is gone; masks go on")
-        name = Constants.DISABLE_HEARTBEAT_TIMEOUT_PARAM
-        if self._node.has_parameter(name):   # bondpy declares it at each lost heartbeat, which fails the second time
-            self._node.undeclare_parameter(name)
+        else:
+            self._node.get_logger().info(f"no lifecycle manager keeps a bond {self.id}; masks go on without")
+
+    def _forget_parameter(self) -> None:
+        """bondpy declares it at each lost heartbeat, which fails the second time."""
+        if self._node.has_parameter(Constants.DISABLE_HEARTBEAT_TIMEOUT_PARAM):
+            self._node.undeclare_parameter(Constants.DISABLE_HEARTBEAT_TIMEOUT_PARAM)

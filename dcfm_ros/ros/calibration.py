@@ -26,6 +26,8 @@ def read_calibration(url: str) -> CameraInfo:
         return _calibration(yaml.safe_load(path.read_text()))
     except OSError as error:
         raise OSError(f"camera_info_url {url}: cannot read {path} ({error.strerror})") from error
+    except RecursionError as error:
+        raise ValueError(f"camera_info_url {url}: {path} is no YAML of camera_calibration (nested too deep)") from error
     except yaml.YAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         what = getattr(error, "problem", None) or "unreadable"

@@ -7,7 +7,8 @@ from typing import Callable
 
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.qos import (
+    QoSCompatibility, QoSProfile, qos_check_compatible, qos_policy_name_from_kind, qos_profile_sensor_data)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -40,7 +41,6 @@ class CameraPort:
         self.log = node.get_logger().get_child(camera.name) if camera.name else node.get_logger()
         self._subscription = None
         self._sent = 0
-        self.incompatible_qos = ""
         self.lost = 0  # images that DDS lost on the way, as it says itself
         prefix = f"{camera.name}/" if camera.name else ""
 
@@ -73,10 +73,17 @@ class CameraPort:
 
     def topic_state(self) -> TopicState:
         wanted = f"sensor_msgs/msg/{'CompressedImage' if self.camera.compressed else 'Image'}"
-        types = [publisher.topic_type for publisher in self._node.get_publishers_info_by_topic(self.topic)]
-        return TopicState(
-            self.topic, wanted, types.count(wanted), tuple(sorted({kind for kind in types if kind != wanted})),
-            self.incompatible_qos, self.lost)
+        heard, unfit = 0, ""
+        publishers = self._node.get_publishers_info_by_topic(self.camera.image_topic)   # which remaps the name itself
+        for publisher in publishers:
+            if publisher.topic_type == wanted:
+                fits, reason = QoSCompatibility.OK, ""
+                if self._subscription is not None:
+                    fits, reason = qos_check_compatible(publisher.qos_profile, self._subscription.qos_profile)
+                heard += fits != QoSCompatibility.ERROR
+                unfit = reason.removeprefix("ERROR: ").strip(" ;") if fits == QoSCompatibility.ERROR else unfit
+        others = {publisher.topic_type for publisher in publishers} - {wanted}
+        return TopicState(self.topic, wanted, heard, tuple(sorted(others)), unfit, self.lost)
 
     def unsubscribe(self) -> None:
         if self._subscription is not None:
@@ -129,6 +136,6 @@ class CameraPort:
             "also in the process that sends them (docs/live.md)", throttle_duration_sec=LOG_PERIOD_S)
 
     def _incompatible(self, info) -> None:
-        self.incompatible_qos = f"a publisher on {self.topic} offers an incompatible QoS ({info.last_policy_kind})"
-        self._node.get_logger().warning(
-            f"{self.incompatible_qos}: set qos_overrides.{self.topic}.subscription.reliability to match it")
+        policy = qos_policy_name_from_kind(info.last_policy_kind).lower()
+        self._node.get_logger().warning(f"a publisher on {self.topic} offers a QoS that does not fit: change the override "
+                                        f"qos_overrides.{self.topic}.subscription.{policy}")

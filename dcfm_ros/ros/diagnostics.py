@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -13,6 +14,8 @@ REPORTS_THAT_COUNT = 2
 
 _SILENT_S = 2.0
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+_START_S = 10.0   # until then rates are those of a start, with networks that may have to be compiled
+_MANY_RESETS = 2  # in the last seconds; one is that of a camera that was started again
 _LEAST_SLACK = 3   # frames: an encode that takes so long beyond MaxK is no fault
 
 
@@ -23,6 +26,7 @@ class NodeState:
     node: str                    # fully qualified name: two robots' statuses must not be taken for each other's
     state: str                   # lifecycle state: unconfigured, inactive or active
     refusal: str = ""            # why the last configure or activate failed
+    in_state_s: float = 0.0      # since the state was reached
     min_mask_hz: float = 0.0     # of each camera; 0: no bound
     max_interval: int = 10       # MaxK, frames
     masks_wait: bool = False     # in mode two_sided a mask comes with the next keyframe, and is late on purpose
@@ -34,18 +38,37 @@ class TopicState:
 
     topic: str
     type: str = "sensor_msgs/msg/Image"   # which the node subscribes to
-    publishers: int = 0          # of this type
-    other_types: tuple[str, ...] = ()     # of publishers that the node cannot hear
-    incompatible_qos: str = ""   # a sentence where a publisher's offer does not fit
+    publishers: int = 0          # that the node can hear
+    other_types: tuple[str, ...] = ()     # of publishers that it cannot hear
+    incompatible_qos: str = ""   # of a publisher that it cannot hear: which policy does not fit
     lost: int = 0                # images that DDS lost on the way, which are not among `received`
-    dropped_recently: int = 0    # images that newer ones pushed out, in the last seconds
-    lost_recently: int = 0
 
 
-def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None) -> DiagnosticStatus:
-    """camera: its name; status: None where the node is not configured."""
-    level, text = _not_active(node) or _unheard(topic, status) or _without_masks(topic, status) or _limping(node, topic, status) or (
-        _OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
+class Trouble(NamedTuple):
+    """How often something went wrong with a camera's images: so far, or in the last seconds."""
+
+    dropped: int = 0             # pushed out by newer images
+    lost: int = 0                # by DDS, on the way
+    refused: int = 0             # could not be used
+    failures: int = 0            # an error on the way
+    resets: int = 0              # sequences that began anew
+    over_budget: int = 0         # frames whose keyframe the budget held back
+
+
+def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
+    """So far."""
+    if status is None:
+        return Trouble(lost=topic.lost)
+    return Trouble(status.dropped, topic.lost, sum(status.refused.values()), status.failures, status.resets, status.over_budget)
+
+
+def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None,
+                      recent: Trouble = Trouble()) -> DiagnosticStatus:
+    """camera: its name; status: None where the node is not configured; recent: of the last seconds."""
+    level, text = _not_active(node) or _unheard(node, topic, status) or _without_masks(status) or _limping(
+        node, topic, status, recent) or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
+    if node.state == "active" and node.in_state_s > _START_S and status.mask_hz < node.min_mask_hz:
+        level, text = _ERROR, f"{text}; {status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}"
     return DiagnosticStatus(
         level=level, name=f"{node.node}: {camera or 'camera'}", message=text, hardware_id=topic.topic,
         values=_key_values({"topic": topic.topic, "state": node.state, **(_numbers(status, topic) if status else {})}))
@@ -71,26 +94,28 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
     return _WARN, f"{node.state}: no masks until `ros2 lifecycle set {node.node} {transition}`, or a lifecycle manager does that"
 
 
-def _unheard(topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
     """Why no image comes, if none does."""
     if topic.publishers == 0 and topic.other_types:
         other = topic.other_types[0]
         remedy = {"sensor_msgs/msg/CompressedImage": "set image_transport to compressed",
                   "sensor_msgs/msg/Image": "set image_transport to raw"}.get(other, "set image_topic to the camera's")
         return _ERROR, f"{topic.topic} is published as {other}, not as {topic.type}: {remedy}"
-    if topic.incompatible_qos and status.received == 0:
-        return _ERROR, topic.incompatible_qos
+    if topic.publishers == 0 and topic.incompatible_qos:
+        return _ERROR, (f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the override "
+                        f"qos_overrides.{topic.topic}.subscription")
     if topic.publishers == 0:
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set image_topic (ros2 topic list -t)"
     if status.received == 0:
         return _WARN, (f"no image yet on {topic.topic}, though somebody publishes: if `ros2 topic hz` counts images, they are "
                        "too large for DDS, or of another user or container (docs/deployment.md)")
-    if status.silent_s > _SILENT_S:
-        return _WARN, f"no image for {status.silent_s:.0f} s on {topic.topic}"
+    silent_s = min(status.silent_s, node.in_state_s)   # not the time before, in which nobody listened
+    if silent_s > _SILENT_S:
+        return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}"
     return None
 
 
-def _without_masks(topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     """Why images that come give no mask, if they do not, or masks of an old feature."""
     if status.mask_hz == 0.0 and status.refused:
         return _ERROR, f"images refused: {status.last_error}"
@@ -104,22 +129,26 @@ def _without_masks(topic: TopicState, status: CameraStatus) -> tuple[bytes, str]
     return None
 
 
-def _limping(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: Trouble) -> tuple[bytes, str] | None:
     """What is wrong with masks that come."""
-    rate = f"{status.mask_hz:.1f} masks/s"
-    if status.mask_hz < node.min_mask_hz:
-        return _ERROR, f"{rate}, fewer than min_mask_hz {node.min_mask_hz:g}, of {status.input_hz:.1f} images/s"
-    if topic.lost_recently:
-        return _WARN, (f"{rate}, {topic.lost_recently} images lost on the way: "
+    rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
+    if recent.lost:
+        return _WARN, (f"{rate}, {recent.lost} images lost on the way: "
                        "give the camera's process config/fastdds.xml, too (docs/live.md)")
-    if topic.dropped_recently:
-        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {topic.dropped_recently} dropped: too much for this machine; "
+    if recent.dropped:
+        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.dropped} dropped: too much for this machine; "
                        "lower the camera's rate or size, or what else runs")
-    if status.input_hz > 0.0 and not node.masks_wait and status.latency_p50_ms > 1e3 / status.input_hz:
+    if recent.refused or recent.failures:
+        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.refused} refused, {recent.failures} failed; "
+                       f"the last error: {status.last_error}")
+    if recent.resets >= _MANY_RESETS:
+        return _WARN, (f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two cameras "
+                       f"publish {topic.topic}")
+    if not node.masks_wait and status.latency_p50_ms > period_ms:
         return _WARN, (f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than the "
-                       f"{1e3 / status.input_hz:.0f} ms from image to image: lower the camera's rate or size")
+                       f"{period_ms:.0f} ms from image to image: lower the camera's rate or size")
     if status.feature_age_frames > node.max_interval + max(node.max_interval, _LEAST_SLACK):
-        reason = "raise keyframe_budget_hz" if status.over_budget else "the encoder does not keep up: lower the camera's rate"
+        reason = "raise keyframe_budget_hz" if recent.over_budget else "the encoder does not keep up: lower the camera's rate"
         return _WARN, f"{rate}, common feature is {status.feature_age_frames} frames old, MaxK is {node.max_interval}: {reason}"
     return None
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dcfm_ros.pipeline.camera import CameraStatus
-from dcfm_ros.ros.diagnostics import NodeState, TopicState, backend_diagnostic, camera_diagnostic
+from dcfm_ros.ros.diagnostics import NodeState, TopicState, Trouble, backend_diagnostic, camera_diagnostic, trouble_of
 
-_RECENT = 5   # reports, and so seconds, for which a loss is a warning; as long as the rates look back
+_RECENT = 5   # reports, and so seconds, for which trouble is a warning; as long as the rates look back
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class HealthReporter:
 
     def __init__(self, node: Node, look: Callable[[], Health]):
         self._node, self._look = node, look
-        self._losses: dict[str, deque[tuple[int, int]]] = {}   # of each camera: dropped and lost images so far, by report
+        self._troubles: dict[str, deque[Trouble]] = {}   # of each camera so far, by report
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # In real time: a simulation that stands still is among what diagnostics are there to tell.
         node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -51,14 +51,13 @@ class HealthReporter:
         message.header.stamp = self._node.get_clock().now().to_msg()
         for camera in health.cameras:
             message.status.append(camera_diagnostic(
-                camera.camera, health.node, self._with_recent_losses(camera), camera.status))
+                camera.camera, health.node, camera.topic, camera.status, self._recent(camera)))
         self._publisher.publish(message)
 
-    def _with_recent_losses(self, camera: CameraHealth) -> TopicState:
-        counts = (camera.status.dropped if camera.status else 0, camera.topic.lost)
-        losses = self._losses.setdefault(camera.camera, deque(maxlen=_RECENT + 1))
-        if losses and counts < losses[-1]:   # a new life of the node counts from 0
-            losses.clear()
-        losses.append(counts)
-        dropped, lost = (now - before for now, before in zip(losses[-1], losses[0]))
-        return replace(camera.topic, dropped_recently=dropped, lost_recently=lost)
+    def _recent(self, camera: CameraHealth) -> Trouble:
+        trouble = trouble_of(camera.status, camera.topic)
+        troubles = self._troubles.setdefault(camera.camera, deque(maxlen=_RECENT + 1))
+        if troubles and any(now < before for now, before in zip(trouble, troubles[-1])):   # a new life of the node counts from 0
+            troubles.clear()
+        troubles.append(trouble)
+        return Trouble(*(now - before for now, before in zip(trouble, troubles[0])))

@@ -27,20 +27,21 @@ class Declared:
 
 
 def declare(node: Node, parameters: Mapping[str, Declared]) -> None:
-    """Those which are not declared yet."""
+    """Those which are not declared yet. A value out of range is taken at the start as one of a wrong type is: `typed` refuses
+    it, and another can be set."""
     for name, parameter in parameters.items():
         if node.has_parameter(name):
             continue
-        descriptor = ParameterDescriptor(
-            description=parameter.description, read_only=parameter.read_only, dynamic_typing=True)
-        if isinstance(parameter.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=float(parameter.low), to_value=float(parameter.high))]
-        elif parameter.high is not None:
-            descriptor.integer_range = [IntegerRange(from_value=int(parameter.low), to_value=int(parameter.high), step=1)]
         default = parameter.default
         if isinstance(default, tuple):   # rclpy takes an empty list for one of bytes: one empty name stands for none
             default = list(default) or [""]
-        node.declare_parameter(name, default, descriptor)
+        node.declare_parameter(name, default, ParameterDescriptor(
+            description=parameter.description, read_only=parameter.read_only, dynamic_typing=True))
+        declared = node.describe_parameter(name)   # as rclpy keeps it
+        if isinstance(parameter.default, float):
+            declared.floating_point_range = [FloatingPointRange(from_value=float(parameter.low), to_value=float(parameter.high))]
+        elif parameter.high is not None:
+            declared.integer_range = [IntegerRange(from_value=int(parameter.low), to_value=int(parameter.high), step=1)]
 
 
 def declare_fixed(node: Node, name: str, default: Value, description: str) -> Value:

@@ -103,7 +103,7 @@ def declare_segmenter(node: Node) -> None:
 def declare_cameras(node: Node) -> None:
     """The parameters of the cameras named in `cameras`, as far as they are not there yet."""
     try:
-        names = camera_names(value_of(node, "cameras"))
+        names = camera_names(node.get_parameter("cameras").value)
     except ValueError:  # told when the node is configured, after which better ones can be set
         return
     for name in names:
@@ -122,14 +122,25 @@ def value_of(node: Node, name: str, changed: Mapping[str, object] | None = None)
     return typed(name, value, SEGMENTER[name])
 
 
-def camera_names(names: tuple[str, ...]) -> list[str]:
-    """Names of several cameras; empty for one unnamed camera. Raises ValueError for names that are no topic names."""
+def camera_names(value: object) -> list[str]:
+    """Names of several cameras, of the parameter's value; empty for one unnamed camera. Raises ValueError for names that are no
+    topic names."""
+    names = typed("cameras", value, CAMERAS["cameras"])
     for name in names:
-        if not name.isidentifier():
+        if not (name.isascii() and name.isidentifier()):
             raise ValueError(f"camera name {name!r}: use letters, digits and _, not starting with a digit")
+        if name == "backend":
+            raise ValueError("camera name 'backend': diagnostics call the inference backend so; use another name")
     if len(set(names)) != len(names):
         raise ValueError(f"camera names repeat in {list(names)}: make them unique")
     return list(names)
+
+
+def declare_camera_of(node: Node, parameter: str) -> None:
+    """Declare the parameters of the camera whose `parameter` is about to be set, before or together with the list of `cameras`."""
+    camera, _, key = parameter.rpartition(".")
+    if camera.isascii() and camera.isidentifier() and parameter in _of_camera(camera):
+        declare(node, _of_camera(camera))
 
 
 def camera_parameters(names: list[str]) -> list[str]:
@@ -143,7 +154,7 @@ def read_cameras(node: Node, value: Callable[[str], object] | None = None) -> li
     if value is None:
         declare_cameras(node)
         value = lambda name: node.get_parameter(name).value  # noqa: E731
-    names = camera_names(typed("cameras", value("cameras"), CAMERAS["cameras"]))
+    names = camera_names(value("cameras"))
     return [_camera(node, name, value) for name in names or [""]]
 
 
@@ -166,23 +177,25 @@ def read_outputs(node: Node, changed: Mapping[str, object] | None = None) -> Out
 
 
 def check_change(node: Node, parameters: list[Parameter], configured: bool) -> None:
-    """Raise ValueError, naming value and remedy, if these parameters may not be set now. One that has the value already may."""
-    changed = {parameter.name: parameter.value for parameter in parameters
-               if not node.has_parameter(parameter.name) or not _same(parameter, node.get_parameter(parameter.name))}
-    for parameter in parameters:
+    """Raise ValueError, naming value and remedy, if these parameters may not be set now. One that has the value already may.
+
+    Before the node is configured each is judged alone, so that several wrong ones can be set right one after the other; what
+    they are together is judged when it is configured.
+    """
+    known = [parameter for parameter in parameters if node.has_parameter(parameter.name)]   # the others are being declared
+    for parameter in known:
         if parameter.type_ == Parameter.Type.NOT_SET:
             raise ValueError(f"{parameter.name} cannot be deleted: set it to another value")
-    fixed = [name for name in changed if name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides")]
-    if configured and fixed:
-        raise ValueError(f"{fixed[0]} {changed[fixed[0]]!r} takes effect when the node is configured: deactivate and clean up first")
-    for name in changed:
+    changed = {parameter.name: parameter.value for parameter in known if not _same(parameter, node.get_parameter(parameter.name))}
+    for name, value in changed.items():
+        if configured and name.split(".")[-1] in _AT_CONFIGURE and not name.startswith("qos_overrides"):
+            raise ValueError(f"{name} {value!r} takes effect when the node is configured: deactivate and clean up first")
         if declared := {**SEGMENTER, **_of_camera(name.rpartition(".")[0])}.get(name):
-            typed(name, changed[name], declared)
-    if any(name in changed for name in _SCHEDULER):
-        scheduler = read_scheduler(node, changed)
-        if configured:  # before that, the mode may still change
-            replace(read_pipeline(node), scheduler=scheduler)
-    if any(field.name in changed for field in fields(OutputParameters)):
+            typed(name, value, declared)
+    if "cameras" in changed:
+        camera_names(changed["cameras"])
+    if configured:
+        replace(read_pipeline(node), scheduler=read_scheduler(node, changed))
         read_outputs(node, changed)
 
 

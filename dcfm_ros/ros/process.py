@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 import rclpy
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -30,7 +30,7 @@ def start(arguments: list[str] | None) -> None:
     arguments = [*(sys.argv if arguments is None else arguments), *prepare_log_folder()]
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RCLError as error:   # a parameters file that is missing or no YAML, an argument that is none
+    except (RCLError, UnknownROSArgsError, UnicodeError) as error:   # a parameters file that is missing or no YAML, say
         said = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
         raise SystemExit(f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
                          "-r from:=to") from None
@@ -86,16 +86,27 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
         executor.shutdown()
 
 
-def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[Node], object] = lambda node: None,
+def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[Node, threading.Event], object] = lambda node, stop: None,
         ends: Callable[[Node], Sequence[threading.Event]] = lambda node: ()) -> Node:
-    """The whole life of a node that has the process to itself: until a signal, or one of its own events. Returns the node."""
+    """The whole life of a node that has the process to itself: until a signal, or one of its own events. Returns the node.
+
+    begin: what it does first, which may take its time, and an event that a signal sets.
+    """
     start(arguments)
     stop = stop_on_signal()
     node = create(kind)
+    failures = []
     try:
-        begin(node)
+        begin(node, stop)
         spin_until(node, stop, *ends(node))
+    except OSError as error:   # a disk that is full
+        failures.append(error)
     finally:
-        node.destroy_node()
+        try:
+            node.destroy_node()
+        except OSError as error:
+            failures.append(error)
         rclpy.try_shutdown()
+    if failures:
+        raise SystemExit(f"{node.get_name()}: {failures[0]}")
     return node

@@ -37,8 +37,10 @@ class RecorderNode(Node):
         self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
 
     def destroy_node(self) -> None:
-        self.writer.close()
-        super().destroy_node()
+        try:
+            self.writer.close()
+        finally:   # also where the disk is full
+            super().destroy_node()
 
     def _mask(self, message: Image) -> None:
         received_ns = time.monotonic_ns()

@@ -15,7 +15,7 @@ from dcfm_ros.ros import parameters
 from dcfm_ros.ros.parameters import CameraParameters
 
 _LOG_PERIOD_S = 5.0
-_PERIOD_S = 0.2      # between two looks for the segmenter
+_PERIOD_S = 0.5      # between two looks for the segmenter
 _ANSWER_S = 2.0      # then a question is repeated: an answer can get lost, as a server's first to a new client
 
 
@@ -37,27 +37,22 @@ class SegmenterCameras:
         if self._asked is not None and self._asked[0].done():
             future, names, _ = self._asked
             self._asked = None
-            self._values.update(zip(names, map(parameter_value_to_python, future.result().values)))
-            self._conclude()
+            self._take(names, future.result().values)
         elif not self._client.services_are_ready():
             self._node.get_logger().info(
                 f"waiting for the segmenter {self._segmenter} in namespace {self._node.get_namespace()}",
                 throttle_duration_sec=_LOG_PERIOD_S)
         elif self._asked is None or time.monotonic() - self._asked[2] > _ANSWER_S:
-            self._ask(self._missing())
-
-    def _missing(self) -> list[str]:
-        """Which parameters are still to be asked for; those of cameras once their names are known."""
-        if "cameras" not in self._values:
-            return ["cameras"]
-        names = parameters.camera_names(tuple(name for name in self._values["cameras"] or () if name))
-        return [name for name in parameters.camera_parameters(names) if name not in self._values]
+            self._ask(["cameras"] if not self._values else self._missing())
 
     def _ask(self, names: list[str]) -> None:
         self._asked = (self._client.get_parameters(names), names, time.monotonic())
 
-    def _conclude(self) -> None:
+    def _take(self, names: list[str], values: list) -> None:
         try:
+            if len(values) != len(names):
+                raise ValueError(f"it has no parameters {', '.join(names)}, as a segmenter of this package has")
+            self._values.update(zip(names, map(parameter_value_to_python, values)))
             if missing := self._missing():
                 self._ask(missing)
                 return
@@ -68,3 +63,8 @@ class SegmenterCameras:
             return
         self._node.destroy_timer(self._timer)
         self._found(cameras)
+
+    def _missing(self) -> list[str]:
+        """Which parameters are still to be asked for. Raises ValueError for names that are none."""
+        names = parameters.camera_names(self._values["cameras"])
+        return [name for name in parameters.camera_parameters(names) if name not in self._values]

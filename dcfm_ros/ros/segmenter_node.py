@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -34,10 +37,12 @@ class SegmenterNode(LifecycleNode):
         self._ports: dict[str, CameraPort] = {}
         self._class_topics: list[ClassTopics] = []
         self._outputs: parameters.OutputParameters | None = None
-        self._state = "unconfigured"
+        self._state, self._reached_s = "unconfigured", time.monotonic()
         self._refusal = ""  # why the last configure or activate failed
         self._bond = ManagerBond(self)
         parameters.declare_segmenter(self)
+        self.autostart = value_of(self, "autostart")
+        self.add_pre_set_parameters_callback(self._declare_cameras_of)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(Trigger, "request_keyframe", self._request_keyframe)
@@ -82,7 +87,7 @@ class SegmenterNode(LifecycleNode):
         return self._reach("unconfigured")
 
     def _reach(self, state: str) -> TransitionCallbackReturn:
-        self._state, self._refusal = state, ""
+        self._state, self._refusal, self._reached_s = state, "", time.monotonic()
         return TransitionCallbackReturn.SUCCESS
 
     def _refuse(self, reason: str) -> TransitionCallbackReturn:
@@ -128,7 +133,7 @@ class SegmenterNode(LifecycleNode):
             topics.publish()
         for port in self._ports.values():
             port.subscribe()
-        if value_of(self, "bond") and not value_of(self, "autostart"):
+        if value_of(self, "bond") and not self.autostart:
             self._bond.start()
         self.get_logger().info("active: " + ", ".join(f"{p.topic} -> masks" for p in self._ports.values()))
 
@@ -174,6 +179,12 @@ class SegmenterNode(LifecycleNode):
         if self._live is not None:
             self._live.offer(camera, load)
 
+    def _declare_cameras_of(self, changed: list[Parameter]) -> list[Parameter]:
+        for parameter in changed:
+            if self._segmenter is None and not self.has_parameter(parameter.name):
+                parameters.declare_camera_of(self, parameter.name)
+        return changed
+
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
             parameters.check_change(self, changed, configured=self._segmenter is not None)
@@ -196,7 +207,7 @@ class SegmenterNode(LifecycleNode):
         if response.success:
             self._segmenter.request_keyframe()
         response.message = ("the next frame of every camera is a keyframe" if response.success
-                            else f"{self._state}: there are no frames until the node is activated")
+                            else f"{self._state}: only an active node has frames")
         return response
 
     def _look(self) -> Health:
@@ -212,7 +223,7 @@ class SegmenterNode(LifecycleNode):
             for status in self._segmenter.status() if status.camera in self._ports])
 
     def _node_state(self, **limits) -> NodeState:
-        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, **limits)
+        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, time.monotonic() - self._reached_s, **limits)
 
     def _cameras_to_be(self) -> list[CameraHealth]:
         """So that diagnostics have the same names before the node is configured."""
@@ -244,8 +255,8 @@ class SegmenterNode(LifecycleNode):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    def begin(node: SegmenterNode) -> None:
-        if value_of(node, "autostart") and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+    def begin(node: SegmenterNode, stop: threading.Event) -> None:
+        if node.autostart and node.trigger_configure() == TransitionCallbackReturn.SUCCESS and not stop.is_set():
             node.trigger_activate()
 
     process.run(SegmenterNode, arguments, begin)

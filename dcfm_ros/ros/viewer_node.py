@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from copy import copy
 
 import numpy as np
@@ -26,6 +28,7 @@ from dcfm_ros.ros.stamp_join import StampJoin
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _QUEUE = 50
 _PARTS = ("image", "mask", "info")
+_SILENT_S = 5.0
 _WAITING = 20   # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
 
 
@@ -45,6 +48,7 @@ class ViewerNode(Node):
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
         self._thresholds: dict[str, float] = {}   # by image topic, as the segmenter's diagnostics tell them
         self._joins: list[tuple[CameraParameters, StampJoin]] = []   # of each camera, once the segmenter has told of them
+        self._mask_s = time.monotonic()   # when the newest mask came
         self._target, self._viewer = target, open_viewer(target)
         self._cameras = SegmenterCameras(self, segmenter, self._listen_to)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._read_diagnostics, 10)
@@ -60,7 +64,7 @@ class ViewerNode(Node):
         super().destroy_node()
 
     def _listen_to(self, cameras: list[CameraParameters]) -> None:
-        self._joins = [self._listen(camera) for camera in cameras]
+        self._joins, self._mask_s = [self._listen(camera) for camera in cameras], time.monotonic()
         topics = ", ".join(self.resolve_topic_name(camera.image_topic) for camera in cameras)
         self.get_logger().info(f"viewing {topics}: {self._target}")
 
@@ -102,6 +106,7 @@ class ViewerNode(Node):
         image, mask = self._decoded(parts.get("image"), camera.compressed), self._decoded(mask)
         if mask is None:
             return
+        self._mask_s = time.monotonic()
         self.counts["shown" if image is not None and info is not None else "mask_alone"] += 1
         score, is_keyframe, age = (None, False, None) if info is None else (
             info.score, info.is_keyframe, info.feature_age_frames)
@@ -124,12 +129,17 @@ class ViewerNode(Node):
         for status in message.status:
             for item in status.values:
                 if item.key == "threshold" and status.name.startswith(f"{self._segmenter}: "):
-                    self._thresholds[status.hardware_id] = float(item.value)
+                    with suppress(ValueError):   # anyone can send under this name
+                        self._thresholds[status.hardware_id] = float(item.value)
 
     def _publish_diagnostics(self) -> None:
         values = {**self.counts, "errors": self._viewer.errors, "left_out": self._viewer.left_out}
-        level = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK
-        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=self._summary(),
+        level, text = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK, self._summary()
+        if (silent_s := time.monotonic() - self._mask_s) > _SILENT_S:
+            level = DiagnosticStatus.WARN
+            text += (f", no mask for {silent_s:.0f} s: is {self._segmenter} active? If it has other cameras since the viewer's "
+                     "start, start the viewer again")
+        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=text,
                                   values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()

@@ -12,11 +12,14 @@ from dcfm_ros.pipeline.segmenter import Segmenter
 
 
 class Bench:
-    def __init__(self, waiting=1):
+    def __init__(self, waiting=1, mode="async"):
         self.backend = FakeBackend()
-        self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(2, 5)))
+        self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(mode=mode, scheduler=SchedulerConfig(2, 5)))
         self.masks, self.errors = queue.Queue(), queue.Queue()
         self.loaded = []  # (camera, tag), on the masks' thread
+        self.start(waiting)
+
+    def start(self, waiting=1):
         self.live = LiveSegmenter(self.segmenter, self.masks.put, lambda *error: self.errors.put(error), waiting)
 
     def offer(self, tag, camera="", error=None):
@@ -225,7 +228,7 @@ def test_offer_after_stop_does_not_hang_and_another_live_segmenter_goes_on(bench
     bench.offer(1)
     bench.live.stop()  # a second time is harmless
     assert bench.masks.empty()
-    bench.live = LiveSegmenter(bench.segmenter, bench.masks.put, lambda *error: bench.errors.put(error))
+    bench.start()
     bench.offer(2)
     mask = bench.masks.get(timeout=TIMEOUT_S)
     assert mask.index == 1 and not mask.is_keyframe  # the camera's sequence goes on
@@ -308,9 +311,28 @@ def test_a_parked_frame_is_forgotten_when_the_live_segmenter_stops(bench):
     bench.offer(0)
     acquire(bench.backend.deep_started)
     bench.live.stop()
-    bench.live = LiveSegmenter(bench.segmenter, bench.masks.put, lambda *error: bench.errors.put(error))
+    bench.start()
     bench.backend.gate.set()
     bench.offer(1)
     while (mask := bench.mask())[1] == 0:
         pass
     assert mask[1] in (1, 2)
+
+
+def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_stops():
+    """In mode two_sided. Their masks would come with the first keyframe of the next life, however long after."""
+    bench = Bench(mode="two_sided")
+    try:
+        bench.offer(0)
+        assert bench.mask()[1] == 0
+        for tag in (1, 2):
+            bench.offer(tag)
+            acquire(bench.backend.shallow_started)
+        bench.live.stop()
+        bench.start(waiting=10)
+        for tag in (3, 4, 5):   # the last is MaxK frames after the first
+            bench.offer(tag)
+        assert [bench.mask()[1] for _ in range(3)] == [3, 4, 5] and bench.masks.empty()
+    finally:
+        bench.live.stop()
+        bench.segmenter.stop()

@@ -111,6 +111,7 @@ def test_what_is_wrong_is_said(write, changes, what):
 @pytest.mark.parametrize("content, what", [
     (b"", "holds no calibration: it is no table of names and values"),
     (b"image_width: [640\nimage_height: 480\n", "line 2 is no YAML"),
+    (b"[" * 3000, "nested too deep"),
     (b"%YAML:1.0\nimage_width: 640\n", "line 1 is no YAML"),   # OpenCV's own
     (b"camera_matrix: !!opencv-matrix\n  rows: 3\n", "line 1 is no YAML"),
     (b"\xff\xfe\x00", "holds no calibration: "),

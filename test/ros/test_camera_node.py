@@ -111,9 +111,9 @@ def test_there_and_back_again(folder, processes, probe, tmp_path, preload):
 UNUSABLE = [
     (dict(encoding="h264"), ["h264", "rgb8", "jpeg"]),
     (dict(source="/no/such/source"), ["/no/such/source"]),
-    (dict(rate=0.0), ["rate", "0.0", "range"]),
+    (dict(rate=0.0), ["rate 0.0", "use 0.1 to 1000"]),
     (dict(rate="fast"), ["rate 'fast'", "a number"]),
-    (dict(frames=-1), ["frames", "-1", "range"]),
+    (dict(frames=-1), ["frames -1", "use 0 to"]),
     (dict(sent_log="/no/such/folder/sent.jsonl"), ["/no/such/folder/sent.jsonl"]),
 ]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ament_index_python.packages import get_package_share_directory
+from rclpy.node import Node
 from ros_helpers import DEADLINE_S, Camera
 
 from dcfm_ros.pipeline.settings import BACKENDS, PRECISIONS, Mode
@@ -36,10 +37,11 @@ def launch():
 
 @pytest.fixture
 def described(launch):
-    """`described(**arguments)`: the nodes that the launch file starts, the context, and each node's parameters."""
+    """`described(**arguments)`: the nodes that the launch file starts, and the files with each node's parameters."""
     from launch import LaunchContext
     from launch.actions import OpaqueFunction
     from launch_ros.utilities import evaluate_parameters
+    made = []
 
     def describe(**arguments):
         context = LaunchContext()
@@ -49,9 +51,25 @@ def described(launch):
             found = entity.execute(context)
             nodes += found if isinstance(entity, OpaqueFunction) else []
         assert context.environment == before   # of the including launch file, too
-        return nodes, [evaluate_parameters(context, node._Node__parameters) for node in nodes]
+        files = [[str(file) for file in evaluate_parameters(context, node._Node__parameters)] for node in nodes]
+        made.extend(Path(file) for files in files for file in files if "launch_params_" in file)
+        return nodes, files
 
-    return describe
+    yield describe
+    for path in made:
+        path.unlink()
+
+
+def read(probe, files, names, node="segmenter", namespace="/dcfm"):
+    """What a node reads of parameters in these files, as rcl does."""
+    arguments = [part for file in files for part in ("--params-file", file)]
+    reader = Node(node, namespace=namespace, context=probe.context, cli_args=["--ros-args", *arguments])
+    try:
+        overrides = reader._parameter_overrides
+        assert set(overrides) - {"use_sim_time"} == set(names) - {"use_sim_time"}
+        return {name: overrides[name].value for name in names}
+    finally:
+        reader.destroy_node()
 
 
 def test_every_argument_says_what_it_is_for(launch):
@@ -66,26 +84,34 @@ def test_every_argument_says_what_it_is_for(launch):
 
 
 def test_what_is_not_given_is_left_to_the_parameters_file(described):
-    (node,), ((file, values),) = described()
+    (node,), (files,) = described()
     assert (node.node_package, node.node_executable) == ("dcfm_ros", "segmenter")
-    assert Path(file) == PARAMS and values == {}
+    assert list(map(Path, files)) == [PARAMS]
 
 
-def test_arguments_become_parameters_of_their_type(described):
-    """Names stay text, even those that YAML reads as numbers and booleans."""
-    _, ((_, values),) = described(
-        image="front/image", model="20260101", mode="sync", backend="torch", device="cuda:1", precision="f32", cameras="on, y",
-        autostart="false", use_sim_time="True")
-    assert values == {
-        "image_topic": "front/image", "model": "20260101", "mode": "sync", "backend": "torch", "device": "cuda:1",
-        "precision": "f32", "cameras": values["cameras"], "autostart": False, "use_sim_time": True}
-    assert list(values["cameras"]) == ["on", "y"]
+@pytest.mark.parametrize("texts", [("20260101", "1e5"), ("y", "on"), ("a b #c", "'x' \"y\": z"), ("ü", "no")])
+def test_arguments_become_parameters_of_their_type(described, probe, texts):
+    """Names stay text, also those that YAML reads as numbers and booleans; they count more than the user's file."""
+    model, image = texts
+    given = {"image_topic": image, "model": model, "mode": "sync", "backend": "torch", "device": "cuda:1", "precision": "f32",
+             "cameras": ["on", "y"], "autostart": False, "use_sim_time": True}
+    _, (files,) = described(**{**{("image" if name == "image_topic" else name): value for name, value in given.items()},
+                               "cameras": "on, y", "autostart": "false", "use_sim_time": "True"})
+    assert read(probe, files, given) == given
 
 
-def test_the_viewer_is_told_which_segmenter(described):
-    nodes, (_, (values,)) = described(viewer="drive.rrd", name="second", use_sim_time="true")
+def test_they_count_more_than_a_file_that_names_the_node(described, probe, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("/robot1/dcfm/second:\n  ros__parameters: {model: file, threshold: 1.0}\n")
+    _, (files,) = described(params=str(path), model="given", name="second", ros_namespace="robot1")
+    assert read(probe, files, ["model", "threshold"], "second", "/robot1/dcfm") == {"model": "given", "threshold": 1.0}
+
+
+def test_the_viewer_is_told_which_segmenter(described, probe):
+    nodes, (_, files) = described(viewer="drive.rrd", name="second", use_sim_time="true")
     assert [node.node_executable for node in nodes] == ["segmenter", "viewer"]
-    assert values == {"target": "drive.rrd", "segmenter": "second", "use_sim_time": True}
+    values = {"target": "drive.rrd", "segmenter": "second", "use_sim_time": True}
+    assert read(probe, files, values, "viewer") == values
 
 
 def test_both_nodes_are_in_the_namespace_that_is_pushed(described):
@@ -97,6 +123,12 @@ def test_both_nodes_are_in_the_namespace_that_is_pushed(described):
     for node in nodes:
         node._perform_substitutions(context)
         assert node.expanded_node_namespace == "/robot1/seg"
+
+
+def test_what_a_bringup_leaves_empty_is_as_by_default(described):
+    """A bringup's own arguments of the same names reach the launch file, which they include without a word."""
+    (node,), (files,) = described(namespace="", name="", log_level="", respawn="", params="")
+    assert node._Node__node_namespace == "dcfm" and files == []
 
 
 def test_a_parameters_file_that_is_missing_ends_the_launch(described):

@@ -180,6 +180,9 @@ def test_a_refused_value_leaves_the_parameter_as_it_was_described(segmenter, pro
     (("-p", "cameras:=[on, y]"), "cannot configure: cameras [True, True]: use a list of names, in quotes"),
     (("-p", "model:=on"), "cannot configure: model True: a name is needed"),
     (("-p", "image_topic:=[]"), "cannot configure: image_topic is empty"),
+    (("-p", "threshold:=99.0"), "cannot configure: threshold 99.0: use 0 to 10"),
+    (("-p", "jpeg_quality:=0"), "cannot configure: jpeg_quality 0: use 1 to 100"),
+    (("-p", "min_mask_hz:=.nan"), "cannot configure: min_mask_hz nan: use 0 to 1000"),
     (("-p", "min_mask_hz:=many"), "cannot configure: min_mask_hz 'many': use a number"),
     (("-p", "waiting_images:=two"), "cannot configure: waiting_images 'two': use a whole number"),
 ])
@@ -196,3 +199,45 @@ def test_wrong_types_at_the_start_leave_a_node_that_can_be_configured(model, pro
 ])
 def test_relative_topics_begin_in_the_robots_namespace(namespace, name, topic):
     assert in_robot(namespace, name) == topic
+
+
+def test_several_wrong_values_are_set_right_one_after_the_other(model, processes, probe):
+    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
+                        "-p", "min_interval:=two", "-p", "max_interval:=three", "-p", "overlay_alpha:=half")
+    process.wait_for_text("cannot configure")
+    for change in (dict(min_interval=2), dict(threshold=0.5), dict(max_interval=5), dict(overlay_alpha=1)):
+        assert probe.set("/dcfm/typed", **change) == ""
+    assert probe.change("configure", "/dcfm/typed")
+
+
+@pytest.mark.parametrize("names, text", [
+    (["front camera"], "camera name 'front camera': use letters"), (["käse"], "camera name 'käse'"),
+    (["a", "b", "a"], "['a', 'b', 'a']: make them unique"), (["backend"], "diagnostics call the inference backend so"),
+])
+def test_names_that_no_camera_can_have(segmenter, probe, names, text):
+    segmenter.reset()
+    assert text in probe.set(cameras=names)
+
+
+def test_cameras_and_their_topics_in_any_order(segmenter, probe):
+    """As `ros2 param load` sets them, in the order of the alphabet, and all at once; only while it is not configured."""
+    segmenter.reset()
+    try:
+        assert probe.set(named={"alpha.image_topic": "/first"}) == ""
+        assert probe.set(cameras=["alpha", "zoo"], named={"zoo.image_topic": "/last", "zoo.image_transport": "compressed"}) == ""
+        probe.diagnostic("/first"), probe.diagnostic("/last")
+        assert probe.change("configure")
+        assert "undeclared" in probe.set(named={"beta.image_topic": "/beta"})
+    finally:
+        segmenter.reset()
+        assert probe.set(cameras=[""]) == ""
+
+
+@pytest.mark.parametrize("override", ["front.image_topic:=[a, b]", "front.image_topic:=[]", "front.image_transport:=on"])
+def test_a_camera_whose_parameters_cannot_be_used_is_told_when_configuring(model, processes, probe, override):
+    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
+                        "-p", "autostart:=false", "-p", override)
+    assert probe.set("/dcfm/typed", cameras=["front"]) == ""
+    assert not probe.change("configure", "/dcfm/typed")
+    assert f"cannot configure: {override.partition(':=')[0]}" in process.text()
+    assert process.stop() == 0 and "Traceback" not in process.text()

@@ -78,6 +78,7 @@ def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, n
     (("--params-file", "/no/such.yaml"), ["/no/such.yaml", "opening", "a file that exists"]),
     (("--params-file", "{empty}"), ["empty.yaml", "No value at line 3"]),
     (("-p", "threshold:="), ["'-p threshold:='", "name:=value"]),
+    (("--foo",), ["--foo"]),
 ])
 def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, arguments, words):
     (tmp_path / "empty.yaml").write_text("/**:\n  ros__parameters:\n    model:\n")

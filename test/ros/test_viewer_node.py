@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_helpers import Camera, pixels
@@ -244,3 +245,33 @@ def test_a_segmenter_with_wrong_settings_is_asked_again(start, shown, probe):
     segmenter.declare_parameter("front.image_transport", "auto")
     Source(probe, "front", "/seen/front").send()
     probe.spin_until(lambda: shown.frames, "the frame")
+
+
+@pytest.mark.parametrize("parameters", [{"cameras": [True, False]}, {"cameras": 5}, {"cameras": "front"}])
+def test_a_segmenter_that_cannot_be_configured_does_not_end_it(start, shown, probe, parameters, capfd):
+    node = start(**parameters)
+    probe.spin_until(lambda: "the segmenter's cameras: cameras" in capfd.readouterr().err, "its words")
+    assert node._joins == []
+
+
+def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
+    """It has no such parameters, and sends whatever it likes under the segmenter's name."""
+    other = Node("segmenter", namespace="/viewed/dcfm", context=probe.context)
+    node = ViewerNode(context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/viewed/dcfm"])
+    for one in (other, node):
+        probe.add(one)
+    try:
+        probe.spin_until(lambda: "it has no parameters cameras" in capfd.readouterr().err, "its words")
+        node._read_diagnostics(DiagnosticArray(status=[DiagnosticStatus(
+            name="/viewed/dcfm/segmenter: x", values=[KeyValue(key="threshold", value="")])]))
+    finally:
+        for one in (other, node):
+            one.destroy_node()
+
+
+def test_masks_that_stay_away_are_a_warning(start, shown, probe, monkeypatch):
+    monkeypatch.setattr(viewer_node, "_SILENT_S", 0.0)
+    start(image_topic="/seen/image")
+    found = probe.spin_until(lambda: [status for message in probe.arrays() for status in message.status
+                                      if status.name == "/viewed/dcfm/viewer"], "a diagnostic")
+    assert found[0].level == DiagnosticStatus.WARN and "is /viewed/dcfm/segmenter active?" in found[0].message
