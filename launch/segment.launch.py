@@ -16,7 +16,6 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
-from dcfm_ros.ros.shared_memory import dds_environment
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 BOOLEANS = ("true", "false", "True", "False")
@@ -65,6 +64,9 @@ def nodes(context):
     given = {"namespace": "dcfm", "name": "segmenter", **{name: value for name, value in given.items() if value}}
     if "params" in given and not Path(given["params"]).is_file():
         raise RuntimeError(f"params:={given['params']}: there is no such parameters file")
+    if "image" in given and "cameras" in given:
+        raise RuntimeError(f"image:={given['image']} is for one camera, and cameras:={given['cameras']} names several: give their "
+                           "topics as NAME.image_topic in a parameters file")
     values = {parameter: given[name] for name, parameter in TEXTS.items() if name in given}
     values |= {name: given[name].lower() == "true" for name in SWITCHES if name in given}
     if "cameras" in given:
@@ -73,8 +75,7 @@ def nodes(context):
     files += [parameters_file(context, given["namespace"], given["name"], values)] if values else []
     common = {
         "package": "dcfm_ros", "namespace": given["namespace"], "output": "screen",
-        "ros_arguments": ["--log-level", given.get("log_level", "info")],
-        "additional_env": dds_environment(SHARE / "config" / "fastdds.xml")}
+        "ros_arguments": ["--log-level", given.get("log_level", "info")]}
     started = [LifecycleNode(executable="segmenter", name=given["name"], parameters=files,
                              respawn=given.get("respawn", "").lower() == "true", respawn_delay=2.0, **common)]
     if "viewer" in given:

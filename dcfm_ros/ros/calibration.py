@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from sensor_msgs.msg import CameraInfo
 
 _DEFAULT_MODEL = "plumb_bob"   # of files from before there were others, as camera_calibration_parsers reads them
@@ -15,13 +16,11 @@ _MATRICES = {"k": ("camera_matrix", (3, 3)), "r": ("rectification_matrix", (3, 3
 
 
 def read_calibration(url: str) -> CameraInfo:
-    """The calibration as a message, but for its header. url: a path, or file:// and an absolute path.
+    """The calibration as a message, but for its header. url: a path, file:// and an absolute path, or package://NAME/PATH.
 
     Lengths are in pixels. Raises ValueError where the file does not hold a calibration, OSError where it cannot be read.
     """
-    if "://" in url and not url.startswith("file://"):
-        raise ValueError(f"camera_info_url {url}: give a path, or file:// and an absolute path")
-    path = Path(url.removeprefix("file://"))
+    path = _path(url)
     try:
         return _calibration(yaml.safe_load(path.read_text()))
     except OSError as error:
@@ -34,6 +33,18 @@ def read_calibration(url: str) -> CameraInfo:
         raise ValueError(f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})") from error
     except ValueError as error:   # text that is no UTF-8, too
         raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
+
+
+def _path(url: str) -> Path:
+    if url.startswith("package://"):
+        package, _, rest = url.removeprefix("package://").partition("/")
+        try:
+            return Path(get_package_share_directory(package)) / rest
+        except (PackageNotFoundError, ValueError) as error:
+            raise ValueError(f"camera_info_url {url}: there is no package {package!r}") from error
+    if "://" in url and not url.startswith("file://"):
+        raise ValueError(f"camera_info_url {url}: give a path, file:// and an absolute path, or package://NAME/PATH")
+    return Path(url.removeprefix("file://"))
 
 
 def uncalibrated(width: int, height: int) -> CameraInfo:

@@ -83,7 +83,16 @@ class CameraPort:
                 heard += fits != QoSCompatibility.ERROR
                 unfit = reason.removeprefix("ERROR: ").strip(" ;") if fits == QoSCompatibility.ERROR else unfit
         others = {publisher.topic_type for publisher in publishers} - {wanted}
-        return TopicState(self.topic, wanted, heard, tuple(sorted(others)), unfit, self.lost)
+        return TopicState(
+            self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
+            parameter=f"{self.camera.name}.image_topic" if self.camera.name else "image_topic", lost=self.lost)
+
+    def _image_topics(self) -> tuple[str, ...]:
+        """Where images are published, but for this node's own."""
+        own = f"{self._node.get_namespace().rstrip('/')}/"
+        return tuple(topic for topic, kinds in sorted(self._node.get_topic_names_and_types())
+                     if {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"} & set(kinds)
+                     and not topic.startswith(own) and self._node.count_publishers(topic))
 
     def unsubscribe(self) -> None:
         if self._subscription is not None:

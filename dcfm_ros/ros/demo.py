@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.settings import SchedulerConfig
-from dcfm_ros.ros import process, shared_memory
+from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, refuse_company, ros_parameters, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
@@ -59,8 +58,6 @@ def run_demo(options: DemoOptions) -> dict:
     for name in _WRITTEN:   # of an earlier demo; what else is in the folder is the user's
         (out / name).unlink(missing_ok=True)
     share = Path(get_package_share_directory("dcfm_ros"))
-    profile = shared_memory.dds_environment(share / "config" / "fastdds.xml")
-    os.environ.update(profile)  # the recorder lives in this process
     process.start([])
     recorder = RecorderNode(out)
     executor = SingleThreadedExecutor()

@@ -16,6 +16,7 @@ _SILENT_S = 2.0
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _START_S = 10.0   # until then rates are those of a start, with networks that may have to be compiled
 _MANY_RESETS = 2  # in the last seconds; one is that of a camera that was started again
+_MOST_TOPICS = 3  # in a message
 _LEAST_SLACK = 3   # frames: an encode that takes so long beyond MaxK is no fault
 
 
@@ -41,6 +42,8 @@ class TopicState:
     publishers: int = 0          # that the node can hear
     other_types: tuple[str, ...] = ()     # of publishers that it cannot hear
     incompatible_qos: str = ""   # of a publisher that it cannot hear: which policy does not fit
+    elsewhere: tuple[str, ...] = ()       # where images are published, if not here
+    parameter: str = "image_topic"        # which names the topic
     lost: int = 0                # images that DDS lost on the way, which are not among `received`
 
 
@@ -97,15 +100,17 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
 def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
     """Why no image comes, if none does."""
     if topic.publishers == 0 and topic.other_types:
-        other = topic.other_types[0]
-        remedy = {"sensor_msgs/msg/CompressedImage": "set image_transport to compressed",
-                  "sensor_msgs/msg/Image": "set image_transport to raw"}.get(other, "set image_topic to the camera's")
-        return _ERROR, f"{topic.topic} is published as {other}, not as {topic.type}: {remedy}"
+        other, wanted = (kind.rpartition("/")[2] for kind in (topic.other_types[0], topic.type))
+        transport = topic.parameter.replace("topic", "transport")
+        remedy = {"CompressedImage": f"set {transport} to compressed", "Image": f"set {transport} to raw"}.get(
+            other, f"set {topic.parameter} to the camera's")
+        return _ERROR, f"{topic.topic} is published as {other}, not as {wanted}: {remedy}"
     if topic.publishers == 0 and topic.incompatible_qos:
         return _ERROR, (f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the override "
                         f"qos_overrides.{topic.topic}.subscription")
     if topic.publishers == 0:
-        return _WARN, f"no publisher on {topic.topic}: start the camera, or set image_topic (ros2 topic list -t)"
+        elsewhere = f"; there are images on {', '.join(topic.elsewhere[:_MOST_TOPICS])}" if topic.elsewhere else ""
+        return _WARN, f"no publisher on {topic.topic}: start the camera, or set {topic.parameter}{elsewhere}"
     if status.received == 0:
         return _WARN, (f"no image yet on {topic.topic}, though somebody publishes: if `ros2 topic hz` counts images, they are "
                        "too large for DDS, or of another user or container (docs/deployment.md)")
@@ -149,7 +154,7 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
                        f"{period_ms:.0f} ms from image to image: lower the camera's rate or size")
     if status.feature_age_frames > node.max_interval + max(node.max_interval, _LEAST_SLACK):
         reason = "raise keyframe_budget_hz" if recent.over_budget else "the encoder does not keep up: lower the camera's rate"
-        return _WARN, f"{rate}, common feature is {status.feature_age_frames} frames old, MaxK is {node.max_interval}: {reason}"
+        return _WARN, f"{rate}, common feature is {status.feature_age_frames} frames old, max_interval is {node.max_interval}: {reason}"
     return None
 
 

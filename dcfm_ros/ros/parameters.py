@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -77,6 +78,10 @@ SEGMENTER = {
 }
 
 
+for _name in _AT_CONFIGURE:
+    SEGMENTER[_name] = replace(SEGMENTER[_name], description=f"{SEGMENTER[_name].description} Takes effect at configure.")
+
+
 @dataclass(frozen=True)
 class CameraParameters:
     """name is empty for the only camera; its topics then lie directly in the node's namespace."""
@@ -98,6 +103,13 @@ class OutputParameters:
 def declare_segmenter(node: Node) -> None:
     declare(node, SEGMENTER)
     declare_cameras(node)
+
+
+def misspelt(given: Iterable[str]) -> list[str]:
+    """Sentences on parameters that are given, do nothing, and look like others. (Files for several nodes have many more.)"""
+    known = set(SEGMENTER)
+    close = {name: get_close_matches(name, known, 1, 0.8) for name in sorted(set(given) - known)}
+    return [f"unknown parameter {name}: do you mean {found[0]}?" for name, found in close.items() if found]
 
 
 def declare_cameras(node: Node) -> None:

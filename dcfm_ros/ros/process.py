@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Callable, Sequence
 
 import rclpy
+from ament_index_python.packages import get_package_share_directory
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
 from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.ros import shared_memory
@@ -27,15 +30,29 @@ _NEIGHBOURS_S = 5.0   # between two looks for other users' processes
 def start(arguments: list[str] | None) -> None:
     """Initialise ROS. Signals are ours: a mask in work is finished before the context goes."""
     keep_freed_memory()
-    arguments = [*(sys.argv if arguments is None else arguments), *prepare_log_folder()]
+    arguments = sys.argv if arguments is None else arguments
+    os.environ.update(shared_memory.dds_environment(Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"))
     try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        _check_arguments(arguments)
+        rclpy.init(args=[*arguments, *prepare_log_folder()], signal_handler_options=SignalHandlerOptions.NO)
     except (RCLError, UnknownROSArgsError, UnicodeError) as error:   # a parameters file that is missing or no YAML, say
         said = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
         raise SystemExit(f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
                          "-r from:=to") from None
     if lack := shared_memory.lack_of_room():
         rclpy.logging.get_logger("dcfm_ros").warning(lack)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """What is not for ROS is for nobody: say so, and what there is."""
+    name, *others = remove_ros_args(arguments) or [""]
+    usage = (f"usage: {Path(name).name} --ros-args -p NAME:=VALUE --params-file FILE -r __ns:=/NAMESPACE; while it runs, "
+             "`ros2 param describe NODE NAME` tells of its parameters")
+    if {"-h", "--help"} & set(others):
+        print(usage)
+        raise SystemExit(0)
+    if others:
+        raise SystemExit(f"{Path(name).name}: unknown arguments {' '.join(others)}; {usage}")
 
 
 def stop_on_signal() -> threading.Event:

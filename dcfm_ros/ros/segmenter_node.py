@@ -41,6 +41,8 @@ class SegmenterNode(LifecycleNode):
         self._refusal = ""  # why the last configure or activate failed
         self._bond = ManagerBond(self)
         parameters.declare_segmenter(self)
+        for sentence in parameters.misspelt(getattr(self, "_parameter_overrides", ())):   # private: without it nothing is said
+            self.get_logger().warning(sentence)
         self.autostart = value_of(self, "autostart")
         self.add_pre_set_parameters_callback(self._declare_cameras_of)
         self.add_on_set_parameters_callback(self._check_parameters)

@@ -2,7 +2,6 @@
 
 A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS goes on without
 shared memory and loses most large images; and what belongs to another user it can neither read nor write, and says nothing.
-The standard library alone, so that launch files can read it where PyTorch and NumPy are not installed.
 """
 
 from __future__ import annotations

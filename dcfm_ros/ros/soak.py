@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
-from dcfm_ros.ros import messages, process, shared_memory
+from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 
@@ -112,7 +111,6 @@ def _keyframe(record: CameraRecord, message: KeyframeEvent) -> None:
 def soak(options: SoakOptions) -> dict:
     """Run it; returns the report. Raises ChildError where a node does not come up or ends too early."""
     share = Path(get_package_share_directory("dcfm_ros"))
-    os.environ.update(shared_memory.dds_environment(share / "config" / "fastdds.xml"))  # the listener lives in this process
     process.start([])
     names = [f"camera{number}" for number in range(options.cameras)] if options.cameras > 1 else [""]
     listener, executor, children = Listener(names), SingleThreadedExecutor(), []

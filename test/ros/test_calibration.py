@@ -129,8 +129,12 @@ def test_what_cannot_be_read_is_said(tmp_path):
         read_calibration("file:///no/such.yaml")
     with pytest.raises(OSError, match=f"cannot read {tmp_path} .Is a directory"):
         read_calibration(str(tmp_path))
-    with pytest.raises(ValueError, match="camera_info_url package://robot/camera.yaml: give a path, or file://"):
-        read_calibration("package://robot/camera.yaml")
+    with pytest.raises(ValueError, match="camera_info_url http://robot/camera.yaml: give a path, file://"):
+        read_calibration("http://robot/camera.yaml")
+    with pytest.raises(ValueError, match="camera_info_url package://no_robot/camera.yaml: there is no package 'no_robot'"):
+        read_calibration("package://no_robot/camera.yaml")
+    with pytest.raises(ValueError, match="segmenter.yaml holds no calibration"):   # found in the package
+        read_calibration("package://dcfm_ros/config/segmenter.yaml")
 
 
 def test_no_calibration_is_a_size_and_zeros():

@@ -32,13 +32,17 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
     ({}, {}, OK, "29.9 masks/s, 3.3 keyframes/s"),
     ({}, dict(incompatible_qos="an old offer of incompatible QoS"), OK, "29.9 masks/s"),
     ({}, dict(publishers=0), WARN, "no publisher on /image: start the camera, or set image_topic"),
+    ({}, dict(publishers=0, elsewhere=tuple("/a /b /c /d".split()), parameter="rear.image_topic"), WARN,
+     "no publisher on /image: start the camera, or set rear.image_topic; there are images on /a, /b, /c"),
+    ({}, dict(publishers=0, parameter="rear.image_topic", other_types=("sensor_msgs/msg/CompressedImage",)), ERROR,
+     "set rear.image_transport to compressed"),
     (dict(received=0, silent_s=-1.0), dict(publishers=0), WARN, "no publisher on /image"),
     (dict(received=0, silent_s=-1.0), {}, WARN, "no image yet on /image"),
     (dict(received=0, silent_s=-1.0), dict(publishers=0, incompatible_qos="Volatile publisher"), ERROR,
      "/image is published with a QoS that does not fit (Volatile publisher): change the override qos_overrides./image.subscription"),
     (dict(silent_s=9.0), dict(publishers=0, incompatible_qos="Volatile publisher"), ERROR, "does not fit"),
     ({}, dict(publishers=0, other_types=("sensor_msgs/msg/CompressedImage",)), ERROR,
-     "/image is published as sensor_msgs/msg/CompressedImage, not as sensor_msgs/msg/Image: set image_transport to compressed"),
+     "/image is published as CompressedImage, not as Image: set image_transport to compressed"),
     ({}, dict(publishers=0, type="sensor_msgs/msg/CompressedImage", other_types=("sensor_msgs/msg/Image",)), ERROR,
      "set image_transport to raw"),
     ({}, dict(publishers=0, other_types=("sensor_msgs/msg/PointCloud2",)), ERROR, "set image_topic to the camera's"),
@@ -61,7 +65,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
     (dict(latency_p50_ms=34.0), {}, WARN, "latency 34 ms (p99 20) is more than the 33 ms from image to image"),
     (dict(latency_p50_ms=33.0, latency_p99_ms=90.0), {}, OK, "29.9 masks/s"),
     (dict(feature_age_frames=20), {}, OK, "29.9 masks/s"),
-    (dict(feature_age_frames=21), {}, WARN, "common feature is 21 frames old, MaxK is 10: the encoder does not keep up"),
+    (dict(feature_age_frames=21), {}, WARN, "common feature is 21 frames old, max_interval is 10: the encoder does not keep up"),
 ])
 def test_words(changes, more, level, text):
     recent = Trouble(**{name: value for name, value in more.items() if name in Trouble._fields})
@@ -270,3 +274,23 @@ def test_a_minimum_rate_takes_effect_while_running(segmenter, probe):
     assert "are fewer than min_mask_hz 1000" in status.message
     assert probe.set(min_mask_hz=0) == ""
     assert "fewer" not in probe.diagnostic("/diagnosed").message
+
+
+def test_a_topic_without_publisher_says_where_images_are(segmenter, probe):
+    segmenter.start(image_topic="/diagnosed")
+    publisher = probe.publisher(CompressedImage, "/elsewhere/compressed")
+    status = probe.diagnostic("/diagnosed", lambda s: "there are images on" in s.message)
+    assert status.message.endswith("; there are images on /elsewhere/compressed")
+    probe.node.destroy_publisher(publisher)
+
+
+def test_what_stays_wrong_is_logged_once_and_so_is_its_end(probe, capfd):
+    broken = replace(WORKING, silent_s=60.0)
+    seen = iter([broken] * 4 + [WORKING] + [broken] * 8 + [WORKING] * 3)
+    reporter = HealthReporter(probe.node, lambda: Health(
+        ACTIVE, "cpu", {"state": "at work", "device": "cpu"}, [CameraHealth("rear", HEARD, next(seen))]))
+    for _ in range(16):
+        reporter.publish()
+    lines = [line for line in capfd.readouterr().err.splitlines() if "rear: " in line]
+    assert len(lines) == 2 and "[WARN]" in lines[0] and "rear: no image for 60 s" in lines[0]
+    assert "[INFO]" in lines[1] and "rear: 29.9 masks/s" in lines[1]

@@ -241,3 +241,10 @@ def test_a_camera_whose_parameters_cannot_be_used_is_told_when_configuring(model
     assert not probe.change("configure", "/dcfm/typed")
     assert f"cannot configure: {override.partition(':=')[0]}" in process.text()
     assert process.stop() == 0 and "Traceback" not in process.text()
+
+
+def test_misspelt_parameters_are_told(model, processes):
+    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
+                        "-p", "thresholdd:=0.5", "-p", "wheel_radius:=0.1")
+    process.wait_for_text("active: ")
+    assert "unknown parameter thresholdd: do you mean threshold?" in process.text() and "wheel_radius" not in process.text()

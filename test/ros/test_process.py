@@ -1,9 +1,13 @@
 """How processes end: at SIGINT and SIGTERM, in every state, quickly and without a traceback."""
 
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from ament_index_python.packages import get_package_prefix
 from ros_helpers import Camera
 
 from dcfm_ros.ros import process, shared_memory
@@ -78,7 +82,6 @@ def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, n
     (("--params-file", "/no/such.yaml"), ["/no/such.yaml", "opening", "a file that exists"]),
     (("--params-file", "{empty}"), ["empty.yaml", "No value at line 3"]),
     (("-p", "threshold:="), ["'-p threshold:='", "name:=value"]),
-    (("--foo",), ["--foo"]),
 ])
 def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, arguments, words):
     (tmp_path / "empty.yaml").write_text("/**:\n  ros__parameters:\n    model:\n")
@@ -86,3 +89,29 @@ def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, 
     assert process.wait() == 1
     line = next(line for line in process.text().splitlines() if line.startswith("segmenter: "))
     assert all(word in line for word in words) and "Traceback" not in process.text()
+
+
+@pytest.mark.parametrize("code, arguments, words", [
+    (0, ["--help"], ["usage: ", "--params-file"]), (1, ["threshold:=1"], ["unknown arguments threshold:=1", "usage: "]),
+    (1, ["--ros-args", "--foo"], ["--foo"]),
+])
+def test_arguments_that_are_not_for_ros(code, arguments, words):
+    """Nothing is started by them: not a second segmenter by --help."""
+    executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter"
+    done = subprocess.run([executable, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code and "Traceback" not in done.stderr
+    assert all(word in done.stdout + done.stderr for word in words)
+
+
+def test_every_process_has_a_profile_for_large_images_unless_the_user_has_one(monkeypatch):
+    for name in shared_memory.PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    code = (f"import os\nfrom dcfm_ros.ros import process\nprocess.start([])\n"
+            f"print([os.environ[name] for name in {shared_memory.PROFILE_VARIABLES!r} if name in os.environ])")
+
+    def profiles():
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
+
+    assert profiles().count("/config/fastdds") == 2
+    monkeypatch.setenv(shared_memory.PROFILE_VARIABLES[0], "/etc/own.xml")
+    assert profiles() == "['/etc/own.xml']\n"

@@ -7,7 +7,7 @@ import sys
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
-from dcfm_ros.pipeline.settings import BACKENDS, PRECISIONS
+from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS
 
 # OpenVINO then takes its own stub instead: conversions report to nobody, and fork no process to do so.
 sys.modules.setdefault("openvino_telemetry", None)
@@ -28,7 +28,7 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}: use one of {', '.join(BACKENDS)}")
     if device not in ("auto", "cpu") and not device.startswith("cuda"):
-        raise BackendError(f"unknown device {device!r}: use auto, cpu or cuda")
+        raise BackendError(f"unknown device {device!r}: use {DEVICES}")
     if precision not in PRECISIONS:
         raise BackendError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     if device.startswith("cuda") and not torch.cuda.is_available():

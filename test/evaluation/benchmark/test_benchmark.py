@@ -117,7 +117,7 @@ def test_bad_options_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("changes, message", [
-    ({"device": "tpu"}, "unknown device 'tpu': use auto, cpu or cuda"),
+    ({"device": "tpu"}, "unknown device 'tpu': use auto, cpu, cuda or cuda:N"),
     ({"backend": "fast"}, "unknown backend 'fast': use one of auto, torch, openvino"),
     ({"precision": "f8"}, "unknown precision 'f8'"),
 ])

@@ -48,7 +48,7 @@ def test_unknown_backend():
 
 
 def test_unknown_device():
-    assert refused("torch", "tpu") == "unknown device 'tpu': use auto, cpu or cuda"
+    assert refused("torch", "tpu") == "unknown device 'tpu': use auto, cpu, cuda or cuda:N"
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
