@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Sets up, builds and runs dcfm_ros, with or without a ROS distribution. `make help` lists the targets.
 
 SHELL := bash

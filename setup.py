@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Installs dcfm_ros with pip, on machines without ROS: models, training, evaluation, pipeline and the command `dcfm`.
 
 On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file. What both say of the

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The `dcfm` command: argument parsing only; each command calls one function."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """numba's `njit` for functions that are kept compiled, also where there is no place to keep them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Where this process may write, also where no home folder can be written: containers, services, read-only disks.
 
 Only the standard library, so that it comes before the libraries that look for their folders while they are imported.

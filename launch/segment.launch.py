@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter: ros2 launch dcfm_ros segment.launch.py image:=/camera/image_raw; all arguments: --show-args.
 
 Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed: nothing that needs them may be imported here.

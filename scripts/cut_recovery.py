@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How many frames masks need to recover from a hard cut, for the table in docs/results.md:
 
     scripts/cut_recovery.py [--model street11_b0] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]

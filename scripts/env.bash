@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 # Source this file to work in the environment which `make build` made:
 #     source scripts/env.bash && dcfm --help
 # Sourcing it again changes nothing. VENV names another virtual environment than .venv, as in the Makefile.

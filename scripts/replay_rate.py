@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Is `dcfm bag evaluate` as fast as the segmenter? Frames per second of both, side by side: `dcfm benchmark`'s row sync, K = 6,
 and an evaluation of the same pictures as a recording, without per-frame run and page, in turns.
 

@@ -1,4 +1,6 @@
 #!/usr/bin/env python3
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The tables of the study in docs/results.md, from the reports of `dcfm evaluate`:
 
     scripts/study_tables.py REPORTS      REPORTS/<name>/report.json, named as in scripts/camvid_study.sh

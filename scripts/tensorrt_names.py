@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Writes down which names TensorRT's Python bindings have, for the test that holds the TensorRT backend against them.
 
     pip download --no-deps --dest /tmp/wheels tensorrt-cu12-bindings==11.4.0.106

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Recordings for tests: tiny pictures of one or several cameras, in either storage, with faults on request."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A lane without a GPU: the same calls on the CPU, with graphs that overwrite their results as CUDA graphs do."""
 
 from __future__ import annotations

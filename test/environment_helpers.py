@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Environments that are not a developer's: other users, read-only disks, small shared memory. Needs root."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What tests of the evaluation share: clips in memory, and a backend whose masks tell what they are made of."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """For tests of workers: tasks, as functions of a module, which workers in other processes find by their names."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Small things which many tests need: a model of few classes with seeded weights."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Our own weights under the names of other formats, written out here once more by hand, and files of them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What tests of the report page share: a report with every figure, a timeline, and moments."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of the ROS layer share: nodes in processes of their own, and a probe that talks to them over DDS.
 
 Nothing here sleeps to wait for something: the probe spins until a condition holds, and fails at a generous deadline.

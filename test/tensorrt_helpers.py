@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A stand-in for TensorRT: its "engines" are ONNX files, which ONNX Runtime runs on the CPU. And a CUDA stream that is none.
 
 It has what dcfm_ros calls, as the bindings have it, and nothing else; test_tensorrt_names.py holds its names against theirs.

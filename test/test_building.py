@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What is built from scripts/command.py.in, and what `make` says at once instead of failing in the middle."""
 import os
 import shutil

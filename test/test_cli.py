@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The command `dcfm`: what it accepts, and that errors are one line instead of a traceback."""
 import json
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Caches where there is no home folder, or nothing can be written: never a traceback, at most a line."""
 import os
 import subprocess

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which layer may import which; read from the sources, so that it holds for branches no test runs through, too."""
 import ast
 import sys

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """package.xml names what is imported, no more and no less; setup.py and the changelog agree with it."""
 import ast
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -114,3 +115,10 @@ def test_the_changelog_can_be_released():
     versions = [version for version, _, _ in released.foreach_version()]   # the newest is last
     assert label(path.read_text()) == "Forthcoming" or versions
     assert versions[-1:] in ([], [PACKAGE.findtext("version")])
+
+
+def test_every_source_file_says_whose_it_is_and_under_which_licence():
+    lines = re.compile(r"(#!.*\n)?# Copyright 20\d\d The dcfm_ros authors\n# SPDX-License-Identifier: Apache-2.0\n")
+    files = [path for folder in ("dcfm_ros", "launch", "scripts", "test") for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 300
+    assert [str(path) for path in files if (text := path.read_text()) and not lines.match(text)] == []

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Trainings of the tests: run here or as processes of their own, and what they leave behind."""
 
 from __future__ import annotations

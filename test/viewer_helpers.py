@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reading what the viewer has written, with the library's own reader."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Waiting for what another thread or process does without telling."""
 
 from __future__ import annotations

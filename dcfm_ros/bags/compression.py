@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What compressed bytes of a recording may become: a file that is damaged, or meant to harm, must not fill the memory."""
 
 from __future__ import annotations

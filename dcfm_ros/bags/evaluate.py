@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm bag evaluate`: how good, how fast and how steady the live node's masks are on a recording."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which recordings an argument of a command names, and what to call their results."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm bag evaluate` and `segment` on many recordings: several at a time, on one machine or on a Ray cluster."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What people look at beside figures: the page with its timeline, worst moments and video, and the viewer."""
 
 from __future__ import annotations

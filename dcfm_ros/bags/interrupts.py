@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Work that is not to be broken off in its middle: interrupts that come meanwhile wait for its end."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Labels of a recording's images: a topic of it, or a folder beside it; found by stamp."""
 
 from __future__ import annotations

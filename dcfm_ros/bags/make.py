@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm bag make`: images and labels that lie in files, as a recording."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the live node publishes for a camera, as messages of a recording: same topics, same fields, same QoS."""
 
 from __future__ import annotations

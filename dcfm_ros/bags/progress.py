@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """An output that is not finished: the folder it grows in, and how far it has come."""
 
 from __future__ import annotations

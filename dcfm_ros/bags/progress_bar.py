@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A bar for one recording, on a terminal."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Jobs as tasks of a Ray cluster: on as many machines as it has. Ray is optional.
 
 Every machine needs this package in the version of who starts the jobs, and the same paths: a shared file system.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reading a rosbag2 recording: sqlite3 or mcap, compressed or not, whole or cut off."""
 
 from __future__ import annotations

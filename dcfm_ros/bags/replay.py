@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A recording's camera images through the live node's segmenter, one after the other: nothing is dropped, nothing hurries.
 
 In mode `sync` masks and keyframes depend on the images alone, so that they are the same every time, and those of the live

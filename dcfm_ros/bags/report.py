@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """An evaluation's figures as report.json holds them."""
 
 from __future__ import annotations

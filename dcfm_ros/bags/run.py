@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One evaluation of a recording under way: every mask is counted as it comes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The whole part of an mcap file that was cut off, as a recorder leaves it that dies: without an index, read from its start."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm bag segment`: a recording's masks as a recording. What was stopped goes on where it was."""
 
 from __future__ import annotations

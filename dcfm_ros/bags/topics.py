@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which topics of a recording are cameras, and how these are called."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The message types that are read and written: those of ROS 2 Jazzy, our own, and the class list of vision_msgs."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A pass over a recording in the viewer, while it goes on."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The same task on many jobs, in processes that have a share of the cores each.
 
 Nothing here loads a library of networks: a worker is bound to its cores before that, and the library then takes no more.

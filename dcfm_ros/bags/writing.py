@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Writing a rosbag2 recording in parts: files that are whole each, so that what was closed outlives whatever comes after."""
 
 from __future__ import annotations

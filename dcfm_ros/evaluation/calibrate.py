@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm calibrate`: the AKS threshold that gives a wanted keyframe rate on given data. No network is run.
 
 The live scheduler decides on the network inputs of the clips. Schedulers of several thresholds run side by side, so a

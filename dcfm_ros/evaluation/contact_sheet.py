@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One picture that shows a run: frames with their masks, the classes, and when keyframes were taken and why."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which model a report is of, and what ran it."""
 
 from __future__ import annotations

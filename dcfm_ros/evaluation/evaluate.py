@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm evaluate`: a model on labelled clips by the offline protocol; report, table and plots."""
 
 from __future__ import annotations

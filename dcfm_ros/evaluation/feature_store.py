@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the masks of a clip are made of, each computed once and kept while there is room."""
 
 from __future__ import annotations

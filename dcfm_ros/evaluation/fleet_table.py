@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What `dcfm bag evaluate` and `segment` print of many recordings."""
 
 from __future__ import annotations

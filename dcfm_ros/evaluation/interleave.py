@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Times of several ways to do the same, taken in turn, so that a busy phase of the machine meets all of them alike.
 
 Round after round each contender has a burst: a few frames to settle, which are not counted, then frames one after the other.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which frames of a clip are keyframes, and which keyframes serve a frame: the offline protocol, without any network.
 
 `two_sided` is the paper's evaluation: a frame between two keyframes uses both. `causal` uses the one before; that is what

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From a recording of a live run to figures and pictures: what was sent, what came back, how good, how late."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What times depend on beside versions: the machine."""
 
 from __future__ import annotations

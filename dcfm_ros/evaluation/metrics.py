@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Accuracy of masks and their consistency over time, as the published numbers are computed."""
 from __future__ import annotations
 

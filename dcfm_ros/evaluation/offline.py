@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm segment`: a video file or a folder of images through the live node's segmenter, without ROS."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A file for a library that cannot bear a full disk."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Plots of an evaluation, from its report."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The offline protocol: masks of labelled clips under many schedules at once, and how good they are.
 
 Schedules share their work. A clip goes through frame by frame; a frame's mask depends on nothing but the frame and the

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The frames of clips as the network takes them, read by a thread of their own while the network computes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a recorder writes and an evaluation reads: masks as they came, with the time of their arrival.
 
 A recording is a folder: `sent.jsonl` (the camera's own log), `masks.jsonl` with the pixels in `masks.bin`,

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How long masks are bad after a hard cut: as in the live pipeline's `async` mode, with an encode of a set number of frames.
 
 A mask's agreement is the share of pixels in which it equals the mask that the frame gets from its own keyframe. The level

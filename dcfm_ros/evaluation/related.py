@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Training data that show what a model is evaluated on: its figures are then better than elsewhere; the report says so."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How a run looks in the Rerun viewer: what is logged where, and how it is laid out.
 
 API of rerun-sdk 0.41: https://ref.rerun.io/docs/python/0.41.0

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Figures of one schedule, pooled over clips and phases."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Figures of a live run under load: what was lost where, how late masks were, and whether that or the memory drifts."""
 
 from __future__ import annotations

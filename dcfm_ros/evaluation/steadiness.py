@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How steady masks are, without labels: what stands still in the picture should stand still in the mask.
 
 - `steady`: of the pixels whose colour changed by less than STILL grey levels (in each channel) from each frame to the next

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Figures of a run over recordings: counts of one way to make masks, which add up over cameras and recordings."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How long a frame takes: the published way and the user's way.
 
 The published figures are 1 / mean time of the network with its upsampling, one image at a time, without transfers and

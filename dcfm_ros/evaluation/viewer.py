@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Watching a run: what is segmented goes to the Rerun viewer while it comes, or into a file for it. Optional."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A backbone is an encoder, cut into a shallow and a deep part, and what makes one deep feature of its stages."""
 
 from __future__ import annotations

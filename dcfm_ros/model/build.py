@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From a configuration to a network with fresh weights."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a model is: architecture, input size class, class table. Validated on construction, stored as model.yaml."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Multiply-accumulates of whatever PyTorch runs, counted while it runs; on the meta device nothing is computed."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Deep Common Feature Mining: a deep common feature of a keyframe serves frames that compute only a shallow one.
 
 Symbols as in the paper (section 3): S independent (shallow) feature, D deep feature, C common feature, FFM fusion.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Model folders: `model.yaml` (configuration, training record) and `weights.safetensors`. Loaded strictly."""
 
 from __future__ import annotations

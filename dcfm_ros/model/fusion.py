@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """SegFormer's all-MLP fusion of the four stages into the deep feature D.
 
 As published: each stage goes through a linear layer, is upsampled to stride 4, all are concatenated and a 1x1

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The running parts of a model in float16: weights and arithmetic, but for what float16 cannot hold.
 
 The pixels' normalisation, every layer norm and every length over channels are computed in float32. Scores of an attention

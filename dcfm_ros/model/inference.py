@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The model as it runs: three parts with everything constant folded in. Exact rewrites of the training form.
 
 - `ShallowPath`: image to independent feature S. Every frame.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Mix Transformer encoders (MiT-B0 ... B5, Xie et al. 2021), cut into a shallow and a deep part.
 
 Tokens are kept as (B, N, C). Seen as an image, (B, C, H, W), that is exactly PyTorch's channels-last layout, so the

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The running parts of a model as ONNX files of fixed shapes.
 
 | file | inputs | output |

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A network that segments every frame on its own: the backbone and a classifier. SegFormer, where the backbone is MiT.
 
 What DCFM is measured against, and what DCFM training may start from.

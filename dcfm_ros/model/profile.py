@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a model costs: its parameters, and the multiply-accumulates of each path a frame can take.
 
 Two counts stand side by side. As published: the published order of operations; the paper's figures count biases, batch norm

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pyramid pooling (PSPNet, Zhao et al. 2017): the last stage beside its averages over 1, 4, 9 and 36 regions."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """ResNet-18, -50 and -101 with dilated last stages (output stride 8), cut into a shallow and a deep part."""
 
 from __future__ import annotations

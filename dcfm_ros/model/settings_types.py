@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Types of settings: dataclasses check what YAML and the command line hand them against their own annotations."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What figures and weights depend on, for reports and training records: versions, processor."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How many keyframes there may be: a token bucket, and the time on which it fills."""
 
 from __future__ import annotations

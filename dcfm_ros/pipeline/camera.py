@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the segmenter keeps of one camera: its scheduler, its current common feature, its counters."""
 
 from __future__ import annotations

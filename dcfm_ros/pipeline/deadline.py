@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A threshold that follows the encoder: as many keyframes as it has time for, spent where the scores are highest."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From image messages to pixels, with the encoding semantics of cv_bridge but without it.
 
 This is the border where pictures from other programs are checked, once: behind it every array has the size that it claims.

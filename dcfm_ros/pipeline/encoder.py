@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The keyframe encoder: a thread of its own that runs the deep path, so that no mask waits for it."""
 
 from __future__ import annotations

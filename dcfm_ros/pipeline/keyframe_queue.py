@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which keyframe is computed next: the choice among cameras, within the budget."""
 
 from __future__ import annotations

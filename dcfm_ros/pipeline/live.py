@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Live driving of a segmenter: the newest image of each camera wins, one thread makes the masks."""
 
 from __future__ import annotations

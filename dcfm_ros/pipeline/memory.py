@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Memory of images and features, which come and go by the megabyte."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The fields of `MaskInfo` and `KeyframeEvent`: durations are seconds in messages, milliseconds elsewhere.
 
 Messages are filled and read by the names of their fields, whichever library has made them, so recordings need no ROS.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Upsample-and-argmax: low-resolution logits straight to the mask at camera size.
 
 Between four neighbouring logit positions every pixel is a convex combination of the four corners. So where these agree on

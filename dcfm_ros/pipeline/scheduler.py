@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Adaptive keyframe scheduling (AKS): when does the deep path run again?
 
 The score of a frame is the mean absolute difference of normalised network inputs against the last keyframe (paper,

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter: frames in, masks out. `process` spells out the way of a frame; nothing else does."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the pipeline: their choices, defaults and bounds. Standard library only, so that launch files and help texts can
 read them where PyTorch is not installed."""
 

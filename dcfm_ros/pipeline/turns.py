@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Frames go first: the deep path runs in slices, and between slices it gives way to a frame that waits.
 
 On few cores a deep network beside a shallow one slows both, and a frame that meets a whole deep pass waits for it. Cut

@@ -1,1 +1,3 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """ROS 2 nodes, parameters, messages, diagnostics."""

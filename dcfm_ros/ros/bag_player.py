@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera node's recordings: images and their camera_info to topics as they were recorded, at their rate or as fast as
 masks come back."""
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The time of a recording that is played: when what is due, and `/clock`."""
 
 from __future__ import annotations

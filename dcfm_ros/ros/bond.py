@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The bond that Nav2's lifecycle manager wants from each node that it has activated: a heartbeat, by bondpy."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A camera's calibration, read from the YAML file that camera_calibration and camera_calibration_parsers write."""
 
 from __future__ import annotations

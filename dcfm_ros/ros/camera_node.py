@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The node `camera`: publishes any source as a camera driver would, with true stamps, or plays a recording."""
 
 from __future__ import annotations

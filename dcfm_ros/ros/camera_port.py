@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One camera's topics: the image that comes in, and everything that goes out for it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Nodes of this package as processes of their own, for commands that play a whole system: starting, watching, ending them."""
 
 from __future__ import annotations

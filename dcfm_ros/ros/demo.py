@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm demo`: camera node and segmenter node as processes of their own, a recorder here, DDS between them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From the segmenter's state to diagnostic statuses: numbers, a level, and in words what is wrong and what to do about it."""
 
 from __future__ import annotations

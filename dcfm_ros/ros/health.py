@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter's part of `/diagnostics`: the same statuses once a second, in every lifecycle state. What stays wrong is logged."""
 
 from __future__ import annotations

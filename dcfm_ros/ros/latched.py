@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Topics that tell what the class ids mean; latched, so that late joiners get them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """ROS's log files, without whose folder rcl does not start: elsewhere, or none, where the usual one cannot be written."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Conversion from numpy arrays to `sensor_msgs` images; the other way is `pipeline/decoding.py`.
 
 An outgoing picture is copied once, into the message.

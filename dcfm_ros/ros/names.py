@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Names in the ROS graph: where a robot's namespace ends and this package's begins."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Parameters and their types: the values that YAML makes of what people write, and sentences where they cannot be used.
 
 rclpy refuses the integer 1 for a float and the integer 20260101 for a folder's name. Such parameters are declared with dynamic

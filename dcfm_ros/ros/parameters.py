@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter's parameters: declared from the pipeline's own defaults, read into validated configurations."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The node `recorder`: writes what the segmenter publishes into a folder, with the time of arrival."""
 
 from __future__ import annotations

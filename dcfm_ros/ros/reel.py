@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera node's frames: a source's, at a rate, with stamps of now, and a camera_info beside each."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which cameras a segmenter has: asked of the segmenter itself, whatever file, launch file or command line told it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The lifecycle node `segmenter`: wiring between parameters, the pipeline and the cameras' topics."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Fast DDS's shared memory: how large a segment /dev/shm has room for, and in which cases nothing comes through it.
 
 A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS goes on without

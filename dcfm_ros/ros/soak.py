@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm soak`: cameras, segmenter and a listener over DDS for as long as one likes, and what became of the frames."""
 
 from __future__ import annotations

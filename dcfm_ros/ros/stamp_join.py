@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Messages of several topics that belong to one frame: those of the same stamp."""
 
 from __future__ import annotations

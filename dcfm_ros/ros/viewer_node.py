@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The node `viewer`: shows what the segmenter publishes, with the images that it was made of, in the Rerun viewer."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One door to every recorded or rendered video: `open_source`."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Augmentation: the same geometry for both frames and their labels, one warp each, straight to the crop."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: `state.pt` to go on from, and the model folders `last` and `best`.
 
 Everything is written aside and renamed, so that whatever interrupts a save leaves the previous checkpoint whole.

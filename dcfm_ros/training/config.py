@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Training configurations: one YAML file each, and what the command line changes in it."""
 
 from __future__ import annotations

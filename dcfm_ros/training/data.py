@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From pair sources to batches: sample number i is a pure function of (seed, i), so training resumes exactly."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Opens the data sets of a training, all of them before anything long starts, so that one error tells all that is wrong."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Data-parallel training: the processes that torchrun starts, and what they tell each other."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What training tells while it runs: JSON lines, a progress bar and, if wanted, TensorBoard."""
 
 from __future__ import annotations

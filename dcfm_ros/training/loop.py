@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: everything it needs comes in as arguments; it resumes to the same course."""
 
 from __future__ import annotations

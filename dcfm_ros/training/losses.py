@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The symmetric training strategy and the consistency loss of DCFM (paper, sections 3.3 and 3.4)."""
 
 from __future__ import annotations

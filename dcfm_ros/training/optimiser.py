@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The optimiser and the precision it works in."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of frames for symmetric training: a labelled frame and a neighbour of it in time."""
 
 from __future__ import annotations

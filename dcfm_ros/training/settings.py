@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Settings of a training, validated on construction; nothing else changes its result."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Where training starts from: fresh weights, or those of another model as far as they fit."""
 
 from __future__ import annotations

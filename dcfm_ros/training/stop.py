@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Ending early: a signal, or the time at hand is over. Training asks between two iterations."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of truly adjacent frames of rendered street scenes."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The score by which training keeps its best model.
 
 Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2 before it (R is

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pairs from labelled stills: the neighbour is the still seen from a moved camera, with moving cut-outs."""
 
 from __future__ import annotations

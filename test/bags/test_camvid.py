@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Real data: CamVid's val sequence as a recording has just the figures that `dcfm evaluate` gives its files."""
 from pathlib import Path
 

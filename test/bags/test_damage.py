@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Files with bytes that are wrong: read, or refused by name, and never anything else."""
 import random
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm bag evaluate`: figures of recordings, with labels and without, what is wrong with them, and what is written."""
 import errno
 import json

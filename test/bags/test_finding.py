@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which recordings an argument names, without opening any."""
 import os
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Many recordings: figures of all together, what fails leaves the others alone, and what is written."""
 import json
 import os

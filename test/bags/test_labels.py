@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Labels by stamp: of topics and of folders; what cannot be used says why."""
 import cv2
 import numpy as np

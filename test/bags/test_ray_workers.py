@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Ray: one cluster of two workers on this machine for the whole file."""
 import os
 import signal

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reading of recordings: every storage and compression alike, what a dead recorder left, and refusals by their message."""
 import errno
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Replay: every image once, in order, the same masks each time; what cannot be used is told, not passed over."""
 import threading
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Masks of a recording as a recording: what is in it, and what its messages say."""
 import json
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The output's disk is full, or broken: what is told, and that the same command goes on once that is mended."""
 import errno
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Segmented recordings as others read them: the mcap library, SQLite, and what `ros2 bag info` looks at."""
 import sqlite3
 

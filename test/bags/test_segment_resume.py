@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Masks of a recording that was stopped and gone on with: the same as those of one that was not."""
 import json
 import os

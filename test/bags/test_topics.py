@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which topics are cameras: chosen by their kind, named by what tells them apart, refused by message."""
 import pytest
 from bags_helpers import CAMERA, image_of, write_bag

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Workers: every job has one outcome, whatever becomes of the worker, and none is left behind."""
 import os
 import signal

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm calibrate`: the threshold it finds gives the rate it says, with the live scheduler."""
 import json
 from dataclasses import replace

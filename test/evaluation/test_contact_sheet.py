@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The picture of a run: complete, inside its margins, and for odd runs too."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm evaluate` on small data sets on disk."""
 import json
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Features are computed once, kept within bounds, and the same whether kept or not."""
 import numpy as np
 import pytest

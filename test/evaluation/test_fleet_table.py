@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The table of many recordings."""
 from dcfm_ros.evaluation.fleet_table import fleet_table
 

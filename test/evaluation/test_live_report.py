@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From hand-made recordings to figures and pictures."""
 import json
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Metrics against a slow and obvious reference, and by hand."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm segment`: files in, masks out, with the live node's segmenter."""
 
 import json

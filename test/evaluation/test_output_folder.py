@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Folders to write to, and what is said of those that cannot be used."""
 
 import errno

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The offline protocol against masks and figures computed one by one."""
 import numpy as np
 import pytest

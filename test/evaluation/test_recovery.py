@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How long masks are bad after a hard cut, on pictures that stand still but for the cut."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What comes to lie in an .rrd file, read back with the library's own reader; and the servers of the web viewer."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Steadiness without labels: against definitions that are written out pixel by pixel."""
 import numpy as np
 import pytest

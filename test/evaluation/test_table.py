@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reports as text."""
 from dcfm_ros.evaluation.keyframes import Schedule
 from dcfm_ros.evaluation.table import aligned, evaluation_table, schedule_of

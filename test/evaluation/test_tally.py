@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Tallies of runs over recordings: the windows of the offline protocol, ages, and that merging is one run over all."""
 import pickle
 

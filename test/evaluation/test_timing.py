@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Frames per second from measured times."""
 import pytest
 from evaluation_helpers import CLASSES, SIZE, NotingBackend, make_clip

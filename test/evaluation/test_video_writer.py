@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Videos that a browser plays, read back."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The viewer: threads, counting and errors with a scene of the tests' own."""
 
 import logging

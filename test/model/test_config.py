@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Model configuration: defaults, round trip, and every bad value by its message."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The model as a whole: unit length, fusion, keyframes and the frames between them."""
 
 import pytest

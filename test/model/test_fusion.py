@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """SegFormer's fusion: the rewrite into one small convolution per stage is exact, gradients included."""
 
 import pytest

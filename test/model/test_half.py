@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Parts in float16: within a bound of float32, and safe where float16 is not."""
 import pytest
 import torch

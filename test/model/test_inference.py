@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Folding a model for running: an exact rewrite which leaves the model alone."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Agreement with outputs of the authors' published implementation, and that each known mistake would be noticed."""
 
 import importlib.util

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Dilated ResNets: published structure, sizes, the cut into a shallow and a deep part."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Types of settings: values are taken as annotated, or refused by a message."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A folder is there whole or as before, whatever happens while it is written."""
 import os
 

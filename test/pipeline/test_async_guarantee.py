@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """No mask waits for the deep path, however slow it is: an encode takes as long as ten frames, and one follows the other."""
 import queue
 import threading

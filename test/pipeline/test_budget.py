@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The keyframe budget, and the clock that runs on stamps."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What is kept of one camera."""
 import pytest
 from pipeline_helpers import PERIOD_NS, SIZE, frame, picture

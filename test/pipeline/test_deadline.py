@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The threshold that follows the encoder, in a simulated encoder with a fake clock."""
 from collections import Counter
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The keyframe encoder's thread, with a deep path that the test holds in hand."""
 import math
 import queue

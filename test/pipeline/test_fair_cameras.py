@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Many cameras through one segmenter: fair rates, keyframes for all, bounded memory, failures that stay with their camera.
 
 Time is simulated: an image is offered when its moment has come, and each mask takes as long as the test says.

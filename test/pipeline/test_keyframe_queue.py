@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which keyframe is next, with a fake clock and cameras that only exist on paper."""
 import math
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Live driving: the newest image of each camera wins. The shallow path stands still while a test says so."""
 import queue
 import threading

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Seconds in messages, milliseconds elsewhere, and nothing lost between the two."""
 from types import SimpleNamespace
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The cache of converted networks: found again, never trusted beyond its key, and never needed."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A per-frame network in the segmenter: every mask is its own frame's, whatever the settings say."""
 
 import numpy as np

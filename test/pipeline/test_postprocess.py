@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Upsample-and-argmax against PyTorch's interpolate and argmax."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Noise, flicker of the light and automatic exposure bring no storm of keyframes, and hide no hard cut."""
 import numpy as np
 import pytest

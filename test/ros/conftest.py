@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the ROS layer's tests. Each run of pytest has a DDS domain of its own, so that runs do not see each other."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Sends or takes 1920x1080 colour images, in a process of its own: `shared_memory_peer.py send|take`."""
 
 import array

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A segmenter node for `test_staying_up`: it lives through some lives, counts what the process holds, and then encodes slowly.
 
 Usage: slow_segmenter.py LIVES BACKEND MODE MODEL TOPIC. After each life a line of JSON; then `ready`, and `encoding` when an

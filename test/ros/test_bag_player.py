@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera node plays a recording: what arrives, when, and what cannot be played."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The time of a recording, on a clock that goes on only while something waits."""
 
 import math

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The bond with a lifecycle manager, here a stand-in that follows the rule of Nav2's: after activating a node it wants a bond with
 it, under the node's name as it was told it, on the topic `bond` of its own namespace, within half of bond_timeout (4 s)."""
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Calibration files as camera_calibration and camera_calibration_parsers write them."""
 
 import numpy as np

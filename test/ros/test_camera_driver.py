@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera node stands in for a driver: QoS, frames, camera_info beside each image, and namespaces."""
 
 import json

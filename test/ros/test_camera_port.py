@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One camera's topics: bad input and what follows it, new sequences, outputs on demand, QoS."""
 
 import array

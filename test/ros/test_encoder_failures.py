@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A keyframe encoder that fails, in a node within the test's own process: masks go on, and the next keyframe tries again."""
 
 import threading

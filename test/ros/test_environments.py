@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Nodes where a service or a container runs them: without home folder and terminal, on a read-only disk, as another user."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Four unsynchronised cameras of different sizes and rates through one node, over DDS, and then one of them in trouble."""
 
 import time

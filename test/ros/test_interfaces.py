@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The messages as ROS has built them: their constants are the pipeline's, and recordings hold the same types."""
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The launch file with the real `launch`, and the parameters file that it gives to the node."""
 
 import importlib.util

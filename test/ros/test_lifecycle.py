@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The lifecycle by its services; settings with which the node cannot be configured, and its recovery from them."""
 
 import shutil

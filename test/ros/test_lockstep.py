@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera node plays a recording in lock-step: what the live segmenter makes of it, and images without a mask."""
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Image messages: every encoding against a reference picture, every bad input by its message."""
 import array
 

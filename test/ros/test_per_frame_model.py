@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A per-frame model in the node, over DDS: every mask is the network's own of that image, whatever the keyframe settings."""
 
 import numpy as np

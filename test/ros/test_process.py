@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How processes end: at SIGINT and SIGTERM, in every state, quickly and without a traceback."""
 
 import signal

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The segmenter in a process of its own, images and masks over DDS."""
 
 import numpy as np

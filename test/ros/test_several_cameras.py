@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Two cameras of different size and kind through one node, set up by a parameters file as users write it."""
 
 import pytest

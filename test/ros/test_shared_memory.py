@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Large images in a small /dev/shm and between users, and what nodes say about it."""
 
 import fcntl

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm soak`: real nodes over DDS for a few seconds."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Parts of a frame find each other by their stamps, and what finds no partner does not stay."""
 
 import itertools

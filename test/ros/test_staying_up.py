@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A node that stays up for days: it ends at once, also while it encodes, and many lives leave nothing behind."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The viewer over DDS: beside a segmenter into a file, and with messages of the tests' own."""
 
 import array

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The procedural street video: exact, repeatable, and like a street."""
 import time
 from itertools import islice

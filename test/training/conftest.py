@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the tests of training share: one thread, miniature data sets of stills and of video, a small configuration."""
 import cv2
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Random crops: geometry common to images and labels, colours changed in images alone."""
 
 import numpy as np

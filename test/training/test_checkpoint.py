@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints: the one before survives whatever interrupts a save; a training goes on with its own configuration alone."""
 
 import json

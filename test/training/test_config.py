@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Training configurations: the shipped ones are as published, what is wrong is named, the command line changes them."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Batches: a sample is a pure function of its number, processes share them out, workers prepare them ahead."""
 
 from dataclasses import replace

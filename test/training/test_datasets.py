@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Data sets of a training: opened before it starts, and one error tells all that is wrong with them."""
 
 from dataclasses import replace

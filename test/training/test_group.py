@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Groups of processes: what they average, and that they train one model, stop together and fail together."""
 
 import json

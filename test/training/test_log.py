@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The log of a training: JSON lines, the same after a resumption, and TensorBoard."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: it learns, resumes to the same course, and keeps its last good checkpoint."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A training that is stopped: by a signal, by the end of its time, by Ctrl-C in a terminal."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Validation while a model trains: the best is kept, and the course stays as it is."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The symmetric strategy and the consistency loss, against the formulas written out."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of labelled clips: neighbours within the radius and the clip, and their labels."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a model folder tells of its training: data and their terms, hardware and versions, and no path of the machine."""
 
 import json

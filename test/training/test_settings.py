@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Settings of a training: learning rates against hand-computed ones, weights of sources, limits."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Where training starts from: fresh weights, or another model's as far as they fit, and what is told of the rest."""
 
 import json

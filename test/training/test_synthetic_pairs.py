@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all processes."""
 
 import os

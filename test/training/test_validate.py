@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The score that chooses the best model: masks as keyframe and causal, at an age of half the radius."""
 
 import math

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Neighbours of stills: exact labels in both frames, pasted objects of movable classes only."""
 
 import numpy as np

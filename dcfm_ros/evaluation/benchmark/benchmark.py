@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm benchmark`: who takes part, on which images, and what came of it."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Logits whose share of border cells is known: the time of upsample-and-argmax depends on it.
 
 A cell lies between four neighbouring positions of the logits. It is a border cell if their winning classes differ.

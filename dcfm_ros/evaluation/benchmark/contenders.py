@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Who takes part: ways from a camera image, (H, W, 3) uint8, to its mask, (H, W) uint8 class ids."""
 
 from __future__ import annotations

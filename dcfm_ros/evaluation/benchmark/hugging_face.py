@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """SegFormer as most people run it: by `transformers` of Hugging Face, where that is installed."""
 
 from __future__ import annotations

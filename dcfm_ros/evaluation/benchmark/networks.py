@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What is compared: DCFM and the per-frame network of the same backbone.
 
 Times do not depend on what weights say, but for one step: upsample-and-argmax evaluates cells on class borders only. So both

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The rows of a benchmark: which contenders there are, and what they are called."""
 
 from __future__ import annotations

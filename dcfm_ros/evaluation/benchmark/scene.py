@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The images of a benchmark: a shot of real motion, walked to and fro without end."""
 
 from __future__ import annotations

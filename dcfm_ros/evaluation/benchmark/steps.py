@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a frame spends its time on: the way of the segmenter, step by step.
 
 On a GPU every step is waited for, so that the sum is more than a frame takes that waits but once.

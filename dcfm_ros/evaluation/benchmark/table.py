@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The report of a benchmark as text of at most 100 columns."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Upsample-and-argmax by itself: ours, and interpolate and argmax in PyTorch, on the CPU."""
 
 from __future__ import annotations

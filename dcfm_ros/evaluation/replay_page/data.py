@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the page shows beside the report: a point for each mask, and moments worth a look."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which figures of a report the page shows, how they are written, and what they mean."""
 
 from __future__ import annotations

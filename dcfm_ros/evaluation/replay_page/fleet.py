@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The page of many recordings: how each did, with links to their pages; from `fleet.html` and the style of those."""
 
 from __future__ import annotations

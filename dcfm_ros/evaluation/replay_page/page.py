@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The page of an evaluated recording: one HTML file that needs nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Masks of one frame next to each other, for a video or a moment's picture."""
 
 from __future__ import annotations

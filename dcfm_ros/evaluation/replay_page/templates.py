@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Templates of pages, and what they share: style, and how figures are written."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What happened when, as lines in SVG: the AKS score with keyframes, feature age, flicker and mIoU of one camera.
 
 Drawings are WIDTH units wide and stretched to the width of the page; their height is in pixels. A long recording is thinned

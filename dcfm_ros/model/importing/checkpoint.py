@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reading a foreign checkpoint without running anything that it may hold."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Class tables for checkpoints, which bring names at best."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """SegFormer of Hugging Face `transformers`, as `save_pretrained` writes it: `config.json` beside the weights."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One door for foreign checkpoints: files in, model folder out."""
 
 from __future__ import annotations

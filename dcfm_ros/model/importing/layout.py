@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How a foreign format calls the tensors of our models, and filling a model by that, strictly."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints of NVlabs' SegFormer: ImageNet backbones (`mit_b*.pth`) and segmentation models (MMSegmentation files)."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The published DCFM implementation's checkpoints: `encoder_epoch_*.pth` and `decoder_epoch_*.pth`."""
 
 from __future__ import annotations

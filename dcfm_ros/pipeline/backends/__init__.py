@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Backends run the three parts of a model. This is the only place that names them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Arrays that are used again once nobody holds them: faulting in fresh megabytes can take longer than filling them."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What the caches of compiled networks share: where they lie, what a network is known by, and that they stay small."""
 
 from __future__ import annotations

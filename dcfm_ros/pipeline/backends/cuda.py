@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """PyTorch on an NVIDIA GPU: half precision, CUDA graphs, and two streams, so that frames pass the deep path by."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Has the engines of a model built by another process, and loads what it leaves in the cache."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `decoder.engine` and `export.yaml`, and their cache.
 
 A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the model's weights

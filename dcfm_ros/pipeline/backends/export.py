@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm export`: the parts of a model as ONNX files, as OpenVINO's networks, or as TensorRT engines for this GPU.
 
 Each export is run once and compared with PyTorch in float32 before it appears.

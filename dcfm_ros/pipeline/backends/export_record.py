@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`export.yaml`: what an exported folder holds, and of which model."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Functions of tensors that run as graphs: captured once for each shape of their inputs, replayed from then on.
 
 What launches hundreds of small kernels one by one keeps a CPU busy for longer than a GPU; a graph is one launch.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What happens to pixels on a GPU, as Triton kernels: one pass over the image, one over the mask.
 
 `torch_kernels` has the same two functions in PyTorch operations, for where Triton is missing.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A lane: one CUDA stream with the graphs that run on it."""
 
 from __future__ import annotations

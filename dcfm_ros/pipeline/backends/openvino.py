@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """OpenVINO backend: the parts of a model compiled for each input size on the CPU."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Converted networks on disk: tracing one takes seconds, reading it back a fraction of one."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The parts of a model as OpenVINO's networks: `<part>.xml` and `<part>.bin`."""
 
 from __future__ import annotations

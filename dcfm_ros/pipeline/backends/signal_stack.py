@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Keeps a thread's signal stack through the loading of a library that changes it.
 
 On processors with AMX, OpenVINO's CPU plugin gives the thread that loads it an alternate signal stack of the least size that

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """How the deep path is cut into slices, between which it gives way to frames.
 
 Slices are cut by their arithmetic, not by a stopwatch: the same model and size always gives the same slices, and so in bf16,

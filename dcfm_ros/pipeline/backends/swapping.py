@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A backend whose networks take minutes to build: another one serves meanwhile, and is swapped between two frames.
 
 Features belong to the backend that made them, so they carry it. After the swap new frames and keyframes are the successor's;

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT backend: the parts of a model as engines for one size of image, on one GPU.
 
 Never run with TensorRT so far: see docs/export.md.

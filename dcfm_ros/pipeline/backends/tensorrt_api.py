@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """TensorRT 10 and 11: an engine from an ONNX file, and the run of one. Nothing else here calls TensorRT's Python API.
 
 This code was never run with TensorRT itself. `test/pipeline/backends/test_tensorrt_names.py` holds every name in it against

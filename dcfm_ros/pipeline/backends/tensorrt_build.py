@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Builds the engines of a model. As a program it does so for a node that goes on in the meantime:
 
     python -m dcfm_ros.pipeline.backends.tensorrt_build MODEL OUT --size HxW --precision f16 --device cuda

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """PyTorch backend for the CPU: as simple as can be, the reference for the others. A GPU has one of its own in `cuda`."""
 
 from __future__ import annotations

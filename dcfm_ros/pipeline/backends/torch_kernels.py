@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The functions of `kernels` in PyTorch operations: on a GPU without Triton, at the price of logits at full resolution."""
 
 from __future__ import annotations

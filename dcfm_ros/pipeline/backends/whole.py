@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A network in one piece on a backend's engine: what the parts of the pipeline are measured against."""
 
 from __future__ import annotations

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Labelled clips of data sets for training and evaluation, behind one door: `open_clips`."""
 from .clip import Clip, ClipSet
 from .open import open_clips

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """CamVid (Brostow, Fauqueur and Cipolla, 2009) with 11 classes: drives through Cambridge, stills and one video."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Cityscapes (Cordts et al., CVPR 2016): snippets of 30 frames at 17 Hz of which one is labelled, or the labelled stills."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`classes.yaml`: what the labels of a user's folder mean."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What every data set is made of: clips of frames, some or all of them labelled."""
 from __future__ import annotations
 

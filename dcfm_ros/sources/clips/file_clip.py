@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A clip whose frames and labels are files."""
 from __future__ import annotations
 

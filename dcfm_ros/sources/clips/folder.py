@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A user's own data: images, labels and a `classes.yaml` that says what they are."""
 from __future__ import annotations
 

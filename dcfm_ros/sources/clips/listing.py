@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What a data set's folders hold, from their listings alone: no file is opened."""
 from __future__ import annotations
 

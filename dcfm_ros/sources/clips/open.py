@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """One door to every labelled data set: `open_clips`."""
 from __future__ import annotations
 

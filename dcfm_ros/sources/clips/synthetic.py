@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The procedural street video as a data set: some seconds of each seed, every frame labelled."""
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """VSPW (Miao et al., CVPR 2021): 5-second videos of all kinds of scenes at 15 Hz, every frame labelled."""
 from __future__ import annotations
 

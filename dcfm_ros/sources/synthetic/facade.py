@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Fronts of buildings: walls with rows of windows, doors, shop windows and a little dirt."""
 import cv2
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Lamp posts, signs, traffic lights, bollards and fences, standing at the origin, z along the road."""
 import numpy as np
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The ground: road, kerbs, pavements, markings, and the shadows that fall on it."""
 import cv2
 import numpy as np

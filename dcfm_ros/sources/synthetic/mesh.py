@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Flat polygons and round bars, the two shapes everything in the street is made of.
 
 Local and world coordinates are in metres: x right, y up, z forward.

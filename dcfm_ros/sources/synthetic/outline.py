@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """From 3-D quads and bars to the pixel polygons that are filled.
 
 The loops are compiled. They keep to 32-bit numbers, so constants in them are 32-bit too.

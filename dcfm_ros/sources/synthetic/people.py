@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Walkers and cyclists with moving limbs, made of bars; local axes as in mesh.py."""
 import math
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Draws one frame of a street, far things first, colour and label in one four-channel canvas."""
 import math
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The curved centre line of the street, and road coordinates (along, across) in metres."""
 import math
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The camera's eye: exposure, colour, vignette, blur and noise."""
 import cv2
 import numpy as np

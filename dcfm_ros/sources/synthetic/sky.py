@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Everything far away: sky with clouds and a skyline, as one wide picture."""
 import cv2
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Everything that stands still: where houses, trees, furniture, fences and parked cars are."""
 import numpy as np
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Pre-drawn pictures with a label channel, kept at several sizes and haze levels."""
 import cv2
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Trees as upright pictures: trunk and ragged crown, leafy or bare."""
 import cv2
 import numpy as np

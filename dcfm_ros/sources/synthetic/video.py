@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Procedural street video with exact labels."""
 import math
 from functools import lru_cache

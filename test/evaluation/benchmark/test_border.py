@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Logits with a known share of border cells."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What takes part gives the masks it stands for, and does its work in the frame's time."""
 import itertools
 

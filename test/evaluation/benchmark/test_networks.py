@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Both networks of a comparison, and classifiers that give regions."""
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser: without a complaint, with its pictures, and with a video that plays and is sought."""
 import shutil
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The page of many recordings: text from outside stays text, and nothing is fetched from anywhere."""
 import re
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The page holds what the report says, whatever that is, and needs nothing but itself."""
 import base64
 import re

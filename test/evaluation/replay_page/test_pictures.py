@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Panels stand next to each other, with their masks, at even sizes."""
 import numpy as np
 import pytest

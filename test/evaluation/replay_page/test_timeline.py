@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Lines of the timeline keep every peak, whatever the length of the recording."""
 import re
 from dataclasses import replace

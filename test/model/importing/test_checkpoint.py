@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Reading foreign files: plain tensors only, whatever else is in them."""
 
 import os

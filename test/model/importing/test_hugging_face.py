@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Hugging Face SegFormer: what `save_pretrained` wrote, and that the imported model computes the same."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The one door: formats told apart, class tables, model folders, and training that starts from them."""
 
 from types import SimpleNamespace

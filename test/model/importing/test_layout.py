@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Which backbone a checkpoint has is told by names and shapes."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """NVlabs' SegFormer checkpoints: segmentation models become per-frame models, backbones are no more than that."""
 
 import logging

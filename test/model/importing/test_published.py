@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Published DCFM checkpoints: the model folder gives the published logits, and what does not fit is told."""
 
 import importlib.util

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Every architecture in every backend: the training form's logits, of ResNets with C smaller than S, at odd sizes."""
 import numpy as np
 import pytest

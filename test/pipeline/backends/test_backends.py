@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """What every backend owes the pipeline: the model's logits, at any size, from two threads."""
 import threading
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Arrays are used again once nobody holds them."""
 from dcfm_ros.pipeline.backends.buffers import Buffers
 

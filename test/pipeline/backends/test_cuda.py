@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The CUDA backend on a GPU: the CPU's masks, features that stay, two threads at once, frames that pass the deep path by.
 
 What needs no GPU is in test_cuda_logic.py, test_graphs.py, test_lane.py and test_kernels.py.

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The CUDA backend's own logic on the CPU: what runs on which lane, what waits for what, whose memory a result is.
 
 Lanes are fakes whose graphs overwrite their results, as CUDA graphs do. With a GPU, see test_cuda.py.

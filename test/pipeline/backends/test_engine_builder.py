@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Engines built by another process, here a stand-in for it: what it says, how it ends, and what is made of it."""
 import json
 import os

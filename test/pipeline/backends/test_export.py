@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """`dcfm export`: files that give what PyTorch gives, and that are not there where they would not."""
 import importlib.util
 

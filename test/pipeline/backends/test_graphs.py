@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Graphs are captured once, kept within bounds, and never missed where a function cannot be captured."""
 import logging
 import threading

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The kernels of the GPU against the CPU's functions: run by Triton's interpreter where there is no GPU."""
 import os
 import subprocess

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A lane's dealings with CUDA, recorded: in which order, on which stream, and what is made of errors."""
 import contextlib
 from types import SimpleNamespace

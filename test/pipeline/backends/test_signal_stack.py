@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Signal handlers keep the stack they had: the least one that OpenVINO sets on processors with AMX is too small for Python's."""
 
 import ctypes

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Slices of the deep path: together they compute what it computes, and none is long."""
 import math
 

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """A backend that is swapped for its successor while frames come: none is lost, and features stay with what made them."""
 import gc
 import threading

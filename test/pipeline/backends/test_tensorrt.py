@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """The TensorRT backend with a stand-in for TensorRT: engines are ONNX files that ONNX Runtime runs. See tensorrt_helpers."""
 import json
 import logging

@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Every name of TensorRT that dcfm_ros uses is in the published bindings: TensorRT itself was never at hand.
 
 test/data/tensorrt_names/ was written by scripts/tensorrt_names.py from the bindings of 10.0, of the last 10 and of 11.

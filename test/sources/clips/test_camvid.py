@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """CamVid's layout, in miniature and, where it lies beside the repository, the real one."""
 from pathlib import Path
 

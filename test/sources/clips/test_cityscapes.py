@@ -1,3 +1,5 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Cityscapes' layouts: snippets of 30 frames, and stills."""
 import numpy as np
 import pytest
