@@ -236,7 +236,7 @@ UNUSABLE = [
     (dict(rate=30.0), ["rate is 30.0", "a recording", "leave it out"]),
     (dict(encoding="jpeg"), ["encoding is 'jpeg'", "a recording", "leave it out"]),
     (dict(camera_info_url="camera.yaml"), ["camera_info_url is 'camera.yaml'", "a recording", "leave it out"]),
-    (dict(speed=0.0), ["speed", "0.0", "range"]),
+    (dict(speed=0.0), ["speed 0.0", "use 0.01 to 1000"]),
     (dict(source="synthetic", lockstep=True), ["lockstep is True", "synthetic", "no recording", "leave it out"]),
     (dict(source="synthetic", topics=["/x"]), ["topics is ('/x',)", "synthetic", "leave it out"]),
 ]
