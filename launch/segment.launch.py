@@ -81,10 +81,11 @@ def nodes(context):
     started = [LifecycleNode(executable="segmenter", name=given["name"], parameters=files,
                              respawn=given.get("respawn", "").lower() == "true", respawn_delay=2.0, **common)]
     if "viewer" in given:
-        values = {"target": given["viewer"], "segmenter": given["name"],
-                  **{name: values[name] for name in ("use_sim_time",) if name in values}}
+        viewer = {"target": given["viewer"], "segmenter": given["name"]}
+        if "use_sim_time" in values:
+            viewer["use_sim_time"] = values["use_sim_time"]
         started.append(Node(executable="viewer", name="viewer",
-                            parameters=[parameters_file(context, given["namespace"], "viewer", values)], **common))
+                            parameters=[parameters_file(context, given["namespace"], "viewer", viewer)], **common))
     return started
 
 

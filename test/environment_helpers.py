@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,13 @@ def read_only(*, but: str) -> str:
     but = shlex.quote(str(but))
     disks = "for disk in / /tmp /var/tmp; do ! mountpoint -q $disk || mount -o bind,remount,ro $disk || exit 1; done"
     return f"{shared_memory('1g')} && mount --bind {but} {but} && {{ {disks}; }}"
+
+
+def open_folder(folder: Path) -> Path:
+    """A temporary folder that everyone may write to, as /tmp. (pytest's own lies where only root may look.)"""
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
 
 
 def bare(**variables: str) -> dict[str, str]:

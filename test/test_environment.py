@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from environment_helpers import STRANGER, as_user, bare, in_namespace, read_only
+from environment_helpers import STRANGER, as_user, bare, in_namespace, open_folder, read_only
 
 from dcfm_ros import environment
 
@@ -30,11 +30,7 @@ def run(command, folder, **variables):
 
 @pytest.fixture
 def temporary(tmp_path):
-    """A temporary folder that everyone may write to, as /tmp. (pytest's own lies where only root may look.)"""
-    folder = tmp_path / "täglich"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    return folder
+    return open_folder(tmp_path / "täglich")
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentation
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 
 _READ_AHEAD = 8      # images; at full HD 50 MB
 _EXAMPLES = 5        # of skipped images, in words

@@ -25,8 +25,8 @@ from dcfm_ros.evaluation.replay_page.figures import stamp_text
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 if TYPE_CHECKING:
     from dcfm_ros.bags.evaluate import BagEvaluateOptions

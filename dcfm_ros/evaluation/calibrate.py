@@ -21,8 +21,8 @@ from dcfm_ros.evaluation.reading import ClipReader, ahead
 from dcfm_ros.evaluation.scores import rounded
 from dcfm_ros.evaluation.table import aligned
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.clips import Clip, open_clips
 from dcfm_ros.sources.open import VideoSource, open_source
 

@@ -16,9 +16,9 @@ from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
-from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.sources.open import has_classes, open_source
 
 

@@ -21,8 +21,8 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_shar
 from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
 from dcfm_ros.pipeline.backends.base import Backend
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 if TYPE_CHECKING:
     from dcfm_ros.sources.clips import Clip

@@ -17,9 +17,9 @@ import numpy as np
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.base import Backend, Feature
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.open import VideoSource
 
 RECOVERED = 0.95   # of the level

@@ -13,10 +13,10 @@ import numpy as np
 
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeRequest
 from dcfm_ros.pipeline.frames import CommonFeature, Frame, Reason
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.budget import KeyframeBudget
 from dcfm_ros.pipeline.deadline import DeadlineThreshold
 from dcfm_ros.pipeline.frames import Frame, Reason
-from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
+from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 from dcfm_ros.pipeline.turns import Turns
 
 _log = logging.getLogger(__name__)

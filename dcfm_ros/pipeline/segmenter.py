@@ -19,10 +19,10 @@ from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.camera import CameraState, CameraStatus
 from dcfm_ros.pipeline.encoder import Encoded, KeyframeEncoder, KeyframeRequest
 from dcfm_ros.pipeline.frames import CommonFeature, Frame, KeyframeEvent, Reason, Segmentation
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking
 from dcfm_ros.pipeline.turns import Turns, cores_are_shared, sharing
 
 

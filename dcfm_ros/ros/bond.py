@@ -26,7 +26,7 @@ class ManagerBond:
 
     def __init__(self, node: Node):
         self._node = node
-        self._bond, self._has_manager = None, False
+        self._bond = None
         self.id = node.get_fully_qualified_name().removeprefix(robot_namespace(node.get_namespace())).lstrip("/")
 
     def start(self) -> None:
@@ -34,10 +34,9 @@ class ManagerBond:
         if Bond is None:
             log.info("no bond with a lifecycle manager: bondpy is not installed; give Nav2's manager bond_timeout 0.0")
             return
-        bond = Bond(self._node, in_robot(self._node.get_namespace(), "bond"), self.id, on_broken=lambda: self._broken(bond),
-                    on_formed=lambda: self._formed(bond))
+        bond = Bond(self._node, in_robot(self._node.get_namespace(), "bond"), self.id, on_broken=lambda: self._broken(bond))
         bond.set_heartbeat_period(_HEARTBEAT_S)
-        self._bond, self._has_manager = bond, False
+        self._bond = bond
         bond.start()
 
     def stop(self) -> None:
@@ -50,16 +49,12 @@ class ManagerBond:
         self._node.destroy_publisher(bond.pub)
         self._forget_parameter()
 
-    def _formed(self, bond) -> None:
-        """On the executor's thread."""
-        self._has_manager = True
-
     def _broken(self, bond) -> None:
         """On a thread of bondpy, or on the executor's."""
         self._forget_parameter()
         if self._bond is not bond:   # by our own stop
             return
-        if self._has_manager:
+        if bond.sister_instance_id is not None:   # a manager has been there
             self._node.get_logger().warning(f"the bond {self.id} is broken: its lifecycle manager is gone; masks go on")
         else:
             self._node.get_logger().info(f"no lifecycle manager keeps a bond {self.id}; masks go on without")

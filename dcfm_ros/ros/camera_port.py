@@ -22,7 +22,7 @@ from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.diagnostics import TopicState
-from dcfm_ros.ros.parameters import CameraParameters, OutputParameters
+from dcfm_ros.ros.parameters import CameraParameters, OutputParameters, topic_parameter
 
 _QUEUE = 5
 LOG_PERIOD_S = 5.0   # of warnings that repeat
@@ -87,7 +87,7 @@ class CameraPort:
         others = {publisher.topic_type for publisher in publishers} - {wanted}
         return TopicState(
             self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
-            parameter=f"{self.camera.name}.image_topic" if self.camera.name else "image_topic", lost=self.lost)
+            parameter=topic_parameter(self.camera.name), lost=self.lost)
 
     def _image_topics(self) -> tuple[str, ...]:
         """Where images are published, but for this node's own."""

@@ -8,7 +8,7 @@ typing here, and `typed` takes what is meant, or says what to write instead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -60,10 +60,11 @@ def typed(name: str, value: object, parameter: Declared) -> Value:
     """
     default = parameter.default
     if isinstance(default, tuple):
-        items = list(value) if value is not None and not isinstance(value, (str, bytes, int, float)) else value
-        if items is not None and not (isinstance(items, list) and all(isinstance(item, str) for item in items)):
+        if value is None:
+            return ()
+        if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(item, str) for item in value):
             raise ValueError(f"{name} {value!r}: use a list of names, in quotes where YAML reads another thing: ['on', 'y']")
-        return tuple(item for item in items or () if item)
+        return tuple(item for item in value if item)
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ValueError(f"{name} {value!r}: use true or false")

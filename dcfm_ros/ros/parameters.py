@@ -157,6 +157,11 @@ def declare_camera_of(node: Node, parameter: str) -> None:
         declare(node, _of_camera(camera))
 
 
+def topic_parameter(camera: str) -> str:
+    """Which parameter names a camera's image topic; camera is empty for the only one."""
+    return next(iter(_of_camera(camera)))
+
+
 def camera_parameters(names: list[str]) -> list[str]:
     """Which parameters say where the images of these cameras come from."""
     return [key for name in names or [""] for key in _of_camera(name)]

@@ -13,8 +13,8 @@ from helpers import write_tiny_model
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibration_table, find_threshold
 from dcfm_ros.evaluation.video_writer import VideoWriter
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 CONFIG = SchedulerConfig(min_interval=2, max_interval=10)
 

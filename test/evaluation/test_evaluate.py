@@ -16,8 +16,8 @@ from dcfm_ros.cli import main
 from dcfm_ros.evaluation.evaluate import AKS_SPREAD, EvaluateOptions, evaluate, parse_thresholds
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.model.image import normalised
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 
 def write_data(root, length=10, labelled=None, names=None):

@@ -12,9 +12,9 @@ from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
 SCHEDULER = SchedulerConfig(min_interval=2, max_interval=6, cut_threshold=5.0)
 THRESHOLDS = (0.2, 0.45)

@@ -8,9 +8,9 @@ import time
 import pytest
 from pipeline_helpers import SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join
 
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig, TurnTaking
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig, TurnTaking
 
 PERIOD_S = 0.04
 ENCODE_S = 10 * PERIOD_S

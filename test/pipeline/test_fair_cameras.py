@@ -13,9 +13,9 @@ from pipeline_helpers import CLASSES, SIZE, TIMEOUT_S, FakeBackend, Turnstile, a
 from waiting_helpers import until
 
 from dcfm_ros.pipeline.frames import InputError, Reason
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 SECOND = 1_000_000_000
 SIZES = dict(front=SIZE, rear=(96, 64), left=(128, 192), right=(64, 64))

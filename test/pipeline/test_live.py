@@ -8,9 +8,9 @@ import pytest
 from pipeline_helpers import PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame, in_thread, join
 
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
 
 class Bench:

@@ -10,8 +10,8 @@ from pipeline_helpers import SIZE, FakeBackend, frame
 
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pipeline_helpers import SIZE
 
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.pipeline.frames import Reason
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_change, is_hard_cut
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 
 

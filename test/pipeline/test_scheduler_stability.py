@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from dcfm_ros.pipeline.frames import Reason
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.synthetic.video import SyntheticVideo
 
 FRAMES = 60

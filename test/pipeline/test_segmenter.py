@@ -12,8 +12,8 @@ from pipeline_helpers import (
 
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Reason
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 MODES = list(Mode)
 

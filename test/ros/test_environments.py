@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import get_package_prefix
-from environment_helpers import STRANGER, as_user, bare, in_namespace, read_only
+from environment_helpers import STRANGER, as_user, bare, in_namespace, open_folder, read_only
 from ros_helpers import Process
 
 SEGMENTER = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter")
@@ -52,10 +52,7 @@ def service(tmp_path, model):
 
 @pytest.fixture
 def temporary(tmp_path):
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    return folder
+    return open_folder(tmp_path / "tmp")
 
 
 def test_as_a_service_without_home(service, temporary):

@@ -28,8 +28,8 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
-from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.pipeline.memory import keep_freed_memory, keep_what_is_there
+from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.pipeline.turns import sharing
 
 _DEFAULT_MODEL = "street11_b0"

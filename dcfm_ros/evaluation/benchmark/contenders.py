@@ -23,10 +23,10 @@ from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
 from dcfm_ros.pipeline.backends.whole import Network
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
 NEVER = SchedulerConfig(1000, 1000)   # keyframes; but for the first
 ALWAYS = SchedulerConfig(1, 1)

@@ -20,10 +20,10 @@ from dcfm_ros.evaluation.interleave import Contender, Laps, Times
 from dcfm_ros.evaluation.timing import wait_for
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
+from dcfm_ros.pipeline.settings import SchedulerConfig
 
 BORDER_SHARES = (0.0, 0.15, 1.0)
 

@@ -23,8 +23,8 @@ from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.preprocess import network_input
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")

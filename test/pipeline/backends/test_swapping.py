@@ -11,8 +11,8 @@ from pipeline_helpers import CLASSES, SIZE, TIMEOUT_S, acquire, frame, in_thread
 
 from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.backends.swapping import BuildStopped, SwappingBackend
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 OTHER_SIZE = (96, 64)
 
