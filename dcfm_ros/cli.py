@@ -101,6 +101,7 @@ def _add_train(commands) -> None:
     parser.add_argument("--init", help="start from this model (built-in name or folder), also with another class list")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one")
     parser.add_argument("--minutes", type=float, metavar="N", help="save and stop after so long, to go on with --resume")
+    parser.add_argument("--fit", action="store_true", help="with --minutes: make the phases as long as fits into them")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--workers", type=int, metavar="N",
                         help="processes that prepare batches, by default one per core, 8 at most; 0: none")
@@ -116,7 +117,7 @@ def _train(options) -> int:
     if options.init:
         config = replace(config, init=options.init)
     outcome = train(config, options.out, device=options.device, resume=options.resume, workers=options.workers,
-                    minutes=options.minutes, tensorboard=options.tensorboard)
+                    minutes=options.minutes, fit=options.fit, tensorboard=options.tensorboard)
     if outcome.note:
         print(outcome.note)
     return outcome.code
@@ -197,7 +198,7 @@ def _add_benchmark(commands) -> None:
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="HZ", help="of the rows with frames at a camera's rate")
     parser.add_argument("--seconds", type=float, metavar="N", help="measure for about so long; more narrows the quartiles")
     parser.add_argument("--only", type=several(str), metavar="GROUP,...",
-                        help="per_frame, dcfm, schedules, guarantee, steps, upsampling")
+                        help="per_frame, dcfm, schedules, guarantee, steps, upsampling, kernels")
     parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_benchmark)
 

@@ -14,7 +14,6 @@ from tqdm import tqdm
 from dcfm_ros.evaluation.description import model_description
 from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.machine import machine
-from dcfm_ros.evaluation.plots import write_plots
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.related import related_data
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
@@ -53,7 +52,7 @@ class EvaluateOptions:
     limit_clips: int | None = None              # only the first so many
     memory_gb: float = 4.0                      # for what is kept of a clip
     fps: bool = False
-    out: str = "out/evaluate"
+    out: str = "out/evaluate"      # folder for report and plots; empty: neither is written
 
     def __post_init__(self):
         if not self.modes:
@@ -97,7 +96,7 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
 
 
 def evaluate(options: EvaluateOptions) -> dict:
-    """Evaluate; writes `report.json` and plots into `options.out`, and returns the report."""
+    """Evaluate; writes `report.json` and plots into `options.out`, if there is one, and returns the report."""
     config = load_model_config(options.model)
     clip_set = open_clips(options.source, options.split, options.kind)
     clips = clip_set.clips[:options.limit_clips]
@@ -111,8 +110,8 @@ def evaluate(options: EvaluateOptions) -> dict:
             raise ValueError(f"--per-frame {options.per_frame} is a model of architecture {reference.architecture}; "
                              f"give one of architecture {PER_FRAME}")
         notes += check_classes(options.per_frame, reference, clip_set) + related_data(options.per_frame, clip_set)
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
+    if options.out:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
 
     model = _evaluate_model(options, options.model, clips, labelled)
     models, rows = [model["model"]], model["rows"]
@@ -135,9 +134,16 @@ def evaluate(options: EvaluateOptions) -> dict:
     }
     if options.fps:
         report["fps"] = {"of": f"mean times of {REPEATS} runs, one image at a time", **WHAT}
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    write_plots(report, out)
+    if options.out:
+        _write(report, Path(options.out))
     return report
+
+
+def _write(report: dict, folder: Path) -> None:
+    from dcfm_ros.evaluation.plots import write_plots   # matplotlib is not everywhere
+
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_plots(report, folder)
 
 
 def check_classes(name: str, config: ModelConfig, clip_set: ClipSet) -> list[str]:

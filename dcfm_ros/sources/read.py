@@ -9,12 +9,17 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image
+
+try:
+    from PIL import Image
+except ImportError:   # on a machine that only trains: OpenCV reads what it can, slower
+    Image = None
 
 from .open import SourceError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 
+_PNG_START, _PNG_COLOURS, _PALETTE = b"\x89PNG", 25, 3   # 25: where a PNG says how its colours are stored
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
@@ -43,6 +48,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def image_size(path: str | Path) -> tuple[int, int]:
     """(height, width) of an image file, read from its first bytes."""
+    if Image is None:
+        return read_image(path).shape[:2]
     try:
         with Image.open(path) as image:
             return image.height, image.width
@@ -57,12 +64,7 @@ def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object 
     name: for errors, instead of the path
     """
     name = path if name is None else name
-    try:
-        # Pillow, because OpenCV turns palettes into colours. No other format keeps class ids as they are.
-        with Image.open(path, formats=["PNG"]) as image:
-            label = np.array(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(name, "a PNG") from error
+    label = _grey_values(path, name) if Image is None else _values(path, name)
     if label.ndim != 2 or label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]
         raise SourceError(f"label {name} has {channels} channel(s) of {label.dtype}; "
@@ -70,6 +72,26 @@ def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object 
     if label.shape != tuple(size):
         raise SourceError(f"label {name} is {label.shape[1]}x{label.shape[0]} but its image {size[1]}x{size[0]}; "
                           "bring both to one size")
+    return label
+
+
+def _values(path, name):
+    try:
+        # Pillow, because OpenCV turns palettes into colours. No other format keeps class ids as they are.
+        with Image.open(path, formats=["PNG"]) as image:
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable(name, "a PNG") from error
+
+
+def _grey_values(path, name):
+    """Without Pillow: of PNGs that have no palette."""
+    data = path.read() if hasattr(path, "read") else _bytes(path)
+    if data.startswith(_PNG_START) and data[_PNG_COLOURS] == _PALETTE:
+        raise SourceError(f"label {name} has a palette, which needs Pillow: pip install pillow")
+    label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data.startswith(_PNG_START) else None
+    if label is None:
+        raise _unreadable(name, "a PNG")
     return label
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -18,14 +18,14 @@ from safetensors import SafetensorError
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import save_model
-from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.settings import PhaseConfig, TrainConfig
 
 STATE_FILE = "state.pt"
 LAST, BEST = "last", "best"
 LOG_FILE = "log.jsonl"
 
 # Settings whose change leaves the course of training as it is; * stands for any number.
-FREE = ("data.sources.*.root", "validation.root", "init", "save_every")
+FREE = ("data.sources.*.root", "data.in_memory", "validation.root", "init", "save_every")
 
 
 class TrainingError(RuntimeError):
@@ -64,16 +64,35 @@ def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
         return None
     if not resume:
         raise TrainingError(f"{out} holds a training already: give --resume to go on with it, or another --out")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        before, _ = json.loads(state["configuration"]), state["iteration"]
-    except Exception as error:  # damaged bytes make torch.load fail in many ways
-        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps "
-                            f"with --init {out / LAST}") from error
-    if changed := differences(before, plain_config(config)):
+    state = _state(path)
+    if changed := differences(json.loads(state["configuration"]), plain_config(config)):
         raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
                           + ". Use the same settings, or start in another --out, perhaps with --init")
     return state
+
+
+def _state(path: Path) -> dict:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        json.loads(state["configuration"]), state["iteration"]
+    except Exception as error:  # damaged bytes make torch.load fail in many ways
+        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps "
+                            f"with --init {path.parent / LAST}") from error
+    return state
+
+
+def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
+    """The configuration with the phases, warm-up and intervals of the checkpoint in `out`, which `fitted` chose; without one as
+    it is."""
+    path = out / STATE_FILE
+    if not path.is_file():
+        return config
+    before = json.loads(_state(path)["configuration"])
+    phases = tuple(PhaseConfig(**{**phase, "weights": phase["weights"] and tuple(phase["weights"])})
+                   for phase in before["phases"])
+    every = (before["validation"] or {}).get("every")
+    validation = config.validation and replace(config.validation, every=every or config.validation.every)
+    return replace(config, phases=phases, warmup=before["warmup"], save_every=before["save_every"], validation=validation)
 
 
 def _require_empty(out: Path, resume: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import some
@@ -16,10 +17,17 @@ from dcfm_ros.training.settings import SYNTHETIC, SourceConfig, TrainConfig, Val
 from dcfm_ros.training.synthetic_pairs import SyntheticPairs
 
 
-def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> tuple[tuple[PairSource | None, ...], ClipSet | None]:
-    """The sources of pairs in the configuration's order, None where no phase draws from one, and the clips for validation.
+class Data(NamedTuple):
+    """pairs: the sources in the configuration's order, None where no phase draws from one."""
 
-    Folders are listed, no file is read. Missing files, empty splits and class lists that are not the model's are one
+    pairs: tuple[PairSource | None, ...]
+    validation: ClipSet | None
+
+
+def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
+    """Everything that a training reads.
+
+    Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists that are not the model's are one
     DataError for all data sets. Validation on images that training uses, too, is a ConfigError.
     """
     pairs: list[PairSource | None] = []
@@ -42,7 +50,11 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> tuple[tuple
         raise DataError("\n".join(dict.fromkeys(problems)))
     if validation:
         _require_apart(config.validation, validation, [source for source in pairs if isinstance(source, ClipPairs)])
-    return tuple(pairs), validation
+    if config.data.in_memory:
+        for source in pairs:
+            if source is not None:
+                source.bring_to_memory()
+    return Data(tuple(pairs), validation)
 
 
 def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> PairSource:

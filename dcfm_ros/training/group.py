@@ -55,6 +55,7 @@ def find_device(name: str) -> torch.device:
         raise ConfigError(f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, "
                           "fewer processes, or a PyTorch built with CUDA")
     torch.cuda.set_device(number)
+    torch.backends.cudnn.benchmark = True   # crops have one size for long
     return torch.device("cuda", number)
 
 

@@ -6,30 +6,29 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
-from dcfm_ros.model.build import Model
-from dcfm_ros.model.image import normalised
-from dcfm_ros.model.per_frame import PerFrame
-from dcfm_ros.training.checkpoint import BEST, LAST, TrainingError, load_state, plain_config, save_folder, save_state
+from dcfm_ros.training.checkpoint import (
+    BEST, LAST, TrainingError, as_fitted, load_state, plain_config, save_folder, save_state)
 from dcfm_ros.training.data import Batch, PairBatches, balanced_weights, load_batches
-from dcfm_ros.training.datasets import open_data
-from dcfm_ros.training.group import Group, average_gradients, average_statistics, joined, largest, summed
+from dcfm_ros.training.datasets import Data, open_data
+from dcfm_ros.training.fit import fitted
+from dcfm_ros.training.group import Group, average_statistics, joined, largest, summed
 from dcfm_ros.training.log import TrainingLog
-from dcfm_ros.training.losses import Losses, per_frame_losses, symmetric_losses
-from dcfm_ros.training.optimiser import Precision, make_optimiser, set_rate
+from dcfm_ros.training.optimiser import Precision, make_optimiser
+from dcfm_ros.training.pairs import cores
 from dcfm_ros.training.record import training_record
 from dcfm_ros.training.settings import TrainConfig
 from dcfm_ros.training.start import fresh_model, new_model
+from dcfm_ros.training.step import on_device, seed_dropout, step
 from dcfm_ros.training.stop import GO_ON, StopRequest
 from dcfm_ros.training.validate import score
 
@@ -44,20 +43,30 @@ class Outcome:
 
 
 def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bool = False, workers: int | None = None,
-          minutes: float | None = None, tensorboard: bool = False) -> Outcome:
+          minutes: float | None = None, fit: bool = False, tensorboard: bool = False,
+          on_save: Callable[[Path], None] = lambda out: None) -> Outcome:
     """Train to the end of the last phase, or until a signal or the end of `minutes` stops it with a checkpoint saved.
 
     Under torchrun, one call per process. workers: processes that prepare batches, by default one per core, 8 at most
+    fit: phases are made as long as fits into the minutes (`fit.py`); when going on, they stay as they were made
+    on_save: is called with `out` after each checkpoint
     """
     if workers is not None and workers < 0:
         raise ValueError(f"workers {workers}: use 0 or more")
-    out = Path(out)
+    if fit and minutes is None:
+        raise ValueError("fit: give the minutes to fit training into")
+    out, workers = Path(out), default_workers() if workers is None else workers
+    if fit and resume:
+        config = as_fitted(config, out)
     state = load_state(out, config, resume)
     threads = cv2.getNumThreads()
     with joined(device) as group, StopRequest(minutes, speaks=group.rank == 0) as stop:
-        trainer = Trainer(config, out, group, state, tensorboard)
+        data = open_data(config, group.rank, group.world)
+        if fit and state is None:
+            config = fitted(config, data.pairs, group, workers, stop.seconds_left)
+        trainer = Trainer(config, data, out, group, state, tensorboard, on_save)
         try:
-            code = trainer.run(default_workers() if workers is None else workers, stop)
+            code = trainer.run(workers, stop)
         finally:
             trainer.log.close()
             cv2.setNumThreads(threads)
@@ -68,12 +77,13 @@ def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bo
 class Trainer:
     """One process's part in a training: the model and all that changes with it."""
 
-    def __init__(self, config: TrainConfig, out: Path, group: Group, state: dict | None, tensorboard: bool = False):
-        self.config, self.out, self.group = config, out, group
-        self.data, self.validation = open_data(config, group.rank, group.world)
+    def __init__(self, config: TrainConfig, data: Data, out: Path, group: Group, state: dict | None,
+                 tensorboard: bool = False, on_save: Callable[[Path], None] = lambda out: None):
+        self.config, self.out, self.group, self.on_save = config, out, group, on_save
+        self.data, self.validation = data
         self.batches = PairBatches(config, self.data, group.rank, group.world)
         tell = tqdm.write if group.rank == 0 else (lambda text: None)
-        self.model = (new_model(config, tell) if state is None else fresh_model(config)).to(group.device).train()
+        self.model = on_device(new_model(config, tell) if state is None else fresh_model(config), config, group.device)
         self.optimiser = make_optimiser(self.model, config)
         self.precision = Precision(config.amp, group.device)
         if state is None:
@@ -120,7 +130,7 @@ class Trainer:
         return f"Stopped: {why}. {done}. {kept} Go on with the same command and --resume."
 
     def _iteration(self, iteration: int, batch: Batch) -> None:
-        _seed(self.config.seed, iteration, self.group.rank)
+        seed_dropout(self.config.seed, iteration, self.group.rank)
         losses = step(self.model, self.optimiser, self.precision, batch, self.config, iteration, self.class_weights)
         self.log.add(iteration, losses)
         self.done = iteration + 1
@@ -152,6 +162,7 @@ class Trainer:
             "scaler": self.precision.scaler.state_dict(), "class_weights": self.class_weights,
             "scores": self.scores, "best": self.best, "log": self.log.state()})
         save_folder(self.out / LAST, self.model, self._record())
+        self.on_save(self.out)
 
     def _record(self) -> dict:
         progress = {"iterations_done": self.done, "hours": round(self._seconds() / 3600, 3), "losses": self.log.losses,
@@ -163,48 +174,6 @@ class Trainer:
         return self.seconds + time.monotonic() - self.begun
 
 
-def step(model: Model, optimiser: torch.optim.Optimizer, precision: Precision, batch: Batch, config: TrainConfig,
-         iteration: int, class_weights: Tensor | None) -> Tensor:
-    """One optimiser step on the batch of this process, gradients averaged over all processes; returns the loss terms (3,),
-    averaged likewise. A loss or gradient that is not finite is a TrainingError, and the model stays as it was."""
-    set_rate(optimiser, config.learning_rate(iteration))
-    with precision.autocast():
-        losses = batch_losses(model, batch, config, class_weights, precision.device)
-    optimiser.zero_grad(set_to_none=True)
-    precision.scaler.scale(losses.total).backward()
-    terms = average_gradients(model, torch.stack([term.detach() for term in losses]))
-    precision.scaler.unscale_(optimiser)
-    norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
-    loss, norm = torch.stack([Losses(*terms).total, norm]).tolist()
-    if not math.isfinite(loss) or (not math.isfinite(norm) and not precision.scaler.is_enabled()):
-        what = f"loss is {loss}" if not math.isfinite(loss) else f"gradient's norm is {norm}"
-        where = "its batch" if not torch.isfinite(losses.total) else "the batch, here or in another process of the group"
-        raise TrainingError(f"the {what} in iteration {iteration}: the last checkpoint stands; lower the rate, or look at "
-                            f"{where}: {'; '.join(batch.origins)}")
-    precision.scaler.step(optimiser)   # float16: leaves out a step whose gradients overflow, and scales less from then on
-    precision.scaler.update()
-    return terms
-
-
-def batch_losses(
-    model: Model, batch: Batch, config: TrainConfig, class_weights: Tensor | None, device: torch.device,
-) -> Losses:
-    """Losses of a batch, which is brought to the device."""
-    labelled, neighbour, labels, neighbour_labels = (
-        None if tensor is None else tensor.to(device, non_blocking=True) for tensor in batch[:4])
-    arguments = (model, normalised(labelled), normalised(neighbour), labels.long(),
-                 None if neighbour_labels is None else neighbour_labels.long(), class_weights)
-    if isinstance(model, PerFrame):
-        return per_frame_losses(*arguments)
-    return symmetric_losses(*arguments, config.consistency)
-
-
 def default_workers() -> int:
     """One per core of this process's share of the machine, 8 at most."""
-    cores = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    return max(1, min(8, cores))
-
-
-def _seed(seed: int, iteration: int, rank: int) -> None:
-    """Dropout is drawn anew from each iteration's number, so a resumed run repeats it."""
-    torch.manual_seed((seed * 1_000_003 + iteration) * 64 + rank)
+    return min(8, cores())

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from dcfm_ros.sources.clips import ClipSet
+from dcfm_ros.sources.clips import Clip, ClipSet
+from dcfm_ros.sources.clips.in_memory import ClipInMemory
 from dcfm_ros.training.warping import VOID, MovedStills
 
 __all__ = ["VOID", "ClipPairs", "DataError", "Pair", "PairSource"]
@@ -37,6 +40,14 @@ class PairSource(Protocol):
 
     def pair(self, rng: np.random.Generator) -> Pair:
         """A random pair, determined by the generator's state."""
+
+    def bring_to_memory(self) -> None:
+        """Read or render everything now, on all cores, so that no pair waits for it; processes forked later share it."""
+
+
+def cores() -> int:
+    """Of this process's share of the machine."""
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 class ClipPairs:
@@ -76,6 +87,16 @@ class ClipPairs:
         neighbour_label = clip.label(other) if self.neighbour_labels and other in clip.labelled else None
         origin = f"{self.name} {clip.name} frames {index} and {other}"
         return Pair(image, clip.label(index), neighbour, neighbour_label, origin)
+
+    def bring_to_memory(self) -> None:
+        with ThreadPoolExecutor(cores()) as pool:
+            self.clips = list(pool.map(self._read, self.clips))
+        self._stills.stills = [clip for clip in self.clips if clip.length == 1]
+
+    def _read(self, clip: Clip) -> Clip:
+        """Frames that are labelled or near one that is."""
+        near = {n for i in clip.labelled for n in range(max(0, i - self.radius), min(clip.length, i + self.radius + 1))}
+        return ClipInMemory(clip, near)
 
     def _neighbour(self, clip, index: int, rng: np.random.Generator) -> int:
         """Evenly one of the frames around `index` that the clip has."""

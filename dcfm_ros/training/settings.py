@@ -54,6 +54,7 @@ class DataConfig:
     radius: int = 8                 # the neighbour is at most so many frames away
     neighbour_labels: bool = True   # learn from the neighbour's label, too, where it has one; published: false
     movable: tuple[str, ...] = ()   # classes that may be cut out of stills and pasted into others
+    in_memory: bool = False         # read all files and render all scenes before training starts, on all cores
 
     def __post_init__(self):
         check_types(self)
@@ -136,6 +137,7 @@ class TrainConfig:
     init: str = ""                  # model (built-in name or folder) whose weights training starts from
     init_parts: str = "all"         # or backbone: encoder and fusion alone, the decoder starts fresh
     amp: bool = True                # mixed precision: bfloat16, or float16 on a GPU that lacks it
+    channels_last: bool = False     # memory layout of images and weights, which tensor cores like
     save_every: int = 200           # iterations
 
     def __post_init__(self):

@@ -41,6 +41,10 @@ class StopRequest:
             signal.signal(number, handler)
 
     @property
+    def seconds_left(self) -> float:
+        return self._end - time.monotonic()
+
+    @property
     def code(self) -> int:
         """The exit code to end with: GO_ON to go on, 0 where time is over, 128 + its number after a signal."""
         if self._signal is not None:

@@ -9,11 +9,12 @@ import mmap
 from functools import cache
 from multiprocessing import get_context
 
+import cv2
 import numpy as np
 
 from dcfm_ros.sources.clips.synthetic import TERMS
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SHOT_S, SyntheticVideo
-from dcfm_ros.training.pairs import DataError, Pair
+from dcfm_ros.training.pairs import DataError, Pair, cores
 
 
 class SyntheticPairs:
@@ -52,6 +53,24 @@ class SyntheticPairs:
         image, label, neighbour, neighbour_label = *_split(frames[first]), *_split(frames[second])
         return Pair(image, label, neighbour, neighbour_label if self.neighbour_labels else None,
                     f"synthetic seed {_seed(number)} {names}")
+
+    def bring_to_memory(self) -> None:
+        self._clip(self.clips[0])   # compiles what the processes then have
+        numbers, fork = self.clips[1:], get_context("fork")
+        workers = [fork.Process(target=self._render_some, args=(numbers[first::cores()],), daemon=True)
+                   for first in range(min(cores(), len(numbers)))]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if failed := [worker.exitcode for worker in workers if worker.exitcode]:
+            raise DataError(f"a process that renders synthetic clips ended with {failed[0]}: there may be too little memory "
+                            f"for {len(self.clips)} clips; lower `clips`")
+
+    def _render_some(self, numbers: range) -> None:
+        cv2.setNumThreads(0)
+        for number in numbers:
+            self._clip(number)
 
     def _clip(self, number: int) -> tuple[np.ndarray, int]:
         """Frames (offsets, H, W, 4) of a clip and the number of its first frame in the video."""

@@ -12,7 +12,7 @@ from helpers import tiny_config, tiny_model
 from training_helpers import log_of, record_of, run, same, state_of, weights
 
 from dcfm_ros.model.folder import load_model, save_model
-from dcfm_ros.training import loop, optimiser
+from dcfm_ros.training import loop, optimiser, step as steps
 from dcfm_ros.training.checkpoint import LAST, STATE_FILE, TrainingError
 from dcfm_ros.training.data import PairBatches
 from dcfm_ros.training.datasets import open_data
@@ -85,7 +85,7 @@ def test_training_twice_into_one_folder_is_an_error(train_config, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(train_config, tmp_path, monkeypatch):
-    losses, calls = loop.symmetric_losses, []
+    losses, calls = steps.symmetric_losses, []
 
     def poisoned(*arguments):
         calls.append(1)
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(trai
         return found._replace(ce_key=found.ce_key * float("nan")) if len(calls) == 4 else found
 
     good = weights(run(train_config(iterations=2, save_every=2), tmp_path / "good").folder)
-    monkeypatch.setattr(loop, "symmetric_losses", poisoned)
+    monkeypatch.setattr(steps, "symmetric_losses", poisoned)
     config = train_config(iterations=6, save_every=2)
     origins = [pair.origin for pair in PairBatches(config, open_data(config)[0]).pairs(3)]
     with pytest.raises(TrainingError) as error:
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(trai
 
 
 def test_a_gradient_that_is_not_finite_stops_training(train_config, tmp_path, monkeypatch):
-    losses = loop.symmetric_losses
+    losses = steps.symmetric_losses
 
     class Infinite(torch.autograd.Function):
         @staticmethod
@@ -120,7 +120,7 @@ def test_a_gradient_that_is_not_finite_stops_training(train_config, tmp_path, mo
         found = losses(*arguments)
         return found._replace(ce_key=Infinite.apply(found.ce_key))
 
-    monkeypatch.setattr(loop, "symmetric_losses", poisoned)
+    monkeypatch.setattr(steps, "symmetric_losses", poisoned)
     with pytest.raises(TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint stands"):
         run(train_config(clip_norm=0), tmp_path / "run")
     assert not (tmp_path / "run" / STATE_FILE).exists()

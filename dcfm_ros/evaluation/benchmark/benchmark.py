@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, fields
 from tqdm import tqdm
 
 from dcfm_ros.evaluation.benchmark.contenders import masks_on_host
+from dcfm_ros.evaluation.benchmark.kernels import can_profile, longest_kernels
 from dcfm_ros.evaluation.benchmark.networks import Networks, load_networks, random_networks
 from dcfm_ros.evaluation.benchmark.participants import Pipeline, per_frame_entries
 from dcfm_ros.evaluation.benchmark.report import (
-    DCFM, GROUPS, GUARANTEE, PER_FRAME, SCHEDULES, STEPS, UPSAMPLING, guarantees, ratios, rounded, row)
+    DCFM, GROUPS, GUARANTEE, KERNELS, PER_FRAME, SCHEDULES, STEPS, UPSAMPLING, guarantees, ratios, rounded, row)
 from dcfm_ros.evaluation.benchmark.scene import Scene, open_scene
 from dcfm_ros.evaluation.benchmark.steps import StepByStep
 from dcfm_ros.evaluation.benchmark.upsampling import Upsampling, measured_border_share
@@ -126,14 +127,18 @@ def benchmark(options: BenchmarkOptions) -> dict:
         contenders = [entry.contender for entry in entries]
         for part in (split, upsampling):
             contenders += part.contenders if part else []
-        if not contenders:
+        is_profiled = KERNELS in wanted and can_profile(backend)
+        if not contenders and not is_profiled:
             raise ValueError(f"{', '.join(wanted)}: backend {backend.name} on {backend.device} has nothing of it; "
                              f"give some of {', '.join(GROUPS)}")
         keep_what_is_there()   # as the node does
         began = time.monotonic()
-        with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds, disable=None) as bar:
-            times = interleave(contenders, options.seconds, on_round=lambda elapsed: bar.update(elapsed - bar.n))
+        times = {}
+        if contenders:
+            with tqdm(bar_format="measuring: {n:.0f} of about %.0f s" % options.seconds, disable=None) as bar:
+                times = interleave(contenders, options.seconds, on_round=lambda elapsed: bar.update(elapsed - bar.n))
         seconds = time.monotonic() - began
+        kernels = longest_kernels(backend, scene, size) if is_profiled else []
 
     rows = [row(entry, times[entry.key]) for entry in entries]
     return {
@@ -144,10 +149,10 @@ def benchmark(options: BenchmarkOptions) -> dict:
         "camera": list(scene.size), "source": {"name": options.source, "frames": len(scene.images)},
         "backend": {"name": backend.name, "device": backend.device, "precision": backend.precision},
         "machine": machine(), "versions": versions(),
-        "rounds": len(times[contenders[0].name].bursts), "seconds": rounded(seconds),
+        "rounds": len(times[contenders[0].name].bursts) if contenders else 0, "seconds": rounded(seconds),
         "rows": rows, "ratios": ratios(rows, times), "guarantees": guarantees(times, options.rate_hz),
         **(split.report(times) if split else {"steps": [], "slices": None, "transfers": None}),
-        "upsampling": upsampling.report(times) if upsampling else [],
+        "upsampling": upsampling.report(times) if upsampling else [], "kernels": kernels,
     }
 
 

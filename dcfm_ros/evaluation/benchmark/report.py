@@ -11,8 +11,8 @@ import numpy as np
 
 from dcfm_ros.evaluation.interleave import Contender, Ratio, Times, fastest, ratio
 
-PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING = GROUPS = (
-    "per_frame", "dcfm", "schedules", "guarantee", "steps", "upsampling")
+PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING, KERNELS = GROUPS = (
+    "per_frame", "dcfm", "schedules", "guarantee", "steps", "upsampling", "kernels")
 
 
 @dataclass(frozen=True)

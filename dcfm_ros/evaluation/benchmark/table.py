@@ -12,12 +12,14 @@ from dcfm_ros.evaluation.table import aligned
 _TITLES = {PER_FRAME: "per frame", DCFM: "DCFM", SCHEDULES: "DCFM under a schedule, frames back to back",
            GUARANTEE: "DCFM, async: do keyframes hold frames up?"}
 _COLUMNS = 100
+_KERNEL = 80    # letters of a kernel's name
 _FEW = 100   # samples below which a 99th percentile is hardly more than the greatest
 
 
 def benchmark_table(report: dict) -> str:
     """What `dcfm benchmark` prints of its report."""
-    parts = [_head(report), _rows(report), _guarantees(report), _ratios(report), _steps(report), _upsampling(report)]
+    parts = [_head(report), _rows(report), _guarantees(report), _ratios(report), _steps(report), _upsampling(report),
+             _kernels(report)]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
@@ -110,6 +112,21 @@ def _upsampling(report: dict) -> list[str]:
                       *(cell for way in row["torch"] for cell in (_ms(way["ms"]), f"{way['ratio']:.1f}"))])
     return [*aligned(cells),
             f"borders: border cells; {', '.join(layouts)}: interpolate and argmax in PyTorch, by layout"]
+
+
+def _kernels(report: dict) -> list[str]:
+    lines = []
+    for part in report["kernels"]:
+        what = "operators" if report["backend"]["device"] == "cpu" else "kernels"
+        cells = [[f"longest {what} of a {part['of']}, of {_ms(part['total_ms'])} ms in all", "times", "ms"]]
+        cells += [[f"  {_shortened(kernel['name'])}", f"{kernel['times']:.0f}", f"{kernel['ms']:.3f}"]
+                  for kernel in part["kernels"]]
+        lines += aligned(cells)
+    return lines
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _KERNEL else f"{name[:_KERNEL - 3]}..."
 
 
 def _ms(value: float | None) -> str:

@@ -1,0 +1,92 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A schedule that fits a time: some steps are timed, then the phases are made as long as the rest of the time allows.
+
+The learning rate stays a function of the iteration, so that a fitted training resumes as exactly as any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+import torch
+from tqdm import tqdm
+
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.training.data import PairBatches, load_batches
+from dcfm_ros.training.group import Group
+from dcfm_ros.training.optimiser import Precision, make_optimiser
+from dcfm_ros.training.pairs import PairSource
+from dcfm_ros.training.settings import PhaseConfig, TrainConfig
+from dcfm_ros.training.start import fresh_model
+from dcfm_ros.training.step import on_device, step
+
+_TIMING = 0.05     # share of the time in which steps are timed
+_SPARE = 0.06      # share of the rest for saving, validating, and steps that take longer than those timed
+_LEAST = 3         # steps of a phase that are timed; of all the later half counts
+_SAVE_S = 60.0
+
+
+def fitted(config: TrainConfig, sources: Sequence[PairSource | None], group: Group, workers: int, seconds: float,
+           tell: Callable[[str], None] = tqdm.write) -> TrainConfig:
+    """`config` with phases that together take about `seconds`, in the proportions which they have, and a checkpoint each minute.
+
+    Warm-up and the distance of validations change alike. Batches that do not fit into a GPU's memory are halved, and the
+    learning rates lowered with the square root.
+    """
+    if group.world > 1:
+        raise ConfigError("training is fitted into a time by one process only: train without torchrun, or give iterations")
+    begun = time.monotonic()
+    while True:
+        try:
+            each = [_step_time(config, phase, sources, group, workers, _TIMING * seconds / len(config.phases))
+                    for phase in config.phases]
+            break
+        except torch.cuda.OutOfMemoryError:
+            config = _with_half_batches(config)
+            tell(f"fit: too little memory; the batches are now of {', '.join(str(phase.batch) for phase in config.phases)}")
+    left = (1.0 - _SPARE) * (seconds - (time.monotonic() - begun))
+    scale = max(0.0, left) / sum(phase.iterations * of for phase, of in zip(config.phases, each))
+    phases = tuple(replace(phase, iterations=_scaled(phase.iterations, scale)) for phase in config.phases)
+    tell(f"fit: {', '.join(f'{1e3 * of:.0f} ms' for of in each)} a step; "
+         f"{' + '.join(str(phase.iterations) for phase in phases)} iterations")
+    validation = config.validation
+    return replace(
+        config, phases=phases, warmup=round(config.warmup * scale), save_every=_scaled(1, _SAVE_S / max(each)),
+        validation=validation and replace(validation, every=_scaled(validation.every, scale)))
+
+
+def _step_time(config: TrainConfig, phase: PhaseConfig, sources: Sequence[PairSource | None], group: Group, workers: int,
+               seconds: float) -> float:
+    """Seconds that a step of the phase takes, its batch included. Batches made ahead would flatter the first steps."""
+    config = replace(config, phases=(replace(phase, iterations=1_000_000),), validation=None)
+    model = on_device(fresh_model(config), config, group.device)
+    optimiser, precision = make_optimiser(model, config), Precision(config.amp, group.device)
+    begun, ends = time.monotonic(), []
+    batches = PairBatches(config, sources, group.rank, group.world)
+    with closing(load_batches(batches, range(config.iterations), workers, group.device.type == "cuda")) as loaded:
+        for iteration, batch in enumerate(loaded):
+            if isinstance(batch, Exception):
+                raise batch
+            step(model, optimiser, precision, batch, config, iteration, class_weights=None)
+            ends.append(time.monotonic())
+            if len(ends) >= _LEAST and ends[-1] - begun >= seconds:
+                break
+    first = len(ends) // 2 - 1
+    return (ends[-1] - ends[first]) / (len(ends) - 1 - first)
+
+
+def _with_half_batches(config: TrainConfig) -> TrainConfig:
+    if min(phase.batch for phase in config.phases) < 2:
+        raise ConfigError("not even one pair of images fits into the GPU's memory: use smaller crops (phases.0.height and "
+                          "width), or a smaller backbone")
+    return replace(config, phases=tuple(
+        replace(phase, batch=phase.batch // 2, lr_start=phase.lr_start * 0.5 ** 0.5, lr_end=phase.lr_end * 0.5 ** 0.5)
+        for phase in config.phases))
+
+
+def _scaled(count: int, scale: float) -> int:
+    return max(1, int(count * scale))

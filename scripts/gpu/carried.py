@@ -1,0 +1,71 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A checkpoint that is small enough to be carried away: `model/` in float16, and beside it what it takes to go on.
+
+`state.pt` of a training has weights and two moments in float32, 46 MB for MiT-B0. Carried are the weights in float16, once, and
+the moments in bfloat16, whose range they need: 23 MB. Going on from there is not exact to the last bit.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import torch
+
+from dcfm_ros.model.folder import load_model, save_model, training_record
+from dcfm_ros.training.checkpoint import LAST, LOG_FILE, STATE_FILE
+
+MODEL, STATE = "model", "state"
+MOST_PART_BYTES = 16_000_000     # of a file
+MOST_PARTS = 3                   # with the reports and the model at most 8 files
+
+
+def carry(run: Path, out: Path) -> str:
+    """The newest checkpoint of the training in `run`, into `out`. Returns what was left out, if anything, for people."""
+    record = training_record(run / LAST)
+    save_model(out / MODEL, load_model(run / LAST), record, half=True)
+    state = torch.load(run / STATE_FILE, map_location="cpu", weights_only=True)
+    del state["model"]
+    state["lines"] = (run / LOG_FILE).read_text()
+    for moments in state["optimiser"]["state"].values():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.ndim:
+                moments[name] = value.to(torch.bfloat16)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return _write_parts(buffer.getbuffer(), out)
+
+
+def carried_back(results: Path, run: Path) -> None:
+    """A training folder to go on in, of what `carry` wrote to `results`; run: new folder."""
+    parts = sorted(results.glob(f"{STATE}.*"))
+    if not parts:
+        raise FileNotFoundError(f"{results} has no {STATE}.1: it holds no training to go on with; start from its model with "
+                                f"--init {results / MODEL}")
+    state = torch.load(io.BytesIO(b"".join(part.read_bytes() for part in parts)), weights_only=True)
+    model, record = load_model(results / MODEL), training_record(results / MODEL)
+    if record.get("iterations_done") != state["iteration"]:
+        raise ValueError(f"{results} has the model of iteration {record.get('iterations_done')} and the state of "
+                         f"{state['iteration']}: it was interrupted while it saved; start from its model with "
+                         f"--init {results / MODEL}")
+    for moments in state["optimiser"]["state"].values():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.ndim:
+                moments[name] = value.float()
+    run.mkdir(parents=True)
+    save_model(run / LAST, model, record)
+    (run / LOG_FILE).write_text(state.pop("lines"))
+    torch.save({**state, "model": model.state_dict()}, run / STATE_FILE)
+
+
+def _write_parts(data: memoryview, out: Path) -> str:
+    cuts = range(0, len(data), MOST_PART_BYTES)
+    if len(cuts) > MOST_PARTS:
+        return f"; the state to go on from, {len(data) / 1e6:.0f} MB, is too large to be carried"
+    for number, start in enumerate(cuts, start=1):
+        part = out / f"{STATE}.part"
+        part.write_bytes(data[start:start + MOST_PART_BYTES])
+        os.replace(part, out / f"{STATE}.{number}")
+    return ""
