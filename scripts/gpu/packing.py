@@ -31,8 +31,10 @@ def pack(folder: Path, data: Sequence[str], config: str, init: str) -> str:
         _copy(Path(path), folder / "data" / name)
         known["data"].append(f"{name}=data/{name}")
     for key, place in (("config", "train.yaml"), ("init", "init")):
-        if known[key] and not (folder / known[key]).exists() and Path(known[key]).exists():   # not the project's own
-            _copy(Path(known[key]), folder / place)
+        path = Path(known[key])
+        is_own = not path.is_absolute() and (ROOT / path).exists()   # lies at the same place in the pack
+        if known[key] and not is_own and path.exists():              # else it is a built-in model's name
+            _copy(path, folder / place)
             known[key] = place
     (folder / MANIFEST).write_text(json.dumps(known, indent=1) + "\n")
     size = _bytes(folder)

@@ -36,6 +36,14 @@ def test_sources_in_their_order(train_config, stills, video):
     assert validation is None
 
 
+def test_in_memory(train_config, stills):
+    data = of(SourceConfig("folder", root=str(stills)), in_memory=True)
+    (source,), _ = open_data(train_config(data=data))
+    for path in stills.rglob("*.png"):
+        path.unlink()
+    assert source.pair(np.random.default_rng(0)).image.shape == (64, 96, 3)
+
+
 def test_synthetic_scenes(train_config):
     data = of(SourceConfig("synthetic", clips=3), radius=4, neighbour_labels=False)
     config = with_classes(train_config(data=data), STREET11)

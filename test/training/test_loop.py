@@ -12,7 +12,9 @@ from helpers import tiny_config, tiny_model
 from training_helpers import log_of, record_of, run, same, state_of, weights
 
 from dcfm_ros.model.folder import load_model, save_model
-from dcfm_ros.training import loop, optimiser, step as steps
+from dcfm_ros.model.image import normalised
+from dcfm_ros.training import loop, optimiser, pairs
+from dcfm_ros.training import step as steps
 from dcfm_ros.training.checkpoint import LAST, STATE_FILE, TrainingError
 from dcfm_ros.training.data import PairBatches
 from dcfm_ros.training.datasets import open_data
@@ -39,6 +41,7 @@ VARIANTS = {
     "per_frame": {"model": tiny_config(architecture="per_frame")},
     "resnet": {"model": tiny_config(backbone="resnet18", common_width=16, head_layers=1)},
     "drop_path": {"model": tiny_config(drop_path=0.3)},
+    "channels_last": {"channels_last": True},
 }
 
 
@@ -168,7 +171,7 @@ def test_it_learns(train_config, tmp_path, log_every):
     model = load_model(folder)
     batch = PairBatches(config, open_data(config)[0])[0]
     with torch.inference_mode():
-        right = (model(loop.normalised(batch.labelled)).argmax(1) == batch.labels)[batch.labels != 255]
+        right = (model(normalised(batch.labelled)).argmax(1) == batch.labels)[batch.labels != 255]
     assert right.float().mean() > 0.5   # batch-norm statistics lag behind after so few iterations
 
 
@@ -230,7 +233,7 @@ def test_new_models_are_the_same_for_the_same_seed(train_config):
 
 def test_default_workers(monkeypatch):
     for cores, processes, workers in ((2, 1, 2), (64, 1, 8), (16, 4, 4), (2, 4, 1)):
-        monkeypatch.setattr(loop.os, "sched_getaffinity", lambda _: range(cores))
+        monkeypatch.setattr(pairs.os, "sched_getaffinity", lambda _: range(cores))
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
         assert default_workers() == workers
 

@@ -111,3 +111,35 @@ def test_frames_of_different_sizes_are_named():
 def test_a_set_without_labels_is_an_error():
     with pytest.raises(DataError, match="toy train has no labelled frame: training needs some"):
         pairs_of(Frames(0, 5, ()))
+
+
+def test_in_memory_the_pairs_are_the_same(stills, video):
+    for root, split in ((stills, "train"), (video, "train")):
+        clips = open_clips(root, split, "folder")
+        files, memory = ClipPairs(clips, 2, [3]), ClipPairs(clips, 2, [3])
+        memory.bring_to_memory()
+        wanted = draw(files, 20)
+        for path in root.rglob("*.png"):
+            path.unlink()
+        for one, other in zip(wanted, draw(memory, 20)):
+            assert one.origin == other.origin
+            assert all(np.array_equal(getattr(one, name), getattr(other, name))
+                       for name in ("image", "label", "neighbour", "neighbour_label"))
+
+
+def test_only_frames_that_pairs_can_have_are_read():
+    asked = []
+
+    class Counted(Frames):
+        def image(self, index):
+            asked.append(index)
+            return super().image(index)
+
+    source = pairs_of(Counted(0, 40, (10, 30)))
+    source.bring_to_memory()
+    assert sorted(asked) == [8, 9, 10, 11, 12, 28, 29, 30, 31, 32]
+    draw(source, 50)
+    assert len(asked) == 10
+    assert source.clips[0].image(20)[0, 0, 0] == 20 and asked[-1] == 20   # the others are read when asked for
+    with pytest.raises(ValueError, match="read-only"):
+        source.clips[0].image(10)[:] = 0   # all who ask share it

@@ -3,6 +3,7 @@
 """Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all processes."""
 
 import os
+import signal
 from itertools import combinations
 
 import numpy as np
@@ -99,6 +100,22 @@ def test_what_a_forked_process_has_rendered_is_there(rendered):
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert draw(source, 40)[0].origin.startswith("synthetic seed ") and rendered == []
+
+
+def test_everything_can_be_rendered_at_once_by_other_processes(rendered, monkeypatch):
+    monkeypatch.setattr(synthetic_pairs, "cores", lambda: 3)
+    source = pairs_of(5, 8)
+    source.bring_to_memory()
+    assert {video.seed for video, _ in rendered} == {0} and source._starts.all()
+    draw(source, 60)
+    assert len(rendered) == 5   # of the first clip; no other is rendered when it is drawn
+
+
+def test_a_rendering_process_that_dies_is_told(rendered, monkeypatch):
+    source, here = pairs_of(3, 8), os.getpid()
+    monkeypatch.setattr(source, "_render", lambda *_: 0 if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(DataError, match="renders synthetic clips ended with -9: there may be too little memory for 3 clips"):
+        source.bring_to_memory()
 
 
 def test_processes_of_a_group_draw_from_disjoint_clips(rendered):

@@ -57,6 +57,10 @@ def test_the_report_has_everything(options, models):
     assert [step["step"] for step in report["steps"] if step["shallow_ms"] is None] == ["deep path, common feature"]
     assert report["slices"]["number"] >= 4 and report["transfers"] is None
     assert [row["logits"] for row in report["upsampling"]] == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
+    assert [part["of"] for part in report["kernels"]] == ["shallow frame", "deep path"]
+    for part in report["kernels"]:
+        longest = [kernel["ms"] for kernel in part["kernels"]]
+        assert len(longest) == 5 and longest == sorted(longest, reverse=True) and 0 < sum(longest) <= part["total_ms"]
     assert report["camera"] == list(CAMERA) and report["model"]["input"] == [64, 96]
     assert report["model"]["classes"] == 4 and 0 <= report["model"]["border_share"] <= 1 and report["rounds"] == 3
     assert report["backend"] == {"name": "torch", "device": "cpu", "precision": "f32"}
@@ -70,6 +74,8 @@ def test_groups_are_measured_alone(options):
     assert len(report["upsampling"]) == 4
     report = benchmark(replace(options, only=("dcfm",)))
     assert [row["key"] for row in report["rows"]] == ["keyframe", "shallow", "shallow_border"] and report["ratios"] == []
+    report = benchmark(replace(options, only=("kernels",)))
+    assert report["rounds"] == 0 and report["rows"] == [] and len(report["kernels"]) == 2
 
 
 def test_a_per_frame_model_has_a_dcfm_beside_it(options, models):

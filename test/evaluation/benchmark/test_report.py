@@ -81,7 +81,9 @@ def made_report(**changes):
         "backend": {"name": "openvino", "device": "cpu", "precision": "f32"},
         "rows": rows(*TIMES), "ratios": ratios(rows(*TIMES), TIMES), "guarantees": guarantees(TIMES, 15.0),
         "steps": step_rows(times_of(3, a=(1,)), times_of(3, a=(1,), b=(2,))), "slices": {"number": 8, "longest_ms": 3.25},
-        "transfers": None, "upsampling": [upsampling_row("made, 15%", 0.149, ways)], **changes}
+        "transfers": None, "upsampling": [upsampling_row("made, 15%", 0.149, ways)],
+        "kernels": [{"of": "shallow frame", "total_ms": 1.5,
+                     "kernels": [{"name": "a_kernel" * 12, "times": 5.0, "ms": 0.75}]}], **changes}
 
 
 def test_the_table_tells_everything_in_100_columns():
@@ -101,6 +103,8 @@ def test_the_table_tells_everything_in_100_columns():
     assert "transfers: none, all is in the memory of the CPU" in lines
     assert [line.split()[-6:] for line in lines if "made, 15%" in line] == [["%", "1.00", "30.00", "30.0", "10.00", "10.0"]]
     assert any(line.startswith("!: of fewer than 100 samples") for line in lines)
+    at = next(number for number, line in enumerate(lines) if line.startswith("longest operators of a shallow frame, of 1.50 ms"))
+    assert lines[at + 1].split() == [f"{'a_kernel' * 9}a_ker...", "5", "0.750"]
 
 
 def test_long_lines_of_the_head_are_wrapped():
@@ -113,7 +117,7 @@ def test_the_table_marks_another_precision_and_leaves_out_what_was_not_measured(
     eager = row(entry("eager", PER_FRAME, "f32"), times_of(*[10] * 40))
     gpu = {"name": "torch", "device": "cuda", "precision": "f16"}
     text = benchmark_table(made_report(
-        rows=[eager], ratios=[], guarantees=[], steps=[], upsampling=[], backend=gpu,
+        rows=[eager], ratios=[], guarantees=[], steps=[], upsampling=[], kernels=[], backend=gpu,
         machine={"cpu": "c", "gpu": "A GPU", "torch_threads": 1}))
     assert "what eager is, f32" in text and "; A GPU;" in text
     for absent in ("!:", "times faster", "step by step", "borders", "DCFM under"):

@@ -1,0 +1,100 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A schedule that fits a time: the phases keep their proportions, batches fit into memory, and going on keeps what was chosen."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from training_helpers import log_of, run, state_of
+
+from dcfm_ros.model.config import ConfigError
+from dcfm_ros.training import fit
+from dcfm_ros.training.group import Group
+from dcfm_ros.training.settings import PhaseConfig, ValidationConfig
+
+ALONE = Group(0, 1, torch.device("cpu"))
+SLOW, FAST = PhaseConfig(100, 16, 128, 128, 1e-3, 1e-4), PhaseConfig(300, 16, 64, 64, 1e-4, 0.0)
+
+
+@pytest.fixture
+def config(train_config):
+    return train_config(phases=(SLOW, FAST), warmup=20, validation=ValidationConfig("folder", every=50))
+
+
+@pytest.fixture
+def step_times(monkeypatch):
+    """A step takes 0.2 s in large crops and 0.1 s in small ones, and memory has room for `room` pairs."""
+    def make(room=16):
+        def of(config, phase, *_):
+            if phase.batch > room:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return 0.2 if phase.height == 128 else 0.1
+        monkeypatch.setattr(fit, "_step_time", of)
+    return make
+
+
+def fitted(config, seconds=600.0, group=ALONE):
+    said = []
+    return fit.fitted(config, (), group, 0, seconds, said.append), said
+
+
+def test_phases_fill_the_time_in_their_proportions(config, step_times):
+    step_times()
+    found, said = fitted(config)
+    slow, fast = found.phases
+    assert 0.92 * 600 <= 0.2 * slow.iterations + 0.1 * fast.iterations <= 0.94 * 600
+    assert fast.iterations / slow.iterations == pytest.approx(3, rel=0.01)
+    assert found.warmup / found.iterations == pytest.approx(20 / 400, rel=0.02)
+    assert found.validation.every / found.iterations == pytest.approx(50 / 400, rel=0.02)
+    assert found.save_every == 300   # a minute of the slower phase's steps
+    assert said == [f"fit: 200 ms, 100 ms a step; {slow.iterations} + {fast.iterations} iterations"]
+    assert replace(found, phases=config.phases, warmup=20, save_every=config.save_every, validation=config.validation) == config
+
+
+def test_batches_that_do_not_fit_into_memory_are_halved(config, step_times):
+    step_times(room=5)
+    found, said = fitted(config)
+    assert [phase.batch for phase in found.phases] == [4, 4]
+    assert [phase.lr_start for phase in found.phases] == pytest.approx([5e-4, 5e-5])   # the square root of a quarter
+    assert said[:2] == [f"fit: too little memory; the batches are now of {count}, {count}" for count in (8, 4)]
+
+
+def test_not_even_one_pair_fits(config, step_times):
+    step_times(room=0)
+    with pytest.raises(ConfigError, match="not even one pair of images fits into the GPU's memory: use smaller crops"):
+        fitted(config)
+
+
+def test_no_time_is_one_iteration_of_each_phase(config, step_times):
+    step_times()
+    assert [phase.iterations for phase in fitted(config, seconds=1e-6)[0].phases] == [1, 1]
+
+
+def test_a_group_is_refused(config):
+    with pytest.raises(ConfigError, match="by one process only"):
+        fitted(config, group=Group(0, 2, torch.device("cpu")))
+
+
+def test_a_training_that_fits_and_goes_on_as_fitted(train_config, tmp_path):
+    config = train_config(iterations=1_000_000, save_every=100_000)
+    done = run(config, tmp_path / "run", minutes=0.1, fit=True)
+    iterations = state_of(tmp_path / "run")["iteration"]
+    assert done.note.startswith(f"{iterations} of {iterations} iterations are done")   # to the end of its schedule
+    assert 4 <= iterations < 1_000_000
+    again = run(config, tmp_path / "run", minutes=0.1, fit=True, resume=True)
+    assert again.note == done.note and state_of(tmp_path / "run")["iteration"] == iterations
+    rates = [line["learning_rate"] for line in log_of(tmp_path / "run")]
+    assert rates and all(rate == 1e-3 for rate in rates[1:])
+
+
+def test_data_that_cannot_be_read_stop_it_at_once(train_config, stills, tmp_path):
+    for label in (stills / "labels").iterdir():
+        label.write_bytes(b"no label")
+    with pytest.raises(RuntimeError, match="cannot be read as a PNG"):
+        run(train_config(), tmp_path / "run", minutes=1, fit=True)
+
+
+def test_minutes_are_needed(train_config, tmp_path):
+    with pytest.raises(ValueError, match="fit: give the minutes to fit training into"):
+        run(train_config(), tmp_path / "run", fit=True)
