@@ -48,18 +48,19 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 	@$(ENV) dcfm demo --source '$(SOURCE)' $(if $(LABELS),--labels '$(LABELS)') --rate $(RATE) \
 	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
 
-# Training forks workers, and a process in which DDS and inference engines have run is no place to fork from: the tests of
-# training have a process of their own, after which those of recordings run, beside all others. PYTEST_ARGS with paths or
-# names of tests run in one.
+# Tests of nodes and of the pipeline wait for most of their time: all others run beside them. Training forks workers, and a
+# process in which inference engines have run is no place to fork from, so its tests have a process of their own; so have those
+# of recordings. PYTEST_ARGS with paths or names of tests run in one.
+OTHERS := $(wildcard test/model test/sources test/evaluation test/test_*.py)
 test: $(BUILT) ## all tests; PYTEST_ARGS=
 ifneq ($(findstring test/,$(PYTEST_ARGS)),)
 	@$(ENV) pytest -q $(PYTEST_ARGS)
 else
 	@set -m; $(ENV) \
-	  { code=0; pytest -q $(PYTEST_ARGS) test/training || code=$$?; pytest -q $(PYTEST_ARGS) test/bags || code=$$?; exit $$code; \
+	  { code=0; for part in test/training test/bags "$(OTHERS)"; do pytest -q $(PYTEST_ARGS) $$part || code=$$?; done; exit $$code; \
 	  } > $(VENV)/tests.log 2>&1 & beside=$$!; set +m; \
 	  trap "kill -- -$$beside 2>/dev/null || true" EXIT; \
-	  code=0; $(ENV) pytest -q $(PYTEST_ARGS) --ignore=test/training --ignore=test/bags || code=$$?; \
+	  code=0; $(ENV) pytest -q $(PYTEST_ARGS) $(addprefix --ignore=,test/training test/bags $(OTHERS)) || code=$$?; \
 	  wait $$beside || code=$$?; cat $(VENV)/tests.log; exit $$code
 endif
 

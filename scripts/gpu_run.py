@@ -32,13 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["pack"]:
         return _pack(words[1:])
     options = _options(words)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)   # a run that is ended ends its step, too
     results = Results(options.out, {"command": ["gpu_run.py", *words], "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                                     "commit": packing.commit()})
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)   # a run that is ended ends its step, too
     try:
         _run(options, results)
     except KeyboardInterrupt:
         print("interrupted: what was measured stands", flush=True)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(f"{results.problem}\nresults: {options.out}".strip(), flush=True)
     return 0 if results.measured else 1
 

@@ -229,7 +229,8 @@ def test_all_steps_of_a_gpu_are_there_in_order_of_value(monkeypatch):
     training = steps.Training("a.yaml", "", "", ("camvid=c",), Path("out"))
     plan = steps.plan("cuda", training)
     assert [step.name for step in plan] == [
-        "tests", *(f"benchmark mit_b{number} {precision}" for precision in ("f16", "bf16") for number in (0, 5, 2)),
+        "tests", *(f"benchmark mit_b{number} f16" for number in (0, 5, 2)), "kernels mit_b0 f16", "kernels mit_b5 f16",
+        *(f"benchmark mit_b{number} bf16" for number in (0, 5, 2)),
         "training", "evaluation"]
     assert sum(step.least_s for step in plan) < 8.5 * 60
     for path in (*steps.TESTS, *steps.HELPERS):
@@ -263,6 +264,22 @@ def test_no_gpu_and_an_old_driver(gpu):
     old = "CUDA initialization: The NVIDIA driver on your system\nis too old (found version 11040)."
     gpu.setattr(torch.cuda, "is_available", lambda: warnings.warn(old))
     assert environment.gpu_problem() == "PyTorch finds no usable GPU: " + old.replace("\n", " ")
+
+
+def test_a_package_that_cannot_be_imported(gpu, tmp_path):
+    """numba, for example, where it does not know NumPy's version."""
+    gpu.setitem(sys.modules, "numba", None)
+    assert environment.gpu_problem() == "numba cannot be imported: import of numba halted; None in sys.modules"
+
+
+def test_batches_on_their_way_fit_into_shared_memory(monkeypatch):
+    from gpu import training
+
+    config = SimpleNamespace(phases=[SimpleNamespace(batch=64, height=352, width=480)])   # 87 MB a batch
+    monkeypatch.setattr(training, "cores", lambda: 16)
+    for room, wanted in ((64.0, 14), (1.0, 3), (0.064, 0), (0.0, 0)):
+        monkeypatch.setattr(training, "shared_memory_gb", lambda: room)
+        assert training.workers(config) == wanted
 
 
 def test_a_gpu_that_does_not_compute_or_is_full(gpu):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -40,6 +41,11 @@ def gpu_problem() -> str:
         import torch
     except ImportError as error:
         return f"PyTorch cannot be imported: {error}"
+    for package in ("numba", "cv2", "safetensors", "yaml", "tqdm"):
+        try:
+            importlib.import_module(package)
+        except ImportError as error:   # missing, or numba does not know this NumPy
+            return f"{package} cannot be imported: {' '.join(str(error).split())[:200]}"
     with warnings.catch_warnings(record=True) as said:   # PyTorch says why as a warning, of an old driver for example
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
@@ -58,11 +64,19 @@ def gpu_problem() -> str:
     return ""
 
 
+def shared_memory_gb() -> float:
+    """Free in /dev/shm, through which training's batches pass; 0 where there is none."""
+    try:
+        return round(shutil.disk_usage("/dev/shm").free / 1e9, 2)
+    except OSError:
+        return 0.0
+
+
 def _machine() -> dict:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"system": platform.platform(), "python": platform.python_version(), "cpu": _processor(),
             "cores": len(os.sched_getaffinity(0)), "memory_gb": round(memory / 1e9, 1),
-            "free_disk_gb": round(shutil.disk_usage(os.getcwd()).free / 1e9, 1)}
+            "free_disk_gb": round(shutil.disk_usage(os.getcwd()).free / 1e9, 1), "shared_memory_gb": shared_memory_gb()}
 
 
 def _processor() -> str:

@@ -11,7 +11,7 @@ def line(name: str, figures: dict | None, output: str) -> str:
         return next((text.strip("= ") for text in reversed(output.splitlines()) if "passed" in text or "skipped" in text), "")
     if not figures:
         return ""
-    if name.startswith("benchmark"):
+    if "rows" in figures and "kernels" in figures:
         return _benchmark(figures)
     if name == "evaluation":
         return _evaluation(figures)
@@ -26,6 +26,7 @@ def _benchmark(report: dict) -> str:
               if (ratio["slow"], ratio["fast"]) == ("transformers", "shallow")]
     parts += [f"p99 beside keyframes {of['ratio']:.2f} times the median without" for of in report["guarantees"]
               if of["pace"] == "back to back"]
+    parts += [f"{part['of']} {part['total_ms']:.2f} ms in kernels" for part in report["kernels"]]
     return ", ".join(parts)
 
 

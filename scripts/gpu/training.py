@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpu.carried import MODEL, carry, carried_back
+from gpu.environment import shared_memory_gb
 
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE
 from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.loop import train
 from dcfm_ros.training.pairs import cores
+from dcfm_ros.training.settings import TrainConfig
 
 
 def main() -> int:
@@ -43,11 +45,18 @@ def _train(options) -> int:
             _write(options.json, {"line": _line(lines, left_out), "is_partial": True, "log": lines})
 
         outcome = train(config, run, device=options.device, resume=bool(options.resume), minutes=options.minutes, fit=True,
-                        workers=max(1, cores() - 2), on_save=save)
+                        workers=workers(config), on_save=save)
         note = outcome.note.replace(str(run / LAST), str(options.out / MODEL))
         figures = json.loads(options.json.read_text()) if options.json.exists() else {"line": note}
         _write(options.json, {**figures, "is_partial": False, "note": note})
     return outcome.code
+
+
+def workers(config: TrainConfig) -> int:
+    """All cores but two, as far as /dev/shm has room for the two batches that each prepares ahead, and one more on its way."""
+    largest = max(phase.batch * phase.height * phase.width for phase in config.phases)
+    room = int(1e9 * shared_memory_gb() / (3 * 8 * largest))   # 8 bytes a pixel: two images and their labels
+    return max(0, min(cores() - 2, room)) if cores() > 2 else min(1, room)
 
 
 def _options():

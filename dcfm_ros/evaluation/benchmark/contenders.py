@@ -32,6 +32,11 @@ NEVER = SchedulerConfig(1000, 1000)   # keyframes; but for the first
 ALWAYS = SchedulerConfig(1, 1)
 
 
+def type_of(network: nn.Module) -> torch.dtype:
+    """Of its weights, which its input must have, too."""
+    return next(network.parameters()).dtype
+
+
 def plain(name: str, run: Run, scene: Scene) -> Contender:
     """One that keeps nothing between bursts."""
     return Contender(name, lambda: nullcontext(run), scene.frames)
@@ -49,7 +54,8 @@ class PublishedNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
         self.model.published_order = True
-        return resize(self.model.keyframe(normalised(image)), self.camera).argmax(1).to(torch.uint8)
+        logits = self.model.keyframe(normalised(image).to(type_of(self.model)))
+        return resize(logits, self.camera).argmax(1).to(torch.uint8)
 
 
 class RewrittenNetwork(nn.Module):

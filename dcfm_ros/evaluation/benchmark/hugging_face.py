@@ -38,4 +38,4 @@ class TransformersNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
-        return resize(self.model(normalised(image)).logits, self.camera).argmax(1).to(torch.uint8)
+        return resize(self.model(normalised(image).to(self.model.dtype)).logits, self.camera).argmax(1).to(torch.uint8)

@@ -34,8 +34,11 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
         return Entry(key, what, PER_FRAME, precision, contender)
 
     if model.config.is_mit and find_spec("transformers"):
-        run = published_run(in_torch(TransformersNetwork(model, scene.size).eval(), backend.device), size)
-        yield entry("transformers", "Hugging Face transformers, eager PyTorch", plain("transformers", run, scene), "f32")
+        network = TransformersNetwork(model, scene.size).eval()
+        for key, precision in transformers_rows(backend):
+            run = published_run(in_torch(network, backend.device, precision), size)
+            how = "" if precision == "f32" else " in half precision"
+            yield entry(key, f"Hugging Face transformers{how}, eager PyTorch", plain(key, run, scene), precision)
     run = published_run(in_torch(published, backend.device), size)
     yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
     whole = compile_whole(published, size, backend)
@@ -46,6 +49,14 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
         yield entry("rewritten", f"rewritten, {whole.engine}, our masks", plain("rewritten", run, scene))
     every = PipelineRow("pipeline", backend, budget, PipelineConfig(Mode.SYNC, ALWAYS))
     yield entry("pipeline", "rewritten, in the pipeline", every.contender(scene))
+
+
+def transformers_rows(backend: Backend) -> list[tuple[str, str]]:
+    """(key, precision): in float32 as people mostly run it; on a GPU also in the backend's precision."""
+    rows = [("transformers", "f32")]
+    if backend.device.startswith("cuda") and backend.precision != "f32":
+        rows.append(("transformers_half", backend.precision))
+    return rows
 
 
 class Pipeline:

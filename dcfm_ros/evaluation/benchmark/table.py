@@ -118,6 +118,9 @@ def _kernels(report: dict) -> list[str]:
     lines = []
     for part in report["kernels"]:
         what = "operators" if report["backend"]["device"] == "cpu" else "kernels"
+        if not part["kernels"]:
+            lines.append(f"longest {what} of a {part['of']}: the profiler has recorded none")
+            continue
         cells = [[f"longest {what} of a {part['of']}, of {_ms(part['total_ms'])} ms in all", "times", "ms"]]
         cells += [[f"  {_shortened(kernel['name'])}", f"{kernel['times']:.0f}", f"{kernel['ms']:.3f}"]
                   for kernel in part["kernels"]]

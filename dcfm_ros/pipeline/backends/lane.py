@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import gc
+from contextlib import contextmanager, suppress
 from typing import Hashable, Iterator
 
 import torch
@@ -95,18 +96,39 @@ class _Capture:
             return self._record(function, inputs)
 
     def _record(self, function: Function, inputs: list[Tensor]) -> Captured:
-        graph = torch.cuda.CUDAGraph()
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         try:
-            with torch.cuda.stream(self._recording):
-                graph.capture_begin(capture_error_mode="thread_local")  # other threads may go on with what they do
+            with torch.cuda.stream(self._recording), _without_garbage_collection():
+                graph.capture_begin(pool=pool, capture_error_mode="thread_local")  # other threads may go on with what they do
                 try:
                     output = function(*inputs)
                 finally:
                     graph.capture_end()
         except RuntimeError as error:
             self._failed.append(graph)  # PyTorch's allocator keeps a pointer to it
+            _end_allocation(self._stream.device, pool)
             raise CaptureError(_first_line(error)) from error
         return Captured(inputs, graph.replay, output)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A collection might destroy another graph in the midst of a capture, which CUDA forbids."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _end_allocation(device: torch.device, pool: tuple[int, int]) -> None:
+    """`capture_end` leaves out this step where the capture is broken (PyTorch 2.11), and the allocator, which still waits for
+    it, then never again gives freed memory back. There is no public call for it."""
+    with suppress(RuntimeError, AttributeError):   # it was ended, or PyTorch has changed
+        torch._C._cuda_endAllocateToPool(device.index, pool)
+        torch._C._cuda_releasePool(device.index, pool)
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Callable, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class Whole(NamedTuple):
 def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
     """`network` for images of size (H, W), on the device and in the precision of the backend `like`.
 
-    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, in half precision by autocast.
+    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, with weights of half precision.
 
     network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives, in host memory,
     valid until its next call.
@@ -38,11 +39,15 @@ def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> W
 
 
 def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
-    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`."""
-    network, half = network.to(device), _HALVES.get(precision)
+    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`. In half precision it is a copy with such
+    weights in channels-last layout; its forward pass brings images to the type of its weights."""
+    if half := _HALVES.get(precision):
+        network = copy.deepcopy(network).to(device=device, dtype=half, memory_format=torch.channels_last)
+    else:
+        network = network.to(device)
 
     def run(image: np.ndarray) -> np.ndarray:
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, half, enabled=half is not None):
+        with torch.inference_mode():
             return network(torch.from_numpy(image)[None].to(device)).cpu().numpy()
 
     return run

@@ -2,18 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What takes part gives the masks it stands for, and does its work in the frame's time."""
 import itertools
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from helpers import own_mask, tiny_model
 from pipeline_helpers import FakeBackend
 
 from dcfm_ros.evaluation.benchmark.border import border_share
 from dcfm_ros.evaluation.benchmark.contenders import (
     ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
-    published_run, rewritten_run)
+    published_run, rewritten_run, type_of)
 from dcfm_ros.evaluation.benchmark.hugging_face import TransformersNetwork
 from dcfm_ros.evaluation.benchmark.networks import random_networks
+from dcfm_ros.evaluation.benchmark.participants import transformers_rows
 from dcfm_ros.evaluation.benchmark.scene import open_scene
 from dcfm_ros.evaluation.benchmark.steps import StepByStep, transfers
 from dcfm_ros.evaluation.benchmark.upsampling import Upsampling, measured_border_share
@@ -91,6 +95,25 @@ def test_transformers_gives_the_models_masks(networks, scene):
     seen = in_torch(TransformersNetwork(model, CAMERA).eval(), "cpu")(network_input(Frame("", 0, scene.images[0]), SIZE))
     wanted = own_mask(model, scene.images[0])
     assert seen.shape == (1, *CAMERA) and seen.dtype == np.uint8 and (seen[0] == wanted).mean() > 0.999
+
+
+def test_in_half_precision_weights_are_half_and_the_network_stays_as_it_was(networks, scene):
+    model = networks.per_frame
+    nets = [PublishedNetwork(model, CAMERA).eval()]
+    if find_spec("transformers"):
+        nets.append(TransformersNetwork(model, CAMERA).eval())
+    for network in nets:
+        image = network_input(Frame("", 0, scene.images[0]), SIZE)
+        whole, half = in_torch(network, "cpu")(image), in_torch(network, "cpu", "bf16")(image)
+        assert (half != whole).mean() < 0.05 and type_of(network) == torch.float32
+        assert np.array_equal(in_torch(network, "cpu")(image), whole)
+
+
+@pytest.mark.parametrize("device, precision, rows", [
+    ("cpu", "f32", ["f32"]), ("cpu", "bf16", ["f32"]), ("cuda", "f32", ["f32"]), ("cuda:1", "f16", ["f32", "f16"])])
+def test_transformers_has_a_row_in_half_precision_on_a_gpu(device, precision, rows):
+    found = transformers_rows(SimpleNamespace(device=device, precision=precision))
+    assert [precision for _, precision in found] == rows and len(dict(found)) == len(rows)
 
 
 def row(backend, mode, scheduler, name="row"):

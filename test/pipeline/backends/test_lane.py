@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lane's dealings with CUDA, recorded: in which order, on which stream, and what is made of errors."""
 import contextlib
+import gc
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ class Recorder:
 
     def __init__(self):
         self.log, self.current, self.streams, self.capture_error = [], None, [], None
+        self.pool, self.collected = (0, 7), []   # collected: whether garbage might be, in each capture
         recorder = self
 
         class Stream:
@@ -34,8 +36,10 @@ class Recorder:
                 recorder.note(f"synchronize {self.number}")
 
         class CUDAGraph:
-            def capture_begin(self, capture_error_mode):
+            def capture_begin(self, pool, capture_error_mode):
                 recorder.note(f"begin {capture_error_mode}")
+                recorder.collected.append(gc.isenabled())
+                assert pool == recorder.pool
 
             def capture_end(self):
                 recorder.note("end")
@@ -53,7 +57,7 @@ class Recorder:
             finally:
                 recorder.current = before
 
-        self.cuda = SimpleNamespace(Stream=Stream, CUDAGraph=CUDAGraph, stream=stream,
+        self.cuda = SimpleNamespace(Stream=Stream, CUDAGraph=CUDAGraph, stream=stream, graph_pool_handle=lambda: self.pool,
                                     empty_cache=lambda: self.note("empty cache"))
 
     def note(self, what):
@@ -117,6 +121,38 @@ def test_the_graph_of_a_broken_capture_stays(recorder):
     with pytest.raises(CaptureError, match="broken"):
         capture(function(recorder), (torch.ones(1),))
     assert len(capture._failed) == 1
+
+
+@pytest.mark.parametrize("was_ended", [False, True])
+def test_the_allocator_is_told_of_a_broken_capture(recorder, monkeypatch, was_ended):
+    """Else it would wait for the end of it, and free no memory again."""
+    told = []
+
+    def end(*arguments):
+        told.append(("end", *arguments))
+        if was_ended:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", end, raising=False)
+    monkeypatch.setattr(torch._C, "_cuda_releasePool", lambda *arguments: told.append(("release", *arguments)), raising=False)
+    capture = module._Capture(recorder.cuda.Stream(CPU))
+    capture(function(recorder), (torch.ones(1),))
+    assert told == []
+    recorder.capture_error = RuntimeError("broken")
+    with pytest.raises(CaptureError, match="broken"):
+        capture(function(recorder), (torch.ones(1),))
+    assert told == [("end", None, recorder.pool), *([] if was_ended else [("release", None, recorder.pool)])]
+
+
+def test_no_garbage_is_collected_during_a_capture(recorder):
+    """It may hold another graph, which must not be destroyed then."""
+    capture = module._Capture(recorder.cuda.Stream(CPU))
+    for error in (None, RuntimeError("broken")):
+        recorder.capture_error = error
+        with pytest.raises(CaptureError) if error else contextlib.nullcontext():
+            capture(function(recorder), (torch.ones(1),))
+        assert gc.isenabled()
+    assert recorder.collected == [False, False]
 
 
 def test_an_error_in_warming_up_is_no_broken_capture(recorder):
