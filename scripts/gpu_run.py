@@ -11,8 +11,11 @@ Needed: Python 3.10 or newer, PyTorch with CUDA, Triton, numba, OpenCV, safetens
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from gpu import packing   # noqa: E402
 from gpu.results import DONE, SKIPPED, Outcome, Results, summary   # noqa: E402
-from gpu.runner import run   # noqa: E402
-from gpu.steps import ROOT, Training, environment, plan   # noqa: E402
+from gpu.runner import Interrupted, run   # noqa: E402
+from gpu.steps import KINDS, ROOT, Training, environment, inputs, plan   # noqa: E402
 
 CONFIG = "config/train/street11_gpu.yaml"
+FREE_MB = {"--out": 80, "the folder for temporary files (TMPDIR)": 200}   # of a disk: results; a training's own checkpoint
+ENDING = (signal.SIGTERM, signal.SIGHUP)   # as Ctrl-C: the step is ended, too
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,39 +39,47 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(words)
     results = Results(options.out, {"command": ["gpu_run.py", *words], "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                                     "commit": packing.commit()})
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)   # a run that is ended ends its step, too
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
     try:
         _run(options, results)
-    except KeyboardInterrupt:
+    except Interrupted as interruption:
+        _add(results, interruption.outcome)
+        print("interrupted: what was measured stands", flush=True)
+    except KeyboardInterrupt:   # between two steps
         print("interrupted: what was measured stands", flush=True)
     finally:
-        signal.signal(signal.SIGTERM, before)
-    print(f"{results.problem}\nresults: {options.out}".strip(), flush=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if results.problem:   # then at least here
+        print(f"\n{results.text()}", flush=True)
+    print(f"results: {options.out}", flush=True)
     return 0 if results.measured else 1
 
 
 def _run(options, results: Results) -> None:
     end = time.monotonic() + 60.0 * options.minutes
-    looked = run(environment(options.device), 60.0)
-    _add(results, looked)
-    problem = looked.line if looked.status != DONE else looked.figures["problem"]
-    training = Training(options.config, options.init, options.resume, tuple(options.data), options.out)
-    for step in plan(options.device, training):
-        if options.steps and not any(step.name.startswith(name) for name in options.steps):
-            continue
+    training = Training(options.config, options.init, options.resume, tuple(options.data), options.out, options.device)
+    looked = _add(results, run(environment(options.device), 90.0))
+    if looked.status != DONE or looked.figures["problem"]:
+        return
+    if "training" in options.steps and _add(results, run(inputs(training), 90.0)).status != DONE:
+        print("training could not begin with this; without it: --steps tests,benchmark,kernels", flush=True)
+        return
+    for step in plan(training, options.steps):
         left = end - time.monotonic()
-        limit = min(step.limit_s, left - step.leaves_s)
+        limit = min(step.limit_s, left - step.leaves_s - step.grace_s)
         late = f"{max(0, left):.0f} s are left, too few" if limit < step.least_s else ""
-        if why := problem or step.why_not or step.missing or late:
+        if why := step.why_not or step.missing or late:
             _add(results, Outcome(step.name, SKIPPED, why))
         else:
             print(f"{step.name} ... (at most {limit:.0f} s)", flush=True)
             _add(results, run(step, limit))
 
 
-def _add(results: Results, outcome: Outcome) -> None:
+def _add(results: Results, outcome: Outcome) -> Outcome:
     results.add(outcome)
     print(summary(outcome), flush=True)
+    return outcome
 
 
 def _options(words: list[str]):
@@ -75,41 +88,54 @@ def _options(words: list[str]):
     parser.add_argument("--out", type=Path, default=Path("results"), help="new folder for at most 8 files, 60 MB; results")
     parser.add_argument("--minutes", type=float, default=8.5, help="for all; 8.5")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu: every step small, to see that it runs")
-    parser.add_argument("--steps", type=lambda text: text.split(","), default=[],
-                        help="only these: tests, benchmark, training, evaluation")
+    parser.add_argument("--steps", default=",".join(KINDS), help=f"only these of {','.join(KINDS)}")
     parser.add_argument("--data", action="append", default=None, metavar="NAME=PATH", help="data set to train on")
     parser.add_argument("--config", default=packed.get("config", CONFIG), help=f"of the training; {CONFIG}")
     parser.add_argument("--init", default=packed.get("init", ""), help="model to start from; default: the configuration's")
-    parser.add_argument("--resume", default="", metavar="RESULTS", help="go on with the training of an earlier run")
+    parser.add_argument("--resume", default="", metavar="RESULTS", help="go on with the training of a run that was ended early")
     options = parser.parse_args(words)
     if options.device not in ("cpu", "cuda"):
         parser.error(f"--device {options.device}: use cuda or cpu")
     if not 0 < options.minutes < float("inf"):
         parser.error(f"--minutes {options.minutes}: use a number above 0")
-    if options.data is None:
-        options.data = packed.get("data", [])
-    options.data = [_data(parser, text) for text in options.data]
-    options.out = options.out.resolve()
+    options.steps = [name.strip() for name in options.steps.split(",")]
+    if unknown := [name for name in options.steps if name not in KINDS]:
+        parser.error(f"--steps {unknown[0]!r}: use some of {', '.join(KINDS)}")
+    if options.data is None:   # paths of a pack are within it
+        options.data = [f"{name}={ROOT / path}" for name, path in packed.get("data", {}).items()]
+    else:
+        options.data = [_data(parser, text) for text in options.data]
     if options.resume:
+        if not Path(options.resume).is_dir():
+            parser.error(f"--resume {options.resume}: there is no such folder")
         options.resume = str(Path(options.resume).resolve())
     for name in ("config", "init"):
         if (text := getattr(options, name)) and Path(text).exists():   # else a name, or a path within the sources
             setattr(options, name, str(Path(text).resolve()))
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        if any(options.out.iterdir()):
-            parser.error(f"--out {options.out} is not empty: give a new folder")
-    except OSError as error:
-        parser.error(f"--out {options.out}: {error.strerror}")
+    options.out = options.out.resolve()
+    _claim(parser, options.out)
     return options
+
+
+def _claim(parser, out: Path) -> None:
+    """Make the folder for results; two runs cannot share one."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            parser.error(f"--out {out} is not empty: give a new folder")
+        (out / "log.txt").open("x").close()
+    except OSError as error:
+        parser.error(f"--out {out}: {error.strerror}")
+    for (what, least), folder in zip(FREE_MB.items(), (out, Path(tempfile.gettempdir()))):
+        if (free := shutil.disk_usage(folder).free / 1e6) < least:
+            parser.error(f"{folder}, {what}, has {free:.0f} MB of free space: {least} are needed")
 
 
 def _data(parser, text: str) -> str:
     name, equals, path = text.partition("=")
-    folder = Path(path) if Path(path).exists() else ROOT / path
-    if not equals or not folder.is_dir():
+    if not equals or not path or not Path(path).is_dir():
         parser.error(f"--data {text}: write NAME=PATH with a folder that is there")
-    return f"{name}={folder.resolve()}"
+    return f"{name}={Path(path).resolve()}"
 
 
 def _pack(words: list[str]) -> int:
@@ -119,10 +145,19 @@ def _pack(words: list[str]) -> int:
     parser.add_argument("--config", default=CONFIG)
     parser.add_argument("--init", default="")
     options = parser.parse_args(words)
+    data = dict(_data(parser, text).split("=", 1) for text in options.data)
     try:
-        print(packing.pack(options.folder, [_data(parser, text) for text in options.data], options.config, options.init))
+        size = packing.pack(options.folder, data, options.config, options.init)
     except (OSError, ValueError) as error:
         parser.error(str(error))
+    print(f"{options.folder}: {size / 1e6:.1f} MB. On the other machine, in it, with the Python that has PyTorch:\n"
+          "python3 scripts/gpu_run.py --out results")
+    if importlib.util.find_spec("torch") is None:   # a machine that only copies
+        return 0
+    looked = run(inputs(Training(**packing.unpacked(options.folder), resume="", out=options.folder, device="cuda")), 120.0)
+    if looked.status != DONE:
+        print(f"but its training cannot begin: {looked.line}")
+        return 1
     return 0
 
 

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -13,11 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
+from dcfm_ros.training.group import Group
 from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
+
+
+_PATIENCE_S = 600   # with a worker that has not failed and gives nothing
 
 
 class Batch(NamedTuple):
@@ -80,7 +87,24 @@ def load_batches(
         cv2.setNumThreads(0)   # before the fork: OpenCV's threads do not survive it
     yield from DataLoader(
         batches, batch_size=None, sampler=iterations, num_workers=workers, collate_fn=_as_is, pin_memory=pin_memory,
-        **({"multiprocessing_context": "fork", "prefetch_factor": 2, "worker_init_fn": _prepare_worker} if workers else {}))
+        **({"multiprocessing_context": "fork", "prefetch_factor": 2, "worker_init_fn": _prepare_worker,
+            "timeout": _PATIENCE_S} if workers else {}))
+
+
+def affordable_workers(config: TrainConfig, workers: int, group: Group, tell: Callable[[str], None] = tqdm.write) -> int:
+    """`workers`, or as many as /dev/shm has room for: batches pass through it, and a worker that finds it full says so and
+    leaves the training waiting for ever. It is 64 MB in a container of docker's, unless told otherwise."""
+    try:
+        free = shutil.disk_usage("/dev/shm").free
+    except OSError:   # not Linux: they pass in another way
+        return workers
+    largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
+    each = 3 * 8 * largest   # two batches ahead and one on its way; a pixel of both images and labels has 8 bytes
+    room = int(free / each / int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    if room < workers and group.rank == 0:
+        tell(f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are free: {room} are "
+             "used; give a container more (docker run --shm-size)")
+    return min(room, workers)
 
 
 def stacked(pairs: Sequence[Pair]) -> Batch:

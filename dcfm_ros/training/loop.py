@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from dcfm_ros.training.checkpoint import (
     BEST, LAST, TrainingError, as_fitted, load_state, plain_config, save_folder, save_state)
-from dcfm_ros.training.data import Batch, PairBatches, balanced_weights, load_batches
+from dcfm_ros.training.data import Batch, PairBatches, affordable_workers, balanced_weights, load_batches
 from dcfm_ros.training.datasets import Data, open_data
 from dcfm_ros.training.fit import fitted
 from dcfm_ros.training.group import Group, average_statistics, joined, largest, summed
@@ -60,15 +60,17 @@ def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bo
         config = as_fitted(config, out)
     state = load_state(out, config, resume)
     threads = cv2.getNumThreads()
-    with joined(device) as group, StopRequest(minutes, speaks=group.rank == 0) as stop:
+    with joined(device) as group:
+        stop = StopRequest(minutes, speaks=group.rank == 0)   # time counts from here on, signals once there is something to save
+        workers = affordable_workers(config, workers, group)
         data = open_data(config, group.rank, group.world)
-        if fit and state is None:
-            config = fitted(config, data.pairs, group, workers, stop.seconds_left)
-        trainer = Trainer(config, data, out, group, state, tensorboard, on_save)
         try:
-            code = trainer.run(workers, stop)
+            if fit and state is None:
+                config = fitted(config, data, group, workers, stop.seconds_left)
+            trainer = Trainer(config, data, out, group, state, tensorboard, on_save)
+            with stop, closing(trainer.log):
+                code = trainer.run(workers, stop)
         finally:
-            trainer.log.close()
             cv2.setNumThreads(threads)
         note = trainer.note(code) if group.rank == 0 else ""
     return Outcome(out / LAST, max(code, 0), note)

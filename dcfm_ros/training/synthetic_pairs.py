@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 from functools import cache
 from multiprocessing import get_context
 
@@ -57,7 +58,7 @@ class SyntheticPairs:
     def bring_to_memory(self) -> None:
         self._clip(self.clips[0])   # compiles what the processes then have
         numbers, fork = self.clips[1:], get_context("fork")
-        workers = [fork.Process(target=self._render_some, args=(numbers[first::cores()],), daemon=True)
+        workers = [fork.Process(target=self._render_some, args=(numbers[first::cores()], os.getpid()), daemon=True)
                    for first in range(min(cores(), len(numbers)))]
         for worker in workers:
             worker.start()
@@ -67,9 +68,11 @@ class SyntheticPairs:
             raise DataError(f"a process that renders synthetic clips ended with {failed[0]}: there may be too little memory "
                             f"for {len(self.clips)} clips; lower `clips`")
 
-    def _render_some(self, numbers: range) -> None:
+    def _render_some(self, numbers: range, parent: int) -> None:
         cv2.setNumThreads(0)
         for number in numbers:
+            if os.getppid() != parent:   # it was killed
+                return
             self._clip(number)
 
     def _clip(self, number: int) -> tuple[np.ndarray, int]:

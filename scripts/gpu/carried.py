@@ -8,7 +8,9 @@ the moments in bfloat16, whose range they need: 23 MB. Going on from there is no
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import os
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from dcfm_ros.training.checkpoint import LAST, LOG_FILE, STATE_FILE
 MODEL, STATE = "model", "state"
 MOST_PART_BYTES = 16_000_000     # of a file
 MOST_PARTS = 3                   # with the reports and the model at most 8 files
+_DIGEST = hashlib.sha256().digest_size
 
 
 def carry(run: Path, out: Path) -> str:
@@ -35,16 +38,23 @@ def carry(run: Path, out: Path) -> str:
                 moments[name] = value.to(torch.bfloat16)
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    return _write_parts(buffer.getbuffer(), out)
+    data = buffer.getvalue()
+    return _write_parts(hashlib.sha256(data).digest() + data, out)
 
 
 def carried_back(results: Path, run: Path) -> None:
     """A training folder to go on in, of what `carry` wrote to `results`; run: new folder."""
-    parts = sorted(results.glob(f"{STATE}.*"))
+    parts = sorted(results.glob(f"{STATE}.[0-9]"))
     if not parts:
-        raise FileNotFoundError(f"{results} has no {STATE}.1: it holds no training to go on with; start from its model with "
-                                f"--init {results / MODEL}")
-    state = torch.load(io.BytesIO(b"".join(part.read_bytes() for part in parts)), weights_only=True)
+        raise FileNotFoundError(f"{results} has no {STATE}.1: it holds no training to go on with")
+    data = b"".join(part.read_bytes() for part in parts)
+    if hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+        raise ValueError(f"{results / STATE}.* is damaged, or of two checkpoints: start from the model with "
+                         f"--init {results / MODEL}")
+    state = torch.load(io.BytesIO(data[_DIGEST:]), weights_only=True)
+    phases = json.loads(state["configuration"])["phases"]
+    if state["iteration"] >= sum(phase["iterations"] for phase in phases):
+        raise ValueError(f"the training in {results} came to its end: train on from its model with --init {results / MODEL}")
     model, record = load_model(results / MODEL), training_record(results / MODEL)
     if record.get("iterations_done") != state["iteration"]:
         raise ValueError(f"{results} has the model of iteration {record.get('iterations_done')} and the state of "
@@ -60,12 +70,15 @@ def carried_back(results: Path, run: Path) -> None:
     torch.save({**state, "model": model.state_dict()}, run / STATE_FILE)
 
 
-def _write_parts(data: memoryview, out: Path) -> str:
+def _write_parts(data: bytes, out: Path) -> str:
     cuts = range(0, len(data), MOST_PART_BYTES)
     if len(cuts) > MOST_PARTS:
         return f"; the state to go on from, {len(data) / 1e6:.0f} MB, is too large to be carried"
-    for number, start in enumerate(cuts, start=1):
-        part = out / f"{STATE}.part"
-        part.write_bytes(data[start:start + MOST_PART_BYTES])
-        os.replace(part, out / f"{STATE}.{number}")
+    part = out / f"{STATE}.part"
+    try:
+        for number, start in enumerate(cuts, start=1):
+            part.write_bytes(data[start:start + MOST_PART_BYTES])
+            os.replace(part, out / f"{STATE}.{number}")
+    finally:
+        part.unlink(missing_ok=True)   # a full disk has more need of the room
     return ""

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -26,8 +27,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
-    report = {"machine": _machine(), "packages": _packages(), "gpu": None, "problem": ""}
-    report["problem"] = "" if options.device == "cpu" else gpu_problem()
+    report = {"machine": _machine(), "packages": _packages(), "gpu": None, "problem": packages_problem()}
+    if options.device != "cpu" and not report["problem"]:
+        report["problem"] = gpu_problem()
     if options.device != "cpu" and not report["problem"]:
         report["gpu"] = _gpu()
     report["line"] = report["problem"] or _line(report)
@@ -35,17 +37,21 @@ def main() -> None:
     print(json.dumps(report, indent=1))
 
 
-def gpu_problem() -> str:
-    """Why PyTorch cannot compute on this machine's GPU, in one line; empty if it can."""
-    try:
-        import torch
-    except ImportError as error:
-        return f"PyTorch cannot be imported: {error}"
-    for package in ("numba", "cv2", "safetensors", "yaml", "tqdm"):
+def packages_problem() -> str:
+    """Which packages cannot be imported, in one line; empty if all can."""
+    found = []
+    for package in ("torch", "numba", "cv2", "safetensors", "yaml", "tqdm"):
         try:
             importlib.import_module(package)
         except ImportError as error:   # missing, or numba does not know this NumPy
-            return f"{package} cannot be imported: {' '.join(str(error).split())[:200]}"
+            found.append(" ".join(str(error).split())[:120])
+    return f"Python packages are missing for {sys.executable}: {'; '.join(found)}" if found else ""
+
+
+def gpu_problem() -> str:
+    """Why PyTorch cannot compute on this machine's GPU, in one line; empty if it can."""
+    import torch
+
     with warnings.catch_warnings(record=True) as said:   # PyTorch says why as a warning, of an old driver for example
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
@@ -146,7 +152,10 @@ def _line(report: dict) -> str:
     if gpu:
         text = (f"{gpu['name']}, {gpu['memory_gb']:.0f} GB, driver {gpu['driver'] or 'unknown'}, CUDA {gpu['cuda']}, "
                 f"{gpu['copy_gb_per_s']:.0f} GB/s, {gpu['f16_matrix_tflops']:.0f} TFLOP/s in f16; {text}")
-    return f"{text}; Python {machine['python']}, PyTorch {report['packages'].get('torch', 'missing')}"
+    text = f"{text}; Python {machine['python']}, PyTorch {report['packages'].get('torch', 'missing')}"
+    for package, lost in (("transformers", "no comparison with Hugging Face"), ("pytest", "no tests")):
+        text += f"; {package} is not installed: {lost}" if package not in report["packages"] else ""
+    return text
 
 
 if __name__ == "__main__":

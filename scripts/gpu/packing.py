@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpu.steps import HELPERS, ROOT, TESTS
@@ -15,40 +15,54 @@ from gpu.steps import HELPERS, ROOT, TESTS
 MOST_BYTES = 60_000_000
 MANIFEST = "pack.json"
 _SOURCES = ("dcfm_ros", "config", "scripts/gpu", "scripts/gpu_run.py", "LICENSE", "docs/gpu.md", *TESTS, *HELPERS)
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "engines")
+_LEFT_OUT = ("__pycache__", "engines")
 
 
-def pack(folder: Path, data: Sequence[str], config: str, init: str) -> str:
-    """Fill the new `folder`; returns what to tell. data: NAME=PATH of each data set; config: of the training; init: model
-    that it starts from, empty for the configuration's. A ValueError where it is too large; the folder then stays."""
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty: give a new folder")
-    for name in _SOURCES:
-        _copy(ROOT / name, folder / name)
-    known = {"commit": commit(), "data": [], "config": config, "init": init}
-    for one in data:
-        name, _, path = one.partition("=")
-        _copy(Path(path), folder / "data" / name)
-        known["data"].append(f"{name}=data/{name}")
+def pack(folder: Path, data: Mapping[str, str], config: str, init: str) -> int:
+    """Fill the new `folder`; returns its bytes. data: path of each data set by name; config: of the training; init: model that
+    it starts from, empty for the configuration's. A ValueError where it would be too large, before anything is copied."""
+    copies = [(ROOT / name, Path(name)) for name in _SOURCES]
+    known = {"commit": commit(), "data": {name: f"data/{name}" for name in data}, "config": config, "init": init}
+    copies += [(Path(path), Path("data") / name) for name, path in data.items()]
     for key, place in (("config", "train.yaml"), ("init", "init")):
         path = Path(known[key])
-        is_own = not path.is_absolute() and (ROOT / path).exists()   # lies at the same place in the pack
-        if known[key] and not is_own and path.exists():              # else it is a built-in model's name
-            _copy(path, folder / place)
+        is_packed = not path.is_absolute() and any((ROOT / path).is_relative_to(ROOT / name) and (ROOT / path).exists()
+                                                   for name in _SOURCES)
+        if known[key] and not is_packed and path.exists():   # else it is a built-in model's name
+            copies.append((path, Path(place)))
             known[key] = place
+    _require_room(folder, copies)
+    for origin, place in copies:
+        _copy(origin, folder / place)
     (folder / MANIFEST).write_text(json.dumps(known, indent=1) + "\n")
-    size = _bytes(folder)
-    if size > MOST_BYTES:
-        largest = max(folder.iterdir(), key=_bytes)
-        raise ValueError(f"{folder} has {size / 1e6:.0f} MB, more than {MOST_BYTES / 1e6:.0f}: {_bytes(largest) / 1e6:.0f} MB "
-                         f"are in {largest.name}; pack less data or a smaller model")
-    return f"{folder}: {size / 1e6:.1f} MB. There: python3 scripts/gpu_run.py --out results"
+    return _bytes(folder)
+
+
+def _require_room(folder: Path, copies: Sequence[tuple[Path, Path]]) -> None:
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty: give a new folder")
+    for origin, _ in copies:
+        if folder.resolve().is_relative_to(origin.resolve()):
+            raise ValueError(f"{folder} lies in {origin}, which is packed: give a folder elsewhere")
+    sizes = {origin: _bytes(origin) for origin, _ in copies}
+    if (size := sum(sizes.values())) > MOST_BYTES:
+        largest = max(sizes, key=sizes.get)
+        raise ValueError(f"{size / 1e6:.0f} MB are more than {MOST_BYTES / 1e6:.0f}, {sizes[largest] / 1e6:.0f} MB are in "
+                         f"{largest}: pack less data or a smaller model")
 
 
 def packed() -> dict:
     """What the pack that these sources lie in was made with; empty elsewhere."""
     path = ROOT / MANIFEST
     return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def unpacked(folder: Path) -> dict:
+    """Configuration, model and data of a pack, as a training there has them."""
+    known = json.loads((folder / MANIFEST).read_text())
+    return {"config": str(folder.resolve() / known["config"]),
+            "init": str(folder.resolve() / known["init"]) if known["init"] == "init" else known["init"],
+            "data": tuple(f"{name}={folder.resolve() / path}" for name, path in known["data"].items())}
 
 
 def commit() -> str:
@@ -66,14 +80,12 @@ def commit() -> str:
 def _copy(origin: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if origin.is_dir():
-        shutil.copytree(origin, place, ignore=_LEFT_OUT, copy_function=shutil.copyfile)   # not its rights: data may be read-only
+        shutil.copytree(origin, place, ignore=shutil.ignore_patterns(*_LEFT_OUT), copy_function=shutil.copyfile)   # not its rights: data may be read-only
     else:
         shutil.copyfile(origin, place)
 
 
 def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in _files(path))
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,)
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not set(file.parts) & set(_LEFT_OUT))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -74,7 +75,8 @@ class Results:
             os.replace(part, path)
         except OSError as error:
             self.problem = f"{path} could not be written: {error.strerror}"
-            path.with_name(f"{name}.part").unlink(missing_ok=True)
+            with suppress(OSError):
+                path.with_name(f"{name}.part").unlink(missing_ok=True)
 
 
 def summary(outcome: Outcome) -> str:

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,16 +22,21 @@ _SAVING_S = 25.0        # of the training step's time: to start, and to save at 
 @dataclass(frozen=True)
 class Step:
     """A command. `why_not`: the reason to skip it; `needs`: what an earlier step must have made. `leaves_s`: so much time it
-    leaves for what is worth more."""
+    leaves for training, if that is to come."""
 
     name: str
     command: tuple[str, ...] = ()
     limit_s: float = 60.0
     least_s: float = 10.0      # with less it is not started
     leaves_s: float = 0.0
+    grace_s: float = 5.0       # to end by SIGTERM
     is_measurement: bool = True
     why_not: str = ""
     needs: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.name.split()[0]
 
     @property
     def missing(self) -> str:
@@ -50,17 +56,28 @@ class Training:
     resume: str                 # results of an earlier run to go on with; empty: begin
     data: tuple[str, ...]       # NAME=PATH each
     out: Path
+    device: str
+
+
+KINDS = ("tests", "benchmark", "kernels", "training", "evaluation")
 
 
 def environment(device: str) -> Step:
-    return Step("environment", (sys.executable, "-m", "gpu.environment", "--device", device, "--json", REPORT), 60.0,
+    return Step("environment", (sys.executable, "-m", "gpu.environment", "--device", device, "--json", REPORT), 90.0,
                 is_measurement=False)
 
 
-def plan(device: str, training: Training) -> list[Step]:
-    """All steps after the environment's; on a CPU all of them small, to see that they run."""
-    on_gpu = device != "cpu"
-    return [_tests(on_gpu), *(_large_benchmarks(device) if on_gpu else _small_benchmarks()), *_training(device, training)]
+def inputs(training: Training) -> Step:
+    """Wrong data or settings are told before anything is measured, not when it is training's turn."""
+    return Step("inputs", (*_training_command(training), "--check"), 90.0, is_measurement=False)
+
+
+def plan(training: Training, wanted: Sequence[str] = KINDS) -> list[Step]:
+    """The steps of the kinds `wanted` that do something. On a CPU all of them are small, to see that they run."""
+    on_gpu = training.device != "cpu"
+    steps = [_tests(on_gpu), *(_large_benchmarks(training.device) if on_gpu else _small_benchmarks()), *_training(training)]
+    needed = "training" in wanted, "evaluation" in wanted   # else nothing has to be left
+    return [step if needed[step.kind == "training"] else replace(step, leaves_s=0.0) for step in steps if step.kind in wanted]
 
 
 def _tests(on_gpu: bool) -> Step:
@@ -68,10 +85,10 @@ def _tests(on_gpu: bool) -> Step:
     if on_gpu and importlib.util.find_spec("pytest") is None:
         why_not = "pytest is not installed"
     return Step("tests", (sys.executable, "-m", "pytest", "-q", "-s", "-ra", "-p", "no:cacheprovider", *TESTS), 180.0, 20.0,
-                why_not=why_not)
+                _TRAINS_S, why_not=why_not)
 
 
-_WORTH_MORE_S = 200.0   # training and its evaluation, kept free by benchmarks that are worth less
+_TRAINS_S, _TRAINS_WELL_S = 100.0, 200.0   # for training and evaluation: the least, and what benchmarks of less worth leave
 
 
 def _large_benchmarks(device: str) -> list[Step]:
@@ -82,11 +99,11 @@ def _large_benchmarks(device: str) -> list[Step]:
     kernels = ("--precision", "f16", "--only", "kernels")   # apart: a profiler that fails costs no other figure
     short = ("--precision", "bf16", "--seconds", "6", "--only", "dcfm,guarantee")
     return [
-        *(_benchmark(f"benchmark {name} f16", device, network, whole, 100.0, 30.0, leaves_s=_WORTH_MORE_S * (name == "mit_b2"))
-          for name, network in networks.items()),
-        *(_benchmark(f"kernels {name} f16", device, network, kernels, 60.0, 20.0, leaves_s=_WORTH_MORE_S)
+        *(_benchmark(f"benchmark {name} f16", device, network, whole, 100.0, 30.0,
+                     _TRAINS_WELL_S if name == "mit_b2" else _TRAINS_S) for name, network in networks.items()),
+        *(_benchmark(f"kernels {name} f16", device, network, kernels, 60.0, 20.0, _TRAINS_WELL_S)
           for name, network in networks.items() if name != "mit_b2"),
-        *(_benchmark(f"benchmark {name} bf16", device, network, short, 60.0, 25.0, leaves_s=_WORTH_MORE_S)
+        *(_benchmark(f"benchmark {name} bf16", device, network, short, 60.0, 25.0, _TRAINS_WELL_S)
           for name, network in networks.items())]
 
 
@@ -95,7 +112,7 @@ def _small_benchmarks() -> list[Step]:
     return [
         *(_benchmark(f"benchmark {name} f32", "cpu", ("--backbone", name, "--classes", "11", "--size", "64x96"),
                      ("--backend", "torch", "--seconds", "0.1", "--only", only)) for name, only in groups.items()),
-        Step("benchmarks f16, bf16", why_not="on a CPU PyTorch's backend computes in f32")]
+        Step("benchmark f16, bf16", why_not="on a CPU PyTorch's backend computes in f32")]
 
 
 def _benchmark(name: str, device: str, network: Sequence[str], how: Sequence[str], limit_s: float = 60.0,
@@ -104,18 +121,21 @@ def _benchmark(name: str, device: str, network: Sequence[str], how: Sequence[str
     return Step(name, command, limit_s, least_s, leaves_s)
 
 
-def _training(device: str, training: Training) -> list[Step]:
-    small = () if device != "cpu" else tuple(word for change in (
-        "data.sources.0.clips=4", "phases.0.batch=4", "phases.0.height=64", "phases.0.width=96", "phases.0.iterations=200",
-        "warmup=10") for word in ("--set", change))
-    data = tuple(word for one in training.data for word in ("--data", one))
-    train = (sys.executable, "-m", "gpu.training", training.config, "--device", device, *data, *small, "--out",
-             str(training.out), "--minutes", MINUTES, "--json", REPORT,
-             *(("--init", training.init) if training.init else ()), *(("--resume", training.resume) if training.resume else ()))
+def _training(training: Training) -> list[Step]:
     labelled = next((one.partition("=")[2] for one in training.data), "synthetic:1000")
     evaluate = (sys.executable, "-m", "dcfm_ros", "evaluate", labelled, "--model", str(training.out / "model"), "--split", "val",
-                "--modes", "causal", "--intervals", "5", "--aks", "none", "--max-age", "10", "--device", device,
+                "--modes", "causal", "--intervals", "5", "--aks", "none", "--max-age", "10", "--device", training.device,
                 "--backend", "torch", "--out", "", "--json", REPORT)
-    limit_s, evaluating_s = (3600.0, 45.0) if device != "cpu" else (60.0, 10.0)
-    return [Step("training", train, limit_s, 40.0, evaluating_s),
+    limit_s, evaluating_s = (math.inf, 45.0) if training.device != "cpu" else (60.0, 10.0)
+    return [Step("training", (*_training_command(training), "--minutes", MINUTES), limit_s, 40.0, evaluating_s, 20.0),
             Step("evaluation", evaluate, 90.0, 10.0, needs=training.out / "model")]
+
+
+def _training_command(training: Training) -> tuple[str, ...]:
+    small = () if training.device != "cpu" else (
+        "data.sources.0.clips=4", "phases.0.batch=4", "phases.0.height=64", "phases.0.width=96", "phases.0.iterations=200",
+        "warmup=10")
+    options = [*(("--data", one) for one in training.data), *(("--set", change) for change in small)]
+    options += [(name, value) for name, value in (("--init", training.init), ("--resume", training.resume)) if value]
+    return (sys.executable, "-m", "gpu.training", training.config, "--device", training.device,
+            *(word for option in options for word in option), "--out", str(training.out), "--json", REPORT)

@@ -3,6 +3,7 @@
 """Batches: a sample is a pure function of its number, processes share them out, workers prepare them ahead."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 import torch
 
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.training.data import PairBatches, balanced_weights, load_batches, stacked
+from dcfm_ros.training import data
+from dcfm_ros.training.data import PairBatches, affordable_workers, balanced_weights, load_batches, stacked
 from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.group import Group
 from dcfm_ros.training.pairs import DataError
 from dcfm_ros.training.settings import PhaseConfig, SourceConfig
 
@@ -153,3 +156,18 @@ def test_balanced_weights():
 def test_weights_without_any_labelled_pixel_are_equal():
     weights = balanced_weights(np.zeros(3, np.int64), 0.5)
     assert weights.isfinite().all() and len(set(weights.tolist())) == 1
+
+
+@pytest.mark.parametrize("free, wanted", [(64e9, 14), (1e9, 3), (64e6, 0), (None, 14)])
+def test_workers_are_as_many_as_their_batches_have_room_for(train_config, monkeypatch, free, wanted):
+    """64 pairs of 352x480 are 87 MB, and three batches of each worker may be on their way."""
+    def disk_usage(path):
+        if free is None:
+            raise FileNotFoundError(path)
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr(data.shutil, "disk_usage", disk_usage)
+    config = train_config(phases=(PhaseConfig(1, 64, 352, 480, 1e-3, 0.0),))
+    said = []
+    assert affordable_workers(config, 14, Group(0, 1, torch.device("cpu")), said.append) == wanted
+    assert bool(said) == (wanted < 14) and all("MB of /dev/shm" in line and f"{wanted} are used" in line for line in said)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A schedule that fits a time: the phases keep their proportions, batches fit into memory, and going on keeps what was chosen."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from training_helpers import log_of, run, state_of
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training import fit
+from dcfm_ros.training.datasets import Data
 from dcfm_ros.training.group import Group
 from dcfm_ros.training.settings import PhaseConfig, ValidationConfig
 
@@ -25,25 +27,26 @@ def config(train_config):
 @pytest.fixture
 def step_times(monkeypatch):
     """A step takes 0.2 s in large crops and 0.1 s in small ones, and memory has room for `room` pairs."""
-    def make(room=16):
+    def make(room=16, validating=1.0):
         def of(config, phase, *_):
             if phase.batch > room:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             return 0.2 if phase.height == 128 else 0.1
         monkeypatch.setattr(fit, "_step_time", of)
+        monkeypatch.setattr(fit, "_validation_time", lambda *_: validating)
     return make
 
 
 def fitted(config, seconds=600.0, group=ALONE):
     said = []
-    return fit.fitted(config, (), group, 0, seconds, said.append), said
+    return fit.fitted(config, Data((), None), group, 0, seconds, said.append), said
 
 
 def test_phases_fill_the_time_in_their_proportions(config, step_times):
     step_times()
     found, said = fitted(config)
     slow, fast = found.phases
-    assert 0.92 * 600 <= 0.2 * slow.iterations + 0.1 * fast.iterations <= 0.94 * 600
+    assert 0.92 * 600 <= 0.2 * slow.iterations + 0.1 * fast.iterations + 8 * 1.0 <= 0.94 * 600   # 8 validations, too
     assert fast.iterations / slow.iterations == pytest.approx(3, rel=0.01)
     assert found.warmup / found.iterations == pytest.approx(20 / 400, rel=0.02)
     assert found.validation.every / found.iterations == pytest.approx(50 / 400, rel=0.02)
@@ -66,9 +69,18 @@ def test_not_even_one_pair_fits(config, step_times):
         fitted(config)
 
 
-def test_no_time_is_one_iteration_of_each_phase(config, step_times):
+@pytest.mark.parametrize("validating, times", [(5.0, 8), (40.0, 2), (1000.0, 1)])
+def test_validations_take_a_small_part_of_the_time_but_there_is_one(config, step_times, validating, times):
+    step_times(validating=validating)
+    found = fitted(config, seconds=1500.0 if times == 1 else 600.0)[0]
+    assert math.ceil(found.iterations / found.validation.every) == times
+    assert 0.2 * found.phases[0].iterations + 0.1 * found.phases[1].iterations + times * validating <= 1500.0
+
+
+def test_too_little_time(config, step_times):
     step_times()
-    assert [phase.iterations for phase in fitted(config, seconds=1e-6)[0].phases] == [1, 1]
+    with pytest.raises(ConfigError, match="fit: a step takes 0.2 s, and of 1 s 0 are left, too few: give more minutes, sma"):
+        fitted(config, seconds=1.0)
 
 
 def test_a_group_is_refused(config):

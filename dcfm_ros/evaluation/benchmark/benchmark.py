@@ -130,7 +130,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
         is_profiled = KERNELS in wanted and can_profile(backend)
         if not contenders and not is_profiled:
             raise ValueError(f"{', '.join(wanted)}: backend {backend.name} on {backend.device} has nothing of it; "
-                             f"give some of {', '.join(GROUPS)}")
+                             f"give some of {', '.join(GROUPS)}; kernels are those of backend torch")
         keep_what_is_there()   # as the node does
         began = time.monotonic()
         times = {}

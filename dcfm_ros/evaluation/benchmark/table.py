@@ -36,8 +36,9 @@ def _head(report: dict) -> list[str]:
         f"{backend['name']} on {backend['device']}, {backend['precision']}; {machine['cpu']}{gpu}; "
         f"PyTorch with {machine['torch_threads']} threads",
         ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
-        f"{report['rounds']} rounds in {report['seconds']:.0f} s, everyone in turn",
     ]
+    if report["rounds"]:
+        lines.append(f"{report['rounds']} rounds in {report['seconds']:.0f} s, everyone in turn")
     return [part for line in lines for part in textwrap.wrap(
         line, _COLUMNS, subsequent_indent="  ", break_on_hyphens=False)]
 
