@@ -34,7 +34,7 @@ NOT_IMPORTED = {
 def imported(*folders: str) -> set[str]:
     """Packages from outside, by the name they are imported by."""
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    own = {"dcfm_ros", *(path.stem for path in (ROOT / "test").rglob("*.py"))}
+    own = {"dcfm_ros", *(path.stem for path in (ROOT / "test").rglob("*.py")), *(path.stem for path in (ROOT / "scripts").iterdir())}
     names = set()
     for path in files:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -27,8 +27,8 @@ class Data(NamedTuple):
 def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
     """Everything that a training reads.
 
-    Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists that are not the model's are one
-    DataError for all data sets. Validation on images that training uses, too, is a ConfigError.
+    Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists that are not
+    the model's are one DataError for all data sets. Validation on images that training uses, too, is a ConfigError.
     """
     pairs: list[PairSource | None] = []
     validation, problems = None, []

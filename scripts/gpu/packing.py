@@ -80,7 +80,8 @@ def commit() -> str:
 def _copy(origin: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if origin.is_dir():
-        shutil.copytree(origin, place, ignore=shutil.ignore_patterns(*_LEFT_OUT), copy_function=shutil.copyfile)   # not its rights: data may be read-only
+        # Without access rights: data may be read-only.
+        shutil.copytree(origin, place, ignore=shutil.ignore_patterns(*_LEFT_OUT), copy_function=shutil.copyfile)
     else:
         shutil.copyfile(origin, place)
 

@@ -40,10 +40,8 @@ def row(entry: Entry, times: Times) -> dict:
 
 # (slow, fast, statistic); `fastest` are the per-frame forms that were so, round by round
 _RATIOS = (
-    ("transformers", "shallow", "median"), ("transformers_half", "shallow", "median"), ("eager", "shallow", "median"), ("published", "shallow", "median"),
-    ("fastest", "shallow", "median"),
-    ("transformers", "keyframe", "median"), ("transformers_half", "keyframe", "median"), ("eager", "keyframe", "median"), ("published", "keyframe", "median"),
-    ("fastest", "keyframe", "median"),
+    *((slow, fast, "median") for fast in ("shallow", "keyframe")
+      for slow in ("transformers", "transformers_half", "eager", "published", "fastest")),
     ("fastest", "sync_k2", "mean"), ("fastest", "sync_k6", "mean"), ("fastest", "sync_aks", "mean"),
     ("fastest", "shallow_border", "median"),
 )
