@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An environment that holds what a run on a GPU machine may count on, and nothing else."""
+"""Steps of a run on a GPU machine, made up; and an environment that holds what it may count on, and nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from gpu.steps import REPORT, Step
+
 PACKAGES = ("torch", "triton", "numba", "opencv-python-headless", "safetensors", "PyYAML", "tqdm", "setuptools")
+
+
+def python(*lines, **how):
+    """A step that runs these lines; REPORT is `report` there."""
+    text = "import json, os, signal, sys, time; report = sys.argv[1]\n" + "\n".join(lines)
+    return Step("a step", (sys.executable, "-c", text, REPORT), **how)
 
 
 def empty_environment(folder: Path) -> Path:

@@ -5,20 +5,26 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import torch
-
-PACKAGES = ("dcfm_ros", "torch", "openvino", "numba", "numpy", "opencv-python-headless", "transformers")
+PACKAGES = ("dcfm_ros", "openvino", "numba", "numpy", "opencv-python-headless", "transformers")
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of those PACKAGES that are installed by pip; the package itself is not where colcon builds it."""
-    found = {"python": platform.python_version(), "torch": str(torch.__version__)}
-    for package in PACKAGES:
+    """Of Python, of PyTorch and of those PACKAGES that are installed by pip; the package itself is not where colcon builds it."""
+    import torch   # a machine without it is described, too
+
+    return {"python": platform.python_version(), "torch": str(torch.__version__), **installed(PACKAGES)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those packages that pip has installed."""
+    found = {}
+    for package in packages:
         try:
-            found.setdefault(package, version(package))
+            found[package] = version(package)
         except PackageNotFoundError:
             pass
     return found

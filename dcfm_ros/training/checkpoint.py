@@ -88,8 +88,7 @@ def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
     if not path.is_file():
         return config
     before = json.loads(_state(path)["configuration"])
-    phases = tuple(PhaseConfig(**{**phase, "weights": phase["weights"] and tuple(phase["weights"])})
-                   for phase in before["phases"])
+    phases = tuple(PhaseConfig(**phase) for phase in before["phases"])
     every = (before["validation"] or {}).get("every")
     validation = config.validation and replace(config.validation, every=every or config.validation.every)
     return replace(config, phases=phases, warmup=before["warmup"], save_every=before["save_every"], validation=validation)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
-from dcfm_ros.training.group import Group
+from dcfm_ros.training.group import Group, processes_here
 from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
 
@@ -100,7 +99,7 @@ def affordable_workers(config: TrainConfig, workers: int, group: Group, tell: Ca
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
     each = 3 * 8 * largest   # two batches ahead and one on its way; a pixel of both images and labels has 8 bytes
-    room = int(free / each / int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
         tell(f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are free: {room} are "
              "used; give a container more (docker run --shm-size)")

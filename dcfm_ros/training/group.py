@@ -25,6 +25,16 @@ class Group(NamedTuple):
     device: torch.device
 
 
+def processes_here() -> int:
+    """Of torchrun's, those on this machine; 1 without it."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+
+
+def cores() -> int:
+    """Of this process's share of the machine."""
+    return max(1, len(os.sched_getaffinity(0)) // processes_here())
+
+
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
     """The group of torchrun's processes, or of this process alone. device: auto, cpu, cuda or cuda:N; in a group, cuda is

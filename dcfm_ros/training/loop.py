@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import torch
 from tqdm import tqdm
 
 from dcfm_ros.training.checkpoint import (
@@ -21,10 +20,9 @@ from dcfm_ros.training.checkpoint import (
 from dcfm_ros.training.data import Batch, PairBatches, affordable_workers, balanced_weights, load_batches
 from dcfm_ros.training.datasets import Data, open_data
 from dcfm_ros.training.fit import fitted
-from dcfm_ros.training.group import Group, average_statistics, joined, largest, summed
+from dcfm_ros.training.group import Group, average_statistics, cores, joined, largest, summed
 from dcfm_ros.training.log import TrainingLog
 from dcfm_ros.training.optimiser import Precision, make_optimiser
-from dcfm_ros.training.pairs import cores
 from dcfm_ros.training.record import training_record
 from dcfm_ros.training.settings import TrainConfig
 from dcfm_ros.training.start import fresh_model, new_model

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from dcfm_ros.sources.clips import Clip, ClipSet
 from dcfm_ros.sources.clips.in_memory import ClipInMemory
+from dcfm_ros.training.group import cores
 from dcfm_ros.training.warping import VOID, MovedStills
 
 __all__ = ["VOID", "ClipPairs", "DataError", "Pair", "PairSource"]
@@ -43,11 +43,6 @@ class PairSource(Protocol):
 
     def bring_to_memory(self) -> None:
         """Read or render everything now, on all cores, so that no pair waits for it; processes forked later share it."""
-
-
-def cores() -> int:
-    """Of this process's share of the machine."""
-    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 class ClipPairs:

@@ -15,7 +15,8 @@ import numpy as np
 
 from dcfm_ros.sources.clips.synthetic import TERMS
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SHOT_S, SyntheticVideo
-from dcfm_ros.training.pairs import DataError, Pair, cores
+from dcfm_ros.training.group import cores
+from dcfm_ros.training.pairs import DataError, Pair
 
 
 class SyntheticPairs:

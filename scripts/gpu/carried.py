@@ -32,10 +32,7 @@ def carry(run: Path, out: Path) -> str:
     state = torch.load(run / STATE_FILE, map_location="cpu", weights_only=True)
     del state["model"]
     state["lines"] = (run / LOG_FILE).read_text()
-    for moments in state["optimiser"]["state"].values():
-        for name, value in moments.items():
-            if torch.is_tensor(value) and value.ndim:
-                moments[name] = value.to(torch.bfloat16)
+    _convert_moments(state, torch.bfloat16)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     data = buffer.getvalue()
@@ -60,14 +57,19 @@ def carried_back(results: Path, run: Path) -> None:
         raise ValueError(f"{results} has the model of iteration {record.get('iterations_done')} and the state of "
                          f"{state['iteration']}: it was interrupted while it saved; start from its model with "
                          f"--init {results / MODEL}")
-    for moments in state["optimiser"]["state"].values():
-        for name, value in moments.items():
-            if torch.is_tensor(value) and value.ndim:
-                moments[name] = value.float()
+    _convert_moments(state, torch.float32)
     run.mkdir(parents=True)
     save_model(run / LAST, model, record)
     (run / LOG_FILE).write_text(state.pop("lines"))
     torch.save({**state, "model": model.state_dict()}, run / STATE_FILE)
+
+
+def _convert_moments(state: dict, dtype: torch.dtype) -> None:
+    """Those of the optimiser; its counts of steps stay as they are."""
+    for moments in state["optimiser"]["state"].values():
+        for name, value in moments.items():
+            if torch.is_tensor(value) and value.ndim:
+                moments[name] = value.to(dtype)
 
 
 def _write_parts(data: bytes, out: Path) -> str:

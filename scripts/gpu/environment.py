@@ -14,8 +14,9 @@ import subprocess
 import sys
 import time
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from dcfm_ros.model.versions import installed, processor_name
 
 PACKAGES = ("torch", "triton", "numba", "numpy", "opencv-python-headless", "opencv-python", "safetensors", "PyYAML", "tqdm",
             "transformers", "pytest")
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
-    report = {"machine": _machine(), "packages": _packages(), "gpu": None, "problem": packages_problem()}
+    report = {"machine": _machine(), "packages": installed(PACKAGES), "gpu": None, "problem": packages_problem()}
     if options.device != "cpu" and not report["problem"]:
         report["problem"] = gpu_problem()
     if options.device != "cpu" and not report["problem"]:
@@ -80,27 +81,9 @@ def shared_memory_gb() -> float:
 
 def _machine() -> dict:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"system": platform.platform(), "python": platform.python_version(), "cpu": _processor(),
+    return {"system": platform.platform(), "python": platform.python_version(), "cpu": processor_name(),
             "cores": len(os.sched_getaffinity(0)), "memory_gb": round(memory / 1e9, 1),
             "free_disk_gb": round(shutil.disk_usage(os.getcwd()).free / 1e9, 1), "shared_memory_gb": shared_memory_gb()}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.machine()
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            pass
-    return found
 
 
 def _gpu() -> dict:

@@ -25,11 +25,8 @@ def pack(folder: Path, data: Mapping[str, str], config: str, init: str) -> int:
     known = {"commit": commit(), "data": {name: f"data/{name}" for name in data}, "config": config, "init": init}
     copies += [(Path(path), Path("data") / name) for name, path in data.items()]
     for key, place in (("config", "train.yaml"), ("init", "init")):
-        path = Path(known[key])
-        is_packed = not path.is_absolute() and any((ROOT / path).is_relative_to(ROOT / name) and (ROOT / path).exists()
-                                                   for name in _SOURCES)
-        if known[key] and not is_packed and path.exists():   # else it is a built-in model's name
-            copies.append((path, Path(place)))
+        if known[key] and Path(known[key]).exists():   # else it is a built-in model's name, or a path within the sources
+            copies.append((Path(known[key]), Path(place)))
             known[key] = place
     _require_room(folder, copies)
     for origin, place in copies:

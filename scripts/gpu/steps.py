@@ -17,6 +17,7 @@ HELPERS = ("test/helpers.py", "test/pipeline_helpers.py", "pyproject.toml")   # 
 REPORT = "{report}"     # in a command: the file for the step's figures, JSON
 MINUTES = "{minutes}"   # the minutes that the step may take
 _SAVING_S = 25.0        # of the training step's time: to start, and to save at the end
+_TRAINS_S, _TRAINS_WELL_S = 100.0, 200.0   # for training and evaluation: the least, and what benchmarks of less worth leave
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,6 @@ def _tests(on_gpu: bool) -> Step:
         why_not = "pytest is not installed"
     return Step("tests", (sys.executable, "-m", "pytest", "-q", "-s", "-ra", "-p", "no:cacheprovider", *TESTS), 180.0, 20.0,
                 _TRAINS_S, why_not=why_not)
-
-
-_TRAINS_S, _TRAINS_WELL_S = 100.0, 200.0   # for training and evaluation: the least, and what benchmarks of less worth leave
 
 
 def _large_benchmarks(device: str) -> list[Step]:

@@ -16,8 +16,8 @@ from dcfm_ros.model.folder import training_record
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE, as_fitted, load_state
 from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.group import cores
 from dcfm_ros.training.loop import train
-from dcfm_ros.training.pairs import cores
 from dcfm_ros.training.settings import TrainConfig
 from dcfm_ros.training.start import new_model
 

@@ -13,7 +13,7 @@ from training_helpers import log_of, record_of, run, same, state_of, weights
 
 from dcfm_ros.model.folder import load_model, save_model
 from dcfm_ros.model.image import normalised
-from dcfm_ros.training import loop, optimiser, pairs
+from dcfm_ros.training import group, loop, optimiser
 from dcfm_ros.training import step as steps
 from dcfm_ros.training.checkpoint import LAST, STATE_FILE, TrainingError
 from dcfm_ros.training.data import PairBatches
@@ -233,7 +233,7 @@ def test_new_models_are_the_same_for_the_same_seed(train_config):
 
 def test_default_workers(monkeypatch):
     for cores, processes, workers in ((2, 1, 2), (64, 1, 8), (16, 4, 4), (2, 4, 1)):
-        monkeypatch.setattr(pairs.os, "sched_getaffinity", lambda _: range(cores))
+        monkeypatch.setattr(group.os, "sched_getaffinity", lambda _: range(cores))
         monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
         assert default_workers() == workers
 
