@@ -51,8 +51,9 @@ def _add_replay_options(parser) -> None:
 
 
 def _bag_evaluate(options) -> int:
-    from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
+    from dcfm_ros.bags.evaluate import evaluate_bag
     from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet
+    from dcfm_ros.bags.options import BagEvaluateOptions
     from dcfm_ros.bags.progress_bar import with_progress
     from dcfm_ros.evaluation.replay_table import replay_table
 

@@ -1,8 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which layer may import which; read from the sources, so that it holds for branches no test runs through, too."""
+"""Which layer and module may import which; read from the sources, so that it holds for branches no test runs through, too."""
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,20 @@ LIBRARIES = ("model", "training", "evaluation", "pipeline", "sources", "bags")  
 
 
 def imports(path: Path, at_module_level: bool = False) -> set[str]:
-    """Absolute names of what a module imports, `from a import b` as a.b; also by `import_module("a")`."""
+    """Names of what a module imports, `from a import b` as a.b, of relative imports with their dots; also by
+    `import_module("a")`."""
     tree = ast.parse(path.read_text())
     inner = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
              for node in ast.walk(function)}
-    folder = path.relative_to(ROOT.parent).parent
-    package, names = ["dcfm_ros", *folder.parts[1:]], set()
+    names = set()
     for node in ast.walk(tree):
         if at_module_level and id(node) in inner:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package[:len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
+            module = "." * node.level + (f"{node.module}." if node.module else "")
+            names |= {f"{module}{alias.name}" for alias in node.names}
         elif (isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None))
               in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant)):
             names.add(node.args[0].value)
@@ -50,6 +50,27 @@ def modules_of(*layers):
     return paths
 
 
+def module_graph(root: Path) -> dict[str, list[str]]:
+    """What each module of a package imports of the package. A folder's `__init__` is a module of the folder's name; to
+    import a name from it is to import it, to import a module beside it is not."""
+    def name_of(path):
+        return ".".join(part for part in path.relative_to(root.parent).with_suffix("").parts if part != "__init__")
+
+    paths = {name_of(path): path for path in sorted(root.rglob("*.py"))}
+    found = {module: {name if name in paths else name.rpartition(".")[0] for name in imports(path)}
+             for module, path in paths.items()}
+    return {module: sorted(names & paths.keys() - {module}) for module, names in found.items()}
+
+
+def circle(graph: dict[str, list[str]]) -> str:
+    """One circle of imports, in words; empty where there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " imports ".join(reversed(error.args[1]))
+    return ""
+
+
 @pytest.mark.parametrize("layer, forbidden", [
     ("model", ("ros", "pipeline", "training", "evaluation", "sources", "bags", "cli")),
     ("sources", ("ros", "pipeline", "training", "evaluation", "model", "bags", "cli")),
@@ -61,6 +82,15 @@ def modules_of(*layers):
 ])
 def test_layers_import_only_what_lies_below(layer, forbidden):
     assert offences(modules_of(layer), *(f"dcfm_ros.{name}" for name in forbidden)) == []
+
+
+def test_imports_are_absolute():
+    """The reader of imports knows no others."""
+    assert [f"{path}: {name}" for path in MODULES for name in imports(path) if name.startswith(".")] == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle(module_graph(ROOT)) == ""
 
 
 def test_nothing_but_the_ros_layer_knows_ros():
@@ -118,11 +148,25 @@ def test_the_package_itself_is_empty():
     assert (ROOT / "__init__.py").read_text() == ""
 
 
-def test_the_reader_of_imports(tmp_path, monkeypatch):
-    monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    (tmp_path / "a" / "b").mkdir(parents=True)
-    path = tmp_path / "a" / "b" / "c.py"
-    path.write_text("import x.y\nfrom . import d\nfrom ..e import f\nfrom g import h\n"
+def test_the_reader_of_imports(tmp_path):
+    path = tmp_path / "c.py"
+    path.write_text("import x.y\nfrom . import d\nfrom ..e import f\nfrom g import h\nif TYPE_CHECKING:\n    from l import m\n"
                     "def late():\n    import i\n    importlib.import_module('j.k')\n")
-    assert imports(path) == {"x.y", "dcfm_ros.a.b.d", "dcfm_ros.a.e.f", "g.h", "i", "j.k"}
-    assert imports(path, at_module_level=True) == {"x.y", "dcfm_ros.a.b.d", "dcfm_ros.a.e.f", "g.h"}
+    assert imports(path) == {"x.y", ".d", "..e.f", "g.h", "l.m", "i", "j.k"}
+    assert imports(path, at_module_level=True) == {"x.y", ".d", "..e.f", "g.h", "l.m"}
+
+
+@pytest.mark.parametrize("changes, found", [
+    ({}, ""),   # b takes the module c from the folder, whose __init__ takes a name from b
+    ({"a/c.py": "def late():\n    from p.a import b"}, "p.a.b imports p.a.c imports p.a.b"),
+    ({"d.py": "if TYPE_CHECKING:\n    from p.a import name"}, "p.a imports p.a.b imports p.a.c imports p.d imports p.a"),
+    ({"a/c.py": "import p.a.c, p.d"}, ""),   # itself
+    ({"d.py": "import p.a.e"}, ""),
+])
+def test_the_finder_of_circles(tmp_path, changes, found):
+    for name, text in {"a/__init__.py": "from p.a.b import name", "a/b.py": "import numpy\nfrom p.a import c", "a/e.py": "",
+                       "a/c.py": "from p.d import *", "d.py": "", **changes}.items():
+        path = tmp_path / "p" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert circle(module_graph(tmp_path / "p")) == found

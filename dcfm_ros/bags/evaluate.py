@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from dcfm_ros.bags.options import ReplayOptions
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.report import bag_report
 from dcfm_ros.bags.run import Run
@@ -18,25 +17,6 @@ from dcfm_ros.bags.writing import WriteError, told, write_text
 from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.tally import Tally, tally_report
 from dcfm_ros.model.folder import load_model
-
-
-@dataclass(frozen=True)
-class BagEvaluateOptions(ReplayOptions):
-    """What to evaluate, and how. Where `out` is empty it is out/<name of the recording>."""
-
-    labels: tuple[str, ...] = ()     # a topic for each camera, or one folder
-    per_frame: bool = True           # compare with a run in which every frame is a keyframe
-    page: bool = True                # write report.html
-    video_s: float = 60.0            # of the recording, side by side in the page; 0 for none
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not 0 <= self.video_s <= 3600:
-            raise ValueError(f"video_s {self.video_s:g}: use 0 to 3600 seconds")
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.out) if self.out else Path("out") / bag_name(self.bag)
 
 
 @dataclass
@@ -57,12 +37,6 @@ class BagResult:
             raise ValueError("recordings evaluated with other models or other rows cannot be added up")
         for mine, theirs in zip(self.tallies, other.tallies):
             mine.merge(theirs)
-
-
-def bag_name(bag: str | Path) -> str:
-    """The recording's name: its folder's, or its file's without the ending."""
-    path = Path(bag).resolve()
-    return path.name if path.is_dir() else path.stem
 
 
 def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = lambda: None,

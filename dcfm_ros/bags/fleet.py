@@ -18,8 +18,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dcfm_ros.bags.evaluate import BagEvaluateOptions, BagResult, evaluate_bag
+from dcfm_ros.bags.evaluate import BagResult, evaluate_bag
 from dcfm_ros.bags.finding import find_bags, is_bag, output_names
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
@@ -30,9 +30,6 @@ from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import palette_table
-
-if TYPE_CHECKING:
-    from dcfm_ros.bags.evaluate import BagEvaluateOptions
 
 _PAGE, _VIDEO = "report.html", "side_by_side.mp4"
 

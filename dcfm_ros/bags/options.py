@@ -1,10 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every pass over a recording is asked for."""
+"""What a pass over a recording is asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
@@ -39,3 +40,28 @@ class ReplayOptions:
     def config(self) -> PipelineConfig:
         return PipelineConfig(Mode(self.mode), SchedulerConfig(
             self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
+
+
+@dataclass(frozen=True)
+class BagEvaluateOptions(ReplayOptions):
+    """What to evaluate, and how. Where `out` is empty it is out/<name of the recording>."""
+
+    labels: tuple[str, ...] = ()     # a topic for each camera, or one folder
+    per_frame: bool = True           # compare with a run in which every frame is a keyframe
+    page: bool = True                # write report.html
+    video_s: float = 60.0            # of the recording, side by side in the page; 0 for none
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.video_s <= 3600:
+            raise ValueError(f"video_s {self.video_s:g}: use 0 to 3600 seconds")
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.out) if self.out else Path("out") / bag_name(self.bag)
+
+
+def bag_name(bag: str | Path) -> str:
+    """The recording's name: its folder's, or its file's without the ending."""
+    path = Path(bag).resolve()
+    return path.name if path.is_dir() else path.stem

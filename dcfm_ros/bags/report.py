@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.description import model_description
@@ -15,9 +15,6 @@ from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.tally import tally_report
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.versions import versions
-
-if TYPE_CHECKING:
-    from dcfm_ros.bags.evaluate import BagEvaluateOptions
 
 
 def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> dict:

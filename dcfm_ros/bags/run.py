@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.gallery import Gallery
 from dcfm_ros.bags.labels import Labels, open_labels
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic
@@ -27,9 +28,6 @@ from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
-
-if TYPE_CHECKING:
-    from dcfm_ros.bags.evaluate import BagEvaluateOptions
 
 STAGES = ("preprocess", "shallow", "postprocess", "latency", "encode")
 _AHEAD = 4     # masks that wait to be counted

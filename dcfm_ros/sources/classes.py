@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Class lists: position in the tuple is the class id, colours are RGB."""
 
+ClassTable = tuple[tuple[str, tuple[int, int, int]], ...]   # (name, RGB) by class id
+
 STREET11 = (
     ("sky", (128, 128, 128)),
     ("building", (128, 0, 0)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .frame import VideoFrame
-from .open import SourceError
-from .read import IMAGE_ENDINGS, natural_key, read_image, read_label
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.read import IMAGE_ENDINGS, natural_key, read_image, read_label
 
 
 class ImageFolder:

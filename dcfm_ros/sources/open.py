@@ -11,17 +11,14 @@ from typing import Protocol
 
 import cv2
 
-from .frame import VideoFrame
-
-ClassTable = tuple[tuple[str, tuple[int, int, int]], ...]   # (name, RGB) by class id
+from dcfm_ros.sources.classes import ClassTable
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.folder import ImageFolder
+from dcfm_ros.sources.frame import VideoFrame
 
 DEFAULT_SEED = 1000   # the first of the synthetic video's RESERVED_SEEDS: never trained on
 DEFAULT_SIZE = (480, 360)
 DEFAULT_RATE_HZ = 15.0
-
-
-class SourceError(ValueError):
-    """A source that cannot be opened or read; the message names it and the remedy."""
 
 
 class VideoSource(Protocol):
@@ -70,14 +67,13 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     if any(one.suffix in (".mcap", ".db3") for one in (path, *(path.iterdir() if path.is_dir() else ()))):
         raise SourceError(f"{name} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it")
 
-    # The readers are imported here because they import this module's SourceError.
     if kind == "synthetic":
         return _open_synthetic(seed, rate_hz or DEFAULT_RATE_HZ, _size(DEFAULT_SIZE, width, height), length)
     if path.is_dir():
-        from .folder import ImageFolder
         source = ImageFolder(path, labels, rate_hz or DEFAULT_RATE_HZ)
     else:
-        from .video_file import VideoFile
+        from dcfm_ros.sources.video_file import VideoFile   # late: other sources need no PyAV
+
         source = VideoFile(path, rate_hz)
     resize = width is not None or height is not None
     width, height = _size((source.width, source.height), width, height)
@@ -97,8 +93,9 @@ def seed_range(text: str) -> tuple[int, int]:
 
 
 def _open_synthetic(seed, rate_hz, size, length):
-    from .reel import SyntheticReel
-    from .synthetic.video import CLASSES, SyntheticVideo
+    from dcfm_ros.sources.reel import SyntheticReel   # late, as the next: other sources need no numba
+    from dcfm_ros.sources.synthetic.video import CLASSES, SyntheticVideo
+
     first, last = seed_range(seed)
     try:
         if "-" not in seed:

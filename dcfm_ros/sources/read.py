@@ -15,7 +15,7 @@ try:
 except ImportError:   # on a machine that only trains: OpenCV reads what it can, slower
     Image = None
 
-from .open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp")
 

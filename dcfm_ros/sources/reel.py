@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from .frame import VideoFrame
-from .synthetic.video import SyntheticVideo
+from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.synthetic.video import SyntheticVideo
 
 SECONDS_EACH = 5.0
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .frame import VideoFrame
-from .open import SourceError
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.frame import VideoFrame
 
 try:
     import av

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dcfm_ros.bags.evaluate import BagEvaluateOptions, evaluate_bag
+from dcfm_ros.bags.evaluate import evaluate_bag
 from dcfm_ros.bags.make import MakeOptions, make_bag
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.evaluation.evaluate import EvaluateOptions, evaluate
 
 CAMVID = Path(__file__).parents[3] / "shared" / "camvid"

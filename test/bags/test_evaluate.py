@@ -12,7 +12,8 @@ from bags_helpers import CAMERA, PERIOD_NS, START_NS, drive, labels_of, write_ba
 from helpers import write_tiny_model
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.evaluate import BagEvaluateOptions, bag_name, evaluate_bag
+from dcfm_ros.bags.evaluate import evaluate_bag
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.segmenter import Segmenter
 
@@ -218,21 +219,3 @@ def test_a_per_frame_run_that_fails_is_an_error(tmp_path, evaluated, monkeypatch
     monkeypatch.setattr(Segmenter, "of", classmethod(watched))
     with pytest.raises(RuntimeError, match="the deep path failed in the per-frame run of .*drive: out of memory"):
         evaluated(write_bag(tmp_path / "drive", 12))
-
-
-def test_a_recording_is_called_as_its_folder_or_file(tmp_path):
-    path = write_bag(tmp_path / "drive.1", 1)
-    assert bag_name(path) == bag_name(f"{path}/") == "drive.1"
-    assert bag_name(path / "drive.1.mcap") == "drive.1"
-    assert BagEvaluateOptions(str(path)).folder.name == "drive.1"
-
-
-@pytest.mark.parametrize("changes, text", [
-    (dict(mode="async"), "mode 'async': use sync or two_sided; to see mode async play the recording to the live node"),
-    (dict(video_s=-1), "video_s -1: use 0 to 3600 seconds"),
-    (dict(min_interval=0), "min_interval 0: use 1 to 1000 frames"),
-    (dict(threshold=0), "threshold 0: use a value above 0"),
-])
-def test_options_that_cannot_be_used(changes, text):
-    with pytest.raises(ValueError, match=text):
-        BagEvaluateOptions("drive", **changes)

@@ -21,8 +21,8 @@ from waiting_helpers import until
 
 from dcfm_ros.bags import fleet as fleet_module
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.evaluate import BagEvaluateOptions
 from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet, segment_fleet
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.fleet_table import fleet_table

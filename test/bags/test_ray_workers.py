@@ -15,7 +15,7 @@ from helpers import write_tiny_model
 from waiting_helpers import until
 
 from dcfm_ros.bags import fleet
-from dcfm_ros.bags.evaluate import BagEvaluateOptions
+from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, share
 
 

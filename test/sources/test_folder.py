@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
+from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.folder import ImageFolder
-from dcfm_ros.sources.open import SourceError
 
 
 def picture(value, height=24, width=32):

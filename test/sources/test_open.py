@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dcfm_ros.sources.classes import STREET11
-from dcfm_ros.sources.open import SourceError, open_source
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.open import open_source
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
 
 

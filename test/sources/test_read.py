@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dcfm_ros.sources import read
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.read import image_size, natural_key, read_image, read_label
 
 LABEL = np.arange(24 * 32).reshape(24, 32).astype(np.uint8) % 20

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dcfm_ros.sources import video_file
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.video_file import VideoFile
 
 av = pytest.importorskip("av")

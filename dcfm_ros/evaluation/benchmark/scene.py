@@ -14,7 +14,8 @@ import numpy as np
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.scheduler import is_hard_cut
 from dcfm_ros.pipeline.settings import SchedulerConfig
-from dcfm_ros.sources.open import DEFAULT_RATE_HZ, SourceError, open_source
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.open import DEFAULT_RATE_HZ, open_source
 
 _FRAMES = 45         # 3 s at 15 Hz: enough motion for adaptive keyframes, little enough to keep in memory
 _THINNED = 16        # every 16th row and column shows a hard cut

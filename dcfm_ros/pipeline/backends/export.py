@@ -10,24 +10,20 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.model.onnx_export import PRECISIONS, ExportError, Part, model_parts, write_onnx
-from dcfm_ros.model.versions import versions
-from dcfm_ros.model.whole_folder import whole_folder
+from dcfm_ros.model.onnx_export import PRECISIONS, ExportError, Part, write_onnx
 from dcfm_ros.pipeline.backends.engine_files import EngineCache
-from dcfm_ros.pipeline.backends.export_record import RECORD_FILE, ExportRecord, make_record, write_record
+from dcfm_ros.pipeline.backends.export_folder import Run, write_export
+from dcfm_ros.pipeline.backends.export_record import RECORD_FILE, ExportRecord
+from dcfm_ros.pipeline.backends.tensorrt_build import build_engines, gpu_name, key_of
 
 FORMATS = ("onnx", "openvino", "tensorrt")
-# Seen of random and of trained models: 1e-6 in f32, 1.4e-3 in f16.
-LARGEST_DIFFERENCE = {"f32": 1e-4, "f16": 1e-2}
-
-Run = Callable[[Part], np.ndarray]   # an exported part with its example's inputs
 
 
 @dataclass(frozen=True)
@@ -79,38 +75,6 @@ def export(options: ExportOptions) -> Exported:
                                          options.precision, {}))
 
 
-Writer = Callable[[list[Part], Path, str], tuple[list[Path], Run | None]]
-
-
-def write_export(folder: Path, format: str, writer: Writer, model: Model, name: str, size: tuple[int, int], precision: str,
-                 others: dict[str, str]) -> ExportRecord:
-    """The folder with what `writer` makes of the parts, compared with PyTorch, and its record.
-
-    others: versions and the like, for the record.
-    """
-    parts = model_parts(model, size, precision)
-    with whole_folder(folder) as part:
-        files, run = writer(parts, part, precision)
-        found = differences(parts, model_parts(model, size), run, precision) if run else None
-        record = make_record(part, files, format, model, name, parts, precision, found, {**versions(), **others})
-        write_record(part, record)
-    return record
-
-
-def differences(parts: list[Part], reference: list[Part], run: Run, precision: str) -> dict[str, float]:
-    """How far each part is from its reference in f32, |a - b| / |b|; an ExportError where it is too far."""
-    found = {}
-    for part, exact in zip(parts, reference):
-        wanted = exact.output.numpy()
-        difference = float(np.linalg.norm(run(part).astype(np.float32) - wanted) / max(np.linalg.norm(wanted), 1e-12))
-        if not difference <= LARGEST_DIFFERENCE[precision]:   # nor NaN
-            raise ExportError(
-                f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more than "
-                f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32")
-        found[part.name] = difference
-    return found
-
-
 def write_onnx_parts(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run | None]:
     """ONNX files; they can be run where ONNX Runtime is installed."""
     files = [write_onnx(part, folder) for part in parts]
@@ -136,8 +100,6 @@ def _openvino_writer(parts: list[Part], folder: Path, precision: str) -> tuple[l
 
 def _export_engines(model: Model, options: ExportOptions, size: tuple[int, int]) -> Exported:
     """Engines for this GPU, into `out` or to where the backend finds them."""
-    from dcfm_ros.pipeline.backends.tensorrt_build import build_engines, gpu_name, key_of
-
     gpu_name(options.device)   # before minutes of work
     folder = _free_folder(options.out) if options.out else EngineCache(model.folder).new(
         key_of(model, size, options.precision, options.device))

@@ -27,7 +27,7 @@ from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.onnx_export import Part, write_onnx
 from dcfm_ros.pipeline.backends.base import BackendError
 from dcfm_ros.pipeline.backends.engine_files import engine_key
-from dcfm_ros.pipeline.backends.export import Run, write_export
+from dcfm_ros.pipeline.backends.export_folder import Run, write_export
 from dcfm_ros.pipeline.backends.export_record import ExportRecord
 from dcfm_ros.pipeline.backends.tensorrt import EngineLane
 from dcfm_ros.pipeline.backends.tensorrt_api import Engine, build_engine, tensorrt

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..classes import STREET11
-from ..open import SourceError
-from .clip import ClipSet
-from .file_clip import FileClip
-from .listing import Pairing, files_in, splits_in
+from dcfm_ros.sources.classes import STREET11
+from dcfm_ros.sources.clips.clip import ClipSet
+from dcfm_ros.sources.clips.file_clip import FileClip
+from dcfm_ros.sources.clips.listing import Pairing, files_in, splits_in
+from dcfm_ros.sources.errors import SourceError
 
 TERMS = "CamVid (Brostow, Fauqueur and Cipolla, 2009) in SegNet's 11 classes, for research"
 RATE_HZ = 15.0

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..classes import CITYSCAPES19
-from ..open import SourceError
-from .clip import ClipSet
-from .file_clip import FileClip
-from .listing import files_in, folders_in, refuse_missing
+from dcfm_ros.sources.classes import CITYSCAPES19
+from dcfm_ros.sources.clips.clip import ClipSet
+from dcfm_ros.sources.clips.file_clip import FileClip
+from dcfm_ros.sources.clips.listing import files_in, folders_in, refuse_missing
+from dcfm_ros.sources.errors import SourceError
 
 TERMS = "Cityscapes (Cordts et al., CVPR 2016), under the Cityscapes terms of use: non-commercial research and teaching"
 RATE_HZ = 17.0

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 
-from ..open import ClassTable, SourceError
-from .clip import IGNORE
+from dcfm_ros.sources.classes import ClassTable
+from dcfm_ros.sources.clips.clip import IGNORE
+from dcfm_ros.sources.errors import SourceError
 
 _KEYS = ("classes", "ignore", "video", "terms")
 _EXAMPLE = "classes: [{name: road, color: [128, 64, 128]}, ...]"

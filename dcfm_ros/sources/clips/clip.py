@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from ..open import ClassTable, SourceError
+from dcfm_ros.sources.classes import ClassTable
+from dcfm_ros.sources.errors import SourceError
 
 IGNORE = 255   # label value that counts neither in training nor in evaluation
 

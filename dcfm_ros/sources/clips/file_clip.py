@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..open import SourceError
-from ..read import image_size, read_image, read_label
-from .clip import IGNORE, check_index
+from dcfm_ros.sources.clips.clip import IGNORE, check_index
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.read import image_size, read_image, read_label
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..open import SourceError
-from ..read import IMAGE_ENDINGS
-from .classes_file import read_classes
-from .clip import IGNORE, ClipSet
-from .file_clip import FileClip
-from .listing import Pairing, files_in, folders_in, splits_in
+from dcfm_ros.sources.clips.classes_file import read_classes
+from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
+from dcfm_ros.sources.clips.file_clip import FileClip
+from dcfm_ros.sources.clips.listing import Pairing, files_in, folders_in, splits_in
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.read import IMAGE_ENDINGS
 
 STILL_RATE_HZ = 15.0   # nominal, since one frame has no rate
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .clip import Clip, check_index
+from dcfm_ros.sources.clips.clip import Clip, check_index
 
 
 class ClipInMemory:

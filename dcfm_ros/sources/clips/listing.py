@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..open import SourceError
-from ..read import natural_key
+from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.read import natural_key
 
 _SHOWN = 3   # missing files that an error names
 

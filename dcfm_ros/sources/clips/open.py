@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..open import SourceError
-from . import camvid, cityscapes, folder, synthetic, vspw
-from .clip import ClipSet
-from .listing import files_in, folders_in, splits_in
+from dcfm_ros.sources.clips import camvid, cityscapes, folder, synthetic, vspw
+from dcfm_ros.sources.clips.clip import ClipSet
+from dcfm_ros.sources.clips.listing import files_in, folders_in, splits_in
+from dcfm_ros.sources.errors import SourceError
 
 KINDS = ("auto", "vspw", "cityscapes", "camvid", "folder", "synthetic")
 

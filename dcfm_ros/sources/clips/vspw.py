@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..classes import VSPW124
-from ..open import SourceError
-from .clip import IGNORE, ClipSet
-from .file_clip import FileClip
-from .listing import Pairing, files_in
+from dcfm_ros.sources.classes import VSPW124
+from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
+from dcfm_ros.sources.clips.file_clip import FileClip
+from dcfm_ros.sources.clips.listing import Pairing, files_in
+from dcfm_ros.sources.errors import SourceError
 
 TERMS = "VSPW (Miao et al., CVPR 2021), for non-commercial research only"
 RATE_HZ = 15.0

@@ -3,7 +3,7 @@
 """A pinhole dashboard camera."""
 import numpy as np
 
-from ...compiled import njit
+from dcfm_ros.compiled import njit
 
 NEAR = 0.4   # metres; nothing nearer is drawn
 _NEAR, _TINY = np.float32(NEAR), np.float32(1e-6)   # for compiled functions

@@ -4,9 +4,9 @@
 import cv2
 import numpy as np
 
-from ...compiled import njit
-from ..classes import BUILDING
-from .texture import smooth_noise
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.classes import BUILDING
+from dcfm_ros.sources.synthetic.texture import smooth_noise
 
 PX_PER_M = 16
 

@@ -3,8 +3,8 @@
 """Lamp posts, signs, traffic lights, bollards and fences, standing at the origin, z along the road."""
 import numpy as np
 
-from ..classes import FENCE, POLE, SIGN
-from .mesh import Mesh
+from dcfm_ros.sources.classes import FENCE, POLE, SIGN
+from dcfm_ros.sources.synthetic.mesh import Mesh
 
 POST_PX = 1.7    # thin posts stay visible however far they are
 

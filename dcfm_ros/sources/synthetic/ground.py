@@ -4,10 +4,10 @@
 import cv2
 import numpy as np
 
-from ...compiled import njit
-from .mesh import Mesh
-from .texture import smooth_noise
-from ..classes import PAVEMENT, ROAD
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.classes import PAVEMENT, ROAD
+from dcfm_ros.sources.synthetic.mesh import Mesh
+from dcfm_ros.sources.synthetic.texture import smooth_noise
 
 TILE_M = 16.0      # the ground texture repeats after this distance
 TILE_PX = 512

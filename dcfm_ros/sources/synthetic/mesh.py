@@ -6,7 +6,7 @@ Local and world coordinates are in metres: x right, y up, z forward.
 """
 import numpy as np
 
-from ...compiled import njit
+from dcfm_ros.compiled import njit
 
 # Columns of the attribute rows.
 R, G, B, CLASS, ORDER = range(5)

@@ -7,9 +7,9 @@ The loops are compiled. They keep to 32-bit numbers, so constants in them are 32
 import cv2
 import numpy as np
 
-from ...compiled import njit
-from .camera import NEAR, bring_forward, clip_near, in_view, to_pixels
-from .mesh import CAP, CULL, MIN_PX, RADIUS
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.synthetic.camera import NEAR, bring_forward, clip_near, in_view, to_pixels
+from dcfm_ros.sources.synthetic.mesh import CAP, CULL, MIN_PX, RADIUS
 
 SHIFT = 4                 # fixed-point bits of polygon corners
 SCALE = 1 << SHIFT

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from ...compiled import njit
-from ..classes import BICYCLIST, PEDESTRIAN
-from .mesh import Shape
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.classes import BICYCLIST, PEDESTRIAN
+from dcfm_ros.sources.synthetic.mesh import Shape
 
 SKIN = ((225, 180, 150), (190, 140, 110), (120, 82, 60), (80, 55, 42))
 

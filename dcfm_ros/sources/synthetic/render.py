@@ -6,13 +6,13 @@ import math
 import cv2
 import numpy as np
 
-from ...compiled import njit
-from .ground import TILE_M, TILE_PX, darken
-from .mesh import CLASS, ORDER
-from .outline import SCALE, SHIFT, fill, fixed, outline_bars, outline_quads
-from .sky import draw_backdrop
-from .street import VIEW_M
-from ..classes import BUILDING, PAVEMENT, TREE
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.classes import BUILDING, PAVEMENT, TREE
+from dcfm_ros.sources.synthetic.ground import TILE_M, TILE_PX, darken
+from dcfm_ros.sources.synthetic.mesh import CLASS, ORDER
+from dcfm_ros.sources.synthetic.outline import SCALE, SHIFT, fill, fixed, outline_bars, outline_quads
+from dcfm_ros.sources.synthetic.sky import draw_backdrop
+from dcfm_ros.sources.synthetic.street import VIEW_M
 
 BEHIND_M = 7.0    # things that start this far behind us are dropped; the longest is a van
 

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from ...compiled import njit
+from dcfm_ros.compiled import njit
 
 
 class Road:

@@ -4,7 +4,7 @@
 import cv2
 import numpy as np
 
-from ...compiled import njit
+from dcfm_ros.compiled import njit
 
 MARGIN = 64    # the noise field is this much larger than a frame, to cut frames from it anywhere
 

@@ -4,8 +4,8 @@
 import cv2
 import numpy as np
 
-from ..classes import BUILDING, SKY, TREE
-from .texture import smooth_noise
+from dcfm_ros.sources.classes import BUILDING, SKY, TREE
+from dcfm_ros.sources.synthetic.texture import smooth_noise
 
 TURN = 0.5    # radians the camera may turn to either side before the picture ends
 

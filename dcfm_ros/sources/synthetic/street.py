@@ -3,14 +3,14 @@
 """Everything that stands still: where houses, trees, furniture, fences and parked cars are."""
 import numpy as np
 
-from .facade import draw_facade, wall_colour
-from .furniture import (FenceStyle, hanging_sign, lamp_post, plain_post, traffic_light, traffic_sign)
-from .ground import Ground
-from .mesh import Batch, Mesh
-from .texture import Texture
-from .tree import draw_tree
-from .vehicles import draw_vehicle
-from ..classes import BUILDING
+from dcfm_ros.sources.classes import BUILDING
+from dcfm_ros.sources.synthetic.facade import draw_facade, wall_colour
+from dcfm_ros.sources.synthetic.furniture import FenceStyle, hanging_sign, lamp_post, plain_post, traffic_light, traffic_sign
+from dcfm_ros.sources.synthetic.ground import Ground
+from dcfm_ros.sources.synthetic.mesh import Batch, Mesh
+from dcfm_ros.sources.synthetic.texture import Texture
+from dcfm_ros.sources.synthetic.tree import draw_tree
+from dcfm_ros.sources.synthetic.vehicles import draw_vehicle
 
 VIEW_M = 100.0    # nothing beyond is drawn, save what the backdrop shows
 

@@ -4,7 +4,7 @@
 import cv2
 import numpy as np
 
-from ...compiled import njit
+from dcfm_ros.compiled import njit
 
 HAZE_LEVELS = 10
 CLEAR = 255       # label of a transparent texel

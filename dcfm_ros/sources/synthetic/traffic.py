@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from .ground import car_shadow
-from .mesh import Batch
-from .people import Cyclist, Walker
+from dcfm_ros.sources.synthetic.ground import car_shadow
+from dcfm_ros.sources.synthetic.mesh import Batch
+from dcfm_ros.sources.synthetic.people import Cyclist, Walker
 
 
 class Traffic:

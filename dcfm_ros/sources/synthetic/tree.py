@@ -4,9 +4,9 @@
 import cv2
 import numpy as np
 
-from ...compiled import njit
-from ..classes import TREE
-from .texture import CLEAR, smooth_noise
+from dcfm_ros.compiled import njit
+from dcfm_ros.sources.classes import TREE
+from dcfm_ros.sources.synthetic.texture import CLEAR, smooth_noise
 
 SIZE = 192   # texels, square
 

@@ -3,8 +3,8 @@
 """Cars, vans and lorries, standing at the origin and looking along +z."""
 import numpy as np
 
-from ..classes import CAR
-from .mesh import Mesh
+from dcfm_ros.sources.classes import CAR
+from dcfm_ros.sources.synthetic.mesh import Mesh
 
 WHEEL = np.array([[np.cos(a), np.sin(a)] for a in np.arange(8) * np.pi / 4 + np.pi / 8])
 

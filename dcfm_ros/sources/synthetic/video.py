@@ -6,15 +6,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..classes import STREET11
-from ..frame import VideoFrame
-from .camera import Camera
-from .render import Renderer
-from .road import Road
-from .sensor import Sensor
-from .street import VIEW_M, Street
-from .style import Style
-from .traffic import Traffic
+from dcfm_ros.sources.classes import STREET11
+from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.synthetic.camera import Camera
+from dcfm_ros.sources.synthetic.render import Renderer
+from dcfm_ros.sources.synthetic.road import Road
+from dcfm_ros.sources.synthetic.sensor import Sensor
+from dcfm_ros.sources.synthetic.street import VIEW_M, Street
+from dcfm_ros.sources.synthetic.style import Style
+from dcfm_ros.sources.synthetic.traffic import Traffic
 
 CLASSES = STREET11                     # class ids of the labels
 RESERVED_SEEDS = range(1000, 1020)     # evaluation only, never trained on

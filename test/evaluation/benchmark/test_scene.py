@@ -9,7 +9,7 @@ import pytest
 from evaluation_helpers import make_clip
 
 from dcfm_ros.evaluation.benchmark.scene import Scene, open_scene
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 
 def scene(length=4, rate_hz=10.0):

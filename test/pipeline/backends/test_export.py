@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm export`: files that give what PyTorch gives, and that are not there where they would not."""
+"""`dcfm export`: files that give what PyTorch gives, and one line where there can be none."""
 import importlib.util
 
 import numpy as np
@@ -165,17 +165,6 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
     for name in ("model", "model/model.yaml"):
         with pytest.raises(ExportError, match="give another folder"):
             export(ExportOptions(str(model), "onnx", str(tmp_path / name)))
-
-
-def test_parts_that_differ_too_much_are_not_written(tmp_path, monkeypatch):
-    def broken(parts, folder, precision):
-        return [], lambda part: part.output.numpy() + (part.name == "deep")
-
-    monkeypatch.setattr(export_module, "write_onnx_parts", broken)
-    model = write_tiny_model(tmp_path / "model")
-    with pytest.raises(ExportError, match="deep in f32 differs from PyTorch by .*: nothing was written"):
-        export(ExportOptions(str(model), "onnx", str(tmp_path / "out"), (64, 96)))
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_tensorrt_without_a_gpu_is_one_line(tmp_path, capsys):

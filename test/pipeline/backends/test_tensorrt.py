@@ -22,6 +22,7 @@ import tensorrt_helpers  # noqa: E402
 from dcfm_ros.model.folder import load_model  # noqa: E402
 from dcfm_ros.model.onnx_export import ExportError  # noqa: E402
 from dcfm_ros.pipeline.backends import engine_builder, tensorrt, tensorrt_api, tensorrt_build, torch_kernels  # noqa: E402
+from dcfm_ros.pipeline.backends import export as export_module  # noqa: E402
 from dcfm_ros.pipeline.backends.base import BackendError  # noqa: E402
 from dcfm_ros.pipeline.backends.engine_files import read_engines  # noqa: E402
 from dcfm_ros.pipeline.backends.export import ExportOptions, export  # noqa: E402
@@ -46,7 +47,8 @@ def stand_in(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tensorrt_build, "write_onnx", once)
         patch.setitem(sys.modules, "tensorrt", tensorrt_helpers.stand_in())
-        patch.setattr(tensorrt_build, "gpu_name", lambda device: "NVIDIA Paper 9.9")
+        for module in (tensorrt_build, export_module):
+            patch.setattr(module, "gpu_name", lambda device: "NVIDIA Paper 9.9")
         patch.setattr(torch.cuda, "device", lambda device: nullcontext())
         patch.setattr(tensorrt, "EngineLane", tensorrt_helpers.NoStream)
         patch.setattr(tensorrt_build, "EngineLane", tensorrt_helpers.NoStream)

@@ -8,7 +8,7 @@ import pytest
 
 from dcfm_ros.sources.classes import STREET11
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 CAMVID = Path(__file__).parents[3].parent / "shared" / "camvid"
 

@@ -6,7 +6,7 @@ import pytest
 
 from dcfm_ros.sources.classes import CITYSCAPES19
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 SEQUENCES, STILLS, LABELS = "leftImg8bit_sequence", "leftImg8bit", "gtFine"
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from dcfm_ros.sources.clips import ClipSet, open_clips
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 CLASSES = "classes: [{name: floor, color: [1, 2, 3]}]"
 

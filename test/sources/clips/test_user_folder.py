@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 CLASSES = "classes:\n- {name: floor, color: [1, 2, 3]}\n- {name: shelf, color: [4, 5, 6]}\n"
 

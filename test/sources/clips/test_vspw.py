@@ -7,7 +7,7 @@ import pytest
 
 from dcfm_ros.sources.classes import VSPW124
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.sources.open import SourceError
+from dcfm_ros.sources.errors import SourceError
 
 
 @pytest.fixture

@@ -1,0 +1,7 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one kind of error that sources raise."""
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened or read; the message names it and the remedy."""
