@@ -145,7 +145,7 @@ def _rates(clips: Sequence[Clip], thresholds: Sequence[float], model_size: tuple
             for index in range(clip.length):
                 image = next(pictures).image
                 for value, scheduler in schedulers.items():
-                    keyframes[value] += scheduler.decide(image, index).reason is not None and index > 0
+                    keyframes[value] += scheduler.evaluate_and_start(image, index).reason is not None and index > 0
                 if scores is not None:
                     recent.append(image)
                     for distance in DISTANCES:

@@ -174,7 +174,7 @@ class Protocol:
             size = picture.image.shape
             store.put(index, picture)
             for threshold, scheduler in schedulers.items():
-                if scheduler.decide(picture.image, index).reason is not None:
+                if scheduler.evaluate_and_start(picture.image, index).reason is not None:
                     keyframes[threshold].append(index)
         return [_Course(score, keyframes[score.schedule.threshold]) for score in scores]
 

@@ -91,8 +91,8 @@ def _serving(images: Sequence[np.ndarray], delay: int, config: SchedulerConfig) 
             scheduler.succeeded(images[served], served)
         if running is None and waiting is not None:
             running, waiting = (waiting, index), None
-            scheduler.begun(images[running[0]], running[0])
-        decision = scheduler.consider(image, index)
+            scheduler.started(images[running[0]], running[0])
+        decision = scheduler.evaluate(image, index)
         if decision.is_cut:
             cuts.add(index)
             running = running if running is not None and running[0] in cuts else None
@@ -100,7 +100,7 @@ def _serving(images: Sequence[np.ndarray], delay: int, config: SchedulerConfig) 
             requested.add(index)
             if running is None:
                 running = (index, index if index else -delay)
-                scheduler.begun(image, index)
+                scheduler.started(image, index)
             else:
                 waiting = index
         serving.append(served)

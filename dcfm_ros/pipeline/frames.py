@@ -21,6 +21,14 @@ class InputError(ValueError):
         self.kind = kind
 
 
+class EncodeError(RuntimeError):
+    """A keyframe whose deep path failed, with `cause`: masks go on with the older common feature."""
+
+    def __init__(self, cause: BaseException):
+        super().__init__(f"keyframe encoder: {str(cause) or type(cause).__name__}")
+        self.__cause__ = cause
+
+
 class Reason(str, Enum):
     """Why a frame became a keyframe."""
 
@@ -45,15 +53,6 @@ class Frame:
     def rgb(self) -> np.ndarray:
         """The image in RGB order; a view where it is so already."""
         return self.image[..., ::-1] if self.is_bgr else self.image
-
-
-@dataclass(frozen=True)
-class CommonFeature:
-    """The deep path's result for a keyframe, as a backend keeps it."""
-
-    feature: Any
-    index: int                   # of the keyframe among the camera's processed frames
-    stamp_ns: int
 
 
 @dataclass(frozen=True)

@@ -7,111 +7,83 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from concurrent.futures import Future
 
-from dcfm_ros.pipeline.frames import Frame, InputError, Segmentation
+from dcfm_ros.pipeline.frames import Frame, Segmentation
+from dcfm_ros.pipeline.image_queue import Arrival, ImageQueue
+from dcfm_ros.pipeline.keyframe import STALLED_S
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.stream import Steps
 
 _log = logging.getLogger(__name__)
 
 
-class _Arrival(NamedTuple):
-    received_ns: int
-    load: Callable[[int], Frame]
-
-
 class LiveSegmenter:
-    """A thread around `Segmenter.process`. Any thread may call `offer`, which never waits for a mask.
+    """The masks' thread: it drives the frames of a segmenter. Any thread may call `offer`, which never waits for a mask.
 
     At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More than one
     bridges moments in which the machine is held up, for a little latency. The camera whose last turn is longest ago goes
-    first, so under overload each has its full rate or an equal share.
-    Images are decoded on the worker's thread, so dropped ones cost nothing.
-    `on_mask` and `on_error` are called on the worker's thread; what they raise is counted and reported, too.
+    first, so under overload each has its full rate or an equal share. A frame that has to wait itself, for a network to be
+    compiled or for its camera's first common feature, is suspended, and other cameras go on.
+    Images are decoded on this thread, so dropped ones cost nothing.
+    `on_mask` is called on it; what it raises is counted and reported as the segmenter's errors are.
     """
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        on_mask: Callable[[Segmentation], None],
-        on_error: Callable[[str, Exception], None],
-        waiting: int = 1,
-    ):
-        self._segmenter, self._on_mask, self._on_error = segmenter, on_mask, on_error
-        self._limit = waiting
-        self._waiting: dict[str, deque[_Arrival]] = {}
-        self._changed = threading.Condition()
-        self._stopping = False
-        segmenter.park(self._wake)
+    def __init__(self, segmenter: Segmenter, on_mask: Callable[[Segmentation], None], waiting: int = 1):
+        self._segmenter, self._on_mask = segmenter, on_mask
+        self._images = ImageQueue(waiting)
+        self._suspended: dict[str, tuple[Steps, Future]] = {}   # by camera, with what it waits for; of the masks' thread alone
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 
-    def offer(self, camera_name: str, load: Callable[[int], Frame]) -> None:
+    def offer(self, camera: str, load: Callable[[int], Frame]) -> None:
         """An image has arrived. `load(received_ns)` makes the frame of it, or raises InputError."""
-        camera, now = self._segmenter.camera(camera_name), time.monotonic_ns()
-        with self._changed:
-            camera.arrived(now)
-            queue = self._waiting.setdefault(camera_name, deque())
-            if len(queue) == self._limit:
-                queue.popleft()
-                camera.dropped()
-            queue.append(_Arrival(now, load))
-            self._changed.notify()
+        self._images.put(Arrival(self._segmenter.telemetry(camera), time.monotonic_ns(), load))
 
     def stop(self) -> None:
-        """Drop what waits, finish the frame in work, join the thread. The segmenter itself goes on."""
-        with self._changed:
-            self._stopping = True
-            self._waiting.clear()
-            self._changed.notify()
-        self._thread.join()
-        self._segmenter.park(None)
+        """Discard what waits, finish the frame in progress, join the thread. The segmenter itself goes on."""
+        self._images.close()
+        self._thread.join(STALLED_S)
+        if self._thread.is_alive():
+            _log.error("the frame in progress has not ended for %.0f s: its thread is left behind", STALLED_S)
 
     def _run(self) -> None:
-        while (taken := self._next()) is not None:
-            name, arrival = taken
-            try:
-                for segmentation in self._segmenter.resume(name) if arrival is None else self._process(name, arrival):
-                    started = time.perf_counter()
-                    self._on_mask(segmentation)
-                    self._segmenter.camera(name).publish.add(1e3 * (time.perf_counter() - started))
-            except Exception as error:  # one bad image or camera must not end the masks of all
-                self._report(name, error)
+        while not self._images.is_closed:
+            self._segmenter.collect()
+            for camera in [camera for camera, (_, awaited) in self._suspended.items() if awaited.done()]:
+                steps, _ = self._suspended.pop(camera)
+                self._drive(camera, steps)
+            if (arrival := self._images.take(blocked=self._suspended)) is not None:
+                self._drive(arrival.camera, self._steps(arrival))
+        for camera, (steps, _) in self._suspended.items():
+            steps.close()
+            self._segmenter.telemetry(camera).count("discarded")
+        self._segmenter.drop_waiting()
 
-    def _process(self, name: str, arrival: _Arrival) -> list[Segmentation]:
+    def _steps(self, arrival: Arrival) -> Steps:
         started = time.perf_counter()
         frame = arrival.load(arrival.received_ns)
-        self._segmenter.camera(name).convert.add(1e3 * (time.perf_counter() - started))
-        return self._segmenter.process(frame)
+        arrival.telemetry.convert.add(1e3 * (time.perf_counter() - started))
+        yield from self._segmenter.steps(frame, self._images.wake)
 
-    def _report(self, name: str, error: Exception) -> None:
-        kind = error.kind if isinstance(error, InputError) else None
-        self._segmenter.camera(name).failed(error, kind)
+    def _drive(self, camera: str, steps: Steps) -> None:
+        """Go on with a frame until it has to wait or is finished."""
         try:
-            self._on_error(name, error)
-        except Exception:  # a thread that ended here would take the masks of all cameras with it
-            _log.exception("the report of a failed image raised an error itself")
+            for step in steps:
+                if not isinstance(step, Future):
+                    self._publish(step)
+                elif not step.done():
+                    self._suspended[camera] = steps, step
+                    step.add_done_callback(lambda done: self._images.wake())
+                    return
+        except Exception as error:  # one bad image or camera must not end the masks of all
+            self._segmenter.report(camera, error)
 
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify()
-
-    def _next(self) -> tuple[str, _Arrival | None] | None:
-        """The camera whose turn it is, and its image: None where a parked one goes on. None: stop."""
-        with self._changed:
-            # Cameras in the order of their last turns; those with a parked image have to wait.
-            name = parked = None
-            while not self._stopping and name is None:
-                parked = self._segmenter.resumable()
-                free = (name for name, queue in self._waiting.items() if queue and not self._segmenter.is_parked(name))
-                name = next(free, None) if parked is None else parked  # the only camera has an empty name
-                if name is None:
-                    self._changed.wait()
-            if self._stopping:
-                return None
-            if parked is not None:
-                return name, None
-            queue = self._waiting.pop(name)
-            self._waiting[name] = queue  # behind the other cameras
-            return name, queue.popleft()
+    def _publish(self, mask: Segmentation) -> None:
+        started = time.perf_counter()
+        try:
+            self._on_mask(mask)
+        except Exception as error:  # nor must one that cannot be published
+            self._segmenter.report(mask.frame.camera, error)
+        self._segmenter.telemetry(mask.frame.camera).publish.add(1e3 * (time.perf_counter() - started))

@@ -4,7 +4,7 @@
 
 The score of a frame is the mean absolute difference of normalised network inputs against the last keyframe (paper,
 section 3.5). The normalisation's offset cancels and its scale is one number per channel, so the score is computed exactly
-on the uint8 input. What has passed a threshold is looked at once more: see `is_change`.
+on the uint8 input. What has passed a threshold is looked at once more: see `is_scene_change`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def deviation(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.dot(cv2.mean(cv2.absdiff(first, second))[:3], _CHANNEL_WEIGHT))
 
 
-def is_change(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
-    """Is it the scene in which two pictures (h, w, 3) uint8 differ by `threshold`, and not noise or the light?
+def is_scene_change(before: np.ndarray, after: np.ndarray, threshold: float) -> bool:
+    """True if two pictures (h, w, 3) uint8 that differ by `threshold` do so by scene motion, not by noise or illumination.
 
-    It is if four fifths of that are left between averages over blocks, with the first picture as light as the second.
+    They do if four fifths of that are left between averages over blocks, with the first picture as light as the second.
     """
     first, second = (cv2.resize(picture, None, fx=1 / _BLOCK, fy=1 / _BLOCK, interpolation=cv2.INTER_AREA)
                      for picture in (before, after))
@@ -53,7 +53,7 @@ def is_hard_cut(before: np.ndarray, after: np.ndarray, threshold: float) -> bool
     They do if they differ by `threshold` (as AKS scores), or if they differ somewhat and are hardly correlated.
     """
     change = deviation(before, after)
-    if change >= threshold and is_change(before, after, threshold):
+    if change >= threshold and is_scene_change(before, after, threshold):
         return True
     if change < _CUT_CHANGE:
         return False
@@ -78,26 +78,25 @@ class Decision:
 class KeyframeScheduler:
     """Decides for one camera, frame by frame. Counts processed frames; knows nothing of time or threads.
 
-    A camera that is due stays due, and each of its frames may become the keyframe, until one has `begun`: the encoder
+    A camera that is due stays due, and each of its frames may become the keyframe, until one has `started`: the encoder
     may be busy, and what it takes up then is the newest frame.
     """
 
     def __init__(self, config: SchedulerConfig):
         self.config = config
         self._forced: Reason | None = None
-        self._due: Reason | None = None                       # why a frame before this one was due, and none has begun since
+        self._due: Reason | None = None                       # why a frame before this one was due, and none has started since
         self._urgent = False                                  # is it due for more than a deviation?
-        self._keyframe: tuple[np.ndarray, int] | None = None  # picture and frame index of the last keyframe that has begun
+        self._keyframe: tuple[np.ndarray, int] | None = None  # picture and frame index of the last keyframe that has started
         self._encoded: tuple[np.ndarray, int] | None = None   # of the last one whose common feature is there
         self._last: np.ndarray | None = None                  # thinned picture of the frame before
 
-    def consider(self, image: np.ndarray, index: int, relief: float = 1.0) -> Decision:
-        """image: network input (h, w, 3) uint8 of processed frame number `index`, which counts up by one.
-        relief: what the threshold is multiplied by."""
+    def evaluate(self, image: np.ndarray, index: int, threshold_scale: float = 1.0) -> Decision:
+        """Decide on processed frame number `index`, which counts up by one. image: its network input (h, w, 3) uint8."""
         thinned = np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
         is_cut = self._last is not None and is_hard_cut(self._last, thinned, self.config.cut_threshold)
         self._last = thinned
-        threshold = relief * self.config.threshold
+        threshold = threshold_scale * self.config.threshold
         score, interval = 0.0, 0
         if self._keyframe is not None:
             score, interval = deviation(image, self._keyframe[0]), index - self._keyframe[1]
@@ -117,14 +116,14 @@ class KeyframeScheduler:
         urgency = math.inf if self._urgent or overdue else score / threshold
         return Decision(self._due, score, interval, urgency, is_cut)
 
-    def decide(self, image: np.ndarray, index: int) -> Decision:
-        """As `consider`, where a keyframe begins at once."""
-        decision = self.consider(image, index)
+    def evaluate_and_start(self, image: np.ndarray, index: int) -> Decision:
+        """As `evaluate`, where a keyframe's deep path starts at once."""
+        decision = self.evaluate(image, index)
         if decision.reason is not None:
-            self.begun(image, index)
+            self.started(image, index)
         return decision
 
-    def begun(self, image: np.ndarray, index: int) -> None:
+    def started(self, image: np.ndarray, index: int) -> None:
         """The keyframe of frame `index`, with this picture, is being computed: scores and intervals count from it."""
         self._keyframe = (image, index)
         self._due, self._urgent = None, False
@@ -150,4 +149,4 @@ class KeyframeScheduler:
 
     def _has_changed(self, image: np.ndarray, score: float, interval: int, threshold: float) -> bool:
         return (interval >= self.config.min_interval and score >= threshold
-                and is_change(self._keyframe[0], image, threshold))
+                and is_scene_change(self._keyframe[0], image, threshold))

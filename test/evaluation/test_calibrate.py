@@ -29,7 +29,7 @@ def calm_clip(length, seed):
 
 def keyframes_after_the_first(clip, threshold, config=CONFIG):
     scheduler = KeyframeScheduler(replace(config, threshold=threshold))
-    return sum(scheduler.decide(clip.image(index), index).reason is not None for index in range(clip.length)) - 1
+    return sum(scheduler.evaluate_and_start(clip.image(index), index).reason is not None for index in range(clip.length)) - 1
 
 
 def rate(clips, threshold):

@@ -10,7 +10,7 @@ from pipeline_helpers import SIZE
 
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.pipeline.frames import Reason
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_change, is_hard_cut
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_scene_change, is_hard_cut
 from dcfm_ros.pipeline.settings import SchedulerConfig
 
 
@@ -30,7 +30,7 @@ def run(scheduler, images, start=0, succeed=True):
     """Decide for images; keyframes succeed at once."""
     decisions = []
     for index, image in enumerate(images, start):
-        decisions.append(scheduler.decide(image, index))
+        decisions.append(scheduler.evaluate_and_start(image, index))
         if succeed and decisions[-1].reason is not None:
             scheduler.succeeded(image, index)
     return decisions
@@ -52,7 +52,7 @@ def test_score_is_that_of_the_normalised_inputs(shape):
 
 
 def test_first_frame_is_a_keyframe():
-    decision = KeyframeScheduler(SchedulerConfig()).decide(grey(100), 17)
+    decision = KeyframeScheduler(SchedulerConfig()).evaluate_and_start(grey(100), 17)
     assert (decision.reason, decision.score, decision.interval) == (Reason.FIRST, 0.0, 0)
 
 
@@ -111,9 +111,9 @@ def test_light_and_noise_are_no_change_and_everything_else_is():
     noisy = np.clip(picture + np.random.default_rng(0).normal(0, 10, picture.shape), 0, 255).astype(np.uint8)
     for unchanged in (picture, noisy, (picture * 0.85).astype(np.uint8), (picture * 1.2).astype(np.uint8)):
         threshold = deviation(picture, unchanged)
-        assert not is_change(picture, unchanged, max(threshold, 0.01))
+        assert not is_scene_change(picture, unchanged, max(threshold, 0.01))
     for changed in (other, np.roll(picture, 8, axis=1), (picture * 0.5).astype(np.uint8), (other * 0.9).astype(np.uint8)):
-        assert is_change(picture, changed, deviation(picture, changed))
+        assert is_scene_change(picture, changed, deviation(picture, changed))
 
 
 def test_hard_cut_between_dark_shots_shows_in_their_structure():
@@ -173,9 +173,9 @@ def test_restart_forgets_pictures_and_their_size():
 def test_failed_keyframe_does_not_count():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=5, threshold=0.2, cut_threshold=10.0))
     run(scheduler, [grey(100)] * 3)
-    assert scheduler.decide(grey(140), 3).reason is Reason.DEVIATION
+    assert scheduler.evaluate_and_start(grey(140), 3).reason is Reason.DEVIATION
     scheduler.failed(3)
-    decision = scheduler.decide(grey(140), 4)  # against frame 0 again: tried at once
+    decision = scheduler.evaluate_and_start(grey(140), 4)  # against frame 0 again: tried at once
     assert (decision.reason, decision.interval) == (Reason.DEVIATION, 4)
     assert decision.score == pytest.approx(deviation(grey(100), grey(140)))
 
@@ -184,22 +184,22 @@ def test_interval_after_a_failure_counts_from_the_last_good_keyframe():
     scheduler = KeyframeScheduler(SchedulerConfig(max_interval=5))
     run(scheduler, [grey(100)] * 5)
     for index in (5, 6, 7):
-        decision = scheduler.decide(grey(100), index)
+        decision = scheduler.evaluate_and_start(grey(100), index)
         assert (decision.reason, decision.interval) == (Reason.INTERVAL, index)
         scheduler.failed(index)
-    assert scheduler.decide(grey(100), 8).reason is Reason.INTERVAL
+    assert scheduler.evaluate_and_start(grey(100), 8).reason is Reason.INTERVAL
     scheduler.succeeded(grey(100), 8)
-    assert scheduler.decide(grey(100), 9).interval == 1
+    assert scheduler.evaluate_and_start(grey(100), 9).interval == 1
 
 
 def test_first_keyframe_that_fails_is_tried_again_on_the_next_frame():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=5, max_interval=10))
     for index in range(3):
-        assert scheduler.decide(grey(100), index).reason is Reason.FIRST
+        assert scheduler.evaluate_and_start(grey(100), index).reason is Reason.FIRST
         scheduler.failed(index)
-    scheduler.decide(grey(100), 3)
+    scheduler.evaluate_and_start(grey(100), 3)
     scheduler.succeeded(grey(100), 3)
-    assert scheduler.decide(grey(100), 4).reason is None
+    assert scheduler.evaluate_and_start(grey(100), 4).reason is None
 
 
 def test_late_failure_of_a_displaced_keyframe_changes_nothing():
@@ -207,7 +207,7 @@ def test_late_failure_of_a_displaced_keyframe_changes_nothing():
     run(scheduler, [grey(100)] * 5)
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)  # requests on 5 and 10, neither finished
     scheduler.failed(5)
-    assert scheduler.decide(grey(100), 11).interval == 1
+    assert scheduler.evaluate_and_start(grey(100), 11).interval == 1
 
 
 def test_displaced_keyframe_does_not_count():
@@ -215,7 +215,7 @@ def test_displaced_keyframe_does_not_count():
     run(scheduler, [grey(100)] * 5)
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)
     scheduler.failed(10)  # the one of frame 5 was displaced by it: the last good one is frame 0
-    decision = scheduler.decide(grey(100), 11)
+    decision = scheduler.evaluate_and_start(grey(100), 11)
     assert (decision.reason, decision.interval) == (Reason.INTERVAL, 11)
 
 
@@ -225,29 +225,29 @@ def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)
     scheduler.succeeded(grey(100), 5)
     scheduler.failed(10)
-    assert scheduler.decide(grey(100), 11).interval == 6
+    assert scheduler.evaluate_and_start(grey(100), 11).interval == 6
 
 
-def test_due_until_a_keyframe_has_begun_and_urgency_is_that_of_the_newest_frame():
+def test_due_until_a_keyframe_has_started_and_urgency_is_that_of_the_newest_frame():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0))
     run(scheduler, [grey(100)])
-    decisions = [scheduler.consider(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)]
+    decisions = [scheduler.evaluate(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)]
     assert [decision.reason for decision in decisions] == [None] + [Reason.DEVIATION] * 3
     assert [decision.urgency for decision in decisions[1:]] == [
         pytest.approx(deviation(grey(100), grey(level)) / 0.2) for level in (140, 180, 100)]
-    scheduler.begun(grey(180), 3)
-    decision = scheduler.consider(grey(180), 5)
+    scheduler.started(grey(180), 3)
+    decision = scheduler.evaluate(grey(180), 5)
     assert (decision.reason, decision.score, decision.interval) == (None, 0.0, 2)
 
 
 def test_beyond_max_interval_and_after_a_cut_nothing_else_goes_first():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=4))
     run(scheduler, [grey(60)])
-    found = [scheduler.consider(grey(60), index) for index in range(1, 7)]
+    found = [scheduler.evaluate(grey(60), index) for index in range(1, 7)]
     assert [decision.urgency for decision in found] == [0.0] * 3 + [np.inf] * 3
     assert {decision.reason for decision in found[3:]} == {Reason.INTERVAL}
-    scheduler.begun(grey(60), 6)
-    cut, after = scheduler.consider(grey(200), 7), scheduler.consider(grey(200), 8)
+    scheduler.started(grey(60), 6)
+    cut, after = scheduler.evaluate(grey(200), 7), scheduler.evaluate(grey(200), 8)
     assert (cut.reason, cut.urgency) == (after.reason, after.urgency) == (Reason.DEVIATION, np.inf)
 
 
@@ -256,28 +256,28 @@ def test_a_demand_holds_until_it_is_met_and_no_longer(reason):
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0))
     run(scheduler, [grey(100)])
     scheduler.force(reason)
-    found = [scheduler.consider(grey(level), index) for index, level in enumerate((100, 180, 100), 1)]
+    found = [scheduler.evaluate(grey(level), index) for index, level in enumerate((100, 180, 100), 1)]
     assert [(decision.reason, decision.urgency) for decision in found] == [(reason, np.inf)] * 3
-    scheduler.begun(grey(100), 3)
-    assert scheduler.consider(grey(100), 4).reason is None
+    scheduler.started(grey(100), 3)
+    assert scheduler.evaluate(grey(100), 4).reason is None
 
 
 def test_a_demand_made_while_a_keyframe_waits_is_met_by_the_next_frame():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=2))
     run(scheduler, [grey(100)] * 2)
-    assert scheduler.consider(grey(100), 2).reason is Reason.INTERVAL
+    assert scheduler.evaluate(grey(100), 2).reason is Reason.INTERVAL
     scheduler.force(Reason.REQUESTED)
-    scheduler.begun(grey(100), 2)
-    assert scheduler.consider(grey(100), 3).reason is Reason.REQUESTED
+    scheduler.started(grey(100), 2)
+    assert scheduler.evaluate(grey(100), 3).reason is Reason.REQUESTED
 
 
-def test_relief_moves_the_threshold_and_not_that_of_cuts():
+def test_threshold_scale_moves_the_threshold_and_not_that_of_cuts():
     step = deviation(grey(100), grey(130))
-    for relief, wanted in ((0.5, Reason.DEVIATION), (1.0, Reason.DEVIATION), (1.01, None)):
+    for scale, wanted in ((0.5, Reason.DEVIATION), (1.0, Reason.DEVIATION), (1.01, None)):
         scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0))
         run(scheduler, [grey(100)])
-        assert scheduler.consider(grey(130), 1, relief).reason is wanted
-        assert scheduler.consider(grey(255), 2, relief=1000.0).reason is Reason.DEVIATION
+        assert scheduler.evaluate(grey(130), 1, scale).reason is wanted
+        assert scheduler.evaluate(grey(255), 2, threshold_scale=1000.0).reason is Reason.DEVIATION
 
 
 def test_pictures_that_are_kept_are_few():
@@ -285,8 +285,8 @@ def test_pictures_that_are_kept_are_few():
     scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=3))
     for index in range(100):
         image = street(index % 7)
-        if scheduler.consider(image, index).reason is not None and index % 5:
-            scheduler.begun(image, index)
+        if scheduler.evaluate(image, index).reason is not None and index % 5:
+            scheduler.started(image, index)
             (scheduler.failed if index % 2 else lambda i: scheduler.succeeded(image, i))(index)
     kept = [value for value in vars(scheduler).values() if isinstance(value, (tuple, np.ndarray))]
     assert len(kept) <= 3
@@ -309,7 +309,7 @@ def test_any_sequence_keeps_the_bounds(seed):
         forced = rng.random() < 0.03
         if forced:
             scheduler.force(Reason.REQUESTED)
-        decision = scheduler.decide(image, index)
+        decision = scheduler.evaluate_and_start(image, index)
         cut = previous is not None and is_hard_cut(previous, image[::4, ::4].copy(), config.cut_threshold)
         previous = image[::4, ::4].copy()
         if reference is None:
@@ -319,7 +319,7 @@ def test_any_sequence_keeps_the_bounds(seed):
             assert decision.interval == interval
             assert decision.score == pytest.approx(deviation(image, reference[0]))
             due = cut or (interval >= config.min_interval and decision.score >= config.threshold
-                          and is_change(reference[0], image, config.threshold))
+                          and is_scene_change(reference[0], image, config.threshold))
             wanted = Reason.REQUESTED if forced else Reason.DEVIATION if due else \
                 Reason.INTERVAL if interval >= config.max_interval else None
             assert decision.reason is wanted
@@ -366,7 +366,7 @@ def test_a_frame_of_480x853_costs_less_than_a_millisecond():
     try:
         for index in range(30):
             before = time.thread_time()
-            scheduler.decide(images[index % 2], index)
+            scheduler.evaluate_and_start(images[index % 2], index)
             times.append(time.thread_time() - before)
     finally:
         cv2.setNumThreads(threads)

@@ -51,7 +51,7 @@ def seen(images, disturbance):
 
 def reasons(images, **config):
     scheduler = KeyframeScheduler(SchedulerConfig(**config))
-    return [scheduler.decide(image, index).reason for index, image in enumerate(images)]
+    return [scheduler.evaluate_and_start(image, index).reason for index, image in enumerate(images)]
 
 
 def count(images, **config):

@@ -49,7 +49,7 @@ class Steps:
         shallow = backend.shallow(image)
         wait_for(backend.device)
         watch.lap("shallow network")
-        self._scheduler.decide(image, self._index)
+        self._scheduler.evaluate_and_start(image, self._index)
         self._index += 1
         watch.lap("keyframe decision")
         if self._keyframe or self._common is None:   # else once, on the first frame, which is not counted

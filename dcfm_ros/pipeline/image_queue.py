@@ -1,0 +1,82 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images that wait for the masks' thread: the newest of each camera, which take turns."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Container
+from typing import NamedTuple
+
+from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.telemetry import CameraTelemetry
+
+
+class Arrival(NamedTuple):
+    """An image of a camera. `load(received_ns)` makes the frame of it, or raises InputError."""
+
+    telemetry: CameraTelemetry
+    received_ns: int
+    load: Callable[[int], Frame]
+
+    @property
+    def camera(self) -> str:
+        return self.telemetry.camera
+
+
+class ImageQueue:
+    """At most `limit` images of each camera wait; a newer one pushes the oldest out, which is counted. Any thread may put, wake
+    and close; one takes."""
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._cameras: dict[str, deque[Arrival]] = {}    # in the order of their last turns
+        self._changed = threading.Condition()
+        self._woken = self._closed = False
+
+    def put(self, arrival: Arrival) -> None:
+        with self._changed:
+            arrival.telemetry.arrived(arrival.received_ns)
+            if self._closed:
+                arrival.telemetry.count("discarded")
+                return
+            images = self._cameras.setdefault(arrival.camera, deque())
+            if len(images) == self._limit:
+                images.popleft().telemetry.dropped()
+            images.append(arrival)
+            self._changed.notify()
+
+    def take(self, blocked: Container[str]) -> Arrival | None:
+        """The oldest image of the camera whose last turn is longest ago, but for `blocked` ones; waits for it. None: `wake` was
+        called, or `close`."""
+        with self._changed:
+            while not self._woken and not self._closed:
+                for camera, images in self._cameras.items():
+                    if images and camera not in blocked:
+                        self._cameras[camera] = self._cameras.pop(camera)    # behind the others
+                        return images.popleft()
+                self._changed.wait()
+            self._woken = False
+            return None
+
+    def wake(self) -> None:
+        """`take` returns."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """`take` returns, for ever; what waits is discarded."""
+        with self._changed:
+            self._closed = True
+            for images in self._cameras.values():
+                for arrival in images:
+                    arrival.telemetry.count("discarded")
+            self._cameras.clear()
+            self._changed.notify()
+
+    @property
+    def is_closed(self) -> bool:
+        with self._changed:
+            return self._closed

@@ -1,0 +1,49 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which sizes of the network's input the backend is ready for. New ones are compiled on a thread of their own."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from dcfm_ros.model.geometry import input_size
+from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.frames import Frame
+from dcfm_ros.pipeline.preprocess import network_input
+
+
+class Networks:
+    """For one thread at a time, which is never held up."""
+
+    def __init__(self, backend: Backend):
+        self._backend = backend
+        self._sizes: dict[tuple[int, int], Future] = {}
+        self._compiler = ThreadPoolExecutor(1, thread_name_prefix="dcfm-compile")
+
+    def ready(self, size: tuple[int, int]) -> Future:
+        """Done when the backend is ready for network inputs of size (h, w), with an exception where it cannot be. Whoever asks
+        after that lets it try again."""
+        known = self._sizes.get(size)
+        if known is None or (known.done() and known.exception() is not None):
+            known = self._sizes[size] = self._compiler.submit(self._backend.prepare, size)
+        return known
+
+    def prepare(self, model_size: tuple[int, int]) -> None:
+        """Compile and warm up everything for images of the model's own size (H, W), while the caller waits."""
+        size = input_size(model_size, model_size)
+        image = np.zeros((2 * size[0], 2 * size[1], 3), np.uint8)
+        for writable in (True, False):  # loops are compiled for each
+            image.flags.writeable = writable
+            prepared = network_input(Frame("", 0, image), size)
+        shallow = self._backend.shallow(prepared)
+        commons = [self._backend.deep(shallow)]
+        for with_confidence in (True, False):
+            self._backend.mask(shallow, commons, model_size, with_confidence)
+        self._sizes[size] = Future()
+        self._sizes[size].set_result(None)
+
+    def stop(self) -> None:
+        """Wait for what is being compiled, and join the thread."""
+        self._compiler.shutdown(cancel_futures=True)

@@ -1,0 +1,237 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's stream: `CameraStream.steps` is the way of a frame, from top to bottom."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+
+from dcfm_ros.model.geometry import input_size
+from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
+from dcfm_ros.pipeline.encoder import Encoder
+from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, Reason, Segmentation
+from dcfm_ros.pipeline.keyframe import STALLED_S, Keyframe, Reference, Superseded, Work
+from dcfm_ros.pipeline.modes import AsyncMode, Decodable
+from dcfm_ros.pipeline.networks import Networks
+from dcfm_ros.pipeline.preprocess import network_input
+from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
+from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.telemetry import CameraTelemetry
+
+
+# The way of a frame: yields each mask when it is made, and each Future that must be done before it can go on.
+Steps = Iterator[Future | Segmentation]
+
+
+def run(steps: Steps) -> list[Segmentation]:
+    """The masks of a frame's way, which waits wherever it has to. The live pipeline does not wait: see `LiveSegmenter`."""
+    masks = []
+    for step in steps:
+        if isinstance(step, Future):
+            with suppress(CancelledError):
+                step.exception()
+        else:
+            masks.append(step)
+    return masks
+
+
+class Machinery(NamedTuple):
+    """What all streams of a segmenter share."""
+
+    backend: Backend
+    model_size: tuple[int, int]
+    networks: Networks
+    encoder: Encoder
+    gate: CpuGate | NoGate
+    on_keyframe: Callable[[KeyframeEvent], None]
+    report: Callable[[str, Exception], None]
+    wants_confidence: Callable[[str], bool]
+
+
+class CameraStream:
+    """Everything of one camera. The masks' thread alone touches it, but for `telemetry` and `request_keyframe`."""
+
+    def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, machinery: Machinery):
+        self.camera, self._config, self._mode, self._machinery = camera, config, mode, machinery
+        self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
+        self.reference: Reference | None = None
+        self._scheduler = KeyframeScheduler(config.scheduler)
+        self._open: list[Keyframe] = []        # of this sequence, whose outcome is not known yet: at most one runs and one waits
+        self._newest_started = -1              # index of the newest keyframe that the encoder has taken up
+        self._size: tuple[int, int] | None = None
+        self._network_size = (0, 0)
+        self._index = -1                       # of the newest frame
+        self._stamp_ns = 0
+        self._requested = threading.Event()    # has somebody asked for a keyframe?
+
+    def steps(self, frame: Frame, scheduler: SchedulerConfig, on_done: Callable[[], None] = lambda: None) -> Steps:
+        """The way of a frame. It waits, by yielding a Future, in two places: for a network of a new size, and for the camera's
+        first common feature.
+
+        on_done: called on any thread when `collect` has something to do
+        """
+        backend, gate = self._machinery.backend, self._machinery.gate
+        self._control(scheduler)
+        if self._breaks_off(frame):
+            yield from self.flush()
+            self._restart()
+        index = self._begin(frame)
+        compiled = self._machinery.networks.ready(self._network_size)
+        yield compiled
+        compiled.result()                      # a network that cannot be had is this frame's error
+        with gate.frame():                     # in one piece: no slice of the deep path comes between shallow path and mask
+            started = time.perf_counter()
+            picture = network_input(frame, self._network_size)
+            prepared = time.perf_counter()
+            shallow = backend.shallow(picture)
+            computed = time.perf_counter()
+            self.collect()
+            decision = self._decide(picture, index)
+            work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (computed - prepared))
+            before = self.reference
+            keyframe = self._request(work, on_done) if decision.reason is not None else None
+            if keyframe is not None and before is None:
+                with gate.released():
+                    yield keyframe.outcome
+            self.collect()                     # a mask is made with the newest feature there is
+            masks = self._masks(self._mode.add(work, before, self.reference, self._scheduler.config.max_interval))
+        yield from masks
+
+    def collect(self) -> None:
+        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call."""
+        for keyframe in list(self._open):
+            is_done, work = keyframe.outcome.done(), keyframe.work
+            if keyframe.has_started and work.index > self._newest_started:
+                self._newest_started = work.index
+                self._scheduler.started(work.network_input, work.index)
+            if is_done:
+                self._open.remove(keyframe)
+                self._conclude(keyframe)
+
+    def flush(self) -> list[Segmentation]:
+        """Masks of frames that wait for a next keyframe, without it."""
+        return self._masks(self._mode.flush(self.reference))
+
+    def drop_waiting(self) -> None:
+        """Forget frames that wait for a next keyframe."""
+        self.telemetry.count("discarded", len(self._mode.flush(None)))
+
+    def release(self) -> None:
+        """Forget all features: megabytes that need not wait for the garbage collector."""
+        self._open.clear()
+        self.reference = None
+
+    def request_keyframe(self) -> None:
+        """The next frame becomes a keyframe. Any thread."""
+        self._requested.set()
+
+    def _control(self, scheduler: SchedulerConfig) -> None:
+        self._scheduler.config = scheduler
+        if self._requested.is_set():
+            self._requested.clear()
+            self._scheduler.force(Reason.REQUESTED)
+
+    def _breaks_off(self, frame: Frame) -> bool:
+        """Does this frame not continue the sequence? Another size, time running back, or a long silence."""
+        if self._size is None:
+            return False
+        gap_ns = frame.stamp_ns - self._stamp_ns
+        return frame.image.shape[:2] != self._size or gap_ns < 0 or gap_ns > self._config.silence_s * 1e9
+
+    def _restart(self) -> None:
+        """Begin a new sequence, for which no keyframe of the old one is of any use."""
+        for keyframe in self._open:
+            keyframe.superseded.set()
+        self.release()
+        self._scheduler.restart(Reason.RESET)
+        self.telemetry.count("resets")
+
+    def _begin(self, frame: Frame) -> int:
+        """Take the frame as the next of the sequence; returns its index."""
+        if frame.image.shape[:2] != self._size:
+            self._size = frame.image.shape[:2]
+            self._network_size = input_size(self._size, self._machinery.model_size)
+            self.telemetry.note(size=self._size)
+        self._stamp_ns = frame.stamp_ns
+        self._index += 1
+        self._note_feature()
+        return self._index
+
+    def _decide(self, picture: np.ndarray, index: int) -> Decision:
+        """Is this frame to be a keyframe? picture: its network input."""
+        scale = self._machinery.encoder.threshold_scale()
+        decision = self._scheduler.evaluate(picture, index, scale)
+        self.telemetry.note(threshold=scale * self._scheduler.config.threshold)
+        self.telemetry.count("overdue", decision.interval > self._scheduler.config.max_interval)
+        return decision
+
+    def _request(self, work: Work, on_done: Callable[[], None]) -> Keyframe:
+        keyframe = Keyframe(work, is_first=self.reference is None)
+        keyframe.outcome.add_done_callback(lambda outcome: on_done())
+        older = list(self._open)
+        self._open.append(keyframe)
+        if not self._machinery.encoder.submit(keyframe):
+            self.telemetry.count("over_budget")
+        elif work.decision.is_cut:                # keyframes before the cut are useless; those of cuts must not end each other
+            for other in older:
+                if not other.work.decision.is_cut:
+                    other.superseded.set()
+        return keyframe
+
+    def _conclude(self, keyframe: Keyframe) -> None:
+        work, outcome = keyframe.work, keyframe.outcome
+        queue_ms, encode_ms = (1e-6 * (end - begin) for begin, end in (
+            (keyframe.requested_ns, keyframe.started_ns), (keyframe.started_ns, keyframe.ended_ns)))
+        self.telemetry.count("slow_encodes", encode_ms > 1e3 * STALLED_S)
+        if outcome.cancelled() or isinstance(outcome.exception(), Superseded):
+            return
+        if (error := outcome.exception()) is not None:
+            self._scheduler.failed(work.index)
+            self._machinery.report(self.camera, EncodeError(error))
+            return
+        interval = 0 if self.reference is None else work.index - self.reference.index
+        self.reference = Reference(outcome.result(), work.index, work.frame.stamp_ns)
+        self._scheduler.succeeded(work.network_input, work.index)
+        self.telemetry.encoded(queue_ms, encode_ms)
+        self._note_feature()
+        try:
+            self._machinery.on_keyframe(KeyframeEvent(
+                work.frame, work.index, work.decision.reason, work.decision.score, interval, queue_ms, encode_ms))
+        except Exception as error:             # whatever a publisher raises: masks go on
+            self._machinery.report(self.camera, error)
+
+    def _masks(self, decodables: list[Decodable]) -> list[Segmentation]:
+        self.telemetry.count("without_feature", sum(not references for _, references in decodables))
+        return [self._mask(work, references) for work, references in decodables if references]
+
+    def _mask(self, work: Work, references: list[Reference]) -> Segmentation:
+        frame, oldest = work.frame, references[0]
+        started = time.perf_counter()
+        labels, confidence = self._machinery.backend.mask(
+            work.shallow, [reference.feature for reference in references], frame.image.shape[:2],
+            self._machinery.wants_confidence(self.camera))
+        ended, now_ns = time.perf_counter(), time.monotonic_ns()
+        latency_ms = (now_ns - frame.received_ns) / 1e6 if frame.received_ns else 0.0
+        self.telemetry.masked(now_ns, latency_ms)
+        return Segmentation(
+            frame=frame, mask=labels, confidence=confidence, index=work.index,
+            is_keyframe=work.decision.reason is not None, mode=self._config.mode,
+            feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
+            feature_age_s=(frame.stamp_ns - oldest.stamp_ns) / 1e9,
+            score=work.decision.score, dropped=self.telemetry.take_dropped(),
+            preprocess_ms=work.preprocess_ms, shallow_ms=work.shallow_ms, postprocess_ms=1e3 * (ended - started),
+            latency_ms=latency_ms)
+
+    def _note_feature(self) -> None:
+        reference = self.reference
+        self.telemetry.note(
+            has_feature=reference is not None,
+            feature_age_frames=0 if reference is None else self._index - reference.index)
