@@ -77,7 +77,7 @@ class NotingBackend(MasksOnHost):
         self.shallows.append(int(image[0, 0, 0]))
         return np.array([image[0, 0, 0] + 1, *image.shape[:2]], np.int64)
 
-    def deep(self, shallow, give_way=lambda: None):
+    def deep(self, shallow, between_slices=lambda: None):
         self.deeps.append(int(shallow[0]) - 1)
         return shallow.copy()
 

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 
 import numpy as np
 
 from dcfm_ros.pipeline.backends.base import MasksOnHost
-from dcfm_ros.pipeline.encoder import KeyframeRequest
 from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.keyframe import Keyframe, Work
+from dcfm_ros.pipeline.scheduler import Decision
+from dcfm_ros.pipeline.stream import Steps
 
 TIMEOUT_S = 10.0        # of a wait that ends at once where all is well
 PERIOD_NS = 66_666_667  # stamps of a 15 Hz camera
@@ -32,10 +36,15 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
     return Frame(camera, stamp_ns, picture(tag, scene, size), received_ns=received_ns, **fields)
 
 
-def request(camera: str, urgency: float = 1.0, is_first: bool = False) -> KeyframeRequest:
-    """A keyframe request that nothing is behind."""
-    image = frame(camera=camera)
-    return KeyframeRequest(image, 0, 0, image.image, None, Reason.DEVIATION, urgency, urgency, is_first)
+def work(tag: int = 0, camera: str = "", urgency: float = 1.0, reason: Reason | None = Reason.DEVIATION, is_cut: bool = False) -> Work:
+    """Frame number `tag` after the shallow path of a FakeBackend."""
+    image = frame(tag, camera=camera)
+    return Work(image, tag, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0)
+
+
+def keyframe(camera: str, urgency: float = 1.0, is_first: bool = False, tag: int = 0, is_cut: bool = False) -> Keyframe:
+    """One that no stream has made."""
+    return Keyframe(work(tag, camera, urgency, is_cut=is_cut), is_first)
 
 
 class FakeBackend(MasksOnHost):
@@ -72,7 +81,7 @@ class FakeBackend(MasksOnHost):
             raise self.shallow_error
         return int(image[0, 0, 0]), image.shape[0] // 4, image.shape[1] // 4
 
-    def deep(self, shallow, give_way=lambda: None):
+    def deep(self, shallow, between_slices=lambda: None):
         self.deep_started.release()
         assert self.gate.wait(TIMEOUT_S)
         if self.deep_error is not None and self.deep_errors_left:
@@ -87,6 +96,17 @@ class FakeBackend(MasksOnHost):
         logits = np.zeros((CLASSES, *shallow[1:]), np.float32)
         logits[commons[-1][0] % CLASSES] = 1.0
         return logits
+
+
+def until_it_waits(steps: Steps) -> Future | None:
+    """Drive a frame until it has to wait; returns for what. None: it has come to its end."""
+    return next((step for step in steps if isinstance(step, Future) and not step.done()), None)
+
+
+def settle(outcome: Future) -> None:
+    """Wait until it is done, with whatever outcome."""
+    with suppress(CancelledError):
+        outcome.exception(TIMEOUT_S)
 
 
 class Turnstile(threading.Semaphore):

@@ -102,7 +102,7 @@ class Replay:
     """One pass over a recording; use it in a `with` statement.
 
     config: its mode is `sync` or `two_sided`
-    on_keyframe: called on a thread of its own, before the masks that come with the keyframe
+    on_keyframe: called before the masks that come with the keyframe
     first: by camera, the number of the image to begin with; what comes before is passed over
     """
 
@@ -117,7 +117,7 @@ class Replay:
         self._failure: Exception | None = None
         keep_freed_memory()   # as the node does
         self.segmenter = Segmenter.of(model, backend, config=config, precision=precision, on_keyframe=on_keyframe,
-                                      on_encode_error=self._encode_failed)
+                                      on_error=self._failed)
 
     def run(self) -> Iterator[Segmentation | Skipped]:
         """What becomes of each image, in the recording's order; in `two_sided` masks come with the next keyframe."""
@@ -138,8 +138,8 @@ class Replay:
         record.use(frame)
         results = self.segmenter.process(replace(frame, received_ns=time.monotonic_ns()))
         if self._failure is not None:
-            raise RuntimeError(f"the deep path failed on an image of {self._bag.path}: {self._failure}") from self._failure
-        record.resets = frame.header.sequence = self.segmenter.camera(frame.camera).counts["resets"]
+            raise RuntimeError(f"no keyframe for an image of {self._bag.path}: {self._failure}") from self._failure
+        record.resets = frame.header.sequence = self.segmenter.telemetry(frame.camera).resets
         yield from self._count(results)
 
     def _count(self, results: list[Segmentation]) -> list[Segmentation]:
@@ -147,7 +147,7 @@ class Replay:
             self.cameras[result.frame.camera].masks += 1
         return results
 
-    def _encode_failed(self, camera: str, error: Exception) -> None:
+    def _failed(self, camera: str, error: Exception) -> None:
         self._failure = error
 
     def __enter__(self) -> Replay:

@@ -76,7 +76,7 @@ class Run:
             if len(self.tallies) == 2:
                 self._reference = Segmenter.of(model, options.backend, config=PipelineConfig(
                     Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1)), precision=options.precision,
-                    on_encode_error=self._reference_failed)
+                    on_error=self._reference_failed)
                 self._stack.callback(self._reference.stop)
             self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
         except BaseException:
@@ -104,7 +104,7 @@ class Run:
     def _reference_mask(self, result: Segmentation) -> np.ndarray:
         masks = self._reference.process(result.frame)
         if self._failure is not None:
-            raise RuntimeError(f"the deep path failed in the per-frame run of {self.bag.path}: {self._failure}") from self._failure
+            raise RuntimeError(f"no mask in the per-frame run of {self.bag.path}: {self._failure}") from self._failure
         return masks[0].mask
 
     def _reference_failed(self, camera: str, error: Exception) -> None:

@@ -35,6 +35,11 @@ class ImageQueue:
         self._changed = threading.Condition()
         self._woken = self._closed = False
 
+    def __len__(self) -> int:
+        """How many images wait."""
+        with self._changed:
+            return sum(map(len, self._cameras.values()))
+
     def put(self, arrival: Arrival) -> None:
         with self._changed:
             arrival.telemetry.arrived(arrival.received_ns)

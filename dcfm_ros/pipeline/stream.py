@@ -97,11 +97,13 @@ class CameraStream:
             decision = self._decide(picture, index)
             work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (computed - prepared))
             before = self.reference
-            keyframe = self._request(work, on_done) if decision.reason is not None else None
-            if keyframe is not None and before is None:
-                with gate.released():
-                    yield keyframe.outcome
+            if decision.reason is not None:
+                self._request(work, on_done)
             self.collect()                     # a mask is made with the newest feature there is
+            while self.reference is None and self._open:
+                with gate.released():
+                    yield self._open[0].outcome
+                self.collect()
             masks = self._masks(self._mode.add(work, before, self.reference, self._scheduler.config.max_interval))
         yield from masks
 
@@ -173,7 +175,7 @@ class CameraStream:
         self.telemetry.count("overdue", decision.interval > self._scheduler.config.max_interval)
         return decision
 
-    def _request(self, work: Work, on_done: Callable[[], None]) -> Keyframe:
+    def _request(self, work: Work, on_done: Callable[[], None]) -> None:
         keyframe = Keyframe(work, is_first=self.reference is None)
         keyframe.outcome.add_done_callback(lambda outcome: on_done())
         older = list(self._open)
@@ -184,7 +186,6 @@ class CameraStream:
             for other in older:
                 if not other.work.decision.is_cut:
                     other.superseded.set()
-        return keyframe
 
     def _conclude(self, keyframe: Keyframe) -> None:
         work, outcome = keyframe.work, keyframe.outcome

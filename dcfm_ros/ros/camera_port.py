@@ -23,6 +23,7 @@ from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.ros import messages
 from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters, topic_parameter
+from dcfm_ros.ros.sequence_gaps import SequenceGaps
 
 _QUEUE = 5
 LOG_PERIOD_S = 5.0   # of warnings that repeat
@@ -44,6 +45,8 @@ class CameraPort:
         self._subscription = None
         self._sent = 0
         self.lost = 0  # images that DDS lost on the way, as it says itself
+        self._gaps = SequenceGaps()
+        self._overwritten = 0
         prefix = f"{camera.name}/" if camera.name else ""
 
         def publisher(kind, topic):
@@ -65,13 +68,16 @@ class CameraPort:
     def subscribe(self) -> None:
         kind, decode = (CompressedImage, decode_compressed) if self.camera.compressed else (Image, decode_image)
 
-        def received(message) -> None:
+        def received(message, info: dict) -> None:
+            self._gaps.came(info.get("publication_sequence_number"))
             self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))
 
         self._subscription = self._node.create_subscription(
             kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible, message_lost=self._message_lost))
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=self._incompatible, message_lost=self._message_lost,
+                matched=lambda info: self._gaps.publishers_are(info.current_count)))
 
     def topic_state(self) -> TopicState:
         wanted = f"sensor_msgs/msg/{'CompressedImage' if self.camera.compressed else 'Image'}"
@@ -87,7 +93,15 @@ class CameraPort:
         others = {publisher.topic_type for publisher in publishers} - {wanted}
         return TopicState(
             self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
-            parameter=topic_parameter(self.camera.name), lost=self.lost)
+            parameter=topic_parameter(self.camera.name), lost=self.lost, overwritten=self._count_overwritten())
+
+    def _count_overwritten(self) -> int | None:
+        """Images that newer ones overwrote in DDS's queue, before the executor came to them; None: DDS does not tell."""
+        if self._gaps.missing is None:
+            return None
+        # One that was lost on the way may be among the missing later than it is told, or earlier: the count never goes back.
+        self._overwritten = max(self._overwritten, self._gaps.missing - self.lost)
+        return self._overwritten
 
     def _image_topics(self) -> tuple[str, ...]:
         """Where images are published, but for this node's own."""

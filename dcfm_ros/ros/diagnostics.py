@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from dcfm_ros.pipeline.camera import CameraStatus
+from dcfm_ros.pipeline.keyframe import STALLED_S
+from dcfm_ros.pipeline.telemetry import CameraStatus
 
 # After an event, until one has counted it for certain: the first may have been made before; the next is a second later.
 REPORTS_THAT_COUNT = 2
@@ -47,6 +48,7 @@ class TopicState:
     elsewhere: tuple[str, ...] = ()       # where images are published, if not here
     parameter: str = "image_topic"        # which names the topic
     lost: int = 0                # images that DDS lost on the way, which are not among `received`
+    overwritten: int | None = None   # images that newer ones overwrote in DDS's queue, nor are these; None: DDS does not tell
 
 
 class Trouble(NamedTuple):
@@ -54,6 +56,7 @@ class Trouble(NamedTuple):
 
     dropped: int = 0             # pushed out by newer images
     lost: int = 0                # by DDS, on the way
+    overwritten: int = 0         # by newer images, in DDS's queue
     refused: int = 0             # could not be used
     failures: int = 0            # an error on the way
     resets: int = 0              # sequences that began anew
@@ -62,9 +65,12 @@ class Trouble(NamedTuple):
 
 def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
     """So far."""
+    of_topic = {"lost": topic.lost, "overwritten": topic.overwritten or 0}
     if status is None:
-        return Trouble(lost=topic.lost)
-    return Trouble(status.dropped, topic.lost, sum(status.refused.values()), status.failures, status.resets, status.over_budget)
+        return Trouble(**of_topic)
+    return Trouble(
+        dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures, resets=status.resets,
+        over_budget=status.over_budget, **of_topic)
 
 
 def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None,
@@ -126,6 +132,9 @@ def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     """Why images that come give no mask, if they do not, or masks of an old feature."""
     if status.mask_hz == 0.0 and status.refused:
         return _ERROR, f"images refused: {status.last_error}"
+    if status.encoding_s > STALLED_S:
+        return _ERROR, (f"the deep path has not returned for {status.encoding_s:.0f} s: no keyframes of any camera, and where masks "
+                        "go on it is with old features; restart the node, and choose another backend or device if it happens again")
     if not status.has_feature:
         reason = f" ({status.last_error})" if status.encode_failures else ""
         return _WARN, f"waiting for first keyframe{reason}"
@@ -142,6 +151,9 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
     if recent.lost:
         return _WARN, (f"{rate}, {recent.lost} images lost on the way: "
                        "give the camera's process config/fastdds.xml, too (docs/live.md)")
+    if recent.overwritten:
+        return _WARN, (f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the whole "
+                       "process up for longer than DDS's queue lasts (docs/live.md)")
     if recent.dropped:
         return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.dropped} dropped: too much for this machine; "
                        "lower the camera's rate or size, or what else runs")
@@ -169,7 +181,9 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "overdue": str(status.overdue), "over_budget": str(status.over_budget),
         "feature_age_frames": str(status.feature_age_frames),
-        "lost": str(topic.lost), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
+        "encoding_s": f"{status.encoding_s:.1f}", "slow_encodes": str(status.slow_encodes),
+        "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
+        "discarded": str(status.discarded), "without_feature": str(status.without_feature),
         "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
         "failures": str(status.failures), "resets": str(status.resets), "last_error": status.last_error,
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},

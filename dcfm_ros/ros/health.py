@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from dcfm_ros.pipeline.camera import CameraStatus
+from dcfm_ros.pipeline.telemetry import CameraStatus
 from dcfm_ros.ros.diagnostics import NodeState, TopicState, Trouble, backend_diagnostic, camera_diagnostic, trouble_of
 
 _RECENT = 5   # reports, and so seconds, for which trouble is a warning; as long as the rates look back

@@ -13,12 +13,11 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.memory import keep_what_is_there
 from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.pipeline.settings import Mode
 from dcfm_ros.ros import parameters, process
 from dcfm_ros.ros.bond import ManagerBond
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
@@ -113,11 +112,11 @@ class SegmenterNode(LifecycleNode):
         model = load_model(name)
         self._segmenter = Segmenter.of(
             model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True,
-            on_keyframe=self._publish_keyframe, on_encode_error=self._report_encoder, wants_confidence=self._wants_confidence)
+            on_keyframe=self._publish_keyframe, on_error=self._report, wants_confidence=self._wants_confidence)
         self._segmenter.prepare()
         palette = palette_table([c.color for c in model.config.classes])
         for camera in cameras:
-            self._segmenter.camera(camera.name)  # known from the start, so that diagnostics tell of its silence
+            self._segmenter.telemetry(camera.name)  # known from the start, so that diagnostics tell of its silence
             self._ports[camera.name] = CameraPort(self, camera, palette, self._offer)
             prefix = f"{camera.name}/" if camera.name else ""
             self._class_topics.append(ClassTopics(self, prefix, name, model.config.classes))
@@ -131,8 +130,7 @@ class SegmenterNode(LifecycleNode):
             self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
 
     def _activate(self) -> None:
-        self._live = LiveSegmenter(
-            self._segmenter, self._publish, self._report, waiting=self._segmenter.config.waiting_images)
+        self._live = LiveSegmenter(self._segmenter, self._publish, waiting=self._segmenter.config.waiting_images)
         for topics in self._class_topics:
             topics.publish()
         for port in self._ports.values():
@@ -151,7 +149,7 @@ class SegmenterNode(LifecycleNode):
 
     def _release(self) -> None:
         if self._segmenter is not None:
-            self._segmenter.end_encodes()  # else the frame in work might wait for a whole one
+            self._segmenter.end_encodes()  # else the frame in progress might wait for a whole one
         self._stop_live()
         if self._segmenter is not None:
             self._segmenter.stop()
@@ -220,7 +218,7 @@ class SegmenterNode(LifecycleNode):
             return Health(self._node_state(), str(device), cameras=self._cameras_to_be())
         config = self._segmenter.config
         node = self._node_state(
-            max_interval=config.scheduler.max_interval, masks_wait=config.mode is Mode.TWO_SIDED,
+            max_interval=config.scheduler.max_interval, masks_wait=self._segmenter.masks_wait,
             min_mask_hz=value_of(self, "min_mask_hz"))
         return Health(node, str(device), self._segmenter.backend_status(), [
             CameraHealth(status.camera, self._ports[status.camera].topic_state(), status)
@@ -237,7 +235,7 @@ class SegmenterNode(LifecycleNode):
             return []
         return [CameraHealth(camera.name, TopicState(self.resolve_topic_name(camera.image_topic))) for camera in cameras]
 
-    # From the pipeline's threads
+    # From the masks' thread
 
     def _publish(self, result: Segmentation) -> None:
         self._ports[result.frame.camera].publish(result, self._outputs)
@@ -249,13 +247,11 @@ class SegmenterNode(LifecycleNode):
         return self._ports[camera].wants("confidence", self._outputs)
 
     def _report(self, camera: str, error: Exception) -> None:
-        self._ports[camera].log.warning(
-            f"no mask for an image of {camera or 'the camera'}: {error}", throttle_duration_sec=LOG_PERIOD_S)
-
-    def _report_encoder(self, camera: str, error: Exception) -> None:
-        self._ports[camera].log.error(
-            f"keyframe encoder failed for {camera or 'the camera'}, masks go on with the old feature: {error}",
-            throttle_duration_sec=LOG_PERIOD_S)
+        name, log = camera or "the camera", self._ports[camera].log
+        if isinstance(error, EncodeError):
+            log.error(f"no keyframe of {name}, masks go on with the old feature: {error}", throttle_duration_sec=LOG_PERIOD_S)
+        else:
+            log.warning(f"no mask for an image of {name}: {error}", throttle_duration_sec=LOG_PERIOD_S)
 
 
 def main(arguments: list[str] | None = None) -> int:

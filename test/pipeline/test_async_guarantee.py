@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from pipeline_helpers import SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join
+from pipeline_helpers import SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join, settle, until_it_waits
 
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -25,9 +25,9 @@ class SlowBackend(FakeBackend):
         super().__init__()
         self._slices, self._work = slices, work
 
-    def deep(self, shallow, give_way=lambda: None):
+    def deep(self, shallow, between_slices=lambda: None):
         for _ in range(self._slices):
-            give_way()
+            between_slices()
             self._work(ENCODE_S / self._slices)
         return super().deep(shallow)
 
@@ -61,8 +61,9 @@ class Stalls:
     (TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)])
 def test_every_frame_gets_its_mask_and_no_latency_contains_the_encode(turns, slices):
     backend, masks, errors, events = SlowBackend(slices), queue.Queue(), [], []
-    segmenter = Segmenter(backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(1, 1), turns=turns), on_keyframe=events.append)
-    live = LiveSegmenter(segmenter, masks.put, lambda *error: errors.append(error), waiting=3)
+    segmenter = Segmenter(backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(1, 1), turns=turns), on_keyframe=events.append,
+                          on_error=lambda *error: errors.append(error))
+    live = LiveSegmenter(segmenter, masks.put, waiting=3)
     stalls = Stalls()
     try:
         live.offer("", lambda ns: frame(0, received_ns=ns))
@@ -100,11 +101,11 @@ def test_an_encode_ends_with_its_slice_when_the_segmenter_stops():
     for _ in range(SLICES):
         acquire(begun)
     segmenter.process(frame(1))
-    acquire(begun)                # its first slice is at work
+    acquire(begun)                                        # its first slice is at work
+    waiting = until_it_waits(segmenter.steps(frame(0, camera="other")))
     stopping, _ = in_thread(segmenter.stop)
-    encoder = segmenter._encoder
-    with encoder._changed:
-        assert encoder._changed.wait_for(lambda: encoder._stopping, TIMEOUT_S) and stopping.is_alive()
+    settle(waiting)                                       # the encoder knows that it is to stop
+    assert stopping.is_alive()
     go.release()
     join(stopping)
     assert backend.encoded == [0] and not begun.acquire(blocking=False)   # no other slice has begun

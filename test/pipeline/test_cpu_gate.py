@@ -4,164 +4,156 @@
 
 import os
 import threading
-from contextlib import contextmanager
 
 import pytest
 from pipeline_helpers import TIMEOUT_S, acquire, join
 
 from dcfm_ros.pipeline.backends import Sharing
+from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate, cores_are_shared, make_gate, sharing
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, TurnTaking
-from dcfm_ros.pipeline.turns import Turns, cores_are_shared, sharing
 
 
-class Encode:
-    """An encode on a thread of its own: `go` lets a slice end, `begun` counts slices that began."""
+class Stepped:
+    """Some steps on a thread of their own: `begun` counts those that have begun, `go` lets one end, `order` notes them."""
 
-    def __init__(self, turns: Turns, slices: int, order: list | None = None):
+    def __init__(self, order: list | None = None):
         self.begun, self.go = threading.Semaphore(0), threading.Semaphore(0)
         self.order = [] if order is None else order
-        self._turns, self._slices = turns, slices
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        self._thread = threading.Thread(target=self.run, daemon=True)
+        self._thread.start()
 
-    def _run(self):
-        with self._turns.encoding():
+    def step(self, name):
+        self.order.append(name)
+        self.begun.release()
+        acquire(self.go)
+
+    def join(self):
+        join(self._thread)
+
+
+class Encode(Stepped):
+    def __init__(self, gate, slices, order=None):
+        self._gate, self._slices = gate, slices
+        super().__init__(order)
+
+    def run(self):
+        with self._gate.encoding():
             for number in range(self._slices):
                 if number:
-                    self._turns.give_way()
-                self.order.append(f"slice {number}")
-                self.begun.release()
-                acquire(self.go)
+                    self._gate.yield_to_frames()
+                self.step(f"slice {number}")
 
 
-class Frames:
-    """Frames on a thread of their own, one after the other without a gap; `go` lets one end."""
+class Frames(Stepped):
+    """One after the other without a gap."""
 
-    def __init__(self, turns: Turns, count: int, order: list):
-        self.begun, self.go = threading.Semaphore(0), threading.Semaphore(0)
-        self._turns, self._count, self._order = turns, count, order
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+    def __init__(self, gate, count, order=None):
+        self._gate, self._count = gate, count
+        super().__init__(order)
 
-    def _run(self):
+    def run(self):
         for number in range(self._count):
-            with self._turns.frame():
-                self._order.append(f"frame {number}")
-                self.begun.release()
-                acquire(self.go)
+            with self._gate.frame():
+                self.step(f"frame {number}")
 
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch, request):
     """A busy machine must not look like a long slice."""
     if "too_long" not in request.node.name:
-        monkeypatch.setattr("dcfm_ros.pipeline.turns._LONGEST_WAIT_S", TIMEOUT_S)
-
-
-def wait_until(turns, condition):
-    with turns._changed:
-        assert turns._changed.wait_for(condition, TIMEOUT_S)
-
-
-@contextmanager
-def noticing(turns, monkeypatch):
-    """Waiting is announced, so that a test can wait for it."""
-    wait_for = turns._changed.wait_for
-
-    def announced(condition, timeout=None):
-        turns._changed.notify_all()
-        return wait_for(condition, timeout)
-
-    monkeypatch.setattr(turns._changed, "wait_for", announced)
-    yield
+        monkeypatch.setattr("dcfm_ros.pipeline.cpu_gate._LONGEST_SLICE_S", TIMEOUT_S)
 
 
 def test_slices_run_one_after_the_other_without_frames():
-    encode = Encode(Turns(sliced=True), 3)
+    encode = Encode(CpuGate(), 3)
     for _ in range(3):
         acquire(encode.begun)
         encode.go.release()
-    join(encode.thread)
+    encode.join()
 
 
-def test_a_frame_waits_for_the_slice_at_work_and_goes_before_the_next(monkeypatch):
-    turns, order = Turns(sliced=True), []
-    with noticing(turns, monkeypatch):
-        encode = Encode(turns, 2, order)
+def test_a_frame_never_runs_beside_a_slice_and_goes_before_the_next():
+    """Whoever comes first: of ten rounds in which a frame waits during a slice, it is always the next."""
+    for _ in range(10):
+        gate, order = CpuGate(), []
+        encode = Encode(gate, 2, order)
         acquire(encode.begun)
-        frames = Frames(turns, 1, order)
-        wait_until(turns, lambda: turns._frame_waits)
-        assert order == ["slice 0"]
+        frames = Frames(gate, 1, order)
+        assert not frames.begun.acquire(timeout=0.01)    # it waits for the slice, and by now is at the gate
         encode.go.release()
         acquire(frames.begun)
         assert order == ["slice 0", "frame 0"]
         frames.go.release()
         acquire(encode.begun)
         encode.go.release()
-        join(encode.thread)
-        join(frames.thread)
+        encode.join()
+        frames.join()
 
 
-def test_between_frames_without_a_gap_one_slice_passes(monkeypatch):
-    turns, order = Turns(sliced=True), []
-    with noticing(turns, monkeypatch):
-        frames = Frames(turns, 3, order)
-        acquire(frames.begun)
-        encode = Encode(turns, 3, order)
-        for number in range(3):
-            wait_until(turns, lambda: turns._slice_waits)
-            frames.go.release()
-            acquire(encode.begun)
-            if number < 2:   # the next frame is there before this slice ends: there is no gap
-                wait_until(turns, lambda: turns._frame_waits)
-            encode.go.release()
-        join(encode.thread)
-        join(frames.thread)
-    assert order == ["frame 0", "slice 0", "frame 1", "slice 1", "frame 2", "slice 2"]
+def test_between_frames_without_a_gap_slices_pass_one_by_one():
+    gate, order = CpuGate(), []
+    frames = Frames(gate, 40, order)
+    acquire(frames.begun)
+    encode = Encode(gate, 20, order)
+    for stepped in (frames, encode):
+        stepped.go.release(100)
+    frames.join()
+    encode.join()
+    between = "".join("s" if step.startswith("slice") else "f" for step in order)
+    assert "ss" not in between.rstrip("s") and between.count("s") == 20    # never two while a frame waits
+    assert "fff" not in between[:between.rfind("s")].lstrip("f")          # nor do slices starve
 
 
 def test_a_frame_that_waits_for_the_deep_path_lets_it_run():
-    turns = Turns(sliced=True)
-    with turns.frame():
-        with turns.pause():
-            encode = Encode(turns, 2)
+    gate = CpuGate()
+    with gate.frame():
+        with gate.released():
+            encode = Encode(gate, 2)
             for _ in range(2):
                 acquire(encode.begun)
                 encode.go.release()
-            join(encode.thread)
+            encode.join()
 
 
-def test_a_frame_runs_beside_a_slice_that_takes_too_long():
-    turns = Turns(sliced=True)
-    encode = Encode(turns, 2)
+def test_frames_run_beside_a_slice_that_takes_too_long_and_wait_for_it_once(monkeypatch):
+    gate = CpuGate()
+    encode = Encode(gate, 2)
     acquire(encode.begun)
-    with turns.frame():  # else this would never begin
-        encode.go.release()
-    acquire(encode.begun)
+    with gate.frame():  # else this would never begin
+        pass
+    monkeypatch.setattr("dcfm_ros.pipeline.cpu_gate._LONGEST_SLICE_S", TIMEOUT_S)
+    for _ in range(100):
+        with gate.frame():
+            pass
     encode.go.release()
-    join(encode.thread)
-
-
-def test_concurrent_never_waits():
-    turns = Turns(sliced=False)
-    encode = Encode(turns, 2)
     acquire(encode.begun)
-    with turns.frame():  # beside a slice at work
+    frames = Frames(gate, 1)
+    assert not frames.begun.acquire(timeout=0.01)        # the next slice is waited for again
+    for stepped in (encode, frames):
+        stepped.go.release()
+        stepped.join()
+
+
+def test_without_a_gate_nothing_waits():
+    gate = NoGate()
+    encode = Encode(gate, 2)
+    acquire(encode.begun)
+    with gate.frame(), gate.released():  # beside a slice at work
         encode.go.release()
         acquire(encode.begun)
         encode.go.release()
-        join(encode.thread)
+        encode.join()
 
 
 @pytest.mark.parametrize("failing", ["frame", "encoding"])
-def test_who_fails_ends_the_turn(failing):
-    turns = Turns(sliced=True)
+def test_who_fails_leaves_the_gate(failing):
+    gate = CpuGate()
     with pytest.raises(RuntimeError, match="bad"):
-        with getattr(turns, failing)():
+        with getattr(gate, failing)():
             raise RuntimeError("bad")
-    with turns.frame():
+    with gate.frame():
         pass
-    with turns.encoding():
+    with gate.encoding():
         pass
 
 
@@ -173,8 +165,17 @@ def test_few_cores_are_shared_unless_told_otherwise(monkeypatch, cores, taking, 
     assert cores_are_shared(taking) is shared
 
 
+def test_a_gate_stands_where_both_run_at_the_same_time_on_the_same_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
+    for taking, device, inline, kind in (
+            ("auto", "cpu", False, CpuGate), ("auto", "cpu", True, NoGate), ("concurrent", "cpu", False, NoGate),
+            ("auto", "cuda:0", False, NoGate), ("sliced", "cuda:0", False, CpuGate)):
+        assert type(make_gate(PipelineConfig(turns=taking), device, inline)) is kind, (taking, device, inline)
+
+
 def test_only_in_async_anything_runs_beside_frames():
     for mode in (Mode.SYNC, Mode.TWO_SIDED):
         assert sharing(PipelineConfig(mode=mode, turns=TurnTaking.SLICED)) is Sharing.NONE
-    assert sharing(PipelineConfig(mode=Mode.ASYNC, turns=TurnTaking.SLICED)) is Sharing.TURNS
-    assert sharing(PipelineConfig(mode=Mode.ASYNC, turns=TurnTaking.CONCURRENT)) is Sharing.CORES
+    assert sharing(PipelineConfig(turns=TurnTaking.SLICED), per_frame=True) is Sharing.NONE
+    assert sharing(PipelineConfig(turns=TurnTaking.SLICED)) is Sharing.TURNS
+    assert sharing(PipelineConfig(turns=TurnTaking.CONCURRENT)) is Sharing.CORES

@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from pipeline_helpers import request
+from pipeline_helpers import keyframe
 
 from dcfm_ros.pipeline.budget import KeyframeBudget
 from dcfm_ros.pipeline.deadline import HIGHEST, LOWEST, DeadlineThreshold
@@ -91,11 +91,11 @@ def test_of_several_cameras_the_most_changed_gets_the_keyframes_and_none_starves
                 ages[camera] = max(ages[camera], age)
                 limit = THRESHOLD * threshold.factor(now_ns)
                 if age >= 2 and score >= limit or age >= longest:
-                    queue.put(request(camera, np.inf if age >= longest else score / limit), now_ns)
+                    queue.put(keyframe(camera, np.inf if age >= longest else score / limit), now_ns)
         if step >= busy_until and (taken := queue.take(now_ns)) is not None:
             busy_until = step + 12   # 120 ms
-            last[taken.frame.camera] = step
-            keyframes[taken.frame.camera] += step > steps // 2
+            last[taken.camera] = step
+            keyframes[taken.camera] += step > steps // 2
         works += step > steps // 2 and step < busy_until
         threshold.update(now_ns, len(queue) + (step < busy_until))
     assert keyframes["fast"] > 2 * keyframes["slow"] and keyframes["slow"] > 1.2 * keyframes["still"] > 0

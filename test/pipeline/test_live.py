@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from pipeline_helpers import PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame, in_thread, join
+from waiting_helpers import until
 
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.pipeline.live import LiveSegmenter
@@ -16,13 +17,16 @@ from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 class Bench:
     def __init__(self, waiting=1, mode="async"):
         self.backend = FakeBackend()
-        self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(mode=mode, scheduler=SchedulerConfig(2, 5)))
-        self.masks, self.errors = queue.Queue(), queue.Queue()
+        self.masks, self.errors, self.keyframes = queue.Queue(), queue.Queue(), queue.Queue()
+        self.publish, self.report = self.masks.put, lambda *error: self.errors.put(error)   # tests put others in their places
+        self.segmenter = Segmenter(
+            self.backend, SIZE, PipelineConfig(mode=mode, scheduler=SchedulerConfig(2, 5)), on_keyframe=self.keyframes.put,
+            on_error=lambda *error: self.report(*error))
         self.loaded = []  # (camera, tag), on the masks' thread
         self.start(waiting)
 
     def start(self, waiting=1):
-        self.live = LiveSegmenter(self.segmenter, self.masks.put, lambda *error: self.errors.put(error), waiting)
+        self.live = LiveSegmenter(self.segmenter, lambda mask: self.publish(mask), waiting)
 
     def offer(self, tag, camera="", error=None):
         def load(received_ns):
@@ -58,7 +62,7 @@ class Bench:
         return next(status for status in self.segmenter.status() if status.camera == camera)
 
     def is_alive(self):
-        return self.live._thread.is_alive()
+        return any(thread.name == "dcfm-masks" for thread in threading.enumerate())
 
 
 @pytest.fixture
@@ -166,10 +170,10 @@ def test_error_while_publishing_does_not_end_the_masks(bench):
     def publish(mask):
         raise OSError("publisher is gone")
 
-    bench.live._on_mask = publish
+    bench.publish = publish
     bench.offer(0)
     assert str(bench.errors.get(timeout=TIMEOUT_S)[1]) == "publisher is gone"
-    bench.live._on_mask = bench.masks.put
+    bench.publish = bench.masks.put
     bench.offer(1)
     assert bench.mask()[1] == 1 and bench.status().failures == 1
 
@@ -179,7 +183,7 @@ def test_error_report_that_raises_does_not_end_the_masks(bench, caplog):
     def report(camera, error):
         raise OSError("logger is gone")
 
-    bench.live._on_error = report
+    bench.report = report
     bench.offer(0, error=InputError("encoding", "bad"))
     bench.offer(0, "other")  # after it
     bench.mask()
@@ -216,8 +220,8 @@ def test_stop_finishes_the_frame_in_work_drops_what_waits_and_joins(bench):
     bench.offer(1)
     stopping = threading.Thread(target=bench.live.stop)
     stopping.start()
-    with bench.live._changed:
-        assert bench.live._changed.wait_for(lambda: bench.live._stopping, TIMEOUT_S) and bench.is_alive()
+    until(lambda: bench.status().discarded == 1, TIMEOUT_S)
+    assert bench.is_alive()
     bench.release()
     join(stopping)
     assert not bench.is_alive() and bench.mask()[1] == 0 and bench.masks.empty()
@@ -291,34 +295,48 @@ def test_a_size_that_must_be_compiled_does_not_hold_others_up(bench):
     assert bench.mask()[:2] == ("wide", 1)
 
 
-def test_a_size_that_cannot_be_compiled_is_told_by_its_frames(bench, caplog):
+def test_a_size_that_cannot_be_compiled_is_told_by_its_frames_which_try_again(bench):
     bench.begin("old")
 
     def prepare(size):
         raise RuntimeError("no memory for it")
 
-    bench.backend.prepare = prepare
-    bench.backend.shallow_error = RuntimeError("not compiled")
-    bench.live.offer("wide", lambda ns: frame(1, camera="wide", size=(64, 192), received_ns=ns))
-    camera, error = bench.errors.get(timeout=TIMEOUT_S)
-    assert camera == "wide" and str(error) == "not compiled"
-    assert "cannot prepare the backend for images of 160 x 64" in caplog.text
-    bench.backend.shallow_error = None
+    def offer_wide(tag):
+        bench.live.offer("wide", lambda ns: frame(tag, camera="wide", size=(64, 192), received_ns=ns))
+
+    prepared, bench.backend.prepare = bench.backend.prepare, prepare
+    for tag in (1, 2):
+        offer_wide(tag)
+        camera, error = bench.errors.get(timeout=TIMEOUT_S)
+        assert camera == "wide" and str(error) == "no memory for it" and bench.status("wide").failures == tag
     bench.offer(1, "old")
     assert bench.mask()[:2] == ("old", 1)
+    bench.backend.prepare = prepared
+    offer_wide(3)
+    assert bench.mask()[:2] == ("wide", 3)
 
 
-def test_a_parked_frame_is_forgotten_when_the_live_segmenter_stops(bench):
+def test_keyframes_are_reported_though_no_other_frame_comes(bench):
+    bench.begin("")
+    assert bench.keyframes.get(timeout=TIMEOUT_S).index == 0
+    bench.segmenter.request_keyframe()
+    bench.backend.gate.clear()
+    bench.offer(1)
+    assert bench.mask()[1] == 1 and bench.keyframes.empty()   # the deep path still stands
+    bench.backend.gate.set()
+    assert bench.keyframes.get(timeout=TIMEOUT_S).index == 1
+
+
+def test_a_suspended_frame_is_discarded_when_the_live_segmenter_stops(bench):
     bench.backend.gate.clear()
     bench.offer(0)
     acquire(bench.backend.deep_started)
     bench.live.stop()
+    assert bench.status().discarded == 1
     bench.start()
     bench.backend.gate.set()
     bench.offer(1)
-    while (mask := bench.mask())[1] == 0:
-        pass
-    assert mask[1] in (1, 2)
+    assert bench.mask()[1] == 1 and bench.masks.empty()
 
 
 def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_stops():
@@ -334,6 +352,51 @@ def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_s
         for tag in (3, 4, 5):   # the last is MaxK frames after the first
             bench.offer(tag)
         assert [bench.mask()[1] for _ in range(3)] == [3, 4, 5] and bench.masks.empty()
+        assert bench.status().discarded == 2
     finally:
         bench.live.stop()
         bench.segmenter.stop()
+
+
+class Halt:
+    """The first call of a method from now on stands still until the test lets it go."""
+
+    def __init__(self, method):
+        self.reached, self.go, self._method = threading.Event(), threading.Event(), method
+
+    def __call__(self, *arguments):
+        self.reached.set()
+        assert self.go.wait(TIMEOUT_S)
+        return self._method(*arguments)
+
+
+@pytest.mark.parametrize("mode", ["async", "sync", "two_sided"])
+@pytest.mark.parametrize("moment", ["load", "prepare", "shallow", "deep", "mask", "publish"])
+def test_stopping_at_any_moment(mode, moment):
+    """Of a frame's way; others wait behind it. What is on its way ends, the rest is discarded, and no thread is left."""
+    bench = Bench(waiting=3, mode=mode)
+    halt = Halt(getattr(bench.backend, moment, lambda *arguments: None))
+    if moment == "publish":
+        bench.publish = lambda mask: (halt(), bench.masks.put(mask))
+    elif moment != "load":
+        setattr(bench.backend, moment, halt)
+    bench.live.offer("", lambda ns: (halt() if moment == "load" else None, frame(0, received_ns=ns))[1])
+    assert halt.reached.wait(TIMEOUT_S)
+    for tag in (1, 2):
+        bench.offer(tag)
+    stopping, _ = in_thread(lambda: (bench.segmenter.end_encodes(), bench.live.stop(), bench.segmenter.stop()))
+    if moment in ("load", "shallow", "mask", "publish"):
+        until(lambda: bench.status().discarded >= 2, TIMEOUT_S)
+    halt.go.set()
+    join(stopping)
+    status = bench.status()
+    assert status.received == status.masks + status.discarded + status.without_feature and status.failures == 0
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("dcfm-masks", "dcfm-key", "dcfm-comp"))]
+
+
+def test_a_frame_that_does_not_end_is_left_behind(bench, monkeypatch, caplog):
+    monkeypatch.setattr("dcfm_ros.pipeline.live.STALLED_S", 0.01)
+    bench.hold(0)
+    bench.live.stop()
+    assert "the frame in progress has not ended" in caplog.text
+    bench.release()

@@ -58,10 +58,10 @@ def test_other_keyframe_settings_change_nothing(segmenter):
 def test_no_mask_where_the_network_failed(segmenter):
     backend, errors = FakeBackend(), []
     backend.per_frame = True
-    runner = segmenter(Segmenter, backend, SIZE, on_encode_error=lambda camera, error: errors.append(str(error)))
+    runner = segmenter(Segmenter, backend, SIZE, on_error=lambda camera, error: errors.append(str(error)))
     assert len(runner.process(frame(0))) == 1
     backend.deep_error = RuntimeError("out of memory")
-    assert runner.process(frame(1)) == [] and errors == ["out of memory"]
+    assert runner.process(frame(1)) == [] and errors == ["keyframe encoder: out of memory"]
     backend.deep_error = None
     assert (runner.process(frame(2))[0].mask == 2).all()
 

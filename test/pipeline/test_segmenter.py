@@ -1,19 +1,21 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The way of a frame, in the three modes, with a deep path that the test holds in hand."""
-import queue
 import threading
+from collections import deque
 
 import numpy as np
 import pytest
 from helpers import tiny_model
 from pipeline_helpers import (
-    CLASSES, PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join)
+    CLASSES, PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join, settle, until_it_waits, wait)
+from waiting_helpers import until
 
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Reason
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.stream import run
 
 MODES = list(Mode)
 
@@ -23,29 +25,37 @@ class Bench:
 
     def __init__(self, mode, backend=None, model_size=SIZE, min_interval=1, max_interval=5, **options):
         self.backend = backend or FakeBackend()
-        self.keyframes, self.errors = queue.Queue(), queue.Queue()
+        self.keyframes, self.errors = deque(), deque()
+        self._done = threading.Event()   # is there something to collect?
         config = PipelineConfig(mode, SchedulerConfig(min_interval, max_interval))
-        options.setdefault("on_keyframe", self.keyframes.put)
+        options.setdefault("on_keyframe", self.keyframes.append)
         self.segmenter = Segmenter(
-            self.backend, model_size, config, on_encode_error=lambda *error: self.errors.put(error), **options)
+            self.backend, model_size, config, on_error=lambda camera, error: self.errors.append(error), **options)
+
+    def steps(self, tag, **fields):
+        return self.segmenter.steps(frame(tag, **fields), self._done.set)
 
     def process(self, *tags, **fields):
-        return [mask for tag in tags for mask in self.segmenter.process(frame(tag, **fields))]
+        return [mask for tag in tags for mask in run(self.steps(tag, **fields))]
 
     def keyframe(self):
-        return self.keyframes.get(timeout=TIMEOUT_S)
+        return self._next(self.keyframes)
+
+    def error(self):
+        return self._next(self.errors)
+
+    def _next(self, reports):
+        while not reports:
+            wait(self._done)
+            self._done.clear()
+            self.segmenter.collect()
+        return reports.popleft()
 
     def block(self):
         """From now on the deep path stands still."""
         while self.backend.deep_started.acquire(blocking=False):
             pass
         self.backend.gate.clear()
-
-    def until_queued(self, camera=""):
-        """Wait until a keyframe of the camera waits for the encoder, which is blocked."""
-        encoder = self.segmenter._encoder
-        with encoder._changed:
-            assert encoder._changed.wait_for(lambda: camera in encoder._queue, TIMEOUT_S)
 
     def status(self, camera=""):
         return next(status for status in self.segmenter.status() if status.camera == camera)
@@ -65,7 +75,7 @@ def bench():
         if isinstance(bench.backend, FakeBackend):
             bench.backend.gate.set()
         bench.segmenter.stop()
-        assert not bench.segmenter._encoder._thread.is_alive()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("dcfm-") and "rows" not in thread.name]
 
 
 def numbers(masks):
@@ -112,7 +122,7 @@ def test_confidence_only_while_wanted(bench, mode):
 def test_preparing_leaves_no_trace(bench):
     bench = bench()
     bench.segmenter.prepare()
-    assert bench.backend.sizes == [SIZE] and bench.segmenter.status() == [] and bench.keyframes.empty()
+    assert bench.backend.sizes == [SIZE] and bench.segmenter.status() == [] and not bench.keyframes
 
 
 # Asynchronous
@@ -120,12 +130,14 @@ def test_preparing_leaves_no_trace(bench):
 def test_async_only_the_first_frame_waits_for_the_deep_path(bench):
     bench = bench()
     bench.backend.gate.clear()
-    thread, result = in_thread(bench.process, 0)
+    steps = bench.steps(0)
+    awaited = until_it_waits(steps)
     acquire(bench.backend.deep_started)
-    assert thread.is_alive() and not result
+    assert bench.backend.decoded == [] and not awaited.done()
     bench.backend.gate.set()
-    join(thread)
-    assert numbers(result[0]) == [0] and result[0][0].feature_age_frames == 0
+    settle(awaited)
+    mask, = run(steps)
+    assert numbers([mask]) == [0] and mask.feature_age_frames == 0
 
 
 def test_async_masks_go_on_while_the_deep_path_is_blocked(bench):
@@ -254,13 +266,13 @@ def test_two_sided_keeps_the_order_and_misses_nothing(bench):
     assert numbers(masks + bench.segmenter.flush()) == list(range(60))
 
 
-def test_two_sided_memory_is_bounded_while_encodes_fail(bench):
+def test_two_sided_frames_wait_for_a_bounded_number_of_frames_while_encodes_fail(bench):
     bench = bench(Mode.TWO_SIDED, max_interval=3)
     masks = bench.process(0)
     bench.backend.deep_error = RuntimeError("out of memory")
     for tag in range(1, 20):
         masks += bench.process(tag)
-        assert len(bench.segmenter._pending.get("", [])) <= 3
+        assert tag - len(masks) < 3
     bench.backend.deep_error = None
     masks += bench.process(*range(20, 25)) + bench.segmenter.flush()
     assert numbers(masks) == list(range(25))
@@ -294,7 +306,7 @@ def test_sync_failing_encoder_masks_go_on_and_the_next_frame_tries_again(bench):
     bench.backend.deep_error = RuntimeError("out of memory")
     masks = bench.process(3, 4)
     assert [mask.feature_age_frames for mask in masks] == [3, 4] and all(mask.is_keyframe for mask in masks)
-    assert [str(bench.errors.get(timeout=TIMEOUT_S)[1]) for _ in range(2)] == ["out of memory"] * 2
+    assert [str(bench.error()) for _ in range(2)] == ["keyframe encoder: out of memory"] * 2
     status = bench.status()
     assert status.encode_failures == 2 and status.keyframes == 1 and status.masks == 5 and status.failures == 0
     assert "out of memory" in status.last_error
@@ -312,7 +324,7 @@ def test_async_failing_encoder_masks_go_on(bench):
     for tag in range(1, 8):
         masks += bench.process(tag)
         if masks[-1].is_keyframe:
-            bench.errors.get(timeout=TIMEOUT_S)
+            bench.error()
     assert [mask.feature_age_frames for mask in masks] == list(range(1, 8))
     assert [mask.is_keyframe for mask in masks] == [False, False] + [True] * 5
     bench.backend.deep_error = None
@@ -351,7 +363,7 @@ def test_keyframe_callback_that_raises_does_not_cost_masks(bench):
     bench = bench(Mode.SYNC, max_interval=1, on_keyframe=publish)
     masks = bench.process(0, 1, 2)
     assert [mask.feature_age_frames for mask in masks] == [0, 0, 0]  # the feature is there all the same
-    assert str(bench.errors.get(timeout=TIMEOUT_S)[1]) == "publisher is gone"
+    assert [str(error) for error in bench.errors] == ["publisher is gone"] * 3 and bench.status().failures == 3
 
 
 # New sequences
@@ -370,10 +382,13 @@ def test_what_begins_a_new_sequence(bench, mode, change):
     assert bench.status().resets == 1 and bench.status().size == mask.mask.shape
 
 
-def test_equal_stamps_continue_the_sequence(bench):
+@pytest.mark.parametrize("gap_ns, resets", [(0, 0), (PERIOD_NS, 0), (2_000_000_000, 0), (2_000_000_001, 1), (-1, 1)])
+def test_stamps_that_do_not_fit_begin_a_new_sequence(bench, gap_ns, resets):
     bench = bench(Mode.SYNC)
-    bench.process(0, 1, 2, stamp_ns=0)
-    assert bench.status().resets == 0
+    first = 10 ** 18
+    bench.process(0, stamp_ns=first)
+    bench.process(1, stamp_ns=first + gap_ns)
+    assert bench.status().resets == resets
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")], ids=["result", "failure"])
@@ -384,17 +399,76 @@ def test_what_comes_late_from_the_old_sequence_is_discarded(bench, change, error
     bench.block()
     bench.process(1, 2)
     acquire(bench.backend.deep_started)   # the deep path is busy with 2
-    thread, result = in_thread(lambda: bench.process(3, **change))
-    bench.until_queued()
+    steps = bench.steps(3, **change)
+    awaited = until_it_waits(steps)
     bench.backend.deep_error = error
     bench.backend.deep_errors_left = 1
     bench.backend.gate.set()
-    join(thread)
-    assert numbers(result[0]) == [3] and result[0][0].feature_age_frames == 0
+    settle(awaited)
+    mask, = run(steps)
+    assert numbers([mask]) == [3] and mask.feature_age_frames == 0
     assert bench.backend.encoded == ([0, 2, 3] if error is None else [0, 3])
     assert bench.backend.decoded[-1] == (3, [3])
-    assert [bench.keyframe().index for _ in range(2)] == [0, 3] and bench.keyframes.empty()
+    assert [bench.keyframe().index for _ in range(2)] == [0, 3] and not bench.keyframes
     assert bench.status().keyframes == 2 and bench.status().resets == 1
+
+
+class Slices:
+    """A deep path of two slices; the first ends when the test says `go`."""
+
+    def __init__(self, backend):
+        self.go, self._deep, self._started = threading.Semaphore(0), backend.deep, backend.deep_started
+        backend.deep = self
+
+    def __call__(self, shallow, between_slices):
+        self._started.release()
+        acquire(self.go)
+        between_slices()
+        return self._deep(shallow, between_slices)
+
+
+CUT, ORDINARY = dict(scene=250), dict()
+
+
+@pytest.mark.parametrize("first, second, budget_hz, encoded", [
+    (ORDINARY, CUT, 0.0, [0, 2]),
+    (ORDINARY, dict(stamp_ns=0), 0.0, [0, 2]),
+    (ORDINARY, ORDINARY, 0.0, [0, 1, 2]),
+    (CUT, dict(scene=10), 0.0, [0, 1, 2]),
+    (ORDINARY, CUT, 0.01, [0, 1]),
+], ids=["hard cut", "new sequence", "ordinary", "cuts in a row do not end each other", "no budget for another"])
+def test_what_runs_ends_with_its_slice_where_it_has_become_useless(bench, first, second, budget_hz, encoded):
+    bench = bench(max_interval=1)
+    bench.process(0)
+    bench.segmenter.reconfigure(SchedulerConfig(1, 1, keyframe_budget_hz=budget_hz))   # one is saved up
+    slices = Slices(bench.backend)
+    bench.block()
+    bench.process(1, **first)
+    acquire(bench.backend.deep_started)     # the first slice of 1 is at work
+    awaited = until_it_waits(steps := bench.steps(2, **second))
+    bench.backend.gate.set()
+    slices.go.release(10)
+    while bench.keyframe().index != encoded[-1]:
+        pass
+    if awaited is not None:
+        settle(awaited)
+        assert len(run(steps)) == 1
+    assert bench.backend.encoded == encoded and bench.status().encode_failures == 0
+
+
+def test_a_deep_path_that_does_not_return_is_told_and_does_not_stop_masks(bench, monkeypatch):
+    bench = bench(max_interval=1)
+    bench.process(0)
+    bench.block()
+    masks = bench.process(*range(1, 6))
+    assert numbers(masks) == list(range(1, 6))
+    until(lambda: bench.status().encoding_s > 0.05, TIMEOUT_S)
+    assert bench.status().slow_encodes == 0
+    monkeypatch.setattr("dcfm_ros.pipeline.stream.STALLED_S", 0.05)
+    bench.backend.gate.set()
+    while bench.keyframe().index != 5:
+        pass
+    assert bench.status().slow_encodes == 1 and bench.status().encoding_s == 0.0   # 1 came back late, 5 did not
 
 
 # Several cameras
@@ -482,7 +556,7 @@ def test_status_is_a_snapshot_with_the_right_numbers(bench):
 
 def test_latency_is_measured_from_arrival(bench, monkeypatch):
     bench = bench(Mode.SYNC)
-    monkeypatch.setattr("dcfm_ros.pipeline.segmenter.time.monotonic_ns", lambda: 5_040_000_000)
+    monkeypatch.setattr("dcfm_ros.pipeline.stream.time.monotonic_ns", lambda: 5_040_000_000)
     mask, = bench.process(0, received_ns=5_000_000_000)
     assert mask.latency_ms == pytest.approx(40.0)
     assert bench.status().latency_p50_ms == bench.status().latency_p99_ms == pytest.approx(40.0)
@@ -494,11 +568,10 @@ def test_stop_releases_a_frame_that_waits_for_its_first_keyframe(bench):
     bench.block()
     bench.process(1, camera="front")
     acquire(bench.backend.deep_started)  # the deep path is busy with the other camera
-    first, result = in_thread(lambda: bench.process(0, camera="rear"))
-    bench.until_queued("rear")
-    stopping = threading.Thread(target=bench.segmenter.stop)
-    stopping.start()
-    join(first)
-    assert result == [[]]
+    steps = bench.steps(0, camera="rear")
+    awaited = until_it_waits(steps)
+    stopping, _ = in_thread(bench.segmenter.end_encodes)
+    settle(awaited)
+    assert run(steps) == [] and bench.status("rear").without_feature == 1 and stopping.is_alive()
     bench.backend.gate.set()
     join(stopping)

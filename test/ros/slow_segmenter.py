@@ -42,16 +42,16 @@ class SlowBackend:
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def deep(self, shallow, give_way=None):
-        if give_way is None:  # a warm-up
+    def deep(self, shallow, between_slices=None):
+        if between_slices is None:  # a warm-up
             return self._backend.deep(shallow)
         if _slow.is_set():
             print("encoding", flush=True)
             until = time.monotonic() + SLOW_S
             while time.monotonic() < until:
-                give_way()
+                between_slices()
                 time.sleep(_SLICE_S)  # the work
-        return self._backend.deep(shallow, give_way)
+        return self._backend.deep(shallow, between_slices)
 
 
 class Company(Node):

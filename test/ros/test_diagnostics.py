@@ -13,13 +13,14 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_helpers import NODE, Camera
 from sensor_msgs.msg import CompressedImage, Image
 
-from dcfm_ros.pipeline.camera import CameraStatus
+from dcfm_ros.pipeline.telemetry import CameraStatus
 from dcfm_ros.ros.diagnostics import (
     REPORTS_THAT_COUNT, NodeState, TopicState, Trouble, backend_diagnostic, camera_diagnostic)
 from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 
 WORKING = CameraStatus(
-    camera="", size=(480, 640), received=100, masks=99, dropped=1, refused={}, failures=0, keyframes=12, encode_failures=0,
+    camera="", size=(480, 640), received=100, masks=99, dropped=1, discarded=0, without_feature=0, refused={}, failures=0,
+    keyframes=12, encode_failures=0, slow_encodes=0, encoding_s=0.03,
     overdue=3, over_budget=0, resets=0, input_hz=30.0, mask_hz=29.9, keyframe_hz=3.3, latency_p50_ms=10.0,
     latency_p99_ms=20.0, encode_p50_ms=50.0, convert_p50_ms=0.25, publish_p50_ms=0.5, queue_p50_ms=5.0,
     threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", silent_s=0.02)
@@ -64,6 +65,10 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
     ({}, dict(resets=2), WARN, "2 new beginnings: images change their size, their stamps jump, or two cameras publish /image"),
     ({}, dict(resets=1), OK, "29.9 masks/s"),
     ({}, dict(lost=3), WARN, "3 images lost on the way: give the camera's process config/fastdds.xml"),
+    ({}, dict(overwritten=2), WARN, "29.9 masks/s, 2 images overwritten before the node took them"),
+    (dict(encoding_s=34.2), {}, ERROR, "the deep path has not returned for 34 s: no keyframes of any camera"),
+    (dict(encoding_s=34.2, has_feature=False, mask_hz=0.0), {}, ERROR, "the deep path has not returned for 34 s"),
+    (dict(encoding_s=9.9), {}, OK, "29.9 masks/s"),
     (dict(latency_p50_ms=34.0), {}, WARN, "latency 34 ms (p99 20) is more than the 33 ms from image to image"),
     (dict(latency_p50_ms=33.0, latency_p99_ms=90.0), {}, OK, "29.9 masks/s"),
     (dict(feature_age_frames=20), {}, OK, "29.9 masks/s"),

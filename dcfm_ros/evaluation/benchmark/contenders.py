@@ -109,7 +109,7 @@ class PipelineRow:
     def open(self) -> Iterator[Run]:
         failures: list[Exception] = []
         segmenter = Segmenter(Lent(self.backend), self.model_size, self.config, on_keyframe=self._count,
-                              on_encode_error=lambda camera, error: failures.append(error))
+                              on_error=lambda camera, error: failures.append(error))
 
         def run(frame: Frame, watch: Laps) -> None:
             masks = segmenter.process(frame)

@@ -48,8 +48,8 @@ class Backend(Protocol):
     def shallow(self, image: np.ndarray) -> Feature:
         """(H, W, 3) uint8 RGB to the independent feature S."""
 
-    def deep(self, shallow: Feature, give_way: Callable[[], None] = lambda: None) -> Feature:
-        """S of a keyframe to its common contribution, in slices; `give_way` is called between them."""
+    def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
+        """S of a keyframe to its common contribution, in slices; `between_slices` is called between them."""
 
     def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
         """Logits (classes, h, w) float32, h and w those of the common contribution (stride 4, of ResNet 8): the sum over the

@@ -42,7 +42,7 @@ class CUDABackend:
 
     The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let other threads
     go on. They also mean that who uses a feature keeps it until the GPU has read it: its memory is never taken too early.
-    The deep path is one graph: it gives way by the priority of its stream, not by `give_way`.
+    The deep path is one graph: it gives way by the priority of its stream, not by `between_slices`.
     """
 
     name = "torch"
@@ -76,7 +76,7 @@ class CUDABackend:
             self._loaded = feature.ready
             return feature
 
-    def deep(self, shallow: Feature, give_way: Callable[[], None] = lambda: None) -> Feature:
+    def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
         with self._keyframes.open("deep path"):
             self._keyframes.wait(shallow.ready)
             common = _kept(self._keyframes, self._keyframes.run("deep", self._parts.deep, shallow.tensor), sleeps=True)

@@ -96,17 +96,17 @@ class OpenVINOBackend(MasksOnHost):
         request = self._by_size[size]
         return _infer_into(np.empty(request.get_output_tensor(0).shape, np.float32), request, image[None])
 
-    def deep(self, shallow: np.ndarray, give_way: Callable[[], None] = lambda: None) -> np.ndarray:
+    def deep(self, shallow: np.ndarray, between_slices: Callable[[], None] = lambda: None) -> np.ndarray:
         requests = self._by_grid[shallow.shape[1:3]]
         feature, outputs = shallow, []
         for stage in requests.stages:
             for part in stage:
-                give_way()
+                between_slices()
                 feature = _infer(part, feature)
             outputs.append(feature)
         common = requests.commons.take()
         for band in requests.bands:
-            give_way()
+            between_slices()
             _infer_into(common[:, band.rows], band.request, *(output[:, rows] for output, rows in zip(outputs, band.needs)))
         return common
 

@@ -125,8 +125,8 @@ class SwappingBackend(MasksOnHost):
         kept = self._predecessor is not None or self._retired() is not None
         return Made(backend, backend.shallow(image), image.copy() if kept else None)
 
-    def deep(self, shallow: Made, give_way: Callable[[], None] = lambda: None) -> Made:
-        return Made(shallow.backend, shallow.backend.deep(shallow.feature, give_way))
+    def deep(self, shallow: Made, between_slices: Callable[[], None] = lambda: None) -> Made:
+        return Made(shallow.backend, shallow.backend.deep(shallow.feature, between_slices))
 
     def decode(self, shallow: Made, commons: list[Made]) -> np.ndarray:
         if all(common.backend is commons[0].backend for common in commons):

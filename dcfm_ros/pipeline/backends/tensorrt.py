@@ -49,8 +49,8 @@ class TensorRTBackend:
             image = self._frames.upload(image[None])
             return Feature(self._frames.run(self._engines["shallow"], image=image), self._frames.mark())
 
-    def deep(self, shallow: Feature, give_way: Callable[[], None] = lambda: None) -> Feature:
-        give_way()
+    def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
+        between_slices()
         with self._keyframes.open("deep path"):
             self._keyframes.wait(shallow.ready)
             common = self._keyframes.run(self._engines["deep"], shallow=shallow.tensor)

@@ -35,17 +35,17 @@ class TorchBackend(MasksOnHost):
         return self._parts.shallow(torch.from_numpy(image if image.flags.writeable else image.copy())[None])
 
     @torch.inference_mode()
-    def deep(self, shallow: Tensor, give_way: Callable[[], None] = lambda: None) -> Tensor:
+    def deep(self, shallow: Tensor, between_slices: Callable[[], None] = lambda: None) -> Tensor:
         deep = self._parts.deep
         feature, outputs = shallow, []
         for stage in deep.stages:
             for part in stage:
-                give_way()
+                between_slices()
                 feature = part(feature)
             outputs.append(feature)
-        give_way()
+        between_slices()
         fused = deep.fusion(*outputs)
-        give_way()
+        between_slices()
         return deep.contribution(fused)
 
     @torch.inference_mode()

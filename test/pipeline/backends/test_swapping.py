@@ -40,7 +40,7 @@ class MarkedBackend(MasksOnHost):
     def shallow(self, image):
         return Marked(self, int(image[0, 0, 0]), (image.shape[0] // 4, image.shape[1] // 4))
 
-    def deep(self, shallow, give_way=lambda: None):
+    def deep(self, shallow, between_slices=lambda: None):
         assert shallow.owner is self
         return Marked(self, shallow.tag, shallow.size)
 

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A keyframe encoder that fails, in a node within the test's own process: masks go on, and the next keyframe tries again."""
+"""A deep path, a decoder and an executor that fail or stand still, in a node within the test's own process: masks go on."""
 
 import threading
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -31,11 +32,11 @@ class FailingBackend(MasksOnHost):
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
-    def deep(self, shallow, give_way=lambda: None):
+    def deep(self, shallow, between_slices=lambda: None):
         self.calls += 1
         if self.fails:
             raise RuntimeError("out of memory, as it were")
-        return self._backend.deep(shallow, give_way)
+        return self._backend.deep(shallow, between_slices)
 
     def decode(self, shallow, commons):
         if self.fails_decoding:
@@ -133,10 +134,10 @@ def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     camera.segment()
     deep = backend.deep
 
-    def slow(shallow, *give_way):
+    def slow(shallow, *between_slices):
         entered.set()
         go_on.wait(30)
-        return deep(shallow, *give_way)
+        return deep(shallow, *between_slices)
 
     backend.deep = slow
     probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in work")
@@ -145,3 +146,43 @@ def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     threading.Timer(0.3, go_on.set).start()
     assert probe.change("deactivate", "/dcfm/failing") and probe.change("cleanup", "/dcfm/failing")
     assert go_on.is_set()
+
+
+def test_a_deep_path_that_does_not_return_is_an_error_and_masks_go_on(failing, probe, monkeypatch):
+    backend, node = failing
+    for module in ("ros.diagnostics", "pipeline.stream", "pipeline.encoder"):
+        monkeypatch.setattr(f"dcfm_ros.{module}.STALLED_S", 0.5)
+    entered, go_on = threading.Event(), threading.Event()
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    deep = backend.deep
+
+    def stalled(shallow, *between_slices):
+        entered.set()
+        go_on.wait(60)
+        return deep(shallow, *between_slices)
+
+    backend.deep = stalled
+    probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in the deep path")
+    status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.message.startswith("the deep path has not returned"))
+    assert status.level == DiagnosticStatus.ERROR and status.number("masks") > 0 and float(status.values["encoding_s"]) > 0.5
+    backend.deep = deep
+    go_on.set()
+    status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.level == DiagnosticStatus.OK)
+    assert status.number("slow_encodes") == 1
+
+
+def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, probe):
+    _, node = failing
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    sent, received = 1, probe.diagnostic(TOPIC).number("received")
+    assert received == sent
+    held, go_on = threading.Event(), threading.Event()
+    node.executor.create_task(lambda: (held.set(), go_on.wait(60)))
+    assert held.wait(60)
+    for _ in range(12):
+        camera.send()
+    go_on.set()
+    status = probe.diagnostic(TOPIC, lambda s: s.number("received") + s.number("overwritten") + s.number("lost") == 13)
+    assert status.number("overwritten") == 12 - 5 and "7 images overwritten before the node took them" in status.message
