@@ -52,13 +52,13 @@ class CpuGate:
 
     A frame that waits goes before the next slice, so it waits for one slice at most; one that takes longer than
     _LONGEST_SLICE_S, or hangs, holds frames up once. After a frame one slice is owed: it goes before the next frame, also where
-    frames come without a gap. So neither starves.
+    frames come without a gap. So neither starves. `frame_waits` and `slice_waits` tell who is at the gate.
     """
 
     def __init__(self):
         self._changed = threading.Condition()
-        self._frame_waits = self._frame_works = False
-        self._slice_waits = self._slice_works = self._slice_owed = self._slice_overran = False
+        self.frame_waits = self._frame_works = False
+        self.slice_waits = self._slice_works = self._slice_owed = self._slice_overran = False
 
     @contextmanager
     def frame(self) -> Iterator[None]:
@@ -94,13 +94,13 @@ class CpuGate:
 
     def _begin_frame(self) -> None:
         with self._changed:
-            self._frame_waits = True
+            self.frame_waits = True
             if not self._changed.wait_for(self._frame_may_begin, _LONGEST_SLICE_S):
-                self._slice_overran = True
-            self._frame_waits, self._frame_works = False, True
+                self._slice_overran = self._slice_works
+            self.frame_waits, self._frame_works = False, True
 
     def _frame_may_begin(self) -> bool:
-        return self._slice_overran or (not self._slice_works and not (self._slice_owed and self._slice_waits))
+        return self._slice_overran or (not self._slice_works and not (self._slice_owed and self.slice_waits))
 
     def _end_frame(self) -> None:
         with self._changed:
@@ -109,9 +109,9 @@ class CpuGate:
 
     def _begin_slice(self) -> None:
         with self._changed:
-            self._slice_waits = True
-            self._changed.wait_for(lambda: not self._frame_works and (self._slice_owed or not self._frame_waits))
-            self._slice_waits, self._slice_works, self._slice_owed = False, True, False
+            self.slice_waits = True
+            self._changed.wait_for(lambda: not self._frame_works and (self._slice_owed or not self.frame_waits))
+            self.slice_waits, self._slice_works, self._slice_owed = False, True, False
 
     def _end_slice(self) -> None:
         with self._changed:

@@ -8,12 +8,14 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.budget import KeyframeBudget, StampClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.deadline import DeadlineThreshold
-from dcfm_ros.pipeline.keyframe import STALLED_S, Keyframe, Superseded
+from dcfm_ros.pipeline.keyframe import Keyframe, Superseded, left_behind
 from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 
@@ -21,8 +23,8 @@ _log = logging.getLogger(__name__)
 _REFUSED_S = 1.0   # for which a camera whose keyframe was refused may claim the next one
 
 
-def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate()) -> None:
-    """Run the deep path of a keyframe that has been started; whatever happens to it is its outcome."""
+def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate()) -> Callable[[], None]:
+    """Run the deep path of a keyframe that has been started. Whatever becomes of it is its outcome, which what is returned sets."""
     def between_slices() -> None:
         if keyframe.superseded.is_set():
             raise Superseded
@@ -32,19 +34,17 @@ def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate
         with gate.encoding():
             if keyframe.superseded.is_set():
                 raise Superseded
-            feature = backend.deep(keyframe.work.shallow, between_slices)
+            outcome = partial(keyframe.outcome.set_result, backend.deep(keyframe.work.shallow, between_slices))
     except BaseException as error:   # whatever a backend raises: masks go on, the next keyframe tries again
-        keyframe.ended_ns = time.monotonic_ns()
-        keyframe.outcome.set_exception(error)
-        if not isinstance(error, Exception):
-            raise
-    else:
-        keyframe.ended_ns = time.monotonic_ns()
-        keyframe.outcome.set_result(feature)
+        _log.debug("the deep path ended", exc_info=True)
+        # Its traceback would keep all that this function and the deep path hold.
+        outcome = partial(keyframe.outcome.set_exception, error.with_traceback(None))
+    keyframe.ended_ns = time.monotonic_ns()
+    return outcome
 
 
 class Encoder:
-    """What both encoders have in common. `submit` is for the masks' thread, all else for any."""
+    """What both encoders have in common. Any thread may call their methods."""
 
     def __init__(self, backend: Backend, config: SchedulerConfig, ttl_s: float = math.inf):
         """ttl_s: as for KeyframeQueue"""
@@ -89,6 +89,10 @@ class Encoder:
         keyframe.outcome.set_running_or_notify_cancel()
         self._running = keyframe
 
+    def _end(self) -> None:
+        with self._changed:
+            self._running = None
+
 
 class InlineEncoder(Encoder):
     """Encodes within `submit`: the outcome is set when that returns.
@@ -105,17 +109,17 @@ class InlineEncoder(Encoder):
         with self._changed:
             now_ns = self._stamps.now_ns
             self._queue.put(keyframe, now_ns)
-            accepted = not self._stopping and self._queue.take_if_next(keyframe, now_ns)
-            if accepted:
+            taken = not self._stopping and self._queue.take_if_next(keyframe, now_ns)
+            if taken:
                 self._start(keyframe)
-        if not accepted:
+        if not taken:
             keyframe.outcome.cancel()
-            return False
-        try:
-            encode(self._backend, keyframe)
-        finally:
-            with self._changed:
-                self._running = None
+            return self._stopping
+        settle = encode(self._backend, keyframe)
+        self._end()
+        settle()
+        if isinstance(keyframe.outcome.exception(), (KeyboardInterrupt, SystemExit)):
+            raise keyframe.outcome.exception()
         return True
 
 
@@ -131,13 +135,14 @@ class ThreadedEncoder(Encoder):
         self._gate = gate
         self._threshold = DeadlineThreshold(config.encoder_share)
         self._follows = config.threshold_rule is ThresholdRule.DEADLINE
+        self._left_behind = False
         self._thread = threading.Thread(target=self._run, name="dcfm-keyframe-encoder", daemon=True)
         self._thread.start()
 
     def submit(self, keyframe: Keyframe) -> bool:
         with self._changed:
             now_ns = time.monotonic_ns()
-            allowed = not self._stopping and self._queue.allows(keyframe, now_ns)
+            allowed = self._stopping or self._queue.allows(keyframe, now_ns)
             displaced = keyframe if self._stopping else self._queue.put(keyframe, now_ns)
             self._take_next()
             self._count()
@@ -159,16 +164,15 @@ class ThreadedEncoder(Encoder):
     def stop(self) -> None:
         """Also joins the thread, unless the deep path does not return: then the thread is left behind."""
         super().stop()
-        self._thread.join(STALLED_S)
-        if self._thread.is_alive():
-            _log.error("the deep path has not returned for %.0f s: its thread is left behind", STALLED_S)
+        if not self._left_behind:
+            self._left_behind = left_behind(self._thread)
 
     def _run(self) -> None:
         while (keyframe := self._next()) is not None:
-            encode(self._backend, keyframe, self._gate)
-            with self._changed:
-                self._running = None
-                self._count()
+            settle = encode(self._backend, keyframe, self._gate)
+            self._end()
+            settle()   # whoever goes on now finds an idle encoder
+            del keyframe, settle
 
     def _next(self) -> Keyframe | None:
         with self._changed:
@@ -181,6 +185,11 @@ class ThreadedEncoder(Encoder):
     def _take_next(self) -> None:
         if self._running is None and (keyframe := self._queue.take(time.monotonic_ns())) is not None:
             self._start(keyframe)
+
+    def _end(self) -> None:
+        with self._changed:
+            self._running = None
+            self._count()
 
     def _count(self) -> None:
         self._threshold.update(time.monotonic_ns(), len(self._queue) + (self._running is not None))

@@ -13,6 +13,11 @@ import numpy as np
 from dcfm_ros.pipeline.settings import Mode
 
 
+def describe(error: BaseException) -> str:
+    """An error in words; some have none of their own."""
+    return str(error) or type(error).__name__
+
+
 class InputError(ValueError):
     """An image that cannot be used. `kind` is a short stable word for counters; the message names value and remedy."""
 
@@ -21,12 +26,20 @@ class InputError(ValueError):
         self.kind = kind
 
 
-class EncodeError(RuntimeError):
-    """A keyframe whose deep path failed, with `cause`: masks go on with the older common feature."""
+class CausedError(RuntimeError):
+    """What failed, and of which error."""
 
-    def __init__(self, cause: BaseException):
-        super().__init__(f"keyframe encoder: {str(cause) or type(cause).__name__}")
+    def __init__(self, what: str, cause: BaseException):
+        super().__init__(f"{what}: {describe(cause)}")
         self.__cause__ = cause
+
+
+class EncodeError(CausedError):
+    """A keyframe whose deep path failed: masks go on with the older common feature."""
+
+
+class PublishError(CausedError):
+    """A mask or a keyframe event that is made, but whose receiver raised an error."""
 
 
 class Reason(str, Enum):

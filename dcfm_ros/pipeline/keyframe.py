@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import Future
@@ -16,7 +17,9 @@ from dcfm_ros.pipeline.backends.base import Feature
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.scheduler import Decision
 
+_log = logging.getLogger(__name__)
 STALLED_S = 10.0    # an encode that takes longer does not return, for all that anybody can tell
+JOIN_S = 5.0        # for which the end waits for a thread whose deep path may not return
 
 
 class Work(NamedTuple):
@@ -45,7 +48,7 @@ class Superseded(Exception):
 
 @dataclass(eq=False)
 class Keyframe:
-    """One keyframe's life. Its stream makes it, the encoder sets its times and its outcome.
+    """One keyframe's life. Its stream makes it, the encoder sets when it started and ended, and its outcome.
 
     outcome: pending while it waits for the encoder, running in the deep path, and at last the common feature, the deep path's
         error, Superseded, or cancelled (it was never started: a newer one took its place, there was no budget, or the end came)
@@ -69,6 +72,18 @@ class Keyframe:
         return self.work.decision.urgency
 
     @property
+    def is_cut(self) -> bool:
+        return self.work.decision.is_cut
+
+    @property
     def has_started(self) -> bool:
         """Has the encoder taken it up?"""
         return self.outcome.running() or (self.outcome.done() and not self.outcome.cancelled())
+
+
+def left_behind(thread: threading.Thread) -> bool:
+    """Join a thread that runs the deep path; True if it does not end, which is logged."""
+    thread.join(JOIN_S)
+    if thread.is_alive():
+        _log.error("thread %s does not end, probably for want of a deep path that returns: it is left behind", thread.name)
+    return thread.is_alive()

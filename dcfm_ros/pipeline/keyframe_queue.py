@@ -38,9 +38,6 @@ class KeyframeQueue:
     def __len__(self) -> int:
         return len(self._claims)
 
-    def __contains__(self, camera: str) -> bool:
-        return camera in self._claims
-
     def put(self, keyframe: Keyframe, now_ns: int) -> Keyframe | None:
         """Add a keyframe; returns the one of its camera whose place it takes."""
         displaced = self._claims.get(keyframe.camera)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from dcfm_ros.pipeline.frames import Frame, Segmentation
+from dcfm_ros.pipeline.frames import Frame, PublishError, Segmentation
 from dcfm_ros.pipeline.image_queue import Arrival, ImageQueue
-from dcfm_ros.pipeline.keyframe import STALLED_S
+from dcfm_ros.pipeline.keyframe import left_behind
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.stream import Steps
 
@@ -34,6 +34,9 @@ class LiveSegmenter:
         self._segmenter, self._on_mask = segmenter, on_mask
         self._images = ImageQueue(waiting)
         self._suspended: dict[str, tuple[Steps, Future]] = {}   # by camera, with what it waits for; of the masks' thread alone
+        self._abandoned = threading.Event()   # has `stop` left the thread behind?
+        if not segmenter.driving.acquire(blocking=False):
+            raise RuntimeError("a frame of the life before has not ended, as its deep path does not return: clean up, or restart")
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 
@@ -44,9 +47,8 @@ class LiveSegmenter:
     def stop(self) -> None:
         """Discard what waits, finish the frame in progress, join the thread. The segmenter itself goes on."""
         self._images.close()
-        self._thread.join(STALLED_S)
-        if self._thread.is_alive():
-            _log.error("the frame in progress has not ended for %.0f s: its thread is left behind", STALLED_S)
+        if left_behind(self._thread):
+            self._abandoned.set()
 
     def _run(self) -> None:
         while not self._images.is_closed:
@@ -59,7 +61,9 @@ class LiveSegmenter:
         for camera, (steps, _) in self._suspended.items():
             steps.close()
             self._segmenter.telemetry(camera).count("discarded")
+        self._segmenter.collect()
         self._segmenter.drop_waiting()
+        self._segmenter.driving.release()
 
     def _steps(self, arrival: Arrival) -> Steps:
         started = time.perf_counter()
@@ -81,9 +85,11 @@ class LiveSegmenter:
             self._segmenter.report(camera, error)
 
     def _publish(self, mask: Segmentation) -> None:
+        if self._abandoned.is_set():
+            return
         started = time.perf_counter()
         try:
             self._on_mask(mask)
         except Exception as error:  # nor must one that cannot be published
-            self._segmenter.report(mask.frame.camera, error)
+            self._segmenter.report(mask.frame.camera, PublishError("mask", error))
         self._segmenter.telemetry(mask.frame.camera).publish.add(1e3 * (time.perf_counter() - started))

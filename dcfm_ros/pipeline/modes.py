@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from dcfm_ros.pipeline.keyframe import Reference, Work
 from dcfm_ros.pipeline.settings import Mode
 
 
-class Decodable(NamedTuple):
-    """A frame whose mask can be made now, with the common features of one or two keyframes, the older first; without one, none."""
-
-    work: Work
-    references: list[Reference]
+# A frame whose mask can be made now, with the common features of one or two keyframes, the older first. None: there is none.
+Decodable = tuple[Work, list[Reference | None]]
 
 
 class AsyncMode:
@@ -25,7 +20,7 @@ class AsyncMode:
 
     def add(self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int) -> list[Decodable]:
         """Frames that can be decoded now that this one has come. before, newest: the camera's reference before it and after."""
-        return [_decodable(work, newest)]
+        return [(work, [newest])]
 
     def flush(self, newest: Reference | None) -> list[Decodable]:
         """The frames that still wait for a keyframe, without it. They are forgotten."""
@@ -42,7 +37,7 @@ class PerFrameMode(SyncMode):
     """For networks that are all deep path. Where that failed there is no mask: the logits at hand are another frame's."""
 
     def add(self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int) -> list[Decodable]:
-        return [_decodable(work, newest if newest is not before else None)]
+        return [(work, [newest if newest is not before else None])]
 
 
 class TwoSidedMode(SyncMode):
@@ -55,7 +50,7 @@ class TwoSidedMode(SyncMode):
 
     def add(self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int) -> list[Decodable]:
         if newest is not before:
-            return self._release(before, newest) + [_decodable(work, newest)]
+            return self._release(before, newest) + [(work, [newest])]
         self._waiting.append(work)   # no keyframe, or its deep path failed
         overdue = len(self._waiting) > max_interval
         return self.flush(newest) if overdue or newest is None else []
@@ -65,11 +60,7 @@ class TwoSidedMode(SyncMode):
 
     def _release(self, *references: Reference | None) -> list[Decodable]:
         waiting, self._waiting = self._waiting, []
-        return [_decodable(work, *references) for work in waiting]
-
-
-def _decodable(work: Work, *references: Reference | None) -> Decodable:
-    return Decodable(work, [reference for reference in references if reference is not None])
+        return [(work, list(references)) for work in waiting]
 
 
 def mode_type(mode: Mode, per_frame: bool) -> type[AsyncMode]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -13,9 +14,11 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 
+_log = logging.getLogger(__name__)
+
 
 class Networks:
-    """For one thread at a time, which is never held up."""
+    """For one thread at a time, which only `prepare` and `stop` hold up."""
 
     def __init__(self, backend: Backend):
         self._backend = backend
@@ -27,7 +30,7 @@ class Networks:
         after that lets it try again."""
         known = self._sizes.get(size)
         if known is None or (known.done() and known.exception() is not None):
-            known = self._sizes[size] = self._compiler.submit(self._backend.prepare, size)
+            known = self._sizes[size] = self._compiler.submit(self._compile, size)
         return known
 
     def prepare(self, model_size: tuple[int, int]) -> None:
@@ -44,6 +47,13 @@ class Networks:
         self._sizes[size] = Future()
         self._sizes[size].set_result(None)
 
+    def _compile(self, size: tuple[int, int]) -> None:
+        try:
+            self._backend.prepare(size)
+        except Exception:
+            _log.exception("cannot prepare the backend for images of %d x %d", size[1], size[0])
+            raise
+
     def stop(self) -> None:
-        """Wait for what is being compiled, and join the thread."""
+        """Wait for what is being compiled, and join the thread. Without this, the end of Python waits as well."""
         self._compiler.shutdown(cancel_futures=True)

@@ -39,11 +39,12 @@ class Segmenter:
         model_size: tuple[int, int],
         config: PipelineConfig = PipelineConfig(),
         on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None,
-        on_error: Callable[[str, Exception], None] = lambda camera, error: None,
+        on_error: Callable[[str, Exception], None] = lambda camera, error: _log.error("%s: %s", camera or "camera", error),
         wants_confidence: Callable[[str], bool] = lambda camera: False,
     ):
         """on_keyframe: takes each keyframe whose common feature is there
-        on_error: takes a camera and what went wrong beside its frames: an EncodeError, or what `on_keyframe` raised
+        on_error: takes a camera and what went wrong that `process` does not raise: an EncodeError, a PublishError, or the error of
+            a frame that had waited (`two_sided`); live, all errors
         """
         self._backend, self._on_error = backend, on_error
         config = _every_frame(config) if backend.per_frame else config
@@ -55,7 +56,8 @@ class Segmenter:
         self._networks = Networks(backend)
         self._machinery = Machinery(
             backend, model_size, self._networks, self._encoder, gate, on_keyframe, self.report, wants_confidence)
-        self._lock = threading.Lock()   # for the two that follow
+        self.driving = threading.Lock()  # held by whoever drives frames live
+        self._lock = threading.Lock()    # for the two that follow
         self._config = config
         self._streams: dict[str, CameraStream] = {}
 
@@ -163,7 +165,7 @@ class Segmenter:
             return self._stream(camera).telemetry
 
     def report(self, camera: str, error: Exception) -> None:
-        """Count and report what went wrong with an image or a keyframe of a camera."""
+        """Count and report what went wrong for a camera."""
         self.telemetry(camera).failed(error)
         try:
             self._on_error(camera, error)
@@ -171,10 +173,9 @@ class Segmenter:
             _log.exception("the report of an error raised an error itself")
 
     def status(self) -> list[CameraStatus]:
-        running, now_ns = self._encoder.running(), time.monotonic_ns()
-        return [stream.telemetry.status(
-            encoding_s=(now_ns - running.started_ns) / 1e9 if running and running.camera == stream.camera else 0.0)
-            for stream in self._all()]
+        running = self._encoder.running()
+        encoding_s = (time.monotonic_ns() - running.started_ns) / 1e9 if running else 0.0
+        return [stream.telemetry.status(encoding_s) for stream in self._all()]
 
     def backend_status(self) -> dict[str, str]:
         """As `backends.base.status_of`."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.encoder import Encoder
-from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, Reason, Segmentation
+from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, PublishError, Reason, Segmentation
 from dcfm_ros.pipeline.keyframe import STALLED_S, Keyframe, Reference, Superseded, Work
 from dcfm_ros.pipeline.modes import AsyncMode, Decodable
 from dcfm_ros.pipeline.networks import Networks
@@ -28,7 +28,7 @@ from dcfm_ros.pipeline.telemetry import CameraTelemetry
 
 
 # The way of a frame: yields each mask when it is made, and each Future that must be done before it can go on.
-Steps = Iterator[Future | Segmentation]
+Steps = Generator[Future | Segmentation, None, None]
 
 
 def run(steps: Steps) -> list[Segmentation]:
@@ -64,7 +64,7 @@ class CameraStream:
         self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
         self.reference: Reference | None = None
         self._scheduler = KeyframeScheduler(config.scheduler)
-        self._open: list[Keyframe] = []        # of this sequence, whose outcome is not known yet: at most one runs and one waits
+        self._open: list[Keyframe] = []        # of this sequence, whose outcome is not noted yet, the older first
         self._newest_started = -1              # index of the newest keyframe that the encoder has taken up
         self._size: tuple[int, int] | None = None
         self._network_size = (0, 0)
@@ -104,23 +104,28 @@ class CameraStream:
                 with gate.released():
                     yield self._open[0].outcome
                 self.collect()
-            masks = self._masks(self._mode.add(work, before, self.reference, self._scheduler.config.max_interval))
+            masks, error = self._decode(
+                self._mode.add(work, before, self.reference, self._scheduler.config.max_interval), work)
         yield from masks
+        if error is not None:
+            raise error
 
     def collect(self) -> None:
-        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call."""
-        for keyframe in list(self._open):
-            is_done, work = keyframe.outcome.done(), keyframe.work
-            if keyframe.has_started and work.index > self._newest_started:
-                self._newest_started = work.index
-                self._scheduler.started(work.network_input, work.index)
+        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call, the older first."""
+        # The newer are looked at first: then no newer one is done where an older one is not.
+        found = [(keyframe, keyframe.outcome.done(), keyframe.has_started) for keyframe in reversed(self._open)]
+        for keyframe, is_done, has_started in reversed(found):
+            if has_started and keyframe.work.index > self._newest_started:
+                self._newest_started = keyframe.work.index
+                self._scheduler.started(keyframe.work.network_input, keyframe.work.index)
             if is_done:
                 self._open.remove(keyframe)
                 self._conclude(keyframe)
 
     def flush(self) -> list[Segmentation]:
         """Masks of frames that wait for a next keyframe, without it."""
-        return self._masks(self._mode.flush(self.reference))
+        self.collect()
+        return self._decode(self._mode.flush(self.reference))[0]
 
     def drop_waiting(self) -> None:
         """Forget frames that wait for a next keyframe."""
@@ -182,9 +187,9 @@ class CameraStream:
         self._open.append(keyframe)
         if not self._machinery.encoder.submit(keyframe):
             self.telemetry.count("over_budget")
-        elif work.decision.is_cut:                # keyframes before the cut are useless; those of cuts must not end each other
+        elif keyframe.is_cut:                # keyframes before the cut are useless; those of cuts must not end each other
             for other in older:
-                if not other.work.decision.is_cut:
+                if not other.is_cut:
                     other.superseded.set()
 
     def _conclude(self, keyframe: Keyframe) -> None:
@@ -196,7 +201,7 @@ class CameraStream:
             return
         if (error := outcome.exception()) is not None:
             self._scheduler.failed(work.index)
-            self._machinery.report(self.camera, EncodeError(error))
+            self._machinery.report(self.camera, EncodeError("keyframe encoder", error))
             return
         interval = 0 if self.reference is None else work.index - self.reference.index
         self.reference = Reference(outcome.result(), work.index, work.frame.stamp_ns)
@@ -207,11 +212,22 @@ class CameraStream:
             self._machinery.on_keyframe(KeyframeEvent(
                 work.frame, work.index, work.decision.reason, work.decision.score, interval, queue_ms, encode_ms))
         except Exception as error:             # whatever a publisher raises: masks go on
-            self._machinery.report(self.camera, error)
+            self._machinery.report(self.camera, PublishError("keyframe event", error))
 
-    def _masks(self, decodables: list[Decodable]) -> list[Segmentation]:
-        self.telemetry.count("without_feature", sum(not references for _, references in decodables))
-        return [self._mask(work, references) for work, references in decodables if references]
+    def _decode(self, decodables: list[Decodable], own: Work | None = None) -> tuple[list[Segmentation], Exception | None]:
+        """Masks of all that have a feature. What fails is reported; but for the frame `own`, whose error is returned."""
+        masks, own_error = [], None
+        for work, references in decodables:
+            found = [reference for reference in references if reference is not None]
+            self.telemetry.count("without_feature", not found)
+            try:
+                masks += [self._mask(work, found)] if found else []
+            except Exception as error:
+                if work is own:
+                    own_error = error
+                else:
+                    self._machinery.report(self.camera, error)
+        return masks, own_error
 
     def _mask(self, work: Work, references: list[Reference]) -> Segmentation:
         frame, oldest = work.frame, references[0]

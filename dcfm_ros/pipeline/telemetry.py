@@ -10,11 +10,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from dcfm_ros.pipeline.frames import EncodeError, InputError
+from dcfm_ros.pipeline.frames import EncodeError, InputError, PublishError, describe
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 
-_COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "failures", "keyframes", "encode_failures",
-             "slow_encodes", "overdue", "over_budget", "resets")
+_COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "failures", "publish_failures",
+             "keyframes", "encode_failures", "slow_encodes",
+             "overdue", "over_budget", "resets")
+_ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failures"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class CameraStatus:
     without_feature: int             # frames for which there was no common feature
     refused: dict[str, int]          # bad input, by kind
     failures: int                    # frames that raised an error
+    publish_failures: int            # masks and keyframe events whose receiver raised an error
     keyframes: int
     encode_failures: int
     slow_encodes: int                # whose deep path did not return for keyframe.STALLED_S
@@ -53,7 +56,7 @@ class CameraStatus:
     has_feature: bool
     last_error: str
     silent_s: float                  # since the last image arrived; -1 before the first
-    encoding_s: float                # for which the deep path has been at a keyframe of this camera; 0: it is not
+    encoding_s: float                # for which the deep path has been at a keyframe, of whichever camera; 0: it is not
 
 
 class CameraTelemetry:
@@ -108,8 +111,8 @@ class CameraTelemetry:
             if isinstance(error, InputError):
                 self._refused[error.kind] += 1
             else:
-                self._counts["encode_failures" if isinstance(error, EncodeError) else "failures"] += 1
-            self._newest["last_error"] = str(error) or type(error).__name__
+                self._counts[_ERROR_COUNTERS.get(type(error), "failures")] += 1
+            self._newest["last_error"] = describe(error)
 
     def masked(self, now_ns: int, latency_ms: float) -> None:
         self.count("masks")

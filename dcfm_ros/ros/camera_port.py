@@ -33,7 +33,7 @@ class CameraPort:
     """Publishers live from configure to cleanup, the subscription from activate to deactivate.
 
     `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another thread.
-    `publish` and `publish_keyframe` may be called from any thread.
+    `publish` and `publish_keyframe` are called on the masks' thread.
     """
 
     def __init__(self, node: LifecycleNode, camera: CameraParameters, palette,
@@ -46,7 +46,6 @@ class CameraPort:
         self._sent = 0
         self.lost = 0  # images that DDS lost on the way, as it says itself
         self._gaps = SequenceGaps()
-        self._overwritten = 0
         prefix = f"{camera.name}/" if camera.name else ""
 
         def publisher(kind, topic):
@@ -93,15 +92,7 @@ class CameraPort:
         others = {publisher.topic_type for publisher in publishers} - {wanted}
         return TopicState(
             self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
-            parameter=topic_parameter(self.camera.name), lost=self.lost, overwritten=self._count_overwritten())
-
-    def _count_overwritten(self) -> int | None:
-        """Images that newer ones overwrote in DDS's queue, before the executor came to them; None: DDS does not tell."""
-        if self._gaps.missing is None:
-            return None
-        # One that was lost on the way may be among the missing later than it is told, or earlier: the count never goes back.
-        self._overwritten = max(self._overwritten, self._gaps.missing - self.lost)
-        return self._overwritten
+            parameter=topic_parameter(self.camera.name), lost=self.lost, overwritten=self._gaps.overwritten)
 
     def _image_topics(self) -> tuple[str, ...]:
         """Where images are published, but for this node's own."""
@@ -156,6 +147,7 @@ class CameraPort:
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change
+        self._gaps.lost(info.total_count_change)
         self.log.warning(
             f"images on {self.topic} get lost on the way, {self.lost} so far: large ones need config/fastdds.xml, "
             "also in the process that sends them (docs/live.md)", throttle_duration_sec=LOG_PERIOD_S)

@@ -69,7 +69,8 @@ def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
     if status is None:
         return Trouble(**of_topic)
     return Trouble(
-        dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures, resets=status.resets,
+        dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures + status.publish_failures,
+        resets=status.resets,
         over_budget=status.over_budget, **of_topic)
 
 
@@ -185,7 +186,7 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
         "discarded": str(status.discarded), "without_feature": str(status.without_feature),
         "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
-        "failures": str(status.failures), "resets": str(status.resets), "last_error": status.last_error,
+        "failures": str(status.failures), "publish_failures": str(status.publish_failures), "resets": str(status.resets), "last_error": status.last_error,
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
     }
 

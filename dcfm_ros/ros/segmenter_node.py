@@ -13,7 +13,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.memory import keep_what_is_there
 from dcfm_ros.pipeline.overlay import palette_table
@@ -250,6 +250,8 @@ class SegmenterNode(LifecycleNode):
         name, log = camera or "the camera", self._ports[camera].log
         if isinstance(error, EncodeError):
             log.error(f"no keyframe of {name}, masks go on with the old feature: {error}", throttle_duration_sec=LOG_PERIOD_S)
+        elif isinstance(error, PublishError):
+            log.warning(f"something of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S)
         else:
             log.warning(f"no mask for an image of {name}: {error}", throttle_duration_sec=LOG_PERIOD_S)
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 class SequenceGaps:
     """For the executor's thread.
 
-    Whatever has only one publisher has numbers that count up by one. Numbers do not say whose they are, so nothing is counted
-    while there are several publishers, nor from a number that is not larger than the one before until the publishers have
-    changed: a publisher that was started anew.
+    Messages of one publisher have numbers that count up by one. Numbers do not say whose they are, so nothing is counted
+    while there are several publishers, nor from a number that is not larger than the one before, as of a publisher that was
+    started anew, until the publishers have changed.
     """
 
     def __init__(self):
-        self._missing: int | None = None
+        self._overwritten: int | None = None
         self._last: int | None = None
         self._is_single = True
 
     @property
-    def missing(self) -> int | None:
-        """How many did not come so far; None while DDS gives no numbers, as Cyclone DDS does not."""
-        return self._missing
+    def overwritten(self) -> int | None:
+        """Messages that newer ones overwrote in DDS's queue, so far; None while DDS gives no numbers, as Cyclone DDS does not."""
+        return None if self._overwritten is None else max(0, self._overwritten)
 
     def publishers_are(self, count: int) -> None:
         """So many publishers fit the subscription from now on."""
@@ -31,9 +31,12 @@ class SequenceGaps:
         """A message with this publication_sequence_number."""
         if number is None:
             return
-        self._missing = self._missing or 0
-        if self._last is not None and number <= self._last:
-            self._is_single = False
-        if self._is_single:
-            self._missing += number - self._last - 1 if self._last is not None else 0
+        gap = 0 if self._last is None else number - self._last - 1
+        self._is_single = self._is_single and gap >= 0
+        self._overwritten = (self._overwritten or 0) + (gap if self._is_single else 0)
         self._last = number
+
+    def lost(self, count: int) -> None:
+        """DDS has lost so many on the way, which are no others than those that are missing."""
+        if self._is_single and self._overwritten is not None:
+            self._overwritten -= count

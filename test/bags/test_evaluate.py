@@ -217,5 +217,5 @@ def test_a_per_frame_run_that_fails_is_an_error(tmp_path, evaluated, monkeypatch
         return segmenters[-1]
 
     monkeypatch.setattr(Segmenter, "of", classmethod(watched))
-    with pytest.raises(RuntimeError, match="the deep path failed in the per-frame run of .*drive: out of memory"):
+    with pytest.raises(RuntimeError, match="no mask in the per-frame run of .*drive: keyframe encoder: out of memory"):
         evaluated(write_bag(tmp_path / "drive", 12))

@@ -120,7 +120,7 @@ def test_a_deep_path_that_fails_ends_the_replay(tmp_path, monkeypatch):
             def fails(*arguments):
                 raise RuntimeError("out of memory")
             monkeypatch.setattr(replay.segmenter.backend, "deep", fails)
-            with pytest.raises(RuntimeError, match="the deep path failed on an image of .*bag: out of memory"):
+            with pytest.raises(RuntimeError, match="no keyframe for an image of .*bag: keyframe encoder: out of memory"):
                 list(replay.run())
 
 

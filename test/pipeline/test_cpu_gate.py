@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from pipeline_helpers import TIMEOUT_S, acquire, join
+from waiting_helpers import until
 
 from dcfm_ros.pipeline.backends import Sharing
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate, cores_are_shared, make_gate, sharing
@@ -72,36 +73,38 @@ def test_slices_run_one_after_the_other_without_frames():
     encode.join()
 
 
-def test_a_frame_never_runs_beside_a_slice_and_goes_before_the_next():
-    """Whoever comes first: of ten rounds in which a frame waits during a slice, it is always the next."""
-    for _ in range(10):
-        gate, order = CpuGate(), []
-        encode = Encode(gate, 2, order)
-        acquire(encode.begun)
-        frames = Frames(gate, 1, order)
-        assert not frames.begun.acquire(timeout=0.01)    # it waits for the slice, and by now is at the gate
-        encode.go.release()
-        acquire(frames.begun)
-        assert order == ["slice 0", "frame 0"]
+def test_a_frame_waits_for_the_slice_at_work_and_goes_before_the_next():
+    gate, order = CpuGate(), []
+    encode = Encode(gate, 2, order)
+    acquire(encode.begun)
+    frames = Frames(gate, 1, order)
+    until(lambda: gate.frame_waits, TIMEOUT_S)
+    assert order == ["slice 0"]
+    encode.go.release()
+    acquire(frames.begun)
+    assert order == ["slice 0", "frame 0"]
+    frames.go.release()
+    acquire(encode.begun)
+    encode.go.release()
+    encode.join()
+    frames.join()
+
+
+def test_between_frames_without_a_gap_one_slice_passes():
+    gate, order = CpuGate(), []
+    frames = Frames(gate, 3, order)
+    acquire(frames.begun)
+    encode = Encode(gate, 3, order)
+    for number in range(3):
+        until(lambda: gate.slice_waits, TIMEOUT_S)
         frames.go.release()
         acquire(encode.begun)
+        if number < 2:   # the next frame is there before this slice ends: there is no gap
+            until(lambda: gate.frame_waits, TIMEOUT_S)
         encode.go.release()
-        encode.join()
-        frames.join()
-
-
-def test_between_frames_without_a_gap_slices_pass_one_by_one():
-    gate, order = CpuGate(), []
-    frames = Frames(gate, 40, order)
-    acquire(frames.begun)
-    encode = Encode(gate, 20, order)
-    for stepped in (frames, encode):
-        stepped.go.release(100)
-    frames.join()
     encode.join()
-    between = "".join("s" if step.startswith("slice") else "f" for step in order)
-    assert "ss" not in between.rstrip("s") and between.count("s") == 20    # never two while a frame waits
-    assert "fff" not in between[:between.rfind("s")].lstrip("f")          # nor do slices starve
+    frames.join()
+    assert order == ["frame 0", "slice 0", "frame 1", "slice 1", "frame 2", "slice 2"]
 
 
 def test_a_frame_that_waits_for_the_deep_path_lets_it_run():
@@ -128,7 +131,7 @@ def test_frames_run_beside_a_slice_that_takes_too_long_and_wait_for_it_once(monk
     encode.go.release()
     acquire(encode.begun)
     frames = Frames(gate, 1)
-    assert not frames.begun.acquire(timeout=0.01)        # the next slice is waited for again
+    until(lambda: gate.frame_waits, TIMEOUT_S)           # the next slice is waited for again
     for stepped in (encode, frames):
         stepped.go.release()
         stepped.join()
@@ -145,16 +148,30 @@ def test_without_a_gate_nothing_waits():
         encode.join()
 
 
-@pytest.mark.parametrize("failing", ["frame", "encoding"])
-def test_who_fails_leaves_the_gate(failing):
+def test_who_fails_leaves_the_gate():
     gate = CpuGate()
-    with pytest.raises(RuntimeError, match="bad"):
-        with getattr(gate, failing)():
-            raise RuntimeError("bad")
+    for failing, next_one in ((gate.frame, Encode), (gate.encoding, Frames)):
+        with pytest.raises(RuntimeError, match="bad"):
+            with failing():
+                raise RuntimeError("bad")
+        stepped = next_one(gate, 1)
+        acquire(stepped.begun)
+        stepped.go.release()
+        stepped.join()
+
+
+def test_a_slice_that_has_not_begun_is_none_that_takes_too_long(monkeypatch):
+    """Its thread may have no core: frames go on, but wait again as soon as it is at work."""
+    gate = CpuGate()
     with gate.frame():
-        pass
-    with gate.encoding():
-        pass
+        encode = Encode(gate, 1)
+        until(lambda: gate.slice_waits, TIMEOUT_S)
+    acquire(encode.begun)
+    frames = Frames(gate, 1)
+    until(lambda: gate.frame_waits, TIMEOUT_S)
+    for stepped in (encode, frames):
+        stepped.go.release()
+        stepped.join()
 
 
 @pytest.mark.parametrize("cores, taking, shared", [

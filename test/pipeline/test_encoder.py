@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The keyframe encoders, with a deep path that the test holds in hand."""
+import gc
 import math
 import threading
+import weakref
 
 import pytest
 from pipeline_helpers import TIMEOUT_S, FakeBackend, acquire, in_thread, join, keyframe, settle
@@ -219,10 +221,43 @@ def test_stop_cancels_what_waits_and_joins_after_the_running_encode(bench):
 
 
 def test_a_deep_path_that_does_not_return_is_left_behind(bench, monkeypatch, caplog):
-    monkeypatch.setattr("dcfm_ros.pipeline.encoder.STALLED_S", 0.01)
+    monkeypatch.setattr("dcfm_ros.pipeline.keyframe.JOIN_S", 0.01)
     running = bench.hold(0)
-    bench.encoder.stop()
-    assert "the deep path has not returned" in caplog.text and not running.outcome.done()
+    for _ in range(2):
+        bench.encoder.stop()
+    assert caplog.text.count("thread dcfm-keyframe-encoder does not end") == 1 and not running.outcome.done()
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("out of memory")], ids=["superseded", "failed"])
+def test_a_keyframe_that_came_to_nothing_is_not_kept(bench, error):
+    """No cycle of exception, traceback and frames holds its features until the garbage collector comes."""
+    bench.backend.deep = slices = Slices(bench.backend)
+    bench.backend.deep_error = error
+    made = bench.submit(1)
+    acquire(bench.backend.deep_started)
+    if error is None:
+        made.superseded.set()
+    gc.disable()
+    try:
+        kept = weakref.ref(made)
+        slices.go.release()
+        assert made.outcome.exception(TIMEOUT_S) is not None
+        del made
+        until(lambda: bench.encoder.running() is None and kept() is None, TIMEOUT_S)
+    finally:
+        gc.enable()
+
+
+def test_whoever_is_woken_by_an_outcome_finds_an_idle_encoder(bench):
+    found = []
+    for tag in range(50):
+        made = keyframe("a", tag=tag)
+        made.outcome.add_done_callback(lambda outcome: found.append(bench.encoder.running()))
+        bench.encoder.submit(made)
+        settle(made.outcome)
+        assert made.has_started
+    until(lambda: len(found) == 50, TIMEOUT_S)
+    assert found == [None] * 50
 
 
 def test_every_keyframe_has_an_outcome_whatever_happens(bench):
@@ -277,7 +312,8 @@ def test_inline_encode_ends_with_its_slice_when_the_encoder_stops(inline):
     join(submitting)
     assert isinstance(made.outcome.exception(), Superseded) and backend.encoded == []
     late = keyframe("b")
-    assert not encoder.submit(late) and late.outcome.cancelled()
+    encoder.submit(late)
+    assert late.outcome.cancelled()
 
 
 def test_inline_interrupt_reaches_the_caller(inline):

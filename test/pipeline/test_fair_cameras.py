@@ -22,13 +22,14 @@ SIZES = dict(front=SIZE, rear=(96, 64), left=(128, 192), right=(64, 64))
 class Bench:
     """A live segmenter of which one camera is in trouble, and three are not."""
 
-    def __init__(self, **config):
+    def __init__(self, mode=Mode.ASYNC, **config):
         self.backend = FakeBackend()
         self.masks, self.keyframes, self.errors = queue.Queue(), queue.Queue(), []
+        self.publish = self.masks.put
         self.segmenter = Segmenter(
-            self.backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(**config)), on_keyframe=self.keyframes.put,
+            self.backend, SIZE, PipelineConfig(mode, scheduler=SchedulerConfig(**config)), on_keyframe=self.keyframes.put,
             on_error=lambda *error: self.errors.append(error))
-        self.live = LiveSegmenter(self.segmenter, self.masks.put, 3)
+        self.live = LiveSegmenter(self.segmenter, lambda mask: self.publish(mask), 3)
 
     def offer(self, camera, tag, error=None, **fields):
         def load(received_ns):
@@ -46,8 +47,8 @@ class Bench:
 def bench():
     made = []
 
-    def make(**config):
-        made.append(Bench(**config))
+    def make(*mode, **config):
+        made.append(Bench(*mode, **config))
         return made[-1]
 
     yield make
@@ -136,18 +137,29 @@ def accounted(status):
             + sum(status.refused.values()))
 
 
-def test_every_image_is_accounted_for_whatever_happens(bench):
-    """Refused, broken, pushed out, without a feature, compiled for, discarded at the end: each is in exactly one counter."""
-    bench = bench(min_interval=1, max_interval=2)
-    cameras = ("front", *GOOD)
+@pytest.mark.parametrize("mode", Mode)
+def test_every_image_is_accounted_for_whatever_happens(bench, mode):
+    """Refused, broken, pushed out, not decodable, not published, without a feature, discarded at the end: each has one counter."""
+    bench = bench(mode, min_interval=1, max_interval=3)
+    mask = bench.backend.mask
+
+    def fails_at_times(shallow, *arguments):
+        if shallow[0] % 6 == 5:
+            raise RuntimeError("decoder broken")
+        return mask(shallow, *arguments)
+
+    bench.backend.mask = fails_at_times
     for tag in range(40):
         bench.backend.deep_error = RuntimeError("out of memory") if tag % 5 == 0 else None
-        for number, camera in enumerate(cameras):
+        bench.publish = None if tag % 9 == 3 else bench.masks.put      # cannot be called
+        for number, camera in enumerate(("front", *GOOD)):
             error = InputError("data", "bad") if tag % 7 == number else MemoryError() if tag % 11 == number else None
             bench.offer(camera, tag, error, size=(64, 96) if tag % 13 < 6 else SIZES[camera])
     bench.live.stop()
-    for status in bench.segmenter.status():
+    statuses = bench.segmenter.status()
+    for status in statuses:
         assert accounted(status) == status.received == 40
+    assert len(bench.masks.queue) == sum(status.masks for status in statuses) - sum(status.publish_failures for status in statuses)
 
 
 # A budget on the frames' time, in mode sync

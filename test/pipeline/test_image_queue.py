@@ -87,12 +87,13 @@ def test_blocked_cameras_are_passed_over():
 
 @pytest.mark.parametrize("end", [ImageQueue.wake, ImageQueue.close])
 def test_taking_ends_when_woken_also_beforehand(end):
-    for first in (True, False):
+    for beforehand in (True, False):
         queue = ImageQueue(1)
-        if first:
+        if beforehand:
             end(queue)
         taking, result = in_thread(queue.take, ())
-        end(queue)
+        if not beforehand:
+            end(queue)
         join(taking)
         assert result == [None]
 

@@ -14,7 +14,7 @@ def references(count):
 
 
 def found(decodables):
-    return [(one.work.index, [reference.index for reference in one.references]) for one in decodables]
+    return [(work.index, [reference.index for reference in references if reference]) for work, references in decodables]
 
 
 @pytest.mark.parametrize("kind", [AsyncMode, SyncMode])

@@ -3,6 +3,7 @@
 """The way of a frame, in the three modes, with a deep path that the test holds in hand."""
 import threading
 from collections import deque
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from waiting_helpers import until
 
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.keyframe import Keyframe
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.stream import run
@@ -363,7 +365,8 @@ def test_keyframe_callback_that_raises_does_not_cost_masks(bench):
     bench = bench(Mode.SYNC, max_interval=1, on_keyframe=publish)
     masks = bench.process(0, 1, 2)
     assert [mask.feature_age_frames for mask in masks] == [0, 0, 0]  # the feature is there all the same
-    assert [str(error) for error in bench.errors] == ["publisher is gone"] * 3 and bench.status().failures == 3
+    assert [str(error) for error in bench.errors] == ["keyframe event: publisher is gone"] * 3
+    assert bench.status().publish_failures == 3 and bench.status().failures == 0
 
 
 # New sequences
@@ -468,7 +471,61 @@ def test_a_deep_path_that_does_not_return_is_told_and_does_not_stop_masks(bench,
     bench.backend.gate.set()
     while bench.keyframe().index != 5:
         pass
-    assert bench.status().slow_encodes == 1 and bench.status().encoding_s == 0.0   # 1 came back late, 5 did not
+    assert bench.status().slow_encodes >= 1 and bench.status().encoding_s == 0.0
+
+
+def test_two_keyframes_that_end_while_they_are_looked_at_are_taken_in_their_order(bench, monkeypatch):
+    """Else the feature in use would become older."""
+    bench, made, looked_at = bench(max_interval=1), [], []
+
+    def make(*arguments, **options):
+        made.append(Keyframe(*arguments, **options))
+        return made[-1]
+
+    def watch(outcome):
+        """Right after the first look at one of them, both end."""
+        really = outcome.done
+
+        def done():
+            found = really()
+            if not looked_at:
+                looked_at.append(outcome)
+                bench.backend.gate.set()
+                for keyframe in made:
+                    settle(keyframe.outcome)
+            return found
+
+        outcome.done = done
+
+    bench.process(0)
+    bench.block()
+    monkeypatch.setattr("dcfm_ros.pipeline.stream.Keyframe", make)
+    bench.process(1, 2)
+    for keyframe in made:
+        watch(keyframe.outcome)
+    ages = []
+    for _ in range(2):
+        bench.segmenter.collect()
+        ages.append(bench.status().feature_age_frames)
+    assert looked_at and ages == [1, 0] and [bench.keyframe().index for _ in range(3)] == [0, 1, 2]
+
+
+def test_a_frame_that_cannot_be_decoded_costs_no_other_its_mask(bench):
+    """In mode two_sided, where several become masks at once."""
+    bench = bench(Mode.TWO_SIDED, max_interval=4)
+    masks, mask = bench.process(0, 1, 2, 3), bench.backend.mask
+
+    def fails(shallow, *arguments):
+        if shallow[0] in (2, 4):
+            raise RuntimeError("decoder broken")
+        return mask(shallow, *arguments)
+
+    bench.backend.mask = fails
+    steps = bench.steps(4)
+    with pytest.raises(RuntimeError, match="decoder broken"):   # its own error comes after the masks of those before it
+        masks.extend(steps)
+    assert numbers(mask for mask in masks if not isinstance(mask, Future)) == [0, 1, 3]
+    assert [str(error) for error in bench.errors] == ["decoder broken"] and bench.status().failures == 1
 
 
 # Several cameras

@@ -28,7 +28,7 @@ def test_a_status_is_a_snapshot_of_what_was_counted():
     assert status.refused == {"encoding": 2, "size": 1} and status.last_error == "ZeroDivisionError"
     assert (status.size, status.has_feature, status.feature_age_frames, status.encoding_s) == (SIZE, True, 3, 2.0)
     assert (status.queue_p50_ms, status.encode_p50_ms, status.latency_p99_ms) == (1.0, 20.0, 7.0) and status.silent_s > 0
-    camera.failed(EncodeError(RuntimeError("out of memory")))
+    camera.failed(EncodeError("keyframe encoder", RuntimeError("out of memory")))
     assert status.encode_failures == 0 and camera.status().encode_failures == 1 and camera.status().failures == 1
     assert camera.status().last_error == "keyframe encoder: out of memory"
 

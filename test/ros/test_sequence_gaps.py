@@ -7,12 +7,15 @@ import pytest
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
 
 
-def missing(*events):
-    """Numbers that come; ("publishers", count) where these change."""
+def overwritten(*events):
+    """Numbers that come; ("publishers_are", count) where these change; ("lost", count) where DDS tells of losses."""
     gaps = SequenceGaps()
     for event in events:
-        gaps.publishers_are(event[1]) if isinstance(event, tuple) else gaps.came(event)
-    return gaps.missing
+        if isinstance(event, tuple):
+            getattr(gaps, event[0])(event[1])
+        else:
+            gaps.came(event)
+    return gaps.overwritten
 
 
 @pytest.mark.parametrize("events, wanted", [
@@ -20,10 +23,14 @@ def missing(*events):
     ((None, None), None),                              # DDS gives no numbers
     ((7, 8, 9), 0),                                    # whoever listens late has missed nothing
     ((7, 8, 11, 12, 14), 3),
-    ((7, 9, ("publishers", 0), ("publishers", 1), 1, 2, 4), 2),    # the camera was started anew
-    ((7, 9, 1, 2, 30, ("publishers", 1), 3, 5), 2),    # the same, told later
-    ((("publishers", 2), 7, 1, 9, 2, 30), 0),          # two cameras on one topic cannot be told apart
-    ((("publishers", 2), 7, 1, ("publishers", 1), 8, 10), 1),
+    ((7, 9, ("publishers_are", 0), ("publishers_are", 1), 1, 2, 4), 2),    # the camera was started anew
+    ((7, 9, 1, 2, 30, ("publishers_are", 1), 3, 5), 2),    # the same, told later
+    ((("publishers_are", 2), 7, 1, 9, 2, 30), 0),          # two cameras on one topic cannot be told apart
+    ((("publishers_are", 2), 7, 1, ("publishers_are", 1), 8, 10), 1),
+    ((7, ("lost", 2), 10, 12), 1),                     # of the missing, two were lost on the way
+    ((7, 10, ("lost", 2), 12), 1),                     # the same, told later
+    ((7, ("lost", 2)), 0),                             # and before it shows
+    ((("publishers_are", 2), 7, ("lost", 9), ("publishers_are", 1), 8, 10), 1),
 ])
 def test_gaps(events, wanted):
-    assert missing(*events) == wanted
+    assert overwritten(*events) == wanted

@@ -30,7 +30,7 @@ class Backend(Protocol):
     """Runs the three parts of a model (dcfm_ros.model.inference), one image at a time, any input size; what must be compiled
     for a size is compiled when the size first comes.
 
-    `shallow`, `decode` and `mask` are called by one thread, `deep` by one other thread at the same time. A returned feature
+    `shallow`, `decode` and `mask` are called by one thread, `deep` by it, too, or by one other thread at the same time. A returned feature
     stays valid as long as it is kept; the logits array until the next call of `decode` or `mask`; masks are the caller's.
     On a GPU `shallow` may return before it is computed: whatever takes the feature waits for it.
     A backend may also have `status() -> dict[str, str]` for any thread, and `stop()`, which ends threads of its own: see

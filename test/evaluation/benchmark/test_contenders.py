@@ -159,7 +159,7 @@ def test_a_frame_without_a_mask_ends_the_benchmark(scene, mode):
     with pytest.raises(RuntimeError, match="shallow: frame without a mask") as raised:
         with row(backend, mode, NEVER, "shallow").open() as run:
             run(next(scene.frames()), None)
-    assert raised.value.__cause__ is backend.deep_error
+    assert raised.value.__cause__.__cause__ is backend.deep_error
 
 
 def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeypatch):
