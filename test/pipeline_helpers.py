@@ -109,22 +109,6 @@ def settle(outcome: Future) -> None:
         outcome.exception(TIMEOUT_S)
 
 
-class Turnstile(threading.Semaphore):
-    """A gate that lets one image through at a time."""
-
-    def __init__(self):
-        super().__init__(0)
-
-    def wait(self, timeout):
-        return self.acquire(timeout=timeout)
-
-    def set(self):
-        self.release(1000)
-
-    def clear(self):
-        pass
-
-
 def acquire(semaphore: threading.Semaphore) -> None:
     assert semaphore.acquire(timeout=TIMEOUT_S), "timed out"
 

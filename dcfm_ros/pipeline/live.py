@@ -35,7 +35,7 @@ class LiveSegmenter:
         self._images = ImageQueue(waiting)
         self._suspended: dict[str, tuple[Steps, Future]] = {}   # by camera, with what it waits for; of the masks' thread alone
         self._abandoned = threading.Event()   # has `stop` left the thread behind?
-        if not segmenter.driving.acquire(blocking=False):
+        if segmenter.driving.locked():
             raise RuntimeError("a frame of the life before has not ended, as its deep path does not return: clean up, or restart")
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
@@ -51,19 +51,23 @@ class LiveSegmenter:
             self._abandoned.set()
 
     def _run(self) -> None:
-        while not self._images.is_closed:
-            self._segmenter.collect()
-            for camera in [camera for camera, (_, awaited) in self._suspended.items() if awaited.done()]:
-                steps, _ = self._suspended.pop(camera)
-                self._drive(camera, steps)
-            if (arrival := self._images.take(blocked=self._suspended)) is not None:
-                self._drive(arrival.camera, self._steps(arrival))
+        with self._segmenter.driving:
+            while not self._images.is_closed:
+                self._segmenter.collect()
+                for camera in [camera for camera, (_, awaited) in self._suspended.items() if awaited.done()]:
+                    steps, _ = self._suspended.pop(camera)
+                    self._drive(camera, steps)
+                if (arrival := self._images.take(blocked=self._suspended)) is not None:
+                    self._drive(arrival.camera, self._steps(arrival))
+            self._discard()
+
+    def _discard(self) -> None:
+        """Frames that are still on their way have come too late."""
         for camera, (steps, _) in self._suspended.items():
             steps.close()
             self._segmenter.telemetry(camera).count("discarded")
         self._segmenter.collect()
         self._segmenter.drop_waiting()
-        self._segmenter.driving.release()
 
     def _steps(self, arrival: Arrival) -> Steps:
         started = time.perf_counter()

@@ -177,7 +177,8 @@ class CameraStream:
         scale = self._machinery.encoder.threshold_scale()
         decision = self._scheduler.evaluate(picture, index, scale)
         self.telemetry.note(threshold=scale * self._scheduler.config.threshold)
-        self.telemetry.count("overdue", decision.interval > self._scheduler.config.max_interval)
+        if decision.interval > self._scheduler.config.max_interval:
+            self.telemetry.count("overdue")
         return decision
 
     def _request(self, work: Work, on_done: Callable[[], None]) -> None:
@@ -196,7 +197,8 @@ class CameraStream:
         work, outcome = keyframe.work, keyframe.outcome
         queue_ms, encode_ms = (1e-6 * (end - begin) for begin, end in (
             (keyframe.requested_ns, keyframe.started_ns), (keyframe.started_ns, keyframe.ended_ns)))
-        self.telemetry.count("slow_encodes", encode_ms > 1e3 * STALLED_S)
+        if encode_ms > 1e3 * STALLED_S:
+            self.telemetry.count("slow_encodes")
         if outcome.cancelled() or isinstance(outcome.exception(), Superseded):
             return
         if (error := outcome.exception()) is not None:
@@ -219,9 +221,11 @@ class CameraStream:
         masks, own_error = [], None
         for work, references in decodables:
             found = [reference for reference in references if reference is not None]
-            self.telemetry.count("without_feature", not found)
+            if not found:
+                self.telemetry.count("without_feature")
+                continue
             try:
-                masks += [self._mask(work, found)] if found else []
+                masks.append(self._mask(work, found))
             except Exception as error:
                 if work is own:
                     own_error = error

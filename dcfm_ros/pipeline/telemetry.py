@@ -13,9 +13,8 @@ from typing import Any
 from dcfm_ros.pipeline.frames import EncodeError, InputError, PublishError, describe
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 
-_COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "failures", "publish_failures",
-             "keyframes", "encode_failures", "slow_encodes",
-             "overdue", "over_budget", "resets")
+COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "failures", "publish_failures",
+            "keyframes", "encode_failures", "slow_encodes", "overdue", "over_budget", "resets")
 _ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failures"}
 
 
@@ -23,7 +22,7 @@ _ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failur
 class CameraStatus:
     """A snapshot for diagnostics. Rates in Hz over the last 5 s, durations in ms over the last 300.
 
-    Every image received is in work, or one of: masks, dropped, discarded, without_feature, refused, failures.
+    Every image received is in progress, or one of: masks, dropped, discarded, without_feature, refused, failures.
     """
 
     camera: str
@@ -135,7 +134,7 @@ class CameraTelemetry:
         """encoding_s: as in CameraStatus, which the encoder knows."""
         now = time.monotonic_ns()
         with self._lock:
-            values = {name: self._counts[name] for name in _COUNTERS} | self._newest | {"refused": dict(self._refused)}
+            values = {name: self._counts[name] for name in COUNTERS} | self._newest | {"refused": dict(self._refused)}
             last_arrival_ns = self._last_arrival_ns
         return CameraStatus(
             camera=self.camera, encoding_s=encoding_s, **values,

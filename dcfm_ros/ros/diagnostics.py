@@ -10,7 +10,7 @@ from typing import NamedTuple
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from dcfm_ros.pipeline.keyframe import STALLED_S
-from dcfm_ros.pipeline.telemetry import CameraStatus
+from dcfm_ros.pipeline.telemetry import COUNTERS, CameraStatus
 
 # After an event, until one has counted it for certain: the first may have been made before; the next is a second later.
 REPORTS_THAT_COUNT = 2
@@ -180,13 +180,10 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
         "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
-        "threshold": f"{status.threshold:.3f}", "overdue": str(status.overdue), "over_budget": str(status.over_budget),
-        "feature_age_frames": str(status.feature_age_frames),
-        "encoding_s": f"{status.encoding_s:.1f}", "slow_encodes": str(status.slow_encodes),
-        "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten), "received": str(status.received), "masks": str(status.masks), "dropped": str(status.dropped),
-        "discarded": str(status.discarded), "without_feature": str(status.without_feature),
-        "keyframes": str(status.keyframes), "encode_failures": str(status.encode_failures),
-        "failures": str(status.failures), "publish_failures": str(status.publish_failures), "resets": str(status.resets), "last_error": status.last_error,
+        "threshold": f"{status.threshold:.3f}", "feature_age_frames": str(status.feature_age_frames),
+        "encoding_s": f"{status.encoding_s:.1f}", "last_error": status.last_error,
+        "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten),
+        **{counter: str(getattr(status, counter)) for counter in COUNTERS},
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
     }
 

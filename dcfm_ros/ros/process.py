@@ -30,7 +30,7 @@ _NEIGHBOURS_S = 5.0   # between two looks for other users' processes
 
 
 def start(arguments: list[str] | None) -> None:
-    """Initialise ROS. Signals are ours: a mask in work is finished before the context goes."""
+    """Initialise ROS. Signals are ours: a mask in progress is finished before the context goes."""
     keep_freed_memory()
     arguments = sys.argv if arguments is None else arguments
     os.environ.update(shared_memory.dds_environment(Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"))

@@ -58,7 +58,7 @@ class Stalls:
 
 
 @pytest.mark.parametrize("turns, slices", [
-    (TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)])
+    (TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)])
 def test_every_frame_gets_its_mask_and_no_latency_contains_the_encode(turns, slices):
     backend, masks, errors, events = SlowBackend(slices), queue.Queue(), [], []
     segmenter = Segmenter(backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(1, 1), turns=turns), on_keyframe=events.append,

@@ -17,6 +17,8 @@ from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 SECOND = 1_000_000_000
 SIZES = dict(front=SIZE, rear=(96, 64), left=(128, 192), right=(64, 64))
+
+
 # Trouble of one camera
 
 class Bench:

@@ -5,7 +5,7 @@ import queue
 import threading
 
 import pytest
-from pipeline_helpers import PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, Turnstile, acquire, frame, in_thread, join
+from pipeline_helpers import PERIOD_NS, SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join
 from waiting_helpers import until
 
 from dcfm_ros.pipeline.frames import InputError
@@ -116,31 +116,6 @@ def test_offering_never_waits(bench):
     assert bench.mask()[1] == 0 and bench.mask()[1] == 99
 
 
-def test_camera_whose_last_turn_is_longest_ago_goes_first(bench):
-    bench.begin("front", "rear")
-    bench.hold(0, "front")
-    for tag, camera in ((1, "front"), (1, "rear"), (2, "front"), (3, "front")):
-        bench.offer(tag, camera)
-    bench.release()
-    assert [bench.mask()[:2] for _ in range(3)] == [("front", 0), ("rear", 1), ("front", 3)]
-
-
-def test_fast_camera_does_not_starve_a_slow_one(bench):
-    bench.begin("fast", "slow")
-    bench.backend.shallow_gate = turnstile = Turnstile()
-    bench.hold(0, "fast")
-    order = []
-    for tag in range(1, 21):
-        bench.offer(2 * tag, "fast")
-        if tag % 4 == 1:
-            bench.offer(tag, "slow")
-        bench.offer(2 * tag + 1, "fast")
-        turnstile.release()
-        acquire(bench.backend.shallow_started)  # the next image has come to the shallow path
-        order.append(bench.mask()[0])
-    assert order == ["fast", "slow", "fast", "fast"] * 5
-
-
 def test_refused_images_are_counted_by_kind_and_reported(bench):
     bench.offer(0, error=InputError("encoding", "encoding 'bayer16' is not known"))
     camera, error = bench.errors.get(timeout=TIMEOUT_S)
@@ -190,16 +165,6 @@ def test_error_report_that_raises_does_not_end_the_masks(bench, caplog):
     bench.offer(1)
     assert bench.mask()[1] == 1 and bench.status().refused == {"encoding": 1}
     assert "logger is gone" in caplog.text
-
-
-def test_one_cameras_errors_do_not_stop_another(bench):
-    bench.hold(0, "good")
-    bench.offer(0, "bad", error=InputError("encoding", "bad"))
-    bench.offer(1, "good")
-    bench.release()
-    assert bench.mask()[1] == 0 and bench.mask()[1] == 1
-    assert bench.errors.get(timeout=TIMEOUT_S)[0] == "bad"   # its turn may be after both
-    assert bench.status("bad").refused == {"encoding": 1} and bench.status("good").refused == {}
 
 
 def test_camera_without_a_feature_sends_nothing_until_it_has_one(bench):

@@ -252,33 +252,12 @@ def test_two_sided_frames_between_keyframes_are_decoded_with_both(bench):
     assert bench.backend.decoded == [(0, [0]), (1, [0, 3]), (2, [0, 3]), (3, [3])]
 
 
-def test_two_sided_flush_gives_the_rest_from_the_previous_keyframe(bench):
-    bench = bench(Mode.TWO_SIDED, max_interval=3)
-    bench.process(*range(6))
-    assert numbers(bench.segmenter.flush()) == [4, 5]
-    assert bench.backend.decoded[-2:] == [(4, [3]), (5, [3])]
-    assert bench.segmenter.flush() == []
-
-
 def test_two_sided_keeps_the_order_and_misses_nothing(bench):
     bench = bench(Mode.TWO_SIDED, max_interval=4)
     masks = []
     for tag in range(60):
         masks += bench.process(tag, scene=128 + 60 * (tag // 7 % 2))
     assert numbers(masks + bench.segmenter.flush()) == list(range(60))
-
-
-def test_two_sided_frames_wait_for_a_bounded_number_of_frames_while_encodes_fail(bench):
-    bench = bench(Mode.TWO_SIDED, max_interval=3)
-    masks = bench.process(0)
-    bench.backend.deep_error = RuntimeError("out of memory")
-    for tag in range(1, 20):
-        masks += bench.process(tag)
-        assert tag - len(masks) < 3
-    bench.backend.deep_error = None
-    masks += bench.process(*range(20, 25)) + bench.segmenter.flush()
-    assert numbers(masks) == list(range(25))
-    assert all(tag < 20 or commons[-1] >= 20 for tag, commons in bench.backend.decoded)
 
 
 def test_two_sided_of_several_cameras_do_not_mix(bench):
