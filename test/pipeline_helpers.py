@@ -98,6 +98,20 @@ class FakeBackend(MasksOnHost):
         return logits
 
 
+class Slices:
+    """A deep path of two slices; the first ends when the test says `go`."""
+
+    def __init__(self, backend):
+        self.go, self._deep, self._started = threading.Semaphore(0), backend.deep, backend.deep_started
+        backend.deep = self
+
+    def __call__(self, shallow, between_slices):
+        self._started.release()
+        acquire(self.go)
+        between_slices()
+        return self._deep(shallow, between_slices)
+
+
 def until_it_waits(steps: Steps) -> Future | None:
     """Drive a frame until it has to wait; returns for what. None: it has come to its end."""
     return next((step for step in steps if isinstance(step, Future) and not step.done()), None)

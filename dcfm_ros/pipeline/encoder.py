@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 
@@ -43,7 +44,7 @@ def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate
     return outcome
 
 
-class Encoder:
+class Encoder(ABC):
     """What both encoders have in common. Any thread may call their methods."""
 
     def __init__(self, backend: Backend, config: SchedulerConfig, ttl_s: float = math.inf):
@@ -54,9 +55,9 @@ class Encoder:
         self._running: Keyframe | None = None
         self._stopping = False
 
+    @abstractmethod
     def submit(self, keyframe: Keyframe) -> bool:
         """Take a keyframe, whose outcome is set sooner or later. False: for want of budget it has to wait, or is refused."""
-        raise NotImplementedError
 
     def threshold_scale(self) -> float:
         """What thresholds are to be multiplied by, so that the encoder has time for the keyframes."""

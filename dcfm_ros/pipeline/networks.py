@@ -51,7 +51,7 @@ class Networks:
         try:
             self._backend.prepare(size)
         except Exception:
-            _log.exception("cannot prepare the backend for images of %d x %d", size[1], size[0])
+            _log.debug("cannot prepare the backend for images of %d x %d", size[1], size[0], exc_info=True)
             raise
 
     def stop(self) -> None:

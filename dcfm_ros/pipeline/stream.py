@@ -26,7 +26,6 @@ from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
 from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.telemetry import CameraTelemetry
 
-
 # The way of a frame: yields each mask when it is made, and each Future that must be done before it can go on.
 Steps = Generator[Future | Segmentation, None, None]
 
@@ -62,7 +61,7 @@ class CameraStream:
     def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, machinery: Machinery):
         self.camera, self._config, self._mode, self._machinery = camera, config, mode, machinery
         self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
-        self.reference: Reference | None = None
+        self._reference: Reference | None = None
         self._scheduler = KeyframeScheduler(config.scheduler)
         self._open: list[Keyframe] = []        # of this sequence, whose outcome is not noted yet, the older first
         self._newest_started = -1              # index of the newest keyframe that the encoder has taken up
@@ -96,16 +95,16 @@ class CameraStream:
             self.collect()
             decision = self._decide(picture, index)
             work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (computed - prepared))
-            before = self.reference
+            before = self._reference
             if decision.reason is not None:
                 self._request(work, on_done)
             self.collect()                     # a mask is made with the newest feature there is
-            while self.reference is None and self._open:
+            while self._reference is None and self._open:
                 with gate.released():
                     yield self._open[0].outcome
                 self.collect()
             masks, error = self._decode(
-                self._mode.add(work, before, self.reference, self._scheduler.config.max_interval), work)
+                self._mode.add(work, before, self._reference, self._scheduler.config.max_interval), work)
         yield from masks
         if error is not None:
             raise error
@@ -125,7 +124,7 @@ class CameraStream:
     def flush(self) -> list[Segmentation]:
         """Masks of frames that wait for a next keyframe, without it."""
         self.collect()
-        return self._decode(self._mode.flush(self.reference))[0]
+        return self._decode(self._mode.flush(self._reference))[0]
 
     def drop_waiting(self) -> None:
         """Forget frames that wait for a next keyframe."""
@@ -134,7 +133,7 @@ class CameraStream:
     def release(self) -> None:
         """Forget all features: megabytes that need not wait for the garbage collector."""
         self._open.clear()
-        self.reference = None
+        self._reference = None
 
     def request_keyframe(self) -> None:
         """The next frame becomes a keyframe. Any thread."""
@@ -182,7 +181,7 @@ class CameraStream:
         return decision
 
     def _request(self, work: Work, on_done: Callable[[], None]) -> None:
-        keyframe = Keyframe(work, is_first=self.reference is None)
+        keyframe = Keyframe(work, is_first=self._reference is None)
         keyframe.outcome.add_done_callback(lambda outcome: on_done())
         older = list(self._open)
         self._open.append(keyframe)
@@ -205,8 +204,8 @@ class CameraStream:
             self._scheduler.failed(work.index)
             self._machinery.report(self.camera, EncodeError("keyframe encoder", error))
             return
-        interval = 0 if self.reference is None else work.index - self.reference.index
-        self.reference = Reference(outcome.result(), work.index, work.frame.stamp_ns)
+        interval = 0 if self._reference is None else work.index - self._reference.index
+        self._reference = Reference(outcome.result(), work.index, work.frame.stamp_ns)
         self._scheduler.succeeded(work.network_input, work.index)
         self.telemetry.encoded(queue_ms, encode_ms)
         self._note_feature()
@@ -252,7 +251,7 @@ class CameraStream:
             latency_ms=latency_ms)
 
     def _note_feature(self) -> None:
-        reference = self.reference
+        reference = self._reference
         self.telemetry.note(
             has_feature=reference is not None,
             feature_age_frames=0 if reference is None else self._index - reference.index)

@@ -71,6 +71,7 @@ class CameraPort:
             self._gaps.came(info.get("publication_sequence_number"))
             self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))
 
+        self._gaps.publishers_are(0)   # none is known yet, and what was sent while nobody listened is no gap
         self._subscription = self._node.create_subscription(
             kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),

@@ -70,8 +70,7 @@ def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
         return Trouble(**of_topic)
     return Trouble(
         dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures + status.publish_failures,
-        resets=status.resets,
-        over_budget=status.over_budget, **of_topic)
+        resets=status.resets, over_budget=status.over_budget, **of_topic)
 
 
 def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None,
@@ -131,11 +130,11 @@ def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[
 
 def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     """Why images that come give no mask, if they do not, or masks of an old feature."""
-    if status.mask_hz == 0.0 and status.refused:
-        return _ERROR, f"images refused: {status.last_error}"
     if status.encoding_s > STALLED_S:
         return _ERROR, (f"the deep path has not returned for {status.encoding_s:.0f} s: no keyframes of any camera, and where masks "
                         "go on it is with old features; restart the node, and choose another backend or device if it happens again")
+    if status.mask_hz == 0.0 and status.refused:
+        return _ERROR, f"images refused: {status.last_error}"
     if not status.has_feature:
         reason = f" ({status.last_error})" if status.encode_failures else ""
         return _WARN, f"waiting for first keyframe{reason}"

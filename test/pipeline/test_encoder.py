@@ -7,7 +7,7 @@ import threading
 import weakref
 
 import pytest
-from pipeline_helpers import TIMEOUT_S, FakeBackend, acquire, in_thread, join, keyframe, settle
+from pipeline_helpers import TIMEOUT_S, FakeBackend, Slices, acquire, in_thread, join, keyframe, settle
 from waiting_helpers import until
 
 from dcfm_ros.pipeline.budget import StampClock
@@ -135,21 +135,8 @@ def test_stop_cancels_a_keyframe_that_the_budget_holds_back(make):
     assert held.outcome.cancelled() and bench.backend.encoded == [1]
 
 
-class Slices:
-    """A deep path in slices; each waits for `go`."""
-
-    def __init__(self, backend):
-        self.backend, self.deep, self.go = backend, backend.deep, threading.Semaphore(0)
-
-    def __call__(self, shallow, between_slices):
-        self.backend.deep_started.release()
-        acquire(self.go)
-        between_slices()
-        return self.deep(shallow)
-
-
 def test_what_runs_ends_with_its_slice_once_it_is_superseded(bench):
-    bench.backend.deep = slices = Slices(bench.backend)
+    slices = Slices(bench.backend)
     running, newer = bench.submit(1), bench.submit(3)
     acquire(bench.backend.deep_started)
     running.superseded.set()
@@ -231,7 +218,7 @@ def test_a_deep_path_that_does_not_return_is_left_behind(bench, monkeypatch, cap
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")], ids=["superseded", "failed"])
 def test_a_keyframe_that_came_to_nothing_is_not_kept(bench, error):
     """No cycle of exception, traceback and frames holds its features until the garbage collector comes."""
-    bench.backend.deep = slices = Slices(bench.backend)
+    slices = Slices(bench.backend)
     bench.backend.deep_error = error
     made = bench.submit(1)
     acquire(bench.backend.deep_started)
@@ -303,7 +290,7 @@ def test_inline_keyframes_are_encoded_at_once_or_not_at_all(inline):
 
 def test_inline_encode_ends_with_its_slice_when_the_encoder_stops(inline):
     encoder, backend, _ = inline
-    backend.deep = slices = Slices(backend)
+    slices = Slices(backend)
     made = keyframe("a")
     submitting, _ = in_thread(encoder.submit, made)
     acquire(backend.deep_started)

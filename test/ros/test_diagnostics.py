@@ -68,6 +68,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
     ({}, dict(overwritten=2), WARN, "29.9 masks/s, 2 images overwritten before the node took them"),
     (dict(encoding_s=34.2), {}, ERROR, "the deep path has not returned for 34 s: no keyframes of any camera"),
     (dict(encoding_s=34.2, has_feature=False, mask_hz=0.0), {}, ERROR, "the deep path has not returned for 34 s"),
+    (dict(encoding_s=34.2, mask_hz=0.0, refused={"encoding": 3}), {}, ERROR, "the deep path has not returned for 34 s"),
     (dict(encoding_s=9.9), {}, OK, "29.9 masks/s"),
     (dict(latency_p50_ms=34.0), {}, WARN, "latency 34 ms (p99 20) is more than the 33 ms from image to image"),
     (dict(latency_p50_ms=33.0, latency_p99_ms=90.0), {}, OK, "29.9 masks/s"),

@@ -28,12 +28,22 @@ class FailingBackend(MasksOnHost):
         self._backend = backend
         self.fails = self.fails_decoding = False
         self.calls = 0
+        self._entered, self._go_on = threading.Event(), threading.Event()
+        self._go_on.set()
+
+    def hold(self) -> tuple[threading.Event, threading.Event]:
+        """From now on the deep path stands still until the second event is set; the first tells that it does."""
+        self._entered.clear()
+        self._go_on.clear()
+        return self._entered, self._go_on
 
     def __getattr__(self, name):
         return getattr(self._backend, name)
 
     def deep(self, shallow, between_slices=lambda: None):
         self.calls += 1
+        self._entered.set()
+        self._go_on.wait(60)
         if self.fails:
             raise RuntimeError("out of memory, as it were")
         return self._backend.deep(shallow, between_slices)
@@ -129,18 +139,10 @@ def test_a_failing_decoder_costs_its_frames_only(failing, probe):
 
 def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     backend, node = failing
-    entered, go_on = threading.Event(), threading.Event()
     camera = Camera(probe, TOPIC).connect()
     camera.segment()
-    deep = backend.deep
-
-    def slow(shallow, *between_slices):
-        entered.set()
-        go_on.wait(30)
-        return deep(shallow, *between_slices)
-
-    backend.deep = slow
-    probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in work")
+    entered, go_on = backend.hold()
+    probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in the deep path")
     sent = [camera.segment() for _ in range(2)]
     assert len(sent) == 2  # masks do not wait for the encoder
     threading.Timer(0.3, go_on.set).start()
@@ -152,21 +154,12 @@ def test_a_deep_path_that_does_not_return_is_an_error_and_masks_go_on(failing, p
     backend, node = failing
     for module in ("ros.diagnostics", "pipeline.stream"):
         monkeypatch.setattr(f"dcfm_ros.{module}.STALLED_S", 0.5)
-    entered, go_on = threading.Event(), threading.Event()
     camera = Camera(probe, TOPIC).connect()
     camera.segment()
-    deep = backend.deep
-
-    def stalled(shallow, *between_slices):
-        entered.set()
-        go_on.wait(60)
-        return deep(shallow, *between_slices)
-
-    backend.deep = stalled
+    entered, go_on = backend.hold()
     probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in the deep path")
     status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.message.startswith("the deep path has not returned"))
     assert status.level == DiagnosticStatus.ERROR and status.number("masks") > 0 and float(status.values["encoding_s"]) > 0.5
-    backend.deep = deep
     go_on.set()
     status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.level == DiagnosticStatus.OK)
     assert status.number("slow_encodes") >= 1
@@ -187,3 +180,16 @@ def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, pro
     status = probe.diagnostic(TOPIC, lambda s: s.number("received") + s.number("overwritten") + s.number("lost") == 13)
     overwritten = status.number("overwritten")
     assert 0 < overwritten <= 12 - 5 and f"{overwritten:.0f} images overwritten before the node took them" in status.message
+
+
+def test_images_that_are_sent_while_nobody_listens_are_not_overwritten(failing, probe):
+    _, node = failing
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    assert probe.change("deactivate", "/dcfm/failing")
+    for _ in range(12):
+        camera.send()
+    assert probe.change("activate", "/dcfm/failing")
+    probe.spin_until(lambda: camera.has_mask(camera.send()) or len(camera.masks) > 1, "a mask of the second life")
+    status = probe.diagnostic(TOPIC, lambda s: s.number("received") > 1)
+    assert status.number("overwritten") == 0

@@ -29,9 +29,9 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
+from dcfm_ros.pipeline.cpu_gate import sharing
 from dcfm_ros.pipeline.memory import keep_freed_memory, keep_what_is_there
 from dcfm_ros.pipeline.settings import PipelineConfig
-from dcfm_ros.pipeline.cpu_gate import sharing
 
 _DEFAULT_MODEL = "street11_b0"
 _DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)

@@ -1,0 +1,76 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of the segmenter share: one whose deep path the test holds in hand, and what it reported."""
+import threading
+from collections import deque
+
+import pytest
+from pipeline_helpers import SIZE, FakeBackend, frame, wait
+
+from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.stream import run
+
+MODES = list(Mode)
+
+
+class Bench:
+    """A segmenter and what it reported."""
+
+    def __init__(self, mode, backend=None, model_size=SIZE, min_interval=1, max_interval=5, **options):
+        self.backend = backend or FakeBackend()
+        self.keyframes, self.errors = deque(), deque()
+        self._done = threading.Event()   # is there something to collect?
+        config = PipelineConfig(mode, SchedulerConfig(min_interval, max_interval))
+        options.setdefault("on_keyframe", self.keyframes.append)
+        self.segmenter = Segmenter(
+            self.backend, model_size, config, on_error=lambda camera, error: self.errors.append(error), **options)
+
+    def steps(self, tag, **fields):
+        return self.segmenter.steps(frame(tag, **fields), self._done.set)
+
+    def process(self, *tags, **fields):
+        return [mask for tag in tags for mask in run(self.steps(tag, **fields))]
+
+    def keyframe(self):
+        return self._next(self.keyframes)
+
+    def error(self):
+        return self._next(self.errors)
+
+    def _next(self, reports):
+        while not reports:
+            wait(self._done)
+            self._done.clear()
+            self.segmenter.collect()
+        return reports.popleft()
+
+    def block(self):
+        """From now on the deep path stands still."""
+        while self.backend.deep_started.acquire(blocking=False):
+            pass
+        self.backend.gate.clear()
+
+    def status(self, camera=""):
+        return next(status for status in self.segmenter.status() if status.camera == camera)
+
+
+@pytest.fixture
+def bench():
+    """Makes benches of which nothing stays."""
+    made = []
+
+    def make(mode=Mode.ASYNC, **options):
+        made.append(Bench(mode, **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        if isinstance(bench.backend, FakeBackend):
+            bench.backend.gate.set()
+        bench.segmenter.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("dcfm-") and "rows" not in thread.name]
+
+
+def numbers(masks):
+    return [mask.frame.image[0, 0, 0] for mask in masks]
