@@ -81,7 +81,7 @@ class NotingBackend(MasksOnHost):
         self.deeps.append(int(shallow[0]) - 1)
         return shallow.copy()
 
-    def decode(self, shallow, commons):
+    def decode(self, shallow, commons, motions=()):
         frame, keyframes = int(shallow[0]) - 1, tuple(int(common[0]) - 1 for common in commons)
         self.decoded.append((frame, keyframes))
         return logits_of(frame, keyframes, self.classes, tuple(commons[0][1:] // 4))

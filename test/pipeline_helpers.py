@@ -14,6 +14,7 @@ from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.frames import Frame, Reason
 from dcfm_ros.pipeline.keyframe import Keyframe, Work
 from dcfm_ros.pipeline.scheduler import Decision
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.pipeline.stream import Steps
 
 TIMEOUT_S = 10.0        # of a wait that ends at once where all is well
@@ -39,7 +40,7 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
 def work(tag: int = 0, camera: str = "", urgency: float = 1.0, reason: Reason | None = Reason.DEVIATION, is_cut: bool = False) -> Work:
     """Frame number `tag` after the shallow path of a FakeBackend."""
     image = frame(tag, camera=camera)
-    return Work(image, tag, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0)
+    return Work(image, tag, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0, 0.0)
 
 
 def keyframe(camera: str, urgency: float = 1.0, is_first: bool = False, tag: int = 0, is_cut: bool = False) -> Keyframe:
@@ -47,12 +48,17 @@ def keyframe(camera: str, urgency: float = 1.0, is_first: bool = False, tag: int
     return Keyframe(work(tag, camera, urgency, is_cut=is_cut), is_first)
 
 
+def paper(config: SchedulerConfig) -> SchedulerConfig:
+    """The same with the published score and, where none is given, its threshold."""
+    return config.resolved(Alignment.NONE)
+
+
 class FakeBackend(MasksOnHost):
     """Features are the number of the image they come from; a mask's class is that of the (last) common feature.
 
     Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times; shallow ones
     have `shallow_gate` and `shallow_error`. `decoded` notes (number of the image, numbers of its common features) of
-    each mask.
+    each mask, `motions` the maps of each.
     """
 
     name, device, precision, per_frame = "fake", "cpu", "f32", False
@@ -67,6 +73,7 @@ class FakeBackend(MasksOnHost):
         self.shallow_error: Exception | None = None
         self.encoded: list[int] = []
         self.decoded: list[tuple[int, list[int]]] = []
+        self.motions: list[list[np.ndarray | None]] = []
         self.sizes: list[tuple[int, int]] = []
 
     def prepare(self, size):
@@ -90,7 +97,8 @@ class FakeBackend(MasksOnHost):
         self.encoded.append(shallow[0])
         return shallow
 
-    def decode(self, shallow, commons):
+    def decode(self, shallow, commons, motions=()):
+        self.motions.append(list(motions))
         assert commons and all(common[1:] == shallow[1:] for common in commons), "features of different sizes"
         self.decoded.append((shallow[0], [common[0] for common in commons]))
         logits = np.zeros((CLASSES, *shallow[1:]), np.float32)

@@ -19,7 +19,7 @@ from dcfm_ros.pipeline.backends.base import Backend, Feature
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.sources.open import VideoSource
 
 RECOVERED = 0.95   # of the level
@@ -82,7 +82,7 @@ def _serving(images: Sequence[np.ndarray], delay: int, config: SchedulerConfig) 
     The encoder is busy for `delay` frames; then the newest frame that is due is next. A hard cut ends what runs. The first
     keyframe is waited for.
     """
-    scheduler = KeyframeScheduler(config)
+    scheduler = KeyframeScheduler(config.resolved(Alignment.NONE))   # what moves is no matter at a cut
     serving, requested, cuts = [], set(), set()
     served, running, waiting = 0, None, None
     for index, image in enumerate(images):

@@ -6,7 +6,10 @@
 |---|---|---|
 | `shallow.onnx` | `image` (1, H, W, 3) uint8 RGB | `shallow`, the independent feature S |
 | `deep.onnx` | `shallow` | `common`, the common contribution; of a per-frame model `logits` |
-| `decoder.onnx` | `shallow`, `common` | `logits` (1, classes, h, w) float32; a per-frame model has none |
+| `align.onnx` | `common`, `motion` (1, h, w, 2) float32 | `aligned`: what moves with the scene, in place of `common` |
+| `decoder.onnx` | `shallow`, `common` | `logits` (1, classes, h, w) float32 |
+
+A per-frame model has but the first two.
 
 Features are float32, or float16 where that is the precision. Shapes are fixed because engines are fastest so, and because
 every size of image needs its own anyway.
@@ -24,6 +27,7 @@ from typing import Iterator, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dcfm_ros.model.alignment import Alignment, aligned
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.half import half_precision
 from dcfm_ros.model.inference import InferenceModel, fold
@@ -65,10 +69,14 @@ def example_parts(parts: InferenceModel, size: tuple[int, int], decoder: bool) -
         shallow = parts.shallow(image)
         common = parts.deep(shallow)
         logits = parts.decoder(shallow, common)
-    image, shallow, common, logits = (tensor.clone() for tensor in (image, shallow, common, logits))  # no inference tensors
+        motion = 4.0 * torch.randn(1, *common.shape[2:], 2, generator=torch.Generator().manual_seed(1))
+        moved = aligned(common, motion)
+    image, shallow, common, logits, motion, moved = (   # no inference tensors
+        tensor.clone() for tensor in (image, shallow, common, logits, motion, moved))
     found = [Part("shallow", parts.shallow, {"image": image}, "shallow", shallow),
              Part("deep", parts.deep, {"shallow": shallow}, "common" if decoder else "logits", common)]
     if decoder:
+        found.append(Part("align", Alignment(), {"common": common, "motion": motion}, "aligned", moved))
         found.append(Part("decoder", parts.decoder, {"shallow": shallow, "common": common}, "logits", logits))
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.settings import Mode
 
 
@@ -81,9 +82,12 @@ class Segmentation:
     feature_stamp_ns: int        # of the (older) common feature used
     feature_age_frames: int
     feature_age_s: float
-    score: float                 # AKS deviation from the last keyframe that the encoder has taken up
+    alignment: Found             # how the (older) common feature has moved since
+    motion_px: float             # mean length of that motion, in pixels of the image
+    score: float                 # AKS score: deviation from the last keyframe that the encoder has taken up
     dropped: int                 # frames of this camera dropped since its last mask
     preprocess_ms: float
+    motion_ms: float             # estimating the motion since the frame before
     shallow_ms: float            # shallow path; on a GPU only its launch
     postprocess_ms: float        # fusion, head and upsample-and-argmax; on a GPU all that was launched before, too
     latency_ms: float = 0.0      # from arrival to hand-over

@@ -31,6 +31,7 @@ class Work(NamedTuple):
     shallow: Feature            # the backend's independent feature
     decision: Decision
     preprocess_ms: float
+    motion_ms: float
     shallow_ms: float
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 
-_MASK_TIMES = {"preprocess_s": "preprocess_ms", "shallow_s": "shallow_ms", "postprocess_s": "postprocess_ms",
+_MASK_TIMES = {"preprocess_s": "preprocess_ms", "motion_s": "motion_ms", "shallow_s": "shallow_ms", "postprocess_s": "postprocess_ms",
                "latency_s": "latency_ms"}
 _KEYFRAME_TIMES = {"queue_s": "queue_ms", "encode_s": "encode_ms"}
-_MASK_FIELDS = ("is_keyframe", "mode", "feature_age_frames", "feature_age_s", "score", "dropped_since_last")
+_MASK_FIELDS = ("is_keyframe", "mode", "feature_age_frames", "feature_age_s", "alignment", "motion_px", "score", "dropped_since_last")
 _KEYFRAME_FIELDS = ("reason", "score", "interval_frames")
 
 
@@ -22,7 +22,8 @@ def mask_info_fields(result: Segmentation) -> dict[str, Any]:
     """Of a MaskInfo, but for the header and feature_stamp, whose types are the library's, and the publisher's sequence."""
     return {
         "camera": result.frame.camera, "is_keyframe": result.is_keyframe, "mode": result.mode.value,
-        "feature_age_frames": result.feature_age_frames, "feature_age_s": result.feature_age_s, "score": result.score,
+        "feature_age_frames": result.feature_age_frames, "feature_age_s": result.feature_age_s,
+        "alignment": result.alignment.value, "motion_px": result.motion_px, "score": result.score,
         "dropped_since_last": result.dropped, **_in_seconds(result, _MASK_TIMES)}
 
 

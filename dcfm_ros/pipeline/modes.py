@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dcfm_ros.pipeline.keyframe import Reference, Work
 from dcfm_ros.pipeline.settings import Mode
 
@@ -17,6 +19,7 @@ class AsyncMode:
 
     inline = False         # is the deep path of a keyframe part of its frame?
     masks_wait = False     # do masks wait for the next keyframe?
+    waiting: Sequence[int] = ()   # indices of the frames that do
 
     def add(self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int) -> list[Decodable]:
         """Frames that can be decoded now that this one has come. before, newest: the camera's reference before it and after."""
@@ -57,6 +60,10 @@ class TwoSidedMode(SyncMode):
 
     def flush(self, newest: Reference | None) -> list[Decodable]:
         return self._release(newest)
+
+    @property
+    def waiting(self) -> Sequence[int]:
+        return [work.index for work in self._waiting]
 
     def _release(self, *references: Reference | None) -> list[Decodable]:
         waiting, self._waiting = self._waiting, []

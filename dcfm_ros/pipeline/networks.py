@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
@@ -33,8 +34,9 @@ class Networks:
             known = self._sizes[size] = self._compiler.submit(self._compile, size)
         return known
 
-    def prepare(self, model_size: tuple[int, int]) -> None:
-        """Compile and warm up everything for images of the model's own size (H, W), while the caller waits."""
+    def prepare(self, model_size: tuple[int, int], aligned: bool) -> None:
+        """Compile and warm up everything for images of the model's own size (H, W), while the caller waits. aligned: for masks whose
+        common features move, too"""
         size = input_size(model_size, model_size)
         image = np.zeros((2 * size[0], 2 * size[1], 3), np.uint8)
         for writable in (True, False):  # loops are compiled for each
@@ -42,8 +44,10 @@ class Networks:
             prepared = network_input(Frame("", 0, image), size)
         shallow = self._backend.shallow(prepared)
         commons = [self._backend.deep(shallow)]
+        moves = np.ones((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), np.float32)
         for with_confidence in (True, False):
-            self._backend.mask(shallow, commons, model_size, with_confidence)
+            for motions in [(), [moves]] if aligned else [()]:
+                self._backend.mask(shallow, commons, model_size, with_confidence, motions)
         self._sizes[size] = Future()
         self._sizes[size].set_result(None)
 

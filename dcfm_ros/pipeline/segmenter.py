@@ -19,7 +19,7 @@ from dcfm_ros.pipeline.encoder import InlineEncoder, ThreadedEncoder
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.networks import Networks
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig, ThresholdRule
+from dcfm_ros.pipeline.settings import AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule
 from dcfm_ros.pipeline.stream import CameraStream, Machinery, Steps, run
 from dcfm_ros.pipeline.telemetry import CameraStatus, CameraTelemetry
 
@@ -47,7 +47,7 @@ class Segmenter:
             a frame that had waited (`two_sided`); live, all errors
         """
         self._backend, self._on_error = backend, on_error
-        config = _every_frame(config) if backend.per_frame else config
+        config = _in_use(config, backend.per_frame)
         self._mode = mode_type(config.mode, backend.per_frame)
         gate = make_gate(config, backend.device, self._mode.inline)
         self._stamps = StampClock(config.silence_s)
@@ -112,7 +112,7 @@ class Segmenter:
     def prepare(self) -> None:
         """Compile and warm up everything for images of the model's own size, so that the first frame does not wait. Before the
         first frame."""
-        self._networks.prepare(self._machinery.model_size)
+        self._networks.prepare(self._machinery.model_size, self.config.alignment is Alignment.FLOW)
 
     def request_keyframe(self) -> None:
         """The next frame of every camera becomes a keyframe."""
@@ -122,8 +122,7 @@ class Segmenter:
     def reconfigure(self, scheduler: SchedulerConfig) -> None:
         """Other keyframe bounds and thresholds, from the next frame on."""
         with self._lock:
-            config = replace(self._config, scheduler=scheduler)
-            self._config = _every_frame(config) if self.per_frame else config
+            self._config = _in_use(replace(self._config, scheduler=scheduler), self.per_frame)
             self._encoder.reconfigure(self._config.scheduler)
 
     def end_encodes(self) -> None:
@@ -191,7 +190,11 @@ class Segmenter:
             return list(self._streams.values())
 
 
-def _every_frame(config: PipelineConfig) -> PipelineConfig:
-    """As a per-frame network needs it: every frame a keyframe, and its mask made of its own deep path."""
-    return replace(config, mode=Mode.SYNC, scheduler=replace(
-        config.scheduler, min_interval=1, max_interval=1, threshold_rule=ThresholdRule.FIXED, keyframe_budget_hz=0.0))
+def _in_use(config: PipelineConfig, per_frame: bool) -> PipelineConfig:
+    """The same with the AKS score and threshold that are in use. A per-frame network makes every frame a keyframe, and its mask of
+    its own deep path."""
+    if per_frame:
+        config = replace(config, mode=Mode.SYNC, alignment=Alignment.NONE, scheduler=replace(
+            config.scheduler, min_interval=1, max_interval=1, threshold_rule=ThresholdRule.FIXED, keyframe_budget_hz=0.0,
+            aks_score=AksScore.AUTO))
+    return replace(config, scheduler=config.scheduler.resolved(config.alignment))

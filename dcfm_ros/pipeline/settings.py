@@ -5,7 +5,7 @@ read them where PyTorch is not installed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -30,11 +30,29 @@ class TurnTaking(str, Enum):
     SLICED = "sliced"          # between two slices of the deep path a waiting frame goes first, with all cores
 
 
+class Alignment(str, Enum):
+    """Do common features move with the scene?"""
+
+    FLOW = "flow"  # by the motion since their keyframe
+    NONE = "none"  # no: the published method
+
+
+class AksScore(str, Enum):
+    """What AKS compares with the threshold."""
+
+    AUTO = "auto"          # residual where common features move, else paper
+    RESIDUAL = "residual"  # deviation of the frame from the last keyframe as it has moved since
+    PAPER = "paper"        # deviation of the frame from the last keyframe
+
+
 class ThresholdRule(str, Enum):
     """Which AKS score makes a frame a keyframe."""
 
     FIXED = "fixed"        # the configured threshold
     DEADLINE = "deadline"  # more or less than that, so that the encoder is at work for the configured share of time
+
+
+THRESHOLDS = {AksScore.RESIDUAL: 0.18, AksScore.PAPER: 0.32}   # by default
 
 
 @dataclass(frozen=True)
@@ -43,25 +61,37 @@ class SchedulerConfig:
 
     min_interval: int = 2        # MinK, frames
     max_interval: int = 10       # MaxK, frames
-    threshold: float = 0.32      # a frame that differs so much from the last keyframe becomes one
+    threshold: float = 0.0       # a frame that differs so much from the last keyframe becomes one; 0: of its score, see THRESHOLDS
     cut_threshold: float = 0.60  # one that differs so much from the frame before it does so at once
+    aks_score: AksScore = AksScore.AUTO
     threshold_rule: ThresholdRule = ThresholdRule.FIXED
     encoder_share: float = 0.8   # of time, for which the encoder is to be at work with threshold_rule deadline
     keyframe_budget_hz: float = 0.0  # keyframes per second of all cameras together, at most; 0: no bound
 
     def __post_init__(self):
-        object.__setattr__(self, "threshold_rule", _choice(ThresholdRule, "threshold_rule", self.threshold_rule))
+        for name, kind in (("threshold_rule", ThresholdRule), ("aks_score", AksScore)):
+            object.__setattr__(self, name, _choice(kind, name, getattr(self, name)))
         if not 1 <= self.min_interval <= 1000:
             raise ValueError(f"min_interval {self.min_interval}: use 1 to 1000 frames")
         if not self.min_interval <= self.max_interval <= 1000:
             raise ValueError(f"max_interval {self.max_interval}: use min_interval ({self.min_interval}) to 1000 frames")
-        for name in ("threshold", "cut_threshold"):
-            if not 0.0 < getattr(self, name) <= 10.0:
-                raise ValueError(f"{name} {getattr(self, name)}: use a value above 0 and up to 10")
+        if not 0.0 <= self.threshold <= 10.0:
+            raise ValueError(f"threshold {self.threshold}: use a value above 0 and up to 10, or 0 for the score's own")
+        if not 0.0 < self.cut_threshold <= 10.0:
+            raise ValueError(f"cut_threshold {self.cut_threshold}: use a value above 0 and up to 10")
         if not 0.05 <= self.encoder_share <= 1.0:
             raise ValueError(f"encoder_share {self.encoder_share}: use 0.05 to 1")
         if self.keyframe_budget_hz != 0.0 and not 0.01 <= self.keyframe_budget_hz <= 1000.0:
             raise ValueError(f"keyframe_budget_hz {self.keyframe_budget_hz}: use 0.01 to 1000, or 0 for no bound")
+
+    def resolved(self, alignment: Alignment) -> SchedulerConfig:
+        """The same without `auto` and 0, for features that move or do not. Raises ValueError where they do not go together."""
+        score = self.aks_score
+        if score is AksScore.AUTO:
+            score = AksScore.RESIDUAL if alignment is Alignment.FLOW else AksScore.PAPER
+        if score is AksScore.RESIDUAL and alignment is not Alignment.FLOW:
+            raise ValueError(f"aks_score residual with alignment {alignment.value}: nothing tells what has moved; use paper or auto")
+        return replace(self, aks_score=score, threshold=self.threshold or THRESHOLDS[score])
 
 
 @dataclass(frozen=True)
@@ -73,13 +103,15 @@ class PipelineConfig:
     silence_s: float = 2.0       # a camera silent for longer starts anew
     waiting_images: int = 3      # of each camera; beyond these the oldest is dropped
     turns: TurnTaking = TurnTaking.AUTO
+    alignment: Alignment = Alignment.FLOW
 
     def __post_init__(self):
-        for name, kind in (("mode", Mode), ("turns", TurnTaking)):
+        for name, kind in (("mode", Mode), ("alignment", Alignment), ("turns", TurnTaking)):
             object.__setattr__(self, name, _choice(kind, name, getattr(self, name)))
         if self.scheduler.threshold_rule is ThresholdRule.DEADLINE and self.mode is not Mode.ASYNC:
             raise ValueError(f"threshold_rule deadline in mode {self.mode.value}: keyframes there do not depend on times; "
                              "use mode async, or threshold_rule fixed")
+        self.scheduler.resolved(self.alignment)   # refuses what does not go together
         if not 1 <= self.waiting_images <= 100:
             raise ValueError(f"waiting_images {self.waiting_images}: use 1 to 100")
         if not 0.1 <= self.silence_s <= 3600:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.motion.track import Found, Motion, MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.encoder import Encoder
@@ -23,7 +24,7 @@ from dcfm_ros.pipeline.modes import AsyncMode, Decodable
 from dcfm_ros.pipeline.networks import Networks
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
-from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.telemetry import CameraTelemetry
 
 # The way of a frame: yields each mask when it is made, and each Future that must be done before it can go on.
@@ -63,6 +64,8 @@ class CameraStream:
         self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
         self._reference: Reference | None = None
         self._scheduler = KeyframeScheduler(config.scheduler)
+        moves = config.alignment is Alignment.FLOW and not machinery.backend.per_frame
+        self._motion = MotionTrack(both_ways=mode.masks_wait) if moves else None
         self._open: list[Keyframe] = []        # of this sequence, whose outcome is not noted yet, the older first
         self._newest_started = -1              # index of the newest keyframe that the encoder has taken up
         self._size: tuple[int, int] | None = None
@@ -90,11 +93,14 @@ class CameraStream:
             started = time.perf_counter()
             picture = network_input(frame, self._network_size)
             prepared = time.perf_counter()
+            self._follow(picture, index)
+            followed = time.perf_counter()
             shallow = backend.shallow(picture)
             computed = time.perf_counter()
             self.collect()
             decision = self._decide(picture, index)
-            work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (computed - prepared))
+            work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (followed - prepared),
+                        1e3 * (computed - followed))
             before = self._reference
             if decision.reason is not None:
                 self._request(work, on_done)
@@ -134,6 +140,8 @@ class CameraStream:
         """Forget all features: megabytes that need not wait for the garbage collector."""
         self._open.clear()
         self._reference = None
+        if self._motion is not None:
+            self._motion.restart()
 
     def request_keyframe(self) -> None:
         """The next frame becomes a keyframe. Any thread."""
@@ -171,10 +179,20 @@ class CameraStream:
         self._note_feature()
         return self._index
 
+    def _follow(self, picture: np.ndarray, index: int) -> None:
+        """Motion up to this frame, from all that masks may still be made with, or that still wait for theirs."""
+        if self._motion is not None:
+            needed = {keyframe.work.index for keyframe in self._open} | set(self._mode.waiting)
+            if self._reference is not None:
+                needed.add(self._reference.index)
+            self._motion.add(picture, index, needed)
+
     def _decide(self, picture: np.ndarray, index: int) -> Decision:
         """Is this frame to be a keyframe? picture: its network input."""
         scale = self._machinery.encoder.threshold_scale()
-        decision = self._scheduler.evaluate(picture, index, scale)
+        decision = self._scheduler.evaluate(picture, index, scale, self._motion)
+        if decision.is_cut and self._motion is not None:
+            self._motion.forget_older()
         self.telemetry.note(threshold=scale * self._scheduler.config.threshold)
         if decision.interval > self._scheduler.config.max_interval:
             self.telemetry.count("overdue")
@@ -235,19 +253,24 @@ class CameraStream:
     def _mask(self, work: Work, references: list[Reference]) -> Segmentation:
         frame, oldest = work.frame, references[0]
         started = time.perf_counter()
+        motions = [Motion() if self._motion is None else self._motion.motion(work.index, reference.index)
+                   for reference in references]
         labels, confidence = self._machinery.backend.mask(
             work.shallow, [reference.feature for reference in references], frame.image.shape[:2],
-            self._machinery.wants_confidence(self.camera))
+            self._machinery.wants_confidence(self.camera), [motion.map for motion in motions])
         ended, now_ns = time.perf_counter(), time.monotonic_ns()
         latency_ms = (now_ns - frame.received_ns) / 1e6 if frame.received_ns else 0.0
-        self.telemetry.masked(now_ns, latency_ms)
+        self.telemetry.masked(now_ns, latency_ms, work.motion_ms)
+        if self._motion is not None and motions[0].found is Found.NONE:
+            self.telemetry.count("unaligned")
         return Segmentation(
             frame=frame, mask=labels, confidence=confidence, index=work.index,
             is_keyframe=work.decision.reason is not None, mode=self._config.mode,
             feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
             feature_age_s=(frame.stamp_ns - oldest.stamp_ns) / 1e9,
+            alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[1]),
             score=work.decision.score, dropped=self.telemetry.take_dropped(),
-            preprocess_ms=work.preprocess_ms, shallow_ms=work.shallow_ms, postprocess_ms=1e3 * (ended - started),
+            preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms, postprocess_ms=1e3 * (ended - started),
             latency_ms=latency_ms)
 
     def _note_feature(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from dcfm_ros.pipeline.frames import EncodeError, InputError, PublishError, describe
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 
-COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "failures", "publish_failures",
+COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "unaligned", "failures", "publish_failures",
             "keyframes", "encode_failures", "slow_encodes", "overdue", "over_budget", "resets")
 _ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failures"}
 
@@ -32,6 +32,7 @@ class CameraStatus:
     dropped: int                     # pushed out by newer images before their turn came
     discarded: int                   # not yet masks when the masks' thread was stopped
     without_feature: int             # frames for which there was no common feature
+    unaligned: int                   # masks of an older common feature that was not moved, since the motion is not known
     refused: dict[str, int]          # bad input, by kind
     failures: int                    # frames that raised an error
     publish_failures: int            # masks and keyframe events whose receiver raised an error
@@ -46,6 +47,7 @@ class CameraStatus:
     keyframe_hz: float
     latency_p50_ms: float
     latency_p99_ms: float
+    motion_p50_ms: float             # estimating the motion from frame to frame
     encode_p50_ms: float
     convert_p50_ms: float            # from message to image
     publish_p50_ms: float            # of a mask and all else that is made of it
@@ -72,7 +74,7 @@ class CameraTelemetry:
         self._newest: dict[str, Any] = {
             "size": None, "threshold": threshold, "feature_age_frames": 0, "has_feature": False, "last_error": ""}
         self._arrivals, self._masks, self._keyframes = RateWindow(), RateWindow(), RateWindow()
-        self._latency, self._encode, self._queue = DurationWindow(), DurationWindow(), DurationWindow()
+        self._latency, self._encode, self._queue, self._motion = (DurationWindow() for _ in range(4))
         self.convert, self.publish = DurationWindow(), DurationWindow()
 
     def count(self, what: str, number: int = 1) -> None:
@@ -113,8 +115,9 @@ class CameraTelemetry:
                 self._counts[_ERROR_COUNTERS.get(type(error), "failures")] += 1
             self._newest["last_error"] = describe(error)
 
-    def masked(self, now_ns: int, latency_ms: float) -> None:
+    def masked(self, now_ns: int, latency_ms: float, motion_ms: float = 0.0) -> None:
         self.count("masks")
+        self._motion.add(motion_ms)
         self._masks.add(now_ns)
         self._latency.add(latency_ms)
 
@@ -140,6 +143,6 @@ class CameraTelemetry:
             camera=self.camera, encoding_s=encoding_s, **values,
             input_hz=self._arrivals.rate_hz(now), mask_hz=self._masks.rate_hz(now), keyframe_hz=self._keyframes.rate_hz(now),
             latency_p50_ms=self._latency.percentile(50), latency_p99_ms=self._latency.percentile(99),
-            encode_p50_ms=self._encode.percentile(50), queue_p50_ms=self._queue.percentile(50),
+            motion_p50_ms=self._motion.percentile(50), encode_p50_ms=self._encode.percentile(50), queue_p50_ms=self._queue.percentile(50),
             convert_p50_ms=self.convert.percentile(50), publish_p50_ms=self.publish.percentile(50),
             silent_s=(now - last_arrival_ns) / 1e9 if last_arrival_ns else -1.0)

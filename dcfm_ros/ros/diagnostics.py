@@ -177,7 +177,7 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
         "input_hz": f"{status.input_hz:.1f}", "mask_hz": f"{status.mask_hz:.1f}", "keyframe_hz": f"{status.keyframe_hz:.2f}",
         "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
-        "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
+        "motion_p50_ms": f"{status.motion_p50_ms:.2f}", "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "feature_age_frames": str(status.feature_age_frames),
         "encoding_s": f"{status.encoding_s:.1f}", "last_error": status.last_error,

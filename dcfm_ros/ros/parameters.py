@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dcfm_ros.pipeline.settings import (
-    BACKENDS, DEVICES, PRECISIONS, Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking)
+    BACKENDS, DEVICES, PRECISIONS, THRESHOLDS, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking)
 from dcfm_ros.ros.names import in_robot
 from dcfm_ros.ros.parameter_types import Declared, Value, declare, typed
 
@@ -21,7 +21,7 @@ IMAGE_TRANSPORTS = ("auto", "raw", "compressed")   # names of image_transport; a
 _DEFAULT = PipelineConfig()
 _SCHEDULER = tuple(field.name for field in fields(SchedulerConfig))
 _AT_CONFIGURE = (
-    "model", "backend", "device", "precision", "turns", "mode", "silence_s", "waiting_images", "image_topic", "image_transport",
+    "model", "backend", "device", "precision", "turns", "mode", "alignment", "silence_s", "waiting_images", "image_topic", "image_transport",
     "cameras", "bond")
 
 
@@ -53,6 +53,8 @@ SEGMENTER = {
     "turns": Declared(
         _DEFAULT.turns.value, f"How deep path and frames share the processor: {_one_of(TurnTaking)}."),
     "mode": Declared(_DEFAULT.mode.value, f"When a keyframe's deep result is used: {_one_of(Mode)}."),
+    "alignment": Declared(
+        _DEFAULT.alignment.value, f"Do common features move with the scene: {_one_of(Alignment)} (the published method)."),
     "silence_s": Declared(
         _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", 0.1, 3600),
     "waiting_images": Declared(
@@ -62,7 +64,12 @@ SEGMENTER = {
         True, "Without autostart: keep a bond while active, as Nav2's lifecycle manager wants (where bondpy is installed)."),
     "min_interval": Declared(_DEFAULT.scheduler.min_interval, "MinK: frames between keyframes at least.", 1, 1000),
     "max_interval": Declared(_DEFAULT.scheduler.max_interval, "MaxK: frames between keyframes at most.", 1, 1000),
-    "threshold": Declared(_DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe.", 0, 10),
+    "threshold": Declared(
+        _DEFAULT.scheduler.threshold, "AKS score from which a frame becomes a keyframe; 0: "
+        f"{', '.join(f'{value:g} for {score.value}' for score, value in THRESHOLDS.items())}.", 0, 10),
+    "aks_score": Declared(
+        _DEFAULT.scheduler.aks_score.value, f"What AKS compares with `threshold`: {_one_of(AksScore)}; auto is residual (what neither "
+        "motion nor light explains) with alignment flow, else paper."),
     "cut_threshold": Declared(
         _DEFAULT.scheduler.cut_threshold,
         "Difference to the frame before from which it is a hard cut and becomes a keyframe at once.", 0, 10),
@@ -179,7 +186,7 @@ def read_cameras(node: Node, value: Callable[[str], object] | None = None) -> li
 
 def read_pipeline(node: Node) -> PipelineConfig:
     return PipelineConfig(scheduler=read_scheduler(node), **{
-        name: value_of(node, name) for name in ("mode", "turns", "silence_s", "waiting_images")})
+        name: value_of(node, name) for name in ("mode", "alignment", "turns", "silence_s", "waiting_images")})
 
 
 def read_scheduler(node: Node, changed: Mapping[str, object] | None = None) -> SchedulerConfig:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
 from dcfm_ros.training.group import Group, processes_here
+from dcfm_ros.training.pair_motion import with_motion
 from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
 
@@ -27,13 +28,17 @@ _PATIENCE_S = 600   # with a worker that has not failed and gives nothing
 
 
 class Batch(NamedTuple):
-    """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and where each pair comes from."""
+    """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and where each pair comes from.
+
+    motion: (B, 2, H/2, W/2, 2) float32, as of a pair; None where common features are not aligned
+    """
 
     labelled: Tensor
     neighbour: Tensor
     labels: Tensor
     neighbour_labels: Tensor | None   # None where no neighbour of the batch has a label
     origins: tuple[str, ...]
+    motion: Tensor | None = None
 
 
 class PairBatches:
@@ -71,7 +76,8 @@ class PairBatches:
         rng = np.random.default_rng(key)
         ends = np.cumsum(self.config.weights(phase))
         source = self.sources[int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))]
-        return augment(source.pair(rng), phase.height, phase.width, self.config.augment, rng)
+        pair = augment(source.pair(rng), phase.height, phase.width, self.config.augment, rng)
+        return with_motion(pair, self.config.data.aligned, rng) if self.config.data.aligned else pair
 
 
 def load_batches(
@@ -98,7 +104,8 @@ def affordable_workers(config: TrainConfig, workers: int, group: Group, tell: Ca
     except OSError:   # not Linux: they pass in another way
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
-    each = 3 * 8 * largest   # two batches ahead and one on its way; a pixel of both images and labels has 8 bytes
+    pixel = 8 + 4 * bool(config.data.aligned)   # bytes of both images and labels, and of motion
+    each = 3 * pixel * largest   # two batches ahead and one on its way
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
         tell(f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are free: {room} are "
@@ -114,6 +121,7 @@ def stacked(pairs: Sequence[Pair]) -> Batch:
         _stack([pair.label for pair in pairs]),
         None if all(label is None for label in labels) else _stack([void if label is None else label for label in labels]),
         tuple(pair.origin for pair in pairs),
+        None if pairs[0].motion is None else _stack([pair.motion for pair in pairs]),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.dcfm import DCFM, Features
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.per_frame import PerFrame
@@ -39,12 +40,14 @@ def symmetric_losses(
     neighbour_labels: Tensor | None = None,
     class_weights: Tensor | None = None,
     consistency: bool = True,
+    motion: Tensor | None = None,
 ) -> Losses:
     """Losses of a batch of pairs.
 
     labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the neighbour is
     labelled too (rendered scenes, warped stills), the pair is used in both directions and the cross entropies are the
-    means of the two. `consistency` False drops the third term ("without consistency loss").
+    means of the two. `consistency` False drops the third term ("without consistency loss"). motion: as of a batch, (B, 2, H/2,
+    W/2, 2); common features of the other frame, and what consistency compares, then move with the scene.
     """
     count = labelled.shape[0]
     both = model.features(torch.cat([labelled, neighbour]), aligned=True)
@@ -53,12 +56,19 @@ def symmetric_losses(
 
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     supervised = targets.shape[0]
-    swapped = Features(both.common.roll(count, 0)[:supervised], both.shallow[:supervised])
+    others = both.common.roll(count, 0)[:supervised]
+    if motion is not None:   # first those of the labelled frames to their neighbours, then those back
+        motion = on_grid(motion.transpose(0, 1).flatten(0, 1), tuple(both.common.shape[2:]))
+        others = aligned(others, motion[:supervised])
+    swapped = Features(others, both.shallow[:supervised])
     nonkey_logits = model.head(model.fuse(swapped.common, swapped.shallow, is_keyframe=False))
 
     agreement = torch.zeros((), device=labelled.device)
     if consistency:
-        agreement = consistency_loss(key_fused[:count], key_fused[count:], key_logits[:count], key_logits[count:])
+        fused_other, logits_other = key_fused[count:], key_logits[count:]
+        if motion is not None:
+            fused_other, logits_other = (aligned(tensor, motion[:count]) for tensor in (fused_other, logits_other))
+        agreement = consistency_loss(key_fused[:count], fused_other, key_logits[:count], logits_other)
     return Losses(
         _cross_entropy(key_logits[:supervised], targets, class_weights),
         _cross_entropy(nonkey_logits, targets, class_weights),

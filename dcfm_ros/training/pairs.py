@@ -25,13 +25,18 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class Pair:
-    """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be missing."""
+    """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be missing.
+
+    motion: (2, H/2, W/2, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the neighbour to the
+    image; None where common features are not aligned
+    """
 
     image: np.ndarray
     label: np.ndarray
     neighbour: np.ndarray
     neighbour_label: np.ndarray | None
     origin: str = ""   # data set, clip and frames, for messages
+    motion: np.ndarray | None = None
 
 
 class PairSource(Protocol):

@@ -53,6 +53,7 @@ class DataConfig:
     sources: tuple[SourceConfig, ...] = (SourceConfig(SYNTHETIC),)
     radius: int = 8                 # the neighbour is at most so many frames away
     neighbour_labels: bool = True   # learn from the neighbour's label, too, where it has one; published: false
+    aligned: float = 0.0            # share of pairs whose common features move with the scene, as live; published: 0
     movable: tuple[str, ...] = ()   # classes that may be cut out of stills and pasted into others
     in_memory: bool = False         # read all files and render all scenes before training starts, on all cores
 
@@ -62,6 +63,8 @@ class DataConfig:
             raise ConfigError("data has no sources: give at least one")
         if self.radius < 1:
             raise ConfigError(f"radius {self.radius}: the neighbour is at least 1 frame away")
+        if not 0 <= self.aligned <= 1:
+            raise ConfigError(f"aligned {self.aligned}: use a share, 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def batch_losses(
                  None if neighbour_labels is None else neighbour_labels.long(), class_weights)
     if isinstance(model, PerFrame):
         return per_frame_losses(*arguments)
-    return symmetric_losses(*arguments, config.consistency)
+    motion = None if batch.motion is None else batch.motion.to(device, non_blocking=True)
+    return symmetric_losses(*arguments, config.consistency, motion)
 
 
 def seed_dropout(seed: int, iteration: int, rank: int) -> None:

@@ -231,8 +231,8 @@ def test_threshold_that_follows_the_encoder_is_reported_for_every_camera(bench, 
             bench.offer(camera, tag)
             assert bench.masks.get(timeout=TIMEOUT_S).frame.camera == camera
         now_ns += SECOND // 2 * (tag > 1)
-    assert all(1.5 * SchedulerConfig().threshold < bench.status(camera).threshold <= 4 * SchedulerConfig().threshold
-               for camera in GOOD)
+    threshold = bench.segmenter.config.scheduler.threshold
+    assert all(1.5 * threshold < bench.status(camera).threshold <= 4 * threshold for camera in GOOD)
 
 
 def test_async_budget_bounds_keyframes_and_not_masks(bench):

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Mode, Reason, Segmentation
 from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields, read_keyframe, read_mask_info
 
@@ -15,15 +16,15 @@ FRAME = Frame("front", 7, np.zeros((2, 2, 3), np.uint8))
 def test_a_mask():
     result = Segmentation(
         FRAME, FRAME.image[..., 0], None, index=9, is_keyframe=True, mode=Mode.TWO_SIDED, feature_stamp_ns=5,
-        feature_age_frames=3, feature_age_s=0.25, score=0.5, dropped=2,
-        preprocess_ms=1.0, shallow_ms=20.0, postprocess_ms=300.0, latency_ms=4000.0)
+        feature_age_frames=3, feature_age_s=0.25, alignment=Found.STILL, motion_px=1.5, score=0.5, dropped=2,
+        preprocess_ms=1.0, motion_ms=0.5, shallow_ms=20.0, postprocess_ms=300.0, latency_ms=4000.0)
     fields = mask_info_fields(result)
-    told = {"is_keyframe": True, "mode": "two_sided", "feature_age_frames": 3, "feature_age_s": 0.25, "score": 0.5,
-            "dropped_since_last": 2}
+    told = {"is_keyframe": True, "mode": "two_sided", "feature_age_frames": 3, "feature_age_s": 0.25,
+            "alignment": "still", "motion_px": 1.5, "score": 0.5, "dropped_since_last": 2}
     assert fields == {
-        **told, "camera": "front", "preprocess_s": 0.001, "shallow_s": 0.02, "postprocess_s": 0.3, "latency_s": 4.0}
+        **told, "camera": "front", "preprocess_s": 0.001, "motion_s": 0.0005, "shallow_s": 0.02, "postprocess_s": 0.3, "latency_s": 4.0}
     assert read_mask_info(SimpleNamespace(**fields)) == pytest.approx(
-        {**told, "preprocess_ms": 1.0, "shallow_ms": 20.0, "postprocess_ms": 300.0, "latency_ms": 4000.0})
+        {**told, "preprocess_ms": 1.0, "motion_ms": 0.5, "shallow_ms": 20.0, "postprocess_ms": 300.0, "latency_ms": 4000.0})
 
 
 def test_a_keyframe():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import tiny_model
-from pipeline_helpers import SIZE, FakeBackend, frame
+from pipeline_helpers import SIZE, frame, paper, FakeBackend
 
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
@@ -52,7 +52,7 @@ def test_other_keyframe_settings_change_nothing(segmenter):
     runner.reconfigure(SchedulerConfig(4, 9, 0.7, 0.8))
     assert [runner.process(frame(tag))[0].is_keyframe for tag in range(4)] == [True] * 4
     assert backend.encoded == [0, 1, 2, 3]
-    assert runner.config.scheduler == SchedulerConfig(1, 1, 0.7, 0.8)
+    assert runner.config.scheduler == paper(SchedulerConfig(1, 1, 0.7, 0.8))
 
 
 def test_no_mask_where_the_network_failed(segmenter):

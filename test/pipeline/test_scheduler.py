@@ -6,11 +6,11 @@ import time
 import cv2
 import numpy as np
 import pytest
-from pipeline_helpers import SIZE
+from pipeline_helpers import SIZE, paper
 
 from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.pipeline.frames import Reason
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, is_scene_change, is_hard_cut
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, averaged, deviation, is_scene_change, is_hard_cut
 from dcfm_ros.pipeline.settings import SchedulerConfig
 
 
@@ -52,13 +52,13 @@ def test_score_is_that_of_the_normalised_inputs(shape):
 
 
 def test_first_frame_is_a_keyframe():
-    decision = KeyframeScheduler(SchedulerConfig()).evaluate_and_start(grey(100), 17)
+    decision = KeyframeScheduler(paper(SchedulerConfig())).evaluate_and_start(grey(100), 17)
     assert (decision.reason, decision.score, decision.interval) == (Reason.FIRST, 0.0, 0)
 
 
 @pytest.mark.parametrize("longest", [1, 2, 10])
 def test_in_a_still_scene_every_max_interval_frames(longest):
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=longest))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, max_interval=longest)))
     decisions = run(scheduler, [grey(100)] * 31)
     assert keyframes(decisions)[0] == (0, Reason.FIRST)
     assert keyframes(decisions)[1:] == [(index, Reason.INTERVAL) for index in range(longest, 31, longest)]
@@ -68,14 +68,14 @@ def test_in_a_still_scene_every_max_interval_frames(longest):
 def test_threshold_is_reached_not_passed():
     step = deviation(grey(100), grey(130))
     for threshold, wanted in ((step, Reason.DEVIATION), (step * 1.001, None)):
-        scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, threshold=threshold))
+        scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, threshold=threshold)))
         assert run(scheduler, [grey(100), grey(130)])[1].reason is wanted
 
 
 @pytest.mark.parametrize("shortest", [1, 2, 5])
 def test_deviation_waits_for_min_interval(shortest):
     config = SchedulerConfig(min_interval=shortest, max_interval=20, threshold=0.1, cut_threshold=10.0)
-    decisions = run(KeyframeScheduler(config), [grey(100)] + [grey(160)] * shortest)
+    decisions = run(KeyframeScheduler(paper(config)), [grey(100)] + [grey(160)] * shortest)
     assert keyframes(decisions) == [(0, Reason.FIRST), (shortest, Reason.DEVIATION)]
 
 
@@ -83,7 +83,7 @@ def test_slow_change_adds_up_against_the_keyframe():
     config = SchedulerConfig(min_interval=2, max_interval=1000, threshold=0.20)
     first, last = (street(seed).astype(np.float64) for seed in (0, 1))
     shares = np.linspace(0, 1, 60)[:, None, None, None]
-    decisions = run(KeyframeScheduler(config), (first + shares * (last - first)).round().astype(np.uint8))
+    decisions = run(KeyframeScheduler(paper(config)), (first + shares * (last - first)).round().astype(np.uint8))
     found = keyframes(decisions)[1:]
     assert len(found) >= 4 and {reason for _, reason in found} == {Reason.DEVIATION}
     assert len(set(np.diff([index for index, _ in found]))) == 1
@@ -93,7 +93,7 @@ def test_slow_change_adds_up_against_the_keyframe():
 
 def test_hard_cut_overrides_min_interval_on_the_cut_frame():
     config = SchedulerConfig(min_interval=10, max_interval=20)
-    decisions = run(KeyframeScheduler(config), [grey(60)] * 3 + [grey(200)] * 3)
+    decisions = run(KeyframeScheduler(paper(config)), [grey(60)] * 3 + [grey(200)] * 3)
     assert keyframes(decisions) == [(0, Reason.FIRST), (3, Reason.DEVIATION)]
     assert decisions[3].score == pytest.approx(deviation(grey(60), grey(200)))
 
@@ -111,9 +111,9 @@ def test_light_and_noise_are_no_change_and_everything_else_is():
     noisy = np.clip(picture + np.random.default_rng(0).normal(0, 10, picture.shape), 0, 255).astype(np.uint8)
     for unchanged in (picture, noisy, (picture * 0.85).astype(np.uint8), (picture * 1.2).astype(np.uint8)):
         threshold = deviation(picture, unchanged)
-        assert not is_scene_change(picture, unchanged, max(threshold, 0.01))
+        assert not is_scene_change(averaged(picture), averaged(unchanged), max(threshold, 0.01))
     for changed in (other, np.roll(picture, 8, axis=1), (picture * 0.5).astype(np.uint8), (other * 0.9).astype(np.uint8)):
-        assert is_scene_change(picture, changed, deviation(picture, changed))
+        assert is_scene_change(averaged(picture), averaged(changed), deviation(picture, changed))
 
 
 def test_hard_cut_between_dark_shots_shows_in_their_structure():
@@ -131,7 +131,7 @@ def test_noise_in_the_dark_has_no_structure_but_is_no_cut():
 
 def test_cuts_one_after_the_other_are_all_requested():
     images = [grey(40 if number % 2 else 220) for number in range(8)]
-    decisions = run(KeyframeScheduler(SchedulerConfig(min_interval=10, max_interval=20)), images)
+    decisions = run(KeyframeScheduler(paper(SchedulerConfig(min_interval=10, max_interval=20))), images)
     assert all(decision.reason is not None for decision in decisions)
 
 
@@ -139,7 +139,7 @@ def test_noise_is_no_change():
     rng = np.random.default_rng(0)
     scene = street().astype(np.float64)
     noisy = [np.clip(scene + rng.normal(0, 5, scene.shape), 0, 255).astype(np.uint8) for _ in range(100)]
-    found = keyframes(run(KeyframeScheduler(SchedulerConfig(max_interval=1000)), noisy))
+    found = keyframes(run(KeyframeScheduler(paper(SchedulerConfig(max_interval=1000))), noisy))
     assert found == [(0, Reason.FIRST)]
 
 
@@ -148,11 +148,11 @@ def test_flicker_of_the_light_is_no_cut():
     scene = street().astype(np.float64)
     flicker = [np.clip(scene * (0.9 if number % 2 else 1.1), 0, 255).astype(np.uint8) for number in range(50)]
     config = SchedulerConfig(min_interval=40, max_interval=1000)
-    assert keyframes(run(KeyframeScheduler(config), flicker[:40])) == [(0, Reason.FIRST)]
+    assert keyframes(run(KeyframeScheduler(paper(config)), flicker[:40])) == [(0, Reason.FIRST)]
 
 
 def test_requested_keyframe_is_the_next_frame_and_only_that():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=5, max_interval=10))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=5, max_interval=10)))
     run(scheduler, [grey(100)] * 2)
     scheduler.force(Reason.REQUESTED)
     decisions = run(scheduler, [grey(100)] * 11, start=2)
@@ -161,7 +161,7 @@ def test_requested_keyframe_is_the_next_frame_and_only_that():
 
 
 def test_restart_forgets_pictures_and_their_size():
-    scheduler = KeyframeScheduler(SchedulerConfig(max_interval=10))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(max_interval=10)))
     run(scheduler, [grey(100)] * 4)
     scheduler.restart(Reason.RESET)
     other = np.full((32, 48, 3), 240, np.uint8)
@@ -171,7 +171,7 @@ def test_restart_forgets_pictures_and_their_size():
 
 
 def test_failed_keyframe_does_not_count():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=5, threshold=0.2, cut_threshold=10.0))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=2, max_interval=5, threshold=0.2, cut_threshold=10.0)))
     run(scheduler, [grey(100)] * 3)
     assert scheduler.evaluate_and_start(grey(140), 3).reason is Reason.DEVIATION
     scheduler.failed(3)
@@ -181,7 +181,7 @@ def test_failed_keyframe_does_not_count():
 
 
 def test_interval_after_a_failure_counts_from_the_last_good_keyframe():
-    scheduler = KeyframeScheduler(SchedulerConfig(max_interval=5))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(max_interval=5)))
     run(scheduler, [grey(100)] * 5)
     for index in (5, 6, 7):
         decision = scheduler.evaluate_and_start(grey(100), index)
@@ -193,7 +193,7 @@ def test_interval_after_a_failure_counts_from_the_last_good_keyframe():
 
 
 def test_first_keyframe_that_fails_is_tried_again_on_the_next_frame():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=5, max_interval=10))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=5, max_interval=10)))
     for index in range(3):
         assert scheduler.evaluate_and_start(grey(100), index).reason is Reason.FIRST
         scheduler.failed(index)
@@ -203,7 +203,7 @@ def test_first_keyframe_that_fails_is_tried_again_on_the_next_frame():
 
 
 def test_late_failure_of_a_displaced_keyframe_changes_nothing():
-    scheduler = KeyframeScheduler(SchedulerConfig(max_interval=5))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(max_interval=5)))
     run(scheduler, [grey(100)] * 5)
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)  # requests on 5 and 10, neither finished
     scheduler.failed(5)
@@ -211,7 +211,7 @@ def test_late_failure_of_a_displaced_keyframe_changes_nothing():
 
 
 def test_displaced_keyframe_does_not_count():
-    scheduler = KeyframeScheduler(SchedulerConfig(max_interval=5))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(max_interval=5)))
     run(scheduler, [grey(100)] * 5)
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)
     scheduler.failed(10)  # the one of frame 5 was displaced by it: the last good one is frame 0
@@ -220,7 +220,7 @@ def test_displaced_keyframe_does_not_count():
 
 
 def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
-    scheduler = KeyframeScheduler(SchedulerConfig(max_interval=5))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(max_interval=5)))
     run(scheduler, [grey(100)] * 5)
     run(scheduler, [grey(100)] * 6, start=5, succeed=False)
     scheduler.succeeded(grey(100), 5)
@@ -229,7 +229,7 @@ def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
 
 
 def test_due_until_a_keyframe_has_started_and_urgency_is_that_of_the_newest_frame():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0)))
     run(scheduler, [grey(100)])
     decisions = [scheduler.evaluate(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)]
     assert [decision.reason for decision in decisions] == [None] + [Reason.DEVIATION] * 3
@@ -241,7 +241,7 @@ def test_due_until_a_keyframe_has_started_and_urgency_is_that_of_the_newest_fram
 
 
 def test_beyond_max_interval_and_after_a_cut_nothing_else_goes_first():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=2, max_interval=4))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=2, max_interval=4)))
     run(scheduler, [grey(60)])
     found = [scheduler.evaluate(grey(60), index) for index in range(1, 7)]
     assert [decision.urgency for decision in found] == [0.0] * 3 + [np.inf] * 3
@@ -253,7 +253,7 @@ def test_beyond_max_interval_and_after_a_cut_nothing_else_goes_first():
 
 @pytest.mark.parametrize("reason", [Reason.REQUESTED, Reason.RESET])
 def test_a_demand_holds_until_it_is_met_and_no_longer(reason):
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0)))
     run(scheduler, [grey(100)])
     scheduler.force(reason)
     found = [scheduler.evaluate(grey(level), index) for index, level in enumerate((100, 180, 100), 1)]
@@ -263,7 +263,7 @@ def test_a_demand_holds_until_it_is_met_and_no_longer(reason):
 
 
 def test_a_demand_made_while_a_keyframe_waits_is_met_by_the_next_frame():
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=2))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, max_interval=2)))
     run(scheduler, [grey(100)] * 2)
     assert scheduler.evaluate(grey(100), 2).reason is Reason.INTERVAL
     scheduler.force(Reason.REQUESTED)
@@ -274,7 +274,7 @@ def test_a_demand_made_while_a_keyframe_waits_is_met_by_the_next_frame():
 def test_threshold_scale_moves_the_threshold_and_not_that_of_cuts():
     step = deviation(grey(100), grey(130))
     for scale, wanted in ((0.5, Reason.DEVIATION), (1.0, Reason.DEVIATION), (1.01, None)):
-        scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0))
+        scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0)))
         run(scheduler, [grey(100)])
         assert scheduler.evaluate(grey(130), 1, scale).reason is wanted
         assert scheduler.evaluate(grey(255), 2, threshold_scale=1000.0).reason is Reason.DEVIATION
@@ -282,7 +282,7 @@ def test_threshold_scale_moves_the_threshold_and_not_that_of_cuts():
 
 def test_pictures_that_are_kept_are_few():
     """Whatever happens to keyframes: the newest that began, the newest that succeeded, a thinned one."""
-    scheduler = KeyframeScheduler(SchedulerConfig(min_interval=1, max_interval=3))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, max_interval=3)))
     for index in range(100):
         image = street(index % 7)
         if scheduler.evaluate(image, index).reason is not None and index % 5:
@@ -298,7 +298,7 @@ def test_any_sequence_keeps_the_bounds(seed):
     shortest = int(rng.integers(1, 6))
     config = SchedulerConfig(shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)),
                              float(rng.uniform(0.3, 2)))
-    scheduler = KeyframeScheduler(config)
+    scheduler = KeyframeScheduler(paper(config))
     scenes = [street(seed) for seed in range(5)]
     level, previous, waiting = 128.0, None, []
     reference = None  # picture and index of the last requested keyframe
@@ -319,7 +319,7 @@ def test_any_sequence_keeps_the_bounds(seed):
             assert decision.interval == interval
             assert decision.score == pytest.approx(deviation(image, reference[0]))
             due = cut or (interval >= config.min_interval and decision.score >= config.threshold
-                          and is_scene_change(reference[0], image, config.threshold))
+                          and is_scene_change(averaged(reference[0]), averaged(image), config.threshold))
             wanted = Reason.REQUESTED if forced else Reason.DEVIATION if due else \
                 Reason.INTERVAL if interval >= config.max_interval else None
             assert decision.reason is wanted
@@ -342,7 +342,7 @@ def test_any_sequence_keeps_the_bounds(seed):
     (dict(min_interval=1001, max_interval=1001), "min_interval 1001"),
     (dict(min_interval=5, max_interval=4), r"max_interval 4: use min_interval \(5\)"),
     (dict(max_interval=1001), "max_interval 1001"),
-    (dict(threshold=0.0), "threshold 0.0: use a value above 0"),
+    (dict(threshold=-0.1), "threshold -0.1: use a value above 0"),
     (dict(cut_threshold=10.5), "cut_threshold 10.5"),
     (dict(threshold=float("nan")), "threshold nan"),
     (dict(threshold_rule="clock"), "threshold_rule 'clock': use one of fixed, deadline"),
@@ -360,7 +360,7 @@ def test_a_frame_of_480x853_costs_less_than_a_millisecond():
     """Of the processor's time, so that a busy machine does not matter; the fastest of several, so that caches do not."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (480, 853, 3), dtype=np.uint8) for _ in range(2)]
-    scheduler, times = KeyframeScheduler(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000)), []
+    scheduler, times = KeyframeScheduler(paper(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000))), []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:

@@ -3,6 +3,7 @@
 """Noise, flicker of the light and automatic exposure bring no storm of keyframes, and hide no hard cut."""
 import numpy as np
 import pytest
+from pipeline_helpers import paper
 
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
@@ -50,7 +51,7 @@ def seen(images, disturbance):
 
 
 def reasons(images, **config):
-    scheduler = KeyframeScheduler(SchedulerConfig(**config))
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(**config)))
     return [scheduler.evaluate_and_start(image, index).reason for index, image in enumerate(images)]
 
 

@@ -48,10 +48,10 @@ class FailingBackend(MasksOnHost):
             raise RuntimeError("out of memory, as it were")
         return self._backend.deep(shallow, between_slices)
 
-    def decode(self, shallow, commons):
+    def decode(self, shallow, commons, motions=()):
         if self.fails_decoding:
             raise RuntimeError("decoder broken")
-        return self._backend.decode(shallow, commons)
+        return self._backend.decode(shallow, commons, motions)
 
 
 @pytest.fixture

@@ -152,8 +152,8 @@ class EveryCellABorder(Lent):
 
     _logits: np.ndarray | None = None
 
-    def mask(self, shallow, commons, size, with_confidence=False):
-        own = self._backend.decode(shallow, commons)
+    def mask(self, shallow, commons, size, with_confidence=False, motions=()):
+        own = self._backend.decode(shallow, commons, motions)
         if self._logits is None or self._logits.shape != own.shape:
             self._logits = laid_out_as(own, blocky_logits(own.shape[0], own.shape[1:], 1.0))
         return upsampled_argmax(self._logits, size), None

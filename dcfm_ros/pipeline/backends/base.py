@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Callable, Protocol
 
@@ -12,6 +13,9 @@ import numpy as np
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 
 Feature = Any  # belongs to the backend that made it: the pipeline only keeps it and hands it back
+# For each common contribution the map (h, w, 2) float32 (dcfm_ros.motion.maps) from the frame to the keyframe, on any grid, through
+# which it is sampled; None: it is taken as it is. () is None for all. Logits of a per-frame network are never sampled.
+Motions = Sequence[np.ndarray | None]
 
 
 class Sharing(Enum):
@@ -51,14 +55,19 @@ class Backend(Protocol):
     def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
         """S of a keyframe to its common contribution, in slices; `between_slices` is called between them."""
 
-    def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
+    def decode(self, shallow: Feature, commons: list[Feature], motions: Motions = ()) -> np.ndarray:
         """Logits (classes, h, w) float32, h and w those of the common contribution (stride 4, of ResNet 8): the sum over the
-        common contributions of one or two keyframes."""
+        common contributions of one or two keyframes, each moved by its map."""
 
     def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
         """Class ids (H, W) uint8 at camera size (H, W), of the logits that `decode` gives, upsampled bilinearly; and, if
         asked for, the winning class's softmax x 255, (H, W) uint8."""
+
+
+def with_motions(commons: Sequence[Feature], motions: Motions) -> list[tuple[Feature, np.ndarray | None]]:
+    """Each common contribution with its map."""
+    return list(zip(commons, motions or [None] * len(commons), strict=True))
 
 
 def status_of(backend: Backend) -> dict[str, str]:
@@ -78,6 +87,6 @@ class MasksOnHost:
     """`mask` for backends whose logits come to the CPU anyway."""
 
     def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-        logits = self.decode(shallow, commons)
+             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
+        logits = self.decode(shallow, commons, motions)
         return upsampled_argmax_confidence(logits, size) if with_confidence else (upsampled_argmax(logits, size), None)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.half import fold_batch_norms
 from dcfm_ros.model.inference import InferenceModel, fold
-from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.motion.maps import on_grid
+from dcfm_ros.pipeline.backends.base import BackendError, Motions, with_motions
 from dcfm_ros.pipeline.backends.lane import Lane
 
 _log = logging.getLogger(__name__)
@@ -56,9 +57,10 @@ class CUDABackend:
             torch.backends.cudnn.allow_tf32 = False  # on by default, and 1e-3 away
         self._kernels, self._type = pixel_kernels(), _TYPES[self.precision]
         self._parts = gpu_form(fold(model), place, self._type, self._kernels.CHANNELS)
-        # Graphs: of frames, one for each network size and two for each camera size; of keyframes, one for each network size.
+        # Graphs: of frames, one for each network size and four for each camera size; of keyframes, one for each network size.
         self._frames, self._keyframes = Lane(place, priority=-1, graphs=32), Lane(place, priority=0, graphs=8)
-        self._image, self._labels = _HostMemory(self._frames), _HostMemory(self._frames)
+        self._image, self._labels = _HostMemory(self._frames, torch.uint8), _HostMemory(self._frames, torch.uint8)
+        self._motions = [_HostMemory(self._frames, torch.float32) for _ in range(2)]   # to one keyframe or two
         self._loaded = torch.cuda.Event()  # the last image has left its host memory
 
     def prepare(self, size: tuple[int, int]) -> None:
@@ -83,15 +85,15 @@ class CUDABackend:
             common.ready.synchronize()  # the encode time ends when the feature is there
             return common
 
-    def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
+    def decode(self, shallow: Feature, commons: list[Feature], motions: Motions = ()) -> np.ndarray:
         with self._frames.open("fusion"):
-            return self._run("logits", self._logits, shallow, commons)[0].cpu().numpy()
+            return self._run("logits", self._logits, shallow, commons, motions)[0].cpu().numpy()
 
     def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
         with self._frames.open("mask"):
             function = functools.partial(self._upsampled, size, with_confidence)
-            labels = self._run(("mask", size, with_confidence), function, shallow, commons)
+            labels = self._run(("mask", size, with_confidence), function, shallow, commons, motions)
             pinned = self._labels.of_shape(labels.shape)
             pinned.copy_(labels, non_blocking=True)
             self._frames.mark().synchronize()
@@ -103,37 +105,49 @@ class CUDABackend:
         return {"kernels": self._kernels.__name__.rpartition(".")[2],
                 "without CUDA graph": str(self._frames.failures + self._keyframes.failures)}
 
-    def _run(self, name, function, shallow: Feature, commons: list[Feature]) -> Tensor:
+    def _run(self, name, function, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
+        """Both callers wait for the result, so that the maps' host memory is free again for the next call."""
         for common in commons:
             self._frames.wait(common.ready)
-        return self._frames.run(name, function, shallow.tensor, *(common.tensor for common in commons))
+        moves = any(motion is not None for motion in motions) and not self.per_frame
+        maps = [self._uploadable(memory, common.tensor, motion) for memory, (common, motion) in zip(
+            self._motions, with_motions(commons, motions))] if moves else []
+        return self._frames.run(name, function, shallow.tensor, *(common.tensor for common in commons), *maps)
+
+    def _uploadable(self, memory: _HostMemory, common: Tensor, motion: np.ndarray | None) -> Tensor:
+        """A map on the grid of the common contribution, in host memory."""
+        size = tuple(common.shape[2:])
+        pinned = memory.of_shape((*size, 2))
+        np.copyto(pinned.numpy(), 0.0 if motion is None else on_grid(motion, size))
+        return pinned
 
     # What graphs are made of
 
     def _shallow(self, image: Tensor) -> Tensor:
         return self._parts.shallow.encoder.shallow(self._kernels.normalised_pixels(image, self._type))
 
-    def _logits(self, shallow: Tensor, *commons: Tensor) -> Tensor:
-        logits = self._parts.decoder(shallow, commons[0])
-        for common in commons[1:]:
-            logits = logits + self._parts.decoder(shallow, common)
-        return logits
+    def _logits(self, shallow: Tensor, *inputs: Tensor) -> Tensor:
+        """inputs: common contributions (1, C, h, w), and then, if they move, their maps (h, w, 2)"""
+        commons, maps = [tensor for tensor in inputs if tensor.dim() == 4], [tensor for tensor in inputs if tensor.dim() == 3]
+        if maps:
+            commons = [self._kernels.aligned(common, motion) for common, motion in zip(commons, maps)]
+        return sum(self._parts.decoder(shallow, common) for common in commons)
 
-    def _upsampled(self, size: tuple[int, int], with_confidence: bool, shallow: Tensor, *commons: Tensor) -> Tensor:
-        return self._kernels.upsampled_labels(self._logits(shallow, *commons), size, with_confidence)
+    def _upsampled(self, size: tuple[int, int], with_confidence: bool, shallow: Tensor, *inputs: Tensor) -> Tensor:
+        return self._kernels.upsampled_labels(self._logits(shallow, *inputs), size, with_confidence)
 
 
 class _HostMemory:
     """Memory for transfers to and from the GPU, as large as the largest so far."""
 
-    def __init__(self, lane: Lane):
-        self._lane, self._memory = lane, lane.host_memory(0)
+    def __init__(self, lane: Lane, dtype: torch.dtype):
+        self._lane, self._type, self._memory = lane, dtype, lane.host_memory(0)
 
     def of_shape(self, shape: tuple[int, ...]) -> Tensor:
-        count = math.prod(shape)
+        count = math.prod(shape) * self._type.itemsize
         if len(self._memory) < count:
             self._memory = self._lane.host_memory(count)
-        return self._memory[:count].view(shape)
+        return self._memory[:count].view(self._type).view(shape)
 
 
 def gpu_form(parts: InferenceModel, device: torch.device, dtype: torch.dtype, channels: int) -> InferenceModel:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `decoder.engine` and `export.yaml`, and their cache.
+"""Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `align.engine`, `decoder.engine` and `export.yaml`; their cache.
 
 A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the model's weights
 or, where nothing can be written there, in the user's cache folder; it appears whole or not at all.
@@ -15,6 +15,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from dcfm_ros.model.alignment import Alignment
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 from dcfm_ros.model.onnx_export import ExportError, is_per_frame
@@ -56,8 +57,9 @@ def read_engines(folder: Path) -> Engines:
 
 def engine_key(model: Model, size: tuple[int, int], precision: str, tensorrt_version: str, gpu: str) -> str:
     """Another weight, setting, code, shape, precision, TensorRT or GPU gives another key."""
-    parts = fold(model)
-    keys = [network_key(part, size, precision, tensorrt_version, gpu) for part in parts[:2 if is_per_frame(model) else 3]]
+    shallow, deep, decoder = fold(model)
+    parts = (shallow, deep) if is_per_frame(model) else (shallow, deep, Alignment(), decoder)
+    keys = [network_key(part, size, precision, tensorrt_version, gpu) for part in parts]
     return hashlib.sha256(" ".join(keys).encode()).hexdigest()[:32]
 
 

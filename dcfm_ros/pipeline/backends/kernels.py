@@ -1,8 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to pixels on a GPU, as Triton kernels: one pass over the image, one over the mask.
+"""What happens to pixels on a GPU, as Triton kernels: one pass over the image, one over a feature that moves, one over the mask.
 
-`torch_kernels` has the same two functions in PyTorch operations, for where Triton is missing.
+`torch_kernels` has the same functions in PyTorch operations, for where Triton is missing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _MEAN = [255.0 * value for value in IMAGE_MEAN]
 _SCALE = [1.0 / (255.0 * value) for value in IMAGE_STD]
 _VALUES = 1024  # of the network's input, per program
 _PIXELS = 128   # of the mask, per program
+_CELLS = 16     # of a feature, per program; all their channels
 
 
 def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
@@ -29,6 +30,17 @@ def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
     count = pixels.numel()
     _normalise[(triton.cdiv(count, _VALUES),)](image, pixels, count, *_MEAN, *_SCALE, CHANNELS, _VALUES)
     return pixels.permute(0, 3, 1, 2)
+
+
+def aligned(feature: Tensor, motion: Tensor) -> Tensor:
+    """feature (1, C, h, w), fastest with channels last, sampled through motion (h, w, 2) float32, offsets (x, y) in cells: see
+    `model.alignment`."""
+    _, channels, height, width = feature.shape
+    result = torch.empty_like(feature)
+    _align[(triton.cdiv(height * width, _CELLS),)](
+        feature, motion, result, height, width, channels, *feature.stride()[1:], *result.stride()[1:],
+        triton.next_power_of_2(channels), _CELLS)
+    return result
 
 
 def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:
@@ -53,6 +65,32 @@ def _normalise(image, pixels, count, mean_r: tl.constexpr, mean_g: tl.constexpr,
     scale = tl.where(channel == 0, scale_r, tl.where(channel == 1, scale_g, scale_b))
     value = tl.where(colour, (value - mean) * scale, 0.0)
     tl.store(pixels + index, value.to(pixels.dtype.element_ty), mask=index < count)
+
+
+@triton.jit
+def _align(feature, motion, result, height, width, channels, of_channel, of_row, of_column, to_channel, to_row, to_column,
+           CHANNELS: tl.constexpr, BLOCK: tl.constexpr):
+    cell = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = cell < height * width
+    y, x = cell // width, cell % width
+    column = tl.minimum(tl.maximum(x + tl.load(motion + 2 * cell, mask=inside, other=0.0), 0.0), width - 1.0)
+    row = tl.minimum(tl.maximum(y + tl.load(motion + 2 * cell + 1, mask=inside, other=0.0), 0.0), height - 1.0)
+    left, top = column.to(tl.int32), row.to(tl.int32)
+    right, bottom = tl.minimum(left + 1, width - 1), tl.minimum(top + 1, height - 1)
+    across, down = (column - left.to(tl.float32))[:, None], (row - top.to(tl.float32))[:, None]
+
+    channel = tl.arange(0, CHANNELS)[None, :]
+    there = inside[:, None] & (channel < channels)
+    source = feature + channel * of_channel
+    upper_left = tl.load(source + (top * of_row + left * of_column)[:, None], mask=there, other=0.0).to(tl.float32)
+    upper_right = tl.load(source + (top * of_row + right * of_column)[:, None], mask=there, other=0.0).to(tl.float32)
+    lower_left = tl.load(source + (bottom * of_row + left * of_column)[:, None], mask=there, other=0.0).to(tl.float32)
+    lower_right = tl.load(source + (bottom * of_row + right * of_column)[:, None], mask=there, other=0.0).to(tl.float32)
+    upper = upper_left + across * (upper_right - upper_left)
+    lower = lower_left + across * (lower_right - lower_left)
+    value = upper + down * (lower - upper)
+    place = result + (y * to_row + x * to_column)[:, None] + channel * to_channel
+    tl.store(place, value.to(result.dtype.element_ty), mask=there)
 
 
 @triton.jit

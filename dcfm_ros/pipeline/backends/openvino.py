@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import DeepPath, fold
-from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost, Sharing
+from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost, Motions, Sharing, with_motions
 from dcfm_ros.pipeline.backends.buffers import Buffers
 from dcfm_ros.pipeline.backends.openvino_cache import cached_network, converted, network_key
+from dcfm_ros.pipeline.backends.sampling import sampled
 from dcfm_ros.pipeline.backends.signal_stack import kept_signal_stack
 from dcfm_ros.pipeline.backends.slices import SHARE, Plan, plan
 
@@ -37,6 +38,7 @@ class _Requests(NamedTuple):
     stages: list[list[openvino.InferRequest]]   # slices of each
     bands: list[_Band]
     commons: Buffers
+    moved: Buffers
     decoder: openvino.InferRequest
 
 
@@ -110,12 +112,16 @@ class OpenVINOBackend(MasksOnHost):
             _infer_into(common[:, band.rows], band.request, *(output[:, rows] for output, rows in zip(outputs, band.needs)))
         return common
 
-    def decode(self, shallow: np.ndarray, commons: list[np.ndarray]) -> np.ndarray:
-        request = self._by_grid[shallow.shape[1:3]].decoder
-        logits = _infer(request, shallow, commons[0])
-        for common in commons[1:]:
-            logits = logits.copy()
-            logits += _infer(request, shallow, common)
+    def decode(self, shallow: np.ndarray, commons: list[np.ndarray], motions: Motions = ()) -> np.ndarray:
+        requests = self._by_grid[shallow.shape[1:3]]
+        logits = None
+        for common, motion in with_motions(commons, motions):
+            if motion is not None and not self.per_frame:
+                common = sampled(common, motion, requests.moved.take())
+            before = None if logits is None else logits.copy()   # it is the request's own memory
+            logits = _infer(requests.decoder, shallow, common)
+            if before is not None:
+                logits = before + logits
         return logits[0].transpose(2, 0, 1)
 
     def _compile(self, planned: Plan) -> _Requests:
@@ -131,7 +137,7 @@ class OpenVINOBackend(MasksOnHost):
                 self._deep_settings, band, *(output[:, rows] for output, rows in zip(outputs, needs)))))
         common = _channels_last(planned.common)
         decoder = self._request(self._settings, ChannelsLast(self._parts.decoder), _channels_last(planned.shallow), common)
-        return _Requests(stages, bands, Buffers(tuple(common.shape)), decoder)
+        return _Requests(stages, bands, Buffers(tuple(common.shape)), Buffers(tuple(common.shape)), decoder)
 
     def _request(self, settings: dict[str, str], part: nn.Module, *example: Tensor) -> openvino.InferRequest:
         key = network_key(part, [tuple(tensor.shape) for tensor in example])

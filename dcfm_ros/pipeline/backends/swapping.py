@@ -18,7 +18,7 @@ from typing import Any, Callable, NamedTuple, Protocol
 
 import numpy as np
 
-from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost
+from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost, Motions, with_motions
 
 _log = logging.getLogger(__name__)
 _WARM_UP = 2       # images of a size after which it is taken for a camera's, not for a warm-up of the model's own
@@ -128,19 +128,20 @@ class SwappingBackend(MasksOnHost):
     def deep(self, shallow: Made, between_slices: Callable[[], None] = lambda: None) -> Made:
         return Made(shallow.backend, shallow.backend.deep(shallow.feature, between_slices))
 
-    def decode(self, shallow: Made, commons: list[Made]) -> np.ndarray:
+    def decode(self, shallow: Made, commons: list[Made], motions: Motions = ()) -> np.ndarray:
         if all(common.backend is commons[0].backend for common in commons):
             backend = commons[0].backend
-            return backend.decode(shallow.of(backend), [common.feature for common in commons])
+            return backend.decode(shallow.of(backend), [common.feature for common in commons], motions)
         # keyframes on both sides of the swap
-        return sum(common.backend.decode(shallow.of(common.backend), [common.feature]) for common in commons)
+        return sum(common.backend.decode(shallow.of(common.backend), [common.feature], [motion])
+                   for common, motion in with_motions(commons, motions))
 
     def mask(self, shallow: Made, commons: list[Made], size: tuple[int, int],
-             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
         backend = commons[0].backend
         if any(common.backend is not backend for common in commons):
-            return super().mask(shallow, commons, size, with_confidence)
-        return backend.mask(shallow.of(backend), [common.feature for common in commons], size, with_confidence)
+            return super().mask(shallow, commons, size, with_confidence, motions)
+        return backend.mask(shallow.of(backend), [common.feature for common in commons], size, with_confidence, motions)
 
     def status(self) -> dict[str, str]:
         """As `base.status_of`: for each size what serves it, or how far its successor is."""

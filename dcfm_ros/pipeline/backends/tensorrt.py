@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.motion.maps import on_grid
+from dcfm_ros.pipeline.backends.base import BackendError, Motions, with_motions
 from dcfm_ros.pipeline.backends.cuda import Feature, pixel_kernels, place_of
 from dcfm_ros.pipeline.backends.engine_files import read_engines
 from dcfm_ros.pipeline.backends.lane import Lane
@@ -58,28 +59,29 @@ class TensorRTBackend:
             common.ready.synchronize()  # the encode time ends when the feature is there; until then S stays in use
             return common
 
-    def decode(self, shallow: Feature, commons: list[Feature]) -> np.ndarray:
+    def decode(self, shallow: Feature, commons: list[Feature], motions: Motions = ()) -> np.ndarray:
         with self._frames.open("fusion"):
-            return self._frames.download(self._logits(shallow, commons)[0])
+            return self._frames.download(self._logits(shallow, commons, motions)[0])
 
     def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
+             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
         with self._frames.open("mask"):
-            labels = self._kernels.upsampled_labels(self._logits(shallow, commons), size, with_confidence)
+            labels = self._kernels.upsampled_labels(self._logits(shallow, commons, motions), size, with_confidence)
             mask, *confidence = self._frames.download(labels)
         return mask, confidence[0] if with_confidence else None
 
-    def _logits(self, shallow: Feature, commons: list[Feature]) -> Tensor:
-        logits = self._decoded(shallow, commons[0])
-        for common in commons[1:]:
-            logits = logits + self._decoded(shallow, common)
-        return logits
+    def _logits(self, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
+        return sum(self._decoded(shallow, common, motion) for common, motion in with_motions(commons, motions))
 
-    def _decoded(self, shallow: Feature, common: Feature) -> Tensor:
+    def _decoded(self, shallow: Feature, common: Feature, motion: np.ndarray | None) -> Tensor:
         self._frames.wait(common.ready)
         if self.per_frame:
             return common.tensor
-        return self._frames.run(self._engines["decoder"], shallow=shallow.tensor, common=common.tensor)
+        tensor = common.tensor
+        if motion is not None:
+            motion = self._frames.upload(on_grid(motion, tuple(tensor.shape[2:]))[None])
+            tensor = self._frames.run(self._engines["align"], common=tensor, motion=motion)
+        return self._frames.run(self._engines["decoder"], shallow=shallow.tensor, common=tensor)
 
 
 class EngineLane(Lane):

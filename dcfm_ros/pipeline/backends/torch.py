@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
-from dcfm_ros.pipeline.backends.base import MasksOnHost
+from dcfm_ros.motion.maps import on_grid
+from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, with_motions
 
 
 class TorchBackend(MasksOnHost):
@@ -49,8 +51,12 @@ class TorchBackend(MasksOnHost):
         return deep.contribution(fused)
 
     @torch.inference_mode()
-    def decode(self, shallow: Tensor, commons: list[Tensor]) -> np.ndarray:
-        logits = self._parts.decoder(shallow, commons[0])
-        for common in commons[1:]:
-            logits = logits + self._parts.decoder(shallow, common)
+    def decode(self, shallow: Tensor, commons: list[Tensor], motions: Motions = ()) -> np.ndarray:
+        logits = sum(self._parts.decoder(shallow, self._moved(common, motion))
+                     for common, motion in with_motions(commons, motions))
         return logits[0].contiguous().numpy()
+
+    def _moved(self, common: Tensor, motion: np.ndarray | None) -> Tensor:
+        if motion is None or self.per_frame:
+            return common
+        return aligned(common, torch.from_numpy(on_grid(motion, tuple(common.shape[2:])))[None])

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcfm_ros.model.alignment import aligned as aligned_batch
 from dcfm_ros.model.image import normalised
 
 CHANNELS = 3
@@ -16,6 +17,11 @@ CHANNELS = 3
 def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
     """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout, normalised."""
     return normalised(image[None]).to(dtype)
+
+
+def aligned(feature: Tensor, motion: Tensor) -> Tensor:
+    """feature (1, C, h, w) sampled through motion (h, w, 2) float32, offsets (x, y) in cells: see `model.alignment`."""
+    return aligned_batch(feature, motion[None])
 
 
 def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:

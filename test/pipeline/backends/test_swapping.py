@@ -44,7 +44,7 @@ class MarkedBackend(MasksOnHost):
         assert shallow.owner is self
         return Marked(self, shallow.tag, shallow.size)
 
-    def decode(self, shallow, commons):
+    def decode(self, shallow, commons, motions=()):
         assert all(feature.owner is self and feature.size == shallow.size for feature in (shallow, *commons))
         self.decoded.append((shallow.tag, [common.tag for common in commons]))
         logits = np.zeros((CLASSES, *shallow.size), np.float32)

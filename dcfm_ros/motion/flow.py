@@ -1,0 +1,62 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Dense motion between two pictures of a camera."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from dcfm_ros.motion.maps import explains, on_grid
+
+# Of a network input: flow is estimated at half its size and kept at a quarter, the usual grid of common features. Finer brings
+# nothing, coarser loses (docs/method.md).
+FLOW_SHRINK, MAP_SHRINK = 2, 4
+
+
+class FlowEstimator(Protocol):
+    """Estimates motion between two grey pictures (H, W) uint8. For one thread at a time."""
+
+    def flow(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """Where each pixel of `here` is in `there`: a map (H, W, 2) float32, see `maps`."""
+
+
+class DenseInverseSearch:
+    """Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it, in its fastest preset."""
+
+    def __init__(self):
+        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+
+    def flow(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+        return self._search.calc(here, there, None)
+
+
+class View(NamedTuple):
+    """A frame as motion is estimated on it."""
+
+    grey: np.ndarray      # (h/2, w/2) uint8
+    picture: np.ndarray   # (h/4, w/4, 3) uint8 RGB
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> View:
+        """image: network input (h, w, 3) uint8 RGB"""
+        half = _shrunk(image, FLOW_SHRINK)
+        return cls(cv2.cvtColor(half, cv2.COLOR_RGB2GRAY), _shrunk(half, MAP_SHRINK // FLOW_SHRINK))
+
+    @property
+    def nbytes(self) -> int:
+        return self.grey.nbytes + self.picture.nbytes
+
+
+def flow_map(estimator: FlowEstimator, here: View, there: View) -> np.ndarray:
+    """The map (h/4, w/4, 2) of the motion between two frames; none (zeros) where what was found explains nothing, since it would
+    spoil all maps that it is composed into."""
+    flow = on_grid(estimator.flow(here.grey, there.grey), here.picture.shape[:2])
+    return flow if explains(flow, here.picture, there.picture) else np.zeros_like(flow)
+
+
+def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:
+    height, width = image.shape[:2]
+    return cv2.resize(image, (width // factor, height // factor), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,114 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The motion of one camera: maps between its newest frame and the older ones that are still of use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+from typing import NamedTuple
+
+import numpy as np
+
+from dcfm_ros.motion.flow import DenseInverseSearch, FlowEstimator, View, flow_map
+from dcfm_ros.motion.maps import composed, explains, mean_length, moved, stands_still
+
+
+class Found(str, Enum):
+    """What is known of the motion from one frame to another."""
+
+    FLOW = "flow"    # there is a map
+    STILL = "still"  # nothing has moved
+    NONE = "none"    # nothing: another sequence or shot, or a map that does not explain what has changed
+
+
+class Motion(NamedTuple):
+    """map: (h/4, w/4, 2) for network inputs (h, w), where it was found; None: features stay where they are."""
+
+    found: Found = Found.NONE
+    map: np.ndarray | None = None
+
+    def pixels(self, width: int) -> float:
+        """Mean length of the motion in pixels of an image of that width."""
+        return 0.0 if self.map is None else mean_length(self.map) * width / self.map.shape[1]
+
+
+class _Known(NamedTuple):
+    """A frame and how things have moved since."""
+
+    view: View
+    from_newest: np.ndarray            # map from the newest frame to it
+    to_newest: np.ndarray | None       # and back, where that is asked for
+    to_older: dict[int, np.ndarray]    # then, too: maps from it to frames that were known when it came
+
+    def followed(self, flow: np.ndarray, back: np.ndarray | None) -> _Known:
+        """The same when there is a newer frame. flow: map from that to the newest so far; back: the other way"""
+        return self._replace(from_newest=composed(flow, self.from_newest),
+                             to_newest=None if back is None else composed(self.to_newest, back))
+
+
+class MotionTrack:
+    """Flow between adjacent frames, composed into maps. What is kept is bounded by what its owner says is needed. For one thread.
+
+    A frame that was dropped is no gap: adjacent are frames that are added one after the other.
+    """
+
+    def __init__(self, estimator: FlowEstimator | None = None, both_ways: bool = False):
+        """both_ways: maps from older frames to newer ones are asked for, too"""
+        self._estimator, self._both_ways = estimator or DenseInverseSearch(), both_ways
+        self._known: dict[int, _Known] = {}   # by index, the newest last
+        self._before: np.ndarray | None = None   # picture of the frame before the newest, as it has moved since
+
+    def restart(self) -> None:
+        """Forget all frames: the next one has nothing to do with them."""
+        self._known.clear()
+
+    def forget_older(self) -> None:
+        """Forget all frames but the newest, which has nothing to do with them."""
+        index, newest = self._known.popitem()
+        self._known = {index: newest._replace(to_older={})}
+
+    def add(self, image: np.ndarray, index: int, needed: Collection[int]) -> None:
+        """The next frame. image: network input (h, w, 3) uint8 RGB, of the size of those before it; needed: the older frames to
+        which, or from which, maps are still of use"""
+        view = View.of(image)
+        if self._known:
+            before = next(reversed(self._known.values())).view
+            flow = flow_map(self._estimator, view, before)
+            self._before = moved(before.picture, flow)
+            back = flow_map(self._estimator, before, view) if self._both_ways else None
+            self._known = {key: known.followed(flow, back) for key, known in self._known.items() if key in needed}
+        still = np.zeros((*view.picture.shape[:2], 2), np.float32)
+        older = {key: known.from_newest for key, known in self._known.items()} if self._both_ways else {}
+        self._known[index] = _Known(view, still, still if self._both_ways else None, older)
+
+    def motion(self, frame: int, other: int) -> Motion:
+        """From one frame to another, by their indices. One of them is the newest; or, if maps go both ways, both are needed still."""
+        one, two = self._known.get(frame), self._known.get(other)
+        if one is None or two is None:
+            return Motion()
+        newest = next(reversed(self._known))
+        motion = two.from_newest if frame == newest else one.to_newest if other == newest else one.to_older.get(other)
+        return judged(motion, one.view, two.view)
+
+    def pictures(self, other: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Pictures (h/4, w/4, 3) uint8 RGB of a frame as it has moved since and of the newest; None where that frame is not known."""
+        if other not in self._known:
+            return None
+        newest = next(reversed(self._known))
+        motion, picture = self.motion(newest, other).map, self._known[other].view.picture
+        return picture if motion is None else moved(picture, motion), self._known[newest].view.picture
+
+
+    def newest_two(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same of the frame before the newest, of which there has to be one."""
+        return self._before, next(reversed(self._known.values())).view.picture
+
+
+def judged(motion: np.ndarray | None, here: View, there: View) -> Motion:
+    """A map from one frame to another, if it is of use."""
+    if motion is None:
+        return Motion()
+    if stands_still(motion):
+        return Motion(Found.STILL)
+    return Motion(Found.FLOW, motion) if explains(motion, here.picture, there.picture) else Motion()

@@ -1,0 +1,22 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The motion between the two frames of a pair, by the estimator of the live pipeline: the network learns to correct its errors,
+too. Scenes whose exact motion is known have no need of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dcfm_ros.motion.flow import DenseInverseSearch, grey, shrunk, useful_flow
+from dcfm_ros.training.pairs import Pair
+
+
+def with_motion(pair: Pair, share: float, rng: np.random.Generator) -> Pair:
+    """The pair with its motion, or in all but a `share` of cases with none: such a common feature stays where it was."""
+    first, second = (grey(shrunk(image)) for image in (pair.image, pair.neighbour))
+    if rng.random() >= share:
+        return replace(pair, motion=np.zeros((2, *first.shape, 2), np.float32))
+    estimator = DenseInverseSearch()
+    return replace(pair, motion=np.stack([useful_flow(estimator, first, second), useful_flow(estimator, second, first)]))
