@@ -132,9 +132,11 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--kind", help="auto, vspw, cityscapes, camvid, folder or synthetic")
     parser.add_argument("--limit-clips", type=int, metavar="N", help="only the first N clips")
     parser.add_argument("--modes", type=several(str), help="two_sided, causal, async")
+    parser.add_argument("--alignments", type=several(str), help="what masks take from keyframes: flow (common features moved along), "
+                        "none (as published), logits (their logits moved along)")
     parser.add_argument("--intervals", type=several(int), help="fixed intervals K, frames")
     parser.add_argument("--aks", default="default", metavar="THRESHOLD,...",
-                        help="thresholds of adaptive keyframes; default: a spread around the shipped one; none")
+                        help="thresholds of adaptive keyframes; default: spreads around the shipped ones; none")
     parser.add_argument("--min-interval", type=int, help="MinK of adaptive keyframes, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK of adaptive keyframes, frames")
     parser.add_argument("--delays", type=several(int), help="of mode async, frames")
@@ -168,6 +170,7 @@ def _add_calibrate(commands) -> None:
     parser.add_argument("--kind", help="auto, vspw, cityscapes, camvid, folder, synthetic, or video: also a folder of "
                         "images in order")
     parser.add_argument("--model", help="whose input size is used")
+    parser.add_argument("--alignment", help="of the node that is calibrated: flow or none")
     parser.add_argument("--min-interval", type=int, help="MinK, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK, frames")
     parser.add_argument("--json", default=None, help="write the report to this file, too")

@@ -45,6 +45,8 @@ def _add_replay_options(parser) -> None:
     parser.add_argument("--mode", help="sync or two_sided")
     parser.add_argument("--min-interval", type=int, help="MinK, frames")
     parser.add_argument("--max-interval", type=int, help="MaxK, frames")
+    parser.add_argument("--alignment", help="do common features move with the scene: flow or none")
+    parser.add_argument("--aks-score", help="what AKS compares with the threshold: auto, residual or paper")
     parser.add_argument("--threshold", type=float, help="AKS score from which a frame becomes a keyframe")
     parser.add_argument("--cut-threshold", type=float, help="difference to the frame before from which it is a hard cut")
     parser.add_argument("--viewer", help="watch it in the Rerun viewer: rerun, rerun:web, or a file name ending in .rrd to write")

@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
         ["", *(f"K = {k}" for k in INTERVALS[1:])])
     names = [name for name in ("dcfm_0", "radius_1", "all_shallow") if name in reports]
     table("(d) radius of training, and all shallow channels: mIoU by age of the common feature", [
-        [name, *(f"{100 * value:.1f}" for value in reports[name]["by_age"]["miou"])] for name in names],
+        [name, *(f"{100 * value:.1f}" for value in reports[name]["by_age"]["miou"]["none"])] for name in names],
         ["age", *map(str, range(11))])
     names = [name for name in ("scratch_all_drives", "scratch_other_drives", "scratch_no_consistency") if name in reports]
     table("from scratch, without the drive of the val sequence, without consistency loss: mIoU / mVC8", [

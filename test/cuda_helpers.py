@@ -1,13 +1,16 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A lane without a GPU: the same calls on the CPU, with graphs that overwrite their results as CUDA graphs do."""
+"""The CUDA backend without a GPU: its lanes make the same calls on the CPU, with graphs that overwrite their results as CUDA
+graphs do."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 
+import pytest
 import torch
 
+from dcfm_ros.pipeline.backends import cuda, torch_kernels
 from dcfm_ros.pipeline.backends.graphs import Captured, CaptureError, Graphs
 
 
@@ -74,3 +77,13 @@ class FakeLane:
 
     def host_memory(self, count):
         return torch.empty(count, dtype=torch.uint8)
+
+
+def without_gpu(patch: pytest.MonkeyPatch) -> None:
+    """From now on a CUDABackend runs on the CPU, with PyTorch's operations for kernels."""
+    patch.setattr(FakeLane, "log", [])
+    patch.setattr(cuda, "Lane", FakeLane)
+    patch.setattr(cuda, "place_of", lambda device: torch.device("cpu"))
+    patch.setattr(cuda, "pixel_kernels", lambda: torch_kernels)
+    patch.setattr(torch.cuda, "Event", FakeEvent)
+    patch.setattr(torch.backends.cudnn, "allow_tf32", True)

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import shutil
+import sys
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import torch
 from cuda_helpers import FakeEvent
 
+from dcfm_ros.pipeline.backends import export, tensorrt, tensorrt_build, torch_kernels
 from dcfm_ros.pipeline.backends.tensorrt import EngineLane
 
 ENGINE = b"engine of a stand-in:"
@@ -210,3 +215,25 @@ class NoStream(EngineLane):
 
     def host_memory(self, count):
         return torch.empty(count, dtype=torch.uint8)
+
+
+def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """From now on TensorRT, a GPU and its streams are stand-ins; ONNX files are made once, in the folder, as that takes seconds."""
+    write_onnx, made = tensorrt_build.write_onnx, {}
+
+    def once(part, where):
+        key = f"{part.module} {[tensor.dtype for tensor in (*part.inputs.values(), part.output)]}"
+        if key not in made:
+            own = folder / str(len(made))
+            own.mkdir()
+            made[key] = write_onnx(part, own)
+        return shutil.copy(made[key], where / made[key].name)
+
+    patch.setattr(tensorrt_build, "write_onnx", once)
+    patch.setitem(sys.modules, "tensorrt", stand_in())
+    for module in (tensorrt_build, export):
+        patch.setattr(module, "gpu_name", lambda device: "NVIDIA Paper 9.9")
+    patch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    patch.setattr(tensorrt, "EngineLane", NoStream)
+    patch.setattr(tensorrt_build, "EngineLane", NoStream)
+    patch.setattr(tensorrt, "pixel_kernels", lambda: torch_kernels)

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcfm_ros.evaluation.viewer import check_target
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class ReplayOptions:
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "sync"               # or two_sided
+    alignment: str = Alignment.FLOW.value
+    aks_score: str = AksScore.AUTO.value
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
     threshold: float = SchedulerConfig.threshold
@@ -38,8 +40,9 @@ class ReplayOptions:
 
     @property
     def config(self) -> PipelineConfig:
-        return PipelineConfig(Mode(self.mode), SchedulerConfig(
-            self.min_interval, self.max_interval, self.threshold, self.cut_threshold))
+        config = PipelineConfig(Mode(self.mode), SchedulerConfig(
+            self.min_interval, self.max_interval, self.threshold, self.cut_threshold, self.aks_score), alignment=self.alignment)
+        return replace(config, scheduler=config.scheduler.resolved(config.alignment))
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
-STAGES = ("preprocess", "shallow", "postprocess", "latency", "encode")
+STAGES = ("preprocess", "motion", "shallow", "postprocess", "latency", "encode")
 _AHEAD = 4     # masks that wait to be counted
 
 
@@ -62,7 +62,8 @@ class Run:
         self._stack = ExitStack()
         per_frame_model = model.config.architecture == PER_FRAME
         schedule = Schedule(PER_FRAME, interval=1) if per_frame_model else Schedule(
-            TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.threshold)
+            TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.config.scheduler.threshold,
+            alignment=options.alignment)
         classes = len(model.config.classes)
         self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
@@ -75,8 +76,8 @@ class Run:
                 bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe))
             if len(self.tallies) == 2:
                 self._reference = Segmenter.of(model, options.backend, config=PipelineConfig(
-                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1)), precision=options.precision,
-                    on_error=self._reference_failed)
+                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1), alignment=Alignment.NONE),
+                    precision=options.precision, on_error=self._reference_failed)
                 self._stack.callback(self._reference.stop)
             self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
         except BaseException:
@@ -129,6 +130,7 @@ class Run:
                                        result.frame.stamp_ns - result.feature_stamp_ns)
         except ValueError as error:
             raise BagError(f"{self.bag.path}: label at {stamp_text(result.frame.stamp_ns)}: {error}") from error
+        self.tallies[0].moved(result.alignment.value, result.motion_px)
         for course in others:
             course.add(image, made.reference, label, sequence, True, 0, 0)
             self.tallies[0].compare(result.mask, made.reference)

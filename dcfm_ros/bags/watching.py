@@ -18,7 +18,7 @@ class Watching:
     """Shows masks where the options name a viewer; use it in a `with` statement."""
 
     def __init__(self, options: ReplayOptions, classes: Sequence[ClassSpec]):
-        self._threshold = options.threshold
+        self._threshold = options.config.scheduler.threshold
         self._viewer: Viewer | None = open_viewer(options.viewer) if options.viewer else None
         if self._viewer is not None:
             self._viewer.classes([(c.name, c.color) for c in classes])

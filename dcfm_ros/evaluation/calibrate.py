@@ -21,8 +21,9 @@ from dcfm_ros.evaluation.reading import ClipReader, ahead
 from dcfm_ros.evaluation.scores import rounded
 from dcfm_ros.evaluation.table import aligned
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.motion.track import MotionTrack
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
+from dcfm_ros.pipeline.settings import AksScore, Alignment, PipelineConfig, SchedulerConfig
 from dcfm_ros.sources.clips import Clip, open_clips
 from dcfm_ros.sources.open import VideoSource, open_source
 
@@ -43,11 +44,17 @@ class CalibrateOptions:
     model: str = "street11_b0"      # whose input size the images get
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
+    alignment: str = Alignment.FLOW.value
 
     def __post_init__(self):
         if not 0 < self.keyframe_hz < float("inf"):
             raise ValueError(f"keyframe_hz {self.keyframe_hz}: use a number of keyframes per second above 0")
-        SchedulerConfig(self.min_interval, self.max_interval)   # refuses bad bounds
+        self.config   # refuses what the pipeline refuses
+
+    @property
+    def config(self) -> SchedulerConfig:
+        pipeline = PipelineConfig(scheduler=SchedulerConfig(self.min_interval, self.max_interval), alignment=self.alignment)
+        return pipeline.scheduler.resolved(pipeline.alignment)
 
 
 def calibrate(options: CalibrateOptions) -> dict:
@@ -59,7 +66,7 @@ def calibrate(options: CalibrateOptions) -> dict:
         clip_set = open_clips(options.source, options.split, options.kind)
         clips, name, terms = clip_set.clips, clip_set.name, clip_set.terms
     report = find_threshold(clips, options.keyframe_hz, (config.input_height, config.input_width),
-                            SchedulerConfig(options.min_interval, options.max_interval))
+                            options.config)
     return {"data": {"name": name, "source": options.source, "terms": terms},
             "options": asdict(options), **report}
 
@@ -84,7 +91,7 @@ def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[
     """Search the threshold whose keyframe rate on these clips is nearest to `keyframe_hz`.
 
     Every clip's first frame is a keyframe whatever the threshold, so rates are of the frames after it. Stills are left
-    out.
+    out. config: with a definite AKS score
     """
     clips = [clip for clip in clips if clip.length > 1]
     if not clips:
@@ -105,7 +112,7 @@ def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[
     return {
         "threshold": threshold, "keyframe_hz": rounded(found[threshold]),
         "frames_per_keyframe": rounded(frame_hz / found[threshold]) if found[threshold] else None,
-        "score_medians": {
+        "difference_medians": {
             str(distance): rounded(np.median(values)) if values else None for distance, values in scores.items()},
         "table": [{"threshold": value, "keyframe_hz": rounded(found[value])} for value in sorted({*GRID, threshold})],
         "clips": len(clips), "frames": sum(clip.length for clip in clips),
@@ -115,7 +122,7 @@ def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[
 
 def calibration_table(report: dict) -> str:
     """What `dcfm calibrate` prints of its report."""
-    bounds, medians = report["scheduler"], report["score_medians"]
+    bounds, medians = report["scheduler"], report["difference_medians"]
     rows = [["threshold", "keyframes/s"]]
     for row in report["table"]:
         mark = " <" if row["threshold"] == report["threshold"] else "  "
@@ -125,7 +132,8 @@ def calibration_table(report: dict) -> str:
     return "\n".join([
         f"{report['data']['name']}: {report['frames']} frames in {report['clips']} clips, MinK {bounds['min_interval']}, "
         f"MaxK {bounds['max_interval']}",
-        *(f"median score {distance} frames apart: {'no such frames' if value is None else format(value, '.3f')}"
+        *(f"median {'residual' if bounds['aks_score'] == AksScore.RESIDUAL.value else 'deviation'} {distance} frames apart: "
+          f"{'no such frames' if value is None else format(value, '.3f')}"
           for distance, value in medians.items()),
         "", *aligned(rows), "",
         f"threshold {report['threshold']:g}: {report['keyframe_hz']:.2f} keyframes/s, {every} "
@@ -134,23 +142,29 @@ def calibration_table(report: dict) -> str:
 
 def _rates(clips: Sequence[Clip], thresholds: Sequence[float], model_size: tuple[int, int], config: SchedulerConfig,
            seconds: float, bar: tqdm, scores: dict[int, list[float]] | None = None) -> dict[float, float]:
-    """One pass over the clips: keyframes per second of each threshold. Fills in `scores` by distance where given."""
-    keyframes = dict.fromkeys(thresholds, 0)
+    """One pass over the clips: keyframes per second of each threshold. Fills in by distance, where given, how much frames differ:
+    their residual or their deviation."""
+    keyframes, moves = dict.fromkeys(thresholds, 0), config.aks_score is AksScore.RESIDUAL
     reads = (reader(index) for reader in (ClipReader(clip, model_size, labels=False) for clip in clips)
              for index in range(reader.clip.length))
     with closing(ahead(reads)) as pictures:
         for clip in clips:
             schedulers = {value: KeyframeScheduler(replace(config, threshold=value)) for value in thresholds}
+            motion = MotionTrack() if moves else None
             recent: deque[np.ndarray] = deque(maxlen=1 + max(DISTANCES))
             for index in range(clip.length):
                 image = next(pictures).image
+                if motion is not None:
+                    compared = range(index - max(DISTANCES), index) if scores is not None else ()
+                    motion.add(image, index, {scheduler.keyframe for scheduler in schedulers.values()}.union(compared))
                 for value, scheduler in schedulers.items():
-                    keyframes[value] += scheduler.evaluate_and_start(image, index).reason is not None and index > 0
+                    keyframes[value] += scheduler.evaluate_and_start(image, index, motion).reason is not None and index > 0
                 if scores is not None:
                     recent.append(image)
                     for distance in DISTANCES:
                         if index >= distance:
-                            scores[distance].append(deviation(image, recent[-1 - distance]))
+                            scores[distance].append(deviation(image, recent[-1 - distance]) if motion is None
+                                                    else residual(*motion.pictures(index - distance)))
                 bar.update()
     return {value: count / seconds for value, count in keyframes.items()}
 

@@ -35,6 +35,7 @@ class Tile:
     frame: int
     reason: str | None = None        # why it was a keyframe; None if it was not
     age: int | None = None           # age of the common feature used, frames; None if there was none
+    motion_px: float | None = None   # by which it was moved along, in the mean; None if it was not
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def _grid(tiles):
             _text(strip, f"keyframe: {tile.reason}", left + width, top + rows + 24, 0.56, color, align=1)
         else:
             note = "no mask" if tile.age is None else f"feature {_frames(tile.age)} old"
+            if tile.motion_px is not None:
+                note += f", moved {tile.motion_px:.0f} px"
             _text(strip, note, left + width, top + rows + 24, 0.56, FAINT, align=1)
     return strip
 

@@ -12,21 +12,21 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dcfm_ros.evaluation.description import model_description
-from dcfm_ros.evaluation.keyframes import ASYNC, CAUSAL, MODES, PER_FRAME, TWO_SIDED, Schedule
+from dcfm_ros.evaluation.keyframes import ALIGNMENTS, ASYNC, CAUSAL, MODES, NONE, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.machine import machine
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.related import related_data
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
-from dcfm_ros.evaluation.timing import KEYFRAME, NONKEY, NONKEY_TWO_SIDED, REPEATS, WHAT, frames_per_second, measure
+from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_second, measure, nonkey
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
-AKS_SPREAD = tuple(round(factor * SchedulerConfig().threshold, 3) for factor in (0.5, 0.75, 1.0, 1.25, 1.5, 2.0))
+AKS_SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)   # times the shipped threshold of each score
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class EvaluateOptions:
     kind: str = "auto"                          # of the source
     modes: tuple[str, ...] = MODES
     intervals: tuple[int, ...] = (1, 2, 4, 6, 8)
-    thresholds: tuple[float, ...] = AKS_SPREAD  # of AKS; () for none
+    alignments: tuple[str, ...] = tuple(ALIGNMENTS)
+    thresholds: tuple[float, ...] | None = None  # of AKS; () for none, None for a spread around the shipped ones
     delays: tuple[int, ...] = (1, 2, 4)         # of mode async, frames
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
@@ -57,7 +58,9 @@ class EvaluateOptions:
     def __post_init__(self):
         if not self.modes:
             raise ValueError(f"no mode: give at least one of {', '.join(MODES)}")
-        if not self.intervals and not self.thresholds:
+        if not self.alignments:
+            raise ValueError(f"no alignment: give at least one of {', '.join(ALIGNMENTS)}")
+        if not self.intervals and self.thresholds == ():
             raise ValueError("neither intervals nor AKS thresholds: give at least one")
         if ASYNC in self.modes and not self.delays:
             raise ValueError("mode async without delays: give at least one, or leave the mode out")
@@ -68,16 +71,24 @@ class EvaluateOptions:
         if not self.memory_gb > 0:
             raise ValueError(f"memory_gb {self.memory_gb}: use a number of gigabytes above 0")
         self.schedules()   # refuses what schedules refuse, and so do the schedulers
-        for threshold in self.thresholds:
+        for threshold in self.thresholds or ():
+            if not threshold > 0:
+                raise ValueError(f"threshold {threshold}: use a value above 0 and up to 10")
             replace(self.scheduler, threshold=threshold)
 
     def schedules(self) -> list[Schedule]:
-        """All rows, by mode, then by rule."""
+        """All rows, by alignment, then by mode, then by rule."""
         modes = [(mode, delay) for mode in dict.fromkeys(self.modes)
                  for delay in (sorted(set(self.delays)) if mode == ASYNC else [0])]
-        return [schedule for mode, delay in modes for schedule in (
-            *(Schedule(mode, interval=interval, delay=delay) for interval in sorted(set(self.intervals))),
-            *(Schedule(mode, threshold=threshold, delay=delay) for threshold in sorted(set(self.thresholds))))]
+        return [schedule for way in dict.fromkeys(self.alignments) for mode, delay in modes for schedule in (
+            *(Schedule(mode, interval=interval, delay=delay, alignment=way) for interval in sorted(set(self.intervals))),
+            *(Schedule(mode, threshold=threshold, delay=delay, alignment=way) for threshold in self._thresholds(way)))]
+
+    def _thresholds(self, alignment: str) -> list[float]:
+        if self.thresholds is not None:
+            return sorted(set(self.thresholds))
+        shipped = self.scheduler.resolved(Alignment.NONE if alignment == NONE else Alignment.FLOW).threshold
+        return [round(factor * shipped, 3) for factor in AKS_SPREAD]
 
     @property
     def scheduler(self) -> SchedulerConfig:
@@ -85,10 +96,10 @@ class EvaluateOptions:
         return SchedulerConfig(self.min_interval, self.max_interval)
 
 
-def parse_thresholds(text: str) -> tuple[float, ...]:
+def parse_thresholds(text: str) -> tuple[float, ...] | None:
     """`default`, `none`, or numbers with commas between them."""
     if text in ("default", "none"):
-        return AKS_SPREAD if text == "default" else ()
+        return None if text == "default" else ()
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -182,12 +193,14 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
         row = {"model": name, **score_report(score, config.class_names)}
         if times is not None:
             for way in WHAT:
-                row[f"fps_{way}"] = rounded(frames_per_second(times, row["mode"], score.keyframe_rate, way))
+                row[f"fps_{way}"] = rounded(frames_per_second(
+                    times, row["mode"], score.keyframe_rate, way, row["alignment"]))
         rows.append(row)
     description = {**model_description(name, config, backend), "shallow_on": config.shallow_on,
                    "exact_size": options.exact_size, "times_ms": times}
     by_age = {"frames": results.aged_frames,
-              "miou": [rounded(matrix.miou) for matrix in results.by_age]} if results.aged_frames else None
+              "miou": {way: [rounded(matrix.miou) for matrix in matrices] for way, matrices in results.by_age.items()}
+              } if results.aged_frames else None
     return {"model": description, "rows": rows, "by_age": by_age}
 
 
@@ -195,12 +208,13 @@ def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_fram
     """Times on the first labelled frame, of the paths that the rows need."""
     clip = next(clip for clip in clips if len(clip.labelled))
     frame = clip.labelled[0]
-    paths = {KEYFRAME: True, NONKEY: not per_frame and {CAUSAL, ASYNC} & set(options.modes),
-             NONKEY_TWO_SIDED: not per_frame and TWO_SIDED in options.modes}
+    paths = [KEYFRAME]
+    if not per_frame:
+        sides = [number for number, modes in ((1, {CAUSAL, ASYNC}), (2, {TWO_SIDED})) if modes & set(options.modes)]
+        paths += [nonkey(number, way) for way in options.alignments for number in sides]
     image = clip.image(frame)
     size = network.size if network.exact_size else input_size(image.shape[:2], network.size)
-    return measure(network.backend, image, size, clip.label(frame).shape,
-                   tuple(path for path, needed in paths.items() if needed))
+    return measure(network.backend, image, size, clip.label(frame).shape, tuple(paths))
 
 
 def _without_threshold(config: SchedulerConfig) -> dict:

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from dcfm_ros.evaluation.reading import ClipReader, Picture
+from dcfm_ros.motion.flow import DenseInverseSearch, View, flow_map
+from dcfm_ros.motion.maps import composed
+from dcfm_ros.motion.track import judged
 from dcfm_ros.pipeline.backends.base import Backend, Feature
 
 
 class FeatureStore:
-    """Network inputs, labels, independent features S and common contributions of one clip's frames.
+    """Network inputs, labels, independent features S, common contributions and motion of one clip's frames.
 
     All of them together take at most `memory_bytes`. What was used least recently goes first, and is read or computed
     again when it is asked for: less memory costs time, never another result. For one thread.
@@ -26,8 +29,9 @@ class FeatureStore:
 
     def __init__(self, backend: Backend, reader: ClipReader, memory_bytes: int):
         self._backend, self._reader, self._memory_bytes = backend, reader, memory_bytes
-        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int | tuple[int, int]], Any] = OrderedDict()
         self._bytes = 0
+        self._estimator = DenseInverseSearch()
 
     def put(self, index: int, picture: Picture) -> None:
         """Keep a picture that has been read already."""
@@ -47,6 +51,45 @@ class FeatureStore:
         """Common contribution of a frame."""
         return self._get("common", index, lambda: self._backend.deep(self.shallow(index)))
 
+    def logits(self, index: int) -> np.ndarray:
+        """(1, h, w, classes) float32 of a frame as a keyframe."""
+        def make():
+            logits = self._backend.decode(self.shallow(index), [self.common(index)])
+            return logits.transpose(1, 2, 0)[None].copy()
+
+        return self._get("logits", index, make)
+
+    def motion(self, frame: int, other: int) -> np.ndarray | None:
+        """The map (h/4, w/4, 2) from a frame to another as it is found live; None where features stay where they are."""
+        if frame == other:
+            return None
+        return judged(self._map(frame, other), self._view(frame), self._view(other)).map
+
+    def _map(self, frame: int, other: int) -> np.ndarray:
+        """Composed as live: from a frame to an older one each newer flow comes first, to a newer one last."""
+        step = 1 if other < frame else -1
+        at = frame if step > 0 else other     # the newer of the two: from there back to what is known already
+        end = other if step > 0 else frame
+        key = (lambda newer: (newer, end)) if step > 0 else (lambda newer: (end, newer))
+        first = next((newer for newer in range(at, end, -1) if ("map", key(newer)) in self._kept), end)
+        found = self._kept["map", key(first)] if first > end else None
+        for newer in range(first + 1, at + 1):
+            flow = self._flow(newer, newer - 1) if step > 0 else self._flow(newer - 1, newer)
+            found = flow if found is None else composed(flow, found) if step > 0 else composed(found, flow)
+            self._keep("map", key(newer), found)
+        return found
+
+    def _flow(self, frame: int, neighbour: int) -> np.ndarray:
+        return self._get("flow", (frame, neighbour),
+                         lambda: flow_map(self._estimator, self._view(frame), self._view(neighbour)))
+
+    def _view(self, index: int) -> View:
+        def make():
+            kept = self._kept.get(("image", index))
+            return View.of(self._reader.image(index) if kept is None else kept)
+
+        return self._get("view", index, make)
+
     def _image(self, index: int) -> np.ndarray:
         """Network input of a frame. It is not kept: with S made of it, it has done its work."""
         image = self._kept.pop(("image", index), None)
@@ -55,7 +98,7 @@ class FeatureStore:
         self._bytes -= image.nbytes
         return image
 
-    def _get(self, kind: str, index: int, make: Callable[[], Any]) -> Any:
+    def _get(self, kind: str, index: int | tuple[int, int], make: Callable[[], Any]) -> Any:
         if (kind, index) in self._kept:
             self._kept.move_to_end((kind, index))
             return self._kept[kind, index]
@@ -63,7 +106,7 @@ class FeatureStore:
         self._keep(kind, index, value)
         return value
 
-    def _keep(self, kind: str, index: int, value: Any) -> None:
+    def _keep(self, kind: str, index: int | tuple[int, int], value: Any) -> None:
         if (kind, index) in self._kept:
             self._bytes -= self._kept.pop((kind, index)).nbytes
         self._kept[kind, index] = value

@@ -13,8 +13,15 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dcfm_ros.pipeline.settings import Alignment
+
 TWO_SIDED, CAUSAL, ASYNC, PER_FRAME = "two_sided", "causal", "async", "per_frame"
 MODES = (TWO_SIDED, CAUSAL, ASYNC)
+
+# What a mask takes from its keyframes: their common features moved along with the scene, the same as they are (published), or
+# their logits moved along, with no network on the frame: a rival that is nearly free.
+FLOW, NONE, LOGITS = Alignment.FLOW.value, Alignment.NONE.value, "logits"
+ALIGNMENTS = {FLOW: "aligned", NONE: "as published", LOGITS: "moved logits"}
 
 
 @dataclass(frozen=True)
@@ -28,10 +35,13 @@ class Schedule:
     interval: int | None = None      # K, frames from keyframe to keyframe
     threshold: float | None = None   # AKS score that makes a keyframe
     delay: int = 0                   # frames until a requested keyframe serves; async only
+    alignment: str = NONE            # of ALIGNMENTS
 
     def __post_init__(self):
         if self.mode not in (*MODES, PER_FRAME):
             raise ValueError(f"unknown mode {self.mode!r}: use one of {', '.join(MODES)}")
+        if self.alignment not in ALIGNMENTS:
+            raise ValueError(f"unknown alignment {self.alignment!r}: use one of {', '.join(ALIGNMENTS)}")
         if (self.interval is None) == (self.threshold is None):
             raise ValueError(f"interval {self.interval} and threshold {self.threshold}: give one of them")
         if self.interval is not None and not 1 <= self.interval <= 1000:
@@ -47,6 +57,16 @@ class Schedule:
     def mode_name(self) -> str:
         """The mode as people read it."""
         return f"async, delay {self.delay}" if self.mode == ASYNC else self.mode.replace("_", "-")
+
+    @property
+    def alignment_name(self) -> str:
+        """As people read it; of a per-frame network there is nothing to align."""
+        return "-" if self.mode == PER_FRAME else ALIGNMENTS[self.alignment]
+
+    @property
+    def moves(self) -> bool:
+        """Does motion matter to its masks, or to its keyframes?"""
+        return self.alignment != NONE
 
     @property
     def keyframe_rule(self) -> str:

@@ -18,6 +18,7 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.recording import Recording
 from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.sources.open import VideoSource
 
@@ -83,10 +84,13 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
     if facts.mode != EVERY_FRAME:
         report |= {
             "keyframes": len(recording.keyframes),
-            "mean_keyframe_interval": round(float(np.mean(intervals)), 2) if intervals else None,
+            "mean_keyframe_interval": _mean(intervals),
             "keyframe_reasons": dict(Counter(event["reason"] for event in recording.keyframes)),
             "hard_cuts_requested": cuts_requested,
             "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
+            "alignments": dict(Counter(entry["alignment"] for entry in recording.info.values())),
+            "motion_px": _mean([entry["motion_px"] for entry in recording.info.values() if entry["alignment"] == Found.FLOW.value]),
+            "motion_ms": percentiles([entry["motion_ms"] for entry in recording.info.values()], (50, 99)),
         }
     if matrix.counts.any():
         iou = matrix.iou()
@@ -94,6 +98,10 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
         report["per_class_iou"] = {
             name: None if np.isnan(value) else round(float(value), 4) for name, value in zip(facts.class_names, iou)}
     return report
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 2) if values else None
 
 
 def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str) -> None:
@@ -116,8 +124,9 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
             if frame.is_cut and number:
                 cuts.append(number)
             if number in shown:
-                age = recording.info.get(image["stamp_ns"], {}).get("feature_age_frames")
-                tiles.append(Tile(picture, number, reasons.get(image["stamp_ns"]), age))
+                info = recording.info.get(image["stamp_ns"], {})
+                tiles.append(Tile(picture, number, reasons.get(image["stamp_ns"]), info.get("feature_age_frames"),
+                                  info["motion_px"] if info.get("alignment") == Found.FLOW.value else None))
     number_of = {image["stamp_ns"]: number for number, image in enumerate(recording.sent)}
     info = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
     timeline = Timeline(
@@ -147,7 +156,10 @@ def summary_lines(report: dict) -> list[str]:
             f"deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
             f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
             + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())
-            + f"; feature age mean {age['mean']}, max {age['max']} frames"]
+            + f"; feature age mean {age['mean']}, max {age['max']} frames",
+            f"alignment  {report['alignments'].get('flow', 0)} masks with a common feature that moved along, "
+            f"{report['motion_px'] or 0} pixels in the mean; motion p50 {report['motion_ms']['p50']} ms, "
+            f"p99 {report['motion_ms']['p99']} ms"]
     if report["hard_cuts"] and not per_frame:
         lines.append(f"hard cuts  {report['hard_cuts']}, a keyframe requested on {report['hard_cuts_requested']} of them")
     if "miou" in report:

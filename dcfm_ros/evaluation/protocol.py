@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dcfm_ros.evaluation.feature_store import FeatureStore
-from dcfm_ros.evaluation.keyframes import Schedule, fixed_keyframes, phases, serving
+from dcfm_ros.evaluation.keyframes import FLOW, LOGITS, NONE, Schedule, fixed_keyframes, phases, serving
 from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_share
 from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
+from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.backends.sampling import sampled
+from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 
 if TYPE_CHECKING:
     from dcfm_ros.sources.clips import Clip
@@ -38,24 +41,36 @@ class Network:
     shallow_on: str = "all"    # frames whose S is used: all, or, in ablations, nonkey or key
     exact_size: bool = False   # is every input of just that size?
 
-    def mask(self, store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-        """The mask (H, W) uint8 of a frame from the common features of one or two keyframes.
+    def mask(self, store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int],
+             alignment: str = NONE) -> np.ndarray:
+        """The mask (H, W) uint8 of a frame from the common features of one or two keyframes, or their logits.
 
         A frame that is served by itself alone is in the role of a keyframe; any other is not, keyframe or no.
         """
+        if alignment == LOGITS:
+            return self._moved_logits(store, frame, keyframes, size)
         shallow = store.shallow(frame)
         if self.shallow_on == ("nonkey" if keyframes == (frame,) else "key"):
             shallow = shallow * 0
-        return self.backend.mask(shallow, [store.common(k) for k in keyframes], size)[0]
+        motions = [store.motion(frame, k) for k in keyframes] if alignment == FLOW else ()
+        return self.backend.mask(shallow, [store.common(k) for k in keyframes], size, motions=motions)[0]
+
+    @staticmethod
+    def _moved_logits(store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
+        sides = [store.logits(k) for k in keyframes]
+        motions = [store.motion(frame, k) for k in keyframes]
+        total = sum(side if motion is None else sampled(side, motion, np.empty_like(side))
+                    for side, motion in zip(sides, motions))
+        return upsampled_argmax(total[0].transpose(2, 0, 1), size)
 
 
 @dataclass
 class Results:
-    """Scores are in the order of the schedules. by_age[a] counts frames served by the frame `a` before them: the
+    """Scores are in the order of the schedules. by_age[alignment][a] counts frames served by the frame `a` before them: the
     `aged_frames` labelled frames that have a frame at the greatest age, so that the ages compare."""
 
     scores: list[Score]
-    by_age: list[ConfusionMatrix]
+    by_age: dict[str, list[ConfusionMatrix]]
     aged_frames: int = 0
 
 
@@ -94,7 +109,7 @@ class _Plan(NamedTuple):
 class Protocol:
     """How clips are evaluated.
 
-    scheduler: of AKS; each AKS schedule puts its own threshold into it
+    scheduler: of AKS; each AKS schedule puts its own threshold into it, and its alignment decides on the score
     max_age: greatest age of the common feature in the curve, frames; None for no curve
     memory_bytes: for what is kept of a clip
     """
@@ -107,7 +122,7 @@ class Protocol:
     def run(self, network: Network, clips: Sequence[Clip], on_frame: Callable[[], object] = lambda: None) -> Results:
         """Evaluate all labelled frames; `on_frame` is called after each. Clips without labels are left out."""
         results = Results([Score(schedule, network.classes) for schedule in self.schedules],
-                          [ConfusionMatrix(network.classes) for _ in self._ages])
+                          {way: [ConfusionMatrix(network.classes) for _ in self._ages] for way in self._alignments})
         plans = [self._plan(results, network, clip, number, len(clips))
                  for number, clip in enumerate(clips) if len(clip.labelled)]
         reads = (plan.reader(index) for plan in plans for index in plan.frames)
@@ -126,7 +141,8 @@ class Protocol:
         else:
             needed = set(clip.labelled)
             for frame in clip.labelled:
-                needed.update(*(course.serving(frame) for course in courses), *self._aged(frame))
+                serving = {frame}.union(*(course.serving(frame) for course in courses), *self._aged(frame))
+                needed.update(range(min(serving), max(serving) + 1) if self._moves else serving)
             frames = sorted(needed)
         return _Plan(ClipReader(clip, network.size, exact=network.exact_size), courses, frames)
 
@@ -144,15 +160,16 @@ class Protocol:
         for frame in clip.labelled:
             masks = _MasksOfFrame(network, store, frame, clip.name)
             for course in courses:
-                course.add(frame, masks.counts(course.serving(frame)))
+                course.add(frame, masks.counts(course.serving(frame), course.score.schedule.alignment))
             aged = self._aged(frame)
-            for matrix, keyframe in zip(results.by_age, aged):
-                matrix.merge(masks.counts(keyframe))
+            for way, matrices in results.by_age.items():
+                for matrix, keyframe in zip(matrices, aged):
+                    matrix.merge(masks.counts(keyframe, way))
             results.aged_frames += bool(aged)
             if whole and frame < clip.length - 1:   # the published numbers leave the last window out
                 label_runs.add(masks.label)
                 for course, mask_runs in zip(courses, runs):
-                    mask_runs.add(masks.mask(course.serving(frame)))
+                    mask_runs.add(masks.mask(course.serving(frame), course.score.schedule.alignment))
                     for n in WINDOWS:
                         if frame >= n - 1:
                             course.score.windows[n].append(steady_share(mask_runs, label_runs, n))
@@ -162,9 +179,9 @@ class Protocol:
                           store: FeatureStore) -> list[_Course]:
         """Take the clip's pictures into the store; on the way the live scheduler chooses keyframes."""
         scores = [score for score in results.scores if score.schedule.threshold is not None]
-        schedulers = {threshold: KeyframeScheduler(replace(self.scheduler, threshold=threshold))
-                      for threshold in {score.schedule.threshold for score in scores}}
-        keyframes: dict[float, list[int]] = {threshold: [] for threshold in schedulers}
+        schedulers = {rule: self._scheduler(*rule) for rule in {_rule(score.schedule) for score in scores}}
+        keyframes: dict[tuple[float, bool], list[int]] = {rule: [] for rule in schedulers}
+        motion = MotionTrack() if any(moves for _, moves in schedulers) else None
         size = None
         for index in plan.frames:
             picture = next(pictures)
@@ -173,10 +190,24 @@ class Protocol:
                                  "the frames of a clip need one size")
             size = picture.image.shape
             store.put(index, picture)
-            for threshold, scheduler in schedulers.items():
-                if scheduler.evaluate_and_start(picture.image, index).reason is not None:
-                    keyframes[threshold].append(index)
-        return [_Course(score, keyframes[score.schedule.threshold]) for score in scores]
+            if motion is not None:
+                motion.add(picture.image, index, {scheduler.keyframe for scheduler in schedulers.values()})
+            for rule, scheduler in schedulers.items():
+                if scheduler.evaluate_and_start(picture.image, index, motion).reason is not None:
+                    keyframes[rule].append(index)
+        return [_Course(score, keyframes[_rule(score.schedule)]) for score in scores]
+
+    def _scheduler(self, threshold: float, moves: bool) -> KeyframeScheduler:
+        config = self.scheduler.resolved(Alignment.FLOW if moves else Alignment.NONE)
+        return KeyframeScheduler(replace(config, threshold=threshold))
+
+    @property
+    def _alignments(self) -> list[str]:
+        return list(dict.fromkeys(schedule.alignment for schedule in self.schedules))
+
+    @property
+    def _moves(self) -> bool:
+        return any(schedule.moves for schedule in self.schedules)
 
     @property
     def _ages(self) -> range:
@@ -193,21 +224,27 @@ class _MasksOfFrame:
     def __init__(self, network: Network, store: FeatureStore, frame: int, clip_name: str):
         self._network, self._store, self._frame, self._clip_name = network, store, frame, clip_name
         self.label = store.label(frame)
-        self._made: dict[tuple[int, ...], tuple[np.ndarray, ConfusionMatrix]] = {}
+        self._made: dict[tuple[tuple[int, ...], str], tuple[np.ndarray, ConfusionMatrix]] = {}
 
-    def mask(self, keyframes: tuple[int, ...]) -> np.ndarray:
-        return self._get(keyframes)[0]
+    def mask(self, keyframes: tuple[int, ...], alignment: str) -> np.ndarray:
+        return self._get(keyframes, alignment)[0]
 
-    def counts(self, keyframes: tuple[int, ...]) -> ConfusionMatrix:
-        return self._get(keyframes)[1]
+    def counts(self, keyframes: tuple[int, ...], alignment: str) -> ConfusionMatrix:
+        return self._get(keyframes, alignment)[1]
 
-    def _get(self, keyframes: tuple[int, ...]) -> tuple[np.ndarray, ConfusionMatrix]:
-        if keyframes not in self._made:
-            mask = self._network.mask(self._store, self._frame, keyframes, self.label.shape)
+    def _get(self, keyframes: tuple[int, ...], alignment: str) -> tuple[np.ndarray, ConfusionMatrix]:
+        key = keyframes, NONE if keyframes == (self._frame,) else alignment   # of itself all are the same
+        if key not in self._made:
+            mask = self._network.mask(self._store, self._frame, keyframes, self.label.shape, key[1])
             counts = ConfusionMatrix(self._network.classes)
             try:
                 counts.add(mask, self.label)
             except ValueError as error:
                 raise ValueError(f"{self._clip_name}, frame {self._frame}: {error}") from error
-            self._made[keyframes] = mask, counts
-        return self._made[keyframes]
+            self._made[key] = mask, counts
+        return self._made[key]
+
+
+def _rule(schedule: Schedule) -> tuple[float, bool]:
+    """Which frames AKS makes keyframes: schedules alike in this share them."""
+    return schedule.threshold, schedule.moves

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dcfm_ros.evaluation.keyframes import Schedule
+from dcfm_ros.evaluation.keyframes import ALIGNMENTS, Schedule
 from dcfm_ros.evaluation.timing import WHAT
 
 
@@ -25,11 +25,11 @@ def evaluation_table(report: dict) -> str:
     models = [f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}, {m['precision']}), "
               f"network input {input_rule(m)}" for m in report["models"]]
     times = "fps" in report
-    header = ["mode", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
+    header = ["mode", "features", "keyframes", "per frame", "mIoU", "mIoU_all", "wIoU", "mVC8", "mVC16", "mIoU key", "mIoU other"]
     rows = [header + ([f"FPS {way}" for way in WHAT] if times else [])]
     for row in report["rows"]:
         schedule = schedule_of(row)
-        cells = [schedule.mode_name, schedule.keyframe_rule + TOO_SOON * bool(row["keyframes_too_soon"]),
+        cells = [schedule.mode_name, schedule.alignment_name, schedule.keyframe_rule + TOO_SOON * bool(row["keyframes_too_soon"]),
                  number(row["keyframe_rate"], 3)]
         cells += [percent(row[name]) for name in
                   ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")]
@@ -37,9 +37,10 @@ def evaluation_table(report: dict) -> str:
     lines = [f"{data['name']}: {data['labelled_frames']} labelled of {data['frames']} frames in {data['clips']} clips",
              *models, "", *aligned(rows)]
     if report["by_age"]:
-        ages = report["by_age"]["miou"]
-        lines += ["", *aligned([["age of the common feature, frames", *(str(age) for age in range(len(ages)))],
-                                [f"mIoU of {report['by_age']['frames']} frames", *(percent(value) for value in ages)]])]
+        ways = report["by_age"]["miou"]
+        ages = range(max(map(len, ways.values())))
+        lines += ["", *aligned([[f"mIoU of {report['by_age']['frames']} frames by age of the common feature", *map(str, ages)],
+                                *([ALIGNMENTS[way], *map(percent, values)] for way, values in ways.items())])]
     if times:
         lines += ["", *(f"FPS {way}: {what}" for way, what in WHAT.items())]
     lines += ["", "IoU and mVC in per cent; `per frame`: keyframes per frame"]
@@ -59,7 +60,7 @@ def input_rule(model: dict) -> str:
 
 def schedule_of(row: dict) -> Schedule:
     """The schedule of a report's row."""
-    return Schedule(row["mode"], row["interval"], row["threshold"], row["delay"])
+    return Schedule(row["mode"], row["interval"], row["threshold"], row["delay"], row["alignment"])
 
 
 def percent(value: float | None) -> str:

@@ -17,7 +17,8 @@ DCFM, EVERY_FRAME = "DCFM", "per frame"   # rows: as live, and with every frame 
 
 
 class Tally:
-    """Counts of one row, whole numbers and lists, so that merging gives just what one run over all would have given."""
+    """Counts of one row, whole numbers and lists, so that merging gives just what one run over all would have given (but for the
+    rounding of the motion's sum)."""
 
     def __init__(self, name: str, schedule: Schedule, classes: int):
         self.name, self.classes = name, classes
@@ -26,7 +27,9 @@ class Tally:
         self.reasons: Counter[str] = Counter()       # of keyframes
         self.intervals: Counter[int] = Counter()     # frames from a keyframe to the next
         self.ages: Counter[int] = Counter()          # of common features, frames
+        self.alignments: Counter[str] = Counter()    # how common features have moved
         self.by_age: dict[int, ConfusionMatrix] = {}
+        self.motion_px_sum = 0.0
         self.age_ns_sum = self.age_ns_max = 0
         self.agreeing = self.compared = 0            # pixels, with another row
 
@@ -35,6 +38,11 @@ class Tally:
         self.reasons[reason] += 1
         if interval > 0:
             self.intervals[interval] += 1
+
+    def moved(self, alignment: str, motion_px: float) -> None:
+        """How the common feature of a frame has moved, as MaskInfo tells it, and how far in the mean."""
+        self.alignments[alignment] += 1
+        self.motion_px_sum += motion_px
 
     def compare(self, mask: np.ndarray, other: np.ndarray) -> None:
         """Another row's mask of the same frame."""
@@ -45,12 +53,12 @@ class Tally:
         """Add the counts of other recordings, which come after these."""
         self.score.merge(other.score)
         self.steady.merge(other.steady)
-        for name in ("reasons", "intervals", "ages"):
+        for name in ("reasons", "intervals", "ages", "alignments"):
             getattr(self, name).update(getattr(other, name))
         for age, matrix in other.by_age.items():
             self.at_age(age).merge(matrix)
         self.age_ns_max = max(self.age_ns_max, other.age_ns_max)
-        for name in ("labelled", "age_ns_sum", "agreeing", "compared"):
+        for name in ("labelled", "age_ns_sum", "agreeing", "compared", "motion_px_sum"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def at_age(self, age: int) -> ConfusionMatrix:
@@ -119,6 +127,8 @@ def tally_report(tally: Tally, class_names: tuple[str, ...]) -> dict:
         "feature_age_frames": {"mean": _mean(tally.ages), "max": max(tally.ages, default=None)},
         "feature_age_s": {"mean": rounded(tally.age_ns_sum / frames / 1e9) if frames else None,
                           "max": rounded(tally.age_ns_max / 1e9) if frames else None},
+        "alignments": dict(sorted(tally.alignments.items())),
+        "motion_px": rounded(tally.motion_px_sum / tally.alignments["flow"]) if tally.alignments["flow"] else None,
         "miou_by_age": {str(age): rounded(tally.by_age[age].miou) for age in sorted(tally.by_age)},
     }
 

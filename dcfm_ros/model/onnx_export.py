@@ -34,6 +34,9 @@ from dcfm_ros.model.inference import InferenceModel, fold
 
 PRECISIONS = ("f32", "f16")
 OPSET = 20            # the first with GELU as one operator, and what TensorRT 10.0 reads
+# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the nearest values without
+# a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
+OPSETS = {"align": 18}
 _NEEDED = ("onnx", "onnxscript")
 
 
@@ -76,7 +79,7 @@ def example_parts(parts: InferenceModel, size: tuple[int, int], decoder: bool) -
     found = [Part("shallow", parts.shallow, {"image": image}, "shallow", shallow),
              Part("deep", parts.deep, {"shallow": shallow}, "common" if decoder else "logits", common)]
     if decoder:
-        found.append(Part("align", Alignment(), {"common": common, "motion": motion}, "aligned", moved))
+        found.append(Part("align", Alignment().eval(), {"common": common, "motion": motion}, "aligned", moved))
         found.append(Part("decoder", parts.decoder, {"shallow": shallow, "common": common}, "logits", logits))
     return found
 
@@ -90,7 +93,7 @@ def write_onnx(part: Part, folder: Path) -> Path:
     with _quiet():
         torch.onnx.export(
             part.module, tuple(part.inputs.values()), file, input_names=list(part.inputs), output_names=[part.output_name],
-            opset_version=OPSET, dynamo=True, external_data=False, verbose=False)
+            opset_version=OPSETS.get(part.name, OPSET), dynamo=True, external_data=False, verbose=False)
     return file
 
 

@@ -59,6 +59,11 @@ class MotionTrack:
         self._known: dict[int, _Known] = {}   # by index, the newest last
         self._before: np.ndarray | None = None   # picture of the frame before the newest, as it has moved since
 
+    @property
+    def known(self) -> list[int]:
+        """Indices of the frames that there may be maps of, the newest last."""
+        return list(self._known)
+
     def restart(self) -> None:
         """Forget all frames: the next one has nothing to do with them."""
         self._known.clear()

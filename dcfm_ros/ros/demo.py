@@ -20,7 +20,7 @@ from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, refuse_company, ros_parameters, start_viewer, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
@@ -96,10 +96,11 @@ def run_demo(options: DemoOptions) -> dict:
     if not has_classes(source, class_names):
         print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
         source = _Unlabelled(source)
+    default = PipelineConfig()
     facts = RunFacts(
         source=options.source, model=options.model, backend=segmenter.backend(),
         mode=EVERY_FRAME if load_model_config(options.model).architecture == "per_frame" else options.mode,
-        rate_hz=options.rate_hz, threshold=SchedulerConfig().threshold, frame_id=_FRAME_ID,
+        rate_hz=options.rate_hz, threshold=default.scheduler.resolved(default.alignment).threshold, frame_id=_FRAME_ID,
         class_names=class_names, class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
     return _conclude(out, source, facts)
 

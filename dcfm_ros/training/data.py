@@ -30,7 +30,7 @@ _PATIENCE_S = 600   # with a worker that has not failed and gives nothing
 class Batch(NamedTuple):
     """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and where each pair comes from.
 
-    motion: (B, 2, H/2, W/2, 2) float32, as of a pair; None where common features are not aligned
+    motion: (B, 2, H/4, W/4, 2) float32, as of a pair; None where common features are not aligned
     """
 
     labelled: Tensor
@@ -104,7 +104,7 @@ def affordable_workers(config: TrainConfig, workers: int, group: Group, tell: Ca
     except OSError:   # not Linux: they pass in another way
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
-    pixel = 8 + 4 * bool(config.data.aligned)   # bytes of both images and labels, and of motion
+    pixel = 8 + bool(config.data.aligned)   # bytes of both images and labels, and of motion
     each = 3 * pixel * largest   # two batches ahead and one on its way
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:

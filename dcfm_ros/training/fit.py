@@ -100,7 +100,7 @@ def _validation_time(config: TrainConfig, data: Data, group: Group) -> float:
     """Seconds that a validation takes, by a few of its frames."""
     wanted = config.validation.frames or sum(len(clip.labelled) for clip in data.validation.clips)
     model, begun = on_device(fresh_model(config), config, group.device), time.monotonic()
-    score(model, data.validation, min(_SCORED, wanted), config.data.radius, group)
+    score(model, data.validation, min(_SCORED, wanted), config.data.radius, group, config.data.aligned > 0)
     return (time.monotonic() - begun) * wanted / min(_SCORED, wanted)
 
 

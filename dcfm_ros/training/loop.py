@@ -143,7 +143,8 @@ class Trainer:
 
     def _validate(self) -> None:
         average_statistics(self.model)
-        scores = score(self.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group)
+        scores = score(self.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group,
+                       self.config.data.aligned > 0)
         self.log.validated(self.done, scores)
         self.scores = {"iteration": self.done, **scores}
         if scores["score"] > self.best:

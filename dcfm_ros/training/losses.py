@@ -46,8 +46,8 @@ def symmetric_losses(
 
     labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the neighbour is
     labelled too (rendered scenes, warped stills), the pair is used in both directions and the cross entropies are the
-    means of the two. `consistency` False drops the third term ("without consistency loss"). motion: as of a batch, (B, 2, H/2,
-    W/2, 2); common features of the other frame, and what consistency compares, then move with the scene.
+    means of the two. `consistency` False drops the third term ("without consistency loss"). motion: as of a batch, (B, 2, H/4,
+    W/4, 2); common features of the other frame, and what consistency compares, then move with the scene.
     """
     count = labelled.shape[0]
     both = model.features(torch.cat([labelled, neighbour]), aligned=True)

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcfm_ros.motion.flow import DenseInverseSearch, grey, shrunk, useful_flow
+from dcfm_ros.motion.flow import DenseInverseSearch, View, flow_map
 from dcfm_ros.training.pairs import Pair
 
 
 def with_motion(pair: Pair, share: float, rng: np.random.Generator) -> Pair:
     """The pair with its motion, or in all but a `share` of cases with none: such a common feature stays where it was."""
-    first, second = (grey(shrunk(image)) for image in (pair.image, pair.neighbour))
+    first, second = View.of(pair.image), View.of(pair.neighbour)
     if rng.random() >= share:
-        return replace(pair, motion=np.zeros((2, *first.shape, 2), np.float32))
+        return replace(pair, motion=np.zeros((2, *first.picture.shape[:2], 2), np.float32))
     estimator = DenseInverseSearch()
-    return replace(pair, motion=np.stack([useful_flow(estimator, first, second), useful_flow(estimator, second, first)]))
+    return replace(pair, motion=np.stack([flow_map(estimator, first, second), flow_map(estimator, second, first)]))

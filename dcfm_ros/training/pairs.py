@@ -27,7 +27,7 @@ class DataError(RuntimeError):
 class Pair:
     """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be missing.
 
-    motion: (2, H/2, W/2, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the neighbour to the
+    motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the neighbour to the
     image; None where common features are not aligned
     """
 

@@ -3,8 +3,8 @@
 """The score by which training keeps its best model.
 
 Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2 before it (R is
-the radius of training), an age that live use has on average. The score is the mean of the two mIoU. `dcfm evaluate` measures
-properly; this is to choose.
+the radius of training), an age that live use has on average; where training aligns, it has moved with the scene by then. The
+score is the mean of the two mIoU. `dcfm evaluate` measures properly; this is to choose.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.per_frame import PerFrame
+from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.sources.clips import Clip, ClipSet
 from dcfm_ros.training.group import Group, summed
 from dcfm_ros.training.losses import IGNORE
 
 
-def score(model: Model, data: ClipSet, frames: int, radius: int, group: Group) -> dict[str, float]:
+def score(model: Model, data: ClipSet, frames: int, radius: int, group: Group, align: bool = False) -> dict[str, float]:
     """{"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame networks and where
     no frame has one before it.
 
     frames: so many labelled frames, evenly over the data set (0: all), which the processes of the group share out
+    align: common features move with the scene, as live
     """
     classes, age = len(model.config.classes), max(1, radius // 2)
     counts = np.zeros((2, classes, classes), np.int64)   # [keyframe or causal, label, mask]
     model.eval()
     with torch.inference_mode():
         for clip, index in chosen(data, frames)[group.rank::group.world]:
-            for way, (logits, label) in enumerate(_segmented(model, clip, index, age, group.device)):
+            for way, (logits, label) in enumerate(_segmented(model, clip, index, age, align, group.device)):
                 counts[way] += confusion(resize(logits.float(), tuple(label.shape)).argmax(1)[0], label, classes)
     model.train()
     keyframe, causal = (mean_iou(matrix) for matrix in summed(counts))
@@ -69,19 +72,34 @@ def mean_iou(counts: np.ndarray) -> float:
     return float(np.mean(right[present] / union[present])) if present.any() else math.nan
 
 
-def _segmented(model: Model, clip: Clip, index: int, age: int, device: torch.device):
+def _segmented(model: Model, clip: Clip, index: int, age: int, align: bool, device: torch.device):
     """(logits, label) as a keyframe, then as a causal frame if there is a frame before."""
     label = torch.from_numpy(clip.label(index)).to(device)
     image = _prepared(clip.image(index), model, device)
     yield model.keyframe(image), label
     if index > 0 and not isinstance(model, PerFrame):
-        keyframe = _prepared(clip.image(max(0, index - age)), model, device)
-        yield model.nonkey(image, model.features(keyframe).common), label
+        before = max(0, index - age)
+        common = model.features(_prepared(clip.image(before), model, device)).common
+        motion = _motion(model, clip, index, before) if align else None
+        if motion is not None:
+            common = aligned(common, on_grid(torch.from_numpy(motion)[None].to(device), tuple(common.shape[2:])))
+        yield model.nonkey(image, common), label
+
+
+def _motion(model: Model, clip: Clip, index: int, before: int) -> np.ndarray | None:
+    """The map from a frame to one before, by way of all between; None where features stay where they are."""
+    track = MotionTrack()
+    for number in range(before, index + 1):
+        track.add(_resized(clip.image(number), model), number, {before})
+    return track.motion(index, before).map
 
 
 def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
-    """Resized as for running."""
+    return normalised(torch.from_numpy(_resized(image, model))[None].to(device))
+
+
+def _resized(image: np.ndarray, model: Model) -> np.ndarray:
+    """As for running."""
     height, width = input_size(image.shape[:2], (model.config.input_height, model.config.input_width))
     shrinking = image.shape[0] >= height and image.shape[1] >= width
-    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    return normalised(torch.from_numpy(resized)[None].to(device))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)

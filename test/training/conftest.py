@@ -73,11 +73,11 @@ def video(tmp_path):
 
 @pytest.fixture
 def train_config(stills):
-    """`train_config(iterations=4, batch=2, **settings)`: stills alone, crops of 64x64."""
-    def make(iterations=4, batch=2, rate=1e-3, **settings):
+    """`train_config(iterations=4, batch=2, rate=1e-3, aligned=0.0, **settings)`: stills alone, crops of 64x64."""
+    def make(iterations=4, batch=2, rate=1e-3, aligned=0.0, **settings):
         return TrainConfig(**{
             "model": tiny_config(),
-            "data": DataConfig(sources=(SourceConfig("folder", root=str(stills)),), movable=("car",)),
+            "data": DataConfig(sources=(SourceConfig("folder", root=str(stills)),), movable=("car",), aligned=aligned),
             "phases": (PhaseConfig(iterations, batch, 64, 64, rate, rate),),
             "augment": AugmentConfig(min_zoom=0.8, max_zoom=1.2),
             "warmup": 2, "warmup_start": 0.5, "amp": False, **settings})

@@ -29,7 +29,8 @@ def same(one, other) -> bool:
 
 
 def same_batch(one, other) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one[:4], other[:4])) and one.origins == other.origins
+    return (all(torch.equal(a, b) for a, b in zip(one[:4], other[:4])) and one.origins == other.origins
+            and (one.motion is other.motion is None or torch.equal(one.motion, other.motion)))
 
 
 def test_a_batch_depends_on_its_number_alone(train_config):
@@ -100,9 +101,22 @@ def test_batches_are_stacked(train_config):
     assert stacked([replace(pair, neighbour_label=None) for pair in pairs]).neighbour_labels is None
 
 
-@pytest.mark.parametrize("workers", (0, 1, 2))
-def test_workers_give_the_same_batches_in_order(train_config, workers):
-    config = train_config(iterations=5)
+@pytest.mark.parametrize("height, width", ((64, 96), (97, 66)))
+def test_motion_comes_on_top_of_what_pairs_are_without_it(train_config, height, width):
+    """The same images and labels by the same draws."""
+    phases = (PhaseConfig(1, 4, height, width, 1e-3, 1e-3),)
+    plain, moves = (batches_of(train_config(phases=phases, aligned=aligned)) for aligned in (0.0, 1.0))
+    assert all(map(same, plain.pairs(0), moves.pairs(0))) and np.array_equal(plain.class_counts(4), moves.class_counts(4))
+    assert all(pair.motion is None for pair in plain.pairs(0)) and plain[0].motion is None
+    assert all(pair.motion.shape == (2, height // 4, width // 4, 2) for pair in moves.pairs(0))
+    batch = moves[0]
+    assert batch.motion.shape == (4, 2, height // 4, width // 4, 2) and batch.motion.dtype == torch.float32
+    assert batch.motion.any() and torch.equal(batch.motion[3], torch.from_numpy(moves.pairs(0)[3].motion))
+
+
+@pytest.mark.parametrize("workers, aligned", ((0, 0.0), (1, 0.5), (2, 0.0), (2, 0.5)))
+def test_workers_give_the_same_batches_in_order(train_config, workers, aligned):
+    config = train_config(iterations=5, aligned=aligned)
     batches = batches_of(config)
     found = list(load_batches(batches, range(1, 5), workers))
     assert len(found) == 4
@@ -158,16 +172,17 @@ def test_weights_without_any_labelled_pixel_are_equal():
     assert weights.isfinite().all() and len(set(weights.tolist())) == 1
 
 
-@pytest.mark.parametrize("free, wanted", [(64e9, 14), (1e9, 3), (64e6, 0), (None, 14)])
-def test_workers_are_as_many_as_their_batches_have_room_for(train_config, monkeypatch, free, wanted):
-    """64 pairs of 352x480 are 87 MB, and three batches of each worker may be on their way."""
+@pytest.mark.parametrize("free, aligned, wanted", [
+    (64e9, 0.0, 14), (1.05e9, 0.0, 4), (1.05e9, 0.5, 3), (64e6, 0.0, 0), (None, 0.0, 14)])
+def test_workers_are_as_many_as_their_batches_have_room_for(train_config, monkeypatch, free, aligned, wanted):
+    """64 pairs of 352x480 are 87 MB, an eighth more with their motion, and three batches of each worker may be on their way."""
     def disk_usage(path):
         if free is None:
             raise FileNotFoundError(path)
         return SimpleNamespace(free=free)
 
     monkeypatch.setattr(data.shutil, "disk_usage", disk_usage)
-    config = train_config(phases=(PhaseConfig(1, 64, 352, 480, 1e-3, 0.0),))
+    config = train_config(phases=(PhaseConfig(1, 64, 352, 480, 1e-3, 0.0),), aligned=aligned)
     said = []
     assert affordable_workers(config, 14, Group(0, 1, torch.device("cpu")), said.append) == wanted
     assert bool(said) == (wanted < 14) and all("MB of /dev/shm" in line and f"{wanted} are used" in line for line in said)

@@ -42,10 +42,11 @@ VARIANTS = {
     "resnet": {"model": tiny_config(backbone="resnet18", common_width=16, head_layers=1)},
     "drop_path": {"model": tiny_config(drop_path=0.3)},
     "channels_last": {"channels_last": True},
+    "aligned": {"aligned": 0.7},
 }
 
 
-@pytest.mark.parametrize("variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2)])
+@pytest.mark.parametrize("variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2), ("aligned", 2)])
 def test_a_resumed_run_takes_the_same_course(train_config, tmp_path, monkeypatch, log_every, variant, workers):
     log_every(2)
     config = train_config(iterations=4, save_every=3, **VARIANTS[variant])

@@ -3,10 +3,13 @@
 """Validation while a model trains: the best is kept, and the course stays as it is."""
 
 import pytest
+import torch
 from training_helpers import log_of, record_of, run, same, weights
 
-from dcfm_ros.training import loop
+from dcfm_ros.training import fit, loop
 from dcfm_ros.training.checkpoint import BEST, LAST
+from dcfm_ros.training.datasets import open_data
+from dcfm_ros.training.group import Group
 from dcfm_ros.training.settings import ValidationConfig
 
 
@@ -46,3 +49,14 @@ def test_it_does_not_change_the_course(train_config, held_out, tmp_path):
     plain = weights(run(config, tmp_path / "plain").folder)
     folder = run(validated(train_config, held_out, iterations=2), tmp_path / "validated").folder
     assert same(weights(folder), plain) and 0 < record_of(folder)["validation"]["score"] < 1
+
+
+@pytest.mark.parametrize("aligned", (0.0, 0.5))
+def test_features_move_where_training_aligns(train_config, held_out, tmp_path, monkeypatch, aligned):
+    """Also where a validation is only timed."""
+    config, seen = validated(train_config, held_out, iterations=1, aligned=aligned), []
+    for module in (loop, fit):
+        monkeypatch.setattr(module, "score", lambda *arguments: seen.append(arguments[5]) or {"score": 0.5, "keyframe": 0.5})
+    run(config, tmp_path / "run")
+    assert fit._validation_time(config, open_data(config), Group(0, 1, torch.device("cpu"))) >= 0.0
+    assert seen == [aligned > 0] * 2

@@ -6,10 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers import tiny_model
+from torch import nn
 
-from dcfm_ros.model.dcfm import unit
+from dcfm_ros.model.dcfm import Features, unit
 from dcfm_ros.model.fusion import resize
+from dcfm_ros.training.data import Batch
 from dcfm_ros.training.losses import Losses, consistency_loss, per_frame_losses, symmetric_losses
+from dcfm_ros.training.step import batch_losses
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +134,99 @@ def test_per_frame_networks_have_the_first_term_alone(batch):
                       for image, target in ((labelled, labels), (neighbour, neighbour_labels)))
     torch.testing.assert_close(tuple(one), (own, torch.zeros(()), torch.zeros(())))
     torch.testing.assert_close(both.total, (own + other) / 2)
+
+
+class Pointwise(nn.Module):
+    """Of a moved image the features are moved: averages of 4x4 pixels, S of less than C."""
+
+    def features(self, images, aligned=True):
+        small = F.avg_pool2d(images, 4)
+        return Features(small, small[:, :1])
+
+    def fuse(self, common, shallow, is_keyframe):
+        return torch.cat([common, shallow], dim=1)
+
+    def head(self, fused):
+        return torch.stack([fused[:, 0], fused[:, 1] + fused[:, 2], fused[:, 3] - fused[:, 1], -fused[:, 0]], dim=1)
+
+
+@pytest.fixture
+def shifted():
+    """Two pairs whose neighbours see all 8 pixels to the right, what `Pointwise` sees as labels, void near borders, and that
+    motion."""
+    scene = 8 * torch.randn(2, 3, 64, 88, generator=torch.Generator().manual_seed(5))
+    images, labels = torch.stack([scene[..., 8:], scene[..., :80]]), torch.full((2, 2, 64, 80), 255)
+    for image, label in zip(images, labels):
+        logits = Pointwise().head(Pointwise().fuse(*Pointwise().features(image), is_keyframe=True))
+        label[:, 16:-16, 16:-16] = resize(logits, (64, 80)).argmax(1)[:, 16:-16, 16:-16]
+    motion = torch.zeros(2, 2, 16, 20, 2)
+    motion[:, 0, ..., 0], motion[:, 1, ..., 0] = 2, -2
+    return *images, *labels, motion
+
+
+@pytest.mark.parametrize("both", (True, False))
+def test_an_aligned_feature_is_the_frames_own(shifted, both):
+    """So a non-key frame loses what a keyframe does; not so with the two directions exchanged, nor without."""
+    labelled, neighbour, labels, neighbour_labels, motion = shifted
+
+    def losses(motion):
+        return symmetric_losses(Pointwise(), labelled, neighbour, labels, neighbour_labels if both else None, motion=motion)
+
+    right = losses(motion)
+    torch.testing.assert_close(right.ce_nonkey, right.ce_key)
+    for wrong in (losses(motion.flip(1)), losses(None), losses(motion * 0.5)):
+        assert wrong.ce_nonkey > 1.5 * wrong.ce_key
+        torch.testing.assert_close(wrong.ce_key, right.ce_key)   # of which nothing moves
+        assert right.consistency < 0.5 * wrong.consistency       # what is left is of the border
+
+
+def test_each_pair_moves_by_its_own_motion(shifted):
+    labelled, neighbour, labels, neighbour_labels, motion = shifted
+    motion[1] = 0
+    alone = [symmetric_losses(Pointwise(), *(tensor[one:one + 1] for tensor in shifted[:4]), motion=motion[one:one + 1])
+             for one in range(2)]
+    together = symmetric_losses(Pointwise(), labelled, neighbour, labels, neighbour_labels, motion=motion)
+    torch.testing.assert_close(tuple(together), tuple((a + b) / 2 for a, b in zip(*alone)))
+
+
+@pytest.mark.parametrize("both", (True, False))
+@pytest.mark.parametrize("backbone", ("mit_b0", "resnet18"))
+def test_no_motion_is_a_motion_of_zero(batch, backbone, both):
+    labelled, neighbour, labels, neighbour_labels = batch
+    arguments = (tiny_model(backbone=backbone), labelled, neighbour, labels, neighbour_labels if both else None)
+    with torch.no_grad():
+        still, without = (symmetric_losses(*arguments, motion=motion) for motion in (torch.zeros(2, 2, 16, 16, 2), None))
+        moved = symmetric_losses(*arguments, motion=torch.full((2, 2, 16, 16, 2), 3.0))
+    torch.testing.assert_close(tuple(still), tuple(without), rtol=1e-4, atol=1e-7)
+    assert moved.ce_key == without.ce_key and moved.ce_nonkey != without.ce_nonkey and moved.consistency != without.consistency
+
+
+def test_gradients_flow_into_the_moved_features(shifted):
+    """Into the neighbour, which has no label here: to the places that are looked up, and to no others."""
+    labelled, neighbour, labels, _, motion = shifted
+    neighbour = neighbour.clone().requires_grad_()
+    symmetric_losses(Pointwise(), labelled, neighbour, labels, consistency=False, motion=motion).ce_nonkey.backward()
+    reached = neighbour.grad.abs().amax((0, 1, 2)) > 0
+    assert reached[24:64].all() and not reached[:16].any() and not reached[76:].any()   # labelled from 16 to 63, 8 further there
+    assert not motion.requires_grad
+
+
+@pytest.mark.parametrize("amp", (False, True))
+def test_the_motion_of_a_batch_comes_to_the_losses(train_config, model, amp):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (2, 2, 64, 64, 3), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(0, 4, (2, 2, 64, 64), generator=generator, dtype=torch.uint8)
+    per_frame = tiny_model(architecture="per_frame")
+
+    def losses(model, motion):
+        batch = Batch(images[0], images[1], labels[0], labels[1], ("", ""), motion)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            return torch.stack(batch_losses(model, batch, train_config(), None, torch.device("cpu")))
+
+    none, zero, some = (losses(model, motion) for motion in (None, torch.zeros(2, 2, 16, 16, 2), torch.ones(2, 2, 16, 16, 2)))
+    torch.testing.assert_close(none, zero, rtol=1e-2 if amp else 1e-4, atol=1e-6)
+    assert (none != some).tolist() == [False, True, True]
+    assert torch.equal(losses(per_frame, None), losses(per_frame, torch.ones(2, 2, 16, 16, 2)))   # which has no common features
 
 
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16, torch.float32))

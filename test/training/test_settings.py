@@ -73,6 +73,8 @@ def test_synthetic_clips_have_a_default():
     (lambda: SourceConfig("camvid", clips=5), "clips 5: camvid is not rendered; remove this setting"),
     (lambda: DataConfig(sources=()), "data has no sources: give at least one"),
     (lambda: DataConfig(radius=0), "radius 0: the neighbour is at least 1 frame away"),
+    (lambda: DataConfig(aligned=-0.1), "aligned -0.1: use a share, 0 to 1"),
+    (lambda: DataConfig(aligned=1.5), "aligned 1.5: use a share, 0 to 1"),
     (lambda: replace(PHASE, iterations=0), "iterations 0 and batch 4: both must be at least 1"),
     (lambda: replace(PHASE, batch=0), "batch 0"),
     (lambda: replace(PHASE, height=63), "crop 96x63: use at least 64 pixels each way"),

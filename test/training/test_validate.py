@@ -4,12 +4,15 @@
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from helpers import tiny_model
 
+from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.fusion import resize
+from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.sources.clips import ClipSet, open_clips
 from dcfm_ros.training.group import Group
 from dcfm_ros.training.validate import _prepared, chosen, confusion, mean_iou, score
@@ -38,10 +41,36 @@ def test_frames_are_chosen_evenly(stills, video):
     assert len(chosen(data, 0)) == 100 and chosen(data, 20) == chosen(data, 0)[2::5]
 
 
-def test_the_score_is_that_of_the_masks(model, video):
-    """Frame 0 has none before it; frame 3 of radius 4 is served by frame 1."""
-    data, = open_clips(str(video), "train").clips
-    found = score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE)
+class Drive:
+    """A clip of 6 frames of the network's size: each moves by 5 pixels from the one before. The first and the fourth are
+    labelled."""
+
+    name, length, labelled = "drive", 6, (0, 3)
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        noise = sum(cv2.GaussianBlur(rng.normal(size=(64, 140, 3)), (0, 0), sigma) * sigma for sigma in (3, 9))
+        self.scene, self.asked = np.clip(128 + 120 * noise, 0, 255).astype(np.uint8), []
+
+    def image(self, index):
+        self.asked.append(index)
+        return self.scene[:, 5 * index:5 * index + 96].copy()
+
+    def label(self, index):
+        return np.uint8(self.scene[:, 5 * index:5 * index + 96, 0] // 64)
+
+
+@pytest.mark.parametrize("align", (False, True))
+def test_the_score_is_that_of_the_masks(model, align):
+    """Frame 0 has none before it; frame 3 of radius 4 is served by frame 1, whose feature moves by way of frame 2."""
+    data = Drive()
+    found = score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE, align)
+    assert set(data.asked) == ({0, 1, 2, 3} if align else {0, 1, 3})
+    track = MotionTrack()
+    for index in (1, 2, 3):
+        track.add(data.image(index), index, {1})
+    motion = torch.from_numpy(track.motion(3, 1).map)[None]
+    assert motion[0, 4:-4, 4:-4].median(dim=0).values.median(dim=0).values.tolist() == pytest.approx([2.5, 0], abs=0.1)
     counts = np.zeros((2, 4, 4), np.int64)
     model.eval()
     with torch.inference_mode():
@@ -49,7 +78,9 @@ def test_the_score_is_that_of_the_masks(model, video):
         for index in (0, 3):
             mask = resize(model.keyframe(images[index]), (64, 96)).argmax(1)[0]
             counts[0] += confusion(mask, torch.from_numpy(data.label(index)), 4)
-        mask = resize(model.nonkey(images[3], model.features(images[1]).common), (64, 96)).argmax(1)[0]
+        common = model.features(images[1]).common
+        common = aligned(common, motion) if align else common
+        mask = resize(model.nonkey(images[3], common), (64, 96)).argmax(1)[0]
         counts[1] += confusion(mask, torch.from_numpy(data.label(3)), 4)
     keyframe, causal = mean_iou(counts[0]), mean_iou(counts[1])
     assert found == pytest.approx({"score": (keyframe + causal) / 2, "keyframe": keyframe, "causal": causal}, abs=1e-5)
@@ -60,9 +91,26 @@ def test_stills_have_keyframe_masks_alone(model, stills):
     assert set(found) == {"score", "keyframe"} and found["score"] == found["keyframe"] > 0
 
 
-def test_per_frame_networks(video):
-    found = score(tiny_model(architecture="per_frame"), open_clips(str(video), "train"), 0, 8, ALONE)
+@pytest.mark.parametrize("align", (False, True))
+def test_per_frame_networks(video, align):
+    found = score(tiny_model(architecture="per_frame"), open_clips(str(video), "train"), 0, 8, ALONE, align)
     assert set(found) == {"score", "keyframe"}
+
+
+def test_features_of_another_grid_move_too():
+    """Those of a ResNet are of an eighth of the input, maps of a quarter. An image of another size is brought to the network's."""
+    model, data = tiny_model(backbone="resnet18"), Drive()
+    data.image = lambda index: cv2.resize(Drive.image(data, index), (192, 128))
+    data.label = lambda index: cv2.resize(Drive.label(data, index), (192, 128), interpolation=cv2.INTER_NEAREST)
+    still, moves = (score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE, align) for align in (False, True))
+    assert still["keyframe"] == moves["keyframe"] and still["causal"] != moves["causal"]
+
+
+def test_where_nothing_is_known_to_move_features_stay(model):
+    data = Drive()
+    data.image = lambda index: np.full((64, 96, 3), 40 * index, np.uint8)
+    still, moves = (score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE, align) for align in (False, True))
+    assert still == moves and "causal" in still
 
 
 def test_the_model_goes_on_training_as_it_was(model, stills):

@@ -19,7 +19,7 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
 INTERVALS = (2, 6)   # K of the paper's tables
 
@@ -71,6 +71,10 @@ class Pipeline:
         """Both kinds of frames by themselves."""
         yield self._entry("keyframe", "keyframe", DCFM, self._row("keyframe", Mode.SYNC, ALWAYS))
         yield self._entry("shallow", "shallow frame", DCFM, self._row("shallow", Mode.SYNC, NEVER))
+        if self._config.alignment is not Alignment.NONE:
+            row = self._row("shallow_none", Mode.SYNC, NEVER)
+            row.config = replace(row.config, alignment=Alignment.NONE)
+            yield self._entry("shallow_none", "shallow frame, features not moved (as published)", DCFM, row)
         if masks_on_host(self._backends[Mode.SYNC]):
             worst = self._row("shallow_border", Mode.SYNC, NEVER)
             worst.backend = EveryCellABorder(worst.backend)

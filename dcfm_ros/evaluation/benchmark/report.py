@@ -44,6 +44,7 @@ _RATIOS = (
       for slow in ("transformers", "transformers_half", "eager", "published", "fastest")),
     ("fastest", "sync_k2", "mean"), ("fastest", "sync_k6", "mean"), ("fastest", "sync_aks", "mean"),
     ("fastest", "shallow_border", "median"),
+    ("shallow", "shallow_none", "median"),   # what it costs that features move
 )
 _STATISTICS = {"median": np.median, "mean": np.mean}
 

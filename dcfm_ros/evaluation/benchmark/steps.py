@@ -18,12 +18,13 @@ from dcfm_ros.evaluation.benchmark.report import rounded, step_rows
 from dcfm_ros.evaluation.benchmark.scene import Scene
 from dcfm_ros.evaluation.interleave import Contender, Laps, Times
 from dcfm_ros.evaluation.timing import wait_for
+from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 
 BORDER_SHARES = (0.0, 0.15, 1.0)
 
@@ -32,8 +33,9 @@ class Steps:
 
     def __init__(self, backend: Backend, size: tuple[int, int], keyframe: bool):
         self._backend, self._size, self._keyframe = backend, size, keyframe
-        self._scheduler = KeyframeScheduler(SchedulerConfig())
+        self._scheduler = KeyframeScheduler(SchedulerConfig().resolved(Alignment.FLOW))
         self._common, self._index = None, 0
+        self._track, self._served_by = MotionTrack(), 0   # the keyframe whose common feature is used
         self._longest: list[float] = []
         self.slices = 0   # of a deep path
 
@@ -46,24 +48,27 @@ class Steps:
         backend = self._backend
         image = network_input(frame, self._size)
         watch.lap("preprocess")
+        self._track.add(image, self._index, {self._served_by, self._scheduler.keyframe})
+        watch.lap("motion")
         shallow = backend.shallow(image)
         wait_for(backend.device)
         watch.lap("shallow network")
-        self._scheduler.evaluate_and_start(image, self._index)
-        self._index += 1
+        self._scheduler.evaluate_and_start(image, self._index, self._track)
         watch.lap("keyframe decision")
         if self._keyframe or self._common is None:   # else once, on the first frame, which is not counted
-            self._common = self._deep(shallow)
+            self._common, self._served_by = self._deep(shallow), self._index
+        motions = [self._track.motion(self._index, self._served_by).map]
+        self._index += 1
         if self._keyframe:
             wait_for(backend.device)
             watch.lap("deep path, common feature")
         if masks_on_host(backend):
-            logits = backend.decode(shallow, [self._common])
+            logits = backend.decode(shallow, [self._common], motions)
             watch.lap("fusion and head")
             upsampled_argmax(logits, frame.image.shape[:2])
             watch.lap("upsample-argmax")
         else:
-            backend.mask(shallow, [self._common], frame.image.shape[:2])
+            backend.mask(shallow, [self._common], frame.image.shape[:2], motions=motions)
             watch.lap("fusion, head, upsample-argmax, mask to the host")
 
     def _deep(self, shallow):

@@ -108,6 +108,13 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
         Figure("Mean interval", "Frames from a keyframe to the next.",
                ("mean_keyframe_interval",), partial(number, decimals=2)),
     )),
+    ("Motion of common features", (
+        Figure("Moved along", "Masks whose common feature was moved to where things are now.", ("alignments", "flow"), number),
+        Figure("Stood still", "Masks of scenes in which nothing had moved since the keyframe.", ("alignments", "still"), number),
+        Figure("As they were", "Masks of a keyframe's own feature, or for which the motion was not known.",
+               ("alignments", "none"), number),
+        Figure("Mean motion, pixels", "Of those that were moved along.", ("motion_px",), partial(number, decimals=1)),
+    )),
     ("Reasons of keyframes", tuple(Figure(reason, meaning, ("keyframe_reasons", reason), number) for reason, meaning in (
         ("first", "The camera had no common feature yet."),
         ("deviation", "The picture has changed: the AKS score reached the threshold, or there was a hard cut."),
@@ -126,6 +133,7 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
 
 STAGES = (
     ("preprocess", "Image to network input"),
+    ("motion", "Motion since the frame before"),
     ("shallow", "Shallow path, on every frame"),
     ("postprocess", "Fusion, head and mask at camera size"),
     ("encode", "Deep path, on keyframes"),

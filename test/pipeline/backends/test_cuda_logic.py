@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cuda_helpers import FakeEvent, FakeLane
+from cuda_helpers import FakeLane, without_gpu
 from helpers import one_thread, tiny_model  # noqa: F401
 from pipeline_helpers import in_thread, join
 
@@ -31,12 +31,7 @@ KINDS = {
 @pytest.fixture
 def make(monkeypatch):
     """Makes a CUDABackend on the CPU, with PyTorch's operations for kernels; `make.log` has what its lanes did."""
-    monkeypatch.setattr(FakeLane, "log", [])
-    monkeypatch.setattr(cuda, "Lane", FakeLane)
-    monkeypatch.setattr(cuda, "place_of", lambda device: CPU)
-    monkeypatch.setattr(cuda, "pixel_kernels", lambda: torch_kernels)
-    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    without_gpu(monkeypatch)
 
     def make(precision="f32", **changes):
         return CUDABackend(tiny_model(**changes), "cuda", precision)
@@ -105,6 +100,18 @@ def test_features_and_masks_are_their_owners(make):
     assert np.array_equal(backend.mask(first, [common], CAMERA)[0], mask)
 
 
+def test_maps_of_any_size_share_memory(make):
+    """Larger ones and ones of other shapes come in between."""
+    backend, masks = make(), []
+    for size in (SIZE, OTHER, (128, 160), SIZE, (128, 160)):
+        shallow = backend.shallow(image(size))
+        motion = np.random.default_rng(0).normal(0.0, 4.0, (size[0] // 4, size[1] // 4, 2)).astype(np.float32)
+        masks.append(backend.mask(shallow, 2 * [backend.deep(shallow)], CAMERA, True, [motion, None]))
+        motion[:] = 0   # it may change once the mask is there
+    for first, again in ((0, 3), (2, 4)):
+        assert all(np.array_equal(one, other) for one, other in zip(masks[first], masks[again]))
+
+
 def test_an_image_may_change_after_the_shallow_path(make):
     backend, picture = make(), image()
     wanted = backend.shallow(picture).tensor
@@ -141,9 +148,9 @@ def test_graphs_are_made_once_per_shape(make):
     backend = make()
     frames, keyframes = backend._frames.capture, backend._keyframes.capture
 
-    def frame(size, camera, sure=False, sides=1):
+    def frame(size, camera, sure=False, sides=1, motions=()):
         shallow = backend.shallow(image(size))
-        backend.mask(shallow, sides * [backend.deep(shallow)], camera, sure)
+        backend.mask(shallow, sides * [backend.deep(shallow)], camera, sure, motions)
         return frames.count, keyframes.count
 
     assert frame(SIZE, CAMERA) == frame(SIZE, CAMERA) == (2, 1)
@@ -151,7 +158,11 @@ def test_graphs_are_made_once_per_shape(make):
     assert frame(SIZE, CAMERA, sure=True) == (4, 1)
     assert frame(SIZE, CAMERA, sides=2) == (5, 1)
     assert frame(OTHER, CAMERA) == (7, 2)
-    assert frame(SIZE, CAMERA) == (7, 2)
+    assert frame(SIZE, CAMERA) == frame(SIZE, CAMERA, motions=[None]) == (7, 2)
+    small, large = (np.ones((*grid, 2), np.float32) for grid in ((16, 24), (32, 48)))
+    assert frame(SIZE, CAMERA, motions=[small]) == frame(SIZE, CAMERA, motions=[large]) == (8, 2)
+    assert frame(SIZE, CAMERA, sides=2, motions=[small, None]) == frame(
+        SIZE, CAMERA, sides=2, motions=[None, small]) == (9, 2)
 
 
 def test_a_prepared_size_is_captured_already(make):

@@ -28,7 +28,7 @@ SIZE = (64, 96)
 def write_engines(folder, content=b"engines"):
     """A folder as the builder leaves it, but for what is in the engines."""
     folder.mkdir(parents=True)
-    files = [folder / f"{part}.engine" for part in ("shallow", "deep", "decoder")]
+    files = [folder / f"{part}.engine" for part in ("shallow", "deep", "align", "decoder")]
     for file in files:
         file.write_bytes(content)
     model = tiny_model()

@@ -9,7 +9,7 @@ import yaml
 from helpers import one_thread, tiny_model, write_tiny_model  # noqa: F401
 
 from dcfm_ros.cli import main
-from dcfm_ros.model.onnx_export import OPSET, ExportError, model_parts
+from dcfm_ros.model.onnx_export import OPSET, OPSETS, ExportError, model_parts
 from dcfm_ros.pipeline.backends import export as export_module
 from dcfm_ros.pipeline.backends.export import ExportOptions, export
 
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::t
 SIZE = (66, 101)   # no stride divides it
 # In onnx-tensorrt's docs/operators.md of TensorRT 10.1, which reads opsets 9 to 20, with UINT8 as input and from there into Cast.
 READ_BY_TENSORRT = {
-    "Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Expand", "Gather", "GatherND", "Gelu", "LayerNormalization",
-    "MatMul", "MaxPool", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice", "Softmax", "Split", "Sub",
-    "Transpose", "Where"}
+    "Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Expand", "Gather", "GatherND", "Gelu", "GridSample",
+    "LayerNormalization", "MatMul", "MaxPool", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice", "Softmax",
+    "Split", "Sub", "Transpose", "Unsqueeze", "Where"}
 find_spec = importlib.util.find_spec
 
 
@@ -42,21 +42,40 @@ def without(monkeypatch):
 
 
 def read_by_tensorrt(graph):
-    """Nothing that TensorRT's parser does not know; axes are constants; uint8 goes into a Cast alone."""
+    """Nothing that TensorRT's parser does not know, nor what it misreads; axes are constants; uint8 goes into a Cast alone."""
     assert {node.op_type for node in graph.node} <= READ_BY_TENSORRT
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        if node.op_type in ("ReduceL2", "ReduceMean", "Slice"):
+        if node.op_type in ("ReduceL2", "ReduceMean", "Slice", "Unsqueeze"):
             assert set(node.input[1:]) <= constants
+        if node.op_type == "GridSample":   # of any other name of the mode it makes "nearest"
+            assert {attribute.s for attribute in node.attribute if attribute.name == "mode"} == {b"bilinear"}
         assert node.op_type == "Cast" or "image" not in node.input
 
 
-def chained(folder, parts, run):
-    """Logits of the parts one after the other, as a user of the files would have them; `run(name, inputs)`."""
-    tensors = {name: tensor.numpy() for name, tensor in parts[0].inputs.items()}
+def chained(parts, run, moves=False):
+    """Logits of the parts one after the other, as a user of the files would have them; `run(part, inputs)`. moves: with what
+    `align` gives in place of `common`."""
+    tensors = {name: tensor for part in parts for name, tensor in part.inputs.items() if name in ("image", "motion")}
     for part in parts:
-        tensors[part.output_name] = run(part.name, {name: tensors[name] for name in part.inputs})
-    return tensors["logits"]
+        if part.name != "align":
+            tensors[part.output_name] = run(part, [tensors[name] for name in part.inputs])
+        elif moves:
+            tensors["common"] = run(part, [tensors[name] for name in part.inputs])
+    return np.asarray(tensors["logits"])
+
+
+def compare(parts, run, tolerance):
+    """The same logits as PyTorch's, of a common feature as it is and, where there is one, of one that moves."""
+    found = []
+    for moves in (False, True)[:1 + ("align" in [part.name for part in parts])]:
+        wanted = chained(parts, lambda part, inputs: part.module(*inputs).detach(), moves)
+        logits = chained(parts, lambda part, inputs: run(part.name, dict(zip(part.inputs, map(np.asarray, inputs)))), moves)
+        assert logits.dtype == np.float32 and logits.shape == wanted.shape
+        assert np.linalg.norm(logits - wanted) <= tolerance * np.linalg.norm(wanted)
+        found.append(wanted)
+    assert np.array_equal(found[0], parts[-1].output)
+    assert len(found) == 1 or np.linalg.norm(found[1] - found[0]) > 0.01 * np.linalg.norm(found[0])   # it moves something
 
 
 @pytest.mark.parametrize("precision", ("f32", "f16"))
@@ -69,25 +88,30 @@ def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
     done = export(ExportOptions(str(model), "onnx", str(tmp_path / "onnx"), SIZE, precision))
     exact = model_parts(tiny_model(**kind), SIZE)
     names = [part.name for part in exact]
-    assert names == ["shallow", "deep", "decoder"][:2 if "architecture" in kind else 3]
+    assert names == ["shallow", "deep", "align", "decoder"][:2 if "architecture" in kind else 4]
+    assert not any(part.module.training for part in exact)
     assert sorted(path.name for path in done.folder.iterdir()) == sorted(["export.yaml", *(f"{name}.onnx" for name in names)])
     for name in names:
         network = onnx.load(done.folder / f"{name}.onnx")
         onnx.checker.check_model(network, full_check=True)
-        assert network.opset_import[0].version == OPSET == 20
+        assert network.opset_import[0].version == OPSETS.get(name, OPSET) == (18 if name == "align" else 20)
+        assert ("GridSample" in {node.op_type for node in network.graph.node}) == (name == "align")
         read_by_tensorrt(network.graph)
 
     def run(name, inputs):
         session = onnxruntime.InferenceSession(done.folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
         return session.run(None, inputs)[0]
 
-    logits, wanted = chained(done.folder, exact, run), exact[-1].output.numpy()
-    assert logits.dtype == np.float32 and logits.shape == wanted.shape
-    assert np.linalg.norm(logits - wanted) <= {"f32": 1e-5, "f16": 4e-3}[precision] * np.linalg.norm(wanted)
     bound = {"f32": 1e-5, "f16": 4e-3}[precision]
+    compare(exact, run, bound)
+    assert list(done.record.differences) == names
     assert all(difference <= bound for difference in done.record.differences.values())
-    assert done.record.tensors["image"] == {"shape": [1, *SIZE, 3], "type": "uint8"}
-    assert done.record.tensors["shallow"]["type"] == {"f32": "float32", "f16": "float16"}[precision]
+    tensors = done.record.tensors
+    assert tensors["image"] == {"shape": [1, *SIZE, 3], "type": "uint8"}
+    assert tensors["shallow"]["type"] == {"f32": "float32", "f16": "float16"}[precision]
+    if "align" in names:
+        assert tensors["aligned"] == tensors["common"]
+        assert tensors["motion"] == {"shape": [1, *tensors["common"]["shape"][2:], 2], "type": "float32"}
 
 
 @pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("f16", 4e-3)])
@@ -95,14 +119,13 @@ def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
     model = write_tiny_model(tmp_path / "model")
     done = export(ExportOptions(str(model), "openvino", str(tmp_path / "out"), SIZE, precision))
-    core, exact = openvino.Core(), model_parts(tiny_model(), SIZE)
+    core = openvino.Core()
 
     def run(name, inputs):
         network = core.compile_model(done.folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return network(inputs)[next(iter(network.outputs))]   # inputs by their names
 
-    wanted = exact[-1].output.numpy()
-    assert np.linalg.norm(chained(done.folder, exact, run) - wanted) <= tolerance * np.linalg.norm(wanted)
+    compare(model_parts(tiny_model(), SIZE), run, tolerance)
 
 
 def test_the_command(onnx, tmp_path, capsys):

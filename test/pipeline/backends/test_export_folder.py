@@ -22,7 +22,7 @@ def test_the_record_lies_beside_the_files(tmp_path):
     record = written(tmp_path / "out", lambda part: part.output.numpy())
     assert read_record(tmp_path / "out") == record
     assert list(record.sha256) == ["networks.bin"] and (tmp_path / "out" / "networks.bin").read_bytes() == b"networks"
-    assert record.differences == {"shallow": 0, "deep": 0, "decoder": 0}
+    assert record.differences == {"shallow": 0, "deep": 0, "align": 0, "decoder": 0}
     assert record.versions["gpu"] == "NVIDIA Paper 9.9" and "torch" in record.versions
 
 

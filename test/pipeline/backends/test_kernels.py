@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.image import normalised
 from dcfm_ros.pipeline.backends import torch_kernels
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
@@ -145,12 +146,38 @@ def test_pixels_are_normalised_once_and_rounded_once(module, size, dtype, error)
     assert not pixels[:, 3:].any()
 
 
+def make_map(size, seed=1):
+    """Beyond all borders here and there."""
+    return torch.from_numpy(np.random.default_rng(seed).normal(0.0, 4.0, (*size, 2)).astype(np.float32))
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-5), (torch.float16, 5e-4), (torch.bfloat16, 4e-3)])
+@pytest.mark.parametrize("channels, size", [(24, (9, 14)), (5, (17, 3)), (256, (4, 6)), (3, (1, 20)), (1, (20, 1)), (7, (1, 1))])
+def test_features_move_as_in_training_and_are_rounded_once(module, layout, dtype, error, channels, size):
+    feature, motion = make_logits(channels, size).to(dtype).contiguous(memory_format=layout), make_map(size)
+    found = module.aligned(feature.to(DEVICE), motion.to(DEVICE))
+    wanted = aligned(feature.float(), motion[None])
+    assert found.dtype == dtype and found.shape == feature.shape
+    assert (found.cpu().float() - wanted).abs().max() <= error * wanted.abs().max()
+    assert module is torch_kernels or found.is_contiguous(memory_format=layout)   # as the decoder reads it fastest
+
+
+@pytest.mark.parametrize("cells", [4, 128])
+def test_any_number_of_programs_moves_a_feature_alike(monkeypatch, cells):
+    feature, motion = make_logits(3, (5, 7)).to(DEVICE), make_map((5, 7)).to(DEVICE)
+    wanted = kernels.aligned(feature, motion)
+    monkeypatch.setattr(kernels, "_CELLS", cells)
+    assert torch.equal(kernels.aligned(feature, motion), wanted)
+
+
 COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from dcfm_ros.pipeline.backends import kernels
-from dcfm_ros.pipeline.backends.kernels import _label, _normalise
+from dcfm_ros.pipeline.backends.kernels import _align, _label, _normalise
 
 def binary(kernel, target, constants, **types):
     types.update((name, "constexpr") for name in constants)
@@ -159,6 +186,7 @@ def binary(kernel, target, constants, **types):
 
 sizes = dict.fromkeys(("height", "width", "rows", "columns"), "i32")
 scales = dict.fromkeys(("row_scale", "column_scale"), "fp32")
+strides = dict.fromkeys(("of_channel", "of_row", "of_column", "to_channel", "to_row", "to_column"), "i32")
 colours = dict(zip(_normalise.arg_names[3:9], kernels._MEAN + kernels._SCALE))
 for target in (80, 90):
     for sure in (True, False):
@@ -166,6 +194,11 @@ for target in (80, 90):
                       logits="*fp32", labels="*u8", **sizes, **scales)
     assert binary(_normalise, target, dict(colours, CHANNELS=kernels.CHANNELS, BLOCK=kernels._VALUES),
                   image="*u8", pixels="*fp16", count="i32")
+    for kind in ("fp32", "fp16", "bf16"):
+        for ones in ({}, dict(of_channel=1, to_channel=1), dict(height=1, width=1, channels=1)):   # Triton makes them constants
+            assert binary(_align, target, dict(ones, CHANNELS=256, BLOCK=kernels._CELLS),
+                          feature="*" + kind, motion="*fp32", result="*" + kind, height="i32", width="i32", channels="i32",
+                          **strides)
 print("compiled")
 """
 

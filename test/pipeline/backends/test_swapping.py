@@ -25,13 +25,14 @@ class Marked:
 
 
 class MarkedBackend(MasksOnHost):
-    """Refuses features of others. Logits say whose common feature it is (0: none, 1: predecessor, 2: successor, ...)."""
+    """Refuses features of others. Logits say whose common feature it is (0: none, 1: predecessor, 2: successor, ...).
+    `decoded` notes (number of the image, numbers of its common features) of each mask, `motions` the maps of each."""
 
     device, precision, per_frame = "cpu", "f32", False
 
     def __init__(self, number, name="predecessor"):
         self.number, self.name = number, name
-        self.prepared, self.decoded = [], []
+        self.prepared, self.decoded, self.motions = [], [], []
         self.used = threading.Semaphore(0)   # once for each decoded frame
 
     def prepare(self, size):
@@ -47,6 +48,7 @@ class MarkedBackend(MasksOnHost):
     def decode(self, shallow, commons, motions=()):
         assert all(feature.owner is self and feature.size == shallow.size for feature in (shallow, *commons))
         self.decoded.append((shallow.tag, [common.tag for common in commons]))
+        self.motions.append(list(motions))
         logits = np.zeros((CLASSES, *shallow.size), np.float32)
         logits[self.number] = len(commons)
         self.used.release()
@@ -197,7 +199,9 @@ def test_two_keyframes_on_both_sides_of_the_swap(setup):
     assert [number for _, number in found] == [1, 1, 1, 2]    # both sides are equally sure: the lowest class wins
 
 
-def test_the_logits_of_both_are_added(setup):
+@pytest.fixture
+def both_sides(setup):
+    """A swap that has happened, and a shallow feature with a common feature of each side."""
     one = setup(mode=Mode.SYNC)
     for tag in range(3):
         one.masks(tag)
@@ -205,10 +209,34 @@ def test_the_logits_of_both_are_added(setup):
     before = one.backend.deep(one.backend.shallow(picture(1)))
     one.swap()
     shallow = one.backend.shallow(picture(3))
-    after = one.backend.deep(one.backend.shallow(picture(2)))
-    logits = one.backend.decode(shallow, [before, after])
+    return one.backend, shallow, before, one.backend.deep(one.backend.shallow(picture(2)))
+
+
+def test_the_logits_of_both_are_added(both_sides):
+    backend, shallow, *commons = both_sides
+    logits = backend.decode(shallow, commons)
     assert logits.shape == (CLASSES, SIZE[0] // 4, SIZE[1] // 4)
     assert (logits[1] == 1).all() and (logits[2] == 1).all() and logits.sum() == 2 * logits[0].size
+
+
+@pytest.mark.parametrize("decode", [
+    lambda backend, *features, motions: backend.decode(*features, motions),
+    lambda backend, *features, motions: backend.mask(*features, SIZE, motions=motions),
+    lambda backend, *features, motions: backend.mask(*features, SIZE, True, motions)], ids=["decode", "mask", "confidence"])
+def test_each_map_goes_with_its_feature(both_sides, decode):
+    backend, shallow, before, after = both_sides
+    old, successor = before.backend, after.backend
+    here, there = (np.full((2, 3, 2), value, np.float32) for value in (1, 2))
+
+    def given(made):
+        return made.motions[-1] and [motion if motion is None else motion[0, 0, 0] for motion in made.motions[-1]]
+
+    for motions, wanted in (([here, there], ([1], [2])), ([here, None], ([1], [None])), ([None, there], ([None], [2]))):
+        decode(backend, shallow, [before, after], motions=motions)
+        assert (given(old), given(successor)) == wanted
+    decode(backend, shallow, [after, after], motions=[there, here])
+    decode(backend, shallow, [before], motions=[here])
+    assert (given(old), given(successor)) == ([1], [2, 1])
 
 
 def test_the_predecessor_goes_with_its_last_feature(setup):

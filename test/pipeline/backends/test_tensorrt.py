@@ -3,10 +3,8 @@
 """The TensorRT backend with a stand-in for TensorRT: engines are ONNX files that ONNX Runtime runs. See tensorrt_helpers."""
 import json
 import logging
-import shutil
 import sys
 import threading
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +19,7 @@ import tensorrt_helpers  # noqa: E402
 
 from dcfm_ros.model.folder import load_model  # noqa: E402
 from dcfm_ros.model.onnx_export import ExportError  # noqa: E402
-from dcfm_ros.pipeline.backends import engine_builder, tensorrt, tensorrt_api, tensorrt_build, torch_kernels  # noqa: E402
-from dcfm_ros.pipeline.backends import export as export_module  # noqa: E402
+from dcfm_ros.pipeline.backends import engine_builder, tensorrt, tensorrt_api, tensorrt_build  # noqa: E402
 from dcfm_ros.pipeline.backends.base import BackendError  # noqa: E402
 from dcfm_ros.pipeline.backends.engine_files import read_engines  # noqa: E402
 from dcfm_ros.pipeline.backends.export import ExportOptions, export  # noqa: E402
@@ -35,25 +32,9 @@ SIZE = (64, 96)
 
 @pytest.fixture(scope="module", autouse=True)
 def stand_in(tmp_path_factory):
-    """TensorRT, a GPU and its streams are stand-ins; ONNX files are made once, as that takes seconds."""
-    write_onnx, made = tensorrt_build.write_onnx, {}
-
-    def once(part, folder):
-        key = f"{part.module} {[tensor.dtype for tensor in (*part.inputs.values(), part.output)]}"
-        if key not in made:
-            made[key] = write_onnx(part, tmp_path_factory.mktemp("onnx"))
-        return shutil.copy(made[key], folder / made[key].name)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorrt_build, "write_onnx", once)
-        patch.setitem(sys.modules, "tensorrt", tensorrt_helpers.stand_in())
-        for module in (tensorrt_build, export_module):
-            patch.setattr(module, "gpu_name", lambda device: "NVIDIA Paper 9.9")
-        patch.setattr(torch.cuda, "device", lambda device: nullcontext())
-        patch.setattr(tensorrt, "EngineLane", tensorrt_helpers.NoStream)
-        patch.setattr(tensorrt_build, "EngineLane", tensorrt_helpers.NoStream)
-        patch.setattr(tensorrt, "pixel_kernels", lambda: torch_kernels)
-        yield patch
+        tensorrt_helpers.without_tensorrt(patch, tmp_path_factory.mktemp("onnx"))
+        yield
 
 
 def build(model, folder, precision="f32", report=lambda what: None):
@@ -73,20 +54,23 @@ def image(seed):
 
 
 def compare(backend, model, tolerance):
-    """Logits for one and for two keyframes, and masks, are those of PyTorch."""
+    """Logits for one and for two keyframes, moved or not, and masks are those of PyTorch."""
     reference = TorchBackend(model)
     features = []
     for made in (backend, reference):
         shallow = [made.shallow(image(seed)) for seed in range(3)]
         features.append((made, shallow, [made.deep(feature) for feature in shallow]))
-    for own, keyframes in ((0, [0]), (1, [0]), (1, [0, 2])):
-        found, wanted = (
-            made.decode(shallow[own], [commons[number] for number in keyframes]).copy() for made, shallow, commons in features)
+    maps = [np.random.default_rng(seed).normal(0.0, 4.0, (16, 24, 2)).astype(np.float32) for seed in range(2)]
+    for own, keyframes, motions in ((0, [0], ()), (1, [0], ()), (1, [0, 2], ()), (1, [0], maps[:1]), (1, [0, 2], maps)):
+        found, wanted = (made.decode(shallow[own], [commons[number] for number in keyframes], motions).copy()
+                         for made, shallow, commons in features)
         assert found.dtype == np.float32 and found.shape == wanted.shape
         assert np.linalg.norm(found - wanted) <= tolerance * np.linalg.norm(wanted)
-    (mask, confidence), (wanted, sure) = (made.mask(shallow[1], commons[:1], (50, 70), True) for made, shallow, commons in features)
-    assert mask.dtype == confidence.dtype == np.uint8 and mask.shape == (50, 70)
-    assert (mask != wanted).mean() < 0.01 and np.abs(confidence.astype(int) - sure).max() <= 2
+    for motions in ((), maps[:1]):
+        (mask, confidence), (wanted, sure) = (
+            made.mask(shallow[1], commons[:1], (50, 70), True, motions) for made, shallow, commons in features)
+        assert mask.dtype == confidence.dtype == np.uint8 and mask.shape == (50, 70)
+        assert (mask != wanted).mean() < 0.01 and np.abs(confidence.astype(int) - sure).max() <= 2
     assert backend.mask(features[0][1][1], features[0][2][:1], (50, 70))[1] is None
 
 
@@ -97,14 +81,14 @@ def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, tolerance):
     record = build(model, tmp_path / "engines", precision)
     backend = tensorrt.TensorRTBackend(tmp_path / "engines")
     assert (backend.precision, backend.per_frame, backend.name) == (precision, "architecture" in kind, "tensorrt")
-    assert sorted(record.differences) == sorted(["shallow", "deep"] + ["decoder"] * (not backend.per_frame))
-    if backend.per_frame:   # S says nothing there
+    assert sorted(record.differences) == sorted(["shallow", "deep"] + ["align", "decoder"] * (not backend.per_frame))
+    if backend.per_frame:   # S and maps say nothing there
         shallow = [backend.shallow(image(seed)) for seed in range(2)]
         common = backend.deep(shallow[0])
         reference = TorchBackend(model)
         wanted = reference.deep(reference.shallow(image(0)))[0].numpy()
-        for feature in shallow:
-            assert np.linalg.norm(backend.decode(feature, [common]) - wanted) <= tolerance * np.linalg.norm(wanted)
+        for feature, motions in zip(shallow, ((), [np.ones((16, 24, 2), np.float32)])):
+            assert np.linalg.norm(backend.decode(feature, [common], motions) - wanted) <= tolerance * np.linalg.norm(wanted)
     else:
         compare(backend, model, tolerance)
 
@@ -131,9 +115,10 @@ def test_the_record_says_what_the_engines_are_of(engines):
 def test_progress_is_told_part_by_part_and_once(tmp_path):
     told = []
     build(tiny_model(), tmp_path / "engines", report=told.append)
-    assert told[:4] == ["shallow (1 of 3): ONNX", "shallow (1 of 3): Building Engine 0%", "shallow (1 of 3): Building Engine 50%",
-                        "shallow (1 of 3): Building Engine 100%"]
-    assert told[4] == "deep (2 of 3): ONNX" and told[-1] == "comparing with PyTorch" and len(told) == 13
+    assert told[:4] == ["shallow (1 of 4): ONNX", "shallow (1 of 4): Building Engine 0%", "shallow (1 of 4): Building Engine 50%",
+                        "shallow (1 of 4): Building Engine 100%"]
+    assert told[4:16:4] == ["deep (2 of 4): ONNX", "align (3 of 4): ONNX", "decoder (4 of 4): ONNX"]
+    assert told[-1] == "comparing with PyTorch" and len(told) == 17
 
 
 def test_engines_that_differ_too_much_are_not_written(tmp_path, monkeypatch):
@@ -230,7 +215,7 @@ def test_the_program(tmp_path, capsys, monkeypatch):
     options = ("--name", "tiny", "--size", "64x96", "--precision", "f16", "--device", "cuda")
     assert tensorrt_build.main([str(model), str(tmp_path / "engines"), *options]) == 0
     told = lines_of(capsys)
-    assert told[0] == {"progress": "shallow (1 of 3): ONNX"} and told[-1] == {"done": str(tmp_path / "engines")}
+    assert told[0] == {"progress": "shallow (1 of 4): ONNX"} and told[-1] == {"done": str(tmp_path / "engines")}
     compare(tensorrt.TensorRTBackend(tmp_path / "engines"), load_model(model), 5e-3)
     assert tensorrt_build.main([str(tmp_path / "nowhere"), str(tmp_path / "other"), *options]) == 1
     assert "no model" in lines_of(capsys)[-1]["error"] and not (tmp_path / "other").exists()
@@ -242,7 +227,7 @@ def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = write_tiny_model(tmp_path / "model")
     done = export(ExportOptions(str(folder), "tensorrt", size=SIZE, precision="f16"))
-    assert done.folder.parent == folder / "engines" and "decoder (3 of 3): ONNX\n" in capsys.readouterr().out
+    assert done.folder.parent == folder / "engines" and "decoder (4 of 4): ONNX\n" in capsys.readouterr().out
     model = load_model(folder)
     backend = engine_builder.tensorrt_backend(model, "cuda", "auto", live=False)
     compare(backend, model, 5e-3)
