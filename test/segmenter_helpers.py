@@ -8,7 +8,7 @@ import pytest
 from pipeline_helpers import SIZE, FakeBackend, frame, wait
 
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.stream import run
 
 MODES = list(Mode)
@@ -21,7 +21,9 @@ class Bench:
         self.backend = backend or FakeBackend()
         self.keyframes, self.errors = deque(), deque()
         self._done = threading.Event()   # is there something to collect?
-        config = PipelineConfig(mode, SchedulerConfig(min_interval, max_interval))
+        scheduling = {name: options.pop(name) for name in ("threshold", "cut_threshold") if name in options}
+        config = PipelineConfig(mode, SchedulerConfig(min_interval, max_interval, **scheduling),
+                                alignment=options.pop("alignment", Alignment.FLOW))
         options.setdefault("on_keyframe", self.keyframes.append)
         self.segmenter = Segmenter(
             self.backend, model_size, config, on_error=lambda camera, error: self.errors.append(error), **options)

@@ -24,6 +24,7 @@ import torch
 from cuda_helpers import FakeEvent
 
 from dcfm_ros.pipeline.backends import export, tensorrt, tensorrt_build, torch_kernels
+from dcfm_ros.pipeline.backends.cache import network_key
 from dcfm_ros.pipeline.backends.tensorrt import EngineLane
 
 ENGINE = b"engine of a stand-in:"
@@ -217,17 +218,19 @@ class NoStream(EngineLane):
         return torch.empty(count, dtype=torch.uint8)
 
 
+_written: dict[str, Path] = {}   # ONNX files of this process, by their network: each takes seconds
+
+
 def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """From now on TensorRT, a GPU and its streams are stand-ins; ONNX files are made once, in the folder, as that takes seconds."""
-    write_onnx, made = tensorrt_build.write_onnx, {}
+    """From now on TensorRT, a GPU and its streams are stand-ins. ONNX files are kept in the folder."""
+    write_onnx = tensorrt_build.write_onnx
 
     def once(part, where):
-        key = f"{part.module} {[tensor.dtype for tensor in (*part.inputs.values(), part.output)]}"
-        if key not in made:
-            own = folder / str(len(made))
-            own.mkdir()
-            made[key] = write_onnx(part, own)
-        return shutil.copy(made[key], where / made[key].name)
+        key = network_key(part.module, [(tensor.dtype, tensor.shape) for tensor in part.inputs.values()])
+        if key not in _written:
+            (folder / key).mkdir()
+            _written[key] = write_onnx(part, folder / key)
+        return shutil.copy(_written[key], where / _written[key].name)
 
     patch.setattr(tensorrt_build, "write_onnx", once)
     patch.setitem(sys.modules, "tensorrt", stand_in())

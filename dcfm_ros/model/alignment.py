@@ -22,7 +22,7 @@ def aligned(feature: Tensor, motion: Tensor) -> Tensor:
 
 
 def on_grid(motion: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (B, H, W, 2) on a grid of another size (h, w), as `motion.maps.on_grid`."""
+    """Maps (B, H, W, 2) on a grid of a size (h, w) that theirs is a multiple of, as `motion.maps.on_grid`."""
     height, width = motion.shape[1:3]
     small = F.adaptive_avg_pool2d(motion.float().permute(0, 3, 1, 2), size)
     return small.permute(0, 2, 3, 1) * torch.tensor([size[1] / width, size[0] / height], device=motion.device)

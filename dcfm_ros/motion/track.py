@@ -88,7 +88,8 @@ class MotionTrack:
         self._known[index] = _Known(view, still, still if self._both_ways else None, older)
 
     def motion(self, frame: int, other: int) -> Motion:
-        """From one frame to another, by their indices. One of them is the newest; or, if maps go both ways, both are needed still."""
+        """From one frame to another, by their indices. One of them is the newest; or, if maps go both ways, the other is the older
+        and both are needed still. Maps from older frames are known if they go both ways, and no others."""
         one, two = self._known.get(frame), self._known.get(other)
         if one is None or two is None:
             return Motion()
@@ -103,7 +104,6 @@ class MotionTrack:
         newest = next(reversed(self._known))
         motion, picture = self.motion(newest, other).map, self._known[other].view.picture
         return picture if motion is None else moved(picture, motion), self._known[newest].view.picture
-
 
     def newest_two(self) -> tuple[np.ndarray, np.ndarray]:
         """The same of the frame before the newest, of which there has to be one."""

@@ -29,6 +29,7 @@ _CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them
 # Two dark shots differ little in value, but not in structure. Noise has no structure either, so some change must be there.
 _CUT_CORRELATION, _CUT_CHANGE = 0.5, 0.2
+_SAME_SHOT = 0.9   # correlation of adjacent frames once the older one has moved: of cuts 0.87 at most, of a shaken camera 0.97 and more
 _BLOCK = 4                   # pixels, over which noise is averaged away
 _STEADY_GAIN = (0.8, 1.25)   # lamps at the mains' frequency flicker by a tenth up and down
 _MOST_NOISE = 0.15           # residual of two adjacent frames; where they differ by more, nothing explains what moves
@@ -71,10 +72,12 @@ def is_hard_cut(before: np.ndarray, after: np.ndarray, threshold: float) -> bool
     change = deviation(before, after)
     if change >= threshold and is_scene_change(averaged(before), averaged(after), threshold):
         return True
-    if change < _CUT_CHANGE:
-        return False
+    return change >= _CUT_CHANGE and _correlation(before, after) < _CUT_CORRELATION
+
+
+def _correlation(before: np.ndarray, after: np.ndarray) -> float:
     greys = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (before, after)]
-    return cv2.matchTemplate(*greys, cv2.TM_CCOEFF_NORMED)[0, 0] < _CUT_CORRELATION
+    return float(cv2.matchTemplate(*greys, cv2.TM_CCOEFF_NORMED)[0, 0])
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,7 @@ class KeyframeScheduler:
                  motion: MotionTrack | None = None) -> Decision:
         """Decide on processed frame number `index`, which counts up by one. image: its network input (h, w, 3) uint8; motion: of
         this camera, with this frame, where the score is the residual"""
-        thinned = np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
-        is_cut = self._last is not None and is_hard_cut(self._last, thinned, self.config.cut_threshold)
-        self._last = thinned
+        is_cut = self._is_cut(image, motion)
         threshold = threshold_scale * self.config.threshold
         score, interval = 0.0, 0
         if self._keyframe is not None:
@@ -180,6 +181,13 @@ class KeyframeScheduler:
     def keyframe(self) -> int | None:
         """Index of the last keyframe that has started: scores count from it."""
         return None if self._keyframe is None else self._keyframe[1]
+
+    def _is_cut(self, image: np.ndarray, motion: MotionTrack | None) -> bool:
+        """Does this frame begin another shot? What is known of the motion tells a shaken camera from a cut."""
+        before, self._last = self._last, np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
+        if before is None or not is_hard_cut(before, self._last, self.config.cut_threshold):
+            return False
+        return motion is None or _correlation(*motion.newest_two()) < _SAME_SHOT
 
     def _score(self, image: np.ndarray, motion: MotionTrack | None) -> float:
         if self.config.aks_score is not AksScore.RESIDUAL:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The motion between the two frames of a pair, by the estimator of the live pipeline: the network learns to correct its errors,
-too. Scenes whose exact motion is known have no need of another."""
+"""The motion between the two frames of a pair, by the estimator of the live pipeline, of scenes whose exact motion is known, too:
+the network learns to correct its errors."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def one_thread():
 
 @pytest.fixture
 def seen():
-    """`seen(size, at=(0, 0), noise=0.0, seed=0, scene=0)`: picture (*size, 3) uint8 by a camera that has moved by `at` pixels (x, y).
+    """`seen(size, at=(0, 0), noise=0.0, seed=0, scene=0)`: picture (*size, 3) uint8 of a camera that moved by `at` pixels (x, y).
 
     What is at p in it is at p + at - other in the picture from `other`. noise: its spread in grey levels, of this `seed`
     """

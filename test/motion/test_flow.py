@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Motion between two pictures: right to a fraction of a cell, in cells of a quarter's grid, and none where it explains nothing."""
+"""Motion between two pictures: right to a fraction of a cell of a quarter's grid, and none where it explains nothing."""
 import numpy as np
 import pytest
 

@@ -33,7 +33,8 @@ def test_all_else_stays_and_the_same_draws_give_the_same():
     pair = pair_of(8, 0)
     one, other = (with_motion(pair, 0.5, np.random.default_rng(3)) for _ in range(2))
     assert np.array_equal(one.motion, other.motion) and pair.motion is None
-    assert all(getattr(one, name) is getattr(pair, name) for name in ("image", "label", "neighbour", "neighbour_label", "origin"))
+    names = ("image", "label", "neighbour", "neighbour_label", "origin")
+    assert all(getattr(one, name) is getattr(pair, name) for name in names)
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0, 0.0])

@@ -97,13 +97,19 @@ def test_per_frame_networks(video, align):
     assert set(found) == {"score", "keyframe"}
 
 
-def test_features_of_another_grid_move_too():
-    """Those of a ResNet are of an eighth of the input, maps of a quarter. An image of another size is brought to the network's."""
-    model, data = tiny_model(backbone="resnet18"), Drive()
+@pytest.mark.parametrize("backbone", ("mit_b0", "resnet18"))
+def test_a_feature_has_moved_on_its_own_grid(backbone):
+    """Those of a ResNet are of an eighth of the input, maps of a quarter. Images of another size are resized before."""
+    model, data, used = tiny_model(backbone=backbone), Drive(), []
     data.image = lambda index: cv2.resize(Drive.image(data, index), (192, 128))
-    data.label = lambda index: cv2.resize(Drive.label(data, index), (192, 128), interpolation=cv2.INTER_NEAREST)
-    still, moves = (score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE, align) for align in (False, True))
-    assert still["keyframe"] == moves["keyframe"] and still["causal"] != moves["causal"]
+    model.nonkey = lambda image, common: used.append(common) or torch.zeros(1, 4, 8, 12)
+    for align in (False, True):
+        score(model, ClipSet("video", (), (data,), ""), 0, 4, ALONE, align)
+    still, moved = used
+    cells = 5 * 2 * still.shape[3] / 96   # in two frames
+    expected = aligned(still, torch.tensor([cells, 0.0]).expand(1, *still.shape[2:], 2))
+    inner = [tensor[..., 2:-2, 2:-4] for tensor in (still, moved, expected)]
+    assert (inner[1] - inner[2]).abs().mean() < 0.1 * (inner[1] - inner[0]).abs().mean()
 
 
 def test_where_nothing_is_known_to_move_features_stay(model):

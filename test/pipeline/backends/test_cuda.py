@@ -55,16 +55,19 @@ def backend():
 
 @pytest.mark.parametrize("precision", TOLERANCES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_logits_and_masks_are_those_of_the_cpu(kind, precision):
+@pytest.mark.parametrize("moves", [False, True])
+def test_logits_and_masks_are_those_of_the_cpu(kind, precision, moves):
     model = tiny_model(**KINDS[kind])
     gpu, cpu = make_backend("torch", model, "cuda", precision), TorchBackend(model)
     pictures = [image((66, 101), seed) for seed in range(3)]
     sides = 1 if gpu.per_frame else 2
+    motions = [np.random.default_rng(seed).normal(0.0, 8.0, (34, 52, 2)).astype(np.float32) for seed in range(sides * moves)]
     results = []
     for backend in (gpu, cpu):
         commons = [backend.deep(backend.shallow(picture)) for picture in pictures[:sides]]
         shallow = backend.shallow(pictures[2])
-        results.append((backend.decode(shallow, commons).copy(), *backend.mask(shallow, commons, CAMERA, True)))
+        results.append((backend.decode(shallow, commons, motions).copy(),
+                        *backend.mask(shallow, commons, CAMERA, True, motions)))
     (found, mask, confidence), (wanted, cpu_mask, cpu_confidence) = results
     error = np.abs(found - wanted).max()
     assert found.dtype == np.float32 and found.shape == wanted.shape
@@ -115,6 +118,19 @@ def test_images_in_a_row_without_a_mask_in_between(backend):
     shallows = [backend.shallow(picture) for picture in pictures]
     for shallow, mask in zip(shallows, wanted):
         assert np.array_equal(backend.mask(shallow, [common], CAMERA)[0], mask)
+
+
+def test_maps_in_a_row(backend):
+    """One host buffer serves the maps to one keyframe, and the kept feature stays."""
+    shallow = backend.shallow(image())
+    common = backend.deep(shallow)
+    kept = common.tensor.clone()
+    maps = [np.random.default_rng(seed).normal(0.0, 4.0, (16, 24, 2)).astype(np.float32) for seed in range(20)]
+    wanted = [backend.mask(shallow, [common], CAMERA, motions=[motion])[0] for motion in maps]
+    for _ in range(5):
+        for motion, mask in zip(maps, wanted):
+            assert np.array_equal(backend.mask(shallow, [common], CAMERA, motions=[motion.copy()])[0], mask)
+    assert torch.equal(common.tensor, kept) and any((mask != wanted[0]).any() for mask in wanted)
 
 
 def test_the_deep_path_runs_beside_frames(backend):
