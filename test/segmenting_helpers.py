@@ -15,7 +15,7 @@ from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 FRAMES, PART = 24, 17     # of each camera; images in a part of the output
 CAMERAS = ("/front/image_raw", "/rear/image_raw")
 CORRUPT = (0, 5, 12, 13, 20)
-MEASURED = ("preprocess_s", "shallow_s", "postprocess_s", "latency_s", "queue_s", "encode_s")
+MEASURED = ("preprocess_s", "motion_s", "shallow_s", "postprocess_s", "latency_s", "queue_s", "encode_s")
 
 
 def segment(bag: Path, out: Path, model: Path, on_frame=lambda: None, on_start=lambda images: None, **changes) -> dict:

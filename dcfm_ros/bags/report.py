@@ -19,13 +19,13 @@ from dcfm_ros.model.versions import versions
 
 def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> dict:
     """Of a run that has come to its end; the model's configuration gives the classes."""
-    frames, scheduler = sum(record.masks for record in run.replay.cameras.values()), options.config.scheduler
+    frames, pipeline = sum(record.masks for record in run.replay.cameras.values()), run.replay.segmenter.config
     return {
         "bag": run.bag.facts(),
         "model": model_description(options.model, config, run.replay.segmenter.backend),
         "mode": options.mode,
-        "scheduler": {"alignment": options.alignment, "aks_score": scheduler.aks_score.value, **{
-            name: getattr(scheduler, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}},
+        "scheduler": {"alignment": pipeline.alignment.value, "aks_score": pipeline.scheduler.aks_score.value, **{
+            name: getattr(pipeline.scheduler, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}},
         "cameras": [_camera(run, camera) for camera in run.cameras],
         "rows": [tally_report(tally, config.class_names) for tally in run.tallies],
         "times_ms": {stage: percentiles(values) for stage, values in run.times.items()},

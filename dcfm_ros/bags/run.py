@@ -64,6 +64,7 @@ class Run:
         schedule = Schedule(PER_FRAME, interval=1) if per_frame_model else Schedule(
             TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.config.scheduler.threshold,
             alignment=options.alignment)
+        self._is_dcfm = not per_frame_model   # else no common feature is older than its frame, so none moves
         classes = len(model.config.classes)
         self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
@@ -130,12 +131,14 @@ class Run:
                                        result.frame.stamp_ns - result.feature_stamp_ns)
         except ValueError as error:
             raise BagError(f"{self.bag.path}: label at {stamp_text(result.frame.stamp_ns)}: {error}") from error
-        self.tallies[0].moved(result.alignment.value, result.motion_px)
+        if self._is_dcfm:
+            self.tallies[0].moved(result.alignment.value, result.motion_px)
         for course in others:
             course.add(image, made.reference, label, sequence, True, 0, 0)
             self.tallies[0].compare(result.mask, made.reference)
         for stage in STAGES[:-1]:
-            self.times[stage].append(getattr(result, f"{stage}_ms"))
+            if stage != "motion" or self._is_dcfm:
+                self.times[stage].append(getattr(result, f"{stage}_ms"))
         self.gallery.add(result, event, made.reference, label, flicker, counts)
 
     def _label(self, result: Segmentation) -> np.ndarray | None:

@@ -25,8 +25,9 @@ def replay_table(report: dict) -> str:
                                 *([row["name"], str(row["labelled_frames"]), *(percent(row[name]) for _, name in shares)]
                                   for row in rows)])]
     times = report["times_ms"]
-    motion = report["times_ms"]["motion"]["p50"]
-    lines += ["", f"times      motion p50 {number(motion)} ms; shallow p50 {number(times['shallow']['p50'])}, p99 {number(times['shallow']['p99'])} ms; "
+    motion = times["motion"]["p50"]   # a per-frame model has none
+    lines += ["", f"times      {'' if motion is None else f'motion p50 {number(motion)} ms; '}"
+                  f"shallow p50 {number(times['shallow']['p50'])}, p99 {number(times['shallow']['p99'])} ms; "
                   f"deep p50 {number(times['encode']['p50'])}, p99 {number(times['encode']['p99'])} ms; image in to mask out p50 "
                   f"{number(times['latency']['p50'])}, p99 {number(times['latency']['p99'])} ms; "
                   f"{number(report['frames_per_s'])} frames/s in all",

@@ -60,7 +60,8 @@ def score_report(score: Score, class_names: tuple[str, ...]) -> dict:
     """The figures of a row as JSON takes them; shares are 0..1, None where there is nothing to take them of."""
     schedule, matrix = score.schedule, score.matrix
     return {
-        "mode": schedule.mode, "delay": schedule.delay, "interval": schedule.interval, "threshold": schedule.threshold, "alignment": schedule.alignment,
+        "mode": schedule.mode, "delay": schedule.delay, "interval": schedule.interval, "threshold": schedule.threshold,
+        "alignment": schedule.alignment,
         "frames": score.frames, "keyframes": score.keyframes, "keyframe_rate": rounded(score.keyframe_rate),
         "keyframes_too_soon": score.keyframes_too_soon,
         "miou": rounded(matrix.miou), "miou_all": rounded(matrix.miou_all), "wiou": rounded(matrix.wiou),

@@ -34,8 +34,8 @@ from dcfm_ros.model.inference import InferenceModel, fold
 
 PRECISIONS = ("f32", "f16")
 OPSET = 20            # the first with GELU as one operator, and what TensorRT 10.0 reads
-# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the nearest values without
-# a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
+# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the nearest values
+# without a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
 OPSETS = {"align": 18}
 _NEEDED = ("onnx", "onnxscript")
 

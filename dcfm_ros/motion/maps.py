@@ -45,7 +45,7 @@ def stands_still(motion: np.ndarray) -> bool:
 def explains(motion: np.ndarray, here: np.ndarray, there: np.ndarray) -> bool:
     """Is the other frame's picture (h, w, 3) uint8 more like this frame's once it has moved? Not where a lens is covered, in a
     flash or in noise: there a map leads astray."""
-    return _difference(here, moved(there, motion)) < _difference(here, there)
+    return difference(here, moved(there, motion)) < difference(here, there)
 
 
 def mean_length(motion: np.ndarray) -> float:
@@ -53,8 +53,9 @@ def mean_length(motion: np.ndarray) -> float:
     return cv2.mean(cv2.magnitude(*cv2.split(motion)))[0]
 
 
-def _difference(first: np.ndarray, second: np.ndarray) -> float:
-    return sum(cv2.mean(cv2.absdiff(first, second)))
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean absolute difference of two pictures (h, w, 3) uint8."""
+    return sum(cv2.mean(cv2.absdiff(first, second))) / 3
 
 
 @lru_cache(maxsize=16)

@@ -14,6 +14,7 @@ from helpers import write_tiny_model
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.evaluate import evaluate_bag
 from dcfm_ros.bags.options import BagEvaluateOptions
+from dcfm_ros.evaluation.replay_table import replay_table
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.segmenter import Segmenter
 
@@ -43,7 +44,25 @@ def test_without_labels(tmp_path, evaluated):
     assert per_frame["feature_age_frames"] == {"mean": 0.0, "max": 0} and dcfm["feature_age_frames"]["max"] > 0
     assert report["cameras"][0]["topic"] == CAMERA and report["cameras"][0]["sizes"] == [[96, 64]]
     assert report["notes"] == [] and report["mode"] == "sync"
+    assert report["scheduler"] == {"alignment": "flow", "aks_score": "residual", "min_interval": 2, "max_interval": 10,
+                                   "threshold": 0.18, "cut_threshold": 0.6}
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
+
+
+@pytest.mark.parametrize("alignment, mode", [("flow", "sync"), ("flow", "two_sided"), ("none", "sync")])
+def test_motion_of_common_features_is_told(tmp_path, evaluated, alignment, mode):
+    """Where they do not move, keyframes are those of the published score."""
+    result = evaluated(write_bag(tmp_path / "drive", 20), alignment=alignment, mode=mode)
+    dcfm, per_frame = result.rows
+    assert sum(dcfm["alignments"].values()) == 20 and (dcfm["alignment"], per_frame["alignment"]) == (alignment, "none")
+    assert per_frame["alignments"] == {} and per_frame["motion_px"] is None
+    scheduler, times = result.report["scheduler"], result.report["times_ms"]
+    assert scheduler["alignment"] == alignment and dcfm["threshold"] == scheduler["threshold"]
+    if alignment == "none":
+        assert dcfm["alignments"] == {"none": 20} and dcfm["motion_px"] is None and scheduler["aks_score"] == "paper"
+    else:
+        assert dcfm["alignments"]["flow"] >= 5 and dcfm["motion_px"] > 1 and times["motion"]["p50"] > 0
+        assert f"motion p50 {times['motion']['p50']:.1f} ms; shallow" in replay_table(result.report)
 
 
 def test_the_same_recording_gives_the_same_figures(tmp_path, evaluated):
@@ -154,8 +173,12 @@ def test_two_sided_masks_are_counted_once(tmp_path, evaluated):
 
 def test_a_per_frame_model_has_one_row(tmp_path, evaluated):
     per_frame = str(write_tiny_model(tmp_path / "per_frame", architecture="per_frame"))
-    row, = evaluated(write_bag(tmp_path / "drive", 6), model=per_frame).report["rows"]
+    report = evaluated(write_bag(tmp_path / "drive", 6), model=per_frame, page=True).report
+    row, = report["rows"]
     assert row["name"] == "per frame" and row["keyframe_rate"] == 1.0
+    assert row["alignments"] == {} and row["motion_px"] is None and report["scheduler"]["alignment"] == "none"
+    assert report["times_ms"]["motion"] == {"p50": None, "p99": None} and "motion" not in replay_table(report)
+    assert "Motion of common features" not in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_the_page_its_video_and_progress(tmp_path, evaluated):
@@ -166,6 +189,7 @@ def test_the_page_its_video_and_progress(tmp_path, evaluated):
     assert starts == [12] and ticks["x"] == 12
     page = (out / "report.html").read_text()
     assert "drive" in page and "data:video/mp4;base64," in page and "lowest IoU" in page
+    assert "Motion of common features" in page and "Mean motion, pixels" in page
     assert (out / "side_by_side.mp4").stat().st_size > 0
 
 

@@ -11,6 +11,7 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import choose_cameras
+from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 MODEL = tiny_model()
@@ -26,7 +27,8 @@ def replayed(path, config=PipelineConfig(Mode.SYNC), **options):
 
 def summary(results):
     """All that must not depend on the machine."""
-    return [(r.frame.camera, r.frame.header.number, r.frame.stamp_ns, r.mask.tobytes(), r.is_keyframe, r.score, r.feature_age_frames)
+    return [(r.frame.camera, r.frame.header.number, r.frame.stamp_ns, r.mask.tobytes(), r.is_keyframe, r.score,
+             r.feature_age_frames, r.alignment.value, r.motion_px)
             if not isinstance(r, Skipped) else (r.number, r.error.kind) for r in results]
 
 
@@ -37,6 +39,7 @@ def test_the_same_masks_and_keyframes_each_time_whatever_the_form(tmp_path, stor
     assert summary(first) == summary(again)
     told = [[(e.index, e.reason, e.score, e.interval_frames) for e in some] for some in (events, events_again)]
     assert told[0] == told[1] and len(told[0]) > 2
+    assert sum(r.alignment is Found.FLOW and r.motion_px > 1 for r in first) > 10
     assert [r.frame.stamp_ns for r in first] == [START_NS + number * PERIOD_NS for number in range(25)]
     assert {r.frame.header.header.frame_id for r in first} == {"camera_0"}
 
@@ -94,6 +97,7 @@ def test_it_can_begin_at_a_keyframe(tmp_path):
     whole, events, _ = replayed(path)
     start = [e.index for e in events][2]
     rest, _, _ = replayed(path, first={"": start})
+    assert any(r.alignment is Found.FLOW for r in rest)
     assert summary(rest)[1:] == summary(whole[start:])[1:] and rest[0].mask.tobytes() == whole[start].mask.tobytes()
 
 

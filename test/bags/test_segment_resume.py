@@ -23,7 +23,7 @@ from dcfm_ros.pipeline.segmenter import Segmenter
 
 ONE, TWO, TWO_SIDED = "one camera", "two cameras", "two cameras, two_sided, all topics"
 CASES = {
-    ONE: dict(topics=(CAMERA,), changes={}),
+    ONE: dict(topics=(CAMERA,), changes=dict(alignment="none")),
     TWO: dict(topics=CAMERAS, changes={}),
     TWO_SIDED: dict(topics=CAMERAS, changes=dict(mode="two_sided", all_topics=True, storage="sqlite3")),
 }
@@ -41,6 +41,9 @@ class Case:
         self.images = FRAMES * len(topics)
         self.report = self.segment(folder / "whole")
         self.content = content(folder / "whole")
+        moved = {message["alignment"] for topic, messages in self.content.items() if topic.endswith("mask_info")
+                 for _, message in messages}
+        assert ("flow" in moved) == (changes.get("alignment") != "none")
 
     def segment(self, out, on_frame=lambda: None, on_start=lambda images: None, **changes):
         return segment(self.bag, out, self.model, on_frame, on_start, **{**self.changes, **changes})
@@ -342,7 +345,9 @@ def test_other_options(two, tmp_path):
         (dict(mode="two_sided"), 'mode "sync", now "two_sided"'),
         (dict(all_topics=True), "all topics false, now true"),
         (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
-        (dict(threshold=0.5), "threshold 0.32, now 0.5"),
+        (dict(threshold=0.5), "threshold 0.18, now 0.5"),
+        (dict(aks_score="paper"), 'aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
+        (dict(alignment="none"), 'alignment "flow", now "none"; aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
         (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
     ]:
         with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):

@@ -8,15 +8,17 @@ import pytest
 from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.bags.types import KEYFRAME, MASK_INFO, PALETTE, typestore
+from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.frames import Mode, Reason
 
 FILES = sorted((Path(__file__).parents[2] / "msg").glob("*.msg"))
 
 
-@pytest.mark.parametrize("msgtype, prefix, kind", [(MASK_INFO, "MODE_", Mode), (KEYFRAME, "REASON_", Reason)])
-def test_constants_are_the_enums(msgtype, prefix, kind):
+@pytest.mark.parametrize("msgtype, kinds", [
+    (MASK_INFO, {"MODE_": Mode, "ALIGNMENT_": Found}), (KEYFRAME, {"REASON_": Reason})], ids=["MaskInfo", "KeyframeEvent"])
+def test_constants_are_the_enums(msgtype, kinds):
     constants = {name: value for name, value_type, value in typestore().fielddefs[msgtype][0]}
-    assert constants == {prefix + member.name: member.value for member in kind}
+    assert constants == {prefix + member.name: member.value for prefix, kind in kinds.items() for member in kind}
     message = typestore().types[msgtype]
     assert {name: getattr(message, name) for name in constants} == constants
 

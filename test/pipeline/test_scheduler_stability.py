@@ -3,11 +3,11 @@
 """Noise, flicker of the light and automatic exposure bring no storm of keyframes, and hide no hard cut."""
 import numpy as np
 import pytest
-from pipeline_helpers import paper
 
+from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
-from dcfm_ros.pipeline.settings import SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.sources.synthetic.video import SyntheticVideo
 
 FRAMES = 60
@@ -50,38 +50,49 @@ def seen(images, disturbance):
             for index, image in enumerate(images)]
 
 
-def reasons(images, **config):
-    scheduler = KeyframeScheduler(paper(SchedulerConfig(**config)))
-    return [scheduler.evaluate_and_start(image, index).reason for index, image in enumerate(images)]
+def reasons(images, alignment, **config):
+    """alignment: none for the paper's score, flow for the residual"""
+    scheduler, found = KeyframeScheduler(SchedulerConfig(**config).resolved(Alignment(alignment))), []
+    motion = MotionTrack() if alignment == "flow" else None
+    for index, image in enumerate(images):
+        if motion is not None:
+            motion.add(image, index, {scheduler.keyframe})
+        found.append(scheduler.evaluate_and_start(image, index, motion).reason)
+    return found
 
 
-def count(images, **config):
-    return sum(reason is not None for reason in reasons(images, **config))
+def count(images, alignment, **config):
+    return sum(reason is not None for reason in reasons(images, alignment, **config))
+
+
+@pytest.fixture(params=["none", "flow"])
+def alignment(request):
+    return request.param
 
 
 @pytest.mark.parametrize("disturbance", [noise(5), noise(10), lamps, blinking],
                          ids=["noise 5", "noise 10", "lamps", "blinking"])
-def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance):
+def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance, alignment):
     still = seen([drives[0][0][0]] * FRAMES, disturbance)
-    assert set(reasons(still)[1:]) == {None, Reason.INTERVAL}
+    assert set(reasons(still, alignment)[1:]) == {None, Reason.INTERVAL}
 
 
 @pytest.mark.parametrize("disturbance, most", [
     (noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
     ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"])
-def test_a_moving_scene_has_hardly_more_keyframes_than_without(drives, disturbance, most):
+def test_a_moving_scene_has_hardly_more_keyframes_than_without(drives, disturbance, most, alignment):
     for images in drives[0]:
-        plain = count(images)
+        plain = count(images, alignment)
         assert FRAMES / 10 <= plain < FRAMES / 3
-        assert 0.75 * plain <= count(seen(images, disturbance)) <= most * plain + 2
+        assert 0.75 * plain <= count(seen(images, disturbance), alignment) <= most * plain + 2
 
 
-def test_exposure_of_a_still_scene_brings_few_keyframes(drives):
-    assert count(seen([drives[0][0][0]] * FRAMES, exposure), max_interval=1000) <= 5
+def test_exposure_of_a_still_scene_brings_few_keyframes(drives, alignment):
+    assert count(seen([drives[0][0][0]] * FRAMES, exposure), alignment, max_interval=1000) <= 5
 
 
 @pytest.mark.parametrize("disturbance", [noise(0), noise(10), lamps, blinking, exposure],
                          ids=["none", "noise", "lamps", "blinking", "exposure"])
-def test_hard_cut_is_requested_on_its_frame_and_is_the_only_one(drives, disturbance):
-    found = reasons(seen(drives[1], disturbance), min_interval=1000, max_interval=1000)
+def test_hard_cut_is_requested_on_its_frame_and_is_the_only_one(drives, disturbance, alignment):
+    found = reasons(seen(drives[1], disturbance), alignment, min_interval=1000, max_interval=1000)
     assert [index for index, reason in enumerate(found) if reason is Reason.DEVIATION] == [FRAMES // 2]

@@ -13,9 +13,9 @@ from sensor_msgs.msg import Image
 from dcfm_ros.ros.names import in_robot
 
 
-def synchronous(segmenter, probe):
+def synchronous(segmenter, probe, **parameters):
     """A camera whose keyframes do not depend on when the encoder has time."""
-    segmenter.start(mode="sync")
+    segmenter.start(mode="sync", **parameters)
     return Camera(probe).connect()
 
 
@@ -32,7 +32,7 @@ def test_max_interval_takes_effect_while_running(segmenter, probe):
 
 
 def test_threshold_and_min_interval_take_effect_while_running(segmenter, probe):
-    camera = synchronous(segmenter, probe)
+    camera = synchronous(segmenter, probe, alignment="none")   # these pictures are new each time: no motion explains them
     camera.segment(seed=1)
     assert camera.segment(seed=2)[1].score > 0.1
     assert probe.set(threshold=0.1) == ""
@@ -45,7 +45,8 @@ def test_threshold_and_min_interval_take_effect_while_running(segmenter, probe):
 
 REFUSED_WHILE_RUNNING = [
     (dict(threshold=11.0), ["threshold", "11.0"]),
-    (dict(threshold=0.0), ["threshold", "0.0", "above 0"]),
+    (dict(threshold=-0.5), ["threshold", "-0.5"]),
+    (dict(aks_score="sum"), ["aks_score 'sum'", "auto, residual, paper"]),
     (dict(threshold=float("nan")), ["threshold", "nan"]),
     (dict(threshold="much"), ["threshold 'much'", "a number"]),
     (dict(threshold=20), ["threshold 20", "use 0 to 10"]),
@@ -68,6 +69,7 @@ REFUSED_WHILE_RUNNING = [
     (dict(model="elsewhere"), ["model", "clean up first"]),
     (dict(backend="openvino"), ["backend", "clean up first"]),
     (dict(mode="sync"), ["mode", "clean up first"]),
+    (dict(alignment="none"), ["alignment", "clean up first"]),
     (dict(image_topic="/other"), ["image_topic", "clean up first"]),
     (dict(cameras=["front"]), ["cameras", "clean up first"]),
     (dict(autostart=False), ["autostart"]),
@@ -79,6 +81,17 @@ def test_refused_while_running(camera, probe):
         reason = probe.set(**values)
         assert reason and all(word in reason for word in words), (values, reason)
     camera.segment()
+
+
+def test_the_residual_needs_alignment_and_0_is_the_threshold_of_the_score(segmenter, probe):
+    camera = synchronous(segmenter, probe, alignment="none")
+    reason = probe.set(aks_score="residual")
+    assert "aks_score residual with alignment none" in reason and "use paper or auto" in reason
+    assert camera.segment()[1].alignment == "none"
+    segmenter.start(mode="sync")
+    assert probe.set(aks_score="paper", threshold=0.0) == "" and probe.set(aks_score="residual") == ""
+    camera = Camera(probe).connect()
+    assert [camera.segment()[1].alignment for _ in range(2)] == ["still", "still"]
 
 
 def test_deadline_needs_mode_async(segmenter, probe):

@@ -20,8 +20,8 @@ SIZE = (66, 101)   # no stride divides it
 # In onnx-tensorrt's docs/operators.md of TensorRT 10.1, which reads opsets 9 to 20, with UINT8 as input and from there into Cast.
 READ_BY_TENSORRT = {
     "Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Expand", "Gather", "GatherND", "Gelu", "GridSample",
-    "LayerNormalization", "MatMul", "MaxPool", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice", "Softmax",
-    "Split", "Sub", "Transpose", "Unsqueeze", "Where"}
+    "LayerNormalization", "MatMul", "MaxPool", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice",
+    "Softmax", "Split", "Sub", "Transpose", "Unsqueeze", "Where"}
 find_spec = importlib.util.find_spec
 
 
@@ -42,7 +42,7 @@ def without(monkeypatch):
 
 
 def read_by_tensorrt(graph):
-    """Nothing that TensorRT's parser does not know, nor what it misreads; axes are constants; uint8 goes into a Cast alone."""
+    """Nothing that TensorRT's parser does not know or misreads; axes are constants; uint8 goes into a Cast alone."""
     assert {node.op_type for node in graph.node} <= READ_BY_TENSORRT
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:

@@ -51,7 +51,8 @@ def make(tmp_path_factory):
         yield make
 
 
-@pytest.fixture(params=[("torch", "f32"), ("openvino", "f32"), ("cuda", "f32"), ("cuda", "f16"), ("tensorrt", "f32")], ids=" ".join)
+@pytest.fixture(ids=" ".join, params=[
+    ("torch", "f32"), ("openvino", "f32"), ("cuda", "f32"), ("cuda", "f16"), ("tensorrt", "f32")])
 def backend(make, request):
     return make(*request.param)
 
@@ -70,8 +71,10 @@ def make_map(seed):
 
 
 HERE, THERE = make_map(1), make_map(2)
-FINER = 2.0 * HERE.repeat(2, axis=0).repeat(2, axis=1) + np.random.default_rng(3).uniform(-0.5, 0.5, (32, 48, 2)).astype(np.float32)
-MAPS = {"one": [HERE], "of a finer grid": [FINER], "two": [HERE, THERE], "the first": [HERE, None], "the second": [None, FINER]}
+NOISE = np.random.default_rng(3).uniform(-0.5, 0.5, (32, 48, 2)).astype(np.float32)
+FINER = 2.0 * HERE.repeat(2, axis=0).repeat(2, axis=1) + NOISE
+MAPS = {
+    "one": [HERE], "of a finer grid": [FINER], "two": [HERE, THERE], "the first": [HERE, None], "the second": [None, FINER]}
 
 
 def content(feature):
@@ -91,8 +94,9 @@ def moved(feature, motion):
 
 def everything(backend, shallow, commons, *motions):
     """Logits, mask and confidence, and the mask alone."""
-    return (backend.decode(shallow, commons, *motions).copy(),
-            *backend.mask(shallow, commons, CAMERA, True, *motions), backend.mask(shallow, commons, CAMERA, False, *motions)[0])
+    logits = backend.decode(shallow, commons, *motions).copy()
+    alone, _ = backend.mask(shallow, commons, CAMERA, False, *motions)
+    return logits, *backend.mask(shallow, commons, CAMERA, True, *motions), alone
 
 
 def same(some, others):

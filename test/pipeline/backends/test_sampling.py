@@ -74,7 +74,8 @@ def test_whole_cells_are_copied(moved, right, down):
     assert np.array_equal(moved(feature, motion), feature[rows][:, columns])
 
 
-@pytest.mark.parametrize("moved, fine", [*itertools.product((by_torch, on_cpu), [(8, 12), (16, 24), (12, 36)]), (on_cpu, (9, 14))])
+@pytest.mark.parametrize("moved, fine", [
+    *itertools.product((by_torch, on_cpu), [(8, 12), (16, 24), (12, 36)]), (on_cpu, (9, 14))])
 def test_a_finer_map_counts_by_its_mean_over_each_cell(moved, fine):
     """Its offsets are in its own, smaller cells. Grids that do not fit each other do not come in training."""
     size = (4, 6)
