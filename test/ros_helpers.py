@@ -45,8 +45,9 @@ OUTPUTS = {f"/dcfm/{name}" for name in ("mask", "mask_info", "keyframe", "palett
                                         "overlay/compressed", "mask/compressed")}
 # Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and requests choose keyframes.
 DEFAULTS = {
-    "backend": "torch", "device": "cpu", "mode": "async", "silence_s": 1000.0, "image_topic": "/camera/image_raw",
-    "image_transport": "auto", "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
+    "backend": "torch", "device": "cpu", "mode": "async", "alignment": "flow", "aks_score": "auto", "silence_s": 1000.0,
+    "image_topic": "/camera/image_raw", "image_transport": "auto",
+    "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
     "threshold_rule": "fixed", "encoder_share": 0.8, "keyframe_budget_hz": 0.0,
     "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed"],
     "overlay_alpha": 0.5, "jpeg_quality": 85, "min_mask_hz": 0.0,
