@@ -22,8 +22,9 @@ def report(folder: Path, name: str) -> dict | None:
 
 
 def row(found: dict, mode: str, interval=None, threshold=None, delay=0) -> dict:
-    wanted = (mode, interval, threshold, delay)
-    return next(r for r in found["rows"] if (r["mode"], r["interval"], r["threshold"], r["delay"]) == wanted)
+    """Of masks as published."""
+    wanted = (mode, interval, threshold, delay, "none")
+    return next(r for r in found["rows"] if (r["mode"], r["interval"], r["threshold"], r["delay"], r["alignment"]) == wanted)
 
 
 def cells(found: list[dict], **which) -> list[str]:

@@ -25,10 +25,11 @@ class FeatureStore:
 
     backend: its features have `nbytes`, as arrays and tensors have
     reader: of the clip
+    moves: will motion be asked for, so that what it is estimated on is worth keeping?
     """
 
-    def __init__(self, backend: Backend, reader: ClipReader, memory_bytes: int):
-        self._backend, self._reader, self._memory_bytes = backend, reader, memory_bytes
+    def __init__(self, backend: Backend, reader: ClipReader, memory_bytes: int, moves: bool = False):
+        self._backend, self._reader, self._memory_bytes, self._moves = backend, reader, memory_bytes, moves
         self._kept: OrderedDict[tuple[str, int | tuple[int, int]], Any] = OrderedDict()
         self._bytes = 0
         self._estimator = DenseInverseSearch()
@@ -91,11 +92,14 @@ class FeatureStore:
         return self._get("view", index, make)
 
     def _image(self, index: int) -> np.ndarray:
-        """Network input of a frame. It is not kept: with S made of it, it has done its work."""
+        """Network input of a frame. It is not kept: with S made of it, and its view, it has done its work."""
         image = self._kept.pop(("image", index), None)
         if image is None:
-            return self._reader.image(index)
-        self._bytes -= image.nbytes
+            image = self._reader.image(index)
+        else:
+            self._bytes -= image.nbytes
+        if self._moves and ("view", index) not in self._kept:
+            self._keep("view", index, View.of(image))
         return image
 
     def _get(self, kind: str, index: int | tuple[int, int], make: Callable[[], Any]) -> Any:

@@ -149,7 +149,7 @@ class Protocol:
     def _run_clip(self, results: Results, network: Network, plan: _Plan, pictures: Iterator[Picture],
                   on_frame: Callable[[], object]) -> None:
         clip = plan.reader.clip
-        store = FeatureStore(network.backend, plan.reader, self.memory_bytes)
+        store = FeatureStore(network.backend, plan.reader, self.memory_bytes, self._moves)
         courses = plan.courses + self._adaptive_courses(results, plan, pictures, store)
         for course in courses:
             course.score.frames += clip.length

@@ -26,6 +26,8 @@ LOG_FILE = "log.jsonl"
 
 # Settings whose change leaves the course of training as it is; * stands for any number.
 FREE = ("data.sources.*.root", "data.in_memory", "validation.root", "init", "save_every")
+# Settings that checkpoints of older versions lack, with what was in effect then.
+YOUNGER = {"data.aligned": 0.0}
 
 
 class TrainingError(RuntimeError):
@@ -125,7 +127,8 @@ def differences(before: dict, now: dict) -> list[str]:
 def _changed(one, other, path: str = ""):
     if isinstance(one, dict) and isinstance(other, dict):
         for key in dict.fromkeys([*one, *other]):
-            yield from _changed(one.get(key), other.get(key), f"{path}.{key}" if path else key)
+            inner = f"{path}.{key}" if path else key
+            yield from _changed(one.get(key, YOUNGER.get(inner)), other.get(key), inner)
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for number, pair in enumerate(zip(one, other)):
             yield from _changed(*pair, f"{path}.{number}")

@@ -192,3 +192,13 @@ def test_numbers_of_sources_are_compared(train_config, tmp_path):
     save_state(tmp_path, state_of(config))
     with pytest.raises(ConfigError, match="data.sources was "):
         load_state(tmp_path, replace(config, data=DataConfig(sources=(SourceConfig("folder"),))), resume=True)
+
+
+def test_a_checkpoint_of_before_a_setting_existed_goes_on_without_it(train_config, tmp_path):
+    config = train_config()
+    plain = plain_config(config)
+    del plain["data"]["aligned"]
+    save_state(tmp_path, {**state_of(config), "configuration": json.dumps(plain)})
+    assert load_state(tmp_path, config, resume=True)["iteration"] == 2
+    with pytest.raises(ConfigError, match="data.aligned was 0.0 and is 0.5"):
+        load_state(tmp_path, replace(config, data=replace(config.data, aligned=0.5)), resume=True)
