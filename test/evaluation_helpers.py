@@ -63,15 +63,15 @@ def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLAS
 class NotingBackend(MasksOnHost):
     """Features are the number of their frame; a mask is drawn with frame and keyframes as seed, mostly of one class.
 
-    `shallows` and `deeps` note the frames that were computed, `decoded` (frame, keyframes) of each mask; a frame whose S
-    was taken away is -1.
+    `shallows` and `deeps` note the frames that were computed, `decoded` (frame, keyframes) of each mask, a frame whose S was
+    taken away as -1; `moved` notes the keyframes of each mask whose features were moved.
     """
 
     name, device, precision = "noting", "cpu", "f32"
 
     def __init__(self, classes=CLASSES):
         self.classes = classes
-        self.shallows, self.deeps, self.decoded = [], [], []
+        self.shallows, self.deeps, self.decoded, self.moved = [], [], [], []
 
     def shallow(self, image):
         self.shallows.append(int(image[0, 0, 0]))
@@ -84,6 +84,7 @@ class NotingBackend(MasksOnHost):
     def decode(self, shallow, commons, motions=()):
         frame, keyframes = int(shallow[0]) - 1, tuple(int(common[0]) - 1 for common in commons)
         self.decoded.append((frame, keyframes))
+        self.moved.append(tuple(keyframe for keyframe, motion in zip(keyframes, motions) if motion is not None))
         return logits_of(frame, keyframes, self.classes, tuple(commons[0][1:] // 4))
 
 

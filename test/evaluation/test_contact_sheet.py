@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from dcfm_ros.evaluation import contact_sheet as module
 from dcfm_ros.evaluation.contact_sheet import AGE, MARGIN, REASONS, SCORE, WIDTH, Tile, Timeline, contact_sheet
 
 LEGEND = [("road", (128, 64, 128)), ("traffic light", (250, 170, 30)), ("sky", (70, 130, 180))]
@@ -44,6 +45,18 @@ def test_keyframes_are_framed_in_the_colour_of_their_reason():
     assert not has(plain, REASONS["deviation"])
     for reason in REASONS:
         assert has(contact_sheet(tiles(4, reason=reason), LEGEND, timeline(reasons=()), "a run"), REASONS[reason])
+
+
+@pytest.mark.parametrize("options, note", [
+    (dict(age=3, motion_px=17.4), "feature 3 frames old, moved 17 px"), (dict(age=1, motion_px=0.6), "feature 1 frame old, moved 1 px"),
+    (dict(age=3), "feature 3 frames old"), (dict(age=0), "feature 0 frames old"), (dict(), "no mask"),
+    (dict(age=0, reason="interval"), "keyframe: interval")])
+def test_tiles_say_what_their_masks_are_made_of(monkeypatch, options, note):
+    """A per-frame model's feature has neither age nor motion."""
+    written, text = [], module._text
+    monkeypatch.setattr(module, "_text", lambda strip, words, *rest, **how: written.append(words) or text(strip, words, *rest, **how))
+    contact_sheet(tiles(2, **options), LEGEND, timeline(), "a run")
+    assert written.count(note) == 2
 
 
 @pytest.mark.parametrize("count, legend, run, title", [

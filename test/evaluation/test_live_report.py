@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from dcfm_ros.evaluation import live_report as live_report_module
+from dcfm_ros.evaluation.contact_sheet import contact_sheet
 from dcfm_ros.evaluation.live_report import EVERY_FRAME, RunFacts, live_report, save_report, summary_lines, write_pictures
 from dcfm_ros.evaluation.recording import SENT, RecordingWriter, read_recording
 from dcfm_ros.sources.frame import VideoFrame
@@ -22,8 +24,8 @@ CLASSES = (("road", (128, 64, 128)), ("car", (0, 0, 142)), ("sky", (70, 130, 180
 FACTS = RunFacts("stripes", "tiny", "fake on cpu", "async", 10.0, 0.4, "front", tuple(n for n, _ in CLASSES),
                  tuple(c for _, c in CLASSES))
 KEYS = {"frames_sent", "masks_received", "header_mismatches", "out_of_order", "keyframes", "mean_keyframe_interval",
-        "keyframe_reasons", "mask_hz", "latency_ms", "shallow_ms", "encode_ms", "feature_age_frames", "miou",
-        "per_class_iou", "backend", "model", "mode", "size", "cpu"}
+        "keyframe_reasons", "mask_hz", "latency_ms", "shallow_ms", "encode_ms", "feature_age_frames", "alignments", "motion_px",
+        "motion_ms", "miou", "per_class_iou", "backend", "model", "mode", "size", "cpu"}
 
 
 class Stripes:
@@ -60,8 +62,10 @@ class Run:
                 "stamp_ns": stamp, "received_ns": published + (20 + index) * MS, "width": WIDTH, "height": HEIGHT,
                 "step": WIDTH, "encoding": "mono8", "frame_id": "front"}, source.label(index)))
             is_keyframe = index % 5 == 0 or index in CUTS
+            alignment = "none" if is_keyframe else "still" if index % 5 == 1 else "flow"
             self.info.append({"stamp_ns": stamp, "is_keyframe": is_keyframe, "feature_age_frames": index % 5,
-                              "score": 0.1, "shallow_ms": 10.0 + index})
+                              "alignment": alignment, "motion_px": 2.0 * (index % 5) if alignment == "flow" else 0.0,
+                              "score": 0.1, "motion_ms": 1.0 + index, "shallow_ms": 10.0 + index})
         for index, reason, interval in ((0, "first", 0), (5, "interval", 5), (8, "deviation", 3), (15, "deviation", 7)):
             self.keyframes.append({"stamp_ns": self.sent[index]["stamp_ns"], "reason": reason,
                                    "interval_frames": interval, "encode_ms": 50.0})
@@ -97,6 +101,7 @@ def test_perfect_run(run, tmp_path):
     assert report["keyframe_reasons"] == {"first": 1, "interval": 1, "deviation": 2}
     assert report["hard_cuts"] == 2 and report["hard_cuts_requested"] == 2
     assert report["feature_age_frames"] == {"mean": 2.0, "max": 4}
+    assert report["alignments"] == {"none": 5, "still": 4, "flow": 11} and report["motion_px"] == 6.0   # 3 of 4, 4 of 6, 4 of 8
     assert report["encode_ms"] == {"p50": 50.0, "p99": 50.0}
     assert report["size"] == [WIDTH, HEIGHT] and report["cpu"]
     facts = (report["backend"], report["model"], report["mode"], report["source"])
@@ -110,6 +115,8 @@ def test_latency_is_from_publishing_to_reception(run, tmp_path):
         f"p{share}": pytest.approx(np.percentile(values, share), abs=0.006) for share in (50, 95, 99)}
     assert report["shallow_ms"] == {
         f"p{share}": pytest.approx(np.percentile([v - 10 for v in values], share), abs=0.006) for share in (50, 99)}
+    assert report["motion_ms"] == {
+        f"p{share}": pytest.approx(np.percentile([v - 19 for v in values], share), abs=0.006) for share in (50, 99)}
     # 19 intervals of 100 ms, each of which is 1 ms longer as the latency grows
     assert report["mask_hz"] == pytest.approx(1000 / 101, abs=0.006)
 
@@ -234,6 +241,7 @@ def test_summary_names_the_figures(run, tmp_path):
     del run.masks[3]
     text = "\n".join(summary_lines(run.report(tmp_path)))
     for part in ("19 of 20 frames", "0 header mismatches", "p99", "keyframes  4",
+                 "alignment  11 masks with a common feature that moved along, 6.0 pixels in the mean; motion p50 10.5 ms, p99 19.81 ms",
                  "2 deviation", "a keyframe requested on 2 of them", "over 20 labelled frames", "not in the labels"):
         assert part in text
 
@@ -242,17 +250,39 @@ def test_a_per_frame_model_has_no_keyframe_figures(run, tmp_path):
     facts = replace(FACTS, mode=EVERY_FRAME)
     recording = run.write(tmp_path)
     report = live_report(recording, run.source, facts)
-    assert KEYS - report.keys() == {"keyframes", "mean_keyframe_interval", "keyframe_reasons", "feature_age_frames"}
+    assert KEYS - report.keys() == {"keyframes", "mean_keyframe_interval", "keyframe_reasons", "feature_age_frames",
+                                    "alignments", "motion_px", "motion_ms"}
     assert report["mode"] == "every frame" and "hard_cuts_requested" not in report
     text = "\n".join(summary_lines(report))
     assert "network    p50 50.0 ms, p99 50.0 ms, on every frame: a per-frame model" in text
-    assert "keyframe" not in text and "deep" not in text and "feature age" not in text
+    for absent in ("keyframe", "deep", "feature age", "alignment", "motion"):
+        assert absent not in text
+
+
+def test_where_nothing_has_moved_there_is_no_mean_motion(run, tmp_path):
+    """As with alignment none."""
+    for entry in run.info:
+        entry |= {"alignment": "none", "motion_px": 0.0, "motion_ms": 0.0}
+    report = run.report(tmp_path)
+    assert report["alignments"] == {"none": FRAMES} and report["motion_px"] is None
+    assert "alignment  0 masks with a common feature that moved along, 0 pixels" in "\n".join(summary_lines(report))
 
 
 def read_video(path):
     av = pytest.importorskip("av")
     with av.open(str(path)) as container:
         return [picture.to_ndarray(format="rgb24") for picture in container.decode(video=0)]
+
+
+def test_the_sheet_tells_how_far_features_have_moved(run, tmp_path, monkeypatch):
+    pytest.importorskip("av", reason="PyAV is not installed")
+    seen = []
+    monkeypatch.setattr(live_report_module, "contact_sheet", lambda tiles, *rest: seen.extend(tiles) or contact_sheet(tiles, *rest))
+    del run.info[7]
+    write_pictures(run.write(tmp_path), run.source, FACTS, tmp_path, "a run")
+    moved = {entry["stamp_ns"]: entry["motion_px"] for entry in run.info if entry["alignment"] == "flow"}
+    assert [tile.motion_px for tile in seen] == [moved.get(run.sent[tile.frame]["stamp_ns"]) for tile in seen]
+    assert len(seen) == 12 and {tile.motion_px for tile in seen} == {None, 4.0, 6.0, 8.0}
 
 
 def test_pictures_show_the_masks(run, tmp_path):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import numpy as np
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from dcfm_ros.evaluation.benchmark.report import rounded
 from dcfm_ros.evaluation.benchmark.scene import Scene
 from dcfm_ros.evaluation.timing import wait_for
+from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.preprocess import network_input
 
@@ -35,8 +37,9 @@ def longest_kernels(backend: Backend, scene: Scene, size: tuple[int, int], count
     image, camera = network_input(frame, size), frame.image.shape[:2]
     shallow = backend.shallow(image)
     common = backend.deep(shallow)
+    moves = np.full((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), 1.5, np.float32)   # features move by some cells
     parts: dict[str, Callable[[], object]] = {
-        "shallow frame": lambda: backend.mask(backend.shallow(image), [common], camera),
+        "shallow frame": lambda: backend.mask(backend.shallow(image), [common], camera, motions=[moves]),
         "deep path": lambda: backend.deep(shallow)}
     for run in parts.values():
         for _ in range(_WARM):
