@@ -41,8 +41,11 @@ class MemoryClip:
         return self.labels[index]
 
 
-def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLASSES, name="clip"):
-    """A picture that moves and flickers, with labels that seldom change. The number of a frame is its first pixel."""
+def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLASSES, name="clip", least=0.0):
+    """A picture that moves by `least` pixels a frame and up to `motion` more, with labels that seldom change.
+
+    The number of a frame is its first pixel.
+    """
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (8, 40, 3), dtype=np.uint8)
     wide = cv2.resize(coarse, (size[1] * 5, size[0]), interpolation=cv2.INTER_CUBIC)
@@ -52,7 +55,7 @@ def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLAS
         image = np.ascontiguousarray(wide[:, int(at) % (size[1] * 4):][:, :size[1]])
         image[0, 0] = index
         images.append(image)
-        at += motion * rng.random()
+        at += least + motion * rng.random()
         label = np.where(rng.random(size) < 0.03, rng.integers(0, classes, size), label).astype(np.uint8)
         label[:3] = 255
         if labelled is None or index in labelled:

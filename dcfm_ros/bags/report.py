@@ -25,7 +25,8 @@ def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> di
         "model": model_description(options.model, config, run.replay.segmenter.backend),
         "mode": options.mode,
         "scheduler": {"alignment": pipeline.alignment.value, "aks_score": pipeline.scheduler.aks_score.value, **{
-            name: getattr(pipeline.scheduler, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}},
+            name: getattr(pipeline.scheduler, name)
+            for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}},
         "cameras": [_camera(run, camera) for camera in run.cameras],
         "rows": [tally_report(tally, config.class_names) for tally in run.tallies],
         "times_ms": {stage: percentiles(values) for stage, values in run.times.items()},

@@ -211,7 +211,7 @@ def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_fram
     paths = [KEYFRAME]
     if not per_frame:
         sides = [number for number, modes in ((1, {CAUSAL, ASYNC}), (2, {TWO_SIDED})) if modes & set(options.modes)]
-        paths += [nonkey(number, way) for way in options.alignments for number in sides]
+        paths += [nonkey(number, way) for way in dict.fromkeys(options.alignments) for number in sides]
     image = clip.image(frame)
     size = network.size if network.exact_size else input_size(image.shape[:2], network.size)
     return measure(network.backend, image, size, clip.label(frame).shape, tuple(paths))

@@ -50,7 +50,7 @@ def explains(motion: np.ndarray, here: np.ndarray, there: np.ndarray) -> bool:
 
 def mean_length(motion: np.ndarray) -> float:
     """Of the offsets, in cells."""
-    return cv2.mean(cv2.magnitude(*cv2.split(motion)))[0]
+    return float(np.hypot(motion[..., 0], motion[..., 1]).mean(dtype=np.float64))   # OpenCV's depends on where the array lies
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:

@@ -37,12 +37,14 @@ class _Known(NamedTuple):
     """A frame and how things have moved since."""
 
     view: View
-    from_newest: np.ndarray            # map from the newest frame to it
+    from_newest: np.ndarray | None     # map from the newest frame to it; None across a cut
     to_newest: np.ndarray | None       # and back, where that is asked for
-    to_older: dict[int, np.ndarray]    # then, too: maps from it to frames that were known when it came
+    to_older: dict[int, np.ndarray]    # maps from it to frames that were known when it came
 
     def followed(self, flow: np.ndarray, back: np.ndarray | None) -> _Known:
         """The same when there is a newer frame. flow: map from that to the newest so far; back: the other way"""
+        if self.from_newest is None:
+            return self
         return self._replace(from_newest=composed(flow, self.from_newest),
                              to_newest=None if back is None else composed(self.to_newest, back))
 
@@ -68,10 +70,11 @@ class MotionTrack:
         """Forget all frames: the next one has nothing to do with them."""
         self._known.clear()
 
-    def forget_older(self) -> None:
-        """Forget all frames but the newest, which has nothing to do with them."""
+    def cut(self) -> None:
+        """The newest frame begins another shot: there are no maps between it and the older ones, which keep those they have."""
         index, newest = self._known.popitem()
-        self._known = {index: newest._replace(to_older={})}
+        self._known = {key: known._replace(from_newest=None, to_newest=None) for key, known in self._known.items()}
+        self._known[index] = newest._replace(to_older={})
 
     def add(self, image: np.ndarray, index: int, needed: Collection[int]) -> None:
         """The next frame. image: network input (h, w, 3) uint8 RGB, of the size of those before it; needed: the older frames to
@@ -84,7 +87,8 @@ class MotionTrack:
             back = flow_map(self._estimator, before, view) if self._both_ways else None
             self._known = {key: known.followed(flow, back) for key, known in self._known.items() if key in needed}
         still = np.zeros((*view.picture.shape[:2], 2), np.float32)
-        older = {key: known.from_newest for key, known in self._known.items()} if self._both_ways else {}
+        older = {key: known.from_newest for key, known in self._known.items()
+                 if self._both_ways and known.from_newest is not None}
         self._known[index] = _Known(view, still, still if self._both_ways else None, older)
 
     def motion(self, frame: int, other: int) -> Motion:
@@ -99,7 +103,7 @@ class MotionTrack:
 
     def pictures(self, other: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Pictures (h/4, w/4, 3) uint8 RGB of a frame as it has moved since and of the newest; None where that frame is not known."""
-        if other not in self._known:
+        if other not in self._known or self._known[other].from_newest is None:
             return None
         newest = next(reversed(self._known))
         motion, picture = self.motion(newest, other).map, self._known[other].view.picture

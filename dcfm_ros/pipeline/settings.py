@@ -41,8 +41,8 @@ class AksScore(str, Enum):
     """What AKS compares with the threshold."""
 
     AUTO = "auto"          # residual where common features move, else paper
-    RESIDUAL = "residual"  # deviation of the frame from the last keyframe as it has moved since
-    PAPER = "paper"        # deviation of the frame from the last keyframe
+    RESIDUAL = "residual"  # what neither motion nor light explains, summed since the last keyframe (pipeline/scheduler.py)
+    PAPER = "paper"        # difference to the last keyframe
 
 
 class ThresholdRule(str, Enum):

@@ -192,7 +192,7 @@ class CameraStream:
         scale = self._machinery.encoder.threshold_scale()
         decision = self._scheduler.evaluate(picture, index, scale, self._motion)
         if decision.is_cut and self._motion is not None:
-            self._motion.forget_older()
+            self._motion.cut()
         self.telemetry.note(threshold=scale * self._scheduler.config.threshold)
         if decision.interval > self._scheduler.config.max_interval:
             self.telemetry.count("overdue")
@@ -270,8 +270,8 @@ class CameraStream:
             feature_age_s=(frame.stamp_ns - oldest.stamp_ns) / 1e9,
             alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[1]),
             score=work.decision.score, dropped=self.telemetry.take_dropped(),
-            preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms, postprocess_ms=1e3 * (ended - started),
-            latency_ms=latency_ms)
+            preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms,
+            postprocess_ms=1e3 * (ended - started), latency_ms=latency_ms)
 
     def _note_feature(self) -> None:
         reference = self._reference

@@ -143,6 +143,7 @@ class CameraTelemetry:
             camera=self.camera, encoding_s=encoding_s, **values,
             input_hz=self._arrivals.rate_hz(now), mask_hz=self._masks.rate_hz(now), keyframe_hz=self._keyframes.rate_hz(now),
             latency_p50_ms=self._latency.percentile(50), latency_p99_ms=self._latency.percentile(99),
-            motion_p50_ms=self._motion.percentile(50), encode_p50_ms=self._encode.percentile(50), queue_p50_ms=self._queue.percentile(50),
+            motion_p50_ms=self._motion.percentile(50),
+            encode_p50_ms=self._encode.percentile(50), queue_p50_ms=self._queue.percentile(50),
             convert_p50_ms=self.convert.percentile(50), publish_p50_ms=self.publish.percentile(50),
             silent_s=(now - last_arrival_ns) / 1e9 if last_arrival_ns else -1.0)

@@ -122,8 +122,8 @@ def _benchmark(name: str, device: str, network: Sequence[str], how: Sequence[str
 def _training(training: Training) -> list[Step]:
     labelled = next((one.partition("=")[2] for one in training.data), "synthetic:1000")
     evaluate = (sys.executable, "-m", "dcfm_ros", "evaluate", labelled, "--model", str(training.out / "model"), "--split", "val",
-                "--modes", "causal", "--alignments", "flow", "--intervals", "5", "--aks", "none", "--max-age", "10", "--device",
-                training.device, "--backend", "torch", "--out", "", "--json", REPORT)
+                "--modes", "causal", "--alignments", "flow", "--intervals", "5", "--aks", "none", "--max-age", "10",
+                "--device", training.device, "--backend", "torch", "--out", "", "--json", REPORT)
     limit_s, evaluating_s = (math.inf, 45.0) if training.device != "cpu" else (50.0, 10.0)
     return [Step("training", (*_training_command(training), "--minutes", MINUTES), limit_s, 40.0, evaluating_s, 20.0),
             Step("evaluation", evaluate, 90.0, 10.0, needs=training.out / "model")]

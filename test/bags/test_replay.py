@@ -28,7 +28,7 @@ def replayed(path, config=PipelineConfig(Mode.SYNC), **options):
 def summary(results):
     """All that must not depend on the machine."""
     return [(r.frame.camera, r.frame.header.number, r.frame.stamp_ns, r.mask.tobytes(), r.is_keyframe, r.score,
-             r.feature_age_frames, r.alignment.value)
+             r.feature_age_frames, r.alignment.value, r.motion_px)
             if not isinstance(r, Skipped) else (r.number, r.error.kind) for r in results]
 
 

@@ -347,7 +347,8 @@ def test_other_options(two, tmp_path):
         (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
         (dict(threshold=0.5), "threshold 0.18, now 0.5"),
         (dict(aks_score="paper"), 'aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
-        (dict(alignment="none"), 'alignment "flow", now "none"; aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
+        (dict(alignment="none"),
+         'alignment "flow", now "none"; aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
         (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
     ]:
         with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):

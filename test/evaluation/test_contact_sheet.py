@@ -48,13 +48,19 @@ def test_keyframes_are_framed_in_the_colour_of_their_reason():
 
 
 @pytest.mark.parametrize("options, note", [
-    (dict(age=3, motion_px=17.4), "feature 3 frames old, moved 17 px"), (dict(age=1, motion_px=0.6), "feature 1 frame old, moved 1 px"),
+    (dict(age=3, motion_px=17.4), "feature 3 frames old, moved 17 px"),
+    (dict(age=1, motion_px=0.6), "feature 1 frame old, moved 1 px"),
     (dict(age=3), "feature 3 frames old"), (dict(age=0), "feature 0 frames old"), (dict(), "no mask"),
     (dict(age=0, reason="interval"), "keyframe: interval")])
 def test_tiles_say_what_their_masks_are_made_of(monkeypatch, options, note):
     """A per-frame model's feature has neither age nor motion."""
     written, text = [], module._text
-    monkeypatch.setattr(module, "_text", lambda strip, words, *rest, **how: written.append(words) or text(strip, words, *rest, **how))
+
+    def noting(strip, words, *rest, **how):
+        written.append(words)
+        return text(strip, words, *rest, **how)
+
+    monkeypatch.setattr(module, "_text", noting)
     contact_sheet(tiles(2, **options), LEGEND, timeline(), "a run")
     assert written.count(note) == 2
 

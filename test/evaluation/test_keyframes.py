@@ -69,6 +69,7 @@ def test_async_without_delay_is_causal(interval):
     (dict(mode="causal", interval=0), "interval 0: use 1 to 1000 frames"),
     (dict(mode="async", interval=2, delay=-1), "delay -1: use 0 to 1000 frames"),
     (dict(mode="causal", interval=2, delay=1), "delay 1 in mode causal: only async has a delay"),
+    (dict(mode="causal", interval=2, alignment="sideways"), "unknown alignment 'sideways': use one of flow, none, logits"),
     (dict(mode="per_frame", interval=2), "interval 2: a per-frame network computes every frame, use 1"),
 ])
 def test_bad_schedules_are_refused(values, message):
@@ -81,3 +82,16 @@ def test_names_that_people_read():
     assert Schedule("async", interval=2, delay=3).mode_name == "async, delay 3"
     assert Schedule("causal", interval=2).keyframe_rule == "K = 2"
     assert Schedule("causal", threshold=0.32).keyframe_rule == "AKS 0.32"
+
+
+@pytest.mark.parametrize("alignment, name, moves", [
+    ("none", "as published", False), ("flow", "aligned", True), ("logits", "moved logits", True)])
+def test_alignments_change_neither_keyframes_nor_whom_they_serve(alignment, name, moves):
+    schedule = Schedule("two_sided", interval=3, alignment=alignment)
+    assert schedule.alignment_name == name and schedule.moves is moves
+    assert served(schedule, [1, 4], 6) == served(Schedule("two_sided", interval=3), [1, 4], 6)
+
+
+def test_the_published_masks_are_meant_where_nothing_is_said():
+    assert Schedule("causal", interval=2) == Schedule("causal", interval=2, alignment="none")
+    assert Schedule("per_frame", interval=1).alignment_name == "-"

@@ -1,13 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Reports as text."""
+import pytest
+
 from dcfm_ros.evaluation.keyframes import Schedule
 from dcfm_ros.evaluation.table import aligned, evaluation_table, schedule_of
 
 
 def row(**values):
     figures = {name: 0.5 for name in ("miou", "miou_all", "wiou", "mvc8", "mvc16", "miou_keyframes", "miou_other_frames")}
-    return {"mode": "causal", "delay": 0, "interval": 2, "threshold": None, "keyframe_rate": 0.5,
+    return {"mode": "causal", "delay": 0, "interval": 2, "threshold": None, "alignment": "none", "keyframe_rate": 0.5,
             "keyframes_too_soon": 0, **figures, **values}
 
 
@@ -23,21 +25,39 @@ def test_columns_stand_under_each_other():
 
 
 def test_figures_are_per_cent_and_missing_ones_are_dashes():
-    lines = evaluation_table(report(row(miou=0.43210, mvc16=None), row(interval=None, threshold=0.32))).splitlines()
+    lines = evaluation_table(report(row(miou=0.43210, mvc16=None, alignment="flow"),
+                                    row(interval=None, threshold=0.32))).splitlines()
     assert lines[0] == "my data val: 3 labelled of 9 frames in 1 clips"
-    assert lines[4].split() == "causal K = 2 0.500 43.21 50.00 50.00 50.00 - 50.00 50.00".split()
-    assert lines[5].split()[:3] == ["causal", "AKS", "0.32"] and len({len(line) for line in lines[3:6]}) == 1
+    assert lines[4].split() == "causal aligned K = 2 0.500 43.21 50.00 50.00 50.00 - 50.00 50.00".split()
+    assert lines[5].split()[:5] == ["causal", "as", "published", "AKS", "0.32"]
+    assert len({len(line) for line in lines[3:6]}) == 1
 
 
-def test_times_ages_and_notes_are_told():
-    text = evaluation_table(report(row(fps_published=12.34, fps_user=10.0), fps={}, notes=["be careful"],
-                                   by_age={"frames": 7, "miou": [0.5, 0.4]}))
-    assert "12.3" in text and "FPS published: calls of the backend" in text and "note: be careful" in text
-    assert "mIoU of 7 frames" in text and "40.00" in text
+@pytest.mark.parametrize("ways", [("none",), ("flow", "none", "logits")])
+def test_times_ages_and_notes_are_told(ways):
+    """By age a line for each alignment, in their order."""
+    by_age = {"frames": 7, "miou": {way: [0.5, 0.4 - number / 100] for number, way in enumerate(ways)}}
+    text = evaluation_table(report(row(fps_published=12.34, fps_user=10.0), fps={}, notes=["be careful"], by_age=by_age))
+    assert "FPS published: motion where it is needed, calls of the backend" in text
+    assert "12.3" in text and "note: be careful" in text
+    lines = text.splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("mIoU of 7 frames by age"))
+    assert lines[begin].split()[-2:] == ["0", "1"]
+    told = {"none": "as published", "flow": "aligned", "logits": "moved logits"}
+    for line, (number, way) in zip(lines[begin + 1:], enumerate(ways)):
+        assert line.split() == [*told[way].split(), "50.00", f"{40 - number}.00"] and len(line) == len(lines[begin])
 
 
-def test_a_row_names_its_schedule():
-    assert schedule_of(row(mode="async", delay=2)) == Schedule("async", interval=2, delay=2)
+def test_a_per_frame_network_has_no_features_to_align():
+    lines = evaluation_table(report(row(mode="per_frame", interval=1), row(alignment="logits"))).splitlines()
+    assert lines[3].split()[:2] == ["mode", "features"] and lines[4].split()[:2] == ["per-frame", "-"]
+    assert lines[5].split()[:3] == ["causal", "moved", "logits"]
+
+
+@pytest.mark.parametrize("alignment", ["flow", "none", "logits"])
+def test_a_row_names_its_schedule(alignment):
+    assert schedule_of(row(mode="async", delay=2, alignment=alignment)) == Schedule(
+        "async", interval=2, delay=2, alignment=alignment)
 
 
 def test_the_rule_of_the_input_size_is_told():

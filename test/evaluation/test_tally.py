@@ -94,6 +94,8 @@ def test_merging_is_one_run_over_all():
         for one in (parts[-1], together):
             one.keyframe("deviation", 3 + number)
             one.keyframe("first", 0)
+            one.moved("flow", 2.5 + number)
+            one.moved("none", 0.0)
             one.compare(video[0][1], video[-1][1])
     for part in parts[1:]:
         parts[0].merge(pickle.loads(pickle.dumps(part)))   # as they come from other processes
@@ -101,6 +103,7 @@ def test_merging_is_one_run_over_all():
     report = tally_report(together, NAMES)
     assert report["mean_keyframe_interval"] == 4.0 and report["keyframe_reasons"] == {"deviation": 3, "first": 3}
     assert 0 < report["agreement"] < 1 and 0 < report["flicker"] < 1
+    assert report["alignments"] == {"flow": 3, "none": 3} and report["motion_px"] == 3.5   # of those that have moved
 
 
 def test_nothing_seen_gives_no_figures():
@@ -109,3 +112,4 @@ def test_nothing_seen_gives_no_figures():
     for name in ("miou", "mvc8", "steady8", "flicker", "agreement", "mean_keyframe_interval"):
         assert report[name] is None
     assert report["feature_age_s"] == {"mean": None, "max": None}
+    assert report["alignments"] == {} and report["motion_px"] is None

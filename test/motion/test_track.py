@@ -140,11 +140,13 @@ def test_after_a_restart_there_is_nothing_to_align_across(drive, seen):
         assert track.motion(4, old) == track.motion(old, 4) == track.motion(3, old) == Motion()
 
 
-def test_after_a_cut_the_newest_frame_alone_goes_on(drive, inner):
+def test_across_a_cut_there_are_no_maps_and_those_of_the_shot_before_stay(drive, inner):
     images = drive(7, (2, 0))
     track = tracked(images[:4], range(7), both_ways=True)
-    track.forget_older()
-    assert track.known == [3] and track.motion(3, 3).found is Found.STILL
+    before = track.motion(2, 0)
+    track.cut()
+    assert track.motion(3, 3).found is Found.STILL and track.pictures(2) is None
+    assert before.found is Found.FLOW and np.array_equal(track.motion(2, 0).map, before.map)
     for index in (4, 5, 6):
         track.add(images[index], index, range(7))
     for old in range(3):

@@ -240,3 +240,9 @@ def test_the_first_keyframe_of_a_sequence_has_its_reason(camera):
     camera = camera()
     camera.add(seen(0), seen(1))
     assert [event.reason for event in camera.bench.keyframes] == [Reason.FIRST]
+
+
+def test_two_sided_frames_before_a_hard_cut_keep_their_map_to_the_keyframe_of_their_own_shot(camera):
+    camera = camera(Mode.TWO_SIDED)
+    camera.add(*(seen(number) for number in range(3)), *(seen(number, world=OTHER // 3) for number in range(3, 5)))
+    assert camera.maps == [[None], [(1.0, 0.0), None], [(2.0, 0.0), None], [None]]

@@ -9,7 +9,8 @@ ROWS = [{"miou": 0.61, "interval": 5}]
 
 
 @pytest.mark.parametrize("by_age, line_", [
-    ({"frames": 9, "miou": {"flow": [0.7, 0.65, 0.6]}}, "70.00 at age 0, 65.00 at age 1, 60.00 at age 2, 61.00 with a keyframe every 5 frames"),
+    ({"frames": 9, "miou": {"flow": [0.7, 0.65, 0.6]}},
+     "70.00 at age 0, 65.00 at age 1, 60.00 at age 2, 61.00 with a keyframe every 5 frames"),
     (None, "61.00 with a keyframe every 5 frames")])
 def test_an_evaluation_is_told_by_age_and_row(by_age, line_):
     assert line("evaluation", {"data": {"name": "mine"}, "by_age": by_age, "rows": ROWS}, "") == f"mine: mIoU {line_}"

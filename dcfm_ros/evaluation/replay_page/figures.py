@@ -110,8 +110,9 @@ GROUPS: tuple[tuple[str, tuple[Figure, ...]], ...] = (
     )),
     ("Motion of common features", (
         Figure("Moved along", "Masks whose common feature was moved to where things are now.", ("alignments", "flow"), number),
-        Figure("Stood still", "Masks of scenes in which nothing had moved since the keyframe.", ("alignments", "still"), number),
-        Figure("As they were", "Masks of a keyframe's own feature, or for which the motion was not known.",
+        Figure("Stood still", "Masks of keyframes, and of scenes in which nothing had moved since.",
+               ("alignments", "still"), number),
+        Figure("As they were", "Masks for which the motion was not known, or all where features do not move, as published.",
                ("alignments", "none"), number),
         Figure("Mean motion, pixels", "Of those that were moved along.", ("motion_px",), partial(number, decimals=1)),
     )),

@@ -40,17 +40,20 @@ def short_bursts(monkeypatch):
 def test_the_report_has_everything(options, models):
     report = benchmark(replace(options, only=options.only))
     assert [row["key"] for row in report["rows"]] == [
-        *TRANSFORMERS, "eager", "published", "rewritten", "pipeline", "keyframe", "shallow", "shallow_border",
+        *TRANSFORMERS, "eager", "published", "rewritten", "pipeline",
+        "keyframe", "shallow", "shallow_none", "shallow_border",
         "sync_k2", "sync_k6", "sync_aks", "async_k2", "async_k6", "async_aks",
         "alone", "encoding", "alone_paced", "encoding_paced"]
     rows = {row["key"]: row for row in report["rows"]}
     for row in rows.values():
         assert 0 < row["median_ms"] <= row["p99_ms"] and row["samples"] >= 6 and row["precision"] == "f32"
-    rates = {key: rows[key]["keyframes_per_frame"] for key in ("pipeline", "keyframe", "shallow", "sync_k2", "sync_k6")}
-    assert rates == pytest.approx({"pipeline": 1, "keyframe": 1, "shallow": 0, "sync_k2": 1 / 2, "sync_k6": 1 / 6}, abs=1e-3)
+    rates = {"pipeline": 1, "keyframe": 1, "shallow": 0, "shallow_none": 0, "sync_k2": 1 / 2, "sync_k6": 1 / 6}
+    assert {key: rows[key]["keyframes_per_frame"] for key in rates} == pytest.approx(rates, abs=1e-3)
     assert rows["encoding"]["keyframes_per_s"] > 0 and rows["alone"]["keyframes_per_s"] == 0
     assert 0 < rows["alone_paced"]["frames_per_s"] < 210
-    assert len(report["ratios"]) == 10 + 2 * len(TRANSFORMERS)
+    assert len(report["ratios"]) == 11 + 2 * len(TRANSFORMERS)
+    moving, = (ratio for ratio in report["ratios"] if ratio["fast"] == "shallow_none")
+    assert moving["slow"] == "shallow" and moving["low"] <= moving["ratio"] <= moving["high"]
     assert [of["pace"] for of in report["guarantees"]] == ["back to back", "200 Hz"]
     fastest = min((*TRANSFORMERS, "eager", "published", "rewritten", "pipeline"), key=lambda key: rows[key]["median_ms"])
     assert {of["slow"] for of in report["ratios"] if of["fastest_per_frame"]} == {fastest}
@@ -73,7 +76,8 @@ def test_groups_are_measured_alone(options):
     assert report["rows"] == report["ratios"] == report["steps"] == report["guarantees"] == []
     assert len(report["upsampling"]) == 4
     report = benchmark(replace(options, only=("dcfm",)))
-    assert [row["key"] for row in report["rows"]] == ["keyframe", "shallow", "shallow_border"] and report["ratios"] == []
+    assert [row["key"] for row in report["rows"]] == ["keyframe", "shallow", "shallow_none", "shallow_border"]
+    assert [(ratio["slow"], ratio["fast"]) for ratio in report["ratios"]] == [("shallow", "shallow_none")]
     report = benchmark(replace(options, only=("kernels",)))
     assert report["rounds"] == 0 and report["rows"] == [] and len(report["kernels"]) == 2
 
@@ -99,7 +103,8 @@ def test_a_backend_that_makes_masks_beside_logits(options, monkeypatch):
     stopped = []
     monkeypatch.setattr(module, "stop_backend", stopped.append)
     report = benchmark(replace(options, only=("per_frame", "dcfm", "steps", "upsampling")))
-    assert [row["key"] for row in report["rows"]] == ["eager", "published", "pipeline", "keyframe", "shallow"]
+    assert [row["key"] for row in report["rows"]] == [
+        "eager", "published", "pipeline", "keyframe", "shallow", "shallow_none"]
     assert report["steps"][-1]["step"] == "fusion, head, upsample-argmax, mask to the host" and report["upsampling"] == []
     assert [backend.per_frame for backend in stopped] == [True, False, False]   # of DCFM one for each kind of mode
     with pytest.raises(ValueError, match="upsampling: backend torch on cpu has nothing of it; give some of per_frame, dcfm"):

@@ -28,7 +28,7 @@ from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.whole import compile_whole, in_torch
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
-from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
@@ -116,8 +116,8 @@ def test_transformers_has_a_row_in_half_precision_on_a_gpu(device, precision, ro
     assert [precision for _, precision in found] == rows and len(dict(found)) == len(rows)
 
 
-def row(backend, mode, scheduler, name="row"):
-    return PipelineRow(name, backend, SIZE, PipelineConfig(mode, scheduler))
+def row(backend, mode, scheduler, name="row", alignment=Alignment.FLOW):
+    return PipelineRow(name, backend, SIZE, PipelineConfig(mode, scheduler, alignment=alignment))
 
 
 def timed(contender, rounds=2):
@@ -134,6 +134,14 @@ def test_rows_have_their_schedules_keyframes(scene, mode, scheduler, how, per_fr
     times = timed(row(backend, mode, scheduler).contender(scene, **how))
     assert times.keyframes / len(times.samples) == pytest.approx(per_frame)
     assert len(backend.decoded) > len(times.samples)
+
+
+@pytest.mark.parametrize("alignment", list(Alignment))
+def test_common_features_of_a_row_move_where_it_says_so(scene, alignment):
+    backend = FakeBackend()
+    timed(row(backend, Mode.SYNC, SchedulerConfig(6, 6), alignment=alignment).contender(scene, **fixed_interval(6)))
+    moved = sum(motion is not None for motions in backend.motions for motion in motions)
+    assert moved > len(backend.motions) / 2 if alignment is Alignment.FLOW else moved == 0
 
 
 def test_no_mask_waits_for_keyframes_in_async_and_the_encoder_is_idle_after_a_burst(scene):
@@ -168,19 +176,27 @@ def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeyp
                         lambda logits, size: made.append(logits) or postprocess.upsampled_argmax(logits, size))
     shallow = worst.shallow(np.zeros((*SIZE, 3), np.uint8))
     common = worst.deep(shallow)
-    mask, confidence = worst.mask(shallow, [common], CAMERA)
-    own = backend.decode(shallow, [common])
+    asked, decode = [], backend.decode
+    monkeypatch.setattr(backend, "decode", lambda *arguments: asked.append(arguments) or decode(*arguments))
+    motions = [np.full((16, 24, 2), 1.5, np.float32)]
+    mask, confidence = worst.mask(shallow, [common], CAMERA, motions=motions)
+    assert asked == [(shallow, [common], motions)]
+    own = decode(shallow, [common])
     assert mask.shape == CAMERA and confidence is None and worst.name == backend.name
     assert border_share(made[0]) == 1.0 and made[0].strides == own.strides and made[0].shape == own.shape
 
 
-def test_steps_are_those_of_a_frame(backend, scene):
-    common = ["preprocess", "shallow network", "keyframe decision"]
+def test_steps_are_those_of_a_frame(backend, scene, monkeypatch):
+    common = ["preprocess", "motion", "shallow network", "keyframe decision"]
     tail = ["fusion and head", "upsample-argmax"]
-    split = StepByStep(backend, scene, SIZE)
+    split, moved = StepByStep(backend, scene, SIZE), []
+    decode = backend.decode
+    monkeypatch.setattr(backend, "decode", lambda shallow, commons, motions=(): (
+        moved.append([motion is not None for motion in motions]), decode(shallow, commons, motions))[1])
     times = interleave(split.contenders, 0.0, 2, burst_s=0.0)
     shallow, keyframe = times.values()
     assert list(shallow.steps()) == common + tail
+    assert {len(of_frame) for of_frame in moved} == {1} and [True] in moved and [False] in moved   # of keyframes their own
     assert list(keyframe.steps()) == [*common, "deep path, common feature", *tail]
     assert 0 < sum(values.sum() for values in keyframe.steps().values()) <= keyframe.samples.sum()
     report = split.report(times)

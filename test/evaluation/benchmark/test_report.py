@@ -23,9 +23,11 @@ def entry(key, group, precision="f32", mode=None):
 
 
 TIMES = {"eager": times_of(100, 100), "published": times_of(50, 50), "pipeline": times_of(20, 20, 38),
-         "keyframe": times_of(25, 25, keyframes=2), "shallow": times_of(4, 5, 6), "sync_k2": times_of(20, 4, keyframes=1),
+         "keyframe": times_of(25, 25, keyframes=2), "shallow": times_of(4, 5, 6),
+         "shallow_none": times_of(3, 4, 5), "sync_k2": times_of(20, 4, keyframes=1),
          "async_k2": times_of(4, 4, keyframes=1), "alone": times_of(4, 4, 4), "encoding": times_of(*[5] * 99, 8, rounds=1)}
 GROUPS = {"eager": PER_FRAME, "published": PER_FRAME, "pipeline": PER_FRAME, "keyframe": DCFM, "shallow": DCFM,
+          "shallow_none": DCFM,
           "sync_k2": SCHEDULES, "async_k2": SCHEDULES, "alone": GUARANTEE, "encoding": GUARANTEE}
 
 
@@ -50,7 +52,8 @@ def test_ratios_are_to_the_fastest_per_frame_form_too():
     # of schedules the mean counts: keyframes are in it
     of_schedule = found["pipeline", "sync_k2", True]
     assert of_schedule["of"] == "mean" and of_schedule["ratio"] == pytest.approx(26 / 12, abs=1e-3)
-    assert all(r["low"] <= r["ratio"] <= r["high"] for r in found.values()) and len(found) == 7
+    assert all(r["low"] <= r["ratio"] <= r["high"] for r in found.values()) and len(found) == 8
+    assert found["shallow", "shallow_none", False]["ratio"] == 1.25
     assert ratios(rows("shallow", "keyframe"), TIMES) == []     # nothing to compare with
 
 
