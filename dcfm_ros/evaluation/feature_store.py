@@ -64,7 +64,7 @@ class FeatureStore:
         """The map (h/4, w/4, 2) from a frame to another as it is found live; None where features stay where they are."""
         if frame == other:
             return None
-        return judged(self._map(frame, other), self._view(frame), self._view(other)).map
+        return judged(self._map(frame, other), self._view(frame), self._view(other)).motion.map
 
     def _map(self, frame: int, other: int) -> np.ndarray:
         """Composed as live: from a frame to an older one each newer flow comes first, to a newer one last."""

@@ -56,9 +56,16 @@ class View(NamedTuple):
 def flow_map(estimator: FlowEstimator, here: View, there: View) -> np.ndarray:
     """The map (h/4, w/4, 2) of the motion between two adjacent frames; none (zeros) where what was found explains too little: it
     would spoil all maps that it is composed into."""
+    return adjacent(estimator, here, there)[0]
+
+
+def adjacent(estimator: FlowEstimator, here: View, there: View) -> tuple[np.ndarray, np.ndarray]:
+    """The same, and the other frame's picture as it has moved by it."""
     flow = on_grid(estimator.flow(here.grey, there.grey), here.picture.shape[:2])
-    after, before = difference(here.picture, moved(there.picture, flow)), difference(here.picture, there.picture)
-    return flow if after < _EXPLAINED * before + _NOISE else np.zeros_like(flow)
+    picture = moved(there.picture, flow)
+    if difference(here.picture, picture) < _EXPLAINED * difference(here.picture, there.picture) + _NOISE:
+        return flow, picture
+    return np.zeros_like(flow), there.picture
 
 
 def _shrunk(image: np.ndarray, factor: int) -> np.ndarray:

@@ -42,10 +42,10 @@ def stands_still(motion: np.ndarray) -> bool:
     return -STILL < motion.min() and motion.max() < STILL
 
 
-def explains(motion: np.ndarray, here: np.ndarray, there: np.ndarray) -> bool:
+def explains(here: np.ndarray, there: np.ndarray, there_moved: np.ndarray) -> bool:
     """Is the other frame's picture (h, w, 3) uint8 more like this frame's once it has moved? Not where a lens is covered, in a
     flash or in noise: there a map leads astray."""
-    return difference(here, moved(there, motion)) < difference(here, there)
+    return difference(here, there_moved) < difference(here, there)
 
 
 def mean_length(motion: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dcfm_ros.motion.flow import DenseInverseSearch, FlowEstimator, View, flow_map
+from dcfm_ros.motion.flow import DenseInverseSearch, FlowEstimator, View, adjacent, flow_map
 from dcfm_ros.motion.maps import composed, explains, mean_length, moved, stands_still
 
 
@@ -31,6 +31,13 @@ class Motion(NamedTuple):
     def pixels(self, width: int) -> float:
         """Mean length of the motion in pixels of an image of that width."""
         return 0.0 if self.map is None else mean_length(self.map) * width / self.map.shape[1]
+
+
+class Judged(NamedTuple):
+    """The motion from one frame to another that is of use, and the other frame's picture as it has moved by that."""
+
+    motion: Motion
+    picture: np.ndarray | None
 
 
 class _Known(NamedTuple):
@@ -60,6 +67,7 @@ class MotionTrack:
         self._estimator, self._both_ways = estimator or DenseInverseSearch(), both_ways
         self._known: dict[int, _Known] = {}   # by index, the newest last
         self._before: np.ndarray | None = None   # picture of the frame before the newest, as it has moved since
+        self._judged: dict[tuple[int, int], Judged] = {}   # of the newest frame, as far as was asked
 
     @property
     def known(self) -> list[int]:
@@ -69,21 +77,23 @@ class MotionTrack:
     def restart(self) -> None:
         """Forget all frames: the next one has nothing to do with them."""
         self._known.clear()
+        self._judged.clear()
 
     def cut(self) -> None:
         """The newest frame begins another shot: there are no maps between it and the older ones, which keep those they have."""
         index, newest = self._known.popitem()
         self._known = {key: known._replace(from_newest=None, to_newest=None) for key, known in self._known.items()}
         self._known[index] = newest._replace(to_older={})
+        self._judged.clear()
 
     def add(self, image: np.ndarray, index: int, needed: Collection[int]) -> None:
         """The next frame. image: network input (h, w, 3) uint8 RGB, of the size of those before it; needed: the older frames to
         which, or from which, maps are still of use"""
         view = View.of(image)
+        self._judged.clear()
         if self._known:
             before = next(reversed(self._known.values())).view
-            flow = flow_map(self._estimator, view, before)
-            self._before = moved(before.picture, flow)
+            flow, self._before = adjacent(self._estimator, view, before)
             back = flow_map(self._estimator, before, view) if self._both_ways else None
             self._known = {key: known.followed(flow, back) for key, known in self._known.items() if key in needed}
         still = np.zeros((*view.picture.shape[:2], 2), np.float32)
@@ -94,30 +104,40 @@ class MotionTrack:
     def motion(self, frame: int, other: int) -> Motion:
         """From one frame to another, by their indices. One of them is the newest; or, if maps go both ways, the other is the older
         and both are needed still. Maps from older frames are known if they go both ways, and no others."""
-        one, two = self._known.get(frame), self._known.get(other)
-        if one is None or two is None:
-            return Motion()
-        newest = next(reversed(self._known))
-        motion = two.from_newest if frame == newest else one.to_newest if other == newest else one.to_older.get(other)
-        return judged(motion, one.view, two.view)
+        return self._judge(frame, other).motion
 
     def pictures(self, other: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Pictures (h/4, w/4, 3) uint8 RGB of a frame as it has moved since and of the newest; None where that frame is not known."""
         if other not in self._known or self._known[other].from_newest is None:
             return None
         newest = next(reversed(self._known))
-        motion, picture = self.motion(newest, other).map, self._known[other].view.picture
-        return picture if motion is None else moved(picture, motion), self._known[newest].view.picture
+        return self._judge(newest, other).picture, self._known[newest].view.picture
 
     def newest_two(self) -> tuple[np.ndarray, np.ndarray]:
         """The same of the frame before the newest, of which there has to be one."""
         return self._before, next(reversed(self._known.values())).view.picture
 
+    def _judge(self, frame: int, other: int) -> Judged:
+        if (frame, other) not in self._judged:
+            self._judged[frame, other] = self._find(frame, other)
+        return self._judged[frame, other]
 
-def judged(motion: np.ndarray | None, here: View, there: View) -> Motion:
+    def _find(self, frame: int, other: int) -> Judged:
+        one, two = self._known.get(frame), self._known.get(other)
+        if one is None or two is None:
+            return Judged(Motion(), None)
+        newest = next(reversed(self._known))
+        motion = two.from_newest if frame == newest else one.to_newest if other == newest else one.to_older.get(other)
+        return judged(motion, one.view, two.view)
+
+
+def judged(motion: np.ndarray | None, here: View, there: View) -> Judged:
     """A map from one frame to another, if it is of use."""
     if motion is None:
-        return Motion()
+        return Judged(Motion(), there.picture)
     if stands_still(motion):
-        return Motion(Found.STILL)
-    return Motion(Found.FLOW, motion) if explains(motion, here.picture, there.picture) else Motion()
+        return Judged(Motion(Found.STILL), there.picture)
+    picture = moved(there.picture, motion)
+    if explains(here.picture, there.picture, picture):
+        return Judged(Motion(Found.FLOW, motion), picture)
+    return Judged(Motion(), there.picture)

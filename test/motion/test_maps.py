@@ -79,11 +79,14 @@ def test_less_than_a_fraction_of_a_cell_is_no_motion(x, y, still):
 
 def test_only_a_map_that_makes_pictures_more_alike_explains(seen):
     here, there = (seen((24, 32), at) for at in ((3, 0), (0, 0)))
-    assert explains(everywhere((24, 32), 3, 0), here, there) and explains(everywhere((24, 32), 2, 0), here, there)
-    for wrong in (everywhere((24, 32), -3, 0), everywhere((24, 32), 0, 0)):   # the other way; none at all
-        assert not explains(wrong, here, there)
+
+    def explained(other, x):
+        return explains(here, other, moved(other, everywhere((24, 32), x, 0)))
+
+    assert explained(there, 3) and explained(there, 2)
+    assert not explained(there, -3) and not explained(there, 0)   # the other way; none at all
     for other in (np.zeros_like(here), np.full_like(here, 255)):   # nothing to be found there
-        assert not explains(everywhere((24, 32), 3, 0), here, other)
+        assert not explained(other, 3)
 
 
 def test_mean_length():

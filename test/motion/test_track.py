@@ -82,6 +82,7 @@ def test_the_newest_flow_comes_first_forth_and_last_back(seen, monkeypatch):
     forth, back = rng.normal(0, 2, (2, 3, 8, 8, 2)).astype(np.float32)
     given = iter([flow for pair in zip(forth, back) for flow in pair])
     monkeypatch.setattr("dcfm_ros.motion.track.flow_map", lambda *_: next(given))
+    monkeypatch.setattr("dcfm_ros.motion.track.adjacent", lambda *_: (next(given), None))
     monkeypatch.setattr("dcfm_ros.motion.track.explains", lambda *_: True)
     found = tracked([image] * 4, both_ways=True)
     assert np.array_equal(found.motion(3, 0).map, composed(forth[2], composed(forth[1], forth[0])))
@@ -226,7 +227,7 @@ def test_a_map_is_used_only_where_it_brings_pictures_nearer(drive, what, at, ste
             unmoved, newest = tracked([image]).pictures(0)[1], track.pictures(0)[1]
             assert np.array_equal(unmoved, newest) and np.isfinite(found.map).all()
             older = track._known[0].view.picture
-            assert explains(found.map, newest, older) and np.array_equal(moved(older, found.map), track.pictures(0)[0])
+            assert explains(newest, older, moved(older, found.map)) and np.array_equal(moved(older, found.map), track.pictures(0)[0])
 
 
 @pytest.mark.parametrize("what", ["covered", "flash"])
