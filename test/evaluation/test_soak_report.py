@@ -23,7 +23,7 @@ def record(images, latency_ms, without=(), **status):
         if number not in without:
             made.mask(stamp, at + round(1e6 * latency_ms(number)))
             made.info({"feature_age_frames": number % 5, "feature_age_s": 0.04 * (number % 5), "preprocess_ms": 1.0,
-                       "shallow_ms": 4.0, "postprocess_ms": 2.0, "latency_ms": 8.0})
+                       "motion_ms": 0.5, "shallow_ms": 4.0, "postprocess_ms": 2.0, "latency_ms": 8.0})
     made.status = {"received": str(len(images) - len(without)), "keyframes": "240", **{name: str(v) for name, v in status.items()}}
     return made
 
