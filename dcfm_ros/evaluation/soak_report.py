@@ -128,7 +128,8 @@ def soak_table(report: dict) -> str:
             f"  latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms, "
             f"max {latency['max']} ms (camera publish to mask received)",
             f"  of which  preprocess {inside['preprocess_ms']['p50']}, motion {inside['motion_ms']['p50']}, "
-            f"shallow {inside['shallow_ms']['p50']}, mask {inside['postprocess_ms']['p50']} ms; convert {camera['convert_ms']}, publish {camera['publish_ms']} ms; "
+            f"shallow {inside['shallow_ms']['p50']}, mask {inside['postprocess_ms']['p50']} ms; "
+            f"convert {camera['convert_ms']}, publish {camera['publish_ms']} ms; "
             f"outside the segmenter {camera['outside_ms']} ms",
             f"  p99       by minute {', '.join(map(str, camera['p99_by_minute_ms']))} ms; last third against first "
             f"{_change(camera['p99_drift'])}",
