@@ -29,7 +29,9 @@ _CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them
 # Two dark shots differ little in value, but not in structure. Noise has no structure either, so some change must be there.
 _CUT_CORRELATION, _CUT_CHANGE = 0.5, 0.2
-_SAME_SHOT = 0.9   # correlation of adjacent frames once the older one has moved: of cuts 0.87 at most, of a shaken camera 0.97 and more
+# Adjacent frames of one shot, once the older one has moved: their correlation (seen of cuts 0.87 at most, of a shaken camera 0.97 and
+# more) and residual (0.33 and more; 0.13 at most). Both, since pictures without structure correlate as one likes.
+_SAME_SHOT, _SAME_LOOKS = 0.9, 0.3
 _BLOCK = 4                   # pixels, over which noise is averaged away
 _STEADY_GAIN = (0.8, 1.25)   # lamps at the mains' frequency flicker by a tenth up and down
 _MOST_NOISE = 0.15           # residual of two adjacent frames; where they differ by more, nothing explains what moves
@@ -187,7 +189,8 @@ class KeyframeScheduler:
         before, self._last = self._last, np.ascontiguousarray(image[::_CUT_STEP, ::_CUT_STEP])
         if before is None or not is_hard_cut(before, self._last, self.config.cut_threshold):
             return False
-        return motion is None or _correlation(*motion.newest_two()) < _SAME_SHOT
+        return motion is None or (
+            _correlation(*motion.newest_two()) < _SAME_SHOT or residual(*motion.newest_two()) >= _SAME_LOOKS)
 
     def _score(self, image: np.ndarray, motion: MotionTrack | None) -> float:
         if self.config.aks_score is not AksScore.RESIDUAL:
