@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 
+import cv2
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -125,6 +126,7 @@ class SegmenterNode(LifecycleNode):
             f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
             f"backend {backend.name} on {backend.device} ({backend.precision}), mode {self._segmenter.config.mode.value}")
+        cv2.setNumThreads(1)   # pictures of this size are done sooner by one than by several that wait for the engine's cores
         keep_what_is_there()
         if self._segmenter.per_frame:
             self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
