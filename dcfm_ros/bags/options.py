@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.pipeline.settings import AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig
@@ -62,6 +63,13 @@ class BagEvaluateOptions(ReplayOptions):
     @property
     def folder(self) -> Path:
         return Path(self.out) if self.out else Path("out") / bag_name(self.bag)
+
+
+def scheduling(config: PipelineConfig) -> dict[str, Any]:
+    """Which frames become keyframes and what becomes of their features, as reports and unfinished outputs name it."""
+    scheduler = config.scheduler
+    return {"alignment": config.alignment.value, "aks_score": scheduler.aks_score.value,
+            **{name: getattr(scheduler, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}}
 
 
 def bag_name(bag: str | Path) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from dcfm_ros.bags.options import BagEvaluateOptions
+from dcfm_ros.bags.options import BagEvaluateOptions, scheduling
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.description import model_description
@@ -19,14 +19,12 @@ from dcfm_ros.model.versions import versions
 
 def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> dict:
     """Of a run that has come to its end; the model's configuration gives the classes."""
-    frames, pipeline = sum(record.masks for record in run.replay.cameras.values()), run.replay.segmenter.config
+    frames = sum(record.masks for record in run.replay.cameras.values())
     return {
         "bag": run.bag.facts(),
         "model": model_description(options.model, config, run.replay.segmenter.backend),
         "mode": options.mode,
-        "scheduler": {"alignment": pipeline.alignment.value, "aks_score": pipeline.scheduler.aks_score.value, **{
-            name: getattr(pipeline.scheduler, name)
-            for name in ("min_interval", "max_interval", "threshold", "cut_threshold")}},
+        "scheduler": scheduling(run.replay.segmenter.config),
         "cameras": [_camera(run, camera) for camera in run.cameras],
         "rows": [tally_report(tally, config.class_names) for tally in run.tallies],
         "times_ms": {stage: percentiles(values) for stage, values in run.times.items()},

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.interrupts import Interrupts
-from dcfm_ros.bags.options import ReplayOptions
+from dcfm_ros.bags.options import ReplayOptions, scheduling
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, Topic, open_bag
@@ -244,15 +244,13 @@ class _Run:
                 self._original = None
 
     def _identity(self, model: Model) -> dict:
-        options, scheduler = self._options, self._options.config.scheduler
-        base = self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
+        options, base = self._options, self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
         return {
             "format": _FORMAT,
             "files of the recording": [[str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files],
             "cameras": {camera.name: camera.topic.name for camera in self._cameras},
             "all topics": options.all_topics, "storage": options.storage, "compression": options.compression,
-            "mode": options.mode, "alignment": options.alignment, "aks_score": scheduler.aks_score.value,
-            **{name: getattr(scheduler, name) for name in ("min_interval", "max_interval", "threshold", "cut_threshold")},
+            "mode": options.mode, **scheduling(options.config),
             **{name: self._model[name] for name in ("weights_sha256", "input", "backend", "device", "precision")},
             "classes": [[c.name, list(c.color)] for c in model.config.classes],
         }

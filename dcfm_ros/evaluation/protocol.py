@@ -18,11 +18,11 @@ import numpy as np
 from dcfm_ros.evaluation.feature_store import FeatureStore
 from dcfm_ros.evaluation.keyframes import FLOW, LOGITS, NONE, Schedule, fixed_keyframes, phases, serving
 from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_share
+from dcfm_ros.evaluation.moved_logits import moved_logits
 from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
-from dcfm_ros.pipeline.backends.sampling import sampled
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler
 from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
@@ -48,20 +48,12 @@ class Network:
         A frame that is served by itself alone is in the role of a keyframe; any other is not, keyframe or no.
         """
         if alignment == LOGITS:
-            return self._moved_logits(store, frame, keyframes, size)
+            return upsampled_argmax(moved_logits((store.logits(k), store.motion(frame, k)) for k in keyframes), size)
         shallow = store.shallow(frame)
         if self.shallow_on == ("nonkey" if keyframes == (frame,) else "key"):
             shallow = shallow * 0
         motions = [store.motion(frame, k) for k in keyframes] if alignment == FLOW else ()
         return self.backend.mask(shallow, [store.common(k) for k in keyframes], size, motions=motions)[0]
-
-    @staticmethod
-    def _moved_logits(store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int]) -> np.ndarray:
-        sides = [store.logits(k) for k in keyframes]
-        motions = [store.motion(frame, k) for k in keyframes]
-        total = sum(side if motion is None else sampled(side, motion, np.empty_like(side))
-                    for side, motion in zip(sides, motions))
-        return upsampled_argmax(total[0].transpose(2, 0, 1), size)
 
 
 @dataclass

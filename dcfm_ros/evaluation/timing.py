@@ -18,10 +18,10 @@ import torch.nn.functional as F
 
 from dcfm_ros.evaluation.interleave import Contender, Laps, Run, Times, interleave
 from dcfm_ros.evaluation.keyframes import ALIGNMENTS, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
+from dcfm_ros.evaluation.moved_logits import moved_logits
 from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend, Feature
-from dcfm_ros.pipeline.backends.sampling import sampled
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
@@ -103,7 +103,7 @@ def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], pa
 
     def network(image: np.ndarray) -> np.ndarray:
         if alignment == LOGITS:
-            return sum(sampled(logits, motion, np.empty_like(logits)) for motion in motions)[0].transpose(2, 0, 1)
+            return moved_logits((logits, motion) for motion in motions)
         shallow = backend.shallow(image)
         return backend.decode(shallow, [backend.deep(shallow)] if path == KEYFRAME else [common] * sides, motions)
 

@@ -92,7 +92,7 @@ class MotionTrack:
         view = View.of(image)
         self._judged.clear()
         if self._known:
-            before = next(reversed(self._known.values())).view
+            before = self._known[self._newest].view
             flow, self._before = adjacent(self._estimator, view, before)
             back = flow_map(self._estimator, before, view) if self._both_ways else None
             self._known = {key: known.followed(flow, back) for key, known in self._known.items() if key in needed}
@@ -110,12 +110,15 @@ class MotionTrack:
         """Pictures (h/4, w/4, 3) uint8 RGB of a frame as it has moved since and of the newest; None where that frame is not known."""
         if other not in self._known or self._known[other].from_newest is None:
             return None
-        newest = next(reversed(self._known))
-        return self._judge(newest, other).picture, self._known[newest].view.picture
+        return self._judge(self._newest, other).picture, self._known[self._newest].view.picture
 
     def newest_two(self) -> tuple[np.ndarray, np.ndarray]:
         """The same of the frame before the newest, of which there has to be one."""
-        return self._before, next(reversed(self._known.values())).view.picture
+        return self._before, self._known[self._newest].view.picture
+
+    @property
+    def _newest(self) -> int:
+        return next(reversed(self._known))
 
     def _judge(self, frame: int, other: int) -> Judged:
         if (frame, other) not in self._judged:
@@ -126,8 +129,12 @@ class MotionTrack:
         one, two = self._known.get(frame), self._known.get(other)
         if one is None or two is None:
             return Judged(Motion(), None)
-        newest = next(reversed(self._known))
-        motion = two.from_newest if frame == newest else one.to_newest if other == newest else one.to_older.get(other)
+        if frame == self._newest:
+            motion = two.from_newest
+        elif other == self._newest:
+            motion = one.to_newest
+        else:
+            motion = one.to_older.get(other)
         return judged(motion, one.view, two.view)
 
 

@@ -4,7 +4,7 @@
 import pytest
 from evaluation_helpers import CLASSES, SIZE, NotingBackend, make_clip
 
-from dcfm_ros.evaluation import timing
+from dcfm_ros.evaluation import moved_logits
 from dcfm_ros.evaluation.timing import PATHS, REPEATS, ROUNDS, frames_per_second, measure
 from dcfm_ros.motion.flow import DenseInverseSearch
 
@@ -52,14 +52,14 @@ def test_each_path_does_its_own_work():
     ("moved_logits", 0, 0, 0, 1, 1), ("moved_logits_two_sided", 0, 0, 0, 2, 2)])
 def test_a_path_runs_what_it_says_and_no_more(monkeypatch, path, shallows, deeps, moved, flows, sampled):
     """In a run: both networks, common features moved, flow between pictures (not of the first), and logits moved."""
-    counts, flow, sample = {"flow": 0, "sampled": 0}, DenseInverseSearch.flow, timing.sampled
+    counts, flow, sample = {"flow": 0, "sampled": 0}, DenseInverseSearch.flow, moved_logits.sampled
 
     def counted(name, function, *arguments):
         counts[name] += 1
         return function(*arguments)
 
     monkeypatch.setattr(DenseInverseSearch, "flow", lambda *arguments: counted("flow", flow, *arguments))
-    monkeypatch.setattr(timing, "sampled", lambda *arguments: counted("sampled", sample, *arguments))
+    monkeypatch.setattr(moved_logits, "sampled", lambda *arguments: counted("sampled", sample, *arguments))
     _, backend = measured(path)
     assert (len(backend.shallows), len(backend.deeps)) == (1 + shallows * RUNS, 1 + deeps * RUNS)
     assert len(backend.decoded) == 1 + shallows * RUNS

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
+from functools import reduce
+from operator import add
 from typing import Any, Callable, Protocol
 
 import numpy as np
@@ -68,6 +70,11 @@ class Backend(Protocol):
 def with_motions(commons: Sequence[Feature], motions: Motions) -> list[tuple[Feature, np.ndarray | None]]:
     """Each common contribution with its map."""
     return list(zip(commons, motions or [None] * len(commons), strict=True))
+
+
+def added(logits: Iterable[Any]) -> Any:
+    """The sum over keyframes. Python's `sum` would begin with 0 and so cost a pass over the logits, or on a GPU a kernel."""
+    return reduce(add, logits)
 
 
 def status_of(backend: Backend) -> dict[str, str]:

@@ -20,7 +20,7 @@ from dcfm_ros.model.build import Model
 from dcfm_ros.model.half import fold_batch_norms
 from dcfm_ros.model.inference import InferenceModel, fold
 from dcfm_ros.motion.maps import on_grid
-from dcfm_ros.pipeline.backends.base import BackendError, Motions, with_motions
+from dcfm_ros.pipeline.backends.base import BackendError, Motions, added, with_motions
 from dcfm_ros.pipeline.backends.lane import Lane
 
 _log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class CUDABackend:
         commons, maps = [tensor for tensor in inputs if tensor.dim() == 4], [tensor for tensor in inputs if tensor.dim() == 3]
         if maps:
             commons = [self._kernels.aligned(common, motion) for common, motion in zip(commons, maps)]
-        return sum(self._parts.decoder(shallow, common) for common in commons)
+        return added(self._parts.decoder(shallow, common) for common in commons)
 
     def _upsampled(self, size: tuple[int, int], with_confidence: bool, shallow: Tensor, *inputs: Tensor) -> Tensor:
         return self._kernels.upsampled_labels(self._logits(shallow, *inputs), size, with_confidence)

@@ -114,15 +114,17 @@ class OpenVINOBackend(MasksOnHost):
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray], motions: Motions = ()) -> np.ndarray:
         requests = self._by_grid[shallow.shape[1:3]]
-        logits = None
-        for common, motion in with_motions(commons, motions):
-            if motion is not None and not self.per_frame:
-                common = sampled(common, motion, requests.moved.take())
-            before = None if logits is None else logits.copy()   # it is the request's own memory
-            logits = _infer(requests.decoder, shallow, common)
-            if before is not None:
-                logits = before + logits
+        first, *others = (self._moved(requests, *pair) for pair in with_motions(commons, motions))
+        logits = _infer(requests.decoder, shallow, first)
+        for common in others:
+            logits = logits.copy()   # out of the request's own memory
+            logits += _infer(requests.decoder, shallow, common)
         return logits[0].transpose(2, 0, 1)
+
+    def _moved(self, requests: _Requests, common: np.ndarray, motion: np.ndarray | None) -> np.ndarray:
+        if motion is None or self.per_frame:
+            return common
+        return sampled(common, motion, requests.moved.take())
 
     def _compile(self, planned: Plan) -> _Requests:
         deep, outputs = self._parts.deep, [_channels_last(output) for output in planned.outputs]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dcfm_ros.motion.maps import on_grid
-from dcfm_ros.pipeline.backends.base import BackendError, Motions, with_motions
+from dcfm_ros.pipeline.backends.base import BackendError, Motions, added, with_motions
 from dcfm_ros.pipeline.backends.cuda import Feature, pixel_kernels, place_of
 from dcfm_ros.pipeline.backends.engine_files import read_engines
 from dcfm_ros.pipeline.backends.lane import Lane
@@ -71,7 +71,7 @@ class TensorRTBackend:
         return mask, confidence[0] if with_confidence else None
 
     def _logits(self, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
-        return sum(self._decoded(shallow, common, motion) for common, motion in with_motions(commons, motions))
+        return added(self._decoded(shallow, common, motion) for common, motion in with_motions(commons, motions))
 
     def _decoded(self, shallow: Feature, common: Feature, motion: np.ndarray | None) -> Tensor:
         self._frames.wait(common.ready)

@@ -14,7 +14,7 @@ from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 from dcfm_ros.motion.maps import on_grid
-from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, with_motions
+from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, added, with_motions
 
 
 class TorchBackend(MasksOnHost):
@@ -52,8 +52,8 @@ class TorchBackend(MasksOnHost):
 
     @torch.inference_mode()
     def decode(self, shallow: Tensor, commons: list[Tensor], motions: Motions = ()) -> np.ndarray:
-        logits = sum(self._parts.decoder(shallow, self._moved(common, motion))
-                     for common, motion in with_motions(commons, motions))
+        logits = added(self._parts.decoder(shallow, self._moved(common, motion))
+                       for common, motion in with_motions(commons, motions))
         return logits[0].contiguous().numpy()
 
     def _moved(self, common: Tensor, motion: np.ndarray | None) -> Tensor:

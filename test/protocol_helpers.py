@@ -1,0 +1,45 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of the offline protocol share."""
+import pytest
+from evaluation_helpers import CLASSES, SIZE, NotingBackend, logits_of
+from helpers import tiny_model
+
+from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.postprocess import upsampled_argmax
+from dcfm_ros.pipeline.settings import SchedulerConfig
+
+SCHEDULER = SchedulerConfig(min_interval=2, max_interval=6, cut_threshold=5.0)
+THRESHOLDS = (0.2, 0.45)   # of the published score
+RESIDUALS = (0.1, 0.3)     # of the other
+
+
+def run(clips, *schedules, backend=None, **settings):
+    """(results, backend)"""
+    network = {key: settings.pop(key) for key in ("shallow_on", "exact_size") if key in settings}
+    backend = backend or NotingBackend()
+    protocol = Protocol(schedules, **{"scheduler": SCHEDULER, **settings})
+    return protocol.run(Network(backend, SIZE, CLASSES, **network), clips), backend
+
+
+def counts_of(masks, labels):
+    matrix = ConfusionMatrix(CLASSES)
+    for mask, label in zip(masks, labels):
+        matrix.add(mask, label)
+    return matrix.counts
+
+
+def noted_mask(frame, keyframes):
+    return upsampled_argmax(logits_of(frame, keyframes), SIZE)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(CLASSES)
+
+
+@pytest.fixture
+def backend(model):
+    return TorchBackend(model)
