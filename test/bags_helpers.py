@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+from mcap.writer import IndexType
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from dcfm_ros.bags.make import image_message
-from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.reading import Bag, open_bag
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
 
 START_NS = 1_700_000_000_000_000_000
@@ -49,7 +51,7 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
               compression: str = "", encoding: str = "rgb8", labels: str = "", labelled: Collection[int] | None = None,
               corrupt: Collection[int] = (), stamps: Mapping[int, int] | None = None,
               sizes: Mapping[int, tuple[int, int]] | None = None, extra: Sequence[str] = (), seed: int = 0, cut: int = 20,
-              motion: float = 3.0, pictures: Sequence[np.ndarray] | None = None) -> Path:
+              motion: float = 3.0, pictures: Sequence[np.ndarray] | None = None, start_ns: int = START_NS) -> Path:
     """Write a recording and return its folder, which holds `<name>.mcap` or `<name>.db3`, and metadata.yaml.
 
     topics: of cameras; each has a picture per period, the next camera's a little later
@@ -62,6 +64,7 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
     extra: topics of std_msgs/String, one message per period
     seed, cut, motion: as for `drive`; at a motion of 0.5 pixels keyframes are some 6 frames apart
     pictures: of the first camera, instead of `drive`
+    start_ns: stamp of the first picture
     """
     folder, store = Path(folder), typestore()
     writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()])
@@ -78,11 +81,11 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
         others = [writer.add_connection(topic, STRING, typestore=store) for topic in extra]
         size = None
         for index in range(frames):
-            at_ns = START_NS + index * PERIOD_NS
+            at_ns = start_ns + index * PERIOD_NS
             size = (sizes or {}).get(index, size)
             for number, camera in enumerate(cameras):
                 log_ns = at_ns + number * OFFSET_NS + LOG_DELAY_NS
-                stamp_ns = START_NS + stamps[index] if stamps and index in stamps else log_ns - LOG_DELAY_NS
+                stamp_ns = start_ns + stamps[index] if stamps and index in stamps else log_ns - LOG_DELAY_NS
                 picture = drives[number][index]
                 if size is not None:
                     picture = cv2.resize(picture, size[::-1])
@@ -109,6 +112,41 @@ def image_of(stamp_ns: int, frame_id: str, rgb: np.ndarray, encoding: str):
             header=header, format=f"rgb8; {encoding} compressed bgr8", data=data.reshape(-1))
     pixels = {"rgb8": rgb, "bgr8": rgb[..., ::-1], "mono8": rgb[..., 0]}[encoding]
     return image_message(stamp_ns, frame_id, pixels, encoding)
+
+
+def write_mcap(path: Path, messages: Sequence[tuple[str, int, bytes]], profile: str = "ros2", msgtype: str = STRING,
+               extra: Callable[[Writer], object] = lambda writer: None, **options) -> Path:
+    """An .mcap of these (topic, log time, CDR bytes), in this order, by mcap's own writer.
+
+    extra: what else is written before the messages
+    options: of the writer; `index_until`: after so many messages no message is indexed any more
+    """
+    index_until = options.pop("index_until", None)
+    with path.open("wb") as file:
+        writer = McapWriter(file, **{"chunk_size": 500, **options})
+        writer.start(profile)
+        extra(writer)
+        definition, _ = typestore().generate_msgdef(msgtype, ros_version=2)
+        schema = writer.register_schema(msgtype, "ros2msg", definition.encode())
+        channels = {topic: writer.register_channel(topic, "cdr", schema) for topic in dict.fromkeys(topic for topic, _, _ in messages)}
+        for number, (topic, log_ns, raw) in enumerate(messages):
+            if number == index_until:
+                writer._Writer__index_types = IndexType.CHUNK
+            writer.add_message(channels[topic], log_ns, raw, log_ns)
+        writer.finish()
+    return path
+
+
+def texts(count: int, topic: str = "/notes", first_ns: int = START_NS, step_ns: int = PERIOD_NS) -> list[tuple[str, int, bytes]]:
+    """(topic, log time, CDR bytes) of std_msgs/String."""
+    store = typestore()
+    return [(topic, first_ns + number * step_ns, bytes(store.serialize_cdr(store.types[STRING](data=f"{topic} {number}"), STRING)))
+            for number in range(count)]
+
+
+def contents(bag: Bag) -> list[tuple[str, int, bytes]]:
+    """(topic, log time, bytes) of all messages."""
+    return [(topic.name, log_ns, bytes(raw)) for topic, log_ns, raw in bag.messages()]
 
 
 def read_bag(path: str | Path, *topics: str) -> dict[str, list[tuple[int, object]]]:

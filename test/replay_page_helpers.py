@@ -31,8 +31,7 @@ def row(name="DCFM", **changes):
 def report(**changes):
     """All that a page can show of an evaluation with labels."""
     return {
-        "bag": {"path": "/drives/city_loop", "duration_s": 20.0, "start_ns": START_NS,
-                "salvaged": "the last chunk is broken"},
+        "bag": {"path": "/drives/city_loop", "duration_s": 20.0, "start_ns": START_NS},
         "model": {"name": "street11_b0", "architecture": "dcfm", "backbone": "mit_b0", "input": [360, 480],
                   "weights_sha256": "ab" * 32, "backend": "openvino", "device": "cpu", "precision": "f32"},
         "mode": "sync", "scheduler": {"alignment": "flow", "aks_score": "residual", "min_interval": 2, "max_interval": 10,
@@ -42,7 +41,7 @@ def report(**changes):
                      "resets": 1, "out_of_order": 0, "equal_stamps": 0, "labelled": 80}],
         "rows": [row(), row("per frame", agreement=None, keyframes=1234, keyframe_rate=1.0, alignments={}, motion_px=None)],
         "times_ms": {stage: {"p50": 8.0, "p99": 11.0} for stage, _ in STAGES},
-        "frames_per_s": 61.4, "notes": ["80 of 1234 masks have a label"],
+        "frames_per_s": 61.4, "notes": ["the last chunk is broken", "80 of 1234 masks have a label"],
         "options": {"topics": [], "labels": ["/labels"]}, "versions": {"python": "3.11"},
         "machine": {"cpu": "a processor", "gpu": None},
         **changes,

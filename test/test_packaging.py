@@ -22,7 +22,7 @@ FROM_PIP = {   # requirements/; package.xml says why
     "tensorboard", "torch", "transformers", "triton",
 }
 BROUGHT_BY_OTHERS = {   # by rosbags, jinja2, mcap, ray, rerun and Python 3.14; TensorRT by the user
-    "apsw", "backports", "compression", "markupsafe", "pyarrow", "rerun_cli", "tensorrt", "zstandard",
+    "apsw", "backports", "compression", "lz4", "markupsafe", "pyarrow", "rerun_cli", "tensorrt", "zstandard",
 }
 NOT_IMPORTED = {
     "ament_cmake_pytest": "CMakeLists.txt",

@@ -1,28 +1,98 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What compressed bytes of a recording may become: a file that is damaged, or meant to harm, must not fill the memory."""
+"""What compressed bytes of a recording become: bounded, as a file that is damaged, or meant to harm, must not fill the memory."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import zlib
+from contextlib import ExitStack
+from pathlib import Path
+
+import lz4.frame
+from mcap.records import Chunk
+
+from dcfm_ros.bags.errors import BagError
+
 try:
-    from compression.zstd import ZstdDecompressor, ZstdError
+    from compression import zstd
 except ImportError:   # before Python 3.14; rosbags brings it
-    from backports.zstd import ZstdDecompressor, ZstdError
+    from backports import zstd
 
 MOST_BYTES = 2**30                  # of a message or a chunk; recorders make chunks of some megabytes
+ZSTD_ENDING = ".zstd"
 _ZSTD = bytes.fromhex("28b52ffd")   # a CDR message begins with 00
 
 
 def decompressed(raw: bytes) -> bytes:
-    """A message's CDR bytes where it was compressed alone, and metadata.yaml, which says so, was not read.
+    """A message's CDR bytes where it was compressed alone.
 
     Others are returned as they are, and so is what cannot be decompressed: `Bag.decode` tells of it.
     """
     if raw[:len(_ZSTD)] != _ZSTD:
         return raw
-    decompressor = ZstdDecompressor()
     try:
-        plain = decompressor.decompress(raw, MOST_BYTES)
-    except ZstdError:
+        return _of_zstd(raw, MOST_BYTES)
+    except ValueError:
         return raw
-    return plain if decompressor.eof else raw
+
+
+def unpacked_chunk(chunk: Chunk) -> bytes:
+    """The records in a chunk of an .mcap; a ValueError where it is damaged."""
+    size = chunk.uncompressed_size
+    if size > MOST_BYTES:
+        raise ValueError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}")
+    if chunk.compression == "zstd":
+        data = _of_zstd(chunk.data, size)
+    elif chunk.compression == "lz4":
+        data = _of_lz4(chunk.data, size)
+    elif chunk.compression == "":
+        data = chunk.data
+    else:
+        raise BagError(f"chunks are compressed by {chunk.compression!r}, and zstd and lz4 are read: rewrite it with `mcap compress`")
+    if len(data) != size or (chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc):
+        raise ValueError(f"a chunk of {size} bytes is not what its length and checksum say")
+    return data
+
+
+def unpacked_file(packed: Path, stack: ExitStack) -> Path:
+    """A file of the same name without `.zstd` in the temporary folder, there until the stack is closed. Raises BagError."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dcfm_ros-")))
+    plain = folder / packed.name[:-len(ZSTD_ENDING)]
+    with packed.open("rb") as file:
+        try:
+            with zstd.open(file) as source, plain.open("wb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+        except (zstd.ZstdError, EOFError) as error:
+            raise BagError(f"{packed} is cut off or damaged ({error}): decompress what is whole of it with `zstd -d`") from error
+        except OSError as error:
+            raise BagError(f"{packed} cannot be decompressed to {folder.parent} ({error.strerror}): make room there, or let TMPDIR "
+                           "name a folder on a larger disk") from error
+    return plain
+
+
+def _of_zstd(data: bytes, most: int) -> bytes:
+    """Of one frame or several; a ValueError for what is damaged or larger."""
+    plain = b""
+    while data:
+        decompressor = zstd.ZstdDecompressor()
+        try:
+            plain += decompressor.decompress(data, most - len(plain) + 1)
+        except zstd.ZstdError as error:
+            raise ValueError(str(error)) from error
+        if not decompressor.eof or len(plain) > most:
+            raise ValueError(f"compressed data is cut off, or becomes more than {most} bytes")
+        data = decompressor.unused_data
+    return plain
+
+
+def _of_lz4(data: bytes, most: int) -> bytes:
+    decompressor = lz4.frame.LZ4FrameDecompressor()
+    try:
+        plain = decompressor.decompress(data, max_length=most)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    if not decompressor.eof and not decompressor.needs_input:
+        raise ValueError(f"compressed data becomes more than {most} bytes")
+    return plain

@@ -1,7 +1,28 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one kind of error that recordings raise."""
+"""What recordings raise: BagError for their content, and OSError where the system fails: that may go well the next time."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
 
 
 class BagError(ValueError):
     """A recording that cannot be opened, read or written; the message names it and the remedy."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Errors of the system as an OSError that names the file."""
+    try:
+        yield
+    except apsw.IOError as error:
+        raise OSError(errno.EIO, f"cannot read {path}: {error}") from error
+    except OSError as error:
+        raise OSError(error.errno, f"cannot read {path}: {os.strerror(error.errno) if error.errno else error}") from error

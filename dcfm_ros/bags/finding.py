@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import STORAGES, UNFINISHED, storage_files
+from dcfm_ros.bags.reading import UNFINISHED
+from dcfm_ros.bags.storage import STORAGES, storage_files, storage_stem
 from dcfm_ros.sources.read import natural_key
 
 
@@ -53,16 +54,19 @@ def is_bag(path: Path) -> bool:
     if path.name.endswith(UNFINISHED):
         return False
     if path.is_file():
-        return path.suffix in STORAGES
+        return bool(storage_stem(path.name))
     if not path.is_dir():
         return False
     return (path / "metadata.yaml").is_file() or _left_by_a_recorder(path)
 
 
 def _left_by_a_recorder(folder: Path) -> bool:
-    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end."""
+    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end. A file alone in
+    its folder, with no folders beside it, is that recording under whatever name."""
     files = storage_files(folder)
-    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", file.stem) for file in files)
+    if len(files) == 1 and not any(path.is_dir() for path in folder.iterdir()):
+        return True
+    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", storage_stem(file.name)) for file in files)
 
 
 def _matches(pattern: str) -> Iterator[Path]:
@@ -96,7 +100,10 @@ def _name_parts(bag: Path) -> tuple[str, ...]:
     """Of its path without the root; files of one name and several storages differ by what is made a folder here."""
     path = bag.resolve()
     parts = path.parts[1:]
-    return parts if path.is_dir() else (*parts[:-1], path.suffix[1:], path.stem)
+    if path.is_dir():
+        return parts
+    stem = storage_stem(path.name)
+    return (*parts[:-1], path.name[len(stem) + 1:], stem)
 
 
 def _numbered(names: list[str]) -> list[str]:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from tqdm import tqdm
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import UNFINISHED
 from dcfm_ros.bags.stamps import NS_PER_S, stamp_message
 from dcfm_ros.bags.types import IMAGE, typestore
+from dcfm_ros.bags.writer import BagWriter
 from dcfm_ros.sources.open import VideoSource, open_source
 
 _START_NS = 1_000_000_000 * NS_PER_S   # a stamp of 0 means "none" to many programs
@@ -79,7 +80,7 @@ def _begin(out: Path) -> Path:
 def _write(folder: Path, source: VideoSource, options: MakeOptions) -> tuple[int, int]:
     """Returns how many images and labels."""
     count = source.length or options.frames
-    writer = Writer(folder, version=9, storage_plugin=StoragePlugin[options.storage.upper()])
+    writer = BagWriter(folder, version=9, storage_plugin=StoragePlugin[options.storage.upper()])
     if options.storage == "mcap":   # of the other, `ros2 bag play` reads only whole compressed files
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
     store, labelled = typestore(), 0

@@ -11,8 +11,9 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from dcfm_ros.bags.make import filled_image
-from dcfm_ros.bags.reading import Bag, Topic
+from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.stamps import stamp_message
+from dcfm_ros.bags.topic import CDR, Topic
 from dcfm_ros.bags.types import IMAGE, KEYFRAME, LABEL_INFO, MASK_INFO, PALETTE, typestore
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
@@ -74,6 +75,9 @@ def original_topics(bag: Bag, ours: Collection[Topic]) -> tuple[list[Topic], dic
     for topic in bag.topics:
         if topic.name in names:
             left_out[topic.name] = "the masks made now are written to a topic of this name"
+            continue
+        if topic.serialization != CDR:
+            left_out[topic.name] = f"its messages are serialized as {topic.serialization}, and ROS 2 has {CDR}"
             continue
         try:
             whole = _defined(topic)

@@ -29,6 +29,7 @@ class CameraProgress:
     keyframe: int = -1           # last keyframe whose mask is written: all masks after it follow from it and their images
     mask: int = -1               # last image whose mask is written
     skipped: int = -1            # last image that was skipped
+    classes_ns: int | None = None   # log time at which it was last written what the class ids mean
     keyframes: Counter[str] = field(default_factory=Counter)       # by reason
     record: CameraRecord = field(default_factory=CameraRecord)
 

@@ -1,131 +1,100 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a rosbag2 recording: sqlite3 or mcap, compressed or not, whole or cut off."""
+"""Reading a rosbag2 recording: sqlite3 or mcap, in one file or split, compressed or not, whole or cut off."""
 
 from __future__ import annotations
 
-import errno
+import heapq
 import os
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import apsw
-from rosbags.interfaces import ConnectionExtRosbag2, Qos
-from rosbags.rosbag2 import Reader
-from rosbags.rosbag2.metadata import parse_qos
-
-from dcfm_ros.bags.compression import MOST_BYTES, decompressed
+from dcfm_ros.bags.compression import ZSTD_ENDING, decompressed
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.salvage import salvage_messages, salvage_topics
+from dcfm_ros.bags.mcap_file import McapFile
+from dcfm_ros.bags.metadata import METADATA_FILE, Metadata, read_metadata
+from dcfm_ros.bags.sqlite_file import SqliteFile
+from dcfm_ros.bags.storage import STORAGES, open_storage, storage_files
+from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.types import typestore
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.sources.read import natural_key
 
-STORAGES = (".mcap", ".db3")
 UNFINISHED = ".partial"      # ending of the folder of an output that is not finished
-# How rosbags' texts about a cut .mcap begin.
-_CUT_OFF = ("File end magic is invalid", "Truncated record", "Unexpected record", "Invalid MCAP")
-# What the system says to numbers and names that damaged content gives it.
-_OF_CONTENT = (errno.EINVAL, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a recording; its messages are all of one type."""
-
-    name: str
-    msgtype: str                 # as in sensor_msgs/msg/Image
-    definition: str              # of the type, with those it is made of; "" where the recording does not say
-    digest: str                  # type hash RIHS01; "" where the recording does not say
-    qos: tuple[Qos, ...] = ()    # offered by the publishers
-    count: int = 0
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.name, self.msgtype
+_NAMED = 3                   # topics in a note
 
 
 def open_bag(path: str | Path) -> Bag:
-    """Open a folder with metadata.yaml, or a file .mcap or .db3. Raises BagError, and OSError where the system fails, as
-    with a share that goes away: that may go well the next time.
+    """Open a folder of files .mcap or .db3, or one of these. Raises BagError, and OSError where the system fails, as with a
+    share that goes away: that may go well the next time.
 
     What a dead recorder left is opened as well: a folder without metadata.yaml by its files, and a cut .mcap as far as it
-    is whole. `Bag.salvaged` then says so.
+    is whole. `Bag.notes` then says so.
     """
     path = Path(path)
     if not path.exists():
-        raise BagError(f"there is no {path}: give a folder with metadata.yaml, or a file .mcap or .db3")
+        raise BagError(f"there is no {path}: give a folder with {METADATA_FILE}, or a file {' or '.join(STORAGES)}")
     if path.name.endswith(UNFINISHED):
         raise BagError(f"{path} is an unfinished output: finish it by running the command again that began it")
-    if path.suffix == ".bag":
-        raise BagError(f"{path} is a recording of ROS 1: convert it with `rosbags-convert --src {path} --dst {path.stem}`")
-    if path.is_file() and path.suffix not in STORAGES:
-        raise BagError(f"{path} is no recording: give a folder with metadata.yaml, or a file {' or '.join(STORAGES)}")
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        files = storage_files(path)
-        if not files:
-            raise BagError(f"{path} holds no metadata.yaml and no file {' or '.join(STORAGES)}: it is no recording")
-        return _by_files(path, files, "metadata.yaml is missing")
-    try:
-        return Bag(path, [_Indexed(path)])
-    except _CutOff as error:
+    with ExitStack() as stack:
         if path.is_file():
-            return Bag(path, [_Salvaged(path)])
-        if not (files := storage_files(path)):
-            raise BagError(f"{error}, and its files are compressed: decompress them with `zstd -d`, and remove "
-                           "metadata.yaml") from error
-        return _by_files(path, files, "metadata.yaml does not hold for what is cut off")
-
-
-def _by_files(path: Path, files: list[Path], why: str) -> Bag:
-    compressed = len([file for file in path.iterdir() if file.suffix == ".zstd"])
-    left_out = f", but for {compressed} that are compressed (`zstd -d` makes them readable)" if compressed else ""
-    return Bag(path, [_open_file(file) for file in files], f"{why}: read by its files{left_out}")
-
-
-def storage_files(folder: Path) -> list[Path]:
-    """The files of a recording's folder in their order."""
-    return sorted((file for file in folder.iterdir() if file.suffix in STORAGES), key=lambda file: natural_key(file.name))
+            storages, metadata, notes = [open_storage(path, stack)], None, []
+        else:
+            files, metadata, notes = _files_of(path)
+            storages = _open_all(files, notes, stack)
+        return Bag(path, storages, metadata, notes, stack.pop_all())
 
 
 class Bag:
     """An open recording; use it in a `with` statement. For one thread at a time.
 
-    topics: by (name, type)
+    topics: by (name, type, serialization); their counts are of what the files hold
     start_ns, end_ns: log times of the first message and just after the last
-    salvaged: what is wrong with a recording that was not ended in order; "" where it was
+    notes: what is wrong with the recording, in sentences; more may come while it is read
     """
 
-    def __init__(self, path: Path, pieces: list[_Indexed | _Salvaged], salvaged: str = ""):
-        self.path, self._pieces = path, pieces
-        topics: dict[tuple[str, str], Topic] = {}
-        for topic in (topic for piece in pieces for topic in piece.topics):
-            known = topics.get(topic.key)
-            topics[topic.key] = topic if known is None else replace(known, count=known.count + topic.count)
+    def __init__(self, path: Path, files: list[McapFile | SqliteFile], metadata: Metadata | None, notes: list[str],
+                 stack: ExitStack):
+        self.path, self._storages, self._stack = path, files, stack
+        self.notes = [*notes, *(file.note for file in files if file.note)]
+        counts: Counter = Counter()
+        for file in files:
+            counts.update(file.counts)
+        topics: dict[tuple[str, str, str], Topic] = {}
+        for topic in (topic for file in files for topic in file.topics):
+            topics.setdefault(topic.key, _whole(topic, counts[topic.key], metadata))
         self.topics = tuple(topics.values())
-        filled = [piece for piece in pieces if piece.count]
-        self.start_ns = min((piece.start_ns for piece in filled), default=0)
-        self.end_ns = max((piece.end_ns for piece in filled), default=0)
-        self.salvaged = "; ".join(text for text in (salvaged, *(piece.salvaged for piece in pieces)) if text)
+        filled = [file for file in files if file.count]
+        self.start_ns = min((file.start_ns for file in filled), default=0)
+        self.end_ns = max((file.last_ns + 1 for file in filled), default=0)
+        if metadata is not None:
+            self._compare(f"{METADATA_FILE} counts", metadata.counts, "its files hold", counts)
 
     def facts(self) -> dict:
         """For reports."""
-        return {"path": str(self.path), "duration_s": round((self.end_ns - self.start_ns) / 1e9, 3), "start_ns": self.start_ns,
-                "salvaged": self.salvaged}
+        return {"path": str(self.path), "duration_s": round((self.end_ns - self.start_ns) / 1e9, 3), "start_ns": self.start_ns}
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the recording, in order of their names."""
-        return tuple(sorted(file for file in self.path.rglob("*") if file.is_file())) if self.path.is_dir() else (self.path,)
+        if self.path.is_file():
+            return (self.path,)
+        return tuple(sorted(file for file in self.path.rglob("*") if file.is_file() and not file.name.endswith("-shm")))
 
     def messages(self, topics: Collection[Topic] = ()) -> Iterator[tuple[Topic, int, bytes]]:
-        """(topic, log time ns, CDR bytes) of these topics, by default of all, in order of log time. Raises as `open_bag`."""
-        for piece in self._pieces:
-            for topic, log_ns, raw in piece.messages({topic.key for topic in topics or self.topics}):
-                yield topic, log_ns, decompressed(raw)
+        """(topic, log time ns, CDR bytes) of these topics, by default of all, in order of log time. Raises as `open_bag`.
+
+        What has come in the end is compared with what the files say they hold; `notes` tells of a difference.
+        """
+        wanted = {topic.key: topic for topic in topics or self.topics}
+        came: Counter = Counter()
+        for key, log_ns, raw in self._merged(set(wanted)):
+            came[key] += 1
+            yield wanted[key], log_ns, decompressed(raw)
+        self._compare("its files count", {key: topic.count for key, topic in wanted.items()}, "they hold", came)
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
         """The message, its arrays views of `raw`; an InputError of kind "message" where the bytes are none."""
@@ -135,9 +104,32 @@ class Bag:
             raise InputError("message", f"a message of {len(raw)} bytes on {topic.name} is no {topic.msgtype} "
                                         f"({type(error).__name__}): the recording is damaged there") from error
 
+    def _merged(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+        """Of all files in order of log time; a file is not read before its time comes, as there may be hundreds."""
+        streams = []   # a heap: log time of the next message, number of the file, message, what follows
+        for number, file in enumerate(sorted((file for file in self._storages if file.count), key=lambda file: file.start_ns)):
+            while streams and streams[0][0] < file.start_ns:
+                yield _next(streams)
+            stream = file.messages(keys)
+            if (message := next(stream, None)) is not None:
+                heapq.heappush(streams, (message[1], number, message, stream))
+        while streams:
+            yield _next(streams)
+
+    def _compare(self, said: str, expected: Mapping[tuple[str, str, str], int], found: str,
+                 counts: Mapping[tuple[str, str, str], int]) -> None:
+        names = sorted({name for name, _, _ in expected})
+        pairs = [(name, *(sum(by_key.get(key, 0) for key in {*expected, *counts} if key[0] == name) for by_key in (expected, counts)))
+                 for name in names]
+        different = [f"{count} messages on {name}, {found} {other}" for name, count, other in pairs if count != other]
+        if different:
+            more = f"; and so on for {len(different) - _NAMED} more" if len(different) > _NAMED else ""
+            note = f"{said} {'; '.join(different[:_NAMED])}{more}"
+            if note not in self.notes:
+                self.notes.append(note)
+
     def close(self) -> None:
-        for piece in self._pieces:
-            piece.close()
+        self._stack.close()
 
     def __enter__(self) -> Bag:
         return self
@@ -146,106 +138,69 @@ class Bag:
         self.close()
 
 
-class _CutOff(BagError):
-    """An mcap file that has no end."""
+def _next(streams: list) -> tuple[tuple[str, str, str], int, bytes]:
+    _, number, message, stream = streams[0]
+    if (following := next(stream, None)) is None:
+        heapq.heappop(streams)
+    else:
+        heapq.heapreplace(streams, (following[1], number, following, stream))
+    return message
 
 
-def _check_system(path: Path, error: BaseException | None) -> None:
-    """Raise an OSError that names the recording where the system is behind this error; its content may be whole."""
-    while error is not None:
-        if isinstance(error, apsw.IOError):
-            raise OSError(errno.EIO, f"cannot read {path}: {error}") from error
-        if isinstance(error, OSError) and error.errno and error.errno not in _OF_CONTENT:   # rosbags' own have no number
-            raise OSError(error.errno, f"cannot read {path}: {os.strerror(error.errno)}") from error
-        error = error.__context__ if error.__suppress_context__ else None   # raised `from` another, or `from None`
+def _whole(topic: Topic, count: int, metadata: Metadata | None) -> Topic:
+    """With its count, and what only metadata.yaml says."""
+    if metadata is not None:
+        topic = replace(topic, digest=topic.digest or metadata.digests.get(topic.key, ""),
+                        qos=topic.qos or metadata.qos.get(topic.key, ()))
+    return replace(topic, count=count)
 
 
-def _open_file(file: Path) -> _Indexed | _Salvaged:
+def _files_of(folder: Path) -> tuple[list[Path], Metadata | None, list[str]]:
+    """The files of a recording's folder, what metadata.yaml says where there is one, and what is wrong with it."""
+    there = storage_files(folder)
+    if not (folder / METADATA_FILE).is_file():
+        if not there:
+            raise BagError(f"{folder} holds no {METADATA_FILE} and no file {' or '.join(STORAGES)}: it is no recording")
+        return there, None, [f"{METADATA_FILE} is missing: read by its files"]
     try:
-        return _Indexed(file)
-    except _CutOff:
-        return _Salvaged(file)
+        metadata = read_metadata(folder)
+    except BagError as error:
+        if not there:
+            raise BagError(f"{folder}: {error}, and there is no file {' or '.join(STORAGES)} beside it: it is no recording") from error
+        return there, None, [f"{error}: read by its files"]
+    named = [_found(folder / name) for name in metadata.files]
+    missing = [name for name, file in zip(metadata.files, named) if file is None]
+    files = [file for file in named if file is not None]
+    if not files and there:
+        return there, metadata, [f"{METADATA_FILE} names {', '.join(missing)}, which is not there: read by its files"]
+    if not files:
+        kind = f" of storage {metadata.storage!r}" if metadata.storage not in ("", "mcap", "sqlite3") else ""
+        raise BagError(f"{folder} cannot be read: {METADATA_FILE} names {', '.join(missing) or 'no files'}{kind}, and there is no file "
+                       f"{' or '.join(STORAGES)}; copy the files beside it")
+    notes = [f"{name}, which {METADATA_FILE} names, is missing" for name in missing]
+    notes += [f"{file.name} is not named by {METADATA_FILE}: left out" for file in there if not {file, _twin(file)} & set(files)]
+    return files, metadata, notes
 
 
-class _Indexed:
-    """What rosbags reads."""
+def _found(file: Path) -> Path | None:
+    """The file, or itself compressed or decompressed by hand; None where neither is there."""
+    return next((one for one in (file, _twin(file)) if os.path.isfile(one)), None)
 
-    salvaged = ""
 
-    def __init__(self, path: Path):
-        self._path, self._stack = path, ExitStack()
+def _twin(file: Path) -> Path:
+    plain = file.name.removesuffix(ZSTD_ENDING)
+    return file.with_name(plain + ZSTD_ENDING if plain == file.name else plain)
+
+
+def _open_all(files: list[Path], notes: list[str], stack: ExitStack) -> list[McapFile | SqliteFile]:
+    """What can be opened; a file that cannot is noted, unless it is the only one."""
+    opened, refused = [], []
+    for file in files:
         try:
-            self._reader = self._stack.enter_context(Reader(path))
-        except Exception as error:   # whatever rubbish makes of the reader, of apsw and of zstd
-            _check_system(path, error)
-            text = str(error) or type(error).__name__
-            if text.startswith(_CUT_OFF):
-                raise _CutOff(f"{path} is cut off") from error
-            raise BagError(f"{path} cannot be opened: {text.rstrip('.')}; is it a whole recording of ROS 2? "
-                           f"`ros2 bag info {path}` should show it") from error
-        self._check_chunks()
-        self.topics, self._connections = [], {}
-        for connection in self._reader.connections:
-            topic = Topic(connection.topic, connection.msgtype, connection.msgdef.data, connection.digest,
-                          tuple(connection.ext.offered_qos_profiles) if isinstance(connection.ext, ConnectionExtRosbag2) else (),
-                          connection.msgcount)
-            self.topics.append(topic)
-            self._connections.setdefault(topic.key, []).append(connection)
-        self.count = self._reader.message_count
-        self.start_ns, self.end_ns = self._reader.start_time, self._reader.end_time
-
-    def messages(self, keys: set[tuple[str, str]]) -> Iterator[tuple[Topic, int, bytes]]:
-        topics = {topic.key: topic for topic in self.topics}
-        connections = [one for key in keys for one in self._connections.get(key, ())]
-        if not connections:
-            return
-        try:
-            for connection, log_ns, raw in self._reader.messages(connections):
-                yield topics[connection.topic, connection.msgtype], log_ns, raw
-        except Exception as error:   # as above
-            _check_system(self._path, error)
-            text = str(error) or type(error).__name__
-            raise BagError(f"{self._path} is damaged: {text.rstrip('.')}; repair it with `mcap recover` or "
-                           "`sqlite3 … .recover`") from error
-
-    def _check_chunks(self) -> None:
-        """rosbags looks at a chunk's size after it has decompressed it."""
-        storages = getattr(self._reader.storage, "storages", [self._reader.storage])
-        largest = max((chunk.uncompressed_size for one in storages for chunk in getattr(one, "chunks", ())), default=0)
-        if largest > MOST_BYTES:
-            self.close()
-            raise BagError(f"{self._path} is damaged: a chunk of {largest} bytes, and none may have more than {MOST_BYTES}; "
-                           "repair it with `mcap recover`")
-
-    def close(self) -> None:
-        self._stack.close()
-
-
-class _Salvaged:
-    """The whole part of a cut .mcap."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        try:
-            topics, self.start_ns, last_ns = salvage_topics(path)
-        except OSError as error:
-            _check_system(path, error)
-            raise
-        self.end_ns = last_ns + 1
-        self.topics = [Topic(topic.name, topic.msgtype, topic.definition, topic.digest, tuple(parse_qos(topic.qos or [])),
-                             topic.count) for topic in topics]
-        self.count = sum(topic.count for topic in self.topics)
-        self.salvaged = f"{path.name} is cut off: {self.count} messages before the end of its whole part"
-
-    def messages(self, keys: set[tuple[str, str]]) -> Iterator[tuple[Topic, int, bytes]]:
-        topics = {topic.name: topic for topic in self.topics if topic.key in keys}
-        try:
-            for name, log_ns, raw in salvage_messages(self._path):
-                if name in topics:
-                    yield topics[name], log_ns, raw
-        except OSError as error:
-            _check_system(self._path, error)
-            raise
-
-    def close(self) -> None:
-        pass
+            opened.append(open_storage(file, stack))
+        except BagError as error:
+            refused.append(error)
+    if not opened:
+        raise refused[0]
+    notes += [f"left out: {error}" for error in refused]
+    return opened

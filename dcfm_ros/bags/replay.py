@@ -174,7 +174,7 @@ def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -
             yield Skipped(number, camera.name, log_ns, error)
             continue
         yield Frame(camera.name, stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
-                    header=Origin(number, log_ns, message.header))
+                    arrival_ns=log_ns, header=Origin(number, log_ns, message.header))
 
 
 def check_images(bag: Bag, replay: Replay) -> None:

@@ -45,7 +45,7 @@ def _camera(run: Run, camera: CameraTopic) -> dict:
 
 def _notes(run: Run) -> list[str]:
     """What a reader of the figures has to know."""
-    notes = [run.bag.salvaged] if run.bag.salvaged else []
+    notes = list(run.bag.notes)
     for camera in run.cameras:
         record, topic = run.replay.cameras[camera.name], camera.topic.name
         if record.skipped:

@@ -18,8 +18,10 @@ from dcfm_ros.bags.interrupts import Interrupts
 from dcfm_ros.bags.options import ReplayOptions, scheduling
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
-from dcfm_ros.bags.reading import Bag, Topic, open_bag
+from dcfm_ros.bags.reading import Bag, open_bag
 from dcfm_ros.bags.replay import Replay, Skipped
+from dcfm_ros.bags.stamps import NS_PER_S
+from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
@@ -29,6 +31,7 @@ from dcfm_ros.model.folder import find_model, load_model
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 
 _FORMAT = 1   # of an unfinished output
+_CLASSES_EVERY_NS = NS_PER_S   # players that begin with a later part, or at an offset, know nothing of latched messages before
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,10 @@ class _Run:
         self._copy_originals(origin.log_ns)
         self._watching.add(result, event)
         with self._interrupts.held(), self._parts.unit():
-            messages = outputs.of_classes(result.frame.stamp_ns) if camera.mask < 0 else []
+            messages = []
+            if camera.classes_ns is None or origin.log_ns - camera.classes_ns >= _CLASSES_EVERY_NS:
+                messages = outputs.of_classes(result.frame.stamp_ns)
+                camera.classes_ns = origin.log_ns
             if event is not None:
                 messages.append(outputs.of_keyframe(event))
                 camera.keyframe = origin.number
@@ -273,7 +279,7 @@ class _Run:
 
     def _notes(self) -> list[str]:
         """What a reader of the masks has to know."""
-        notes = [self._bag.salvaged] if self._bag.salvaged else []
+        notes = list(self._bag.notes)
         for camera in self._cameras:
             record = self._progress.cameras[camera.name].record
             if record.examples:

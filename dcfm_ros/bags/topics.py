@@ -9,12 +9,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import Bag, Topic
+from dcfm_ros.bags.reading import Bag
+from dcfm_ros.bags.topic import CDR, Topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
-from dcfm_ros.pipeline.decoding import decode_image
+from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
 
 _KINDS = (IMAGE, COMPRESSED_IMAGE)
+_PICTURES = re.compile(r"Image|Video|FFMPEG|theora")   # in names of other types that carry pictures
 _NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$|label|/mask|semantic|/segmentation")
 # What cameras' topics end in; the part before it is the camera.
 _ENDINGS = ("compressed", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono", "color", "raw")
@@ -70,12 +72,12 @@ def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
     """The topic of this name and type, if it holds messages of ROS 2's type."""
     digests = ("", typestore().hash_rihs01(msgtype))
     return next((topic for topic in bag.topics
-                 if topic.key == (name, msgtype) and topic.count and topic.digest in digests), None)
+                 if topic.key == (name, msgtype, CDR) and topic.count and topic.digest in digests), None)
 
 
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
     images = [topic for topic in bag.topics
-              if topic.msgtype in _KINDS and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
+              if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
     raw = {topic.name for topic in images if topic.msgtype == IMAGE}
     one_each = [topic for topic in images if topic.name in raw or topic.name.removesuffix("/compressed") not in raw]
     return sorted((topic for topic in one_each if not _refused_encoding(bag, topic)), key=lambda topic: topic.name)
@@ -83,9 +85,9 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
     """Why images of this encoding cannot be used, from the first; empty where they can."""
-    if topic.msgtype == IMAGE and (first := next(bag.messages([topic]), None)) is not None:
+    if (first := next(bag.messages([topic]), None)) is not None:
         try:
-            decode_image(bag.decode(topic, first[2]))
+            (decode_image if topic.msgtype == IMAGE else decode_compressed)(bag.decode(topic, first[2]))
         except InputError as error:
             return str(error) if error.kind == "encoding" else ""
     return ""
@@ -93,11 +95,11 @@ def _refused_encoding(bag: Bag, topic: Topic) -> str:
 
 def _image_topic(bag: Bag, name: str) -> Topic:
     found = [topic for topic in bag.topics if topic.name == name]
-    images = [topic for topic in found if topic.msgtype in _KINDS]
+    images = [topic for topic in found if _is_image(topic)]
     if images:
         return images[0]
     if found:
-        raise BagError(f"topic {name} of {bag.path} is of type {found[0].msgtype or 'unknown'}, not an image: give a topic of "
+        raise BagError(f"topic {name} of {bag.path} is {_kind(found[0])}, not an image of ROS 2: give a topic of "
                        f"{' or '.join(_KINDS)}; {_contents(bag)}")
     raise BagError(f"{bag.path} has no topic {name}: {_contents(bag)}")
 
@@ -112,14 +114,26 @@ def _check(bag: Bag, topic: Topic) -> None:
                        "does")
 
 
+def _is_image(topic: Topic) -> bool:
+    return topic.msgtype in _KINDS and topic.serialization == CDR
+
+
+def _kind(topic: Topic) -> str:
+    how = "" if topic.serialization == CDR else f" serialized as {topic.serialization}"
+    return f"of type {topic.msgtype or 'unknown'}{how}"
+
+
 def _cut(bag: Bag) -> str:
-    return f" ({bag.salvaged})" if bag.salvaged else ""
+    return f" ({'; '.join(bag.notes)})" if bag.notes else ""
 
 
 def _contents(bag: Bag) -> str:
-    images = [topic.name for topic in bag.topics if topic.msgtype in _KINDS]
+    images = [topic.name for topic in bag.topics if _is_image(topic)]
     if images:
         return f"its image topics are {', '.join(sorted(images))}"
+    others = [f"{topic.name} is {_kind(topic)}" for topic in bag.topics if _PICTURES.search(topic.msgtype)]
+    if others:
+        return f"{'; '.join(sorted(others))}; only {' and '.join(_KINDS)} in {CDR.upper()} are read: convert or record these"
     return f"none of its {len(bag.topics)} topics carries images"
 
 

@@ -173,9 +173,10 @@ class _Worker:
         # Not forked: a process in which a network ran has threads and locks that no child can use.
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._cores), name="dcfm-worker")
+        process = context.Process(target=_serve, args=(theirs, self._cores), name="dcfm-worker")
         with _held(signal.SIGINT):
-            self._process.start()
+            process.start()
+        self._process = process   # one that could not be started is none
         theirs.close()
 
 

@@ -13,17 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, WriterError
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import Topic
+from dcfm_ros.bags.metadata import INFORMATION, METADATA_FILE, load_metadata
+from dcfm_ros.bags.topic import Topic
+from dcfm_ros.bags.writer import BagWriter
 
-METADATA_FILE = "metadata.yaml"
 COMPRESSIONS = ("zstd", "none")
 _VERSION = 9
-_INFORMATION = "rosbag2_bagfile_information"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
 _MODES = {   # zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
     ("mcap", "zstd"): CompressionMode.STORAGE,
     ("sqlite3", "zstd"): CompressionMode.FILE,
@@ -46,7 +45,7 @@ class Parts:
         self._folder, self._name, self._topics = folder, name, topics
         self._storage, self._mode = StoragePlugin[storage.upper()], _MODES.get((storage, compression), CompressionMode.NONE)
         self.metadata = metadata
-        self._writer: Writer | None = None
+        self._writer: BagWriter | None = None
         self._connections: dict = {}
         self._whole = True       # does the open part end with a whole write?
 
@@ -81,7 +80,7 @@ class Parts:
             folder = self._writer.path
             self._writer.close()
             self._writer = None
-            part = _read_metadata(folder / METADATA_FILE)
+            part = load_metadata(folder / METADATA_FILE)
             file = part["relative_file_paths"][0]
             flush(folder / file)
             os.replace(folder / file, self._folder / file)
@@ -103,12 +102,12 @@ class Parts:
         if self.metadata is None:
             raise BagError(f"{self._folder}: nothing was written, so there is no recording to finish")
         with self._told():
-            write_text(self._folder / METADATA_FILE, yaml.safe_dump({_INFORMATION: self.metadata}, sort_keys=False))
+            write_text(self._folder / METADATA_FILE, yaml.safe_dump({INFORMATION: self.metadata}, sort_keys=False))
 
     def _begin(self) -> None:
         number = len(self.metadata["relative_file_paths"]) if self.metadata else 0
         folder = self._folder / f"{self._name}_{number}"
-        writer = Writer(folder, version=_VERSION, storage_plugin=self._storage)
+        writer = BagWriter(folder, version=_VERSION, storage_plugin=self._storage)
         writer.set_compression(self._mode, CompressionFormat.ZSTD)
         self._writer = writer
         writer.open()
@@ -185,7 +184,3 @@ def flush(path: Path) -> None:
 
 def _start_ns(metadata: dict) -> int:
     return metadata["starting_time"]["nanoseconds_since_epoch"]
-
-
-def _read_metadata(path: Path) -> dict:
-    return yaml.load(path.read_text(), _Loader)[_INFORMATION]

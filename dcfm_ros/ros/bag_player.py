@@ -81,8 +81,8 @@ class BagPlayer:
                 f"at {options.speed:g} times their rate")
         on = ", ".join(publisher.topic_name for publisher in self._publishers.values())
         self.title = f"{options.source}: {count} images {pace} on {on}"
-        if self._bag.salvaged:
-            node.get_logger().warning(f"{options.source}: {self._bag.salvaged}")
+        for note in self._bag.notes:
+            node.get_logger().warning(f"{options.source}: {note}")
 
     @property
     def publishers(self) -> list[Publisher]:

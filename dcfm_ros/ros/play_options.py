@@ -8,16 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcfm_ros.bags.storage import storage_stem
+
 _CAMERA = "{camera}"
-_ENDINGS = (".mcap", ".db3", ".bag")
 
 
 def is_recording(source: str) -> bool:
     """Is the camera's source a recording, rather than images or a video? By names alone; opening it tells if it is whole."""
     path = Path(source)
     if not path.is_dir():
-        return path.suffix in _ENDINGS
-    return (path / "metadata.yaml").is_file() or any(file.suffix in _ENDINGS for file in path.iterdir())
+        return _is_recording(path)
+    return (path / "metadata.yaml").is_file() or any(map(_is_recording, path.iterdir()))
+
+
+def _is_recording(file: Path) -> bool:
+    return bool(storage_stem(file.name)) or file.suffix.lower() == ".bag"   # that of ROS 1, which is refused
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,16 @@ def test_stamps_that_jump_back_begin_anew_and_equal_ones_do_not(tmp_path):
     assert (record.out_of_order, record.equal_stamps, record.resets) == (1, 1, 1)
 
 
+def test_without_stamps_time_is_that_of_the_log(tmp_path):
+    """The keyframe budget goes on as with stamps, the same each time."""
+    config = PipelineConfig(Mode.SYNC, SchedulerConfig(1, 2, keyframe_budget_hz=2.0))
+    good = [r.is_keyframe for r in replayed(write_bag(tmp_path / "good", 60), config)[0]]
+    path = write_bag(tmp_path / "bag", 60, stamps=dict.fromkeys(range(60), 0))
+    (results, _, replay), (again, *_) = replayed(path, config), replayed(path, config)
+    assert [r.is_keyframe for r in results] == good and summary(results) == summary(again)
+    assert (replay.cameras[""].equal_stamps, replay.cameras[""].resets) == (59, 0)
+
+
 def test_another_size_on_the_way_begins_anew(tmp_path):
     results, _, replay = replayed(write_bag(tmp_path / "bag", 12, sizes={4: (48, 64), 8: (64, 96)}))
     assert [r.mask.shape for r in results] == [(64, 96)] * 4 + [(48, 64)] * 4 + [(64, 96)] * 4

@@ -56,7 +56,7 @@ def test_those_that_are_asked_for_in_their_order(tmp_path):
 
 @pytest.mark.parametrize("topics, text", [
     (["/none"], "has no topic /none: its image topics are .*/depth/image_rect, .*/front/image_raw"),
-    (["/imu"], "topic /imu of .* is of type sensor_msgs/msg/Imu, not an image: give a topic of sensor_msgs/msg/Image or"),
+    (["/imu"], "topic /imu of .* is of type sensor_msgs/msg/Imu, not an image of ROS 2: give a topic of sensor_msgs/msg/Image or"),
     (["/odd"], "topic /odd of .* is of type odd_msgs/msg/Odd, not an image"),
     (["/thermal/image"], "topic /thermal/image of .*: encoding '32FC1' is not supported: publish one of rgb8"),
     (["/front/image_raw", "/front/image_raw"], "topic /front/image_raw is given twice"),

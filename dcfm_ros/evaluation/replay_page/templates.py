@@ -23,7 +23,6 @@ def template(name: str, **filters) -> Template:
                               lstrip_blocks=True)
     environment.filters.update(percent=figures.percent, number=figures.number, duration=figures.duration,
                                stamp=figures.stamp_text, counts=figures.counts, plain=figures.plain, **filters)
-    environment.tests["holds"] = lambda text, part: part in (text or "")
     return environment.get_template(name)
 
 

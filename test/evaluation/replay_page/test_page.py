@@ -78,7 +78,7 @@ def test_figures_are_there(tmp_path):
 
 def test_text_from_outside_stays_text(tmp_path):
     evil = report(
-        bag={"path": f"/drives/{EVIL}", "duration_s": 1.0, "start_ns": 0, "salvaged": EVIL},
+        bag={"path": f"/drives/{EVIL}", "duration_s": 1.0, "start_ns": 0},
         rows=[row(name=EVIL, per_class_iou={EVIL: 0.5}, keyframe_reasons={EVIL: 3})],
         cameras=[report()["cameras"][0] | {"camera": EVIL, "topic": EVIL, "skipped": {EVIL: 1}, "skipped_examples": [EVIL]}],
         notes=[EVIL, f'" onload="{EVIL}'], options={EVIL: EVIL, "list": [EVIL]}, model={EVIL: EVIL, "name": EVIL},
@@ -173,15 +173,8 @@ def test_a_per_frame_row_has_no_motion(tmp_path):
 
 def test_without_trouble_there_is_no_warning(tmp_path):
     cameras = [{**report()["cameras"][0], "skipped": {}, "skipped_examples": []}]
-    bag = {**report()["bag"], "salvaged": ""}
-    assert "Worth knowing" not in Elements(written(tmp_path, report(notes=[], cameras=cameras, bag=bag))).text
+    assert "Worth knowing" not in Elements(written(tmp_path, report(notes=[], cameras=cameras))).text
     assert "Worth knowing" in Elements(written(tmp_path, report())).text
-
-
-def test_a_loss_that_a_note_tells_of_is_told_once(tmp_path):
-    bag = {**report()["bag"], "salvaged": "the last chunk is broken"}
-    text = Elements(written(tmp_path, report(bag=bag, notes=["city_loop: the last chunk is broken"]))).text
-    assert text.split("Worth knowing")[1].split("All figures")[0].count("the last chunk is broken") == 1
 
 
 def test_classes_stand_with_both_rows(tmp_path):

@@ -1,0 +1,108 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One .mcap of a recording."""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+
+from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.mcap_index import MESSAGE, RECORD, Index, find_messages, read_chunk, records
+from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
+
+_DEFINED = ("ros2msg", "ros2idl")   # encodings of schemas that ROS 2 writes
+
+
+class McapFile:
+    """Its messages in order of log time, whatever their order in the file; of equal times in the file's order.
+
+    path: what the file is called in texts, which is another name where it was unpacked for reading
+    topics: several channels may be of one topic
+    start_ns, last_ns: of all messages
+    note: what is wrong with the file; "" where nothing is
+    """
+
+    def __init__(self, path: Path, named: Path):
+        self._path, self.path = path, named
+        with reading(named), path.open("rb") as file:
+            try:
+                self._index = find_messages(file)
+            except BagError as error:
+                raise BagError(f"{named}: {error}") from error
+        self.count, self.start_ns, self.last_ns = self._index.count, self._index.start_ns, self._index.last_ns
+        self.note = f"{named.name} {self._index.note}" if self._index.note else ""
+        topics: dict[tuple[str, str, str], Topic] = {}
+        self._keys: dict[int, tuple[str, str, str]] = {}   # by channel
+        for number in self._index.channels:
+            topic = _topic(self._index, number)
+            topics.setdefault(topic.key, topic)
+            self._keys[number] = topic.key
+        self.topics = tuple(topics.values())
+        self.counts = {key: sum(self._index.counts[number] for number, its in self._keys.items() if its == key) for key in topics}
+
+    def messages(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+        """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
+        channels = frozenset(number for number, key in self._keys.items() if key in keys)
+        waiting, serial = [], count()   # a heap of what was read and is not due yet: of chunks whose times overlap
+        with reading(self.path), self._path.open("rb") as file:
+            for start_ns, offset, is_chunk in self._places(channels):
+                while waiting and waiting[0][0] <= start_ns:
+                    yield self._first(waiting)
+                for channel, log_ns, raw in self._read(file, offset, is_chunk, channels):
+                    heapq.heappush(waiting, (log_ns, next(serial), channel, raw))
+            while waiting:
+                yield self._first(waiting)
+
+    def close(self) -> None:
+        pass
+
+    def _first(self, waiting: list) -> tuple[tuple[str, str, str], int, bytes]:
+        log_ns, _, channel, raw = heapq.heappop(waiting)
+        return self._keys[channel], log_ns, raw
+
+    def _places(self, channels: frozenset[int]) -> Iterator[tuple[int, int, bool]]:
+        """(first log time, offset, is it a chunk) of all that holds messages of these channels, in order of time."""
+        chunks = sorted((chunk.start_ns, chunk.offset, True) for chunk in self._index.chunks if chunk.channels & channels)
+        numbers, times, offsets = (np.asarray(values) for values in self._index.of_loose)
+        wanted = np.flatnonzero(np.isin(numbers, list(channels)))
+        wanted = wanted[np.lexsort((offsets[wanted], times[wanted]))]
+        return heapq.merge(chunks, ((int(times[at]), int(offsets[at]), False) for at in wanted))
+
+    def _read(self, file: BinaryIO, offset: int, is_chunk: bool, channels: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
+        """(channel, log time, bytes) of these channels' messages in the chunk here, or of the one message here."""
+        try:
+            if is_chunk:
+                data = read_chunk(file, offset)
+                for opcode, first, after in records(data):
+                    if opcode == Opcode.MESSAGE and (header := MESSAGE.unpack_from(data, first))[0] in channels:
+                        channel, _, log_ns, _ = header
+                        yield channel, log_ns, data[first + MESSAGE.size:after]
+            else:
+                file.seek(offset)
+                _, length = RECORD.unpack(file.read(RECORD.size))
+                channel, _, log_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
+                yield channel, log_ns, file.read(length - MESSAGE.size)
+        except (ValueError, struct.error, McapError) as error:
+            if isinstance(error, BagError):
+                raise BagError(f"{self.path}: {error}") from error
+            raise BagError(f"{self.path} is damaged: {error}; repair it with `mcap recover`") from error
+
+
+def _topic(index: Index, number: int) -> Topic:
+    channel = index.channels[number]
+    schema = index.schemas.get(channel.schema_id)
+    serialization = channel.message_encoding or CDR
+    name = schema.name if schema else ""
+    return Topic(channel.topic, full_type(name) if serialization == CDR else name,
+                 schema.data.decode(errors="replace") if schema and schema.encoding in _DEFINED else "",
+                 channel.metadata.get("topic_type_hash", ""), read_qos(channel.metadata.get("offered_qos_profiles")),
+                 serialization=serialization)

@@ -1,0 +1,56 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""metadata.yaml of a recording: which files belong to it, and what they should hold. The files themselves say the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+
+import yaml
+from rosbags.interfaces import Qos
+
+from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.topic import CDR, full_type, read_qos
+
+METADATA_FILE = "metadata.yaml"
+INFORMATION = "rosbag2_bagfile_information"
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """By the key of a topic: messages, type hash and offered QoS."""
+
+    files: tuple[str, ...]            # names, in order
+    storage: str                      # identifier; "" where it is not said
+    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    digests: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    qos: dict[tuple[str, str, str], tuple[Qos, ...]] = field(default_factory=dict)
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """Of every version so far; a BagError, without the folder's name, where it cannot be understood."""
+    try:
+        information = load_metadata(folder / METADATA_FILE)
+        # The first version has the recording's folder in these paths.
+        files = tuple(PurePath(str(path)).name for path in information["relative_file_paths"])
+        metadata = Metadata(files, str(information.get("storage_identifier") or ""))
+        for topic in information["topics_with_message_count"]:
+            its = topic["topic_metadata"]
+            serialization = its.get("serialization_format") or CDR
+            key = (its["name"], full_type(its["type"]), serialization)
+            metadata.counts[key] = metadata.counts.get(key, 0) + int(topic["message_count"])
+            metadata.digests[key] = its.get("type_description_hash") or ""
+            metadata.qos[key] = read_qos(its.get("offered_qos_profiles"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise BagError(f"{METADATA_FILE} is no YAML") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise BagError(f"{METADATA_FILE} is not whole") from None
+    return metadata
+
+
+def load_metadata(path: Path) -> dict:
+    """What is below its only key."""
+    with reading(path):
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)[INFORMATION]
