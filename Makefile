@@ -30,6 +30,8 @@ BUILT := install/.built
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export VENV
 ENV := source scripts/env.bash &&
+# The value of a variable as one word for the shell, whatever is in it: quotes, signs of make or of the shell.
+quoted = '$(subst ','\'',$(value $1))'
 PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 
 # Bytes in the paths with which ROS's message generators fail in the midst of the build: space, : ; $ # % quotes, umlauts.
@@ -45,8 +47,8 @@ setup: $(READY) ## virtual environment with everything from requirements/
 build: $(BUILT) ## messages and package, into install/
 
 demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS= ARGS=
-	@$(ENV) dcfm demo --source '$(SOURCE)' $(if $(LABELS),--labels '$(LABELS)') --rate $(RATE) \
-	  $(if $(SECONDS),--seconds $(SECONDS)) --out out/demo $(ARGS)
+	@$(ENV) dcfm demo --source=$(call quoted,SOURCE) $(if $(value LABELS),--labels=$(call quoted,LABELS)) \
+	  --rate=$(call quoted,RATE) $(if $(value SECONDS),--seconds=$(call quoted,SECONDS)) --out out/demo $(ARGS)
 
 # Tests of nodes and of the pipeline wait for most of their time: all others run beside them. Training forks workers, and a
 # process in which inference engines have run is no place to fork from, so its tests have a process of their own; so have those
@@ -84,7 +86,7 @@ $(READY): $(wildcard requirements/*.txt) | usable
 	  $(PYTHON) -m venv --clear $(if $(filter-out wheels,$(ROS)),--system-site-packages) $(VENV); \
 	  touch $(VENV)/COLCON_IGNORE; \
 	fi
-	@TORCH_INDEX='$(TORCH_INDEX)' scripts/install_torch.bash $(PYTORCH_INDEXES) $(PIP)
+	@TORCH_INDEX=$(call quoted,TORCH_INDEX) scripts/install_torch.bash $(PYTORCH_INDEXES) $(PIP)
 ifeq ($(ROS),wheels)
 	@$(PIP) -r requirements/core.txt -r requirements/ros.txt -r requirements/test.txt
 else

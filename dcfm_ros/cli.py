@@ -4,20 +4,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from dcfm_ros import environment
 from dcfm_ros.cli_bags import add_bag
-from dcfm_ros.cli_parts import add_model_options, add_with_options, given, height_and_width, print_json, several, write_json
+from dcfm_ros.cli_parts import (
+    Parser, add_model_options, add_with_options, given, height_and_width, print_json, several, write_json)
 
 _INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="dcfm", description="Video segmentation by deep common feature mining.")
+    parser = Parser(prog="dcfm", description="Video segmentation by deep common feature mining.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_segment(commands)

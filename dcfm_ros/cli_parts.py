@@ -10,6 +10,29 @@ from dataclasses import fields
 from pathlib import Path
 
 
+class Parser(argparse.ArgumentParser):
+    """Refuses empty text, most often a variable of a shell that is not set, and what is no text: names of files in another
+    encoding, which neither ROS nor reports can hold."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.register("type", None, _text)   # of arguments without a type of their own
+
+    def add_subparsers(self, **options):
+        self.register("type", None, str)   # each command looks at its own arguments
+        return super().add_subparsers(**options)
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise argparse.ArgumentTypeError(f"{value!r} is empty: give a value, or leave the argument out")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{value!r} is not UTF-8: rename the file, or give a link to it") from None
+    return value
+
+
 def add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
     """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not there."""
     return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)

@@ -6,7 +6,6 @@ Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed
 An argument that is left empty leaves the parameters file in charge. Changes nothing outside of its own nodes.
 """
 
-import json
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -18,6 +17,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
+from dcfm_ros.ros.yaml_text import as_yaml
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 BOOLEANS = ("true", "false", "True", "False")
@@ -53,11 +53,12 @@ SWITCHES = ("autostart", "use_sim_time")
 def parameters_file(context, namespace, name, values):
     """A file with these parameters of one node, which then come before those of the user's file.
 
-    As JSON, which is YAML: launch's own files leave names such as y and 1e5 without quotes, and the node reads other things.
+    Launch's own files leave names such as y and 1e5 without quotes, and the node reads other things.
     """
     namespace = make_namespace_absolute(prefix_namespace(context.launch_configurations.get("ros_namespace"), namespace))
-    with NamedTemporaryFile("w", prefix="launch_params_", suffix=".yaml", delete=False) as file:
-        json.dump({prefix_namespace(namespace, name): {"ros__parameters": values}}, file)
+    text = as_yaml({prefix_namespace(namespace, name): {"ros__parameters": values}})
+    with NamedTemporaryFile("w", encoding="utf-8", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+        file.write(text)
     return file.name
 
 

@@ -40,6 +40,20 @@ def test_a_command_without_its_environment_says_what_to_source(tmp_path):
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "source scripts/env.bash" in done.stderr
 
 
+@pytest.mark.parametrize("name", [
+    "bob's drive.mp4", "out #1", 'a "b" $HOME `id` $(id)', "back\\slash 100%", "-x; exit 1", "ü 🚗"])
+def test_make_hands_values_on_as_they_are(name):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    for variables, arguments in (({}, [f"SOURCE={name}", f"LABELS={name}"]), ({"SOURCE": name, "LABELS": name}, [])):
+        dry = subprocess.run(["make", "-n", "demo", *arguments], cwd=ROOT, capture_output=True, text=True, check=True,
+                             env=plain | variables).stdout
+        command = dry[dry.index("dcfm demo"):]
+        done = subprocess.run(["bash", "-c", f"dcfm() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, text=True)
+        assert done.stdout.split("\0")[:4] == ["demo", f"--source={name}", f"--labels={name}", "--rate=15"]
+
+
 @pytest.mark.parametrize("name", ["my robot", "Straße", "a:b", "it's", "a$b"])
 def test_make_refuses_at_once_a_folder_where_ros_cannot_be_built(tmp_path, name):
     if shutil.which("make") is None:

@@ -108,6 +108,28 @@ def test_profile_of_a_configuration_with_the_classes_of_its_data(capsys, tmp_pat
     assert (code, errors) == (0, "") and ", 2 classes, " in output.splitlines()[0]
 
 
+@pytest.mark.parametrize("arguments, option", [
+    (("segment", ""), "source"), (("segment", "a.mp4", "--out", ""), "--out"), (("segment", "a.mp4", "--labels", " "), "--labels"),
+    (("demo", "--source="), "--source"), (("demo", "--viewer", ""), "--viewer"), (("soak", "--model", "\t"), "--model"),
+    (("evaluate", "data", "--json", ""), "--json"), (("benchmark", ""), "model"), (("export", "street11_b0", "--out", ""), "--out"),
+    (("train", "a.yaml", "--out", ""), "--out"), (("train", "a.yaml", "--out", "b", "--data", ""), "--data"),
+    (("import", "", "--out", "b"), "checkpoint"), (("import", "a.pth", "--out", ""), "--out"),
+    (("bag", "segment", "drive", "-o", ""), "-o/--out"), (("bag", "evaluate", ""), "BAG")])
+def test_empty_text_is_refused_before_anything_is_done(capsys, arguments, option):
+    """As of a variable that is not set; an empty path would be the current folder."""
+    code, output, errors = run(capsys, *arguments)
+    assert code == 2 and output == ""
+    assert f"argument {option}: " in errors and " is empty: give a value, or leave the argument out" in errors
+
+
+@pytest.mark.parametrize("arguments", [("segment", "dr\udce4ve.mp4"), ("bag", "evaluate", "dr\udce4ve"),
+                                       ("import", "a.pth", "--out=dr\udce4ve")])
+def test_names_that_are_no_utf_8_are_refused(capsys, arguments):
+    """As Python has names of files in another encoding, which ROS, reports and plots cannot hold."""
+    code, output, errors = run(capsys, *arguments)
+    assert code == 2 and output == "" and "'dr\\udce4ve" in errors and " is not UTF-8: rename the file, or give a link to it" in errors
+
+
 # Options that the commands take over from dataclasses
 
 def passed_on(monkeypatch, module, function, *arguments):

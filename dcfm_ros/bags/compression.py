@@ -21,8 +21,13 @@ except ImportError:   # before Python 3.14; rosbags brings it
     from backports import zstd
 
 MOST_BYTES = 2**30                  # of a message or a chunk; recorders make chunks of some megabytes
-ZSTD_ENDING = ".zstd"
+ZSTD_ENDINGS = (".zstd", ".zst")    # rosbag2's, and that of the command
 _ZSTD = bytes.fromhex("28b52ffd")   # a CDR message begins with 00
+
+
+def without_zstd(name: str) -> str:
+    """The name of a file when it is decompressed."""
+    return next((name[:-len(ending)] for ending in ZSTD_ENDINGS if name.lower().endswith(ending)), name)
 
 
 def decompressed(raw: bytes) -> bytes:
@@ -57,9 +62,9 @@ def unpacked_chunk(chunk: Chunk) -> bytes:
 
 
 def unpacked_file(packed: Path, stack: ExitStack) -> Path:
-    """A file of the same name without `.zstd` in the temporary folder, there until the stack is closed. Raises BagError."""
+    """A file of the same name without its ending in the temporary folder, there until the stack is closed. Raises BagError."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dcfm_ros-")))
-    plain = folder / packed.name[:-len(ZSTD_ENDING)]
+    plain = folder / without_zstd(packed.name)
     with packed.open("rb") as file:
         try:
             with zstd.open(file) as source, plain.open("wb") as target:

@@ -20,7 +20,7 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
     """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern without any.
 
     patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth). A storage
-        file inside a recording's folder means that recording; unfinished outputs are left out
+        file inside a recording's folder means that recording, any other file itself; unfinished outputs are left out
     leave_out: a folder whose recordings are not meant: where results go
     """
     found: dict[Path, Path] = {}
@@ -79,6 +79,8 @@ def _matches(pattern: str) -> Iterator[Path]:
             yield from _search(path, set())
         elif is_bag(path):
             yield path.parent if is_bag(path.parent) else path
+        elif path.is_file() and path == Path(pattern):   # under whatever name: opening it tells what it is
+            yield path
 
 
 def _search(folder: Path, seen: set[Path]) -> Iterator[Path]:

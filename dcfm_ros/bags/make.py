@@ -29,7 +29,7 @@ class MakeOptions:
     source: str                       # folder of images, perhaps with labels; video file; synthetic[:SEED]
     out: str                          # folder to write
     labels: str | None = None         # folder of <image stem>.png
-    rate_hz: float = 15.0
+    rate_hz: float | None = None      # the video file's own, 15 of images
     frames: int = 300                 # of an endless source
     storage: str = "mcap"             # or sqlite3
     image_topic: str = "/camera/image_raw"
@@ -37,7 +37,7 @@ class MakeOptions:
     frame_id: str = "camera_optical_frame"
 
     def __post_init__(self):
-        if not (self.rate_hz > 0 and math.isfinite(self.rate_hz)):
+        if self.rate_hz is not None and not (self.rate_hz > 0 and math.isfinite(self.rate_hz)):
             raise ValueError(f"rate {self.rate_hz:g}: give a number above 0")
         if self.frames < 1:
             raise ValueError(f"frames {self.frames}: give at least 1")
@@ -89,7 +89,7 @@ def _write(folder: Path, source: VideoSource, options: MakeOptions) -> tuple[int
         labels = None
         for index in tqdm(range(count), unit="frame", disable=None):
             frame = source.frame(index)
-            stamp_ns = _START_NS + round(index * NS_PER_S / options.rate_hz)
+            stamp_ns = _START_NS + frame.stamp_ns
             message = image_message(stamp_ns, options.frame_id, frame.image, "rgb8")
             writer.write(images, stamp_ns, store.serialize_cdr(message, IMAGE))
             if frame.label is not None:

@@ -5,18 +5,16 @@
 from __future__ import annotations
 
 import heapq
-import struct
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 
 from dcfm_ros.bags.errors import BagError, reading
-from dcfm_ros.bags.mcap_index import MESSAGE, RECORD, Index, find_messages, read_chunk, records
+from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, find_messages, read_chunk, records
 from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
 
 _DEFINED = ("ros2msg", "ros2idl")   # encodings of schemas that ROS 2 writes
@@ -91,9 +89,9 @@ class McapFile:
                 _, length = RECORD.unpack(file.read(RECORD.size))
                 channel, _, log_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
                 yield channel, log_ns, file.read(length - MESSAGE.size)
-        except (ValueError, struct.error, McapError) as error:
-            if isinstance(error, BagError):
-                raise BagError(f"{self.path}: {error}") from error
+        except BagError as error:
+            raise BagError(f"{self.path}: {error}") from error
+        except DAMAGE as error:
             raise BagError(f"{self.path} is damaged: {error}; repair it with `mcap recover`") from error
 
 

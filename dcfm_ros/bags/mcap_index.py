@@ -28,6 +28,7 @@ from dcfm_ros.bags.compression import MOST_BYTES, unpacked_chunk
 from dcfm_ros.bags.errors import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
+DAMAGE = (ValueError, struct.error, McapError, OverflowError)   # what damaged records raise
 RECORD = struct.Struct("<BQ")       # opcode, length
 MESSAGE = struct.Struct("<HIQQ")    # channel, sequence, log time, publish time; then the data
 _INDEX_RECORD = RECORD.size + 2 + 4   # bytes of a MessageIndex without its entries
@@ -70,18 +71,25 @@ class Index:
 def find_messages(file: BinaryIO) -> Index:
     """Of an open file that begins with MAGIC. Raises OSError where the system fails; what is damaged ends what is read, and is
     noted."""
-    summary = _summary(file)
-    if summary is not None and (index := _by_summary(summary)) is not None:
+    note = ""
+    try:
+        summary = SeekingReader(file, record_size_limit=_MOST_DESCRIPTION).get_summary() or Summary()
+    except Exception as error:   # whatever rubbish makes of the reader
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:   # that is of a place before the file's start
+            raise
+        summary, note = Summary(), "has a damaged index and was read from its start"
+    if (index := _by_summary(summary)) is not None:
         return index
     index = _by_reading(file)
-    statistics = summary.statistics if summary else None
-    if statistics is not None and statistics.message_count != index.count and not index.note:
-        index.note = f"says that it holds {statistics.message_count} messages, and {index.count} are there"
+    said = summary.statistics.message_count if summary.statistics else index.count
+    if said != index.count:
+        note = f"says that it holds {said} messages, and {index.count} are there"
+    index.note = index.note or note
     return index
 
 
 def records(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(opcode, first byte, first byte after) of the records in a chunk; struct.error or ValueError where it is damaged."""
+    """(opcode, first byte, first byte after) of the records in a chunk; one of DAMAGE where it is damaged."""
     at = 0
     while at < len(data):
         opcode, length = RECORD.unpack_from(data, at)
@@ -93,21 +101,12 @@ def records(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def read_chunk(file: BinaryIO, offset: int) -> bytes:
-    """The records in the chunk at this offset; ValueError or struct.error where it is damaged."""
+    """The records in the chunk at this offset; one of DAMAGE where it is damaged."""
     file.seek(offset)
     opcode, length = RECORD.unpack(file.read(RECORD.size))
     if opcode != Opcode.CHUNK or length > MOST_BYTES:
         raise ValueError(f"there is no chunk at byte {offset}")
     return unpacked_chunk(Chunk.read(ReadDataStream(io.BytesIO(file.read(length)))))
-
-
-def _summary(file: BinaryIO) -> Summary | None:
-    try:
-        return SeekingReader(file, record_size_limit=_MOST_DESCRIPTION).get_summary()
-    except Exception as error:   # whatever rubbish makes of the reader
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:   # that is of a place before the file's start
-            raise
-        return None
 
 
 def _by_summary(summary: Summary) -> Index | None:
@@ -152,7 +151,7 @@ def _by_reading(file: BinaryIO) -> Index:
             _read_record(index, file, at, opcode, length)
         except BagError:   # it is whole, but cannot be read
             raise
-        except (ValueError, struct.error, McapError) as error:
+        except DAMAGE as error:
             why = f" ({error})"
             break
         at = after

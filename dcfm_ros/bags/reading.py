@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.bags.compression import ZSTD_ENDING, decompressed
+from dcfm_ros.bags.compression import decompressed, without_zstd
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.mcap_file import McapFile
 from dcfm_ros.bags.metadata import METADATA_FILE, Metadata, read_metadata
@@ -35,7 +35,7 @@ def open_bag(path: str | Path) -> Bag:
     is whole. `Bag.notes` then says so.
     """
     path = Path(path)
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise BagError(f"there is no {path}: give a folder with {METADATA_FILE}, or a file {' or '.join(STORAGES)}")
     if path.name.endswith(UNFINISHED):
         raise BagError(f"{path} is an unfinished output: finish it by running the command again that began it")
@@ -168,9 +168,9 @@ def _files_of(folder: Path) -> tuple[list[Path], Metadata | None, list[str]]:
         if not there:
             raise BagError(f"{folder}: {error}, and there is no file {' or '.join(STORAGES)} beside it: it is no recording") from error
         return there, None, [f"{error}: read by its files"]
-    named = [_found(folder / name) for name in metadata.files]
+    named = [_found(folder, name, there) for name in metadata.files]
     missing = [name for name, file in zip(metadata.files, named) if file is None]
-    files = [file for file in named if file is not None]
+    files = list(dict.fromkeys(file for file in named if file is not None))
     if not files and there:
         return there, metadata, [f"{METADATA_FILE} names {', '.join(missing)}, which is not there: read by its files"]
     if not files:
@@ -178,18 +178,14 @@ def _files_of(folder: Path) -> tuple[list[Path], Metadata | None, list[str]]:
         raise BagError(f"{folder} cannot be read: {METADATA_FILE} names {', '.join(missing) or 'no files'}{kind}, and there is no file "
                        f"{' or '.join(STORAGES)}; copy the files beside it")
     notes = [f"{name}, which {METADATA_FILE} names, is missing" for name in missing]
-    notes += [f"{file.name} is not named by {METADATA_FILE}: left out" for file in there if not {file, _twin(file)} & set(files)]
+    notes += [f"{file.name} is not named by {METADATA_FILE}: left out" for file in there if file not in files]
     return files, metadata, notes
 
 
-def _found(file: Path) -> Path | None:
-    """The file, or itself compressed or decompressed by hand; None where neither is there."""
-    return next((one for one in (file, _twin(file)) if os.path.isfile(one)), None)
-
-
-def _twin(file: Path) -> Path:
-    plain = file.name.removesuffix(ZSTD_ENDING)
-    return file.with_name(plain + ZSTD_ENDING if plain == file.name else plain)
+def _found(folder: Path, name: str, there: list[Path]) -> Path | None:
+    """The file of this name, or itself compressed or decompressed by hand; None where neither is there."""
+    twin = next((file for file in there if without_zstd(file.name) == without_zstd(name)), None)
+    return twin or (folder / name if os.path.isfile(folder / name) else None)
 
 
 def _open_all(files: list[Path], notes: list[str], stack: ExitStack) -> list[McapFile | SqliteFile]:

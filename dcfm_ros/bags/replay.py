@@ -91,6 +91,22 @@ class CameraRecord:
                 "skipped": dict(self.skipped), "skipped_examples": self.examples, "resets": self.resets,
                 "out_of_order": self.out_of_order, "equal_stamps": self.equal_stamps}
 
+    def notes(self, topic: str) -> list[str]:
+        """What a reader of the masks, or of figures of them, has to know."""
+        notes = []
+        if self.skipped:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items())
+            notes.append(f"{self.skipped.total()} of {self.images} images skipped ({kinds}); the first {self.examples[0]}")
+        if self.out_of_order:
+            notes.append(f"{self.out_of_order} stamps before the one before; the segmenter began anew there, as live")
+        if self.equal_stamps > 0.5 * self.images:
+            notes.append(f"the camera had no clock: {self.equal_stamps} of {self.images} images have the stamp of the one before. "
+                         "Silences and a keyframe budget go by the times of the log; let the driver fill header.stamp")
+        if len(self.sizes) > 1:
+            sizes = ", ".join(f"{width}x{height}" for width, height in self.sizes)
+            notes.append(f"images of several sizes ({sizes}); the segmenter began anew at each change, as live")
+        return [f"{topic}: {note}" for note in notes]
+
     @property
     def rate_hz(self) -> float | None:
         """Images per second as recorded."""
@@ -183,4 +199,4 @@ def check_images(bag: Bag, replay: Replay) -> None:
     if not any(record.masks for record in records):
         examples = [example for record in records for example in record.examples[:1]]
         raise BagError(f"{bag.path}: none of the {sum(record.images for record in records)} images can be used; "
-                       f"{'; '.join(examples)}")
+                       f"{'; '.join(examples or bag.notes)}")

@@ -47,17 +47,7 @@ def _notes(run: Run) -> list[str]:
     """What a reader of the figures has to know."""
     notes = list(run.bag.notes)
     for camera in run.cameras:
-        record, topic = run.replay.cameras[camera.name], camera.topic.name
-        if record.skipped:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in record.skipped.items())
-            notes.append(f"{topic}: {record.skipped.total()} of {record.images} images skipped ({kinds}); the first "
-                         f"{record.examples[0]}")
-        if record.out_of_order:
-            notes.append(f"{topic}: {record.out_of_order} stamps before the one before; the segmenter began anew there, as live")
-        if len(record.sizes) > 1:
-            sizes = ", ".join(f"{width}x{height}" for width, height in record.sizes)
-            notes.append(f"{topic}: images of several sizes ({sizes}); the segmenter began anew at each change, as live")
-        notes += _label_notes(run, camera)
+        notes += run.replay.cameras[camera.name].notes(camera.topic.name) + _label_notes(run, camera)
     return notes
 
 

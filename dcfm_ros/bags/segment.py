@@ -281,12 +281,7 @@ class _Run:
         """What a reader of the masks has to know."""
         notes = list(self._bag.notes)
         for camera in self._cameras:
-            record = self._progress.cameras[camera.name].record
-            if record.examples:
-                text = f"{record.skipped.total()} of {record.images} images skipped; the first"
-                if not record.masks:
-                    text = f"none of its {record.images} images can be used;"
-                notes.append(f"{camera.topic.name}: {text} {record.examples[0]}")
+            notes += self._progress.cameras[camera.name].record.notes(camera.topic.name)
         return notes
 
     def __enter__(self) -> _Run:

@@ -27,13 +27,14 @@ class SqliteFile:
 
     def __init__(self, path: Path, named: Path):
         self._path, self.path = path, named
+        path = path.resolve()   # beside the file itself, and not a link to it, lies what belongs to it
         if _starts(f"{path}-journal", _JOURNAL_MAGIC):
             raise BagError(f"{named} is cut off in the middle of writing, as {path.name}-journal tells: "
                            f"`sqlite3 {named} 'PRAGMA user_version'` rolls that back")
         # What a recorder that died has left in a write-ahead log belongs to the recording; SQLite reads that by a small index
         # of its own, which it makes beside it. Nothing else is written or locked.
         self._has_wal = _starts(f"{path}-wal", b"")
-        uri = f"file:{quote(os.fsencode(path.absolute()))}?" + ("mode=ro" if self._has_wal else "immutable=1")
+        uri = f"file:{quote(os.fsencode(path))}?" + ("mode=ro" if self._has_wal else "immutable=1")
         with self._told("cannot be opened"):
             self._database = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
             try:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dcfm_ros.bags import sqlite_file
-from dcfm_ros.bags.compression import ZSTD_ENDING, unpacked_file
+from dcfm_ros.bags.compression import unpacked_file, without_zstd
 from dcfm_ros.bags.errors import BagError, reading
 from dcfm_ros.bags.mcap_file import McapFile
 from dcfm_ros.bags.mcap_index import MAGIC as MCAP_MAGIC
@@ -20,12 +20,14 @@ _ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 _NO_RECORDINGS = {   # what other files begin with, and what they are
     b"#ROSBAG": "a recording of ROS 1: convert it with `rosbags-convert --src {path} --dst {path.stem}`",
     b"version https://git-lfs": "a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`",
+    **dict.fromkeys((b"\x1f\x8b", b"PK\3\4", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x04\x22\x4d\x18"),
+                    "compressed in a way that is not read: decompress it, or compress it with `zstd`"),
 }
 
 
 def storage_stem(name: str) -> str:
     """A file's name without the ending that makes it one of a recording, in capitals or not, compressed or not; "" for others."""
-    plain = name[:-len(ZSTD_ENDING)] if name.lower().endswith(ZSTD_ENDING) else name
+    plain = without_zstd(name)
     ending = next((ending for ending in STORAGES if plain.lower().endswith(ending)), None)
     return plain[:-len(ending)] if ending else ""
 
@@ -33,8 +35,7 @@ def storage_stem(name: str) -> str:
 def storage_files(folder: Path) -> list[Path]:
     """The files of a recording's folder in natural order of their names; of one that lies there decompressed as well, that."""
     files = {file.name: file for file in folder.iterdir() if storage_stem(file.name)}
-    return [files[name] for name in sorted(files, key=natural_key)
-            if not name.lower().endswith(ZSTD_ENDING) or name[:-len(ZSTD_ENDING)] not in files]
+    return [files[name] for name in sorted(files, key=natural_key) if without_zstd(name) == name or without_zstd(name) not in files]
 
 
 def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> McapFile | SqliteFile:

@@ -39,8 +39,6 @@ def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str]
     camera's two the raw ones; without depth, labels, masks, encodings that are no colours, and the node's own outputs, which
     are told by their names. Raises BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
-    if not chosen:
-        raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: {_contents(bag)}; name one if it is a camera")
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
     for topic in chosen:
@@ -76,11 +74,18 @@ def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
 
 
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
+    """Those that look like one; a BagError where none does, with what there is instead."""
     images = [topic for topic in bag.topics
               if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
     raw = {topic.name for topic in images if topic.msgtype == IMAGE}
     one_each = [topic for topic in images if topic.name in raw or topic.name.removesuffix("/compressed") not in raw]
-    return sorted((topic for topic in one_each if not _refused_encoding(bag, topic)), key=lambda topic: topic.name)
+    refusals = {topic.name: _refused_encoding(bag, topic) for topic in one_each}
+    cameras = sorted((topic for topic in one_each if not refusals[topic.name]), key=lambda topic: topic.name)
+    if not cameras:
+        reasons = "; ".join(f"{name}: {refusal}" for name, refusal in sorted(refusals.items()))
+        raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: "
+                       f"{reasons or _contents(bag, '; name one if it is a camera')}")
+    return cameras
 
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
@@ -110,8 +115,8 @@ def _check(bag: Bag, topic: Topic) -> None:
         raise BagError(f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash {topic.digest[:20]}…, "
                        f"expected {expected[:20]}…): convert the recording")
     if not topic.count:
-        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: {_contents(bag)}; name one that "
-                       "does")
+        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: "
+                       f"{_contents(bag, '; name one that does')}")
 
 
 def _is_image(topic: Topic) -> bool:
@@ -127,10 +132,13 @@ def _cut(bag: Bag) -> str:
     return f" ({'; '.join(bag.notes)})" if bag.notes else ""
 
 
-def _contents(bag: Bag) -> str:
+def _contents(bag: Bag, remedy: str = "") -> str:
+    """What a recording holds instead, and the remedy where it holds images."""
+    if not any(topic.count for topic in bag.topics):
+        return "it holds no messages at all"
     images = [topic.name for topic in bag.topics if _is_image(topic)]
     if images:
-        return f"its image topics are {', '.join(sorted(images))}"
+        return f"its image topics are {', '.join(sorted(images))}{remedy}"
     others = [f"{topic.name} is {_kind(topic)}" for topic in bag.topics if _PICTURES.search(topic.msgtype)]
     if others:
         return f"{'; '.join(sorted(others))}; only {' and '.join(_KINDS)} in {CDR.upper()} are read: convert or record these"

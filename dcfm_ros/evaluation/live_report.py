@@ -15,6 +15,7 @@ import numpy as np
 from dcfm_ros.evaluation.contact_sheet import Tile, Timeline, contact_sheet
 from dcfm_ros.evaluation.machine import cpu_name
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.output_folder import write_png
 from dcfm_ros.evaluation.recording import Recording
 from dcfm_ros.evaluation.scores import percentiles
 from dcfm_ros.evaluation.video_writer import VideoWriter
@@ -134,7 +135,7 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
         keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
         cuts=cuts, age=[entry.get("feature_age_frames", np.nan) for entry in info])
     sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
-    cv2.imwrite(str(folder / SHEET), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    write_png(folder / SHEET, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def summary_lines(report: dict) -> list[str]:

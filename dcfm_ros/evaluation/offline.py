@@ -12,7 +12,7 @@ import cv2
 from tqdm import tqdm
 
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
-from dcfm_ros.evaluation.output_folder import output_folder
+from dcfm_ros.evaluation.output_folder import output_folder, write_png
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
@@ -46,7 +46,7 @@ def segment(options: SegmentOptions) -> dict:
     classes = model.config.classes
     out = Path(options.out)
     output_folder(out / "masks")
-    if Path(options.source).is_dir():
+    if Path(options.source).is_dir() and source.length > 1:
         print(f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in order of "
               "their names", file=sys.stderr)
     table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
@@ -59,9 +59,7 @@ def segment(options: SegmentOptions) -> dict:
             def finish(result: Segmentation) -> None:
                 nonlocal labelled
                 truth = result.frame.header  # the source's frame: it carries the label through the pipeline
-                path = out / "masks" / f"{truth.index:06d}.png"
-                if not cv2.imwrite(str(path), result.mask):
-                    raise OSError(f"{path} could not be written; is the disk full?")
+                write_png(out / "masks" / f"{truth.index:06d}.png", result.mask)
                 picture = blend(truth.image, result.mask, table, 0.55)
                 video.add(cv2.resize(picture, (source.width, source.height)))
                 if truth.label is not None and comparable:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -21,6 +22,7 @@ MANY_CLASSES = 30         # bars of more classes are those of two rows
 EVERY_FRAME = "#a9bedb"   # bars of DCFM with a keyframe in every frame, which is the same in all modes but async
 
 
+@rc_context({"text.parse_math": False})   # a $ in the name of a model or class is a letter
 def write_plots(report: dict, folder: Path) -> None:
     """accuracy.png and consistency.png (mIoU and mVC8 by keyframe rate), age.png, per_class.png; those without data are
     left out, and old ones of the same name removed."""

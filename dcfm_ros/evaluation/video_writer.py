@@ -44,7 +44,8 @@ class VideoWriter:
             raise ValueError(f"rate_hz is {rate_hz}; give a number of frames per second above 0")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # faststart moves the index to the front, so that a browser can begin before it has the whole file.
-        self._container = av.open(str(self.path), "w", options={"movflags": "+faststart"})
+        # A bare path such as "a: b.mp4" would be read as a protocol and an address.
+        self._container = av.open(f"file:{self.path}", "w", options={"movflags": "+faststart"})
         self._stream = self._add_stream(rate_hz)
         self.frames = 0
 

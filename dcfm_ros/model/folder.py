@@ -48,7 +48,7 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, weights_part)
-        config_part.write_text(text)
+        config_part.write_text(text, encoding="utf-8")
         weights_part.chmod(config_part.stat().st_mode & 0o777)   # safetensors lets its owner alone read
         for part in (weights_part, config_part):
             _flush(part)
@@ -129,9 +129,9 @@ def _settings(name: str | Path) -> tuple[Path, dict]:
     """model.yaml and what it says; its section 'model' is there."""
     path = find_model(name) / CONFIG_FILE
     try:
-        plain = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ModelError(f"{path} is not valid YAML: {error}") from error
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid YAML in UTF-8, correct it: {error}") from error
     if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
         raise ModelError(f"{path} has no section 'model'")
     return path, plain

@@ -17,6 +17,7 @@ FLOW_SHRINK, MAP_SHRINK = 2, 4
 # A search finds likenesses between noise and a scene, too, and takes up to 0.07 from their difference. What it finds of a scene that
 # moves leaves less, but for the noise of the sensor, in grey levels.
 _EXPLAINED, _NOISE = 0.8, 1.5
+_LEAST_SIDE = 32   # of the pictures: a patch of 8 at the finest scale of the search, a quarter
 
 
 class FlowEstimator(Protocol):
@@ -27,13 +28,25 @@ class FlowEstimator(Protocol):
 
 
 class DenseInverseSearch:
-    """Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it, in its fastest preset."""
+    """Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it, in its fastest preset.
+
+    OpenCV chooses scales by the longer side; where the shorter one then has less than a patch, it reads beyond the picture.
+    """
 
     def __init__(self):
         self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def flow(self, here: np.ndarray, there: np.ndarray) -> np.ndarray:
-        return self._search.calc(here, there, None)
+        height, width = here.shape
+        if min(height, width) >= _LEAST_SIDE:
+            return self._search.calc(here, there, None)
+        return np.ascontiguousarray(self._search.calc(_widened(here), _widened(there), None)[:height, :width])
+
+
+def _widened(picture: np.ndarray) -> np.ndarray:
+    """With its last rows and columns repeated up to _LEAST_SIDE."""
+    down, right = (max(0, _LEAST_SIDE - side) for side in picture.shape)
+    return cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
 
 
 class View(NamedTuple):

@@ -48,9 +48,10 @@ def explains(here: np.ndarray, there: np.ndarray, there_moved: np.ndarray) -> bo
     return difference(here, there_moved) < difference(here, there)
 
 
-def mean_length(motion: np.ndarray) -> float:
-    """Of the offsets, in cells."""
-    return float(np.hypot(motion[..., 0], motion[..., 1]).mean(dtype=np.float64))   # OpenCV's depends on where the array lies
+def mean_length(motion: np.ndarray, cell: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Of the offsets, in units of which a cell is (width, height)."""
+    across, down = motion[..., 0] * np.float32(cell[0]), motion[..., 1] * np.float32(cell[1])
+    return float(np.hypot(across, down).mean(dtype=np.float64))   # OpenCV's depends on where the array lies
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:

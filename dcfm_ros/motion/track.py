@@ -28,9 +28,9 @@ class Motion(NamedTuple):
     found: Found = Found.NONE
     map: np.ndarray | None = None
 
-    def pixels(self, width: int) -> float:
-        """Mean length of the motion in pixels of an image of that width."""
-        return 0.0 if self.map is None else mean_length(self.map) * width / self.map.shape[1]
+    def pixels(self, size: tuple[int, int]) -> float:
+        """Mean length of the motion in pixels of an image of that size (H, W), which the network may see in another shape."""
+        return 0.0 if self.map is None else mean_length(self.map, (size[1] / self.map.shape[1], size[0] / self.map.shape[0]))
 
 
 class Judged(NamedTuple):

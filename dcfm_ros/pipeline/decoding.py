@@ -13,6 +13,9 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from dcfm_ros.pipeline import jpeg
+from dcfm_ros.pipeline.compressed_format import (
+    PNG_START, StatedFormat, is_compressed_depth, is_video_stream, other_codec, read_format, read_png)
 from dcfm_ros.pipeline.frames import InputError
 
 MAX_SIDE = 16384           # pixels; keeps a forged width or height from asking for gigabytes
@@ -57,17 +60,20 @@ class _Layout(NamedTuple):
     to_bgr: int | None = None       # cv2.cvtColor code; None where the bytes already are the pixels
     even_width: bool = False        # two neighbours in a row share one colour
     even_height: bool = False       # two rows share one row of colours, which follows the brightness plane
+    is_wide: bool = False           # two bytes for each value
 
 
-# OpenCV names a Bayer pattern after the second and third pixel of the second row, ROS after the first two rows from the
-# corner: hence RGGB is cv2's "BG". Newer versions also have COLOR_BayerRGGB2BGR, but these names exist everywhere.
 _LAYOUTS = {
     "rgb8": _Layout(3),
     "bgr8": _Layout(3),
     "rgba8": _Layout(4, cv2.COLOR_RGBA2BGR),
     "bgra8": _Layout(4, cv2.COLOR_BGRA2BGR),
     "mono8": _Layout(1, cv2.COLOR_GRAY2BGR),
-    "mono16": _Layout(2, cv2.COLOR_GRAY2BGR),
+    "rgb16": _Layout(6, is_wide=True),
+    "bgr16": _Layout(6, is_wide=True),
+    "rgba16": _Layout(8, cv2.COLOR_RGBA2BGR, is_wide=True),
+    "bgra16": _Layout(8, cv2.COLOR_BGRA2BGR, is_wide=True),
+    "mono16": _Layout(2, cv2.COLOR_GRAY2BGR, is_wide=True),
     "8UC1": _Layout(1, cv2.COLOR_GRAY2BGR),
     "8UC3": _Layout(3),
     "yuv422": _Layout(2, cv2.COLOR_YUV2BGR_UYVY, even_width=True),
@@ -76,19 +82,22 @@ _LAYOUTS = {
     "yuyv": _Layout(2, cv2.COLOR_YUV2BGR_YUY2, even_width=True),
     "nv12": _Layout(1, cv2.COLOR_YUV2BGR_NV12, even_width=True, even_height=True),
     "nv21": _Layout(1, cv2.COLOR_YUV2BGR_NV21, even_width=True, even_height=True),
-    "bayer_rggb8": _Layout(1, cv2.COLOR_BayerBG2BGR),
-    "bayer_bggr8": _Layout(1, cv2.COLOR_BayerRG2BGR),
-    "bayer_gbrg8": _Layout(1, cv2.COLOR_BayerGR2BGR),
-    "bayer_grbg8": _Layout(1, cv2.COLOR_BayerGB2BGR),
 }
+# OpenCV names a Bayer pattern after the second and third pixel of the second row, ROS after the first two rows from the
+# corner: hence RGGB is cv2's "BG". Newer versions also have COLOR_BayerRGGB2BGR, but these names exist everywhere.
+_BAYER = {"rggb": cv2.COLOR_BayerBG2BGR, "bggr": cv2.COLOR_BayerRG2BGR,
+          "gbrg": cv2.COLOR_BayerGR2BGR, "grbg": cv2.COLOR_BayerGB2BGR}
+_LAYOUTS |= {f"bayer_{pattern}8": _Layout(1, to_bgr) for pattern, to_bgr in _BAYER.items()}
+_LAYOUTS |= {f"bayer_{pattern}16": _Layout(2, to_bgr, is_wide=True) for pattern, to_bgr in _BAYER.items()}
 SUPPORTED_ENCODINGS = tuple(_LAYOUTS)
+_NAMES = frozenset(encoding.lower() for encoding in SUPPORTED_ENCODINGS)
 
 
 def decode_image(message: ImageMessage) -> DecodedImage:
     """The pixels of a raw image message, of any `step` (bytes per row, padding included).
 
     rgb8, bgr8 and 8UC3 (taken as BGR) are returned as a view of the message's data; everything else is converted to BGR.
-    mono16 keeps the high byte (value >> 8); cv_bridge scales by 255/65535 and rounds, which differs by at most one grey level.
+    16 bits keep the high byte (value >> 8); cv_bridge scales by 255/65535 and rounds, which differs by at most one grey level.
     YUV is BT.601 with limited range, as in cv_bridge. For nv12 and nv21 `height` counts the brightness rows, and height / 2
     rows of colour follow, with the same `step`. Alpha is dropped. Data beyond what the picture needs is ignored.
     Raises MessageError (kinds "encoding", "size", "data").
@@ -96,19 +105,19 @@ def decode_image(message: ImageMessage) -> DecodedImage:
     encoding, width, height = message.encoding, message.width, message.height
     layout = _LAYOUTS.get(encoding)
     if layout is None:
-        raise MessageError("encoding", f"encoding {encoding[:40]!r} is not supported: publish one of "
-                                       f"{', '.join(SUPPORTED_ENCODINGS)}")
+        raise _unsupported(encoding)
     _check_size(width, height)
     if (layout.even_width and width % 2) or (layout.even_height and height % 2):
         sides = "width and height" if layout.even_height else "width"
         raise MessageError("size", f"image is {width}×{height} pixels, but {encoding} shares colours between neighbours and "
                                    f"needs an even {sides}: crop the picture or publish another encoding")
     rows = _rows(message, layout)
-    if layout.to_bgr is None:
-        return DecodedImage(rows, is_bgr=encoding != "rgb8")
-    if encoding == "mono16":
+    if layout.is_wide:
         # Taking the high byte is the shift, needs no byte swap, and reads a big-endian picture as easily.
-        rows = cv2.extractChannel(rows, 0 if message.is_bigendian else 1)
+        first = 0 if message.is_bigendian else 1
+        rows = cv2.merge([cv2.extractChannel(rows, byte) for byte in range(first, layout.channels, 2)])
+    if layout.to_bgr is None:
+        return DecodedImage(rows, is_bgr=not encoding.startswith("rgb"))
     return DecodedImage(cv2.cvtColor(rows, layout.to_bgr), is_bgr=True)
 
 
@@ -138,27 +147,83 @@ def _rows(message: ImageMessage, layout: _Layout) -> np.ndarray:
 
 
 def decode_compressed(message: CompressedMessage) -> DecodedImage:
-    """The pixels of a JPEG or PNG message, as image_transport's `compressed` topics carry them.
+    """The pixels of a JPEG or PNG message, as image_transport's `compressed` topics carry them: those that its subscriber gives.
 
-    The data says itself what it is; of `format` ("ENCODING; CODEC compressed [ORDER]", or just the codec) only the order
-    matters: "compressed rgb8" marks a writer that stored red where the codec has blue, and image_transport swaps those too.
-    An EXIF rotation is not applied: a mask has to lie on the pixels as the camera sent them. Grey becomes three channels,
-    16 bits become 8. A JPEG with damaged content in an intact frame still decodes, with artefacts: the codec cannot tell.
-    Raises MessageError (kinds "decode", "size").
+    The data says itself which of them it is, and its size, which is checked before anything is decoded. `format` says the rest
+    (`compressed_format.py`): a Bayer mosaic becomes colours, the order of channels is heeded, and what is depth or heat is refused
+    as the raw topic is. An EXIF rotation is not applied: a mask has to lie on the pixels as the camera sent them. Grey becomes three
+    channels, 16 bits keep the high byte, alpha is dropped. A JPEG may lack its end marker, but no pixels. With damaged content it
+    still decodes, with artefacts, if as many pixels come out: the codec cannot tell.
+    Raises MessageError (kinds "encoding", "decode", "size").
     """
-    data = bytes(message.data)
-    # Looking at the first bytes keeps untrusted data away from OpenCV's rarer and less tested decoders. The end marker of a JPEG
-    # matters because OpenCV 4.6, the one of ROS 2 Jazzy, fills the missing part of a truncated picture with rubbish.
-    is_whole_jpeg = data.startswith(b"\xff\xd8\xff") and b"\xff\xd9" in data
-    pixels = None
-    if is_whole_jpeg or data.startswith(b"\x89PNG"):
-        try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:   # above OpenCV's own limit of 2**30 pixels
-            pass
+    data, text = bytes(message.data), message.format[:60]
+    stated = read_format(text, _NAMES)
+    if stated.is_depth or is_compressed_depth(data):
+        raise MessageError("encoding", f"compressed image with format {text!r} holds depth, heat or other numbers and no colours: "
+                                       "subscribe to the camera's colour images")
+    if (frame := jpeg.read_jpeg(data)) is not None:
+        return _finished(_jpeg_pixels(data, frame), data, text, stated)
+    if (png := read_png(data)) is not None:
+        _check_size(png.width, png.height)
+        if png.is_grey and png.bits == 16 and not stated.held.endswith("16"):
+            raise MessageError("encoding", f"format {text!r} does not tell whether the 16 bits of this grey PNG are brightness or "
+                                           "depth: for brightness publish 'mono16; png compressed '")
+        return _finished(_decoded(data, png.is_grey), data, text, stated)
+    raise _unread(data, text, stated)
+
+
+def _jpeg_pixels(data: bytes, frame: jpeg.JpegFrame) -> np.ndarray | None:
+    """As `_decoded`; None also where the last pixels are missing."""
+    _check_size(frame.width, frame.height)
+    has_known_channels = frame.channels in (1, 3) or (frame.channels == 4 and frame.has_adobe_marker)
+    if not (frame.is_common and frame.bits == 8 and has_known_channels):
+        raise MessageError("encoding", f"JPEG of {frame.channels} channels with {frame.bits} bits is of a rare kind (lossless, "
+                                       "arithmetic coding, more than 8 bits, or not grey or YCbCr): let the camera write "
+                                       "baseline JPEG")
+    pixels = _decoded(jpeg.with_end(data, frame), frame.channels == 1) if frame.may_be_whole else None
+    return None if pixels is None or jpeg.looks_cut(data, frame, pixels) else pixels
+
+
+def _decoded(data: bytes, is_grey: bool) -> np.ndarray | None:
+    """(H, W) where grey, else (H, W, 3) BGR; uint8, or uint16 of a PNG. None: the data is damaged."""
+    colours = cv2.IMREAD_GRAYSCALE if is_grey else cv2.IMREAD_COLOR
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), colours | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:   # above OpenCV's own limit of 2**30 pixels
+        return None
+
+
+def _finished(pixels: np.ndarray | None, data: bytes, text: str, stated: StatedFormat) -> DecodedImage:
+    """Three channels of 8 bits."""
     if pixels is None:
-        raise MessageError("decode", f"compressed image of {len(data)} bytes with format {message.format[:40]!r} is not a whole "
-                                     "JPEG or PNG picture: subscribe to a `compressed` topic (not compressedDepth or a video "
-                                     "codec), or look for a failing camera cable if it happens now and then")
-    _check_size(pixels.shape[1], pixels.shape[0])
-    return DecodedImage(pixels, is_bgr="compressed rgb" not in message.format)
+        raise _unread(data, text, stated)
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    if pixels.ndim == 3:
+        return DecodedImage(pixels, is_bgr=not stated.is_rgb)
+    if stated.held and stated.held not in _NAMES:   # brightness, or a mosaic?
+        raise _unsupported(stated.held)
+    is_mosaic = stated.held.startswith("bayer_")
+    return DecodedImage(cv2.cvtColor(pixels, _LAYOUTS[stated.held].to_bgr if is_mosaic else cv2.COLOR_GRAY2BGR), is_bgr=True)
+
+
+def _unsupported(encoding: str) -> MessageError:
+    return MessageError("encoding", f"encoding {encoding[:40]!r} is not supported: publish one of {', '.join(SUPPORTED_ENCODINGS)}")
+
+
+def _unread(data: bytes, text: str, stated: StatedFormat) -> MessageError:
+    """Why the data of a compressed image gives no picture."""
+    if not data:
+        return MessageError("decode", f"compressed image with format {text!r} has no data: its publisher could not encode the "
+                                      "picture, and its log says why")
+    if other := other_codec(data):
+        return MessageError("encoding", f"compressed image is {other}, and only JPEG and PNG are read: choose one of them where it "
+                                        "is published (image_transport: the parameter `<topic>.compressed.format`)")
+    is_picture = data.startswith((jpeg.START, PNG_START))
+    if is_video_stream(data) or (stated.is_video and not is_picture):
+        return MessageError("encoding", f"compressed image with format {text!r} is a part of a video, and no picture of its own: "
+                                        "subscribe to the camera's raw or `compressed` topic, or to what a decoder node makes of "
+                                        "the video")
+    return MessageError("decode", f"compressed image of {len(data)} bytes with format {text!r} is not a whole JPEG or PNG picture: "
+                                  "look for a failing cable, a lossy network or a full buffer of the camera if it happens now and "
+                                  "then, and subscribe to a `compressed` topic if always")

@@ -62,6 +62,7 @@ class Frame:
     image: np.ndarray            # (H, W, 3) uint8
     is_bgr: bool = False         # channel order
     received_ns: int = 0         # time.monotonic_ns() of its arrival
+    arrival_ns: int = 0          # the same on a clock of the sequence, as a recording's: the time where stamps stand still
     header: Any = None
 
     def rgb(self) -> np.ndarray:

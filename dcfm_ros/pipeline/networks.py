@@ -5,33 +5,42 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.motion.flow import MAP_SHRINK
-from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.backends.base import Backend, forget_size
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 
 _log = logging.getLogger(__name__)
+_KEPT = 8   # sizes: one takes street11_b0 200 MB and three seconds to compile, and cameras can have 85 of them
 
 
 class Networks:
-    """For one thread at a time, which only `prepare` and `stop` hold up."""
+    """For one thread at a time, which only `prepare` and `stop` hold up.
+
+    The last _KEPT sizes stay compiled, and all at which cameras are now: many cameras do not push each other out.
+    """
 
     def __init__(self, backend: Backend):
         self._backend = backend
-        self._sizes: dict[tuple[int, int], Future] = {}
+        self._sizes: OrderedDict[tuple[int, int], Future] = OrderedDict()   # the last used at the end
+        self._cameras: dict[str, tuple[int, int]] = {}                      # at which size each is
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="dcfm-compile")
 
-    def ready(self, size: tuple[int, int]) -> Future:
-        """Done when the backend is ready for network inputs of size (h, w), with an exception where it cannot be. Whoever asks
-        after that lets it try again."""
+    def ready(self, size: tuple[int, int], camera: str = "") -> Future:
+        """Done when the backend is ready for network inputs of size (h, w), at which this camera is from now on; with an exception
+        where it cannot be. Whoever asks after that lets it try again."""
         known = self._sizes.get(size)
         if known is None or (known.done() and known.exception() is not None):
             known = self._sizes[size] = self._compiler.submit(self._compile, size)
+        self._sizes.move_to_end(size)
+        self._cameras[camera] = size
+        self._forget()
         return known
 
     def prepare(self, model_size: tuple[int, int], aligned: bool) -> None:
@@ -50,6 +59,14 @@ class Networks:
                 self._backend.mask(shallow, commons, model_size, with_confidence, motions)
         self._sizes[size] = Future()
         self._sizes[size].set_result(None)
+
+    def _forget(self) -> None:
+        """The sizes that were used longest ago; not those that are being compiled."""
+        in_use = set(self._cameras.values())
+        idle = [size for size, compiled in self._sizes.items() if size not in in_use and compiled.done()]
+        for size in idle[:max(0, len(self._sizes) - _KEPT)]:
+            del self._sizes[size]
+            self._compiler.submit(forget_size, self._backend, size)   # in order: it may come again
 
     def _compile(self, size: tuple[int, int]) -> None:
         try:

@@ -46,5 +46,5 @@ def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) 
     # cv2.LUT looks up each channel in its own column of the table, so the mask is needed in all three.
     coloured = cv2.LUT(cv2.merge((mask, mask, mask)), table.reshape(1, 256, 3))
     cv2.addWeighted(image, 1 - alpha, coloured, alpha, 0, dst=coloured)
-    cv2.copyTo(image, cv2.compare(mask, UNLABELLED, cv2.CMP_EQ), coloured)
+    cv2.copyTo(image, cv2.inRange(mask, UNLABELLED, UNLABELLED), coloured)   # `compare` takes a mask of one pixel for a number
     return coloured

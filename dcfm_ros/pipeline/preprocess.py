@@ -17,14 +17,15 @@ from dcfm_ros.pipeline.parts import in_parts
 def network_input(frame: Frame, size: tuple[int, int]) -> np.ndarray:
     """(h, w, 3) uint8 RGB of size (height, width); normalisation is part of the network.
 
-    Shrunk by averaging over areas, enlarged bilinearly.
+    Shrunk by averaging over areas, enlarged bilinearly; of a strip one side each.
     """
-    image = frame.image
-    if image.shape[0] >= size[0] and image.shape[1] >= size[1] and image.shape[:2] != size:
-        return shrunk(image, size, swap=frame.is_bgr)
-    if image.shape[:2] != size:
+    image, is_bgr = frame.image, frame.is_bgr
+    smaller = min(image.shape[0], size[0]), min(image.shape[1], size[1])
+    if image.shape[:2] != smaller:
+        image, is_bgr = shrunk(image, smaller, swap=is_bgr), False
+    if smaller != size:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if frame.is_bgr else np.ascontiguousarray(image)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if is_bgr else np.ascontiguousarray(image)
 
 
 def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.ndarray:

@@ -90,8 +90,9 @@ class Segmenter:
         other. on_done: called on any thread when `collect` has something to do."""
         with self._lock:
             stream, scheduler = self._stream(frame.camera), self._config.scheduler
-        self._stamps.advance(frame.camera, frame.stamp_ns)
-        return stream.steps(frame, scheduler, on_done)
+        time_ns = stream.clock.time_ns(frame.stamp_ns, frame.arrival_ns)
+        self._stamps.advance(frame.camera, time_ns)
+        return stream.steps(frame, time_ns, scheduler, on_done)
 
     def collect(self) -> None:
         """Take note of keyframes that are done; else that happens with their camera's next frame."""

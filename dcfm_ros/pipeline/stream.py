@@ -16,6 +16,7 @@ import numpy as np
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.motion.track import Found, Motion, MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.camera_clock import CameraClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.encoder import Encoder
 from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, PublishError, Reason, Segmentation
@@ -62,6 +63,7 @@ class CameraStream:
     def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, machinery: Machinery):
         self.camera, self._config, self._mode, self._machinery = camera, config, mode, machinery
         self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
+        self.clock = CameraClock()
         self._reference: Reference | None = None
         self._scheduler = KeyframeScheduler(config.scheduler)
         moves = config.alignment is Alignment.FLOW and not machinery.backend.per_frame
@@ -71,22 +73,23 @@ class CameraStream:
         self._size: tuple[int, int] | None = None
         self._network_size = (0, 0)
         self._index = -1                       # of the newest frame
-        self._stamp_ns = 0
+        self._time_ns = 0
         self._requested = threading.Event()    # has somebody asked for a keyframe?
 
-    def steps(self, frame: Frame, scheduler: SchedulerConfig, on_done: Callable[[], None] = lambda: None) -> Steps:
+    def steps(self, frame: Frame, time_ns: int, scheduler: SchedulerConfig, on_done: Callable[[], None] = lambda: None) -> Steps:
         """The way of a frame. It waits, by yielding a Future, in two places: for a network of a new size, and for the camera's
         first common feature.
 
+        time_ns: of the camera's clock
         on_done: called on any thread when `collect` has something to do
         """
         backend, gate = self._machinery.backend, self._machinery.gate
         self._control(scheduler)
-        if self._breaks_off(frame):
+        if self._breaks_off(frame, time_ns):
             yield from self.flush()
             self._restart()
-        index = self._begin(frame)
-        compiled = self._machinery.networks.ready(self._network_size)
+        index = self._begin(frame, time_ns)
+        compiled = self._machinery.networks.ready(self._network_size, self.camera)
         yield compiled
         compiled.result()                      # a network that cannot be had is this frame's error
         with gate.frame():                     # in one piece: no slice of the deep path comes between shallow path and mask
@@ -153,11 +156,11 @@ class CameraStream:
             self._requested.clear()
             self._scheduler.force(Reason.REQUESTED)
 
-    def _breaks_off(self, frame: Frame) -> bool:
+    def _breaks_off(self, frame: Frame, time_ns: int) -> bool:
         """Does this frame not continue the sequence? Another size, time running back, or a long silence."""
         if self._size is None:
             return False
-        gap_ns = frame.stamp_ns - self._stamp_ns
+        gap_ns = time_ns - self._time_ns
         return frame.image.shape[:2] != self._size or gap_ns < 0 or gap_ns > self._config.silence_s * 1e9
 
     def _restart(self) -> None:
@@ -168,13 +171,14 @@ class CameraStream:
         self._scheduler.restart(Reason.RESET)
         self.telemetry.count("resets")
 
-    def _begin(self, frame: Frame) -> int:
+    def _begin(self, frame: Frame, time_ns: int) -> int:
         """Take the frame as the next of the sequence; returns its index."""
         if frame.image.shape[:2] != self._size:
             self._size = frame.image.shape[:2]
             self._network_size = input_size(self._size, self._machinery.model_size)
             self.telemetry.note(size=self._size)
-        self._stamp_ns = frame.stamp_ns
+        self._time_ns = time_ns
+        self.telemetry.note(stamp_stands_s=self.clock.stands_s)
         self._index += 1
         self._note_feature()
         return self._index
@@ -268,7 +272,7 @@ class CameraStream:
             is_keyframe=work.decision.reason is not None, mode=self._config.mode,
             feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
             feature_age_s=(frame.stamp_ns - oldest.stamp_ns) / 1e9,
-            alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[1]),
+            alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[:2]),
             score=work.decision.score, dropped=self.telemetry.take_dropped(),
             preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms,
             postprocess_ms=1e3 * (ended - started), latency_ms=latency_ms)

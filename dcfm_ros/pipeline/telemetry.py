@@ -56,6 +56,7 @@ class CameraStatus:
     feature_age_frames: int
     has_feature: bool
     last_error: str
+    stamp_stands_s: float            # for which the images' stamps have stood still; 0: they go on
     silent_s: float                  # since the last image arrived; -1 before the first
     encoding_s: float                # for which the deep path has been at a keyframe, of whichever camera; 0: it is not
 
@@ -72,7 +73,8 @@ class CameraTelemetry:
         self._dropped_since_mask = 0
         self._last_arrival_ns = 0
         self._newest: dict[str, Any] = {
-            "size": None, "threshold": threshold, "feature_age_frames": 0, "has_feature": False, "last_error": ""}
+            "size": None, "threshold": threshold, "feature_age_frames": 0, "has_feature": False, "last_error": "",
+            "stamp_stands_s": 0.0}
         self._arrivals, self._masks, self._keyframes = RateWindow(), RateWindow(), RateWindow()
         self._latency, self._encode, self._queue, self._motion = (DurationWindow() for _ in range(4))
         self.convert, self.publish = DurationWindow(), DurationWindow()
@@ -83,7 +85,7 @@ class CameraTelemetry:
             self._counts[what] += number
 
     def note(self, **newest: Any) -> None:
-        """Newest values of size, threshold, feature_age_frames, has_feature."""
+        """Newest values of size, threshold, feature_age_frames, has_feature, stamp_stands_s."""
         with self._lock:
             self._newest |= newest
 

@@ -24,6 +24,7 @@ from dcfm_ros.ros import messages
 from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters, topic_parameter
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
+from dcfm_ros.ros.shared_memory import room_for_images
 
 _QUEUE = 5
 LOG_PERIOD_S = 5.0   # of warnings that repeat
@@ -144,14 +145,14 @@ class CameraPort:
     def _frame(self, message, decode, received_ns: int) -> Frame:
         decoded = decode(message)
         return Frame(self.camera.name, messages.stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
-                     received_ns, message.header)
+                     received_ns, received_ns, message.header)
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change
         self._gaps.lost(info.total_count_change)
         self.log.warning(
-            f"images on {self.topic} get lost on the way, {self.lost} so far: large ones need config/fastdds.xml, "
-            "also in the process that sends them (docs/live.md)", throttle_duration_sec=LOG_PERIOD_S)
+            f"{self.lost} images lost on the way on {self.topic} so far: {room_for_images()}",
+            throttle_duration_sec=LOG_PERIOD_S)
 
     def _incompatible(self, info) -> None:
         policy = qos_policy_name_from_kind(info.last_policy_kind).lower()

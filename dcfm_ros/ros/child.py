@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import signal
 import subprocess
 import time
@@ -15,6 +15,9 @@ from typing import Callable
 from ament_index_python.packages import get_package_prefix
 from rclpy.executors import Executor
 from rclpy.node import Node
+
+from dcfm_ros.ros.shared_memory import SHARED_MEMORY
+from dcfm_ros.ros.yaml_text import as_yaml
 
 _START_TIMEOUT_S = 180.0   # compiling a model on a busy machine takes its time
 _END_TIMEOUT_S = 10.0
@@ -27,9 +30,9 @@ class ChildError(RuntimeError):
 
 
 def ros_parameters(settings: Mapping[str, object]) -> list[str]:
-    """Command line arguments that set these parameters. Text stays text, whatever YAML would make of it: JSON is YAML."""
+    """Command line arguments that set these parameters. Text stays text, whatever YAML would make of it."""
     return [part for name, value in settings.items()
-            for part in ("-p", f"{name}:={json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)}")]
+            for part in ("-p", f"{name}:={as_yaml(str(value) if isinstance(value, Path) else value)}")]
 
 
 class Child:
@@ -63,23 +66,27 @@ class Child:
             self._fail()
 
     def is_active(self) -> bool:
-        return "active: " in self.log.read_text()
+        return "active: " in self._said()
 
     def refused_to_configure(self) -> bool:
-        return "cannot configure" in self.log.read_text()
+        return "cannot configure" in self._said()
 
     def backend(self) -> str:
         """The backend named in the segmenter's log: what `auto` came to."""
-        text = self.log.read_text()
-        return text.split("backend ", 1)[1].split(",", 1)[0] if "backend " in text else "unknown"
+        found = re.search(r"\), backend ([^,]+), mode ", self._said())   # the model before it may be called anything
+        return found[1] if found else "unknown"
 
     def said(self, text: str) -> str:
         """The last line of the log that holds `text`, from there on; "" if none does."""
-        lines = [line for line in self.log.read_text().splitlines() if text in line]
+        lines = [line for line in self._said().splitlines() if text in line]
         return lines[-1][lines[-1].index(text):] if lines else ""
 
     def tail(self, lines: int = 15) -> str:
-        return "\n".join(self.log.read_text().splitlines()[-lines:])
+        return "\n".join(self._said().splitlines()[-lines:])
+
+    def _said(self) -> str:
+        """All of the log; names of files in it may be no text of any encoding."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
 
     def interrupt(self) -> None:
         """Ask it to end, as Ctrl-C does."""
@@ -97,6 +104,13 @@ class Child:
 
     def _fail(self) -> None:
         raise ChildError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+
+
+def tell_of_shared_memory(children: list[Child]) -> None:
+    """Print what nodes have said about images that got lost, or a shared memory that is too small for them."""
+    for child in children:
+        if line := child.said("images lost on the way") or child.said(f"{SHARED_MEMORY} has "):
+            print(f"{child.name}: {line}", flush=True)
 
 
 def refuse_company(node: Node, executor: Executor, topic: str, what: str, ours: int = 0) -> None:

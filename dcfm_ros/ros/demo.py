@@ -22,12 +22,14 @@ from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.ros import process
-from dcfm_ros.ros.child import Child, refuse_company, ros_parameters, start_viewer, wait_until_active
+from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, start_viewer, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
 
 _FRAME_ID = "camera_optical_frame"
+_LAST_MASKS_S = 1.0     # after the last image or mask
+_FIRST_MASK_S = 60.0    # a network is compiled for the first image, and a short video may be over by then
 _WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer.log")
 
 
@@ -92,6 +94,7 @@ def run_demo(options: DemoOptions) -> dict:
         rclpy.try_shutdown()
     if options.viewer:
         print(viewer.said("viewed: ") or f"the viewer did not end well:\n{viewer.tail()}", flush=True)
+    tell_of_shared_memory(children)
     class_names = tuple(c.name for c in palette.classes)
     if not has_classes(source, class_names):
         print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
@@ -124,7 +127,7 @@ def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Chil
     """
     shown = ended = time.monotonic()
     since_masks, seen = 0, -1
-    while camera.running() or time.monotonic() - ended < 1.0:
+    while camera.running() or time.monotonic() - ended < (_LAST_MASKS_S if recorder.writer.masks else _FIRST_MASK_S):
         executor.spin_once(timeout_sec=0.1)
         for child in listeners if recorder.latest_info is None else listeners[:1]:   # a viewer may end in between
             child.check_running()
@@ -136,6 +139,8 @@ def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Chil
             shown, since_masks = now, recorder.writer.masks
     camera.check_result()
     print()
+    if not recorder.writer.masks:
+        raise ChildError(f"no mask came for {frames} images:\n{listeners[0].tail()}")
 
 
 def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:

@@ -16,6 +16,7 @@ from dcfm_ros.pipeline.telemetry import COUNTERS, CameraStatus
 REPORTS_THAT_COUNT = 2
 
 _SILENT_S = 2.0
+_STANDS_S = 2.0   # for which a stamp may stand still
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _START_S = 10.0   # until then rates are those of a start, with networks that may have to be compiled
 _MANY_RESETS = 2  # in the last seconds; one is that of a camera that was started again
@@ -34,6 +35,8 @@ class NodeState:
     min_mask_hz: float = 0.0     # of each camera; 0: no bound
     max_interval: int = 10       # MaxK, frames
     masks_wait: bool = False     # in mode two_sided a mask comes with the next keyframe, and is late on purpose
+    other_users: str = ""        # of this machine, whom shared memory keeps apart: what to do about them; "" if there are none
+    room: str = ""               # what to do where large images get lost
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,11 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
 def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
     """Why no image comes, if none does."""
     if topic.publishers == 0 and topic.other_types:
-        other, wanted = (kind.rpartition("/")[2] for kind in (topic.other_types[0], topic.type))
+        other, wanted = topic.other_types[0], topic.type
         transport = topic.parameter.replace("topic", "transport")
-        remedy = {"CompressedImage": f"set {transport} to compressed", "Image": f"set {transport} to raw"}.get(
-            other, f"set {topic.parameter} to the camera's")
-        return _ERROR, f"{topic.topic} is published as {other}, not as {wanted}: {remedy}"
+        remedy = {"sensor_msgs/msg/CompressedImage": f"set {transport} to compressed",
+                  "sensor_msgs/msg/Image": f"set {transport} to raw"}.get(other, f"set {topic.parameter} to the camera's")
+        return _ERROR, f"{topic.topic} is published as {_short(other)}, not as {_short(wanted)}: {remedy}"
     if topic.publishers == 0 and topic.incompatible_qos:
         return _ERROR, (f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the override "
                         f"qos_overrides.{topic.topic}.subscription")
@@ -120,12 +123,19 @@ def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[
         elsewhere = f"; there are images on {', '.join(topic.elsewhere[:_MOST_TOPICS])}" if topic.elsewhere else ""
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set {topic.parameter}{elsewhere}"
     if status.received == 0:
-        return _WARN, (f"no image yet on {topic.topic}, though somebody publishes: if `ros2 topic hz` counts images, they are "
-                       "too large for DDS, or of another user or container (docs/deployment.md)")
+        reason = node.other_users or ("if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
+                                      f"large for DDS: {node.room}")
+        return _WARN, f"no image yet on {topic.topic}, though somebody publishes: {reason}"
     silent_s = min(status.silent_s, node.in_state_s)   # not the time before, in which nobody listened
     if silent_s > _SILENT_S:
-        return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}"
+        reason = f": {node.other_users}" if node.other_users else ""
+        return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}{reason}"
     return None
+
+
+def _short(kind: str) -> str:
+    """Image for sensor_msgs/msg/Image; types of other packages in full, as some have the same name."""
+    return kind.removeprefix("sensor_msgs/msg/")
 
 
 def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
@@ -149,8 +159,7 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
     """What is wrong with masks that come."""
     rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
     if recent.lost:
-        return _WARN, (f"{rate}, {recent.lost} images lost on the way: "
-                       "give the camera's process config/fastdds.xml, too (docs/live.md)")
+        return _WARN, f"{rate}, {recent.lost} images lost on the way: {node.room}"
     if recent.overwritten:
         return _WARN, (f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the whole "
                        "process up for longer than DDS's queue lasts (docs/live.md)")
@@ -163,6 +172,9 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
     if recent.resets >= _MANY_RESETS:
         return _WARN, (f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two cameras "
                        f"publish {topic.topic}")
+    if status.stamp_stands_s > _STANDS_S:
+        return _WARN, (f"{rate}, but the camera has no clock: its stamps have stood still for {status.stamp_stands_s:.0f} s, and the time "
+                       "of arrival is taken; let the driver fill header.stamp (with use_sim_time it needs a /clock that goes on)")
     if not node.masks_wait and status.latency_p50_ms > period_ms:
         return _WARN, (f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than the "
                        f"{period_ms:.0f} ms from image to image: lower the camera's rate or size")
@@ -181,6 +193,7 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
         "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
         "threshold": f"{status.threshold:.3f}", "feature_age_frames": str(status.feature_age_frames),
+        "stamp_stands_s": f"{status.stamp_stands_s:.1f}",
         "encoding_s": f"{status.encoding_s:.1f}", "last_error": status.last_error,
         "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten),
         **{counter: str(getattr(status, counter)) for counter in COUNTERS},

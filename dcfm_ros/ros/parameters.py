@@ -115,9 +115,8 @@ def declare_segmenter(node: Node) -> None:
 
 
 def misspelt(given: Iterable[str]) -> list[str]:
-    """Sentences on parameters that are given, do nothing, and look like others. (Files for several nodes have many more.)"""
-    known = set(SEGMENTER)
-    close = {name: get_close_matches(name, known, 1, 0.8) for name in sorted(set(given) - known)}
+    """Sentences on parameters that are given, are not declared, and look like others. (Files for several nodes have many more.)"""
+    close = {name: get_close_matches(name, SEGMENTER, 1, 0.8) for name in sorted(given)}
     return [f"unknown parameter {name}: do you mean {found[0]}?" for name, found in close.items() if found]
 
 

@@ -27,6 +27,7 @@ from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 from dcfm_ros.ros.latched import ClassTopics
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameters import value_of
+from dcfm_ros.ros.shared_memory import ForeignUsers, room_for_images
 
 
 class SegmenterNode(LifecycleNode):
@@ -42,8 +43,10 @@ class SegmenterNode(LifecycleNode):
         self._state, self._reached_s = "unconfigured", time.monotonic()
         self._refusal = ""  # why the last configure or activate failed
         self._bond = ManagerBond(self)
+        self._users = ForeignUsers()
         parameters.declare_segmenter(self)
-        for sentence in parameters.misspelt(getattr(self, "_parameter_overrides", ())):   # private: without it nothing is said
+        given = getattr(self, "_parameter_overrides", ())   # private: without it nothing is said
+        for sentence in parameters.misspelt(name for name in given if not self.has_parameter(name)):
             self.get_logger().warning(sentence)
         self.autostart = value_of(self, "autostart")
         self.add_pre_set_parameters_callback(self._declare_cameras_of)
@@ -227,7 +230,8 @@ class SegmenterNode(LifecycleNode):
             for status in self._segmenter.status() if status.camera in self._ports])
 
     def _node_state(self, **limits) -> NodeState:
-        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, time.monotonic() - self._reached_s, **limits)
+        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, time.monotonic() - self._reached_s,
+                         other_users=self._users.hint(), room=room_for_images(), **limits)
 
     def _cameras_to_be(self) -> list[CameraHealth]:
         """So that diagnostics have the same names before the node is configured."""

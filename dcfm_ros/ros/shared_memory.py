@@ -28,8 +28,8 @@ def is_fast_dds() -> bool:
 
 
 def dds_environment(profile: Path) -> dict[str, str]:
-    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile."""
-    if _profile() or not profile.is_file():
+    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile of his own."""
+    if not profile.is_file() or (_profile() and not _is_same(Path(_profile()), profile)):
         return {}
     return dict.fromkeys(PROFILE_VARIABLES, str(fitting(profile)))
 
@@ -59,6 +59,19 @@ def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
             "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)")
 
 
+def room_for_images(shared_memory: Path = SHARED_MEMORY) -> str:
+    """What to do where large images get lost on the way: the end of a sentence."""
+    try:
+        total = _size(shared_memory)[0]
+    except OSError:
+        total = 0
+    if is_fast_dds() and total < _ROOMY_BYTES and (segment := _segment_bytes()):
+        return (f"of the {total / _MIB:.0f} MiB of {shared_memory} a process takes {segment / _MIB:.1f} MiB, too little for such "
+                "images: give the container more (docker run --shm-size=512m, or --ipc=host)")
+    return ("give the camera's process config/fastdds.xml, too, or where an image has more than 16 MiB a copy of it with a larger "
+            "segment_size (docs/live.md)")
+
+
 class ForeignUsers:
     """Other users' processes in this ROS domain on this machine, which shared memory keeps apart from ours."""
 
@@ -66,19 +79,20 @@ class ForeignUsers:
         self._folder, self._said = shared_memory, set()
         self._watches = is_fast_dds() and bool(_segment_bytes())
 
+    def hint(self) -> str:
+        """What to do about other users who are there now; "" if there are none."""
+        return _between(self._users())
+
     def news(self) -> str:
-        """What to do about users who have come since the last call; "" if none has."""
-        if not self._watches:
-            return ""
-        users = {owner for port, owner in self._ports() if owner != os.getuid() and _is_held(port)} - self._said
+        """The same of users who have come since the last call."""
+        users = self._users() - self._said
         self._said |= users
-        if not users:
-            return ""
-        names = " and ".join(f"user id {user}" for user in sorted(users))
-        return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
-                "shared memory carries neither images nor masks. Run all as one user, or set "
-                "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
-                f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
+        return _between(users)
+
+    def _users(self) -> set[int]:
+        if not self._watches:
+            return set()
+        return {owner for port, owner in self._ports() if owner != os.getuid() and _is_held(port)}
 
     def _ports(self):
         """(file that its owner holds a lock on, user id) of each port of this domain."""
@@ -90,6 +104,16 @@ class ForeignUsers:
                     yield Path(file.path), file.stat().st_uid
         except OSError:   # gone meanwhile
             return
+
+
+def _between(users: set[int]) -> str:
+    if not users:
+        return ""
+    names = " and ".join(f"user id {user}" for user in sorted(users))
+    return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
+            "shared memory carries neither images nor masks; run all as one user, or set "
+            "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
+            f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
 
 
 def _is_held(lock: Path) -> bool:
@@ -105,6 +129,14 @@ def _is_held(lock: Path) -> bool:
     finally:
         os.close(handle)   # gives the lock back
     return False
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """The same file, by whichever links?"""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def _size(folder: Path) -> tuple[int, int]:

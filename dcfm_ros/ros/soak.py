@@ -28,7 +28,7 @@ from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import messages, process
-from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, wait_until_active
+from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
@@ -139,6 +139,7 @@ def soak(options: SoakOptions) -> dict:
             backend = segmenter.backend()
             segmenter.stop()
             segmenter.check_result()
+            tell_of_shared_memory(children)
     finally:
         for child in reversed(children):
             child.stop()

@@ -3,42 +3,38 @@
 """A folder of images as a video, with labels where there are some."""
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.frame import VideoFrame
-from dcfm_ros.sources.read import IMAGE_ENDINGS, natural_key, read_image, read_label
+from dcfm_ros.sources.listing import files_in, images_in
+from dcfm_ros.sources.read import read_image, read_label
 
 
 class ImageFolder:
     """The images of a folder in natural order of their names (frame2 before frame10).
 
-    folder: holds the images, or `images/` and perhaps `labels/`
+    folder: holds the images, or `images/` and perhaps `labels/`; or is an image itself
     labels: folder of `<image stem>.png`, single-channel class ids of 8 bits, 255 = void; frames without such a file
         have no label. By default the `labels/` beside `images/`, if there is one
     rate_hz: frames per second that the images are taken to have
 
-    Frames keep the size of their files; `width` and `height` are those of the first.
+    Frames keep the size that a viewer shows; `width` and `height` are those of the first.
     """
 
     class_table = None   # label files hold bare numbers
 
     def __init__(self, folder: str | Path, labels: str | Path | None, rate_hz: float):
         folder = Path(folder)
-        if not folder.is_dir():
-            raise SourceError(f"{folder} is not a folder; give a folder of images")
+        if not folder.exists():
+            raise SourceError(f"{folder} is not a folder; give a folder of images, or an image")
         if (folder / "images").is_dir():
             if labels is None and (folder / "labels").is_dir():
                 labels = folder / "labels"
             folder = folder / "images"
-        self._images = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_ENDINGS),
-                              key=lambda path: natural_key(path.name))
-        if not self._images:
-            raise SourceError(f"there are no images in {folder}; expected files ending in {', '.join(IMAGE_ENDINGS)}")
-        self._labels = None if labels is None else Path(labels)
-        if self._labels is not None and not any(self._label_path(image).is_file() for image in self._images):
-            raise SourceError(f"no image in {folder} has a label in {labels}; "
-                              f"expected, for example, {self._label_path(self._images[0]).name}")
+        self._images = [folder / name for name in images_in(folder)] if folder.is_dir() else [folder]
+        self._labels = {} if labels is None else self._labels_in(Path(labels))
         self.rate_hz, self.length = float(rate_hz), len(self._images)
         self.height, self.width = read_image(self._images[0]).shape[:2]
 
@@ -48,9 +44,18 @@ class ImageFolder:
             raise SourceError(f"there is no frame {index}; the folder has {self.length}, counted from 0")
         path = self._images[index]
         image, label = read_image(path), None
-        if self._labels is not None and self._label_path(path).is_file():
-            label = read_label(self._label_path(path), image.shape[:2])
+        if path.stem in self._labels:
+            label = read_label(self._labels[path.stem], image.shape[:2], image=path)
         return VideoFrame(index, round(index * 1e9 / self.rate_hz), image, label, is_cut=False)
 
-    def _label_path(self, image: Path) -> Path:
-        return self._labels / f"{image.stem}.png"
+    def _labels_in(self, folder: Path) -> dict[str, Path]:
+        """Label files by the stem of their image."""
+        labels = {Path(name).stem: folder / name for name in files_in(folder, [".png"])}
+        stems = Counter(image.stem for image in self._images)
+        if not labels.keys() & stems:
+            raise SourceError(f"no image in {self._images[0].parent} has a label in {folder}; "
+                              f"expected, for example, {self._images[0].stem}.png")
+        if shared := [stem for stem in labels if stems[stem] > 1]:
+            raise SourceError(f"{self._images[0].parent} has several images called {shared[0]}; rename them, since they share "
+                              "a label")
+        return labels

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,9 +12,11 @@ from typing import Protocol
 import cv2
 
 from dcfm_ros.sources.classes import ClassTable
-from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.errors import SourceError, to_stderr
 from dcfm_ros.sources.folder import ImageFolder
 from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.listing import is_other_picture
+from dcfm_ros.sources.read import IMAGE_ENDINGS, is_animated
 
 DEFAULT_SEED = 1000   # the first of the synthetic video's RESERVED_SEEDS: never trained on
 DEFAULT_SIZE = (480, 360)
@@ -40,16 +42,18 @@ def has_classes(source: VideoSource, names: Sequence[str]) -> bool:
 
 
 def open_source(name: str, labels: str | None = None, rate_hz: float | None = None,
-                width: int | None = None, height: int | None = None, length: int | None = None) -> VideoSource:
+                width: int | None = None, height: int | None = None, length: int | None = None,
+                tell: Callable[[str], None] = to_stderr) -> VideoSource:
     """Open the video called `name`.
 
     name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of images (or one
-        that holds `images/` and perhaps `labels/`), or a video file; a folder that is itself called synthetic is
+        that holds `images/` and perhaps `labels/`), an image, or a video file; a folder that is itself called synthetic is
         `./synthetic`
     labels: folder of `<image stem>.png` with class ids, for a folder of images
     rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor repeated
     width, height: pixels; other frames are resized (labels by nearest neighbour). One alone keeps the aspect ratio
     length: use at most this many frames
+    tell: is called with each sentence on what a user should know, such as frames that a damaged file lacks
     """
     for what, value in (("width", width), ("height", height), ("length", length)):
         if value is not None and value < 1:
@@ -69,12 +73,14 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
 
     if kind == "synthetic":
         return _open_synthetic(seed, rate_hz or DEFAULT_RATE_HZ, _size(DEFAULT_SIZE, width, height), length)
-    if path.is_dir():
+    if is_other_picture(path):
+        raise SourceError(f"{name} is a picture of a format that is not read; save it as JPEG or PNG")
+    if path.is_dir() or (path.suffix.lower() in IMAGE_ENDINGS and not is_animated(path)):
         source = ImageFolder(path, labels, rate_hz or DEFAULT_RATE_HZ)
     else:
         from dcfm_ros.sources.video_file import VideoFile   # late: other sources need no PyAV
 
-        source = VideoFile(path, rate_hz)
+        source = VideoFile(path, rate_hz, tell)
     resize = width is not None or height is not None
     width, height = _size((source.width, source.height), width, height)
     length = source.length if length is None else min(length, source.length)

@@ -41,7 +41,7 @@ def main() -> None:
 def packages_problem() -> str:
     """Which packages cannot be imported, in one line; empty if all can."""
     found = []
-    for package in ("torch", "numba", "cv2", "safetensors", "yaml", "tqdm"):
+    for package in ("torch", "numba", "cv2", "PIL", "safetensors", "yaml", "tqdm"):
         try:
             importlib.import_module(package)
         except ImportError as error:   # missing, or numba does not know this NumPy

@@ -52,13 +52,14 @@ def test_a_folder_is_searched_at_any_depth(tree):
     (("*",), ALL),
     (("**/*.mcap",), ["bare/x.mcap", "dead", "dead1", "drive2", "night/rain/drive1"]),   # a file stands for its recording
     (("drive2/drive2_1.mcap",), ["drive2"]),
+    (("bare/notes.txt",), ["bare/notes.txt"]),   # opening it tells that it is none
     (("dead",), ["dead"])])
 def test_patterns(tree, patterns, expected):
     assert found(tree, *patterns) == expected
 
 
 @pytest.mark.parametrize("pattern", [
-    "missing", "miss*", "empty", "bare/notes.txt", "masks.partial", "masks.partial/masks_0.mcap", "masks.partial/parts"])
+    "missing", "miss*", "empty", "bare/*.txt", "masks.partial", "masks.partial/masks_0.mcap", "masks.partial/parts"])
 def test_a_pattern_without_recordings_is_named(tree, pattern):
     with pytest.raises(BagError) as error:
         found(tree, "drive2", pattern)

@@ -185,7 +185,7 @@ def test_what_is_wrong_with_a_segmented_recording_is_noted(tmp_path, model):
                             BagSegmentOptions("", "", model=model, backend="torch"))
     missing, skipped = summary["bags"][0]["notes"]
     assert missing == "metadata.yaml is missing: read by its files"
-    assert skipped.startswith(f"{CAMERA}/compressed: 2 of {FRAMES} images skipped; the first at ")
+    assert skipped.startswith(f"{CAMERA}/compressed: 2 of {FRAMES} images skipped (2 decode); the first at ")
 
 
 def test_frames_per_second_are_those_of_this_run(tmp_path, drives, model, monkeypatch):

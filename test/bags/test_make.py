@@ -46,6 +46,17 @@ def test_images_and_labels_share_stamps(folder, tmp_path, storage):
     assert {message.encoding for _, message in images} == {"rgb8"} and {message.encoding for _, message in labels} == {"mono8"}
 
 
+@pytest.mark.parametrize("rate_hz, expected_hz", [(None, 25), (10.0, 10)])
+def test_a_video_keeps_its_own_times(tmp_path, rate_hz, expected_hz):
+    video = cv2.VideoWriter(str(tmp_path / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 25, (32, 24))
+    for number in range(6):
+        video.write(np.full((24, 32, 3), 40 * number, np.uint8))
+    video.release()
+    assert make_bag(MakeOptions(str(tmp_path / "drive.mp4"), str(tmp_path / "bag"), rate_hz=rate_hz))["images"] == 6
+    with AnyReader([tmp_path / "bag"]) as reader:
+        assert np.diff([log_ns for _, log_ns, _ in reader.messages()]).tolist() == [10**9 // expected_hz] * 5
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_nothing_is_left_of_an_aborted_one(folder, tmp_path, monkeypatch, error):
     options, made, seen = MakeOptions(str(folder), str(tmp_path / "out" / "bag")), make.image_message, []

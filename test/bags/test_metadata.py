@@ -65,6 +65,7 @@ def test_every_version(drive, version):
     lambda information: information.update(compression_mode="FILE", compression_format="zstd"),   # decompressed by hand
     lambda information: information.update(compression_format="lz4"),
     lambda information: information.update(ros_distro=None, custom_data=None, files=None, message_count=0),
+    lambda information: information.update(relative_file_paths=2 * information["relative_file_paths"]),
     lambda information: information["topics_with_message_count"][0]["topic_metadata"].update(offered_qos_profiles="{"),
     lambda information: information["topics_with_message_count"][0]["topic_metadata"].pop("serialization_format"),
 ])

@@ -92,6 +92,9 @@ def test_without_stamps_time_is_that_of_the_log(tmp_path):
     (results, _, replay), (again, *_) = replayed(path, config), replayed(path, config)
     assert [r.is_keyframe for r in results] == good and summary(results) == summary(again)
     assert (replay.cameras[""].equal_stamps, replay.cameras[""].resets) == (59, 0)
+    assert replay.cameras[""].notes("/camera") == [
+        "/camera: the camera had no clock: 59 of 60 images have the stamp of the one before. Silences and a keyframe budget go by the "
+        "times of the log; let the driver fill header.stamp"]
 
 
 def test_another_size_on_the_way_begins_anew(tmp_path):

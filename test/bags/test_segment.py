@@ -156,7 +156,7 @@ def test_images_that_cannot_be_used_are_counted(model, tmp_path):
     camera, = report["cameras"]
     assert (camera["images"], camera["masks"], camera["skipped"]) == (8, 6, {"decode": 2})
     note, = report["notes"]
-    assert note.startswith(f"{CAMERA}: 2 of 8 images skipped; the first at ")
+    assert note.startswith(f"{CAMERA}: 2 of 8 images skipped (2 decode); the first at ")
     assert len(camera["skipped_examples"]) == 2 and "is not a whole JPEG or PNG" in camera["skipped_examples"][0]
     logs = [log_ns for log_ns, _ in read_bag(tmp_path / "out")["/dcfm/mask"]]
     assert logs == [START_NS + index * PERIOD_NS + LOG_DELAY_NS for index in (1, 2, 4, 5, 6, 7)]
@@ -174,7 +174,7 @@ def test_a_camera_that_cannot_be_used_leaves_the_others_alone(model, tmp_path):
     bag = spoiled(write_bag(tmp_path / "bag", 8, CAMERAS), tmp_path / "spoiled", "/rear/image_raw")
     report = segment(bag, tmp_path / "out", model)
     note, = report["notes"]
-    assert note.startswith("/rear/image_raw: none of its 8 images can be used; at ")
+    assert note.startswith("/rear/image_raw: 8 of 8 images skipped (8 message); the first at ")
     assert "is no sensor_msgs/msg/Image" in note
     out = read_bag(tmp_path / "out")
     assert (len(out["/dcfm/front/mask"]), len(out["/dcfm/rear/mask"])) == (8, 0)

@@ -82,6 +82,13 @@ def test_what_a_dead_recorder_left_in_the_write_ahead_log_is_read(drive, metadat
     assert (database, log) == ((left / "drive.db3").read_bytes(), (left / "drive.db3-wal").read_bytes())
 
 
+def test_a_link_to_a_database_with_a_write_ahead_log(drive, tmp_path):
+    left = in_write_ahead_log(drive, 5)
+    (tmp_path / "link.db3").symlink_to(left / "drive.db3")
+    with open_bag(tmp_path / "link.db3") as bag:
+        assert len(contents(bag)) == 13
+
+
 def test_an_empty_write_ahead_log(drive):
     (drive / "drive.db3-wal").touch()
     with open_bag(drive) as bag:

@@ -25,7 +25,7 @@ def file_of(folder):
 
 
 @pytest.mark.parametrize("name, stem", [
-    ("a.mcap", "a"), ("A.MCAP", "A"), ("a.Db3", "a"), ("a.mcap.zstd", "a"), ("a.DB3.ZSTD", "a"), ("a.b.mcap", "a.b"),
+    ("a.mcap", "a"), ("A.MCAP", "A"), ("a.Db3", "a"), ("a.mcap.zstd", "a"), ("a.mcap.zst", "a"), ("a.DB3.ZSTD", "a"), ("a.b.mcap", "a.b"),
     ("a.zstd", ""), ("a.db3-wal", ""), ("a.bag", ""), ("metadata.yaml", ""), (".mcap", "")])
 def test_names(name, stem):
     assert storage_stem(name) == stem
@@ -58,6 +58,14 @@ def test_a_compressed_file_is_read(packed, metadata):
         with open_bag(given) as bag:
             assert len(contents(bag)) == 6
             assert bag.notes == ([] if metadata or given != packed else ["metadata.yaml is missing: read by its files"])
+
+
+@pytest.mark.parametrize("magic", [b"\x1f\x8b\x08", b"PK\3\4", b"\xfd7zXZ\0", b"BZh9"])
+def test_other_compressions_are_named(tmp_path, magic):
+    file = tmp_path / "drive.mcap"
+    file.write_bytes(magic + bytes(100))
+    with pytest.raises(BagError, match=f"{file} is compressed in a way that is not read: decompress it, or compress it with `zstd`"):
+        open_bag(file)
 
 
 def test_nothing_unpacked_is_left(packed, tmp_path, monkeypatch):

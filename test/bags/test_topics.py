@@ -80,12 +80,21 @@ def test_a_topic_without_messages(tmp_path):
 
 
 @pytest.mark.parametrize("topics, text", [
-    ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images; name one if it is a camera"),
+    ({"/imu": "sensor_msgs/msg/Imu"}, "holds no camera images: none of its 1 topics carries images$"),
     ({"/depth/image": "rgb8"}, "holds no camera images: its image topics are /depth/image; name one"),
 ])
 def test_a_recording_without_cameras(tmp_path, topics, text):
     with bag_of(tmp_path / "bag", topics) as bag, pytest.raises(BagError, match=text):
         choose_cameras(bag)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_an_empty_recording(tmp_path, storage):
+    with open_bag(write_bag(tmp_path / "bag", 0, storage=storage)) as bag:
+        with pytest.raises(BagError, match="bag holds no camera images: it holds no messages at all$"):
+            choose_cameras(bag)
+        with pytest.raises(BagError, match=f"topic {CAMERA} of .*bag holds no messages: it holds no messages at all$"):
+            choose_cameras(bag, [CAMERA])
 
 
 def test_an_image_type_of_another_make(tmp_path):

@@ -6,9 +6,11 @@ import errno
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.output_folder import output_folder
+from dcfm_ros.evaluation.output_folder import output_folder, write_png
 
 
 def test_it_is_made_with_those_above_it(tmp_path):
@@ -38,3 +40,12 @@ def test_no_permission(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(OSError, match="cannot make the folder /closed/out .Permission denied.: give another one with --out"):
         output_folder(Path("/closed/out"))
+
+
+@pytest.mark.parametrize("name", [b"plain.png", "ü 🚗.png".encode(), b"dr\xe4ve.png", b"a: b %02d.png"], ids=ascii)
+def test_pictures_go_to_files_of_any_name(tmp_path, name):
+    picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    path = tmp_path / os.fsdecode(name)
+    write_png(path, picture)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert np.array_equal(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR), picture)

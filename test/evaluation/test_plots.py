@@ -88,3 +88,9 @@ def test_many_classes_fit(tmp_path):
     names = {f"class {number}": number / 124 for number in range(124)}
     write_plots(report(*(row(interval=k, rate=1 / k, per_class_iou=names) for k in (1, 2, 4))), tmp_path)
     assert cv2.imread(str(tmp_path / "per_class.png")).shape[0] < 5000
+
+
+def test_a_dollar_in_a_name_is_a_letter(tmp_path):
+    """And not the beginning of a formula, which may be wrong: an error after all the work."""
+    write_plots(report(row(per_class_iou={"$_{$": 0.5, "\\frac": 0.5})), tmp_path)
+    assert "per_class.png" in written(tmp_path)

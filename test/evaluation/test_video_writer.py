@@ -1,6 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Videos that a browser plays, read back."""
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -41,6 +44,15 @@ def test_what_is_written_is_read_back(tmp_path):
         assert np.abs(ours.astype(int) - theirs).mean() < 4
         # Inside areas of one colour only the colour conversion is left; a wrong colour standard is off by 10 and more.
         assert np.abs(ours[40:].astype(int) - theirs[40:]).mean(axis=(0, 1)).max() < 3
+
+
+@pytest.mark.parametrize("name", [b"a: b", b"file:x", b"pipe:1", b"out #1", b"%02d", b"dr\xe4ve", "ü 🚗".encode()], ids=ascii)
+def test_folders_may_be_called_anything(tmp_path, monkeypatch, name):
+    """Relative ones, too, which FFmpeg by itself would take for a protocol or a sequence of files."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(os.fsdecode(name)) / "a.mp4"
+    write(path, 96, 64)
+    assert [file.name for file in path.parent.iterdir()] == ["a.mp4"] and path.stat().st_size > 1000
 
 
 def test_the_file_suits_browsers(tmp_path):

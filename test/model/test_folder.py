@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model folders: written whole, read strictly."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -10,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dcfm_ros.model import folder as folder_module
+from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import (
     CONFIG_FILE, WEIGHTS_FILE, ModelError, find_model, load_model, load_model_config, save_model, training_record,
 )
@@ -196,6 +199,28 @@ def test_an_error_of_safetensors_is_one_of_the_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "save_file", fail)
     with pytest.raises(OSError, match="model could not be written .*serializing: IoError.: free space there"):
         save_model(tmp_path / "model", tiny_model())
+
+
+@pytest.mark.parametrize("name", ["20250101", "a: b", "out #1", "it's $HOME 🚗", "a\nb"], ids=ascii)
+def test_folders_of_any_name_are_written_and_read(tmp_path, name):
+    model = tiny_model()
+    save_model(tmp_path / name, model)
+    assert torch.equal(load_model(tmp_path / name).head.classifier.weight, model.head.classifier.weight)
+
+
+@pytest.mark.parametrize("names", [("on", "null", "1", "1e5"), ("#", "a: b", "'", '"'), ("Straße", "木", "🚗", "~")])
+def test_names_of_classes_stay_as_they_are(tmp_path, names):
+    model = tiny_model(len(names))
+    model.config = replace(model.config, classes=tuple(ClassSpec(name, (0, 0, 0)) for name in names))
+    save_model(tmp_path, model)
+    assert load_model_config(tmp_path).class_names == names
+
+
+def test_settings_in_another_encoding_are_named(tmp_path):
+    save_model(tmp_path, tiny_model())
+    (tmp_path / CONFIG_FILE).write_bytes("# Straße".encode("latin-1"))
+    with pytest.raises(ModelError, match="model.yaml is not valid YAML in UTF-8, correct it: .*decode byte 0xdf"):
+        load_model_config(tmp_path)
 
 
 def test_whoever_reads_the_configuration_reads_the_weights(tmp_path):

@@ -33,6 +33,26 @@ def test_size_of_the_camera_does_not_matter_only_its_shape():
     assert len({input_size((9 * n, 16 * n), MODELS[0]) for n in (1, 10, 60, 120, 240)}) == 1
 
 
+@pytest.mark.parametrize("camera, size", [
+    ((360, 480), (352, 480)), ((1080, 1920), (320, 576)), ((1080, 3840), (224, 800)), ((1920, 1080), (576, 320)),
+    ((2532, 1170), (608, 288)), ((1000, 4000), (192, 800)), ((500, 4000), (160, 1184))])
+def test_sizes_of_cameras_phones_and_panoramas(camera, size):
+    """What masks were measured with; up to 8 : 1 the shape is the camera's own."""
+    assert input_size(camera, (352, 480)) == size
+
+
+@pytest.mark.parametrize("camera", [(1, 16384), (1, 400), (64, 1920), (3, 100)])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_strip_costs_no_more_than_a_camera(camera, model):
+    height, width = input_size(camera, model)
+    assert height * width == pytest.approx(model[0] * model[1], rel=0.15) and width / height == pytest.approx(8, rel=0.1)
+    assert input_size(camera[::-1], model) == (width, height)
+
+
+def test_a_model_for_strips_sees_them_as_they_are():
+    assert input_size((64, 1920), (64, 1920)) == (64, 1920) and input_size((1, 400), (64, 1920)) == (64, 1920)
+
+
 @pytest.mark.parametrize("camera", [(1, 1), (2, 3), (8, 8), (16, 1000), (1000, 16)])
 def test_no_side_vanishes(camera):
     height, width = input_size(camera, (64, 96))

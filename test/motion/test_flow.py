@@ -44,6 +44,16 @@ def test_a_shift_is_found_to_a_fraction_of_a_cell(seen, inner, size, at):
     assert error.mean() < 0.06 and np.quantile(error, 0.95) < 0.15 and error.max() < 0.5
 
 
+@pytest.mark.parametrize("size", [(32, 224), (224, 32), (32, 192), (64, 2048), (48, 200)])
+def test_a_shift_along_a_strip_is_found(seen, size):
+    """OpenCV's search reads beyond such pictures, and ends the process or finds what lies there."""
+    at = (4, 0) if size[1] > size[0] else (0, 4)
+    here, there = (View.of(seen(size, shift)).grey for shift in (at, (0, 0)))
+    found = DenseInverseSearch().flow(here, there)
+    assert found.shape == (size[0] // 2, size[1] // 2, 2) and np.isfinite(found).all()
+    assert np.median(found, axis=(0, 1)) == pytest.approx(np.float32(at) / 2, abs=0.25)
+
+
 def test_a_thing_that_has_come_from_the_left_was_to_the_left(inner):
     """By hand: 8 pixels to the right and 4 down are 2 cells and 1, from the newer frame to the older with a minus."""
     rng = np.random.default_rng(3)

@@ -93,3 +93,4 @@ def test_mean_length():
     motion = everywhere((2, 2), 3, -4)
     motion[0] = 0
     assert mean_length(motion) == pytest.approx(2.5) and mean_length(everywhere((5, 3), 0, 0)) == 0.0
+    assert mean_length(motion, (4, 3)) == pytest.approx(np.hypot(12, 12) / 2)

@@ -197,8 +197,9 @@ def test_pictures_are_brought_to_where_things_are_now(drive, inner):
 
 
 def test_length_in_pixels_of_an_image():
-    assert Motion(Found.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels(960) == pytest.approx(40)
-    assert Motion(Found.STILL).pixels(960) == Motion().pixels(960) == 0.0
+    assert Motion(Found.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels((704, 960)) == pytest.approx(40)
+    assert Motion(Found.FLOW, np.full((40, 296, 2), (0, 2), np.float32)).pixels((1, 16384)) == pytest.approx(0.05)   # of a strip
+    assert Motion(Found.STILL).pixels((704, 960)) == Motion().pixels((704, 960)) == 0.0
 
 
 SPOILT = {

@@ -19,6 +19,13 @@ def scene(height=30, width=40):
     return image, mask
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (2, 2)])
+def test_pictures_of_few_pixels(size):
+    image, table = np.full((*size, 3), 100, np.uint8), palette_table(COLORS)
+    assert (blend(image, np.zeros(size, np.uint8), table, 1.0) == COLORS[0]).all()
+    assert np.array_equal(blend(image, np.full(size, 255, np.uint8), table, 1.0), image)
+
+
 def test_table_has_a_colour_for_every_mask_value():
     table = palette_table(COLORS)
     assert table.shape == (256, 3) and table.dtype == np.uint8

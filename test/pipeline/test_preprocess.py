@@ -8,7 +8,8 @@ import pytest
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input, shrunk
 
-SIZES = [((60, 90), (60, 90)), ((60, 90), (24, 40)), ((60, 90), (120, 160)), ((60, 90), (48, 120)), ((61, 93), (32, 48))]
+SIZES = [((60, 90), (60, 90)), ((60, 90), (24, 40)), ((60, 90), (120, 160)), ((60, 90), (48, 120)), ((61, 93), (32, 48)), ((1, 1), (32, 32)),
+         ((1, 900), (32, 96)), ((900, 1), (96, 32)), ((2, 2), (32, 64)), ((31, 33), (32, 32))]
 
 
 def noise(height, width, seed=0):
@@ -70,6 +71,13 @@ def test_shrinking_averages_and_an_even_picture_stays_even():
     even = np.full((50, 70, 3), (10, 20, 30), np.uint8)
     for network in ((32, 48), (96, 128)):
         assert (network_input(rgb(even), network) == (10, 20, 30)).all()
+
+
+def test_of_a_strip_one_side_is_averaged_and_the_other_enlarged():
+    strip = np.zeros((1, 1600, 3), np.uint8)
+    strip[:, 1::2] = (200, 100, 60)   # every other column: picking some would show one colour or the other
+    result = network_input(bgr(strip), (32, 160))
+    assert np.abs(result.astype(int) - (30, 50, 100)).max() <= 1
 
 
 @pytest.mark.parametrize("camera, network", [

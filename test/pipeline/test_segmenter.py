@@ -32,6 +32,20 @@ def test_mask_has_the_cameras_size_and_the_frames_own_header(bench, mode, size):
     assert mask.latency_ms == 0.0  # the time of arrival is not known
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_images_of_any_shape_have_masks_of_their_size(bench, mode):
+    """Motion, scores and masks of pictures as no camera has them, each twice, by a real network."""
+    bench = bench(mode, backend=TorchBackend(tiny_model()), max_interval=1, wants_confidence=lambda camera: True)
+    shapes = [(1, 1), (1, 400), (400, 1), (1, 16384), (16384, 1), (2, 2), (31, 33), (4320, 7680)]
+    masks = []
+    for number, size in enumerate(shape for shape in shapes for _ in range(2)):
+        image = np.full((*size, 3), 10 * number, np.uint8)
+        masks += bench.segmenter.process(Frame("", number * PERIOD_NS, image))
+    masks += bench.segmenter.flush()
+    assert [mask.mask.shape for mask in masks] == [shape for shape in shapes for _ in range(2)] and not bench.errors
+    assert all(mask.confidence.shape == mask.mask.shape for mask in masks)
+
+
 def test_colour_order_of_the_camera_does_not_matter(bench):
     bench = bench(Mode.SYNC, backend=TorchBackend(tiny_model()))
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)

@@ -110,6 +110,17 @@ def test_there_and_back_again(folder, processes, probe, tmp_path, preload):
         assert image.data[2] == 40 * (entry["index"] + 1)
 
 
+def test_of_a_source_that_is_shorter_than_frames_all_is_sent(folder, probe, tmp_path):
+    values = {"source": str(folder), "sent_log": str(tmp_path / "sent.jsonl"), "loop": False, "frames": COUNT + 5, "preload": True,
+              "image_topic": "/pictures"}
+    node = CameraNode(context=probe.context, parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+    try:
+        probe.spin_until(node.finished.is_set, "the end of the source")
+    finally:
+        node.destroy_node()
+    assert not node.failed and [entry["index"] for entry in sent(tmp_path / "sent.jsonl")] == list(range(COUNT))
+
+
 UNUSABLE = [
     (dict(encoding="h264"), ["h264", "rgb8", "jpeg"]),
     (dict(source="/no/such/source"), ["/no/such/source"]),

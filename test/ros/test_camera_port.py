@@ -93,6 +93,19 @@ def test_another_size_begins_a_new_sequence(camera):
     assert camera.probe.diagnostic(camera.topic).number("resets") == 4
 
 
+@pytest.mark.parametrize("width, height", [(1, 1), (1, 400), (400, 1), (16384, 1), (2, 2), (31, 33)])
+def test_images_of_any_shape_have_masks_and_overlays_of_their_size(camera, probe, width, height):
+    overlays, pngs = probe.collect(Image, "/dcfm/overlay"), probe.collect(CompressedImage, "/dcfm/mask/compressed")
+    probe.meet("/dcfm/segmenter")
+    for _ in range(2):
+        image = camera.send(width=width, height=height)
+        check_mask(camera.answer(image)[0], image, width, height, 4)
+        overlay = probe.spin_until(lambda: of(overlays, image), "the overlay")
+        assert (overlay.width, overlay.height, overlay.encoding) == (width, height, "rgb8")
+        png = probe.spin_until(lambda: of(pngs, image), "the PNG")
+        assert cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_UNCHANGED).shape == (height, width)
+
+
 def test_stamps_that_jump(segmenter, probe):
     segmenter.start(silence_s=SILENCE_S)
     camera = Camera(probe).connect()
@@ -131,13 +144,21 @@ def test_compressed_images_good_and_bad(segmenter, probe):
         bad.data = array.array("B", damaged)
         camera.send(bad)
         status = probe.diagnostic(camera.topic, lambda s: s.number("refused_decode") == count + 1)
-        assert "not a whole JPEG or PNG" in status.values["last_error"]
+        assert ("not a whole JPEG or PNG" if damaged else "has no data") in status.values["last_error"]
         assert not camera.has_mask(bad)
     png = camera.image()
     png.format, png.data = "bgr8; png compressed bgr8", array.array(
         "B", cv2.imencode(".png", np.zeros((40, 50, 3), np.uint8))[1].tobytes())
     camera.send(png)
     check_mask(camera.answer(png)[0], png, 50, 40, 4)
+
+
+def test_the_transport_is_that_of_the_topic_after_remapping(processes, model, probe):
+    processes("segmenter", "-r", "__ns:=/remapped", "-r", "/remapped/camera/image_raw:=/c/image_raw/compressed",
+              "-p", f"model:={model}", "-p", "backend:=torch")
+    camera = Camera(probe, "/c/image_raw/compressed", "/remapped", CompressedImage).connect()
+    image = camera.send()
+    check_mask(camera.answer(image)[0], image, 96, 64, 4)
 
 
 def test_outputs_are_made_while_somebody_listens(camera, probe):
@@ -222,5 +243,5 @@ def test_images_that_dds_loses_are_counted_and_told(segmenter, camera, probe):
         send()
     status = probe.diagnostic(camera.topic, lambda status: status.number("lost") > 0)
     assert 0 < status.number("lost") + status.number("received") <= sent
-    segmenter.process.wait_for_text("get lost on the way", before)
+    segmenter.process.wait_for_text("images lost on the way", before)
     assert "fastdds.xml" in segmenter.text_since(before)

@@ -28,6 +28,8 @@ def listener():
 def test_settings_reach_a_node_as_they_are():
     """Whatever YAML would make of them unquoted: numbers, booleans, comments, mappings."""
     settings = {"date": "20260101", "switch": "on", "file": "notes.txt #2", "map": "a: 'b' \"c\"", "path": "füße/ä", "empty": "",
+                "signs": " \\ % $HOME ~ {x} [y] `z` 🚗 ", "lines": "a\n\tb\r",
+                "control": "\x01\x1b\x7f\x85\u2028\ufeff", "zero": "0x10",
                 "rate": 15.0, "frames": 3, "loop": False, "names": ["on", "y"]}
     context = rclpy.Context()
     context.init()
@@ -37,6 +39,11 @@ def test_settings_reach_a_node_as_they_are():
     finally:
         node.destroy_node()
         context.shutdown()
+
+
+def test_a_name_that_is_not_utf_8_is_refused():
+    with pytest.raises(ValueError, match=r'"dr\udce4ve.mp4" is not UTF-8, which parameters of ROS must be: rename it'):
+        ros_parameters({"source": "dr\udce4ve.mp4"})
 
 
 def test_a_segmenter_beside_ours_is_company(listener):

@@ -4,6 +4,8 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 import rclpy
 from helpers import tiny_model
@@ -49,6 +51,15 @@ def test_a_short_demo(model, tmp_path, capfd):
     assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
     printed = capfd.readouterr().out
     assert "latency" in printed and "other classes" in printed and str(out / "report.json") in printed
+
+
+def test_of_a_video_that_is_over_before_the_network_is_compiled_there_are_masks(model, tmp_path):
+    video = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30, (160, 128))
+    for number in range(3):
+        video.write(np.full((128, 160, 3), 80 * number, np.uint8))
+    video.release()
+    report = run_demo(DemoOptions(source=str(tmp_path / "short.mp4"), model=str(model), backend="openvino", out=str(tmp_path / "demo")))
+    assert report["frames_sent"] == 3 and report["masks_received"] >= 1
 
 
 def test_a_demo_that_is_viewed(model, tmp_path, capfd):

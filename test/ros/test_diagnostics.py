@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 import pytest
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_helpers import NODE, Camera
@@ -23,10 +24,10 @@ WORKING = CameraStatus(
     publish_failures=0, keyframes=12, encode_failures=0, slow_encodes=0, encoding_s=0.03,
     overdue=3, over_budget=0, resets=0, input_hz=30.0, mask_hz=29.9, keyframe_hz=3.3, latency_p50_ms=10.0,
     latency_p99_ms=20.0, motion_p50_ms=0.6, encode_p50_ms=50.0, convert_p50_ms=0.25, publish_p50_ms=0.5, queue_p50_ms=5.0,
-    threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", silent_s=0.02)
+    threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", stamp_stands_s=0.0, silent_s=0.02)
 
 
-ACTIVE = NodeState("/robot1/dcfm/segmenter", "active", in_state_s=100.0)
+ACTIVE = NodeState("/robot1/dcfm/segmenter", "active", in_state_s=100.0, room="give it more room")
 HEARD = TopicState("/image", publishers=1)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -48,9 +49,14 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
      "/image is published as CompressedImage, not as Image: set image_transport to compressed"),
     ({}, dict(publishers=0, type="sensor_msgs/msg/CompressedImage", other_types=("sensor_msgs/msg/Image",)), ERROR,
      "set image_transport to raw"),
-    ({}, dict(publishers=0, other_types=("sensor_msgs/msg/PointCloud2",)), ERROR, "set image_topic to the camera's"),
+    ({}, dict(publishers=0, other_types=("sensor_msgs/msg/PointCloud2",)), ERROR,
+     "/image is published as PointCloud2, not as Image: set image_topic to the camera's"),
+    ({}, dict(publishers=0, other_types=("other_msgs/msg/Image",)), ERROR,
+     "/image is published as other_msgs/msg/Image, not as Image: set image_topic to the camera's"),
     ({}, dict(other_types=("sensor_msgs/msg/CompressedImage",)), OK, "29.9 masks/s"),
     (dict(silent_s=7.4), {}, WARN, "no image for 7 s on /image"),
+    (dict(stamp_stands_s=41.3), {}, WARN, "29.9 masks/s, but the camera has no clock: its stamps have stood still for 41 s"),
+    (dict(stamp_stands_s=1.9), {}, OK, "29.9 masks/s"),
     (dict(mask_hz=0.0, refused={"encoding": 3}, last_error="encoding 'x'"), {}, ERROR, "images refused: encoding 'x'"),
     (dict(refused={"encoding": 3}, last_error="encoding 'x'"), {}, OK, "29.9 masks/s"),
     (dict(has_feature=False), {}, WARN, "waiting for first keyframe"),
@@ -64,7 +70,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
      "29.9 masks/s of 30.0 images/s, 2 refused, 1 failed; the last error: encoding 'x'"),
     ({}, dict(resets=2), WARN, "2 new beginnings: images change their size, their stamps jump, or two cameras publish /image"),
     ({}, dict(resets=1), OK, "29.9 masks/s"),
-    ({}, dict(lost=3), WARN, "3 images lost on the way: give the camera's process config/fastdds.xml"),
+    ({}, dict(lost=3), WARN, "3 images lost on the way: give it more room"),
     ({}, dict(overwritten=2), WARN, "29.9 masks/s, 2 images overwritten before the node took them"),
     (dict(encoding_s=34.2), {}, ERROR, "the deep path has not returned for 34 s: no keyframes of any camera"),
     (dict(encoding_s=34.2, has_feature=False, mask_hz=0.0), {}, ERROR, "the deep path has not returned for 34 s"),
@@ -81,6 +87,17 @@ def test_words(changes, more, level, text):
     status = camera_diagnostic("", ACTIVE, topic, replace(WORKING, **changes), recent)
     assert status.level == level and text in status.message
     assert (status.name, status.hardware_id) == ("/robot1/dcfm/segmenter: camera", "/image")
+
+
+@pytest.mark.parametrize("changes, users, text", [
+    (dict(received=0, silent_s=-1.0), "", "no image yet on /image, though somebody publishes: if `ros2 topic hz` counts images, they are of "
+     "another container (docs/deployment.md), or too large for DDS: give it more room"),
+    (dict(received=0, silent_s=-1.0), "user id 7 is there", "no image yet on /image, though somebody publishes: user id 7 is there"),
+    (dict(silent_s=7.4), "user id 7 is there", "no image for 7 s on /image: user id 7 is there"),
+    ({}, "user id 7 is there", "29.9 masks/s, 3.3 keyframes/s"),
+])
+def test_other_users_are_named_where_no_image_comes(changes, users, text):
+    assert camera_diagnostic("", replace(ACTIVE, other_users=users), HEARD, replace(WORKING, **changes)).message == text
 
 
 def test_a_spent_budget_is_the_reason_for_old_features():
@@ -218,6 +235,24 @@ def test_live(segmenter, probe):
     assert stamps[0] == pytest.approx(time.time(), abs=60)
     # The median is still so where the machine paused once.
     assert median(b - a for a, b in pairwise(stamps)) == pytest.approx(1.0, abs=0.5)
+
+
+def test_a_camera_without_a_clock_is_told_and_gets_masks(segmenter, probe):
+    segmenter.start(image_topic="/clockless")
+    camera = Camera(probe, "/clockless").connect()
+    image = camera.image()
+    image.header.stamp = Time()   # as of a driver that never fills it in
+    sent = []
+
+    def report():
+        sent.append(camera.send(image))
+        status = probe.diagnostic("/clockless")
+        return status if "has no clock" in status.message else None
+
+    status = probe.spin_until(report, "a report that the camera has no clock")
+    assert status.level == WARN and "let the driver fill header.stamp" in status.message
+    assert status.number("stamp_stands_s") >= 2.0 and status.number("resets") == 0
+    probe.spin_until(lambda: len(camera.masks) == len(sent), "all masks")
 
 
 def test_incompatible_qos_is_named_and_overrides_are_heeded(processes, model, probe):

@@ -91,7 +91,7 @@ def test_what_is_not_given_is_left_to_the_parameters_file(described):
     assert list(map(Path, files)) == [PARAMS]
 
 
-@pytest.mark.parametrize("texts", [("20260101", "1e5"), ("y", "on"), ("a b #c", "'x' \"y\": z"), ("ü", "no")])
+@pytest.mark.parametrize("texts", [("20260101", "1e5"), ("y", "on"), ("a b #c", "'x' \"y\": z"), ("ü", "no"), ("🚗\x7f", "a\nb\u2028")])
 def test_arguments_become_parameters_of_their_type(described, probe, texts):
     """Names stay text, also those that YAML reads as numbers and booleans; they count more than the user's file."""
     model, image = texts

@@ -260,6 +260,7 @@ def test_a_camera_whose_parameters_cannot_be_used_is_told_when_configuring(model
 
 def test_misspelt_parameters_are_told(model, processes):
     process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
-                        "-p", "thresholdd:=0.5", "-p", "wheel_radius:=0.1")
+                        "-p", "thresholdd:=0.5", "-p", "wheel_radius:=0.1", "-p", "cameras:=[r]", "-p", "r.image_topic:=/r")
     process.wait_for_text("active: ")
+    assert "r.image_topic" not in process.text()   # that of a camera is none
     assert "unknown parameter thresholdd: do you mean threshold?" in process.text() and "wheel_radius" not in process.text()

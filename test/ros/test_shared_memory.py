@@ -73,6 +73,29 @@ def test_the_profile_fits_the_size_of_shared_memory(monkeypatch):
     assert checked.fitting(Path("/of/the/user.xml")) == Path("/of/the/user.xml")
 
 
+@pytest.mark.parametrize("name", checked.PROFILE_VARIABLES)
+def test_our_own_profile_is_fitted_where_it_was_exported_too(monkeypatch, tmp_path, name):
+    """As for the camera driver, in a shell that later starts the segmenter in a container."""
+    monkeypatch.setattr(checked, "_size", lambda folder: (64 * 2**20, 0))
+    link = tmp_path / "link.xml"
+    link.symlink_to(CONFIG / "fastdds.xml")
+    monkeypatch.setenv(name, str(link))
+    small = str(CONFIG / checked.SMALL_PROFILE)
+    assert checked.dds_environment(CONFIG / "fastdds.xml") == dict.fromkeys(checked.PROFILE_VARIABLES, small)
+    monkeypatch.setenv(name, str(CONFIG / checked.UDP_PROFILE))   # chosen
+    assert checked.dds_environment(CONFIG / "fastdds.xml") == {}
+
+
+@pytest.mark.parametrize("total, profile, words", [
+    (64, checked.SMALL_PROFILE, "of the 64 MiB of /dev/shm a process takes 8.0 MiB, too little for such images: give the container more"),
+    (64, checked.UDP_PROFILE, "config/fastdds.xml"), (2000, "fastdds.xml", "larger segment_size"), (2000, "", "config/fastdds.xml")])
+def test_the_remedy_for_images_that_get_lost(monkeypatch, total, profile, words):
+    monkeypatch.setattr(checked, "_size", lambda folder: (total * 2**20, 0))
+    if profile:
+        monkeypatch.setenv(PROFILE, str(CONFIG / profile))
+    assert words in checked.room_for_images()
+
+
 @pytest.mark.parametrize("profile, free, warned", [
     ("fastdds.xml", 30, True), ("fastdds.xml", 40, False),
     (checked.SMALL_PROFILE, 9, True), (checked.SMALL_PROFILE, 12, False),
@@ -114,7 +137,9 @@ def test_another_users_living_process_of_this_domain_is_noticed_once(tmp_path, m
     kept.append(port(first + 15, 1003, True))
     text = users.news()
     assert "user id 1003," in text and checked.UDP_PROFILE in text and "\n" not in text
-    assert users.news() == ""
+    assert users.news() == "" and users.hint() == text   # told once, and true as long as it lives
+    kept.pop().close()
+    assert users.hint() == ""
 
 
 def camera(tmp_path, size: str, script: str, expected: str) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcfm_ros.sources import read
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.read import image_size, natural_key, read_image, read_label
 
@@ -89,17 +88,3 @@ def test_labels_of_another_kind_or_size_are_refused(tmp_path, label, message):
     cv2.imwrite(str(tmp_path / "a.png"), label)
     with pytest.raises(SourceError, match=message):
         read_label(tmp_path / "a.png", (24, 32))
-
-
-def test_without_pillow_opencv_reads_what_has_no_palette(tmp_path, monkeypatch):
-    image = Image.fromarray(LABEL)
-    image.save(tmp_path / "grey.png")
-    image.putpalette([value for number in range(256) for value in (number, 255 - number, 7)])
-    image.save(tmp_path / "palette.png")
-    (tmp_path / "no.png").write_bytes(b"no picture")
-    monkeypatch.setattr(read, "Image", None)
-    assert np.array_equal(read_label(tmp_path / "grey.png", (24, 32)), LABEL) and image_size(tmp_path / "grey.png") == (24, 32)
-    for name, message in (("palette.png", "palette.png has a palette, which needs Pillow: pip install pillow"),
-                          ("no.png", "no.png cannot be read as a PNG")):
-        with pytest.raises(SourceError, match=message):
-            read_label(tmp_path / name, (24, 32))

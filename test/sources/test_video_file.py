@@ -1,46 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Video files, read in any order."""
-from fractions import Fraction
-
 import numpy as np
 import pytest
+from video_helpers import FRAMES, HEIGHT, WIDTH, av, number_in, write
 
 from dcfm_ros.sources import video_file
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.video_file import VideoFile
-
-av = pytest.importorskip("av")
-
-WIDTH, HEIGHT, FRAMES = 64, 48, 150
-
-
-def picture(number):
-    """A frame that says its number: 8 bars, white for the bits of `number` that are set; red on the left edge."""
-    bits = [number >> k & 1 for k in range(8)]
-    image = np.repeat(np.repeat(np.array([bits], np.uint8) * 255, WIDTH // 8, 1), HEIGHT, 0)
-    image = np.stack([image] * 3, -1)
-    image[:8] = (230, 20, 20)
-    return image
-
-
-def number_in(image):
-    bars = image[HEIGHT - 8, WIDTH // 16::WIDTH // 8].mean(-1)
-    return sum(1 << k for k, bar in enumerate(bars) if bar > 128)
-
-
-def write(path, codec="libx264", rate=Fraction(25), times=None, frames=FRAMES, **options):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items()})
-        stream.width, stream.height = WIDTH, HEIGHT
-        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        stream.codec_context.time_base = 1 / rate
-        for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
-            frame.pts = number if times is None else times[number]
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -103,40 +70,16 @@ def test_varying_rate_keeps_its_stamps(tmp_path):
     assert [number_in(video.frame(i).image) for i in range(6)] == list(range(6))
 
 
-def test_phone_videos_are_turned_upright(tmp_path):
-    path = write(tmp_path / "a.mp4", frames=2)
-    # The track header holds a matrix of nine big-endian numbers, 40 bytes into its data: a quarter turn clockwise.
-    data = bytearray(path.read_bytes())
-    matrix = np.array([0, 1 << 16, 0, -(1 << 16), 0, 0, HEIGHT << 16, 0, 1 << 30], ">i4").tobytes()
-    start = data.index(b"tkhd") + 4 + 40
-    data[start:start + 36] = matrix
-    path.write_bytes(data)
-    video = VideoFile(path)
-    assert (video.width, video.height) == (HEIGHT, WIDTH)
-    image = video.frame(0).image
-    assert image.shape == (WIDTH, HEIGHT, 3)
-    assert image[30, -3, 0] > 200 and image[30, 3, 0] < 60   # the red upper edge is now the right one
-
-
-def test_a_video_that_breaks_off_is_read_up_to_there(tmp_path):
-    path = write(tmp_path / "a.mkv", "mjpeg", frames=20)
-    data = path.read_bytes()
-    path.write_bytes(data[:len(data) * 2 // 3])
-    video = VideoFile(path)
-    assert 5 < video.length < 20
-    assert number_in(video.frame(video.length - 2).image) == video.length - 2
-
-
 def test_frames_that_cannot_be_decoded_are_named(movie, monkeypatch):
     video = VideoFile(movie)
     video._decoded = iter(())   # as if the rest of the file were damaged
-    with pytest.raises(SourceError, match="movie.mp4 is damaged before frame 9 of 150; repair it or give length=9"):
+    with pytest.raises(SourceError, match="movie.mp4 is damaged: frame 9 of 150 cannot be decoded; write it anew: ffmpeg"):
         video.frame(9)
 
 
 def test_bad_files_are_refused(tmp_path, movie):
     (tmp_path / "a.mp4").write_bytes(b"this is no video")
-    with pytest.raises(SourceError, match="a.mp4 cannot be read as a video: Invalid data"):
+    with pytest.raises(SourceError, match="a.mp4 cannot be read as a video: Invalid data .*; it is empty, cut off, or of a kind"):
         VideoFile(tmp_path / "a.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -148,12 +91,6 @@ def test_bad_files_are_refused(tmp_path, movie):
     for index in (-1, FRAMES):
         with pytest.raises(SourceError, match=f"no frame {index}; the video has {FRAMES}"):
             VideoFile(movie).frame(index)
-
-
-def test_frames_without_time_stamps_are_refused(tmp_path):
-    path = write(tmp_path / "raw.h264", frames=5)
-    with pytest.raises(SourceError, match="raw.h264 has frames without a time stamp; convert it.*ffmpeg"):
-        VideoFile(path)
 
 
 def test_without_pyav_the_remedy_is_named(movie, monkeypatch):

@@ -25,11 +25,11 @@ def benchmark_table(report: dict) -> str:
 
 def _head(report: dict) -> list[str]:
     model, backend, machine = report["model"], report["backend"], report["machine"]
+    camera, size = ("{}x{}".format(*shape) for shape in (report["camera"], model["input"]))
     gpu = f"; {machine['gpu']}" if machine["gpu"] else ""
     lines = [
         report["command"],
-        f"{model['name']}: {model['backbone']}, {model['classes']} classes; height x width: camera "
-        "{}x{}, network input {}x{}".format(*report["camera"], *model["input"]),
+        f"{model['name']}: {model['backbone']}, {model['classes']} classes; height x width: camera {camera}, network input {size}",
         f"weights: {model['weights']}",
         f"{100 * model['border_share']:.0f} % of the cells of DCFM's logits are border cells",
         f"images: {report['source']['name']}, {report['source']['frames']} frames to and fro",

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dcfm_ros.model.folder import some
+from dcfm_ros.model.importing.file_kinds import is_safetensors, other_kind
 
 
 class CheckpointError(RuntimeError):
@@ -31,25 +32,23 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a `.safetensors` file, or a file of `torch.save` that holds nothing but plain data.
+    """Read a file of safetensors, or one of `torch.save` that holds nothing but plain data, whatever its name ends in.
 
-    The state dict is the file itself or what it has under `state_dict`; optimizers and the like beside it are left.
-    A `module.` before every name, which data-parallel training leaves, is removed.
+    The state dict is the file itself, what it has under `state_dict`, or the only one that it has under any name; optimizers and
+    the like beside it are left. A `module.` before every name, which data-parallel training leaves, is removed.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
     if path.stat().st_size == 0:
         raise CheckpointError(f"{path} is empty; copy or download it again")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickled(path)
-    meta = {}
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        if isinstance(content.get("meta"), dict):
-            meta = content["meta"]
-        content = content["state_dict"]
-    _require_tensors(path, content)
+    if kind := other_kind(path):
+        raise CheckpointError(f"{path} is {kind}")
+    content = _read_safetensors(path) if is_safetensors(path) else _read_pickled(path)
+    meta = content.get("meta") if isinstance(content, dict) else None
+    content = _state_dict(path, content)
     if all(name.startswith("module.") for name in content):
         content = {name.removeprefix("module."): tensor for name, tensor in content.items()}
-    return Checkpoint(path, dict(content), meta)
+    return Checkpoint(path, dict(content), meta if isinstance(meta, dict) else {})
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -62,28 +61,43 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_pickled(path: Path):
     """Never without `weights_only`: unpickling anything else may run code."""
     try:
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():   # a path's ending would tell torch.load the kind
             warnings.simplefilter("ignore")  # about odd files, which are refused in the next line
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  a broken file may fail anywhere in the reader
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
                 f"{path} holds Python objects ({found[1]}), and reading them could run code that came with the file; only "
-                "plain tensors are read. If you trust it, load it in Python and save its state_dict() alone") from error
+                "plain tensors are read. If you trust it, load it in Python and save its state_dict() by itself") from error
         raise CheckpointError(
-            f"{path} is broken or no checkpoint of PyTorch ({type(error).__name__}); copy or download it again, or give a "
-            "state dict that torch.save or safetensors wrote") from error
+            f"{path} is broken or no checkpoint of PyTorch ({type(error).__name__}); copy or download it again, or give "
+            "a state dict that torch.save or safetensors wrote") from error
 
 
-def _require_tensors(path: Path, content) -> None:
+def _state_dict(path: Path, content) -> dict[str, Tensor]:
+    """The one state dict in what a file holds."""
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict; save the model's state_dict()")
+    if _is_state_dict(content):
+        return content
+    if "state_dict" in content:
+        return _state_dict(path, content["state_dict"])
+    named = {name: value for name, value in content.items() if _is_state_dict(value)}
+    if len(named) == 1:
+        return named.popitem()[1]
+    if named:
+        raise CheckpointError(f"{path} holds several state dicts: {some([str(name) for name in named])}; save the one that you "
+                              "want by itself")
     if not content:
         raise CheckpointError(f"{path} holds no tensors; save the model's state_dict()")
     others = [f"{name} ({type(value).__name__})" for name, value in content.items()
               if not (isinstance(name, str) and isinstance(value, Tensor))]
-    if others:
-        raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; a training checkpoint must have the "
-                              "state dict under 'state_dict'")
+    remedy = "give weights that are not quantised" if "_packed_params" in others[0] else "save the model's state_dict() by itself"
+    raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; {remedy}")
+
+
+def _is_state_dict(value) -> bool:
+    return isinstance(value, dict) and bool(value) and all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())

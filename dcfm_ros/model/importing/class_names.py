@@ -5,21 +5,32 @@
 from __future__ import annotations
 
 import colorsys
+from collections import Counter
 from collections.abc import Sequence
 
 from dcfm_ros.model.config import ClassSpec
+from dcfm_ros.model.folder import some
+from dcfm_ros.model.importing.checkpoint import CheckpointError
 
 GOLDEN_RATIO = 0.618034
 
 
-def classes_of(names: Sequence[str]) -> tuple[ClassSpec, ...]:
-    """The names with colours that all differ, neighbours most."""
-    return tuple(ClassSpec(name, color(number)) for number, name in enumerate(names))
+def classes_of(names: Sequence[str], where: str) -> tuple[ClassSpec, ...]:
+    """The names, each as one line, with colours that all differ, neighbours most.
+
+    A CheckpointError names `where` the names are from, if some are empty or repeat.
+    """
+    lines = [" ".join("".join(sign if sign.isprintable() else " " for sign in name).split()) for name in names]
+    if "" in lines:
+        raise CheckpointError(f"{where}: class {lines.index('')} has no name; give --classes")
+    if repeated := [repr(name) for name, count in Counter(lines).items() if count > 1]:
+        raise CheckpointError(f"{where}: class names repeat: {some(repeated)}; give --classes with names that differ")
+    return tuple(ClassSpec(name, color(number)) for number, name in enumerate(lines))
 
 
 def numbered(count: int) -> tuple[ClassSpec, ...]:
     """Classes of which nothing is known but how many they are."""
-    return classes_of([f"class {number}" for number in range(count)])
+    return tuple(ClassSpec(f"class {number}", color(number)) for number in range(count))
 
 
 def color(number: int) -> tuple[int, int, int]:

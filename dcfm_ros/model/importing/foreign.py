@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,7 +23,8 @@ class Foreign:
     layout: Layout
     settings: dict              # of ModelConfig, without classes and input size
     class_count: int = 0        # of the trained classifier; 0: there is none
-    classes: tuple[ClassSpec, ...] | None = None   # where the files name them
+    # Called where no other names are given: None where the files name no classes, a CheckpointError where they name them badly.
+    classes: Callable[[], tuple[ClassSpec, ...] | None] = lambda: None
 
 
 def only(checkpoints: Sequence[Checkpoint], format_name: str) -> Checkpoint:

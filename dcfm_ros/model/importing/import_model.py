@@ -18,8 +18,10 @@ from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, rea
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import COUNTERS, fill
+from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
 
 FORMATS = {"published": published, "nvlabs": nvlabs, "huggingface": hugging_face}
+MMSEGMENTATION = "backbone.layers.0.0.projection."
 NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # of a backbone alone, where none are given
 
 
@@ -33,6 +35,7 @@ class Imported:
     ignored: tuple[str, ...]     # names in the files that were left out on purpose, counters of batch norms apart
     untrained: tuple[str, ...]   # parts of the model that the files do not have: their weights are random
     class_names_from: str        # given, the checkpoint, or nobody
+    size_from: str               # given, or the default
 
     def record(self) -> dict:
         """For model.yaml."""
@@ -42,7 +45,7 @@ class Imported:
         config = self.model.config
         count = "1 class" if len(config.classes) == 1 else f"{len(config.classes)} classes"
         lines = [f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by {self.class_names_from}), "
-                 f"input {config.input_height}x{config.input_width}"]
+                 f"input {config.input_height}x{config.input_width} ({self.size_from})"]
         if self.ignored:
             lines.append(f"ignored: {some(self.ignored)}")
         if self.untrained:
@@ -78,7 +81,7 @@ def read_model(
         raise CheckpointError(f"format is {format}; give one of auto, {', '.join(FORMATS)}")
     if not files:
         raise CheckpointError("no checkpoint is given; give a file or a folder")
-    checkpoints = [read_checkpoint(_weights_file(Path(file))) for file in files]
+    checkpoints = [_read(Path(file)) for file in files]
     if format == "auto":
         format = _recognised(checkpoints)
     foreign = FORMATS[format].understand(checkpoints)
@@ -91,33 +94,52 @@ def read_model(
     fill(model, foreign.tensors, foreign.layout, foreign.where)
     ignored = sorted(name for name in foreign.tensors if foreign.layout.ignores(name) and not COUNTERS.search(name))
     names = tuple(checkpoint.path.name for checkpoint in checkpoints)
-    return Imported(model.eval(), format, names, tuple(ignored), foreign.layout.absent, named_by)
+    return Imported(model.eval(), format, names, tuple(ignored), foreign.layout.absent, named_by,
+                    "--input-size" if input_size else "default: give --input-size, of its training")
 
 
-def _weights_file(path: Path) -> Path:
+def _read(path: Path) -> Checkpoint:
     if (path / CONFIG_FILE).is_file():
         raise CheckpointError(f"{path} is a model folder of this package; use it as it is")
-    return hugging_face.weights_file(path) if path.is_dir() else path
+    if path.is_dir():
+        path = hugging_face.weights_file(path)
+    if path.name.endswith(INDEX):
+        return read_shards(path)
+    refuse_single_shard(path)
+    return read_checkpoint(path)
 
 
 def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
     """The format whose names the first file has."""
-    names = sorted(checkpoints[0].tensors)
+    path, names = checkpoints[0].path, sorted(checkpoints[0].tensors)
     for format, module in FORMATS.items():
         if any(name.startswith(module.SIGNS) for name in names):
             return format
-    raise CheckpointError(f"{checkpoints[0].path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
+    hugging_face.refuse_other_architectures(path.with_name(hugging_face.CONFIG))
+    if any(name.startswith(MMSEGMENTATION) for name in names):
+        raise CheckpointError(f"{path} has the names that MMSegmentation gives SegFormer ({MMSEGMENTATION}weight), which cannot "
+                              "be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its tensors as theirs")
+    wrapped = [(name.partition(f".{sign}")[0], format) for format, module in FORMATS.items() for sign in module.SIGNS
+               for name in names if f".{sign}" in name]
+    if wrapped:
+        prefix, format = min(wrapped, key=lambda found: len(found[0]))
+        raise CheckpointError(f"{path}: the names of format {format} begin with a wrapper's prefix '{prefix}.'; save the "
+                              "state_dict() of the model inside the wrapper, without the prefix")
+    raise CheckpointError(f"{path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
                           f"{some(names)}; docs/importing.md lists what can be imported")
 
 
 def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[tuple[ClassSpec, ...], str]:
     """The table, and who named its classes."""
+    if foreign.class_count > 255:
+        raise CheckpointError(f"{foreign.where} has {foreign.class_count} classes; a mask tells at most 255 apart, so train one "
+                              "with fewer")
     if given is not None:
         table, named_by = tuple(given), "--classes"
     elif not foreign.class_count:
         return NO_CLASSES, "nobody: there is no classifier"
-    elif foreign.classes is not None:
-        table, named_by = foreign.classes, "the checkpoint"
+    elif (named := foreign.classes()) is not None:
+        table, named_by = named, "the checkpoint"
     else:
         return numbered(foreign.class_count), "nobody: give --classes"
     if foreign.class_count and len(table) != foreign.class_count:

@@ -93,6 +93,13 @@ def fill(model: Model, tensors: dict[str, Tensor], layout: Layout, where: str) -
 
 
 def _require_fit(backbone: str, expected: dict[str, tuple[int, ...]], given: dict[str, Tensor], where: str) -> None:
+    for name, tensor in given.items():   # first, as what is quantised has other names beside it, too
+        if not tensor.is_floating_point():
+            raise CheckpointError(
+                f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not quantised")
+        if tensor.is_meta or tensor.layout is not torch.strided:
+            what = "without values" if tensor.is_meta else "sparse"
+            raise CheckpointError(f"{where}: {name} is {what}; save the model with all of its weights loaded, as dense tensors")
     missing, unexpected = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or unexpected:
         raise CheckpointError(f"{where} does not fit {backbone}: {len(missing)} missing: {some(missing)}; "
@@ -102,8 +109,5 @@ def _require_fit(backbone: str, expected: dict[str, tuple[int, ...]], given: dic
     if unfit:
         raise CheckpointError(f"{where} does not fit {backbone}: {some(unfit)}")
     for name, tensor in given.items():
-        if not tensor.is_floating_point():
-            raise CheckpointError(
-                f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not quantised")
-        if not torch.isfinite(tensor).all():
+        if not torch.isfinite(tensor.float()).all():
             raise CheckpointError(f"{where}: {name} holds values that are not finite; the training had failed")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
-from dcfm_ros.model.importing.class_names import color
+from dcfm_ros.model.importing.class_names import classes_of
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, shape
 from dcfm_ros.model.mit import MIT_SPECS
@@ -33,7 +33,7 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
         return Foreign(where, tensors, layout, settings)
     settings["embed"] = shape(tensors, "decode_head.linear_fuse.conv.weight", 4, where)[0]
     count = shape(tensors, "decode_head.linear_pred.weight", 4, where)[0]
-    return Foreign(where, tensors, layout, settings, count, _classes(checkpoint))
+    return Foreign(where, tensors, layout, settings, count, lambda: _classes(checkpoint))
 
 
 def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
@@ -41,9 +41,12 @@ def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
     names, palette = checkpoint.meta.get("CLASSES"), checkpoint.meta.get("PALETTE")
     if names is None:
         return None
+    where = f"{checkpoint.path}: CLASSES"
+    if not isinstance(names, (list, tuple)):
+        raise CheckpointError(f"{where} is no list of names; give --classes")
+    classes = classes_of([str(name) for name in names], where)
     try:
-        colors = palette or [color(number) for number in range(len(names))]
-        return tuple(ClassSpec(str(name), tuple(rgb)) for name, rgb in zip(names, colors, strict=True))
+        return tuple(ClassSpec(row.name, tuple(rgb)) for row, rgb in zip(classes, palette, strict=True)) if palette else classes
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes") from error

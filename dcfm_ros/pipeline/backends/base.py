@@ -39,8 +39,8 @@ class Backend(Protocol):
     `shallow`, `decode` and `mask` are called by one thread, `deep` by it, too, or by one other thread at the same time. A returned feature
     stays valid as long as it is kept; the logits array until the next call of `decode` or `mask`; masks are the caller's.
     On a GPU `shallow` may return before it is computed: whatever takes the feature waits for it.
-    A backend may also have `status() -> dict[str, str]` for any thread, and `stop()`, which ends threads of its own: see
-    `status_of` and `stop_backend`.
+    A backend may also have `status() -> dict[str, str]` for any thread, `stop()`, which ends threads of its own, and `forget(size)`
+    for the thread of `prepare`: see `status_of`, `stop_backend` and `forget_size`.
     """
 
     name: str
@@ -88,6 +88,13 @@ def stop_backend(backend: Backend) -> None:
     """End the threads of a backend that has any."""
     if hasattr(backend, "stop"):
         backend.stop()
+
+
+def forget_size(backend: Backend, size: tuple[int, int]) -> None:
+    """Let a backend that keeps what it compiles for network inputs of size (H, W) drop that. Features of that size that are still
+    around may be of no more use."""
+    if hasattr(backend, "forget"):
+        backend.forget(size)
 
 
 class MasksOnHost:

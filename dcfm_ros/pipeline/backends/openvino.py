@@ -91,6 +91,12 @@ class OpenVINOBackend(MasksOnHost):
                 self._by_grid[grid] = self._compile(plan(self._parts, image, self._share))
             self._by_size[size] = self._request(self._settings, ChannelsLastOut(self._parts.shallow), image)
 
+    def forget(self, size: tuple[int, int]) -> None:
+        """As `base.forget_size`; a call under way on another thread ends well."""
+        request = self._by_size.pop(size, None)
+        if request is not None:
+            self._by_grid.pop(tuple(request.get_output_tensor(0).shape[1:3]))
+
     def shallow(self, image: np.ndarray) -> np.ndarray:
         size = image.shape[:2]
         if size not in self._by_size:

@@ -9,8 +9,9 @@ from pathlib import Path
 from dcfm_ros.sources.classes import STREET11
 from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing, files_in, splits_in
+from dcfm_ros.sources.clips.listing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.listing import files_in
 
 TERMS = "CamVid (Brostow, Fauqueur and Cipolla, 2009) in SegNet's 11 classes, for research"
 RATE_HZ = 15.0

@@ -9,8 +9,9 @@ from pathlib import Path
 from dcfm_ros.sources.classes import CITYSCAPES19
 from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import files_in, folders_in, refuse_missing
+from dcfm_ros.sources.clips.listing import refuse_missing
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.listing import files_in, folders_in
 
 TERMS = "Cityscapes (Cordts et al., CVPR 2016), under the Cityscapes terms of use: non-commercial research and teaching"
 RATE_HZ = 17.0

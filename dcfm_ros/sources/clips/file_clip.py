@@ -48,7 +48,8 @@ class FileClip:
         if self.labels[index] is None:
             raise SourceError(f"frame {index} of {self.name}, {self.images[index]}, has no label; see `labelled`")
         path = self.label_folder / self.labels[index]
-        label = read_label(path, image_size(self.image_folder / self.images[index]))
+        image = self.image_folder / self.images[index]
+        label = read_label(path, image_size(image), image=image)
         if self.class_ids is not None:
             label = self.class_ids[label]
         wrong = (label >= self.class_count) & (label != IGNORE)

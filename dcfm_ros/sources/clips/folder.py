@@ -10,8 +10,9 @@ import numpy as np
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing, files_in, folders_in, splits_in
+from dcfm_ros.sources.clips.listing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.listing import files_in, folders_in, images_in
 from dcfm_ros.sources.read import IMAGE_ENDINGS
 
 STILL_RATE_HZ = 15.0   # nominal, since one frame has no rate
@@ -33,7 +34,7 @@ def open_folder(root: Path, split: str) -> ClipSet:
     parts = _parts(folder / "images")
     for part in parts:
         images, labels = folder / "images" / part, folder / "labels" / part
-        names = files_in(images, IMAGE_ENDINGS)
+        names = images_in(images)
         matched = pairing.labels(images, names, labels, required=about.rate_hz is None)
         if about.rate_hz is not None:
             runs = [(part or root.resolve().name, tuple(names), matched)]
@@ -70,9 +71,4 @@ def _parts(images):
     if direct and parts:
         raise SourceError(f"{images} has both images and sub-folders, {parts[0]} for one; "
                           "put all images in sub-folders, or none")
-    if not direct and not parts:
-        raise SourceError(f"there are no images in {images}; expected files ending in {', '.join(IMAGE_ENDINGS)}")
-    for part in parts:
-        if not files_in(images / part, IMAGE_ENDINGS):
-            raise SourceError(f"there are no images in {images / part}; expected files ending in {', '.join(IMAGE_ENDINGS)}")
     return parts or [""]

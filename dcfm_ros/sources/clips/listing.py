@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a data set's folders hold, from their listings alone: no file is opened."""
+"""Images and labels of a data set that belong together, from the listings of its folders alone."""
 from __future__ import annotations
 
 import os
@@ -8,19 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.listing import files_in, folders_in
 from dcfm_ros.sources.read import natural_key
 
 _SHOWN = 3   # missing files that an error names
-
-
-def files_in(folder: Path, endings: Sequence[str]) -> list[str]:
-    """Names of the files in `folder` with one of the endings, in natural order; none where there is no such folder."""
-    return sorted((name for name in _listing(folder) if name.lower().endswith(tuple(endings))), key=natural_key)
-
-
-def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, in natural order; none where there is no such folder."""
-    return sorted((name for name in _listing(folder) if (folder / name).is_dir()), key=natural_key)
 
 
 def splits_in(root: Path) -> list[str]:
@@ -66,12 +57,3 @@ def refuse_missing(paths: Iterable[str | Path], what: str):
         rest = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         raise SourceError(f"{what} lacks {len(paths)} file(s): {', '.join(paths[:_SHOWN])}{rest}; "
                           "add them, or remove their counterparts")
-
-
-def _listing(folder):
-    try:
-        return [name for name in os.listdir(folder) if not name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise SourceError(f"{folder} cannot be listed: {error.strerror}; check its permissions") from error

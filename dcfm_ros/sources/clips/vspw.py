@@ -10,8 +10,9 @@ import numpy as np
 from dcfm_ros.sources.classes import VSPW124
 from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing, files_in
+from dcfm_ros.sources.clips.listing import Pairing
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.listing import files_in
 
 TERMS = "VSPW (Miao et al., CVPR 2021), for non-commercial research only"
 RATE_HZ = 15.0

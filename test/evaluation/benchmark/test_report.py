@@ -110,6 +110,12 @@ def test_the_table_tells_everything_in_100_columns():
     assert lines[at + 1].split() == [f"{'a_kernel' * 9}a_ker...", "5", "0.750"]
 
 
+def test_braces_in_a_model_s_name_are_letters():
+    report = made_report()
+    report["model"]["name"] = "{x}{}"
+    assert "{x}{}: mit_b0, 11 classes" in benchmark_table(report)
+
+
 def test_long_lines_of_the_head_are_wrapped():
     text = benchmark_table(made_report(versions={f"package{number}": "1.2.3" for number in range(9)}))
     lines = text.splitlines()

@@ -4,6 +4,9 @@
 
 import colorsys
 
+import pytest
+
+from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.class_names import classes_of, numbered
 
 
@@ -17,7 +20,28 @@ def test_neighbouring_classes_have_hues_far_apart():
         assert 0.3 < (next_one - one) % 1.0 < 0.7
 
 
+def names(*given):
+    return [row.name for row in classes_of(given, "config.json")]
+
+
 def test_names_are_kept_in_order():
-    assert [row.name for row in classes_of(["sky", "road"])] == ["sky", "road"]
+    assert names("sky", "road") == ["sky", "road"]
     assert [row.name for row in numbered(2)] == ["class 0", "class 1"]
-    assert classes_of(["sky", "road"]) == classes_of(["sky", "road"])
+    assert classes_of(["sky", "road"], "a") == classes_of(["sky", "road"], "a")
+
+
+def test_names_of_any_text_become_one_line():
+    assert names("road, route", "Gebäude", "木", "a;b", "x" * 300, "on", "1", "'\"") == [
+        "road, route", "Gebäude", "木", "a;b", "x" * 300, "on", "1", "'\""]
+    assert names("  side \n walk\t", "a\x00b\x1b", "\ud800x") == ["side walk", "a b", "x"]
+
+
+@pytest.mark.parametrize("given, message", [
+    (("road", ""), "config.json: class 1 has no name; give --classes"),
+    (("road", " \n"), "class 1 has no name"),
+    (("road", "sky", "road", "road"), "config.json: class names repeat: 'road'; give --classes with names that differ"),
+    (("side walk", "side\nwalk"), "class names repeat: 'side walk'"),
+])
+def test_empty_and_repeated_names_are_refused(given, message):
+    with pytest.raises(CheckpointError, match=message):
+        names(*given)

@@ -1,13 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hugging Face SegFormer: what `save_pretrained` wrote, and that the imported model computes the same."""
+"""Hugging Face SegFormer: what `save_pretrained` wrote, and state dicts, and that the imported model computes the same."""
 
 import json
 import os
 
 import pytest
 import torch
-from importing_helpers import hugging_face, image, logits, per_frame, written
+from importing_helpers import FOUR, hugging_face, image, logits, per_frame, written
 from safetensors.torch import load_file, save_file
 
 from dcfm_ros.model.folder import load_model, untrained_parts
@@ -67,6 +67,27 @@ def test_a_segmentation_model_gives_the_same_logits(transformers, tmp_path, kind
         torch.testing.assert_close(ours.keyframe(picture), expected, rtol=0, atol=1e-5)
     assert ours.config.class_names == ("wall", "floor", "door") and ours.config.embed == embed
     assert (ours.config.block_eps, ours.config.inner_eps) == (1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("backbone, dtype", [("mit_b0", torch.float32), ("mit_b1", torch.float16)])
+def test_a_state_dict_gives_the_same_logits(transformers, tmp_path, backbone, dtype):
+    """Its names are other ones than those of save_pretrained, since version 5 of the library."""
+    theirs = randomised(transformers.SegformerForSemanticSegmentation(config(transformers, backbone, num_labels=3))).to(dtype)
+    imported = import_model([written(tmp_path / "theirs.pth", theirs.state_dict())], tmp_path / "model")
+    assert imported.format == "huggingface" and imported.ignored == () and imported.untrained == ()
+    with torch.inference_mode():
+        expected = theirs.float()(image()).logits
+    torch.testing.assert_close(logits(load_model(tmp_path / "model")), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ("SegformerModel", "SegformerForImageClassification"))
+def test_a_state_dict_of_an_encoder_is_the_saved_one(transformers, tmp_path, kind):
+    theirs = randomised(getattr(transformers, kind)(config(transformers)))
+    found = read_model([written(tmp_path / "theirs.pth", {"model": theirs.state_dict(), "epoch": 1})])
+    saved_one = read_model([saved(theirs, tmp_path / "theirs", "safetensors")])
+    assert found.untrained == saved_one.untrained == ("fusion", "classifier") and found.ignored == saved_one.ignored
+    for name, tensor in saved_one.model.encoder.state_dict().items():
+        assert torch.equal(tensor, found.model.encoder.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("backbone", ("mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"))
@@ -153,6 +174,17 @@ def test_a_file_is_enough(folder, tmp_path):
     assert torch.equal(logits(imported.model), logits(per_frame(**EPS)))
 
 
+@pytest.mark.parametrize("before", ("segformer.encoder.", "encoder.", ""))
+def test_an_encoder_may_begin_where_it_likes(tmp_path, before):
+    """As state dicts of SegformerModel, and of the encoder in it, in version 4 of the library."""
+    ours = per_frame(**EPS)
+    tensors = {before + name.removeprefix("segformer.encoder."): tensor for name, tensor in hugging_face(ours).items()
+               if name.startswith("segformer.")}
+    found = read_model([written(tmp_path / "a.pth", tensors)])
+    assert found.untrained == ("fusion", "classifier")
+    assert all(torch.equal(tensor, found.model.encoder.state_dict()[name]) for name, tensor in ours.encoder.state_dict().items())
+
+
 def test_safetensors_come_before_a_pickle(folder):
     place = folder()
     (place / "pytorch_model.bin").write_bytes(b"not even readable")
@@ -160,7 +192,29 @@ def test_safetensors_come_before_a_pickle(folder):
 
 
 def test_a_folder_without_weights_says_what_it_looks_for(tmp_path):
-    with pytest.raises(CheckpointError, match="holds neither model.safetensors nor pytorch_model.bin"):
+    def refused(message):
+        with pytest.raises(CheckpointError, match=f"holds neither model.safetensors nor pytorch_model.bin; {message}"):
+            read_model([tmp_path])
+
+    refused("give a folder in which save_pretrained wrote PyTorch weights, or a file")
+    (tmp_path / "encoder.pth").touch()
+    refused("give the file, or of published DCFM both: encoder.pth")
+    for step in (500, 1000):   # as a training leaves them
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "config.json").write_text("{}")
+    refused("give one of its folders: checkpoint-1000, checkpoint-500")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="holds an adapter .LoRA. by itself; merge_and_unload"):
+        read_model([tmp_path])
+
+
+@pytest.mark.parametrize("weights", (True, False))
+@pytest.mark.parametrize("kind, architecture", [("mask2former", "Mask2FormerForUniversalSegmentation"), ("dpt", "DPTModel")])
+def test_other_architectures_are_named(tmp_path, weights, kind, architecture):
+    if weights:
+        save_file({"embeddings.weight": torch.ones(1)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "architectures": [architecture]}))
+    with pytest.raises(CheckpointError, match=rf"config.json: model_type is '{kind}' \({architecture}\); of .* only 'segformer'"):
         read_model([tmp_path])
 
 
@@ -174,11 +228,27 @@ def test_a_folder_without_weights_says_what_it_looks_for(tmp_path):
     ({"id2label": {"0": "a", "2": "b"}}, "id2label does not name the classes 0, 1, 2, ... each once; give --classes"),
     ({"id2label": ["a", "b"]}, "id2label does not name"),
     ({"id2label": {"0": "a", "1": "b"}}, "has 4 classes, but the checkpoint names 2; give --classes"),
-    ({"id2label": {"0": "a", "1": "b", "2": "b", "3": "c"}}, "class names repeat"),
+    ({"id2label": {"0": "a", "1": "b", "2": "b", "3": "c"}}, "config.json: id2label: class names repeat: 'b'; "
+     "give --classes"),
+    ({"id2label": {"1": "a", "2": "b", "3": "c", "4": "d"}}, "id2label does not name the classes 0, 1, 2, ... each once"),
+    ({"id2label": {"0": "a", "1": "b", "2": None, "3": "c"}}, "class 2 has no name; give --classes"),
+    ({"id2label": {"0": "a", "1": "", "2": "b", "3": "c"}}, "config.json: id2label: class 1 has no name; give --classes"),
 ])
 def test_settings_that_would_compute_something_else_are_refused(folder, settings, message):
     with pytest.raises((CheckpointError, ValueError), match=message):
         read_model([folder(**settings)])
+
+
+@pytest.mark.parametrize("id2label", [["a"], {"1": "a"}, {"0": "a", "1": "a", "2": "", "3": "c"}, {"0": "a"}, None])
+def test_with_classes_given_those_of_the_file_do_not_matter(folder, id2label):
+    imported = read_model([folder(id2label=id2label)], classes=FOUR)
+    assert imported.model.config.classes == FOUR and imported.class_names_from == "--classes"
+
+
+def test_names_of_any_text_come_back_from_the_model_s_folder(folder, tmp_path):
+    names = ["on, null", "1", "Gebäude 木 🚗", "#: - '\""]
+    import_model([folder(id2label=dict(enumerate(names)))], tmp_path / "model")
+    assert load_model(tmp_path / "model").config.class_names == tuple(names)
 
 
 @pytest.mark.parametrize("preprocessor, message", [

@@ -48,6 +48,39 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
         read_model([written(tmp_path / "a.pth", {"conv1.weight": torch.ones(1), "fc.weight": torch.ones(1)})])
 
 
+@pytest.mark.parametrize("prefix", ("model.", "_orig_mod.", "net.student."))
+@pytest.mark.parametrize("tensors", (hugging_face, nvlabs_segmentation))
+def test_a_prefix_of_a_wrapper_is_named(tmp_path, prefix, tensors):
+    prefixed = {f"{prefix}{name}": tensor for name, tensor in tensors(per_frame()).items()}
+    with pytest.raises(CheckpointError, match=rf"a.ckpt: the names of format \w+ begin with a wrapper's prefix '{prefix}'; save"):
+        read_model([written(tmp_path / "a.ckpt", {"state_dict": prefixed})])
+
+
+def test_the_names_of_mmsegmentation_are_named(tmp_path):
+    tensors = {"backbone.layers.0.0.projection.weight": torch.ones(32, 3, 7, 7), "decode_head.conv_seg.weight": torch.ones(1)}
+    with pytest.raises(CheckpointError, match=r"a.pth has the names that MMSegmentation gives SegFormer .*give NVlabs' or"):
+        read_model([written(tmp_path / "a.pth", {"state_dict": tensors})])
+
+
+def test_more_classes_than_a_mask_tells_apart_are_refused(tmp_path):
+    tensors = hugging_face(per_frame())
+    tensors |= {"decode_head.classifier.weight": torch.ones(256, 256, 1, 1), "decode_head.classifier.bias": torch.ones(256)}
+    with pytest.raises(CheckpointError, match="a.pth has 256 classes; a mask tells at most 255 apart"):
+        read_model([written(tmp_path / "a.pth", tensors)])
+
+
+def test_quantised_weights_are_named_whatever_lies_beside_them(tmp_path):
+    whole = hugging_face(per_frame())
+    name = "segformer.encoder.block.0.0.mlp.dense1.weight"
+    quantised = torch.quantize_per_tensor(whole[name], 0.1, 0, torch.qint8)
+    for change in ({name: whole[name].to(torch.int8), f"{name}.SCB": torch.ones(128)}, {name: quantised}):
+        with pytest.raises(CheckpointError, match=rf"{name} holds torch.q?int8, expected floating point; give weights that are not"):
+            read_model([written(tmp_path / "a.pth", whole | change)])
+    for tensor, what in ((whole[name].to("meta"), "without values"), (whole[name].to_sparse(), "sparse")):
+        with pytest.raises(CheckpointError, match=f"{name} is {what}; save the model with all of its weights"):
+            read_model([written(tmp_path / "a.pth", whole | {name: tensor})])
+
+
 def test_a_format_that_is_said_is_not_doubted(backbone):
     with pytest.raises(CheckpointError, match=r"mit_b0.pth does not fit mit_b0: \d+ missing: encoder.block.0.0.attention"):
         read_model([backbone], format="huggingface")
@@ -169,7 +202,7 @@ def test_the_command_says_what_it_made(segmentation, tmp_path, capsys):
     out = tmp_path / "model"
     code, output, errors = run(capsys, segmentation, "--out", out, "--classes", table, "--input-size", "64x96")
     assert code == 0 and errors == ""
-    assert "nvlabs: mit_b0, per_frame, 4 classes (named by --classes), input 64x96" in output
+    assert "nvlabs: mit_b0, per_frame, 4 classes (named by --classes), input 64x96 (--input-size)" in output
     assert "ignored: decode_head.conv_seg.bias, decode_head.conv_seg.weight" in output and f"written to {out}" in output
     assert load_model(out).config.classes == FOUR
 
@@ -177,6 +210,7 @@ def test_the_command_says_what_it_made(segmentation, tmp_path, capsys):
 def test_the_command_knows_class_tables(backbone, tmp_path, capsys):
     code, output, _ = run(capsys, backbone, "--out", tmp_path / "model", "--classes", "cityscapes")
     assert code == 0 and "untrained: fusion, classifier" in output
+    assert "input 360x480 (default: give --input-size, of its training)" in output
     assert load_model(tmp_path / "model").config.class_names == tuple(name for name, _ in CITYSCAPES19)
 
 

@@ -1,0 +1,23 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Settings beside weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dcfm_ros.model.importing.checkpoint import CheckpointError
+
+
+def read_json(path: Path) -> dict:
+    """A file of settings by name; empty where there is none, as where only the weights were given."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); copy or download it again") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, expected settings by name; copy or download it again")
+    return content
