@@ -148,7 +148,7 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--device", help="auto, cpu or cuda")
     parser.add_argument("--memory-gb", type=float, help="for features of a clip; less costs time")
     parser.add_argument("--fps", action="store_true", help="measure times, too")
-    parser.add_argument("--out", help="folder for report.json and plots")
+    parser.add_argument("--out", type=str, help="folder for report.json and plots; '' for none")
     parser.add_argument("--json", default=None, help="write the report to this file, too")
     parser.set_defaults(run=_evaluate)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpu.steps import REPORT, Step
 
-PACKAGES = ("torch", "triton", "numba", "opencv-python-headless", "safetensors", "PyYAML", "tqdm", "setuptools")
+PACKAGES = ("torch", "triton", "numba", "opencv-python-headless", "pillow", "safetensors", "PyYAML", "tqdm", "setuptools")
 
 
 def python(*lines, **how):

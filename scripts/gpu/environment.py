@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dcfm_ros.model.versions import installed, processor_name
 
-PACKAGES = ("torch", "triton", "numba", "numpy", "opencv-python-headless", "opencv-python", "safetensors", "PyYAML", "tqdm",
+PACKAGES = ("torch", "triton", "numba", "numpy", "opencv-python-headless", "opencv-python", "pillow", "safetensors", "PyYAML", "tqdm",
             "transformers", "pytest")
 LEAST_GB = 2.0   # of free memory of a GPU
 

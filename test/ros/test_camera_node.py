@@ -152,10 +152,3 @@ def test_settings_that_cannot_be_used_end_the_process_with_a_message(folder, pro
     camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", **changes))
     assert camera.wait() == 1
     assert "CameraNode" in camera.text() and "Traceback" not in camera.text(), camera.text()
-
-
-def test_more_frames_than_the_source_has_are_told(folder, processes, probe, tmp_path):
-    probe.collect(Image, "/pictures")
-    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", frames=COUNT + 1, rate="100.0"))
-    status = camera.wait()
-    assert status == 1 and f"there is no frame {COUNT}" in camera.text(), camera.text()
