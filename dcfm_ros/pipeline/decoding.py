@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import cv2
 import numpy as np
 
-from dcfm_ros.pipeline import jpeg
+from dcfm_ros import jpeg
 from dcfm_ros.pipeline.compressed_format import (
     PNG_START, StatedFormat, is_compressed_depth, is_video_stream, other_codec, read_format, read_png)
 from dcfm_ros.pipeline.frames import InputError

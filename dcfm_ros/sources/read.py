@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
 
+from dcfm_ros.jpeg import JpegFrame, misses_data, read_jpeg, with_end
 from dcfm_ros.sources.errors import SourceError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
@@ -33,10 +34,6 @@ _TURNS = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FL
           6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
 _EXCHANGES_SIDES = (5, 6, 7, 8)
 _PNG_MARKS = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")   # chunks that may hold the orientation
-
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")   # those that a length follows, and the end
-_JPEG_FILLINGS = tuple(bytes([value]) * 256 for value in (0x00, 0x55, 0xaa, 0xdb))   # picture data, of other bits each
 
 warnings.filterwarnings("ignore", module=r"PIL\.")   # of damaged metadata
 Image.MAX_IMAGE_PIXELS = None   # MAX_PIXELS is our own bound: Pillow's warns from a third of it on
@@ -60,8 +57,9 @@ def read_image(path: str | Path) -> np.ndarray:
             alone = ", or give this file alone, as a video" if image.format in ("GIF", "PNG") else ""
             raise SourceError(f"{path} holds {count} pictures, but the images of a folder hold one each; save them as files "
                               f"of their own{alone}")
-        if data.startswith(_JPEG_START) and not _has_end(data):
-            return _without_end(data, path)
+        if (frame := read_jpeg(data)) is None or frame.has_end:
+            return _rgb(_upright(image), path)
+    with _opened(_with_end(data, frame, path), path) as image:
         return _rgb(_upright(image), path)
 
 
@@ -175,26 +173,15 @@ def _rgb(image, path):
     return np.array(image.convert("RGB"))
 
 
-def _has_end(data):
-    """Does a JPEG go on to its end marker? Thumbnails have markers of their own, inside segments that are skipped here."""
-    at = len(_JPEG_START)
-    while (marker := _JPEG_MARKER.search(data, at)) is not None:
-        if marker.group() == _JPEG_END:
-            return True
-        at = marker.end() + int.from_bytes(data[marker.end():marker.end() + 2], "big")
-    return False
-
-
-def _without_end(data, path):
-    """The picture of a JPEG that breaks off, if nothing but its end marker is missing: then what follows cannot be seen."""
-    data = data.rstrip(b"\0")   # of a file whose writing was cut short
-    pictures = []
-    for filling in _JPEG_FILLINGS:
-        with _opened(data + filling + _JPEG_END, path) as image:
-            pictures.append(_rgb(_upright(image), path))
-    if not all(np.array_equal(pictures[0], other) for other in pictures[1:]):
-        raise SourceError(f"{path} cannot be read as an image; it is damaged or not what its name says")
-    return pictures[0]
+def _with_end(data: bytes, frame: JpegFrame, path) -> bytes:
+    """A JPEG that breaks off, with an end marker, if that is all that is missing."""
+    whole = with_end(data, frame)
+    pixels = None
+    if frame.may_be_whole:
+        pixels = cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or misses_data(data, frame, pixels):
+        raise SourceError(f"{path} is cut off; copy it again")
+    return whole
 
 
 def _bytes(path):

@@ -108,8 +108,9 @@ def test_a_jpeg_that_lacks_but_its_end_marker_is_read(tmp_path, progressive):
     path.write_bytes(whole[:-2])
     assert np.array_equal(read_image(path), image)
     for cut in range(3, 90, 7):
-        path.write_bytes(whole[:-cut] + bytes(300) * (cut % 2))   # also in a file that has room for the rest
-        with pytest.raises(SourceError, match="a.jpg cannot be read as an image; it is damaged"):
+        room = bytes(300) * (cut % 2) * (cut > 4)   # for the rest; of zeros up to two may belong to the picture
+        path.write_bytes(whole[:-cut] + room)
+        with pytest.raises(SourceError, match="a.jpg (is cut off; copy it again|cannot be read as an image; it is damaged)"):
             read_image(path)
 
 
@@ -123,7 +124,7 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
     path.write_bytes(whole)
     assert read_image(path).shape == (48, 64, 3)
     path.write_bytes(whole[:len(whole) * 3 // 4])
-    with pytest.raises(SourceError, match="a.jpg cannot be read as an image; it is damaged"):
+    with pytest.raises(SourceError, match="a.jpg (is cut off; copy it again|cannot be read as an image; it is damaged)"):
         read_image(path)
 
 

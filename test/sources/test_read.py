@@ -33,7 +33,7 @@ def test_a_jpeg_that_was_cut_off_is_refused(tmp_path):
     (tmp_path / "a.jpg").write_bytes(whole + b"a camera's own data")
     assert read_image(tmp_path / "a.jpg").shape == (48, 64, 3)
     (tmp_path / "a.jpg").write_bytes(whole[:len(whole) // 2])
-    with pytest.raises(SourceError, match="a.jpg cannot be read as an image; it is damaged"):
+    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
         read_image(tmp_path / "a.jpg")
 
 

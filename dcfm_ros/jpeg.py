@@ -22,7 +22,8 @@ _PROGRESSIVE = 0xC2
 _READ = (0xC0, 0xC1, _PROGRESSIVE)    # with Huffman coding, as the first two, baseline and extended: what every decoder reads
 _SCAN, _ADOBE, _ALONE = 0xDA, 0xEE, (0x01, 0xD8)
 _GREY = 128                   # what decoders fill in
-_FILLING = b"\xf6\xb5\x21\xc4\x93\x0e\xe7\x38" * 32      # decodes to anything but grey
+# Decode to anything but grey; where one has the bits that are missing, the other has not.
+_FILLINGS = (b"\xf6\xb5\x21\xc4\x93\x0e\xe7\x38" * 32, b"\x09\x4a\xde\x3b\x6c\xf1\x18\xc7" * 32)
 _MOST_PIXELS = 2048           # for each byte, be they all of one colour
 _MOST_ZEROS = 2               # that pixels' data may end with; more pad a buffer
 
@@ -92,20 +93,28 @@ def with_end(data: bytes, frame: JpegFrame) -> bytes:
 
 
 def looks_cut(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
-    """Are pixels missing, be it one block? pixels: (H, W, 3) or (H, W) uint8, what was decoded of `with_end`.
+    """Are pixels missing, be it one block? pixels: (H, W, 3) or (H, W) uint8, what OpenCV decoded of `with_end`.
 
-    Where they are, the last one is the decoder's grey; of a progressive picture only details may be missing. To tell that from a
-    grey scene, something is put behind the pixels: a whole picture does not change, of another it becomes the rest.
+    Where they are, the last one is the decoder's grey; of a progressive picture only details may be missing. Other pictures are not
+    decoded twice.
     """
-    if (pixels[-1, -1] != _GREY).any() and (frame.has_end or not frame.is_progressive):
-        return False
+    may_be = (pixels[-1, -1] == _GREY).all() or (frame.is_progressive and not frame.has_end)
+    return bool(may_be) and misses_data(data, frame, pixels)
+
+
+def misses_data(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
+    """The same, by decoding again with something put behind the pixels' data: a whole picture does not change, of another it becomes
+    the rest. Tells a cut picture from a grey scene, and misses not even the last bits."""
     body = _body(data, frame)
     restarts = _RESTART.findall(body, frame.scan_start)
     following = (restarts[-1][1] - 0xD0 + 1) % 8 if restarts else 0
-    filling = _FILLING + b"".join(bytes((0xFF, 0xD0 + (following + n) % 8)) + _FILLING for n in range(8))
     colours = cv2.IMREAD_GRAYSCALE if pixels.ndim == 2 else cv2.IMREAD_COLOR
-    filled = cv2.imdecode(np.frombuffer(body + filling + END, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
-    return filled is None or not np.array_equal(pixels, filled)
+    for filling in _FILLINGS:
+        rest = filling + b"".join(bytes((0xFF, 0xD0 + (following + n) % 8)) + filling for n in range(8))
+        filled = cv2.imdecode(np.frombuffer(body + rest + END, np.uint8), colours | cv2.IMREAD_IGNORE_ORIENTATION)
+        if filled is None or not np.array_equal(pixels, filled):
+            return True
+    return False
 
 
 def _body(data: bytes, frame: JpegFrame) -> bytes:
