@@ -106,7 +106,8 @@ def _add_bag_make(commands) -> None:
     parser.add_argument("source", help="folder of images, or of images/ and labels/; video file; synthetic[:SEED]")
     parser.add_argument("out", help="folder to write")
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
-    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second; default: a video file's own times, 15 of images")
+    parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second; default: a video file's own "
+                        "times, 15 of images")
     parser.add_argument("--frames", type=int, help="frames of synthetic video")
     parser.add_argument("--storage", help="mcap or sqlite3")
     parser.add_argument("--image-topic")

@@ -21,7 +21,7 @@ _SIZES = {0xC0 + number for number in range(16)} - {0xC4, 0xC8, 0xCC}   # marker
 _PROGRESSIVE = 0xC2
 _READ = (0xC0, 0xC1, _PROGRESSIVE)    # with Huffman coding, as the first two, baseline and extended: what every decoder reads
 _SCAN, _ADOBE, _ALONE = 0xDA, 0xEE, (0x01, 0xD8)
-_GREY = 128                   # what decoders fill in
+GREY = 128                    # what decoders fill in
 # Decode to anything but grey; where one has the bits that are missing, the other has not.
 _FILLINGS = (b"\xf6\xb5\x21\xc4\x93\x0e\xe7\x38" * 32, b"\x09\x4a\xde\x3b\x6c\xf1\x18\xc7" * 32)
 _MOST_PIXELS = 2048           # for each byte, be they all of one colour
@@ -93,12 +93,12 @@ def with_end(data: bytes, frame: JpegFrame) -> bytes:
 
 
 def looks_cut(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
-    """Are pixels missing, be it one block? pixels: (H, W, 3) or (H, W) uint8, what OpenCV decoded of `with_end`.
+    """Are pixels missing, but for a part of the last block? pixels: (H, W, 3) or (H, W) uint8, what OpenCV decoded of `with_end`.
 
     Where they are, the last one is the decoder's grey; of a progressive picture only details may be missing. Other pictures are not
     decoded twice.
     """
-    may_be = (pixels[-1, -1] == _GREY).all() or (frame.is_progressive and not frame.has_end)
+    may_be = (pixels[-1, -1] == GREY).all() or (frame.is_progressive and not frame.has_end)
     return bool(may_be) and misses_data(data, frame, pixels)
 
 

@@ -40,7 +40,7 @@ def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camer
 def work(tag: int = 0, camera: str = "", urgency: float = 1.0, reason: Reason | None = Reason.DEVIATION, is_cut: bool = False) -> Work:
     """Frame number `tag` after the shallow path of a FakeBackend."""
     image = frame(tag, camera=camera)
-    return Work(image, tag, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0, 0.0)
+    return Work(image, tag, image.stamp_ns, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0, 0.0)
 
 
 def keyframe(camera: str, urgency: float = 1.0, is_first: bool = False, tag: int = 0, is_cut: bool = False) -> Keyframe:

@@ -14,6 +14,7 @@ import lz4.frame
 from mcap.records import Chunk
 
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.names import without_zstd
 
 try:
     from compression import zstd
@@ -21,13 +22,7 @@ except ImportError:   # before Python 3.14; rosbags brings it
     from backports import zstd
 
 MOST_BYTES = 2**30                  # of a message or a chunk; recorders make chunks of some megabytes
-ZSTD_ENDINGS = (".zstd", ".zst")    # rosbag2's, and that of the command
-_ZSTD = bytes.fromhex("28b52ffd")   # a CDR message begins with 00
-
-
-def without_zstd(name: str) -> str:
-    """The name of a file when it is decompressed."""
-    return next((name[:-len(ending)] for ending in ZSTD_ENDINGS if name.lower().endswith(ending)), name)
+ZSTD_MAGIC = bytes.fromhex("28b52ffd")   # a CDR message begins with 00
 
 
 def decompressed(raw: bytes) -> bytes:
@@ -35,7 +30,7 @@ def decompressed(raw: bytes) -> bytes:
 
     Others are returned as they are, and so is what cannot be decompressed: `Bag.decode` tells of it.
     """
-    if raw[:len(_ZSTD)] != _ZSTD:
+    if raw[:len(ZSTD_MAGIC)] != ZSTD_MAGIC:
         return raw
     try:
         return _of_zstd(raw, MOST_BYTES)
@@ -44,10 +39,11 @@ def decompressed(raw: bytes) -> bytes:
 
 
 def unpacked_chunk(chunk: Chunk) -> bytes:
-    """The records in a chunk of an .mcap; a ValueError where it is damaged."""
+    """The records in a chunk of an .mcap; a ValueError where it is damaged, a BagError where it is too large."""
     size = chunk.uncompressed_size
     if size > MOST_BYTES:
-        raise ValueError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}")
+        raise BagError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller ones, or where it "
+                       "is damaged repair it with `mcap recover`")
     if chunk.compression == "zstd":
         data = _of_zstd(chunk.data, size)
     elif chunk.compression == "lz4":

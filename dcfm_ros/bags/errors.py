@@ -18,7 +18,7 @@ class BagError(ValueError):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Errors of the system as an OSError that names the file."""
     try:
         yield

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import UNFINISHED
-from dcfm_ros.bags.storage import STORAGES, storage_files, storage_stem
-from dcfm_ros.sources.read import natural_key
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, storage_stem
+from dcfm_ros.bags.storage import storage_files
+from dcfm_ros.sources.names import natural_key
 
 
 def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> list[Path]:
@@ -57,7 +57,7 @@ def is_bag(path: Path) -> bool:
         return bool(storage_stem(path.name))
     if not path.is_dir():
         return False
-    return (path / "metadata.yaml").is_file() or _left_by_a_recorder(path)
+    return (path / METADATA_FILE).is_file() or _left_by_a_recorder(path)
 
 
 def _left_by_a_recorder(folder: Path) -> bool:
@@ -102,9 +102,8 @@ def _name_parts(bag: Path) -> tuple[str, ...]:
     """Of its path without the root; files of one name and several storages differ by what is made a folder here."""
     path = bag.resolve()
     parts = path.parts[1:]
-    if path.is_dir():
+    if path.is_dir() or not (stem := storage_stem(path.name)):
         return parts
-    stem = storage_stem(path.name)
     return (*parts[:-1], path.name[len(stem) + 1:], stem)
 
 

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from tqdm import tqdm
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import UNFINISHED
+from dcfm_ros.bags.names import UNFINISHED
 from dcfm_ros.bags.stamps import NS_PER_S, stamp_message
 from dcfm_ros.bags.types import IMAGE, typestore
 from dcfm_ros.bags.writer import BagWriter

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from mcap.opcode import Opcode
 
-from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, find_messages, read_chunk, records
 from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
 
@@ -31,7 +31,7 @@ class McapFile:
 
     def __init__(self, path: Path, named: Path):
         self._path, self.path = path, named
-        with reading(named), path.open("rb") as file:
+        with naming(named), path.open("rb") as file:
             try:
                 self._index = find_messages(file)
             except BagError as error:
@@ -51,12 +51,12 @@ class McapFile:
         """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
         waiting, serial = [], count()   # a heap of what was read and is not due yet: of chunks whose times overlap
-        with reading(self.path), self._path.open("rb") as file:
+        with naming(self.path), self._path.open("rb") as file:
             for start_ns, offset, is_chunk in self._places(channels):
-                while waiting and waiting[0][0] <= start_ns:
+                while waiting and waiting[0][0] < start_ns:
                     yield self._first(waiting)
                 for channel, log_ns, raw in self._read(file, offset, is_chunk, channels):
-                    heapq.heappush(waiting, (log_ns, next(serial), channel, raw))
+                    heapq.heappush(waiting, (log_ns, offset, next(serial), channel, raw))
             while waiting:
                 yield self._first(waiting)
 
@@ -64,13 +64,13 @@ class McapFile:
         pass
 
     def _first(self, waiting: list) -> tuple[tuple[str, str, str], int, bytes]:
-        log_ns, _, channel, raw = heapq.heappop(waiting)
+        log_ns, _, _, channel, raw = heapq.heappop(waiting)
         return self._keys[channel], log_ns, raw
 
     def _places(self, channels: frozenset[int]) -> Iterator[tuple[int, int, bool]]:
         """(first log time, offset, is it a chunk) of all that holds messages of these channels, in order of time."""
         chunks = sorted((chunk.start_ns, chunk.offset, True) for chunk in self._index.chunks if chunk.channels & channels)
-        numbers, times, offsets = (np.asarray(values) for values in self._index.of_loose)
+        numbers, times, offsets = (np.asarray(values) for values in self._index.loose)
         wanted = np.flatnonzero(np.isin(numbers, list(channels)))
         wanted = wanted[np.lexsort((offsets[wanted], times[wanted]))]
         return heapq.merge(chunks, ((int(times[at]), int(offsets[at]), False) for at in wanted))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the messages of an .mcap are: by its own index where that is whole, else by reading the file once from its start.
 
-Recorders leave the index out (`noMessageIndex`, `noChunking`, a recorder that died), stop writing it midway, or write one
-that does not hold: it is taken only where it accounts for every message that the file says it has.
+Recorders leave the index out (`noMessageIndex`, `noChunking`, a recorder that died) or stop writing it midway: it is taken only
+where it accounts for every message that the file says it has.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ChunkAt(NamedTuple):
 
 @dataclass
 class Index:
-    """of_loose: of messages outside of chunks, in the file's order: channel, log time, offset of the record"""
+    """loose: of messages outside of chunks, in the file's order: channel, log time, offset of the record"""
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Index:
     start_ns: int = 2**63 - 1
     last_ns: int = 0
     chunks: list[ChunkAt] = field(default_factory=list)
-    of_loose: tuple[array, array, array] = field(default_factory=lambda: (array("H"), array("Q"), array("Q")))
+    loose: tuple[array, array, array] = field(default_factory=lambda: (array("H"), array("Q"), array("Q")))
     note: str = ""                     # what is wrong with the file
 
     @property
@@ -63,7 +63,7 @@ class Index:
     def describe(self, record: Schema | Channel) -> None:
         (self.schemas if isinstance(record, Schema) else self.channels)[record.id] = record
 
-    def came(self, channel: int, log_ns: int) -> None:
+    def add(self, channel: int, log_ns: int) -> None:
         self.counts[channel] += 1
         self.start_ns, self.last_ns = min(self.start_ns, log_ns), max(self.last_ns, log_ns)
 
@@ -149,8 +149,11 @@ def _by_reading(file: BinaryIO) -> Index:
         is_whole = opcode in (Opcode.DATA_END, Opcode.FOOTER)
         try:
             _read_record(index, file, at, opcode, length)
-        except BagError:   # it is whole, but cannot be read
-            raise
+        except BagError as error:
+            if is_ended:   # else such a chunk is most likely where it was cut
+                raise
+            why = f" ({error})"
+            break
         except DAMAGE as error:
             why = f" ({error})"
             break
@@ -166,8 +169,8 @@ def _read_record(index: Index, file: BinaryIO, at: int, opcode: int, length: int
         _read_chunk(index, file, at)
     elif opcode == Opcode.MESSAGE:
         channel, _, log_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
-        index.came(channel, log_ns)
-        for values, value in zip(index.of_loose, (channel, log_ns, at)):
+        index.add(channel, log_ns)
+        for values, value in zip(index.loose, (channel, log_ns, at)):
             values.append(value)
     elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
         if length > _MOST_DESCRIPTION:
@@ -187,7 +190,7 @@ def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
     for record in descriptions:   # only of a chunk that is whole
         index.describe(record)
     for message in messages:
-        index.came(*message)
+        index.add(*message)
     if messages:
         index.chunks.append(ChunkAt(min(log_ns for _, log_ns in messages), at, frozenset(channel for channel, _ in messages)))
 

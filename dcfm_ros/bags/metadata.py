@@ -10,10 +10,10 @@ from pathlib import Path, PurePath
 import yaml
 from rosbags.interfaces import Qos
 
-from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.errors import BagError, naming
+from dcfm_ros.bags.names import METADATA_FILE
 from dcfm_ros.bags.topic import CDR, full_type, read_qos
 
-METADATA_FILE = "metadata.yaml"
 INFORMATION = "rosbag2_bagfile_information"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
 
@@ -52,5 +52,5 @@ def read_metadata(folder: Path) -> Metadata:
 
 def load_metadata(path: Path) -> dict:
     """What is below its only key."""
-    with reading(path):
+    with naming(path):
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)[INFORMATION]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.reading import UNFINISHED
+from dcfm_ros.bags.names import UNFINISHED
 from dcfm_ros.bags.replay import CameraRecord
 from dcfm_ros.bags.writing import flush, told, write_text
 

@@ -13,17 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.bags.compression import decompressed, without_zstd
+from dcfm_ros.bags.compression import decompressed
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.mcap_file import McapFile
-from dcfm_ros.bags.metadata import METADATA_FILE, Metadata, read_metadata
+from dcfm_ros.bags.metadata import Metadata, read_metadata
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, without_zstd
 from dcfm_ros.bags.sqlite_file import SqliteFile
-from dcfm_ros.bags.storage import STORAGES, open_storage, storage_files
+from dcfm_ros.bags.storage import open_storage, storage_files
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.types import typestore
 from dcfm_ros.pipeline.frames import InputError
 
-UNFINISHED = ".partial"      # ending of the folder of an output that is not finished
 _NAMED = 3                   # topics in a note
 
 
@@ -65,7 +65,7 @@ class Bag:
             counts.update(file.counts)
         topics: dict[tuple[str, str, str], Topic] = {}
         for topic in (topic for file in files for topic in file.topics):
-            topics.setdefault(topic.key, _whole(topic, counts[topic.key], metadata))
+            topics.setdefault(topic.key, _completed(topic, counts[topic.key], metadata))
         self.topics = tuple(topics.values())
         filled = [file for file in files if file.count]
         self.start_ns = min((file.start_ns for file in filled), default=0)
@@ -91,9 +91,14 @@ class Bag:
         """
         wanted = {topic.key: topic for topic in topics or self.topics}
         came: Counter = Counter()
+        newest_ns, late = 0, 0
         for key, log_ns, raw in self._merged(set(wanted)):
             came[key] += 1
+            late += log_ns < newest_ns
+            newest_ns = max(newest_ns, log_ns)
             yield wanted[key], log_ns, decompressed(raw)
+        if late:
+            self._note(f"{late} messages came after later ones, as the times in the files' index do not hold: `mcap recover` mends that")
         self._compare("its files count", {key: topic.count for key, topic in wanted.items()}, "they hold", came)
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
@@ -124,9 +129,11 @@ class Bag:
         different = [f"{count} messages on {name}, {found} {other}" for name, count, other in pairs if count != other]
         if different:
             more = f"; and so on for {len(different) - _NAMED} more" if len(different) > _NAMED else ""
-            note = f"{said} {'; '.join(different[:_NAMED])}{more}"
-            if note not in self.notes:
-                self.notes.append(note)
+            self._note(f"{said} {'; '.join(different[:_NAMED])}{more}")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def close(self) -> None:
         self._stack.close()
@@ -147,7 +154,7 @@ def _next(streams: list) -> tuple[tuple[str, str, str], int, bytes]:
     return message
 
 
-def _whole(topic: Topic, count: int, metadata: Metadata | None) -> Topic:
+def _completed(topic: Topic, count: int, metadata: Metadata | None) -> Topic:
     """With its count, and what only metadata.yaml says."""
     if metadata is not None:
         topic = replace(topic, digest=topic.digest or metadata.digests.get(topic.key, ""),

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import apsw
 
-from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
 
 MAGIC = b"SQLite format 3\0"
@@ -28,12 +28,12 @@ class SqliteFile:
     def __init__(self, path: Path, named: Path):
         self._path, self.path = path, named
         path = path.resolve()   # beside the file itself, and not a link to it, lies what belongs to it
-        if _starts(f"{path}-journal", _JOURNAL_MAGIC):
-            raise BagError(f"{named} is cut off in the middle of writing, as {path.name}-journal tells: "
-                           f"`sqlite3 {named} 'PRAGMA user_version'` rolls that back")
+        if _begins_with(f"{path}-journal", _JOURNAL_MAGIC):
+            raise BagError(f"{named} is in the middle of being written, as {path.name}-journal tells: wait for its recorder's end, or where "
+                           f"that has died, roll it back by `sqlite3 {named} 'PRAGMA user_version'`")
         # What a recorder that died has left in a write-ahead log belongs to the recording; SQLite reads that by a small index
         # of its own, which it makes beside it. Nothing else is written or locked.
-        self._has_wal = _starts(f"{path}-wal", b"")
+        self._has_wal = _begins_with(f"{path}-wal", b"")
         uri = f"file:{quote(os.fsencode(path))}?" + ("mode=ro" if self._has_wal else "immutable=1")
         with self._told("cannot be opened"):
             self._database = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
@@ -83,7 +83,7 @@ class SqliteFile:
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        with reading(self.path):
+        with naming(self.path):
             try:
                 yield
             except apsw.CantOpenError as error:
@@ -99,7 +99,7 @@ class SqliteFile:
                 raise BagError(f"{self.path} {what}: {error}; repair it with `sqlite3 {self.path} .recover`") from error
 
 
-def _starts(path: str, magic: bytes) -> bool:
+def _begins_with(path: str, magic: bytes) -> bool:
     """Is there a file that begins so, and is not empty?"""
     try:
         with open(path, "rb") as file:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files of recordings: which are some, by their names, and opening one by what is in it."""
+"""Files of recordings: which are in a folder, by their names, and opening one by what is in it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from dcfm_ros.bags import sqlite_file
-from dcfm_ros.bags.compression import unpacked_file, without_zstd
-from dcfm_ros.bags.errors import BagError, reading
+from dcfm_ros.bags.compression import ZSTD_MAGIC, unpacked_file
+from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.mcap_file import McapFile
 from dcfm_ros.bags.mcap_index import MAGIC as MCAP_MAGIC
+from dcfm_ros.bags.names import STORAGES, storage_stem, without_zstd
 from dcfm_ros.bags.sqlite_file import SqliteFile
-from dcfm_ros.sources.read import natural_key
+from dcfm_ros.sources.names import natural_key
 
-STORAGES = (".mcap", ".db3")
-_ZSTD_MAGIC = bytes.fromhex("28b52ffd")
 _NO_RECORDINGS = {   # what other files begin with, and what they are
     b"#ROSBAG": "a recording of ROS 1: convert it with `rosbags-convert --src {path} --dst {path.stem}`",
     b"version https://git-lfs": "a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`",
@@ -25,17 +24,11 @@ _NO_RECORDINGS = {   # what other files begin with, and what they are
 }
 
 
-def storage_stem(name: str) -> str:
-    """A file's name without the ending that makes it one of a recording, in capitals or not, compressed or not; "" for others."""
-    plain = without_zstd(name)
-    ending = next((ending for ending in STORAGES if plain.lower().endswith(ending)), None)
-    return plain[:-len(ending)] if ending else ""
-
-
 def storage_files(folder: Path) -> list[Path]:
     """The files of a recording's folder in natural order of their names; of one that lies there decompressed as well, that."""
-    files = {file.name: file for file in folder.iterdir() if storage_stem(file.name)}
-    return [files[name] for name in sorted(files, key=natural_key) if without_zstd(name) == name or without_zstd(name) not in files]
+    files = {file.name: file for file in folder.iterdir() if storage_stem(file.name) and file.is_file()}
+    return [files[name] for name in sorted(files, key=natural_key)
+            if without_zstd(name) == name or without_zstd(name) not in files]
 
 
 def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> McapFile | SqliteFile:
@@ -45,21 +38,21 @@ def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> Mca
     named: what to call the file in texts
     """
     named = named or file
-    with reading(named), file.open("rb") as stream:
+    with naming(named), file.open("rb") as stream:
         start = stream.read(32)
-    if start.startswith(_ZSTD_MAGIC):
+    if start.startswith(ZSTD_MAGIC):
         return open_storage(unpacked_file(file, stack), stack, named)
     if start.startswith(MCAP_MAGIC):
         storage = McapFile(file, named)
     elif start.startswith(sqlite_file.MAGIC):
         storage = SqliteFile(file, named)
     else:
-        raise BagError(f"{named} is {_what(named, start)}")
+        raise BagError(f"{named} is {_refusal(named, start)}")
     stack.callback(storage.close)
     return storage
 
 
-def _what(file: Path, start: bytes) -> str:
+def _refusal(file: Path, start: bytes) -> str:
     for magic, text in _NO_RECORDINGS.items():
         if start.startswith(magic):
             return text.format(path=file)

@@ -16,7 +16,8 @@ import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, WriterError
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.metadata import INFORMATION, METADATA_FILE, load_metadata
+from dcfm_ros.bags.metadata import INFORMATION, load_metadata
+from dcfm_ros.bags.names import METADATA_FILE
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.writer import BagWriter
 

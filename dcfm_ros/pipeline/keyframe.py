@@ -27,6 +27,7 @@ class Work(NamedTuple):
 
     frame: Frame
     index: int                  # of the frame among the camera's processed frames
+    time_ns: int                # of the camera's clock
     network_input: np.ndarray   # (h, w, 3) uint8 RGB
     shallow: Feature            # the backend's independent feature
     decision: Decision
@@ -41,6 +42,7 @@ class Reference(NamedTuple):
     feature: Feature
     index: int
     stamp_ns: int
+    time_ns: int                # of the camera's clock
 
 
 class Superseded(Exception):

@@ -102,7 +102,7 @@ class CameraStream:
             computed = time.perf_counter()
             self.collect()
             decision = self._decide(picture, index)
-            work = Work(frame, index, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (followed - prepared),
+            work = Work(frame, index, time_ns, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (followed - prepared),
                         1e3 * (computed - followed))
             before = self._reference
             if decision.reason is not None:
@@ -227,7 +227,7 @@ class CameraStream:
             self._machinery.report(self.camera, EncodeError("keyframe encoder", error))
             return
         interval = 0 if self._reference is None else work.index - self._reference.index
-        self._reference = Reference(outcome.result(), work.index, work.frame.stamp_ns)
+        self._reference = Reference(outcome.result(), work.index, work.frame.stamp_ns, work.time_ns)
         self._scheduler.succeeded(work.network_input, work.index)
         self.telemetry.encoded(queue_ms, encode_ms)
         self._note_feature()
@@ -271,7 +271,7 @@ class CameraStream:
             frame=frame, mask=labels, confidence=confidence, index=work.index,
             is_keyframe=work.decision.reason is not None, mode=self._config.mode,
             feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
-            feature_age_s=(frame.stamp_ns - oldest.stamp_ns) / 1e9,
+            feature_age_s=(work.time_ns - oldest.time_ns) / 1e9,
             alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[:2]),
             score=work.decision.score, dropped=self.telemetry.take_dropped(),
             preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms,

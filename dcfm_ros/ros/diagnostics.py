@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,8 +36,9 @@ class NodeState:
     min_mask_hz: float = 0.0     # of each camera; 0: no bound
     max_interval: int = 10       # MaxK, frames
     masks_wait: bool = False     # in mode two_sided a mask comes with the next keyframe, and is late on purpose
-    other_users: str = ""        # of this machine, whom shared memory keeps apart: what to do about them; "" if there are none
-    room: str = ""               # what to do where large images get lost
+    # Sentences that take a look at the machine, and are asked for only where they are said.
+    other_users: Callable[[], str] = str   # whom shared memory keeps apart: what to do about them; "" if there are none
+    room: Callable[[], str] = str          # what to do where large images get lost
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,12 @@ def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[
         elsewhere = f"; there are images on {', '.join(topic.elsewhere[:_MOST_TOPICS])}" if topic.elsewhere else ""
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set {topic.parameter}{elsewhere}"
     if status.received == 0:
-        reason = node.other_users or ("if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
-                                      f"large for DDS: {node.room}")
+        reason = node.other_users() or ("if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
+                                      f"large for DDS: {node.room()}")
         return _WARN, f"no image yet on {topic.topic}, though somebody publishes: {reason}"
     silent_s = min(status.silent_s, node.in_state_s)   # not the time before, in which nobody listened
     if silent_s > _SILENT_S:
-        reason = f": {node.other_users}" if node.other_users else ""
+        reason = f": {users}" if (users := node.other_users()) else ""
         return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}{reason}"
     return None
 
@@ -159,7 +161,7 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
     """What is wrong with masks that come."""
     rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
     if recent.lost:
-        return _WARN, f"{rate}, {recent.lost} images lost on the way: {node.room}"
+        return _WARN, f"{rate}, {recent.lost} images lost on the way: {node.room()}"
     if recent.overwritten:
         return _WARN, (f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the whole "
                        "process up for longer than DDS's queue lasts (docs/live.md)")

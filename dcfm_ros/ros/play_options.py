@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.bags.storage import storage_stem
+from dcfm_ros.bags.names import METADATA_FILE, storage_stem
 
 _CAMERA = "{camera}"
 
@@ -18,7 +18,7 @@ def is_recording(source: str) -> bool:
     path = Path(source)
     if not path.is_dir():
         return _is_recording(path)
-    return (path / "metadata.yaml").is_file() or any(map(_is_recording, path.iterdir()))
+    return (path / METADATA_FILE).is_file() or any(map(_is_recording, path.iterdir()))
 
 
 def _is_recording(file: Path) -> bool:

@@ -231,7 +231,7 @@ class SegmenterNode(LifecycleNode):
 
     def _node_state(self, **limits) -> NodeState:
         return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, time.monotonic() - self._reached_s,
-                         other_users=self._users.hint(), room=room_for_images(), **limits)
+                         other_users=self._users.hint, room=room_for_images, **limits)
 
     def _cameras_to_be(self) -> list[CameraHealth]:
         """So that diagnostics have the same names before the node is configured."""

@@ -28,7 +28,7 @@ def is_fast_dds() -> bool:
 
 
 def dds_environment(profile: Path) -> dict[str, str]:
-    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile of his own."""
+    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile of their own."""
     if not profile.is_file() or (_profile() and not _is_same(Path(_profile()), profile)):
         return {}
     return dict.fromkeys(PROFILE_VARIABLES, str(fitting(profile)))

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcfm_ros.sources.errors import SourceError
-from dcfm_ros.sources.read import IMAGE_ENDINGS, natural_key
+from dcfm_ros.sources.names import natural_key
+from dcfm_ros.sources.read import IMAGE_ENDINGS
 
 # Pictures that a user would miss in masks, but that are not read.
-_OTHER_PICTURES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".tga", ".exr", ".hdr", ".apng", ".mpo",
+_OTHER_PICTURES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".tga", ".exr", ".hdr",
                    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".pef", ".srw")
 
 

@@ -73,7 +73,7 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
 
     if kind == "synthetic":
         return _open_synthetic(seed, rate_hz or DEFAULT_RATE_HZ, _size(DEFAULT_SIZE, width, height), length)
-    if is_other_picture(path):
+    if not path.is_dir() and is_other_picture(path):
         raise SourceError(f"{name} is a picture of a format that is not read; save it as JPEG or PNG")
     if path.is_dir() or (path.suffix.lower() in IMAGE_ENDINGS and not is_animated(path)):
         source = ImageFolder(path, labels, rate_hz or DEFAULT_RATE_HZ)

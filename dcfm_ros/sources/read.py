@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading of image and label files, as a viewer shows them, and the order of their names."""
+"""Reading of image and label files, as a viewer shows them."""
 from __future__ import annotations
 
 import io
-import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ import numpy as np
 from PIL import Image
 from PIL.Image import Transpose
 
-from dcfm_ros.jpeg import JpegFrame, misses_data, read_jpeg, with_end
+from dcfm_ros.jpeg import GREY, JpegFrame, misses_data, read_jpeg, with_end
 from dcfm_ros.sources.errors import SourceError
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
-                 ".gif")
+                 ".gif", ".apng", ".mpo")
 MAX_PIXELS = 1 << 28   # 800 MB as RGB; a damaged header must not ask for more
 
 Image.init()   # else Pillow knows but some formats
@@ -39,38 +38,31 @@ warnings.filterwarnings("ignore", module=r"PIL\.")   # of damaged metadata
 Image.MAX_IMAGE_PIXELS = None   # MAX_PIXELS is our own bound: Pillow's warns from a third of it on
 
 
-def natural_key(name: str):
-    """Sort key in which numbers inside a name compare as numbers: frame2 comes before frame10."""
-    parts = re.split(r"(\d+)", name)
-    # The name itself decides between equals such as a1 and a01, so that the order never depends on the disk.
-    return [int(p) if i % 2 else p.lower() for i, p in enumerate(parts)], name
-
-
 def read_image(path: str | Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB of an image file, turned upright as its EXIF says; a SourceError names the file and what is wrong.
 
     Of 16 bits the upper 8 are taken; transparency and colour profiles are left out.
     """
     data = _bytes(path)
-    with _opened(data, path) as image:
+    with _opened(io.BytesIO(data), path) as image:
         if (count := _pictures(image)) > 1:
             alone = ", or give this file alone, as a video" if image.format in ("GIF", "PNG") else ""
             raise SourceError(f"{path} holds {count} pictures, but the images of a folder hold one each; save them as files "
                               f"of their own{alone}")
-        if (frame := read_jpeg(data)) is None or frame.has_end:
+        frame = read_jpeg(data)
+        if frame is None or (frame.has_end and not _ends_grey(image)):
             return _rgb(_upright(image), path)
-    with _opened(_with_end(data, frame, path), path) as image:
+    with _opened(io.BytesIO(_whole(data, frame, path)), path) as image:
         return _rgb(_upright(image), path)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """(height, width) of an image file as `read_image` gives it, read from its header."""
-    data = _bytes(path)
-    with _opened(data, path) as image:
+    """(height, width) of an image file as `read_image` gives it; of most formats only the header is read."""
+    with _file(path) as file, _opened(file, path) as image:
         if image.format == "TIFF":   # Pillow turns it itself, when it is loaded
             image.load()
         # In a PNG the mark may be behind the pixels, so that Pillow decodes them to look for it.
-        may_turn = image.format != "PNG" or any(mark in data for mark in _PNG_MARKS)
+        may_turn = image.format != "PNG" or any(mark in Path(path).read_bytes() for mark in _PNG_MARKS)
         exchanged = may_turn and _orientation(image) in _EXCHANGES_SIDES
         width, height = image.size
         return (width, height) if exchanged else (height, width)
@@ -96,7 +88,7 @@ def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object 
     name = path if name is None else name
     data = path.read() if hasattr(path, "read") else _bytes(path)
     # No other format keeps class ids as they are.
-    with _opened(data, name, "a PNG", ("PNG",)) as picture:
+    with _opened(io.BytesIO(data), name, "a PNG", ("PNG",)) as picture:
         label = np.array(_upright(picture))
     if label.ndim != 2 or label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]
@@ -113,10 +105,12 @@ def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object 
 
 
 @contextmanager
-def _opened(data: bytes, name: object, kind: str = "an image", formats: tuple[str, ...] = _FORMATS) -> Iterator[Image.Image]:
-    """The picture in `data`, not yet decoded. What Pillow finds wrong, now or inside the `with`, becomes a SourceError."""
+def _opened(file: BinaryIO, name: object, kind: str = "an image", formats: tuple[str, ...] = _FORMATS) -> Iterator[Image.Image]:
+    """The picture in an open file, not yet decoded. What Pillow finds wrong, now or inside the `with`, becomes a SourceError."""
+    start = file.read(8)
+    file.seek(0)
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
+        with Image.open(file, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise SourceError(f"{name} is {image.width}x{image.height}; scale it down to {MAX_PIXELS / 1e6:.0f} million "
                                   "pixels at most")
@@ -124,13 +118,13 @@ def _opened(data: bytes, name: object, kind: str = "an image", formats: tuple[st
     except SourceError:
         raise
     except Exception as error:   # of many kinds: whatever a damaged file makes Pillow's decoders stumble on
-        raise SourceError(f"{name} {_reason(data, kind, error)}") from error
+        raise SourceError(f"{name} {_reason(start, kind, error)}") from error
 
 
-def _reason(data, kind, error):
-    if kind == "an image" and data[4:8] == b"ftyp":
+def _reason(start: bytes, kind: str, error: Exception) -> str:
+    if kind == "an image" and start[4:] == b"ftyp":
         return f"is a HEIF or AVIF picture, or a video, whatever its name says; {_REMEDY}"
-    if kind == "an image" and data[:2] in (b"II", b"MM") and isinstance(error, Image.UnidentifiedImageError):
+    if kind == "an image" and start[:2] in (b"II", b"MM") and isinstance(error, Image.UnidentifiedImageError):
         return f"is a TIFF of a kind that is not read; {_REMEDY}"
     return f"cannot be read as {kind}; it is damaged or not what its name says"
 
@@ -151,7 +145,7 @@ def _orientation(image):
 
 def _turned(path):
     """The EXIF orientation of an image file, 0 where it does not turn the image."""
-    with _opened(_bytes(path), path) as image:
+    with _file(path) as file, _opened(file, path) as image:
         value = _orientation(image)
         return value if value in _TURNS else 0
 
@@ -173,8 +167,15 @@ def _rgb(image, path):
     return np.array(image.convert("RGB"))
 
 
-def _with_end(data: bytes, frame: JpegFrame, path) -> bytes:
-    """A JPEG that breaks off, with an end marker, if that is all that is missing."""
+def _ends_grey(image: Image.Image) -> bool:
+    """Is the last pixel of a JPEG the grey that decoders fill in for what is missing?"""
+    image.load()
+    last = image.getpixel((image.width - 1, image.height - 1))
+    return last in (GREY, (GREY,) * 3)
+
+
+def _whole(data: bytes, frame: JpegFrame, path: str | Path) -> bytes:
+    """A JPEG with its end marker, if nothing else is missing."""
     whole = with_end(data, frame)
     pixels = None
     if frame.may_be_whole:
@@ -184,9 +185,16 @@ def _with_end(data: bytes, frame: JpegFrame, path) -> bytes:
     return whole
 
 
-def _bytes(path):
+def _bytes(path: str | Path) -> bytes:
+    with _file(path) as file:
+        return file.read()
+
+
+@contextmanager
+def _file(path: str | Path) -> Iterator[BinaryIO]:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            yield file
     except OSError as error:
         if Path(path).is_symlink() and not Path(path).exists():
             raise SourceError(f"{path} is a link to {Path(path).readlink()}, which is not there; mend or remove it") from error

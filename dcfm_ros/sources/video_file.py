@@ -205,8 +205,8 @@ class VideoFile:
 
     def _rate(self):
         """Frames per second: what the file says, where its stamps do not belie it."""
-        said = self._stream.average_rate, self._stream.guessed_rate
-        rate = said[self._counted] or said[not self._counted]   # of raw streams the average is a default
+        average, guessed = self._stream.average_rate, self._stream.guessed_rate
+        rate = guessed or average if self._counted else average or guessed   # of raw streams the average is a default
         if not self._counted and self.length > 1:
             measured = (self.length - 1) / ((self._times[-1] - self._times[0]) * self._stream.time_base)
             if not rate or not measured / 2 < rate < measured * 2:   # recorders of live streams give a clock's rate

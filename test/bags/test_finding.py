@@ -23,7 +23,7 @@ def tree(tmp_path):
     folder("drive10", "metadata.yaml", "drive10_0.db3")
     folder("night/rain/drive1", "metadata.yaml", "a.mcap")
     folder("dead", "dead_0.mcap", "dead_1.mcap")           # its recorder wrote no metadata.yaml
-    folder("dead1", "dead1.mcap")
+    folder("dead1", "dead1.mcap", "._dead1.mcap", "old.mcap/readme.md")   # beside it what macOS leaves, and a folder
     folder("renamed", "drive_0.mcap.zstd", "notes.txt")    # alone
     folder("bare", "x.mcap", "y.db3", "notes.txt")
     folder("masks.partial", "metadata.yaml", "masks_0.mcap", "parts/masks_1.mcap")
@@ -94,7 +94,8 @@ def test_relative_paths_stay_relative(tree, monkeypatch):
     (["x/a/drive", "y/a/drive", "y/b/drive"], ["x_a_drive", "y_a_drive", "b_drive"]),
     (["a/drive", "b/drive", "c/a_drive"], ["x_a_drive", "b_drive", "c_a_drive"]),
     (["drive.mcap", "drive.db3"], ["mcap_drive", "db3_drive"]),
-    (["drive.mcap", "drive"], ["mcap_drive", "x_drive"])])
+    (["drive.mcap", "drive"], ["mcap_drive", "x_drive"]),
+    (["drive1.bin", "drive2.bin"], ["drive1.bin", "drive2.bin"])])
 def test_names_of_results(tmp_path, bags, names):
     """What is called x here is the folder around."""
     top = tmp_path / "x"

@@ -106,8 +106,8 @@ def test_a_recorder_that_died_in_the_middle_of_writing(drive):
     database.execute("ROLLBACK")
     database.close()
     file = left / "drive.db3"
-    with pytest.raises(BagError, match=f"{file} is cut off in the middle of writing, as drive.db3-journal tells: `sqlite3 {file} "
-                                       "'PRAGMA user_version'` rolls that back"):
+    with pytest.raises(BagError, match=f"{file} is in the middle of being written, as drive.db3-journal tells: wait .*, or where that "
+                                       f"has died, roll it back by `sqlite3 {file} 'PRAGMA user_version'`"):
         open_bag(left)
     with sqlite3.connect(file) as mended:
         mended.execute("PRAGMA user_version").fetchall()

@@ -11,7 +11,8 @@ from bags_helpers import contents, write_bag
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import find_bags
 from dcfm_ros.bags.reading import open_bag
-from dcfm_ros.bags.storage import storage_files, storage_stem
+from dcfm_ros.bags.names import storage_stem
+from dcfm_ros.bags.storage import storage_files
 
 
 @pytest.fixture(params=["mcap", "sqlite3"])
@@ -26,7 +27,7 @@ def file_of(folder):
 
 @pytest.mark.parametrize("name, stem", [
     ("a.mcap", "a"), ("A.MCAP", "A"), ("a.Db3", "a"), ("a.mcap.zstd", "a"), ("a.mcap.zst", "a"), ("a.DB3.ZSTD", "a"), ("a.b.mcap", "a.b"),
-    ("a.zstd", ""), ("a.db3-wal", ""), ("a.bag", ""), ("metadata.yaml", ""), (".mcap", "")])
+    ("a.zstd", ""), ("a.db3-wal", ""), ("a.bag", ""), ("metadata.yaml", ""), (".mcap", ""), ("._a.mcap", "")])
 def test_names(name, stem):
     assert storage_stem(name) == stem
 

@@ -10,7 +10,7 @@ from dcfm_ros.pipeline.settings import Mode
 
 
 def references(count):
-    return [Reference(f"feature {index}", index, 0) for index in range(count)]
+    return [Reference(f"feature {index}", index, 0, 0) for index in range(count)]
 
 
 def found(decodables):

@@ -27,7 +27,7 @@ WORKING = CameraStatus(
     threshold=0.48, feature_age_frames=4, has_feature=True, last_error="", stamp_stands_s=0.0, silent_s=0.02)
 
 
-ACTIVE = NodeState("/robot1/dcfm/segmenter", "active", in_state_s=100.0, room="give it more room")
+ACTIVE = NodeState("/robot1/dcfm/segmenter", "active", in_state_s=100.0, room=lambda: "give it more room")
 HEARD = TopicState("/image", publishers=1)
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -97,7 +97,7 @@ def test_words(changes, more, level, text):
     ({}, "user id 7 is there", "29.9 masks/s, 3.3 keyframes/s"),
 ])
 def test_other_users_are_named_where_no_image_comes(changes, users, text):
-    assert camera_diagnostic("", replace(ACTIVE, other_users=users), HEARD, replace(WORKING, **changes)).message == text
+    assert camera_diagnostic("", replace(ACTIVE, other_users=lambda: users), HEARD, replace(WORKING, **changes)).message == text
 
 
 def test_a_spent_budget_is_the_reason_for_old_features():

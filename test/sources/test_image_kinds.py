@@ -101,17 +101,26 @@ def test_pictures_beyond_all_memory_are_refused(tmp_path):
         read_image(tmp_path / "a.ppm")
 
 
-@pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_that_lacks_but_its_end_marker_is_read(tmp_path, progressive):
-    path = saved(tmp_path / "a.jpg", progressive=progressive)
+@pytest.mark.parametrize("how", [{}, dict(progressive=True), dict(restart_marker_blocks=1), dict(restart_marker_rows=1)])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_read(tmp_path, how):
+    path = saved(tmp_path / "a.jpg", **how)
     whole, image = path.read_bytes(), read_image(path)
     path.write_bytes(whole[:-2])
     assert np.array_equal(read_image(path), image)
     for cut in range(3, 90, 7):
         room = bytes(300) * (cut % 2) * (cut > 30)   # for the rest; two zeros may be the last block
         path.write_bytes(whole[:-cut] + room)
-        with pytest.raises(SourceError, match="a.jpg (is cut off; copy it again|cannot be read as an image; it is damaged)"):
+        with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
             read_image(path)
+
+
+def test_a_jpeg_that_was_cut_and_then_ended_is_refused(tmp_path):
+    path = saved(tmp_path / "a.jpg")
+    path.write_bytes(path.read_bytes()[:path.stat().st_size * 8 // 10] + b"\xff\xd9")
+    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
+        read_image(path)
+    Image.new("RGB", (64, 48), (128, 128, 128)).save(path)
+    assert (read_image(path) == 128).all()
 
 
 def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
@@ -124,7 +133,7 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
     path.write_bytes(whole)
     assert read_image(path).shape == (48, 64, 3)
     path.write_bytes(whole[:len(whole) * 3 // 4])
-    with pytest.raises(SourceError, match="a.jpg (is cut off; copy it again|cannot be read as an image; it is damaged)"):
+    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
         read_image(path)
 
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from dcfm_ros.sources.errors import SourceError
-from dcfm_ros.sources.read import image_size, natural_key, read_image, read_label
+from dcfm_ros.sources.names import natural_key
+from dcfm_ros.sources.read import image_size, read_image, read_label
 
 LABEL = np.arange(24 * 32).reshape(24, 32).astype(np.uint8) % 20
 

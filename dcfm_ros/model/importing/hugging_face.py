@@ -69,6 +69,7 @@ def refuse_other_architectures(path: Path) -> None:
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
+    """What is in a Hugging Face checkpoint: SegFormer with its classes, or its encoder alone. Raises CheckpointError."""
     checkpoint = only(checkpoints, "huggingface")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
     config_path, preprocessor = (checkpoint.path.with_name(name) for name in (CONFIG, PREPROCESSOR))

@@ -103,7 +103,7 @@ def _read(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is a model folder of this package; use it as it is")
     if path.is_dir():
         path = hugging_face.weights_file(path)
-    if path.name.endswith(INDEX):
+    if path.name.endswith(INDEX) and path.is_file():
         return read_shards(path)
     refuse_single_shard(path)
     return read_checkpoint(path)

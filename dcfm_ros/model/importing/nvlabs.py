@@ -24,6 +24,7 @@ SEGMENTATION = Layout(
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
+    """What is in an NVlabs checkpoint: SegFormer with its classes, or its encoder alone. Raises CheckpointError."""
     checkpoint = only(checkpoints, "nvlabs")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
     segments = any(name.startswith(("backbone.", "decode_head.")) for name in tensors)

@@ -22,6 +22,7 @@ HEADS = ({"head.classifier.": "final.1."},
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
+    """What is in the published DCFM's files: encoder and decoder. Raises CheckpointError."""
     encoder, decoder = _encoder_and_decoder(checkpoints)
     if repeated := sorted(set(encoder.tensors) & set(decoder.tensors)):
         raise CheckpointError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from dcfm_ros.sources.classes import STREET11
 from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing, splits_in
+from dcfm_ros.sources.clips.pairing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in
 

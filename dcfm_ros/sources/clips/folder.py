@@ -10,7 +10,7 @@ import numpy as np
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing, splits_in
+from dcfm_ros.sources.clips.pairing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in, folders_in, images_in
 from dcfm_ros.sources.read import IMAGE_ENDINGS

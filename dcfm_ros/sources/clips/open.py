@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dcfm_ros.sources.clips import camvid, cityscapes, folder, synthetic, vspw
 from dcfm_ros.sources.clips.clip import ClipSet
-from dcfm_ros.sources.clips.listing import splits_in
+from dcfm_ros.sources.clips.pairing import splits_in
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in, folders_in
 

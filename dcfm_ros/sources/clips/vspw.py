@@ -10,7 +10,7 @@ import numpy as np
 from dcfm_ros.sources.classes import VSPW124
 from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
-from dcfm_ros.sources.clips.listing import Pairing
+from dcfm_ros.sources.clips.pairing import Pairing
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in, folders_in
-from dcfm_ros.sources.read import natural_key
+from dcfm_ros.sources.names import natural_key
 
 _SHOWN = 3   # missing files that an error names
 
