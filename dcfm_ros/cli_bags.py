@@ -108,7 +108,7 @@ def _add_bag_make(commands) -> None:
     parser.add_argument("--labels", help="folder of <image stem>.png with class ids, for a folder of images")
     parser.add_argument("--rate", type=float, dest="rate_hz", metavar="RATE", help="images per second; default: a video file's own "
                         "times, 15 of images")
-    parser.add_argument("--frames", type=int, help="frames of synthetic video")
+    parser.add_argument("--frames", type=int, help="at most so many; default: all of a file, 300 of an endless source")
     parser.add_argument("--storage", help="mcap or sqlite3")
     parser.add_argument("--image-topic")
     parser.add_argument("--label-topic")

@@ -41,9 +41,7 @@ def decompressed(raw: bytes) -> bytes:
 def unpacked_chunk(chunk: Chunk) -> bytes:
     """The records in a chunk of an .mcap; a ValueError where it is damaged, a BagError where it is too large."""
     size = chunk.uncompressed_size
-    if size > MOST_BYTES:
-        raise BagError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller ones, or where it "
-                       "is damaged repair it with `mcap recover`")
+    check_chunk(size)
     if chunk.compression == "zstd":
         data = _of_zstd(chunk.data, size)
     elif chunk.compression == "lz4":
@@ -55,6 +53,13 @@ def unpacked_chunk(chunk: Chunk) -> bytes:
     if len(data) != size or (chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc):
         raise ValueError(f"a chunk of {size} bytes is not what its length and checksum say")
     return data
+
+
+def check_chunk(size: int) -> None:
+    """A BagError, without the file's name, where a chunk of so many bytes is too large."""
+    if size > MOST_BYTES:
+        raise BagError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller ones (`mcap "
+                       "compress --chunk-size`), or where it is damaged repair it with `mcap recover`")
 
 
 def unpacked_file(packed: Path, stack: ExitStack) -> Path:
@@ -75,17 +80,18 @@ def unpacked_file(packed: Path, stack: ExitStack) -> Path:
 
 def _of_zstd(data: bytes, most: int) -> bytes:
     """Of one frame or several; a ValueError for what is damaged or larger."""
-    plain = b""
+    plain, size = [], 0
     while data:
         decompressor = zstd.ZstdDecompressor()
         try:
-            plain += decompressor.decompress(data, most - len(plain) + 1)
+            plain.append(decompressor.decompress(data, most - size + 1))
         except zstd.ZstdError as error:
             raise ValueError(str(error)) from error
-        if not decompressor.eof or len(plain) > most:
+        size += len(plain[-1])
+        if not decompressor.eof or size > most:
             raise ValueError(f"compressed data is cut off, or becomes more than {most} bytes")
         data = decompressor.unused_data
-    return plain
+    return b"".join(plain)
 
 
 def _of_lz4(data: bytes, most: int) -> bytes:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, storage_stem
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, numbered, stands_for, storage_stem
 from dcfm_ros.bags.storage import storage_files
+from dcfm_ros.sources.errors import to_stderr
 from dcfm_ros.sources.names import natural_key
 
 
@@ -20,19 +22,30 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
     """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern without any.
 
     patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth). A storage
-        file inside a recording's folder means that recording, any other file itself; unfinished outputs are left out
+        file or metadata.yaml inside a recording's folder means that recording, any other file itself; unfinished outputs are
+        left out. A folder that cannot be read is a BagError; one inside of what is searched is passed over, with a line on
+        stderr
     leave_out: a folder whose recordings are not meant: where results go
     """
     found: dict[Path, Path] = {}
     hidden = leave_out.resolve() if leave_out is not None else None
     for pattern in map(str, patterns):
-        bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
+        with _readable(pattern):
+            bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
         if not bags:
             raise BagError(f"{pattern}: no recording there; give a folder with metadata.yaml, a file {' or '.join(STORAGES)}, a "
                            "folder that holds some, or a glob of these")
         for bag in bags:
             found.setdefault(bag.resolve(), bag)
     return sorted(found.values(), key=lambda bag: natural_key(str(bag)))
+
+
+def single_bag(pattern: str) -> str | None:
+    """The recording that is itself named by this; None for a folder of several, or a glob. BagError where it cannot be read."""
+    with _readable(pattern):
+        path = stands_for(Path(pattern))
+        several = path.is_dir() and not is_bag(path) or not path.exists() and glob.has_magic(str(path))
+    return None if several else str(path)
 
 
 def output_names(bags: Sequence[Path]) -> list[str]:
@@ -44,7 +57,7 @@ def output_names(bags: Sequence[Path]) -> list[str]:
         counts = Counter(names)
         longer = [i for i, name in enumerate(names) if counts[name] > 1 and depths[i] < len(parts[i])]
         if not longer:
-            return _numbered(names)
+            return numbered(names)   # whole paths may become equal, as those of a/b_c and a_b/c
         for i in longer:
             depths[i] += 1
 
@@ -69,33 +82,51 @@ def _left_by_a_recorder(folder: Path) -> bool:
     return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", storage_stem(file.name)) for file in files)
 
 
-def _matches(pattern: str) -> Iterator[Path]:
-    path = Path(pattern)
-    paths = [path] if path.exists() else map(Path, glob.glob(pattern, recursive=True))
+@contextmanager
+def _readable(pattern: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BagError(f"{pattern} cannot be read: {error.strerror}; get access to it, or give another") from error
+
+
+def _matches(pattern: str) -> list[Path]:
+    if Path(pattern).exists():
+        return _meant(Path(pattern), given=True)
+    return _readable_of(map(Path, glob.glob(pattern, recursive=True)), _meant)
+
+
+def _meant(path: Path, given: bool = False) -> list[Path]:
+    """Recordings that a path means. given: whatever file it is, opening it tells."""
+    path = stands_for(path)
+    if any(folder.name.endswith(UNFINISHED) for folder in path.parents):
+        return []
+    if path.is_dir():
+        return _search(path, set())
+    if is_bag(path):
+        return [path.parent if is_bag(path.parent) else path]
+    return [path] if given and path.is_file() else []
+
+
+def _search(path: Path, seen: set[Path]) -> list[Path]:
+    """The recording at a path, or those in a folder; a folder that links lead to twice is searched once."""
+    if is_bag(path):
+        return [path]
+    if not path.is_dir() or path.name.endswith(UNFINISHED) or path.resolve() in seen:
+        return []
+    seen.add(path.resolve())
+    return _readable_of(path.iterdir(), lambda inside: _search(inside, seen))
+
+
+def _readable_of(paths: Iterable[Path], bags_of: Callable[[Path], list[Path]]) -> list[Path]:
+    """The recordings of all paths but those that cannot be read, which are told."""
+    found = []
     for path in paths:
-        if any(folder.name.endswith(UNFINISHED) for folder in path.parents):
-            continue
-        if path.is_dir():
-            yield from _search(path, set())
-        elif is_bag(path):
-            yield path.parent if is_bag(path.parent) else path
-        elif path.is_file() and path == Path(pattern):   # under whatever name: opening it tells what it is
-            yield path
-
-
-def _search(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Recordings in a folder; a folder that links lead to twice is searched once."""
-    if folder.name.endswith(UNFINISHED) or folder.resolve() in seen:
-        return
-    seen.add(folder.resolve())
-    if is_bag(folder):
-        yield folder
-        return
-    for path in folder.iterdir():
-        if path.is_dir():
-            yield from _search(path, seen)
-        elif is_bag(path):
-            yield path
+        try:
+            found += bags_of(path)
+        except OSError as error:
+            to_stderr(f"{path} cannot be read ({error.strerror}): passed over")
+    return found
 
 
 def _name_parts(bag: Path) -> tuple[str, ...]:
@@ -105,15 +136,3 @@ def _name_parts(bag: Path) -> tuple[str, ...]:
     if path.is_dir() or not (stem := storage_stem(path.name)):
         return parts
     return (*parts[:-1], path.name[len(stem) + 1:], stem)
-
-
-def _numbered(names: list[str]) -> list[str]:
-    """Whole paths may become equal, as those of a/b_c and a_b/c."""
-    taken: set[str] = set()
-    for i, name in enumerate(names):
-        number = 1
-        while names[i] in taken:
-            number += 1
-            names[i] = f"{name}_{number}"
-        taken.add(names[i])
-    return names

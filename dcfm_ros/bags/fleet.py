@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dcfm_ros.bags.evaluate import BagResult, evaluate_bag
-from dcfm_ros.bags.finding import find_bags, is_bag, output_names
+from dcfm_ros.bags.finding import find_bags, output_names, single_bag
 from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
@@ -55,9 +54,7 @@ class FleetOptions:
         """The recording, where there is just one and it is named itself; None where a fleet is meant."""
         if self.workers is not None or self.ray or len(self.bags) > 1:
             return None
-        path = Path(self.bags[0])
-        several = path.is_dir() and not is_bag(path) or not path.exists() and glob.has_magic(str(path))
-        return None if several else self.bags[0]
+        return single_bag(self.bags[0])
 
 
 @dataclass

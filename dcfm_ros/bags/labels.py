@@ -23,6 +23,7 @@ from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.sources.read import read_label
 
 _ENCODINGS = ("mono8", "8UC1")
+_PNG = b"\x89PNG\r\n\x1a\n"   # how one begins
 
 
 class Labels(Protocol):
@@ -84,7 +85,10 @@ class TopicLabels:
     def _pack(self, message, compressed: bool):
         """What is kept of a message: (bytes, (H, W)), of a PNG (bytes, None), or why it cannot be used."""
         if compressed:
-            return bytes(message.data), None
+            data = bytes(message.data)
+            return (data, None) if data.startswith(_PNG) else InputError(
+                "label", f"a label on {self._topic} of format {message.format[:40]!r} is no PNG: publish class ids as PNG, since other "
+                         f"formats change them, or as {' or '.join(_ENCODINGS)}")
         height, width, step = message.height, message.width, message.step
         if message.encoding not in _ENCODINGS:
             return InputError("label", f"a label on {self._topic} has encoding {message.encoding[:40]!r}: publish class ids as "

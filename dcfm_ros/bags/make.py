@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,10 @@ from dcfm_ros.bags.writer import BagWriter
 from dcfm_ros.sources.open import VideoSource, open_source
 
 _START_NS = 1_000_000_000 * NS_PER_S   # a stamp of 0 means "none" to many programs
+_RATES_HZ = (0.1, 1000.0)              # as the camera node has them
+_ENDLESS = 300                         # frames of a source without end
+_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")   # as ROS has full names
+_TOPIC_LENGTH = 247
 
 
 @dataclass(frozen=True)
@@ -30,17 +34,24 @@ class MakeOptions:
     out: str                          # folder to write
     labels: str | None = None         # folder of <image stem>.png
     rate_hz: float | None = None      # the video file's own, 15 of images
-    frames: int = 300                 # of an endless source
+    frames: int | None = None         # at most; None: all of a file, 300 of an endless source
     storage: str = "mcap"             # or sqlite3
     image_topic: str = "/camera/image_raw"
     label_topic: str = "/camera/label"
     frame_id: str = "camera_optical_frame"
 
     def __post_init__(self):
-        if self.rate_hz is not None and not (self.rate_hz > 0 and math.isfinite(self.rate_hz)):
-            raise ValueError(f"rate {self.rate_hz:g}: give a number above 0")
-        if self.frames < 1:
+        low, high = _RATES_HZ
+        if self.rate_hz is not None and not low <= self.rate_hz <= high:
+            raise ValueError(f"rate {self.rate_hz:g}: use {low:g} to {high:g} images per second")
+        if self.frames is not None and self.frames < 1:
             raise ValueError(f"frames {self.frames}: give at least 1")
+        for what, topic in (("image", self.image_topic), ("label", self.label_topic)):
+            if not _TOPIC.fullmatch(topic) or len(topic) > _TOPIC_LENGTH:
+                raise ValueError(f"{what} topic {topic!r} is no full name of ROS: give letters, digits and underscores after each /, no "
+                                 f"digit first, {_TOPIC_LENGTH} signs at most, as in /camera/image_raw")
+        if self.image_topic == self.label_topic:
+            raise ValueError(f"image topic and label topic are both {self.image_topic}: give labels a topic of their own")
         storages = [plugin.name.lower() for plugin in StoragePlugin]
         if self.storage not in storages:
             raise ValueError(f"storage {self.storage!r}: use one of {', '.join(storages)}")
@@ -51,7 +62,7 @@ def make_bag(options: MakeOptions) -> dict:
 
     It grows in `<out>.partial`, which is gone after an error or an interrupt, and replaced where a dead run has left one.
     """
-    source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
+    source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz, length=options.frames)
     out = Path(options.out)
     if out.exists():
         raise BagError(f"{out} exists already: give another folder")
@@ -79,7 +90,7 @@ def _begin(out: Path) -> Path:
 
 def _write(folder: Path, source: VideoSource, options: MakeOptions) -> tuple[int, int]:
     """Returns how many images and labels."""
-    count = source.length or options.frames
+    count = source.length or _ENDLESS
     writer = BagWriter(folder, version=9, storage_plugin=StoragePlugin[options.storage.upper()])
     if options.storage == "mcap":   # of the other, `ros2 bag play` reads only whole compressed files
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)

@@ -14,8 +14,8 @@ import numpy as np
 from mcap.opcode import Opcode
 
 from dcfm_ros.bags.errors import BagError, naming
-from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, find_messages, read_chunk, records
-from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
+from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, check_same, description, find_messages, read_chunk, records
+from dcfm_ros.bags.topic import CDR, Topic, full_type, known_digest, read_qos
 
 _DEFINED = ("ros2msg", "ros2idl")   # encodings of schemas that ROS 2 writes
 
@@ -52,10 +52,10 @@ class McapFile:
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
         waiting, serial = [], count()   # a heap of what was read and is not due yet: of chunks whose times overlap
         with naming(self.path), self._path.open("rb") as file:
-            for start_ns, offset, is_chunk in self._places(channels):
+            for start_ns, messages, offset in self._blocks(file, channels):
                 while waiting and waiting[0][0] < start_ns:
                     yield self._first(waiting)
-                for channel, log_ns, raw in self._read(file, offset, is_chunk, channels):
+                for channel, log_ns, raw in messages:
                     heapq.heappush(waiting, (log_ns, offset, next(serial), channel, raw))
             while waiting:
                 yield self._first(waiting)
@@ -67,13 +67,36 @@ class McapFile:
         log_ns, _, _, channel, raw = heapq.heappop(waiting)
         return self._keys[channel], log_ns, raw
 
-    def _places(self, channels: frozenset[int]) -> Iterator[tuple[int, int, bool]]:
-        """(first log time, offset, is it a chunk) of all that holds messages of these channels, in order of time."""
-        chunks = sorted((chunk.start_ns, chunk.offset, True) for chunk in self._index.chunks if chunk.channels & channels)
+    def _blocks(self, file: BinaryIO, channels: frozenset[int]) -> Iterator[tuple[int, list[tuple[int, int, bytes]], int]]:
+        """(earliest log time, messages of these channels, offset) of chunks and of messages outside of them, in order of that time.
+
+        A chunk begins with its earliest message of all channels. Where those wanted in it are later than another chunk, it is
+        read again when they are due, instead of being kept: messages of one channel may have times of long ago, in every chunk.
+        """
+        chunks = [(chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels]
+        heapq.heapify(chunks)
+        loose = self._loose(channels)
+        following = next(loose, None)
+        while chunks or following is not None:
+            if following is not None and (not chunks or following < chunks[0][:2]):
+                start_ns, offset = following
+                following = next(loose, None)
+                yield start_ns, list(self._read(file, offset, False, channels)), offset
+                continue
+            start_ns, offset, is_exact = heapq.heappop(chunks)
+            messages = list(self._read(file, offset, True, channels))
+            first_ns = min((log_ns for _, log_ns, _ in messages), default=start_ns)
+            if not is_exact and chunks and first_ns > chunks[0][0]:
+                heapq.heappush(chunks, (first_ns, offset, True))
+            else:
+                yield start_ns, messages, offset
+
+    def _loose(self, channels: frozenset[int]) -> Iterator[tuple[int, int]]:
+        """(log time, offset) of the messages of these channels that are in no chunk, in order."""
         numbers, times, offsets = (np.asarray(values) for values in self._index.loose)
         wanted = np.flatnonzero(np.isin(numbers, list(channels)))
         wanted = wanted[np.lexsort((offsets[wanted], times[wanted]))]
-        return heapq.merge(chunks, ((int(times[at]), int(offsets[at]), False) for at in wanted))
+        return ((int(times[at]), int(offsets[at])) for at in wanted)
 
     def _read(self, file: BinaryIO, offset: int, is_chunk: bool, channels: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
         """(channel, log time, bytes) of these channels' messages in the chunk here, or of the one message here."""
@@ -84,6 +107,9 @@ class McapFile:
                     if opcode == Opcode.MESSAGE and (header := MESSAGE.unpack_from(data, first))[0] in channels:
                         channel, _, log_ns, _ = header
                         yield channel, log_ns, data[first + MESSAGE.size:after]
+                    elif opcode == Opcode.CHANNEL:
+                        channel = description(opcode, data[first:after])
+                        check_same(self._index.channels.get(channel.id, channel), channel)
             else:
                 file.seek(offset)
                 _, length = RECORD.unpack(file.read(RECORD.size))
@@ -98,9 +124,9 @@ class McapFile:
 def _topic(index: Index, number: int) -> Topic:
     channel = index.channels[number]
     schema = index.schemas.get(channel.schema_id)
-    serialization = channel.message_encoding or CDR
+    serialization = channel.message_encoding.lower() or CDR
     name = schema.name if schema else ""
     return Topic(channel.topic, full_type(name) if serialization == CDR else name,
                  schema.data.decode(errors="replace") if schema and schema.encoding in _DEFINED else "",
-                 channel.metadata.get("topic_type_hash", ""), read_qos(channel.metadata.get("offered_qos_profiles")),
+                 known_digest(channel.metadata.get("topic_type_hash")), read_qos(channel.metadata.get("offered_qos_profiles")),
                  serialization=serialization)

@@ -24,7 +24,7 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, ChunkIndex, Schema
 from mcap.summary import Summary
 
-from dcfm_ros.bags.compression import MOST_BYTES, unpacked_chunk
+from dcfm_ros.bags.compression import check_chunk, unpacked_chunk
 from dcfm_ros.bags.errors import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -34,7 +34,6 @@ MESSAGE = struct.Struct("<HIQQ")    # channel, sequence, log time, publish time;
 _INDEX_RECORD = RECORD.size + 2 + 4   # bytes of a MessageIndex without its entries
 _INDEX_ENTRY = 16
 _MOST_DESCRIPTION = 2**26           # bytes of a schema or a channel
-_FOOTER = RECORD.size + 20 + len(MAGIC)
 
 
 class ChunkAt(NamedTuple):
@@ -61,7 +60,10 @@ class Index:
         return self.counts.total()
 
     def describe(self, record: Schema | Channel) -> None:
-        (self.schemas if isinstance(record, Schema) else self.channels)[record.id] = record
+        known = self.schemas if isinstance(record, Schema) else self.channels
+        if isinstance(record, Channel):
+            check_same(known.get(record.id, record), record)
+        known[record.id] = record
 
     def add(self, channel: int, log_ns: int) -> None:
         self.counts[channel] += 1
@@ -74,6 +76,8 @@ def find_messages(file: BinaryIO) -> Index:
     note = ""
     try:
         summary = SeekingReader(file, record_size_limit=_MOST_DESCRIPTION).get_summary() or Summary()
+        if file.tell() + len(MAGIC) != file.seek(0, io.SEEK_END):   # of another file, to which this one was joined
+            summary = Summary()
     except Exception as error:   # whatever rubbish makes of the reader
         if isinstance(error, OSError) and error.errno != errno.EINVAL:   # that is of a place before the file's start
             raise
@@ -84,8 +88,17 @@ def find_messages(file: BinaryIO) -> Index:
     said = summary.statistics.message_count if summary.statistics else index.count
     if said != index.count:
         note = f"says that it holds {said} messages, and {index.count} are there"
+    undescribed = sum(count for channel, count in index.counts.items() if channel not in index.channels)
+    if undescribed:
+        note = f"holds {undescribed} messages of channels that it does not describe"
     index.note = index.note or note
     return index
+
+
+def check_same(known: Channel, other: Channel) -> None:
+    """A ValueError where two descriptions of one channel differ, as after files were joined."""
+    if (known.topic, known.message_encoding) != (other.topic, other.message_encoding):
+        raise ValueError(f"channel {known.id} is {known.topic} in one place and {other.topic} in another")
 
 
 def records(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -104,8 +117,9 @@ def read_chunk(file: BinaryIO, offset: int) -> bytes:
     """The records in the chunk at this offset; one of DAMAGE where it is damaged."""
     file.seek(offset)
     opcode, length = RECORD.unpack(file.read(RECORD.size))
-    if opcode != Opcode.CHUNK or length > MOST_BYTES:
+    if opcode != Opcode.CHUNK:
         raise ValueError(f"there is no chunk at byte {offset}")
+    check_chunk(length)
     return unpacked_chunk(Chunk.read(ReadDataStream(io.BytesIO(file.read(length)))))
 
 
@@ -114,8 +128,7 @@ def _by_summary(summary: Summary) -> Index | None:
     statistics = summary.statistics
     if statistics is None or statistics.chunk_count != len(summary.chunk_indexes):
         return None
-    index = Index(summary.schemas, summary.channels, Counter(statistics.channel_message_counts),
-                  statistics.message_start_time, statistics.message_end_time)
+    index = Index(summary.schemas, summary.channels, Counter(statistics.channel_message_counts))
     if index.count != statistics.message_count or not index.counts.keys() <= index.channels.keys():
         return None
     if any(channel.schema_id and channel.schema_id not in index.schemas for channel in index.channels.values()):
@@ -124,6 +137,9 @@ def _by_summary(summary: Summary) -> Index | None:
     for chunk in summary.chunk_indexes:
         found.update(counts := _indexed(chunk))
         index.chunks.append(ChunkAt(chunk.message_start_time, chunk.chunk_start_offset, frozenset(counts)))
+        if counts:   # the statistics' own times are left out by some writers
+            index.start_ns = min(index.start_ns, chunk.message_start_time)
+            index.last_ns = max(index.last_ns, chunk.message_end_time)
     return index if +found == +index.counts else None
 
 
@@ -137,16 +153,16 @@ def _indexed(chunk: ChunkIndex) -> dict[int, int]:
 def _by_reading(file: BinaryIO) -> Index:
     """By the records themselves, up to the end or to where it is damaged: what comes after cannot be told from rubbish."""
     index, size = Index(), file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - _FOOTER))
-    is_ended = file.read()[-len(MAGIC):] == MAGIC
-    at, is_whole, why = len(MAGIC), False, ""
-    while not is_whole and at + RECORD.size <= size:
+    file.seek(max(0, size - len(MAGIC)))
+    is_ended = file.read() == MAGIC
+    at, opcode, has_all, why = len(MAGIC), 0, False, ""
+    while opcode != Opcode.FOOTER and at + RECORD.size <= size:
         file.seek(at)
         opcode, length = RECORD.unpack(file.read(RECORD.size))
         after = at + RECORD.size + length
         if opcode == 0 or after > size:
             break
-        is_whole = opcode in (Opcode.DATA_END, Opcode.FOOTER)
+        has_all = has_all or opcode == Opcode.DATA_END
         try:
             _read_record(index, file, at, opcode, length)
         except BagError as error:
@@ -158,7 +174,10 @@ def _by_reading(file: BinaryIO) -> Index:
             why = f" ({error})"
             break
         at = after
-    if not (is_whole and is_ended):
+    file.seek(at)
+    if opcode == Opcode.FOOTER and file.read(2 * len(MAGIC)) == 2 * MAGIC:
+        index.note = f"is followed by {size - at - len(MAGIC)} bytes of another .mcap, which are not read: give that as a file of its own"
+    elif opcode != Opcode.FOOTER and not (has_all and is_ended):
         what = f"is damaged at byte {at}{why}" if is_ended else "is cut off, or still being written"
         index.note = f"{what}: {index.count} messages before the end of its whole part"
     return index
@@ -168,6 +187,8 @@ def _read_record(index: Index, file: BinaryIO, at: int, opcode: int, length: int
     if opcode == Opcode.CHUNK:
         _read_chunk(index, file, at)
     elif opcode == Opcode.MESSAGE:
+        if length < MESSAGE.size:
+            raise ValueError(f"a message of {length} bytes")
         channel, _, log_ns, _ = MESSAGE.unpack(file.read(MESSAGE.size))
         index.add(channel, log_ns)
         for values, value in zip(index.loose, (channel, log_ns, at)):
@@ -175,7 +196,7 @@ def _read_record(index: Index, file: BinaryIO, at: int, opcode: int, length: int
     elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
         if length > _MOST_DESCRIPTION:
             raise ValueError(f"a description of {length} bytes")
-        index.describe(_description(opcode, file.read(length)))
+        index.describe(description(opcode, file.read(length)))
 
 
 def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
@@ -186,7 +207,7 @@ def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
             channel, _, log_ns, _ = MESSAGE.unpack_from(data, first)
             messages.append((channel, log_ns))
         elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-            descriptions.append(_description(opcode, data[first:after]))
+            descriptions.append(description(opcode, data[first:after]))
     for record in descriptions:   # only of a chunk that is whole
         index.describe(record)
     for message in messages:
@@ -195,5 +216,5 @@ def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
         index.chunks.append(ChunkAt(min(log_ns for _, log_ns in messages), at, frozenset(channel for channel, _ in messages)))
 
 
-def _description(opcode: int, data: bytes) -> Schema | Channel:
+def description(opcode: int, data: bytes) -> Schema | Channel:
     return (Schema if opcode == Opcode.SCHEMA else Channel).read(ReadDataStream(io.BytesIO(data)))

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import yaml
 from rosbags.interfaces import Qos
 
 from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.names import METADATA_FILE
-from dcfm_ros.bags.topic import CDR, full_type, read_qos
+from dcfm_ros.bags.topic import CDR, full_type, known_digest, read_qos
 
 INFORMATION = "rosbag2_bagfile_information"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
@@ -22,7 +22,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster whe
 class Metadata:
     """By the key of a topic: messages, type hash and offered QoS."""
 
-    files: tuple[str, ...]            # names, in order
+    files: tuple[str, ...]            # paths, in order; the first version has the recording's folder in them
     storage: str                      # identifier; "" where it is not said
     counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
     digests: dict[tuple[str, str, str], str] = field(default_factory=dict)
@@ -33,15 +33,13 @@ def read_metadata(folder: Path) -> Metadata:
     """Of every version so far; a BagError, without the folder's name, where it cannot be understood."""
     try:
         information = load_metadata(folder / METADATA_FILE)
-        # The first version has the recording's folder in these paths.
-        files = tuple(PurePath(str(path)).name for path in information["relative_file_paths"])
-        metadata = Metadata(files, str(information.get("storage_identifier") or ""))
+        metadata = Metadata(tuple(map(str, information["relative_file_paths"])), str(information.get("storage_identifier") or ""))
         for topic in information["topics_with_message_count"]:
             its = topic["topic_metadata"]
             serialization = its.get("serialization_format") or CDR
             key = (its["name"], full_type(its["type"]), serialization)
             metadata.counts[key] = metadata.counts.get(key, 0) + int(topic["message_count"])
-            metadata.digests[key] = its.get("type_description_hash") or ""
+            metadata.digests[key] = known_digest(its.get("type_description_hash"))
             metadata.qos[key] = read_qos(its.get("offered_qos_profiles"))
     except (yaml.YAMLError, UnicodeDecodeError):
         raise BagError(f"{METADATA_FILE} is no YAML") from None

@@ -109,7 +109,7 @@ def _defined(topic: Topic) -> Topic:
                        else get_types_from_msg(topic.definition, topic.msgtype))
         return replace(topic, digest=store.hash_rihs01(topic.msgtype))
     except Exception as error:   # whatever a text that is no definition makes of the parser
-        raise ValueError(f"the definition of {topic.msgtype} in the recording cannot be understood ({error})") from error
+        raise ValueError(f"the definition of {topic.msgtype} in the recording cannot be understood ({' '.join(str(error).split())[:100]})") from error
 
 
 def _topic(name: str, msgtype: str, *qos: Qos) -> Topic:

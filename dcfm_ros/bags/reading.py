@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from dcfm_ros.bags.compression import decompressed
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.mcap_file import McapFile
 from dcfm_ros.bags.metadata import Metadata, read_metadata
-from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, without_zstd
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, storage_stem, without_zstd
 from dcfm_ros.bags.sqlite_file import SqliteFile
 from dcfm_ros.bags.storage import open_storage, storage_files
 from dcfm_ros.bags.topic import Topic
@@ -35,6 +35,8 @@ def open_bag(path: str | Path) -> Bag:
     is whole. `Bag.notes` then says so.
     """
     path = Path(path)
+    if path.name == METADATA_FILE:
+        path = path.parent
     if not (path.is_file() or path.is_dir()):
         raise BagError(f"there is no {path}: give a folder with {METADATA_FILE}, or a file {' or '.join(STORAGES)}")
     if path.name.endswith(UNFINISHED):
@@ -81,7 +83,7 @@ class Bag:
     def files(self) -> tuple[Path, ...]:
         """All files of the recording, in order of their names."""
         if self.path.is_file():
-            return (self.path,)
+            return tuple(file for file in (self.path, self.path.with_name(f"{self.path.name}-wal")) if file.is_file())
         return tuple(sorted(file for file in self.path.rglob("*") if file.is_file() and not file.name.endswith("-shm")))
 
     def messages(self, topics: Collection[Topic] = ()) -> Iterator[tuple[Topic, int, bytes]]:
@@ -91,14 +93,14 @@ class Bag:
         """
         wanted = {topic.key: topic for topic in topics or self.topics}
         came: Counter = Counter()
-        newest_ns, late = 0, 0
+        newest_ns, late = -2**63, 0
         for key, log_ns, raw in self._merged(set(wanted)):
             came[key] += 1
             late += log_ns < newest_ns
             newest_ns = max(newest_ns, log_ns)
             yield wanted[key], log_ns, decompressed(raw)
         if late:
-            self._note(f"{late} messages came after later ones, as the times in the files' index do not hold: `mcap recover` mends that")
+            self.note(f"{late} messages came after later ones, as the times in the files' index do not hold: `mcap recover` mends that")
         self._compare("its files count", {key: topic.count for key, topic in wanted.items()}, "they hold", came)
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
@@ -106,8 +108,9 @@ class Bag:
         try:
             return typestore().deserialize_cdr(memoryview(raw), topic.msgtype)
         except Exception as error:   # whatever rubbish makes of the decoder
-            raise InputError("message", f"a message of {len(raw)} bytes on {topic.name} is no {topic.msgtype} "
-                                        f"({type(error).__name__}): the recording is damaged there") from error
+            reason = " ".join(str(error).split())[:100] or type(error).__name__
+            raise InputError("message", f"a message of {len(raw)} bytes on {topic.name} is no {topic.msgtype} as ROS 2 serializes it "
+                                        f"({reason}): the recording is damaged there, or its recorder wrote it in another way") from error
 
     def _merged(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
         """Of all files in order of log time; a file is not read before its time comes, as there may be hundreds."""
@@ -129,9 +132,10 @@ class Bag:
         different = [f"{count} messages on {name}, {found} {other}" for name, count, other in pairs if count != other]
         if different:
             more = f"; and so on for {len(different) - _NAMED} more" if len(different) > _NAMED else ""
-            self._note(f"{said} {'; '.join(different[:_NAMED])}{more}")
+            self.note(f"{said} {'; '.join(different[:_NAMED])}{more}")
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Add a sentence to `notes`."""
         if text not in self.notes:
             self.notes.append(text)
 
@@ -168,31 +172,47 @@ def _files_of(folder: Path) -> tuple[list[Path], Metadata | None, list[str]]:
     if not (folder / METADATA_FILE).is_file():
         if not there:
             raise BagError(f"{folder} holds no {METADATA_FILE} and no file {' or '.join(STORAGES)}: it is no recording")
-        return there, None, [f"{METADATA_FILE} is missing: read by its files"]
+        notes = [f"{METADATA_FILE} is missing: read by its files"]
+        return _once(there, notes), None, notes
     try:
         metadata = read_metadata(folder)
     except BagError as error:
         if not there:
             raise BagError(f"{folder}: {error}, and there is no file {' or '.join(STORAGES)} beside it: it is no recording") from error
-        return there, None, [f"{error}: read by its files"]
+        notes = [f"{error}: read by its files"]
+        return _once(there, notes), None, notes
     named = [_found(folder, name, there) for name in metadata.files]
     missing = [name for name, file in zip(metadata.files, named) if file is None]
     files = list(dict.fromkeys(file for file in named if file is not None))
     if not files and there:
-        return there, metadata, [f"{METADATA_FILE} names {', '.join(missing)}, which is not there: read by its files"]
+        what = f"{', '.join(missing)}, which is not there" if missing else "no files"
+        return there, metadata, [f"{METADATA_FILE} names {what}: read by its files"]
     if not files:
         kind = f" of storage {metadata.storage!r}" if metadata.storage not in ("", "mcap", "sqlite3") else ""
         raise BagError(f"{folder} cannot be read: {METADATA_FILE} names {', '.join(missing) or 'no files'}{kind}, and there is no file "
                        f"{' or '.join(STORAGES)}; copy the files beside it")
     notes = [f"{name}, which {METADATA_FILE} names, is missing" for name in missing]
-    notes += [f"{file.name} is not named by {METADATA_FILE}: left out" for file in there if file not in files]
+    plain = {without_zstd(file.name) for file in files}
+    notes += [f"{file.name} is not named by {METADATA_FILE}: left out" for file in there if without_zstd(file.name) not in plain]
     return files, metadata, notes
 
 
-def _found(folder: Path, name: str, there: list[Path]) -> Path | None:
-    """The file of this name, or itself compressed or decompressed by hand; None where neither is there."""
+def _found(folder: Path, path: str, there: list[Path]) -> Path | None:
+    """The file of this path, or of its name in the folder, also compressed or decompressed by hand since; None where none is there."""
+    name = PureWindowsPath(path).name   # takes both kinds of slashes
     twin = next((file for file in there if without_zstd(file.name) == without_zstd(name)), None)
-    return twin or (folder / name if os.path.isfile(folder / name) else None)
+    elsewhere = folder / path if storage_stem(name) else folder / name
+    return twin or next((file for file in (elsewhere, folder / name) if os.path.isfile(file)), None)
+
+
+def _once(files: list[Path], notes: list[str]) -> list[Path]:
+    """Without what lies there in both storages, as after a conversion."""
+    kept: dict[str, Path] = {}
+    for file in files:
+        other = kept.setdefault(storage_stem(file.name), file)
+        if other is not file:
+            notes.append(f"{file.name} is left out: {other.name} has its name, and no {METADATA_FILE} says which it is")
+    return list(kept.values())
 
 
 def _open_all(files: list[Path], notes: list[str], stack: ExitStack) -> list[McapFile | SqliteFile]:

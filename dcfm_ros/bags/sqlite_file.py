@@ -14,16 +14,15 @@ from urllib.parse import quote
 import apsw
 
 from dcfm_ros.bags.errors import BagError, naming
-from dcfm_ros.bags.topic import CDR, Topic, full_type, read_qos
+from dcfm_ros.bags.topic import CDR, Topic, full_type, known_digest, read_qos
 
 MAGIC = b"SQLite format 3\0"
+_USABLE = "typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"   # SQLite keeps any kind in any column
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")   # of a journal that still has to be rolled back
 
 
 class SqliteFile:
     """Its messages in order of log time; attributes as of `McapFile`. For one thread at a time."""
-
-    note = ""
 
     def __init__(self, path: Path, named: Path):
         self._path, self.path = path, named
@@ -49,7 +48,8 @@ class SqliteFile:
         marks = ", ".join("?" * len(numbers))
         with self._told("is damaged"):
             for number, log_ns, raw in self._database.execute(
-                    f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) ORDER BY timestamp, id", numbers):
+                    f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({marks}) "
+                    f"AND {_USABLE} ORDER BY timestamp, rowid", numbers):
                 yield self._keys[number], log_ns, raw
 
     def close(self) -> None:
@@ -65,21 +65,23 @@ class SqliteFile:
         definitions = {}
         if "message_definitions" in tables:
             definitions = dict(self._database.execute("SELECT topic_type, encoded_message_definition FROM message_definitions"))
-        counts, self.start_ns, self.last_ns = {}, 2**63 - 1, 0
+        counts, self.start_ns, self.last_ns = {}, 2**63 - 1, -2**63
         for number, count, first_ns, last_ns in self._database.execute(
-                "SELECT topic_id, count(*), min(timestamp), max(timestamp) FROM messages GROUP BY topic_id"):
+                f"SELECT topic_id, count(*), min(timestamp), max(timestamp) FROM messages WHERE {_USABLE} GROUP BY topic_id"):
             counts[number] = count
             self.start_ns, self.last_ns = min(self.start_ns, first_ns), max(self.last_ns, last_ns)
         topics: dict[tuple[str, str, str], Topic] = {}
         self._keys: dict[int, tuple[str, str, str]] = {}   # by number in the database
         self.counts: dict[tuple[str, str, str], int] = {}
         for number, name, kind, serialization, qos, digest in self._database.execute(f"SELECT id, {columns} FROM topics ORDER BY id"):
-            topic = Topic(name, full_type(kind), definitions.get(kind) or "", digest or "", read_qos(qos),
-                          serialization=serialization or CDR)
+            topic = Topic(name, full_type(kind), definitions.get(kind) or "", known_digest(digest), read_qos(qos),
+                          serialization=(serialization or CDR).lower())
             topics.setdefault(topic.key, topic)
             self._keys[number] = topic.key
             self.counts[topic.key] = self.counts.get(topic.key, 0) + counts.get(number, 0)
         self.topics, self.count = tuple(topics.values()), sum(self.counts.values())
+        left_out = self._database.execute("SELECT count(*) FROM messages").fetchone()[0] - self.count
+        self.note = f"{self.path.name} holds {left_out} messages without a topic, a time or bytes: left out" if left_out else ""
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

@@ -39,7 +39,7 @@ def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> Mca
     """
     named = named or file
     with naming(named), file.open("rb") as stream:
-        start = stream.read(32)
+        start = stream.read(512)
     if start.startswith(ZSTD_MAGIC):
         return open_storage(unpacked_file(file, stack), stack, named)
     if start.startswith(MCAP_MAGIC):
@@ -56,6 +56,8 @@ def _refusal(file: Path, start: bytes) -> str:
     for magic, text in _NO_RECORDINGS.items():
         if start.startswith(magic):
             return text.format(path=file)
+    if start[257:262] == b"ustar":
+        return "a tar archive: unpack it, and give what lies in it"
     if not start:
         return "empty: its recorder wrote nothing, or copying it failed"
     return f"no recording: it begins neither as {' nor as '.join(STORAGES)} files do; copy it again, or give another"

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.names import numbered
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topic import CDR, Topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
@@ -16,6 +19,7 @@ from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
 
 _KINDS = (IMAGE, COMPRESSED_IMAGE)
+_LOOKED_AT = 5   # messages
 _PICTURES = re.compile(r"Image|Video|FFMPEG|theora")   # in names of other types that carry pictures
 _NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$|label|/mask|semantic|/segmentation")
 # What cameras' topics end in; the part before it is the camera.
@@ -54,9 +58,8 @@ def camera_names(topics: Sequence[str]) -> list[str]:
     shortest = [_stem(topic)[-1:] for topic in topics]
     if len({*map(tuple, shortest)}) < len(topics):
         shortest = [_stem(topic) for topic in topics]
-    names = [re.sub(r"\W", "_", "_".join(parts)) or "camera" for parts in shortest]
-    names = [f"_{name}" if name[0].isdigit() else name for name in names]
-    return [name if names.count(name) == 1 else f"{name}_{names[:number].count(name) + 1}" for number, name in enumerate(names)]
+    names = [re.sub(r"\W", "_", "_".join(parts), flags=re.ASCII) or "camera" for parts in shortest]
+    return numbered([f"_{name}" if name[0].isdigit() else name for name in names])
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
@@ -74,34 +77,52 @@ def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
 
 
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
-    """Those that look like one; a BagError where none does, with what there is instead."""
-    images = [topic for topic in bag.topics
-              if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)]
-    raw = {topic.name for topic in images if topic.msgtype == IMAGE}
-    one_each = [topic for topic in images if topic.name in raw or topic.name.removesuffix("/compressed") not in raw]
-    refusals = {topic.name: _refused_encoding(bag, topic) for topic in one_each}
-    cameras = sorted((topic for topic in one_each if not refusals[topic.name]), key=lambda topic: topic.name)
+    """Those that look like one, which a note tells of where their encoding is refused; a BagError where none does, with what there
+    is instead."""
+    names = {topic.name for topic in bag.topics if _is_image(topic) and topic.count}
+    names = sorted(name for name in names if name not in labels and not _NOT_CAMERAS.search(name))
+    cameras, refusals = {}, {}
+    for name in sorted(names, key=lambda name: name.endswith("/compressed")):   # of a camera's two the raw one, if it can be used
+        if name.removesuffix("/compressed") in cameras:
+            continue
+        topic = _image_topic(bag, name)
+        if refusal := _refused_encoding(bag, topic):
+            refusals[name] = refusal
+        else:
+            cameras[name] = topic
     if not cameras:
         reasons = "; ".join(f"{name}: {refusal}" for name, refusal in sorted(refusals.items()))
         raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: "
                        f"{reasons or _contents(bag, '; name one if it is a camera')}")
-    return cameras
+    for name, refusal in refusals.items():
+        bag.note(f"{name} is left out: {refusal}")
+    return [cameras[name] for name in sorted(cameras)]
 
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
-    """Why images of this encoding cannot be used, from the first; empty where they can."""
-    if (first := next(bag.messages([topic]), None)) is not None:
-        try:
-            (decode_image if topic.msgtype == IMAGE else decode_compressed)(bag.decode(topic, first[2]))
-        except InputError as error:
-            return str(error) if error.kind == "encoding" else ""
-    return ""
+    """Why images of this encoding cannot be used, from the first ones, of which drivers send empty ones; empty where they can."""
+    refusal = ""
+    with closing(bag.messages([topic])) as messages:
+        for _, _, raw in islice(messages, _LOOKED_AT):
+            try:
+                (decode_image if topic.msgtype == IMAGE else decode_compressed)(bag.decode(topic, raw))
+            except InputError as error:
+                if error.kind == "encoding":
+                    refusal = refusal or str(error)
+                    continue
+            return ""
+    return refusal
 
 
 def _image_topic(bag: Bag, name: str) -> Topic:
+    """The image topic of this name; of two types that with more messages, which a note tells of."""
     found = [topic for topic in bag.topics if topic.name == name]
-    images = [topic for topic in found if _is_image(topic)]
+    images = sorted((topic for topic in found if _is_image(topic)), key=lambda topic: -topic.count)
     if images:
+        for other in images[1:]:
+            if other.count:
+                bag.note(f"{name} holds {images[0].count} messages of {images[0].msgtype} and {other.count} of {other.msgtype}, which are "
+                         "not read: record these to a topic of their own")
         return images[0]
     if found:
         raise BagError(f"topic {name} of {bag.path} is {_kind(found[0])}, not an image of ROS 2: give a topic of "

@@ -24,6 +24,7 @@ from dcfm_ros.bags.writer import BagWriter
 COMPRESSIONS = ("zstd", "none")
 _VERSION = 9
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOG_TIMES = {StoragePlugin.MCAP: (0, 2**64), StoragePlugin.SQLITE3: (-2**63, 2**63)}
 _MODES = {   # zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
     ("mcap", "zstd"): CompressionMode.STORAGE,
     ("sqlite3", "zstd"): CompressionMode.FILE,
@@ -68,6 +69,10 @@ class Parts:
         self._whole = True
 
     def write(self, topic: Topic, log_ns: int, raw: bytes | memoryview) -> None:
+        if not _LOG_TIMES[self._storage][0] <= log_ns < _LOG_TIMES[self._storage][1]:
+            other = next(storage for storage in StoragePlugin if storage is not self._storage).name.lower()
+            raise BagError(f"a message on {topic.name} has log time {log_ns} ns, which {self._storage.name.lower()} cannot hold: give "
+                           f"--storage {other}")
         with self._told():
             if self._writer is None:
                 self._begin()

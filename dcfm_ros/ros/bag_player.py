@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import NamedTuple
 
 from builtin_interfaces.msg import Time
@@ -19,13 +20,16 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.finding import is_bag
+from dcfm_ros.bags.names import stands_for
 from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.storage import storage_files
 from dcfm_ros.bags.topics import choose_cameras, find_topic
 from dcfm_ros.bags.types import CAMERA_INFO
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.ros import messages
-from dcfm_ros.ros.bag_time import BagTime
+from dcfm_ros.ros.bag_time import LONGEST_GAP_NS, BagTime
 from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.lockstep import LockStep
 from dcfm_ros.ros.play_options import PlayOptions
@@ -33,6 +37,7 @@ from dcfm_ros.ros.play_options import PlayOptions
 _READ_AHEAD = 8          # images; at full HD 50 MB
 _END_OF_TIME_NS = 2**31 * messages.NS_PER_S   # of seconds as messages have them
 _LONE_GAP_NS = 1e9       # from the end of a recording of a single image to its next beginning
+_NAMED = 3               # recordings in an error
 _LOG_PERIOD_S = 5.0      # of warnings that repeat
 
 
@@ -41,24 +46,26 @@ class _Sendable(NamedTuple):
     publisher: Publisher
     step: LockStep | None
     log_ns: int
-    stamp: Time | None   # None: the bytes are no message, or the log time is no time of ROS
+    stamp: Time | None   # None: it cannot be sent
     raw: bytes           # CDR
+    fault: str = ""      # why it cannot be sent
 
 
 class BagPlayer:
     """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded.
 
-    Bytes that are no message are left out: no subscriber could take them. Everything else is sent, usable or not.
-    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `damaged` and
+    Bytes that are no message are left out, as no subscriber could take them, and so is what has no time. Everything else
+    is sent, usable or not.
+    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `left_out` and
     `without_mask` count images and may be read by any.
     """
 
     def __init__(self, node: Node, options: PlayOptions, advertise: Callable[[type, str], Publisher],
                  sent: Callable[[int, int, int], None]):
         self._node, self._options, self._sent = node, options, sent
-        self.sent = self.damaged = self.without_mask = 0
+        self.sent = self.left_out = self.without_mask = 0
         with ExitStack() as stack:
-            self._bag = stack.enter_context(open_bag(options.source))
+            self._bag = stack.enter_context(open_bag(_recording(options.source)))
             self._cameras = choose_cameras(self._bag, options.topics)
             names = [camera.name for camera in self._cameras]
             topics = options.image_topics([camera.topic.name for camera in self._cameras], self._cameras[0].compressed)
@@ -103,26 +110,28 @@ class BagPlayer:
     def play(self, stop: threading.Event) -> None:
         """Until the end of the recording or of our time. Raises BagError where the recording is damaged."""
         while not stop.is_set():
-            before, first_ns, last_ns = self.sent, None, 0
+            before, last_ns, span_ns, gaps, fault = self.sent, None, 0, 0, ""
             with closing(ahead(self._messages(), _READ_AHEAD)) as arrivals:
                 for message in arrivals:
-                    if message.stamp is None:
+                    if message.fault:
+                        fault = fault if message.number is None else f": the last {message.fault}"
                         self._leave_out(message)
                     elif not self._time.reach(message.log_ns, stop):
                         return
                     elif message.number is None:
                         message.publisher.publish(message.raw)
                     else:
-                        first_ns, last_ns = message.log_ns if first_ns is None else first_ns, message.log_ns
+                        if last_ns is not None and message.log_ns - last_ns <= LONGEST_GAP_NS:
+                            span_ns, gaps = span_ns + message.log_ns - last_ns, gaps + 1
+                        last_ns = message.log_ns
                         self._send(message, stop)
             if self.sent == before:
-                raise BagError(f"{self._bag.path}: none of its images is a message that can be sent")
+                raise BagError(f"{self._bag.path}: none of its images can be sent{fault}")
             if not self._options.loop:
                 break
-            intervals = self.sent - before - 1
-            self._time.end_round((last_ns - first_ns) / intervals if intervals else _LONE_GAP_NS)
+            self._time.end_round(span_ns / gaps if gaps else _LONE_GAP_NS)
         self._node.get_logger().info(
-            f"{self.sent} images sent, {self.damaged} left out as damaged"
+            f"{self.sent} images sent, {self.left_out} left out"
             + (f", {self.without_mask} without a mask" if self._steps else ""))
 
     def close(self) -> None:
@@ -147,14 +156,15 @@ class BagPlayer:
                 if images == self._options.frames > 0:
                     return
                 number, images = images, images + 1
+            stamp, fault = None, ""
             try:
                 stamp = self._bag.decode(topic, raw).header.stamp
                 stamp = Time(sec=stamp.sec, nanosec=stamp.nanosec)
             except InputError:
-                stamp = None
+                fault = "is damaged"
             if not 0 <= log_ns < _END_OF_TIME_NS:
-                stamp = None
-            yield _Sendable(number, publishers[topic.key], self._steps.get(topic.key), log_ns, stamp, bytes(raw))
+                fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
+            yield _Sendable(number, publishers[topic.key], self._steps.get(topic.key), log_ns, stamp, bytes(raw), fault)
 
     def _send(self, image: _Sendable, stop: threading.Event) -> None:
         step = image.step
@@ -172,8 +182,17 @@ class BagPlayer:
 
     def _leave_out(self, message: _Sendable) -> None:
         if message.number is None:
-            text = f"a camera_info of {self._bag.path} is damaged and was left out"
+            text = f"a camera_info of {self._bag.path} {message.fault} and was left out"
         else:
-            self.damaged += 1
-            text = f"message {message.number} of {self._bag.path} is damaged and was left out, {self.damaged} so far"
+            self.left_out += 1
+            text = f"message {message.number} of {self._bag.path} {message.fault} and was left out, {self.left_out} so far"
         self._node.get_logger().warning(text, throttle_duration_sec=_LOG_PERIOD_S)
+
+
+def _recording(source: str) -> Path:
+    """What the camera's source names; a BagError for a folder of several recordings."""
+    path = stands_for(Path(source))
+    if path.is_dir() and not is_bag(path) and len(files := storage_files(path)) > 1:
+        names = ", ".join(file.name for file in files[:_NAMED]) + ", …" * (len(files) > _NAMED)
+        raise BagError(f"{source} holds {len(files)} recordings ({names}): give one of them as the source")
+    return path

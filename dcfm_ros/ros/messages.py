@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 NS_PER_S = 1_000_000_000
+_LAST_S = 2**31 - 1   # of int32 seconds
 
 
 def mono8_message(header, array: np.ndarray) -> Image:
@@ -84,6 +85,6 @@ def stamp_ns(stamp: Time) -> int:
 
 
 def time_message(ns: int) -> Time:
-    """Nanoseconds as a stamp."""
-    sec, nanosec = divmod(int(ns), NS_PER_S)
-    return Time(sec=sec, nanosec=nanosec)
+    """Nanoseconds as a stamp. Whatever `stamp_ns` gives fits: after the last second more than 10^9 nanoseconds may follow."""
+    sec = min(int(ns) // NS_PER_S, _LAST_S)
+    return Time(sec=sec, nanosec=int(ns) - sec * NS_PER_S)

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcfm_ros.bags.names import METADATA_FILE, storage_stem
+from dcfm_ros.bags.names import METADATA_FILE, stands_for, storage_stem
 
 _CAMERA = "{camera}"
 
 
 def is_recording(source: str) -> bool:
-    """Is the camera's source a recording, rather than images or a video? By names alone; opening it tells if it is whole."""
-    path = Path(source)
-    if not path.is_dir():
-        return _is_recording(path)
-    return (path / METADATA_FILE).is_file() or any(map(_is_recording, path.iterdir()))
+    """Is the camera's source a recording, rather than images or a video? By names alone; opening it tells if it is whole.
+    ValueError where it cannot be looked at."""
+    try:
+        path = stands_for(Path(source))
+        if not path.is_dir():
+            return _is_recording(path)
+        return (path / METADATA_FILE).is_file() or any(map(_is_recording, path.iterdir()))
+    except OSError as error:
+        raise ValueError(f"source {source} cannot be read: {error.strerror}; get access to it, or give another") from error
 
 
 def _is_recording(file: Path) -> bool:

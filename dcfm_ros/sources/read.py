@@ -88,7 +88,7 @@ def read_label(path: str | Path | BinaryIO, size: tuple[int, int], name: object 
     name = path if name is None else name
     data = path.read() if hasattr(path, "read") else _bytes(path)
     # No other format keeps class ids as they are.
-    with _opened(io.BytesIO(data), name, "a PNG", ("PNG",)) as picture:
+    with _opened(io.BytesIO(data), f"label {name}", "a PNG", ("PNG",)) as picture:
         label = np.array(_upright(picture))
     if label.ndim != 2 or label.dtype != np.uint8:
         channels = 1 if label.ndim == 2 else label.shape[2]

@@ -1,13 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Which recordings an argument names, without opening any."""
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.finding import find_bags, output_names
+from dcfm_ros.bags.finding import find_bags, output_names, single_bag
 
 
 @pytest.fixture
@@ -20,12 +21,12 @@ def tree(tmp_path):
             path.touch()
 
     folder("drive2", "metadata.yaml", "drive2_0.mcap", "drive2_1.mcap")
-    folder("drive10", "metadata.yaml", "drive10_0.db3")
+    folder("drive10", "metadata.yaml", "drive10_0.db3", "drive10_0.db3-wal", "drive10_0.db3-shm")
     folder("night/rain/drive1", "metadata.yaml", "a.mcap")
     folder("dead", "dead_0.mcap", "dead_1.mcap")           # its recorder wrote no metadata.yaml
     folder("dead1", "dead1.mcap", "._dead1.mcap", "old.mcap/readme.md")   # beside it what macOS leaves, and a folder
     folder("renamed", "drive_0.mcap.zstd", "notes.txt")    # alone
-    folder("bare", "x.mcap", "y.db3", "notes.txt")
+    folder("bare", "x.mcap", "y.db3", "y.db3-journal", "notes.txt")
     folder("masks.partial", "metadata.yaml", "masks_0.mcap", "parts/masks_1.mcap")
     folder("empty", "readme.md")
     return tmp_path / "drives"
@@ -52,6 +53,11 @@ def test_a_folder_is_searched_at_any_depth(tree):
     (("*",), ALL),
     (("**/*.mcap",), ["bare/x.mcap", "dead", "dead1", "drive2", "night/rain/drive1"]),   # a file stands for its recording
     (("drive2/drive2_1.mcap",), ["drive2"]),
+    (("drive10/metadata.yaml",), ["drive10"]),
+    (("drive2/metadata.yaml", "drive2/drive2_0.mcap", "drive2/drive2_1.mcap"), ["drive2"]),   # as the shell's drive2/*
+    (("**/metadata.yaml",), ["drive2", "drive10", "night/rain/drive1"]),
+    (("drive10/drive10_0.db3-wal", "drive10/drive10_0.db3-shm"), ["drive10"]),
+    (("bare/y.db3-journal",), ["bare/y.db3"]),
     (("bare/notes.txt",), ["bare/notes.txt"]),   # opening it tells that it is none
     (("dead",), ["dead"])])
 def test_patterns(tree, patterns, expected):
@@ -59,11 +65,50 @@ def test_patterns(tree, patterns, expected):
 
 
 @pytest.mark.parametrize("pattern", [
-    "missing", "miss*", "empty", "bare/*.txt", "masks.partial", "masks.partial/masks_0.mcap", "masks.partial/parts"])
+    "missing", "miss*", "masks.partial/metadata.yaml", "empty", "bare/*.txt", "masks.partial", "masks.partial/masks_0.mcap", "masks.partial/parts"])
 def test_a_pattern_without_recordings_is_named(tree, pattern):
     with pytest.raises(BagError) as error:
         found(tree, "drive2", pattern)
     assert str(error.value).startswith(f"{tree / pattern}: no recording there; give a folder with metadata.yaml, ")
+
+
+@pytest.mark.parametrize("pattern, expected", [
+    ("drive10", "drive10"), ("drive10/metadata.yaml", "drive10"), ("drive2/drive2_0.mcap", "drive2/drive2_0.mcap"),
+    ("bare/y.db3-journal", "bare/y.db3"), ("bare", None), ("drive*", None), ("missing", "missing")])
+def test_the_only_recording_that_is_meant(tree, monkeypatch, pattern, expected):
+    monkeypatch.chdir(tree)
+    assert single_bag(pattern) == expected
+    monkeypatch.chdir(tree / "drive10")
+    assert single_bag("metadata.yaml") == single_bag(".") == "."
+
+
+@pytest.fixture
+def locked(tree, monkeypatch):
+    """night/rain is another user's, for any user who runs this."""
+    def refusing(real):
+        def look(path, *arguments):
+            if path.is_relative_to(tree / "night" / "rain") and (real is Path.iterdir or path != tree / "night" / "rain"):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return real(path, *arguments)
+        return look
+
+    for name in ("iterdir", "stat"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
+    return tree / "night" / "rain"
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(tree, locked, capsys):
+    assert found(tree, "") == [bag for bag in ALL if "night" not in bag]
+    assert capsys.readouterr().err == f"{locked} cannot be read (Permission denied): passed over\n"
+    assert found(tree, "*") == [bag for bag in ALL if "night" not in bag]
+
+
+def test_a_folder_that_is_given_and_cannot_be_read(locked):
+    for path in (locked, locked / "drive1"):
+        for find in (lambda: find_bags([path]), lambda: single_bag(str(path))):
+            with pytest.raises(BagError) as error:
+                find()
+            assert str(error.value) == f"{path} cannot be read: Permission denied; get access to it, or give another"
 
 
 def test_what_lies_where_results_go_is_left_out(tree):

@@ -48,6 +48,22 @@ def test_a_topic_by_stamp(tmp_path):
     assert labels.unused == 0 and labels.take(START_NS, SIZE) is None   # each once
 
 
+@pytest.mark.parametrize("ending, cut, text", [
+    (".jpg", None, "a label on /labels of format 'mono8; .jpg compressed ' is no PNG: publish class ids as PNG, since other formats "
+                   "change them, or as mono8 or 8UC1"),
+    (".png", 60, "label on /labels cannot be read as a PNG; it is damaged or not what its name says"),
+])
+def test_compressed_labels_that_cannot_be_used(tmp_path, ending, cut, text):
+    mask = np.random.default_rng(0).integers(0, 4, SIZE).astype(np.uint8)
+    header = image_message(7, "eye", mask, "mono8").header
+    message = typestore().types[COMPRESSED_IMAGE](header=header, format=f"mono8; {ending} compressed ",
+                                                  data=cv2.imencode(ending, mask)[1].reshape(-1)[:cut])
+    labels = opened(label_bag(tmp_path / "bag", [message], COMPRESSED_IMAGE), "/labels")[""]
+    with pytest.raises(InputError) as caught:
+        labels.take(7, SIZE)
+    assert str(caught.value) == text
+
+
 def test_equal_stamps_take_turns(tmp_path):
     masks = [np.full(SIZE, value, np.uint8) for value in (3, 1)]
     labels = opened(label_bag(tmp_path / "bag", [image_message(7, "eye", mask, "mono8") for mask in masks]), "/labels")[""]

@@ -1,9 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A recording made of files: what is in it, for any reader."""
+import re
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
+from bags_helpers import read_bag
 from rosbags.highlevel import AnyReader
 
 from dcfm_ros.bags.errors import BagError
@@ -57,6 +61,22 @@ def test_a_video_keeps_its_own_times(tmp_path, rate_hz, expected_hz):
         assert np.diff([log_ns for _, log_ns, _ in reader.messages()]).tolist() == [10**9 // expected_hz] * 5
 
 
+@pytest.mark.parametrize("source", ["data", "synthetic:1000", "synthetic:1000-1001"])
+def test_at_most_so_many_frames(folder, tmp_path, monkeypatch, source):
+    monkeypatch.chdir(tmp_path)
+    assert make_bag(MakeOptions(source, "bag", frames=2))["images"] == 2
+    assert read_bag(Path("bag"))["/camera/image_raw"][-1][0] == make._START_NS + round(1e9 / 15)
+
+
+def test_more_frames_than_there_are(folder, tmp_path):
+    assert make_bag(MakeOptions(str(folder), str(tmp_path / "bag"), frames=COUNT + 1))["images"] == COUNT
+
+
+def test_the_slowest_rate(folder, tmp_path):
+    make_bag(MakeOptions(str(folder), str(tmp_path / "bag"), rate_hz=0.1))
+    assert read_bag(tmp_path / "bag")["/camera/image_raw"][-1][0] == make._START_NS + (COUNT - 1) * 10 * 10**9
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_nothing_is_left_of_an_aborted_one(folder, tmp_path, monkeypatch, error):
     options, made, seen = MakeOptions(str(folder), str(tmp_path / "out" / "bag")), make.image_message, []
@@ -101,10 +121,17 @@ def test_what_is_there_is_not_written_over(folder, tmp_path):
 
 
 @pytest.mark.parametrize("changes, text", [
-    (dict(rate_hz=0.0), "rate 0: give a number above 0"),
+    (dict(rate_hz=0.0), "rate 0: use 0.1 to 1000 images per second"),
+    (dict(rate_hz=1e-300), "rate 1e-300: use 0.1 to 1000"),
+    (dict(rate_hz=1e9), "rate 1e+09: use 0.1 to 1000"),
+    (dict(rate_hz=float("nan")), "rate nan: use 0.1 to 1000"),
+    (dict(label_topic="/camera/image_raw"), "image topic and label topic are both /camera/image_raw: give labels a topic of their own"),
+    *[(dict(image_topic=name), f"image topic {name!r} is no full name of ROS: give letters, digits and underscores")
+      for name in ("no good", "x//y", "/x//y", "/x/", "image", "/1st", "/größe", "/a-b", "/", "/x" * 124, "/x\n")],
+    (dict(label_topic="label"), "label topic 'label' is no full name of ROS"),
     (dict(frames=0), "frames 0: give at least 1"),
     (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
 ])
 def test_options_that_cannot_be_used(changes, text):
-    with pytest.raises(ValueError, match=text):
+    with pytest.raises(ValueError, match=re.escape(text)):
         MakeOptions("images", "bag", **changes)

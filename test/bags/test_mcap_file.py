@@ -4,6 +4,7 @@
 import json
 import random
 import struct
+import tracemalloc
 
 import pytest
 from bags_helpers import CAMERA, START_NS, STRING, contents, cut_file, texts, write_bag, write_mcap
@@ -187,6 +188,76 @@ def test_a_file_whose_end_is_there_and_whose_index_is_not(tmp_path):
     file.write_bytes(data)
     with open_bag(file) as bag:
         assert contents(bag) == MESSAGES and bag.notes == ["drive.mcap has a damaged index and was read from its start"]
+
+
+@pytest.mark.parametrize("second", ["the same layout", "another layout"])
+def test_files_that_were_joined(tmp_path, second):
+    first = write_mcap(tmp_path / "drive.mcap", MESSAGES, compression=CompressionType.NONE)
+    later = texts(40 if second == "the same layout" else 7, first_ns=START_NS + 10**12)
+    other = write_mcap(tmp_path / "other.mcap", later + texts(40, "/other", START_NS + 10**12), compression=CompressionType.NONE).read_bytes()
+    with first.open("ab") as file:
+        file.write(other)
+    with open_bag(first) as bag:
+        assert contents(bag) == MESSAGES
+        assert bag.notes == [f"drive.mcap is followed by {len(other)} bytes of another .mcap, which are not read: give that as a file of its own"]
+
+
+@pytest.mark.parametrize("rest", [bytes(1000), b"a line\n", b"\n"])
+def test_what_follows_the_end_is_no_damage(tmp_path, rest):
+    file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
+    file.write_bytes(file.read_bytes() + rest)
+    with open_bag(file) as bag:
+        assert contents(bag) == MESSAGES and bag.notes in ([], ["drive.mcap has a damaged index and was read from its start"])
+
+
+def test_messages_of_a_channel_that_is_not_described(tmp_path):
+    def extra(writer):
+        writer.add_message(7, START_NS, b"\0\1\0\0", START_NS)
+
+    with open_bag(write_mcap(tmp_path / "drive.mcap", MESSAGES, extra=extra)) as bag:
+        assert contents(bag) == MESSAGES
+        assert bag.notes == ["drive.mcap holds 1 messages of channels that it does not describe"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_channel_of_two_topics(tmp_path, form):
+    """As tools make that join files."""
+    one, other = texts(20), texts(20, "/other", START_NS + 10**12)
+    file = write_mcap(tmp_path / "drive.mcap", one + other, **{**FORMS[form], "compression": CompressionType.NONE, "enable_crcs": False})
+    data = file.read_bytes()
+    assert struct.pack("<HH", 2, 1) + struct.pack("<I", 6) + b"/other" in data
+    data = data.replace(struct.pack("<HH", 2, 1) + struct.pack("<I", 6) + b"/other", struct.pack("<HH", 1, 1) + struct.pack("<I", 6) + b"/other")
+    file.write_bytes(data)
+    try:
+        with open_bag(file) as bag:
+            contents(bag)
+            assert bag.notes
+    except BagError as error:
+        assert str(file) in str(error)
+
+
+def test_the_memory_stays_small_where_another_channel_has_old_times_in_each_chunk(tmp_path):
+    """As a node without a clock has. A chunk is put off then, and not kept."""
+    big = bytes(40_000)
+    messages = [message for number in range(40) for message in (("/old", number, b"\0\1\0\0old"), ("/new", START_NS + number, big))]
+    with open_bag(write_mcap(tmp_path / "drive.mcap", messages, chunk_size=50_000)) as bag:
+        new = [topic for topic in bag.topics if topic.name == "/new"]
+        tracemalloc.start()
+        try:
+            found = [(log_ns, len(raw)) for _, log_ns, raw in bag.messages(new)]
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert found == [(START_NS + number, len(big)) for number in range(40)] and peak < 15 * len(big)
+
+
+def test_the_duration_is_that_of_the_messages(tmp_path):
+    file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
+    data, times = file.read_bytes(), struct.pack("<QQ", START_NS, MESSAGES[-1][1])
+    at = data.rindex(times)   # in the statistics
+    file.write_bytes(data[:at] + struct.pack("<QQ", 0, 2**62) + data[at + 16:])
+    with open_bag(file) as bag:
+        assert (bag.start_ns, bag.end_ns) == (START_NS, MESSAGES[-1][1] + 1) and contents(bag) == MESSAGES
 
 
 def test_times_of_the_index_that_do_not_hold_are_noted(tmp_path):

@@ -9,6 +9,7 @@ from bags_helpers import CAMERA, contents, write_bag
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
+from dcfm_ros.bags.topics import choose_cameras
 
 KEY = "rosbag2_bagfile_information"
 _QOS = """- history: 3
@@ -132,6 +133,46 @@ def test_a_file_that_cannot_be_opened_leaves_the_others_alone(tmp_path):
     with open_bag(whole) as bag:
         assert len(contents(bag)) == 6
         assert bag.notes[0] == f"left out: {whole / 'drive_2.mcap'} is empty: its recorder wrote nothing, or copying it failed"
+
+
+@pytest.mark.parametrize("path", ["files/{}", "bag\\{}", "/recorded/elsewhere/{}"])
+def test_paths_with_folders(drive, path):
+    file = next(file for file in drive.iterdir() if file.name != "metadata.yaml")
+    if path.startswith("files"):
+        (drive / "files").mkdir()
+        file.rename(drive / "files" / file.name)
+    edit(drive, lambda information: information.update(relative_file_paths=[path.format(file.name)]))
+    with open_bag(drive) as bag:
+        assert len(contents(bag)) == 6 and not bag.notes
+
+
+def test_metadata_that_names_no_files(drive):
+    edit(drive, lambda information: information.update(relative_file_paths=[]))
+    with open_bag(drive) as bag:
+        assert len(contents(bag)) == 6 and bag.notes == ["metadata.yaml names no files: read by its files"]
+
+
+def test_the_metadata_itself_means_its_folder(drive):
+    with open_bag(drive / "metadata.yaml") as bag:
+        assert bag.path == drive and len(contents(bag)) == 6
+
+
+def test_of_a_recording_in_both_storages_one_is_read(tmp_path):
+    """As `ros2 bag convert` leaves it in one folder."""
+    one, other = (write_bag(tmp_path / storage / "drive", 6, storage=storage) for storage in ("mcap", "sqlite3"))
+    shutil.copy(other / "drive.db3", one)
+    (one / "metadata.yaml").unlink()
+    with open_bag(one) as bag:
+        assert len(contents(bag)) == 6
+        assert bag.notes == ["metadata.yaml is missing: read by its files",
+                             "drive.mcap is left out: drive.db3 has its name, and no metadata.yaml says which it is"]
+
+
+@pytest.mark.parametrize("digest", ["INVALID", "TypeHash_unset", "", None])
+def test_type_hashes_that_are_none(drive, digest):
+    edit(drive, lambda information: information["topics_with_message_count"][0]["topic_metadata"].update(type_description_hash=digest))
+    with open_bag(drive) as bag:
+        assert len(choose_cameras(bag)) == 1
 
 
 def test_a_file_that_was_renamed(drive):

@@ -220,6 +220,14 @@ def test_what_is_whole_of_a_cut_recording(model, tmp_path):
     assert "cut off" in report["notes"][0]
 
 
+def test_log_times_that_the_output_cannot_hold(model, tmp_path):
+    bag = write_bag(tmp_path / "bag", 4, storage="sqlite3", start_ns=-10**12)
+    with pytest.raises(BagError, match="has log time -[0-9]* ns, which mcap cannot hold: give --storage sqlite3"):
+        segment(bag, tmp_path / "out", model)
+    report = segment(bag, tmp_path / "out2", model, storage="sqlite3")
+    assert report["cameras"][0]["masks"] == 4
+
+
 # Original messages
 
 @pytest.mark.parametrize("storage, out_storage", [("mcap", "mcap"), ("sqlite3", "mcap"), ("mcap", "sqlite3")])

@@ -152,6 +152,35 @@ def test_another_serialization(drive):
         assert len(choose_cameras(bag)) == 1
 
 
+def test_times_before_1970(drive):
+    with sqlite3.connect(drive / "drive.db3") as database:
+        database.execute("UPDATE messages SET timestamp = timestamp - ?", (START_NS + 10**10,))
+    with open_bag(drive) as bag:
+        times = [log_ns for _, log_ns, _ in contents(bag)]
+        assert times == sorted(times) and times[-1] < 0 and (bag.start_ns, bag.end_ns) == (times[0], times[-1] + 1) and not bag.notes
+
+
+@pytest.mark.parametrize("change", ["data = NULL", "timestamp = NULL", "timestamp = 1.5", "timestamp = 'soon'", "data = 'text'", "topic_id = 9"])
+def test_rows_that_hold_something_else_are_left_out_and_noted(drive, change):
+    with sqlite3.connect(drive / "drive.db3") as database:
+        database.execute("CREATE TABLE loose AS SELECT * FROM messages")   # without the constraints
+        database.execute("DROP TABLE messages")
+        database.execute("ALTER TABLE loose RENAME TO messages")
+        database.execute(f"UPDATE messages SET {change} WHERE id % 4 = 0")
+    with open_bag(drive / "drive.db3") as bag:
+        assert len(contents(bag)) == 6
+        assert bag.notes == ["drive.db3 holds 2 messages without a topic, a time or bytes: left out"]
+
+
+def test_a_table_without_numbers(drive):
+    with sqlite3.connect(drive / "drive.db3") as database:
+        database.execute("CREATE TABLE bare AS SELECT topic_id, timestamp, data FROM messages")
+        database.execute("DROP TABLE messages")
+        database.execute("ALTER TABLE bare RENAME TO messages")
+    with open_bag(drive) as bag:
+        assert len(contents(bag)) == 8 and not bag.notes
+
+
 def test_columns_that_hold_something_else(drive):
     with sqlite3.connect(drive / "drive.db3") as database:
         database.execute("UPDATE topics SET type = x'ff00'")

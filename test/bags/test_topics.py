@@ -110,7 +110,7 @@ def test_an_image_type_of_another_make(tmp_path):
     (("/a/left/image", "/b/left/image"), ["a_left", "b_left"]),
     (("/0/image_raw", "/left-eye/image"), ["_0", "left_eye"]),
     (("/image", "/image_raw"), ["image", "image_raw"]),
-    (("/cam/image", "/cam/image_raw"), ["cam_1", "cam_2"]),
+    (("/cam/image", "/cam/image_raw"), ["cam", "cam_2"]),
 ])
 def test_names(topics, names):
     assert camera_names(topics) == names and all(name.isidentifier() for name in names)
@@ -119,3 +119,69 @@ def test_names(topics, names):
 def test_names_never_collide():
     topics = ["/a_b/image", "/a/b/image", "/c/b/image"]
     assert len(set(camera_names(topics))) == 3
+
+
+def image_messages(pictures, encoding):
+    """(msgtype, CDR bytes) of pictures in an encoding of `image_of`."""
+    kind = COMPRESSED_IMAGE if encoding in ("jpeg", "png") else IMAGE
+    return [(kind, bytes(typestore().serialize_cdr(image_of(number, "eye", picture, encoding), kind))) for number, picture in enumerate(pictures)]
+
+
+def recorded(folder, messages):
+    """A recording of (topic, msgtype, CDR bytes)."""
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connections = {}
+        for number, (topic, kind, raw) in enumerate(messages):
+            if (topic, kind) not in connections:
+                connections[topic, kind] = writer.add_connection(topic, kind, typestore=typestore())
+            writer.write(connections[topic, kind], number, raw)
+    return folder
+
+
+RAW, JPEG = image_messages([PICTURE], "rgb8")[0], image_messages([PICTURE], "jpeg")[0]
+
+
+def refused_of(kind):
+    """An image that no encoding makes usable."""
+    message = image_of(1, "eye", PICTURE, "rgb8" if kind == IMAGE else "jpeg")
+    if kind == IMAGE:
+        message.encoding = "nv24"
+    else:
+        message.format = "16UC1; png compressed "
+    return kind, bytes(typestore().serialize_cdr(message, kind))
+
+
+def test_empty_images_at_the_start_do_not_decide(tmp_path):
+    """Drivers send some."""
+    empty = typestore().types[IMAGE](header=image_of(1, "eye", PICTURE, "rgb8").header, height=0, width=0, encoding="", is_bigendian=0, step=0,
+                                     data=np.zeros(0, np.uint8))
+    raw = bytes(typestore().serialize_cdr(empty, IMAGE))
+    with open_bag(recorded(tmp_path / "bag", [(CAMERA, IMAGE, raw)] * 2 + [(CAMERA, *RAW)] * 3)) as bag:
+        assert [camera.topic.name for camera in choose_cameras(bag)] == [CAMERA] and not bag.notes
+
+
+def test_a_camera_that_is_left_out_is_noted(tmp_path):
+    messages = [(CAMERA, *RAW), ("/thermal/image_raw", *refused_of(IMAGE)), ("/rear/compressed", *refused_of(COMPRESSED_IMAGE))]
+    with open_bag(recorded(tmp_path / "bag", messages)) as bag:
+        assert [camera.topic.name for camera in choose_cameras(bag)] == [CAMERA]
+        assert {note.split(":")[0] for note in bag.notes} == {"/rear/compressed is left out", "/thermal/image_raw is left out"}
+
+
+def test_where_the_raw_topic_cannot_be_used_the_compressed_one_is(tmp_path):
+    messages = [(CAMERA, *refused_of(IMAGE)), (f"{CAMERA}/compressed", *JPEG)]
+    with open_bag(recorded(tmp_path / "bag", messages)) as bag:
+        assert [camera.topic.name for camera in choose_cameras(bag)] == [f"{CAMERA}/compressed"]
+        assert bag.notes[0].startswith(f"{CAMERA} is left out: encoding 'nv24'")
+
+
+@pytest.mark.parametrize("asked", [(), (CAMERA,)])
+def test_a_topic_of_two_types(tmp_path, asked):
+    with open_bag(recorded(tmp_path / "bag", [(CAMERA, *RAW)] * 3 + [(CAMERA, *JPEG)] * 5)) as bag:
+        assert [camera.topic.msgtype for camera in choose_cameras(bag, asked)] == [COMPRESSED_IMAGE]
+        assert bag.notes == [f"{CAMERA} holds 5 messages of {COMPRESSED_IMAGE} and 3 of {IMAGE}, which are not read: record these to a "
+                             "topic of their own"]
+
+
+def test_names_are_of_ascii_and_each_once():
+    assert camera_names(["/cam-1/image_raw", "/cam_1/image_raw", "/cam_1_2/image_raw", "/vörne/image_raw"]) == [
+        "cam_1", "cam_1_3", "cam_1_2", "v_rne"]

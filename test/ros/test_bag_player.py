@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from bags_helpers import CAMERA, LOG_DELAY_NS, PERIOD_NS, START_NS, cut_file, read_bag, write_bag
 from playing_helpers import ALL, node_of, play
+from rclpy.impl.rcutils_logger import RcutilsLogger
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
@@ -118,7 +120,7 @@ def test_the_camera_info_of_an_image_follows_it(probe, tmp_path, encoding):
                         (CameraInfo, "/rear/camera_info")):
         probe.node.create_subscription(kind, where, lambda message, where=where: arrived.append((where, message)), ALL)
     node = play(probe, bag, lambda: len(arrived) == 2 * COUNT - 1, topics=[topic], speed=5.0)
-    assert (node.player.sent, node.player.damaged) == (COUNT, 0)
+    assert (node.player.sent, node.player.left_out) == (COUNT, 0)
     infos = [message for where, message in arrived if where == "/camera/camera_info"]
     headers = [message.header for where, message in arrived if where == topic]
     assert [info.header for info in infos] == headers[:2] + headers[3:]
@@ -275,14 +277,72 @@ def test_bytes_that_are_no_message_are_left_out(probe, tmp_path):
             writer.write(camera, log_ns + number, message)
     images = probe.collect(Image, CAMERA, ALL)
     node = play(probe, tmp_path / "damaged", lambda: len(images) == 1, lockstep=False)
-    assert not node.failed and (node.player.sent, node.player.damaged) == (1, 3)
+    assert not node.failed and (node.player.sent, node.player.left_out) == (1, 3)
 
 
 def test_a_recording_without_any_message_is_no_endless_loop(probe, tmp_path):
     with Writer(tmp_path / "damaged", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         writer.write(writer.add_connection(CAMERA, IMAGE, typestore=typestore()), START_NS, b"\xff" * 50)
     node = play(probe, tmp_path / "damaged", loop=True, wait_for_subscribers=0)
-    assert node.failed and node.player.damaged == 1
+    assert node.failed and node.player.left_out == 1
+
+
+@pytest.mark.parametrize("log_ns, text", [
+    (-1, "message 0 of {bag} has log time -1 ns, which is no time of ROS (0 to 2147483648000000000 ns) and was left out, 1 so far"),
+    (2**63 - 1, "message 2 of {bag} has log time 9223372036854775807 ns, which is no time of ROS (0 to "
+                "2147483648000000000 ns) and was left out, 1 so far")])
+def test_log_times_that_are_no_time_are_said(probe, tmp_path, monkeypatch, log_ns, text):
+    bag = write_bag(tmp_path / "drive", 2)
+    with open_bag(bag) as whole, Writer(tmp_path / "odd", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        camera = writer.add_connection(CAMERA, IMAGE, typestore=typestore())
+        messages = [(log_ns, raw) for _, log_ns, raw in whole.messages()]
+        for at_ns, raw in (*messages, (log_ns, messages[0][1])):
+            writer.write(camera, at_ns, raw)
+    images, told = probe.collect(Image, CAMERA, ALL), []
+    monkeypatch.setattr(RcutilsLogger, "warning", lambda self, said, **_: told.append(said))
+    node = play(probe, tmp_path / "odd", lambda: len(images) == 2, speed=20.0)
+    assert not node.failed and (node.player.sent, node.player.left_out) == (2, 1)
+    assert text.format(bag=tmp_path / "odd") in told
+
+
+def test_a_recording_that_begins_at_time_0_is_played_round_after_round(probe, tmp_path):
+    """Its recorder's clock was set after the first image."""
+    bag = write_bag(tmp_path / "drive", 3)
+    with open_bag(bag) as whole, Writer(tmp_path / "odd", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        camera = writer.add_connection(CAMERA, IMAGE, typestore=typestore())
+        for number, (_, log_ns, raw) in enumerate(whole.messages()):
+            writer.write(camera, log_ns if number else 0, raw)
+    images, clocks = probe.collect(Image, CAMERA, ALL), probe.collect(Clock, "/clock", ALL)
+    node = node_of(probe, tmp_path / "odd", loop=True, speed=0.5)
+    try:
+        probe.spin_until(lambda: len(images) >= 6 and times(clocks).count(0) == 2, "two rounds")
+    finally:
+        node.destroy_node()
+    assert not node.failed and max(times(clocks)) < START_NS + 10**10
+
+
+def test_metadata_stands_for_its_folder(probe, tmp_path):
+    bag = write_bag(tmp_path / "drive", 2)
+    images = probe.collect(Image, CAMERA, ALL)
+    play(probe, bag / "metadata.yaml", lambda: len(images) == 2, speed=20.0)
+
+
+def test_a_folder_of_several_recordings_is_refused(probe, tmp_path):
+    for name in ("a", "b"):
+        (write_bag(tmp_path / name, 1) / f"{name}.mcap").rename(tmp_path / f"{name}.mcap")
+    with pytest.raises(BagError, match=r"holds 2 recordings \(a.mcap, b.mcap\): give one of them as the source"):
+        node_of(probe, tmp_path)
+    images = probe.collect(Image, CAMERA, ALL)
+    play(probe, tmp_path / "a.mcap", lambda: len(images) == 1)
+
+
+def test_a_source_that_cannot_be_looked_at(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(ValueError, match=f"source {tmp_path} cannot be read: Permission denied; get access to it"):
+        is_recording(str(tmp_path))
 
 
 def test_a_bad_recording_ends_the_process_with_a_message(processes, tmp_path):
@@ -296,6 +356,7 @@ def test_what_is_a_recording(tmp_path):
     assert is_recording(str(write_bag(tmp_path / "drive", 1))) and is_recording("gone.mcap") and is_recording("old.bag")
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "0.png").touch()
+    assert is_recording(str(tmp_path / "drive" / "metadata.yaml"))
     assert not is_recording(str(tmp_path / "pictures")) and not is_recording("synthetic:3") and not is_recording("drive.mp4")
     (tmp_path / "drive" / "metadata.yaml").unlink()
     assert is_recording(str(tmp_path / "drive"))

@@ -17,7 +17,7 @@ class World:
     """Real time, in seconds, what was told on /clock and when, and the event that ends the waiting at `ends_s`."""
 
     def __init__(self, monkeypatch):
-        self.now_s, self.ends_s, self.told = 1000.0, math.inf, []
+        self.now_s, self.ends_s, self.told, self.warnings = 1000.0, math.inf, [], []
         monkeypatch.setattr(bag_time.time, "monotonic", lambda: self.now_s)
 
     def wait(self, seconds: float) -> bool:
@@ -27,6 +27,12 @@ class World:
     def create_publisher(self, kind, topic, qos):
         assert topic == "/clock"
         return self
+
+    def get_logger(self):
+        return self
+
+    def warning(self, text: str, **_) -> None:
+        self.warnings.append(text)
 
     def publish(self, message) -> None:
         self.told.append((stamp_ns(message.clock), self.now_s))
@@ -91,6 +97,24 @@ def test_a_round_begins_a_gap_after_the_one_before(world):
         time.end_round(6 * MS)
     assert world.times() == [500 * MS, 506 * MS] * 3
     assert [at_s for _, at_s in world.told] == pytest.approx([1000.0 + 0.003 * number for number in range(6)])
+
+
+@pytest.mark.parametrize("speed", [0.1, 1.0, 1000.0])
+def test_a_clock_that_was_set_is_not_waited_for(world, speed):
+    """Log time 0 at first, then today's: 54 years later. Behind it time goes on as ever."""
+    today_ns, time = 1_700_000_000 * 10**9, BagTime(world, speed, True)
+    for at_ns in (0, today_ns, today_ns + 50 * MS):
+        assert time.reach(at_ns, world)
+    assert world.now_s - 1000.0 == pytest.approx(0.05 / speed, abs=1e-6)
+    assert world.told[:2] == [(0, 1000.0), (today_ns, 1000.0)] and world.times()[-1] == today_ns + 50 * MS
+    assert world.warnings == [f"the recording has nothing to play for 472222.2 hours, from log time 0 to {today_ns} ns: not waited for"]
+
+
+def test_a_pause_of_a_recording_is_kept(world):
+    time = BagTime(world, 1.0, False)
+    for at_s in (0, 60, 60 + 3600):
+        assert time.reach(at_s * 1000 * MS, world) and world.now_s == pytest.approx(1000.0 + at_s)
+    assert not world.warnings
 
 
 def test_waiting_ends_with_the_process(world):

@@ -233,3 +233,9 @@ def test_wrong_array_is_refused(write, wrong, text):
 def test_stamps_round_trip(ns):
     stamp = m.time_message(np.int64(ns))
     assert m.stamp_ns(stamp) == ns and 0 <= stamp.nanosec < 1_000_000_000
+
+
+def test_the_last_second_takes_what_is_left():
+    """As a camera with a wrong clock sends it; no second follows."""
+    last = Time(sec=2**31 - 1, nanosec=2**32 - 1)
+    assert m.time_message(m.stamp_ns(last)) == last
