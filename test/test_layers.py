@@ -172,3 +172,8 @@ def test_the_finder_of_circles(tmp_path, changes, found):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert circle(module_graph(tmp_path / "p")) == found
+
+
+def test_names_of_recordings_need_the_standard_library_alone():
+    """The camera node looks at names before it loads what reads recordings, which not every machine has."""
+    assert {name.split(".")[0] for name in imports(ROOT / "bags" / "names.py")} <= sys.stdlib_module_names

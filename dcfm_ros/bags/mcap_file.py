@@ -50,11 +50,22 @@ class McapFile:
     def messages(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
         """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
+        chunks = [(chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels]
+        heapq.heapify(chunks)
+        loose = self._loose(channels)
+        following = next(loose, None)   # of the messages outside of chunks
         waiting, serial = [], count()   # a heap of what was read and is not due yet: of chunks whose times overlap
         with naming(self.path), self._path.open("rb") as file:
-            for start_ns, messages, offset in self._blocks(file, channels):
+            while chunks or following is not None:
+                is_loose = following is not None and (not chunks or following < chunks[0][:2])
+                start_ns, offset = following if is_loose else chunks[0][:2]
                 while waiting and waiting[0][0] < start_ns:
                     yield self._first(waiting)
+                messages = list(self._read(file, offset, not is_loose, channels))
+                if is_loose:
+                    following = next(loose, None)
+                elif _is_put_off(chunks, messages):
+                    continue
                 for channel, log_ns, raw in messages:
                     heapq.heappush(waiting, (log_ns, offset, next(serial), channel, raw))
             while waiting:
@@ -66,30 +77,6 @@ class McapFile:
     def _first(self, waiting: list) -> tuple[tuple[str, str, str], int, bytes]:
         log_ns, _, _, channel, raw = heapq.heappop(waiting)
         return self._keys[channel], log_ns, raw
-
-    def _blocks(self, file: BinaryIO, channels: frozenset[int]) -> Iterator[tuple[int, list[tuple[int, int, bytes]], int]]:
-        """(earliest log time, messages of these channels, offset) of chunks and of messages outside of them, in order of that time.
-
-        A chunk begins with its earliest message of all channels. Where those wanted in it are later than another chunk, it is
-        read again when they are due, instead of being kept: messages of one channel may have times of long ago, in every chunk.
-        """
-        chunks = [(chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels]
-        heapq.heapify(chunks)
-        loose = self._loose(channels)
-        following = next(loose, None)
-        while chunks or following is not None:
-            if following is not None and (not chunks or following < chunks[0][:2]):
-                start_ns, offset = following
-                following = next(loose, None)
-                yield start_ns, list(self._read(file, offset, False, channels)), offset
-                continue
-            start_ns, offset, is_exact = heapq.heappop(chunks)
-            messages = list(self._read(file, offset, True, channels))
-            first_ns = min((log_ns for _, log_ns, _ in messages), default=start_ns)
-            if not is_exact and chunks and first_ns > chunks[0][0]:
-                heapq.heappush(chunks, (first_ns, offset, True))
-            else:
-                yield start_ns, messages, offset
 
     def _loose(self, channels: frozenset[int]) -> Iterator[tuple[int, int]]:
         """(log time, offset) of the messages of these channels that are in no chunk, in order."""
@@ -119,6 +106,18 @@ class McapFile:
             raise BagError(f"{self.path}: {error}") from error
         except DAMAGE as error:
             raise BagError(f"{self.path} is damaged: {error}; repair it with `mcap recover`") from error
+
+
+def _is_put_off(chunks: list[tuple[int, int, bool]], messages: list[tuple[int, int, bytes]]) -> bool:
+    """Take the first of a heap of (log time, offset, is that of a message that is wanted) away, or put it off: a chunk begins with
+    its earliest message of all channels. Where those wanted in it are later than another chunk, it is read again when they are
+    due, instead of being kept: a channel may have times of long ago in every chunk."""
+    start_ns, offset, is_exact = heapq.heappop(chunks)
+    first_ns = min((log_ns for _, log_ns, _ in messages), default=start_ns)
+    if is_exact or not chunks or first_ns <= chunks[0][0]:
+        return False
+    heapq.heappush(chunks, (first_ns, offset, True))
+    return True
 
 
 def _topic(index: Index, number: int) -> Topic:

@@ -130,7 +130,7 @@ def test_errors_come_with_the_name_of_the_file(train_config, stills, workers):
     path.write_bytes(b"no picture")
     found, = load_batches(batches_of(config), range(1), workers)
     assert isinstance(found, DataError)
-    assert str(found) == f"{path} cannot be read as a PNG; it is damaged or not what its name says"
+    assert str(found) == f"label {path} cannot be read as a PNG; it is damaged or not what its name says"
 
 
 @pytest.mark.parametrize("spoil, message", [
