@@ -15,7 +15,7 @@ from mcap.opcode import Opcode
 
 from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, check_same, description, find_messages, read_chunk, records
-from dcfm_ros.bags.topic import CDR, Topic, full_type, known_digest, read_qos
+from dcfm_ros.bags.topic import CDR, Key, Topic, full_type, gathered, known_digest, read_qos, read_serialization
 
 _DEFINED = ("ros2msg", "ros2idl")   # encodings of schemas that ROS 2 writes
 
@@ -38,16 +38,10 @@ class McapFile:
                 raise BagError(f"{named}: {error}") from error
         self.count, self.start_ns, self.last_ns = self._index.count, self._index.start_ns, self._index.last_ns
         self.note = f"{named.name} {self._index.note}" if self._index.note else ""
-        topics: dict[tuple[str, str, str], Topic] = {}
-        self._keys: dict[int, tuple[str, str, str]] = {}   # by channel
-        for number in self._index.channels:
-            topic = _topic(self._index, number)
-            topics.setdefault(topic.key, topic)
-            self._keys[number] = topic.key
-        self.topics = tuple(topics.values())
-        self.counts = {key: sum(self._index.counts[number] for number, its in self._keys.items() if its == key) for key in topics}
+        self.topics, self._keys, self.counts = gathered(
+            (number, _topic(self._index, number), self._index.counts[number]) for number in self._index.channels)
 
-    def messages(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+    def messages(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
         """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
         chunks = [(chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels]
@@ -71,10 +65,7 @@ class McapFile:
             while waiting:
                 yield self._first(waiting)
 
-    def close(self) -> None:
-        pass
-
-    def _first(self, waiting: list) -> tuple[tuple[str, str, str], int, bytes]:
+    def _first(self, waiting: list) -> tuple[Key, int, bytes]:
         log_ns, _, _, channel, raw = heapq.heappop(waiting)
         return self._keys[channel], log_ns, raw
 
@@ -123,7 +114,7 @@ def _is_put_off(chunks: list[tuple[int, int, bool]], messages: list[tuple[int, i
 def _topic(index: Index, number: int) -> Topic:
     channel = index.channels[number]
     schema = index.schemas.get(channel.schema_id)
-    serialization = channel.message_encoding.lower() or CDR
+    serialization = read_serialization(channel.message_encoding)
     name = schema.name if schema else ""
     return Topic(channel.topic, full_type(name) if serialization == CDR else name,
                  schema.data.decode(errors="replace") if schema and schema.encoding in _DEFINED else "",

@@ -12,7 +12,7 @@ from rosbags.interfaces import Qos
 
 from dcfm_ros.bags.errors import BagError, naming
 from dcfm_ros.bags.names import METADATA_FILE
-from dcfm_ros.bags.topic import CDR, full_type, known_digest, read_qos
+from dcfm_ros.bags.topic import Key, full_type, known_digest, read_qos, read_serialization
 
 INFORMATION = "rosbag2_bagfile_information"
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
@@ -24,9 +24,9 @@ class Metadata:
 
     files: tuple[str, ...]            # paths, in order; the first version has the recording's folder in them
     storage: str                      # identifier; "" where it is not said
-    counts: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    digests: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    qos: dict[tuple[str, str, str], tuple[Qos, ...]] = field(default_factory=dict)
+    counts: dict[Key, int] = field(default_factory=dict)
+    digests: dict[Key, str] = field(default_factory=dict)
+    qos: dict[Key, tuple[Qos, ...]] = field(default_factory=dict)
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -36,8 +36,7 @@ def read_metadata(folder: Path) -> Metadata:
         metadata = Metadata(tuple(map(str, information["relative_file_paths"])), str(information.get("storage_identifier") or ""))
         for topic in information["topics_with_message_count"]:
             its = topic["topic_metadata"]
-            serialization = its.get("serialization_format") or CDR
-            key = (its["name"], full_type(its["type"]), serialization)
+            key = (its["name"], full_type(its["type"]), read_serialization(its.get("serialization_format")))
             metadata.counts[key] = metadata.counts.get(key, 0) + int(topic["message_count"])
             metadata.digests[key] = known_digest(its.get("type_description_hash"))
             metadata.qos[key] = read_qos(its.get("offered_qos_profiles"))

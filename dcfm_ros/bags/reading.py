@@ -17,10 +17,10 @@ from dcfm_ros.bags.compression import decompressed
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.mcap_file import McapFile
 from dcfm_ros.bags.metadata import Metadata, read_metadata
-from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, storage_stem, without_zstd
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, stands_for, storage_stem, without_zstd
 from dcfm_ros.bags.sqlite_file import SqliteFile
 from dcfm_ros.bags.storage import open_storage, storage_files
-from dcfm_ros.bags.topic import Topic
+from dcfm_ros.bags.topic import Key, Topic
 from dcfm_ros.bags.types import typestore
 from dcfm_ros.pipeline.frames import InputError
 
@@ -34,9 +34,7 @@ def open_bag(path: str | Path) -> Bag:
     What a dead recorder left is opened as well: a folder without metadata.yaml by its files, and a cut .mcap as far as it
     is whole. `Bag.notes` then says so.
     """
-    path = Path(path)
-    if path.name == METADATA_FILE:
-        path = path.parent
+    path = stands_for(Path(path))
     if not (path.is_file() or path.is_dir()):
         raise BagError(f"there is no {path}: give a folder with {METADATA_FILE}, or a file {' or '.join(STORAGES)}")
     if path.name.endswith(UNFINISHED):
@@ -65,7 +63,7 @@ class Bag:
         counts: Counter = Counter()
         for file in files:
             counts.update(file.counts)
-        topics: dict[tuple[str, str, str], Topic] = {}
+        topics: dict[Key, Topic] = {}
         for topic in (topic for file in files for topic in file.topics):
             topics.setdefault(topic.key, _completed(topic, counts[topic.key], metadata))
         self.topics = tuple(topics.values())
@@ -112,7 +110,7 @@ class Bag:
             raise InputError("message", f"a message of {len(raw)} bytes on {topic.name} is no {topic.msgtype} as ROS 2 serializes it "
                                         f"({reason}): the recording is damaged there, or its recorder wrote it in another way") from error
 
-    def _merged(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+    def _merged(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
         """Of all files in order of log time; a file is not read before its time comes, as there may be hundreds."""
         streams = []   # a heap: log time of the next message, number of the file, message, what follows
         for number, file in enumerate(sorted((file for file in self._storages if file.count), key=lambda file: file.start_ns)):
@@ -124,8 +122,8 @@ class Bag:
         while streams:
             yield _next(streams)
 
-    def _compare(self, said: str, expected: Mapping[tuple[str, str, str], int], found: str,
-                 counts: Mapping[tuple[str, str, str], int]) -> None:
+    def _compare(self, said: str, expected: Mapping[Key, int], found: str,
+                 counts: Mapping[Key, int]) -> None:
         names = sorted({name for name, _, _ in expected})
         pairs = [(name, *(sum(by_key.get(key, 0) for key in {*expected, *counts} if key[0] == name) for by_key in (expected, counts)))
                  for name in names]
@@ -149,7 +147,7 @@ class Bag:
         self.close()
 
 
-def _next(streams: list) -> tuple[tuple[str, str, str], int, bytes]:
+def _next(streams: list) -> tuple[Key, int, bytes]:
     _, number, message, stream = streams[0]
     if (following := next(stream, None)) is None:
         heapq.heappop(streams)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import apsw
 
 from dcfm_ros.bags.errors import BagError, naming
-from dcfm_ros.bags.topic import CDR, Topic, full_type, known_digest, read_qos
+from dcfm_ros.bags.topic import Key, Topic, full_type, gathered, known_digest, read_qos, read_serialization
 
 MAGIC = b"SQLite format 3\0"
 _USABLE = "typeof(timestamp) = 'integer' AND typeof(data) = 'blob'"   # SQLite keeps any kind in any column
@@ -25,7 +25,7 @@ class SqliteFile:
     """Its messages in order of log time; attributes as of `McapFile`. For one thread at a time."""
 
     def __init__(self, path: Path, named: Path):
-        self._path, self.path = path, named
+        self.path = named
         path = path.resolve()   # beside the file itself, and not a link to it, lies what belongs to it
         if _begins_with(f"{path}-journal", _JOURNAL_MAGIC):
             raise BagError(f"{named} is in the middle of being written, as {path.name}-journal tells: wait for its recorder's end, or where "
@@ -42,7 +42,7 @@ class SqliteFile:
                 self.close()
                 raise
 
-    def messages(self, keys: set[tuple[str, str, str]]) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+    def messages(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
         """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
         numbers = [number for number, key in self._keys.items() if key in keys]
         marks = ", ".join("?" * len(numbers))
@@ -70,16 +70,12 @@ class SqliteFile:
                 f"SELECT topic_id, count(*), min(timestamp), max(timestamp) FROM messages WHERE {_USABLE} GROUP BY topic_id"):
             counts[number] = count
             self.start_ns, self.last_ns = min(self.start_ns, first_ns), max(self.last_ns, last_ns)
-        topics: dict[tuple[str, str, str], Topic] = {}
-        self._keys: dict[int, tuple[str, str, str]] = {}   # by number in the database
-        self.counts: dict[tuple[str, str, str], int] = {}
-        for number, name, kind, serialization, qos, digest in self._database.execute(f"SELECT id, {columns} FROM topics ORDER BY id"):
-            topic = Topic(name, full_type(kind), definitions.get(kind) or "", known_digest(digest), read_qos(qos),
-                          serialization=(serialization or CDR).lower())
-            topics.setdefault(topic.key, topic)
-            self._keys[number] = topic.key
-            self.counts[topic.key] = self.counts.get(topic.key, 0) + counts.get(number, 0)
-        self.topics, self.count = tuple(topics.values()), sum(self.counts.values())
+        rows = self._database.execute(f"SELECT id, {columns} FROM topics ORDER BY id")
+        self.topics, self._keys, self.counts = gathered(
+            (number, Topic(name, full_type(kind), definitions.get(kind) or "", known_digest(digest), read_qos(qos),
+                           serialization=read_serialization(serialization)), counts.get(number, 0))
+            for number, name, kind, serialization, qos, digest in rows)
+        self.count = self.counts.total()
         left_out = self._database.execute("SELECT count(*) FROM messages").fetchone()[0] - self.count
         self.note = f"{self.path.name} holds {left_out} messages without a topic, a time or bytes: left out" if left_out else ""
 

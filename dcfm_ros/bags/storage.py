@@ -43,11 +43,10 @@ def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> Mca
     if start.startswith(ZSTD_MAGIC):
         return open_storage(unpacked_file(file, stack), stack, named)
     if start.startswith(MCAP_MAGIC):
-        storage = McapFile(file, named)
-    elif start.startswith(sqlite_file.MAGIC):
-        storage = SqliteFile(file, named)
-    else:
+        return McapFile(file, named)
+    if not start.startswith(sqlite_file.MAGIC):
         raise BagError(f"{named} is {_refusal(named, start)}")
+    storage = SqliteFile(file, named)
     stack.callback(storage.close)
     return storage
 

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
 CDR = "cdr"   # ROS 2's serialization, the only one that is read
+Key = tuple[str, str, str]   # of a topic
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,25 @@ class Topic:
     serialization: str = CDR
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         return self.name, self.msgtype, self.serialization
+
+
+def gathered(numbered: Iterable[tuple[int, Topic, int]]) -> tuple[tuple[Topic, ...], dict[int, Key], Counter[Key]]:
+    """Of a file's (number, topic, messages), of which several may be of one topic: the topics, each once, the key of each number,
+    and the messages of each key."""
+    topics: dict[Key, Topic] = {}
+    keys: dict[int, Key] = {}
+    counts: Counter[Key] = Counter()
+    for number, topic, count in numbered:
+        topics.setdefault(topic.key, topic)
+        keys[number] = topic.key
+        counts[topic.key] += count
+    return tuple(topics.values()), keys, counts
+
+
+def read_serialization(text: str | None) -> str:
+    return (text or CDR).lower()
 
 
 def read_qos(text: str | list | None) -> tuple[Qos, ...]:

@@ -79,10 +79,10 @@ def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
     """Those that look like one, which a note tells of where their encoding is refused; a BagError where none does, with what there
     is instead."""
-    names = {topic.name for topic in bag.topics if _is_image(topic) and topic.count}
-    names = sorted(name for name in names if name not in labels and not _NOT_CAMERAS.search(name))
+    names = {topic.name for topic in bag.topics
+             if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)}
     cameras, refusals = {}, {}
-    for name in sorted(names, key=lambda name: name.endswith("/compressed")):   # of a camera's two the raw one, if it can be used
+    for name in sorted(names, key=lambda name: (name.endswith("/compressed"), name)):   # of a camera's two the raw, if it can be used
         if name.removesuffix("/compressed") in cameras:
             continue
         topic = _image_topic(bag, name)

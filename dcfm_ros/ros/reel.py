@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -64,8 +63,8 @@ class Reel:
                  sent: Callable[[int, int, int], None]):
         self._node, self._options, self._sent = node, options, sent
         self._source = open_source(options.source, rate_hz=options.rate, width=options.width or None,
-                                   height=options.height or None)
-        self._count = min(options.frames or self._source.length or 300, self._source.length or sys.maxsize)   # or endless
+                                   height=options.height or None, length=options.frames or None)
+        self._count = self._source.length or 300
         self._calibration = read_calibration(options.camera_info_url) if options.camera_info_url else None
         self._info(self._source.width, self._source.height)   # a calibration of another size is refused at once
         self._made: list[_Shot] = []

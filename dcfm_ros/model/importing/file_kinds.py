@@ -25,14 +25,15 @@ _PICKLE = rb"PK|\x80[\x02-\x05]"   # in a zip, as torch.save writes, or bare, as
 
 def is_safetensors(path: Path) -> bool:
     """Told by how it begins; by its name, where it begins as nothing that we know."""
-    return _begins_as_safetensors(path) or path.suffix == ".safetensors" and not re.match(_PICKLE, _first_bytes(path))
+    beginning = _first_bytes(path)
+    return _begins_as_safetensors(beginning, path) or path.suffix == ".safetensors" and not re.match(_PICKLE, beginning)
 
 
 def other_kind(path: Path) -> str:
     """What a file is that is no checkpoint of PyTorch, and the remedy, as in "an ONNX file; give ..."; else ""."""
-    if _begins_as_safetensors(path):
-        return ""
     beginning = _first_bytes(path)
+    if _begins_as_safetensors(beginning, path):
+        return ""
     for pattern, kind in _BEGINNINGS:
         if re.match(pattern, beginning):
             return kind
@@ -41,9 +42,8 @@ def other_kind(path: Path) -> str:
     return f"a tar archive; {_UNPACK}" if beginning[257:262] == b"ustar" else ""
 
 
-def _begins_as_safetensors(path: Path) -> bool:
+def _begins_as_safetensors(beginning: bytes, path: Path) -> bool:
     """The length of the JSON that follows; its bytes may be those of any other beginning."""
-    beginning = _first_bytes(path)
     return beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") < path.stat().st_size
 
 
