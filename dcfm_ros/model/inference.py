@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
 from dcfm_ros.model.per_frame import PerFrame
 
 
@@ -53,8 +52,9 @@ class ShallowPath(nn.Module):
     def __init__(self, model: Model):
         super().__init__()
         self.encoder = model.encoder.without_deep()
-        self.register_buffer("mean", 255.0 * torch.tensor(IMAGE_MEAN), persistent=False)
-        self.register_buffer("scale", 1.0 / (255.0 * torch.tensor(IMAGE_STD)), persistent=False)
+        mean, scale = model.config.normalisation.factors()
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         pixels = (image.to(self.mean.dtype) - self.mean) * self.scale

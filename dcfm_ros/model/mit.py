@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.drop_path import drop_path
+
 
 @dataclass(frozen=True)
 class MiTSpec:
@@ -24,6 +26,10 @@ class MiTSpec:
     widths: tuple[int, int, int, int]
     heads: tuple[int, int, int, int] = (1, 2, 5, 8)
     reductions: tuple[int, int, int, int] = (8, 4, 2, 1)
+
+    @property
+    def shallow_channels(self) -> int:
+        return self.widths[0]
 
 
 MIT_SPECS = {
@@ -125,14 +131,8 @@ class Block(nn.Module):
         self.drop_path = drop_path
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        tokens = tokens + self._drop(self.attn(self.norm1(tokens), size))
-        return tokens + self._drop(self.mlp(self.norm2(tokens), size))
-
-    def _drop(self, branch: Tensor) -> Tensor:
-        if not self.training or self.drop_path == 0.0:
-            return branch
-        keep = 1.0 - self.drop_path
-        return branch * (torch.rand(branch.shape[0], 1, 1, device=branch.device) < keep).to(branch.dtype) / keep
+        tokens = tokens + drop_path(self.attn(self.norm1(tokens), size), self.drop_path, self.training)
+        return tokens + drop_path(self.mlp(self.norm2(tokens), size), self.drop_path, self.training)
 
 
 class MixTransformer(nn.Module):

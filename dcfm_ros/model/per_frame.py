@@ -24,7 +24,7 @@ class PerFrame(nn.Module):
         self.config = config
         self.folder: Path | None = None  # that it was loaded from
         self.encoder, self.fusion = make_backbone(config)
-        self.dropout = nn.Dropout2d(0.0 if config.is_mit else config.dropout)  # SegFormer's fusion has its own
+        self.dropout = nn.Dropout2d(0.0 if config.fuses_stages else config.dropout)  # SegFormer's fusion has its own
         self.classifier = nn.Conv2d(config.deep_channels, len(config.classes), 1)
         self.published_order = False  # True: the published order of operations, for reference
 

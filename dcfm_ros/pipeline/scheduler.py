@@ -20,12 +20,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dcfm_ros.model.image import IMAGE_STD
+from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.settings import AksScore, SchedulerConfig
 
-_CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGE_STD))
+# Of the published normalisation, whatever that of the model is: thresholds mean the same with every model.
+_CHANNEL_WEIGHT = 1.0 / (3 * 255.0 * np.array(IMAGENET.std))
 _CUT_STEP = 4  # hard cuts change the whole picture: every 4th row and column shows them
 # Two dark shots differ little in value, but not in structure. Noise has no structure either, so some change must be there.
 _CUT_CORRELATION, _CUT_CHANGE = 0.5, 0.2

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.model.settings_types import ConfigError, check_types
+from dcfm_ros.training.camera_effects import draw_effects, with_effects
 from dcfm_ros.training.pairs import VOID, Pair
 
 ZOOM_DRAWS = ("log", "linear", "crop")
@@ -31,6 +32,7 @@ class AugmentConfig:
     color: float = 0.25            # of both frames alike
     color_labelled: float = 0.06   # further change of the labelled frame alone
     color_neighbour: float = 0.06  # and of the neighbour alone
+    effects: float = 0.0           # share of pairs with each effect of camera, light and weather (camera_effects.py)
     rare_center: float = 0.6       # share of crops centred on a pixel of a class drawn evenly from those present
 
     def __post_init__(self):
@@ -41,7 +43,7 @@ class AugmentConfig:
             raise ConfigError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
         if not 0 <= self.rotation <= 180:
             raise ConfigError(f"rotation {self.rotation}: use 0 to 180 degrees")
-        for name in ("stretch", "color", "color_labelled", "color_neighbour", "rare_center"):
+        for name in ("stretch", "color", "color_labelled", "color_neighbour", "effects", "rare_center"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: use a fraction 0..1")
 
@@ -50,11 +52,12 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
     """A crop of (height, width) of the pair, changed at random; what lies outside the picture is void."""
     matrix = _geometry(pair.label, height, width, config, rng)
     common = _color_change(config.color, rng)
+    effects = draw_effects(config.effects, (height, width), rng) if config.effects else []
 
     def image(source: np.ndarray, color: float) -> np.ndarray:
         crop = cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
                               borderValue=(124, 116, 104))
-        return _recolor(crop, common + _color_change(color, rng))
+        return with_effects(_recolor(crop, common + _color_change(color, rng)), effects, rng)
 
     def label(source: np.ndarray | None) -> np.ndarray | None:
         return None if source is None else cv2.warpAffine(

@@ -25,9 +25,11 @@ LAST, BEST = "last", "best"
 LOG_FILE = "log.jsonl"
 
 # Settings whose change leaves the course of training as it is; * stands for any number.
-FREE = ("data.sources.*.root", "data.in_memory", "validation.root", "init", "save_every")
+FREE = ("data.sources.*.root", "data.in_memory", "validation.root", "init", "init_encoder", "init_terms",
+        "save_every")
 # Settings that checkpoints of older versions lack, with what was in effect then.
-YOUNGER = {"data.aligned": 0.0}
+YOUNGER = {"data.aligned": 0.0, "average": 0.0, "encoder_lr": 1.0, "init_encoder": "", "init_terms": "", "augment.effects": 0.0,
+           "validation.only": ""}
 
 
 class TrainingError(RuntimeError):

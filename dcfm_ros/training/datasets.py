@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
     if config.validation:
         try:
             validation = _clips(config.validation, config)
+            if only := config.validation.only:
+                validation = _kept(validation, f"only {only!r}", lambda name: name.startswith(only), f"{only} alone")
             if not any(len(clip.labelled) for clip in validation.clips):
                 raise DataError(f"{validation.name} has no labelled frame: validation needs some")
         except (ValueError, RuntimeError, OSError) as error:
@@ -65,12 +67,18 @@ def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> 
         return SyntheticPairs(source.clips, data.radius, rank, world, data.neighbour_labels)
     clips = _clips(source, config)
     if source.exclude:
-        kept = tuple(clip for clip in clips.clips if not clip.name.startswith(source.exclude))
-        if len(kept) in (0, len(clips.clips)):
-            raise DataError(f"exclude {source.exclude!r} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
-                            f"give the beginning of some clips' names, such as {clips.clips[0].name}")
-        clips = replace(clips, name=f"{clips.name} without {source.exclude}", clips=kept)
+        clips = _kept(clips, f"exclude {source.exclude!r}", lambda name: not name.startswith(source.exclude),
+                      f"without {source.exclude}")
     return ClipPairs(clips, data.radius, [names.index(name) for name in data.movable], data.neighbour_labels)
+
+
+def _kept(clips: ClipSet, setting: str, keeps: Callable[[str], bool], called: str) -> ClipSet:
+    """The clips whose names are kept: some, and not all."""
+    kept = tuple(clip for clip in clips.clips if keeps(clip.name))
+    if len(kept) in (0, len(clips.clips)):
+        raise DataError(f"{setting} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
+                        f"give the beginning of some clips' names, such as {clips.clips[0].name}")
+    return replace(clips, name=f"{clips.name} {called}", clips=kept)
 
 
 def _clips(source: SourceConfig | ValidationConfig, config: TrainConfig) -> ClipSet:

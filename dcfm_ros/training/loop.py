@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from dcfm_ros.training.average import WeightAverage
 from dcfm_ros.training.checkpoint import (
     BEST, LAST, TrainingError, as_fitted, load_state, plain_config, save_folder, save_state)
 from dcfm_ros.training.data import Batch, PairBatches, affordable_workers, balanced_weights, load_batches
@@ -84,6 +85,7 @@ class Trainer:
         self.batches = PairBatches(config, self.data, group.rank, group.world)
         tell = tqdm.write if group.rank == 0 else (lambda text: None)
         self.model = on_device(new_model(config, tell) if state is None else fresh_model(config), config, group.device)
+        self.average = WeightAverage(self.model, config.average)
         self.optimiser = make_optimiser(self.model, config)
         self.precision = Precision(config.amp, group.device)
         if state is None:
@@ -94,6 +96,7 @@ class Trainer:
         else:
             weights, self.saved = state["class_weights"], state["iteration"]
             self.model.load_state_dict(state["model"])
+            self.average.restore(state.get("average"))
             self.optimiser.load_state_dict(state["optimiser"])
             self.precision.scaler.load_state_dict(state["scaler"])
         self.done, self.seconds, self.scores, self.best = (state[key] for key in ("iteration", "seconds", "scores", "best"))
@@ -132,6 +135,7 @@ class Trainer:
     def _iteration(self, iteration: int, batch: Batch) -> None:
         seed_dropout(self.config.seed, iteration, self.group.rank)
         losses = step(self.model, self.optimiser, self.precision, batch, self.config, iteration, self.class_weights)
+        self.average.update()
         self.log.add(iteration, losses)
         self.done = iteration + 1
         is_end, started = self.done == self.config.iterations, time.monotonic()
@@ -142,28 +146,32 @@ class Trainer:
         self.log.pause(time.monotonic() - started)
 
     def _validate(self) -> None:
-        average_statistics(self.model)
-        scores = score(self.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group,
+        self._share_statistics()
+        scores = score(self.average.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group,
                        self.config.data.aligned > 0)
         self.log.validated(self.done, scores)
         self.scores = {"iteration": self.done, **scores}
         if scores["score"] > self.best:
             self.best = scores["score"]
             if self.group.rank == 0:
-                save_folder(self.out / BEST, self.model, self._record())
+                save_folder(self.out / BEST, self.average.model, self._record())
 
     def _save(self) -> None:
-        average_statistics(self.model)
+        self._share_statistics()
         self.saved = self.done
         if self.group.rank > 0:
             return
         save_state(self.out, {
             "configuration": json.dumps(plain_config(self.config)), "iteration": self.done, "seconds": self._seconds(),
-            "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "model": self.model.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
             "scaler": self.precision.scaler.state_dict(), "class_weights": self.class_weights,
             "scores": self.scores, "best": self.best, "log": self.log.state()})
-        save_folder(self.out / LAST, self.model, self._record())
+        save_folder(self.out / LAST, self.average.model, self._record())
         self.on_save(self.out)
+
+    def _share_statistics(self) -> None:
+        for model in dict.fromkeys((self.model, self.average.model)):   # in one order in all processes
+            average_statistics(model)
 
     def _record(self) -> dict:
         progress = {"iterations_done": self.done, "hours": round(self._seconds() / 3600, 3), "losses": self.log.losses,

@@ -13,21 +13,24 @@ from dcfm_ros.training.start import BACKBONE
 
 
 def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD. Encoder and fusion learn at the configuration's rate, all else at `decoder_lr` times that (a group's
-    `factor`); norms and biases are decayed only if `decay_norms` says so."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    """AdamW or SGD. The fusion learns at the configuration's rate, the encoder at `encoder_lr` times that and all else at
+    `decoder_lr` times (a group's `factor`); norms and biases are decayed only if `decay_norms` says so."""
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        decoder = not name.startswith(BACKBONE)
-        groups.setdefault((decoder, config.decay_norms or parameter.ndim > 1), []).append(parameter)
-    parts = [
-        {"params": parameters, "factor": config.decoder_lr if decoder else 1.0,
-         "weight_decay": config.weight_decay if decayed else 0.0}
-        for (decoder, decayed), parameters in groups.items()
-    ]
+        groups.setdefault((_factor(name, config), config.decay_norms or parameter.ndim > 1), []).append(parameter)
+    parts = [{"params": parameters, "factor": factor, "weight_decay": config.weight_decay if decayed else 0.0}
+             for (factor, decayed), parameters in groups.items()]
     rate = config.learning_rate(0)   # set anew in every iteration
     if config.optimiser == "sgd":
         return torch.optim.SGD(parts, lr=rate, momentum=config.momentum)
     return torch.optim.AdamW(parts, lr=rate)
+
+
+def _factor(name: str, config: TrainConfig) -> float:
+    """How many times as fast as the rate a parameter learns."""
+    if not name.startswith(BACKBONE):
+        return config.decoder_lr
+    return config.encoder_lr if name.startswith("encoder.") else 1.0
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

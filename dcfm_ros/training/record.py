@@ -24,7 +24,7 @@ def training_record(config: TrainConfig, data: Sequence[PairSource | None], vali
     of this machine is in it."""
     plain = plain_config(config)
     plain.pop("model")
-    plain["init"] = Path(config.init).name
+    plain |= {"init": Path(config.init).name, "init_encoder": Path(config.init_encoder).name}
     for source in (*plain["data"]["sources"], *([plain["validation"]] if config.validation else [])):
         source["root"] = ""
     used = [source for source in data if source is not None]

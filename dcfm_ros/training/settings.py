@@ -105,6 +105,7 @@ class ValidationConfig:
     source: str
     root: str = ""
     split: str = "val"
+    only: str = ""       # clips whose name starts so; by default all
     every: int = 1000    # iterations
     frames: int = 100    # so many labelled frames, evenly over the data set; 0: all
 
@@ -129,15 +130,19 @@ class TrainConfig:
     optimiser: str = "adamw"        # or sgd
     momentum: float = 0.9           # of sgd
     decoder_lr: float = 2.0         # bottleneck, FFM and head learn so many times faster than the backbone with its fusion
+    encoder_lr: float = 1.0         # and the encoder without its fusion so many times, where it has been trained before
     weight_decay: float = 0.01
     decay_norms: bool = False       # decay norms and biases, too
     warmup: int = 200               # iterations in which the rate rises in a straight line from warmup_start of it
     warmup_start: float = 1e-6
     clip_norm: float = 1.0          # gradients are scaled down to this norm; 0: they are not
     class_balance: float = 0.5      # class weight = (median frequency / frequency) ** class_balance; 0 = none
+    average: float = 0.0            # decay of the moving average of weights, which is what is saved; 0: the last weights are
     head_std: float = 0.5           # spread of the classifier's first weights: its input has unit length
     consistency: bool = True
     init: str = ""                  # model (built-in name or folder) whose weights training starts from
+    init_encoder: str = ""          # or the file of a pretrained encoder (dcfm import reads them), all else starts fresh
+    init_terms: str = ""            # where what training starts from comes from, and its licence: for the record
     init_parts: str = "all"         # or backbone: encoder and fusion alone, the decoder starts fresh
     amp: bool = True                # mixed precision: bfloat16, or float16 on a GPU that lacks it
     channels_last: bool = False     # memory layout of images and weights, which tensor cores like
@@ -151,13 +156,17 @@ class TrainConfig:
             raise ConfigError(f"optimiser {self.optimiser!r}: use {' or '.join(OPTIMISERS)}")
         if self.save_every < 1:
             raise ConfigError(f"save_every {self.save_every}: save after 1 or more iterations")
+        if self.init and self.init_encoder:
+            raise ConfigError(f"init {self.init} and init_encoder {self.init_encoder}: give one of them")
         if self.init_parts not in ("all", "backbone"):
             raise ConfigError(f"init_parts {self.init_parts!r}: use all or backbone")
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"momentum {self.momentum}: use 0 to below 1")
+        if not 0 <= self.average < 1:
+            raise ConfigError(f"average {self.average}: use 0 to below 1")
         if not 0 <= self.warmup_start <= 1:
             raise ConfigError(f"warmup_start {self.warmup_start}: use a share of the rate, 0 to 1")
-        for name in ("decoder_lr", "weight_decay", "warmup", "clip_norm", "class_balance", "head_std"):
+        for name in ("decoder_lr", "encoder_lr", "weight_decay", "warmup", "clip_norm", "class_balance", "head_std"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} {getattr(self, name)}: must not be negative")
         if unknown := sorted(set(self.data.movable) - set(self.model.class_names)):

@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from dcfm_ros.model.build import Model, build_model
-from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.importing.import_model import read_model
 from dcfm_ros.training.settings import TrainConfig
 
 BACKBONE = ("encoder.", "fusion.")
+MEANING = ("block_eps", "inner_eps", "image_mean", "image_std")   # with others, the same weights give something else
 CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
 
 
@@ -24,12 +26,36 @@ def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: No
     tell: is called with what that model does not give, if anything
     """
     model = fresh_model(config)
+    if config.init_encoder:
+        take_encoder(model, config.init_encoder)
     if config.init:
         fresh = take_weights(model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init))
         if fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
             more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
             tell(f"init: {config.init} gives no weights, or not all, of {', '.join(fresh[:3])}{more}; these start fresh")
     return model
+
+
+def take_encoder(model: Model, file: str) -> None:
+    """The weights of a pretrained encoder; everything else stays. A ConfigError where it is of another backbone, a CheckpointError
+    where the file is not whole."""
+    origin = read_model([file]).model
+    if origin.config.backbone != model.config.backbone:
+        raise ConfigError(f"init_encoder: {file} is {origin.config.backbone}, the configuration has {model.config.backbone}; give the "
+                          "configuration that backbone, or another file")
+    _require_same(origin.config, model.config, "init_encoder")
+    model.encoder.load_state_dict(origin.encoder.state_dict())
+
+
+def _require_same(origin: ModelConfig, wanted: ModelConfig, setting: str) -> None:
+    if changed := [name for name in MEANING if getattr(origin, name) != getattr(wanted, name)]:
+        raise ConfigError(
+            f"{setting}: the model has {_values(origin, changed)}, the configuration {_values(wanted, changed)}; give the "
+            "configuration those of the model")
+
+
+def _values(config: ModelConfig, names: Sequence[str]) -> str:
+    return " and ".join(f"{name} {getattr(config, name)}" for name in names)
 
 
 def fresh_model(config: TrainConfig) -> Model:
@@ -63,11 +89,7 @@ def take_weights(
     if origin.config.backbone != model.config.backbone:
         raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same "
                           "backbone")
-    if (origin.config.block_eps, origin.config.inner_eps) != (model.config.block_eps, model.config.inner_eps):
-        raise ConfigError(
-            f"init: the model has block_eps {origin.config.block_eps} and inner_eps {origin.config.inner_eps}, the "
-            f"configuration {model.config.block_eps} and {model.config.inner_eps}; "
-            "give the configuration those of the model")
+    _require_same(origin.config, model.config, "init")
     given, fresh = origin.state_dict(), []
     rows = [(new, origin.config.class_names.index(name)) for new, name in enumerate(model.config.class_names)
             if name in origin.config.class_names]

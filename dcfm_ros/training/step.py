@@ -56,7 +56,8 @@ def batch_losses(
     labelled, neighbour, labels, neighbour_labels = (
         None if tensor is None else tensor.to(device, non_blocking=True) for tensor in batch[:4])
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    labelled, neighbour = (normalised(images).contiguous(memory_format=layout) for images in (labelled, neighbour))
+    labelled, neighbour = (
+        normalised(images, model.config.normalisation).contiguous(memory_format=layout) for images in (labelled, neighbour))
     arguments = (model, labelled, neighbour, labels.long(),
                  None if neighbour_labels is None else neighbour_labels.long(), class_weights)
     if isinstance(model, PerFrame):

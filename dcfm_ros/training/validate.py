@@ -95,7 +95,7 @@ def _motion(model: Model, clip: Clip, index: int, before: int) -> np.ndarray | N
 
 
 def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
-    return normalised(torch.from_numpy(_resized(image, model))[None].to(device))
+    return normalised(torch.from_numpy(_resized(image, model))[None].to(device), model.config.normalisation)
 
 
 def _resized(image: np.ndarray, model: Model) -> np.ndarray:

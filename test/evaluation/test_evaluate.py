@@ -108,7 +108,7 @@ def test_published_sizes_are_run_as_they_are(options, tmp_path):
     with torch.inference_mode():
         for image, label in zip(clip.images, clip.labels.values()):   # every frame at age 0: a keyframe
             small = cv2.resize(image, (85, 53), interpolation=cv2.INTER_AREA)[..., ::-1]   # cv2 wrote it as BGR
-            logits = model.keyframe(normalised(torch.from_numpy(small.copy())[None]))
+            logits = model.keyframe(normalised(torch.from_numpy(small.copy())[None], model.config.normalisation))
             matrix.add(upsampled_argmax(logits[0].numpy(), label.shape), label)
     assert report["by_age"]["miou"] == {way: [pytest.approx(matrix.miou, abs=1e-3)] for way in ALIGNMENTS}
 

@@ -10,8 +10,9 @@ from helpers import CLASSES, tiny_config
 
 from dcfm_ros.model.backbone import make_backbone
 from dcfm_ros.model.build import build_model
-from dcfm_ros.model.config import ClassSpec, ModelConfig
+from dcfm_ros.model.config import BACKBONES, ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
+from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, EfficientNetLite
 from dcfm_ros.model.fusion import SegFormerFusion
 from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
 from dcfm_ros.model.per_frame import PerFrame
@@ -71,12 +72,14 @@ def test_shipped_training_configurations_are_the_published_rows(row):
     check(row, load_train_config(TRAIN / f"{row}.yaml").model)
 
 
-@pytest.mark.parametrize("name", (*MIT_SPECS, *RESNET_SPECS))
+@pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_has_its_fusion(name):
     with torch.device("meta"):
         encoder, fusion = make_backbone(ModelConfig(backbone=name, classes=CLASSES))
     if name in MIT_SPECS:
         assert type(encoder) is MixTransformer and type(fusion) is SegFormerFusion and encoder.spec is MIT_SPECS[name]
+    elif name in EFFICIENTNET_SPECS:
+        assert type(encoder) is EfficientNetLite and type(fusion) is SegFormerFusion and encoder.spec is EFFICIENTNET_SPECS[name]
     else:
         assert type(encoder) is DilatedResNet and encoder.spec is RESNET_SPECS[name]
         assert type(fusion) is (PyramidPooling if name.startswith("psp") else LastStage)

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Model configuration: defaults, round trip, and every bad value by its message."""
 
+import numpy as np
 import pytest
 import yaml
 from helpers import CLASSES, tiny_config
 
 from dcfm_ros.model.config import ClassSpec, ConfigError, ModelConfig
+from dcfm_ros.model.image import IMAGENET
 
 
 def test_defaults():
@@ -28,6 +30,7 @@ def test_round_trip_through_yaml():
 
 @pytest.mark.parametrize("backbone, shallow, deep, used", [
     ("mit_b0", 32, 256, 16), ("mit_b1", 64, 256, 32), ("mit_b5", 64, 256, 32),
+    ("efficientnet_lite0", 24, 256, 12), ("efficientnet_lite2", 24, 256, 12), ("efficientnet_lite4", 32, 256, 16),
     ("resnet18", 64, 512, 32), ("resnet50", 256, 2048, 128), ("resnet101", 256, 2048, 128),
     ("pspnet18", 64, 1024, 32), ("pspnet50", 256, 4096, 128), ("pspnet101", 256, 4096, 128),
 ])
@@ -35,13 +38,24 @@ def test_channels_of_the_features(backbone, shallow, deep, used):
     config = ModelConfig(backbone=backbone, classes=CLASSES)
     assert (config.shallow_channels, config.shallow_used) == (shallow, used)
     assert config.deep_channels == config.common_channels == deep
-    assert config.is_mit == backbone.startswith("mit")
+    assert config.is_mit == backbone.startswith("mit") and config.fuses_stages == ("net" not in backbone or "eff" in backbone)
     assert ModelConfig(backbone=backbone, classes=CLASSES, common_width=48).common_channels == 48
 
 
-def test_embed_is_the_deep_width_of_mit_alone():
-    assert tiny_config(embed=768).deep_channels == tiny_config(embed=768).common_channels == 768
+def test_embed_is_the_deep_width_where_stages_are_fused():
+    for backbone in ("mit_b0", "efficientnet_lite0"):
+        assert tiny_config(embed=768, backbone=backbone).deep_channels == 768
+        assert tiny_config(embed=768, backbone=backbone).common_channels == 768
     assert tiny_config(embed=768, backbone="resnet18").deep_channels == 512
+
+
+def test_images_are_normalised_as_the_backbone_was_published_unless_told_otherwise():
+    assert tiny_config().normalisation == IMAGENET == tiny_config(backbone="resnet18").normalisation
+    lite = tiny_config(backbone="efficientnet_lite2").normalisation
+    assert np.allclose((np.array([0, 127, 255]) / 255 - lite.mean) / lite.std, [-127 / 128, 0, 1])
+    other = tiny_config(image_mean=[0.5, 0.5, 0.4], image_std=[0.2, 0.3, 0.4])
+    assert other.normalisation == ((0.5, 0.5, 0.4), (0.2, 0.3, 0.4))
+    assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(other.to_dict()))) == other
 
 
 def test_a_configuration_is_a_value():

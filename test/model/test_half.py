@@ -14,6 +14,7 @@ from dcfm_ros.model.inference import fold, unit_length
 BOUND = 4e-3
 KINDS = {
     "mit_b0": {}, "head": {"head_layers": 1}, "per_frame": {"architecture": "per_frame"}, "resnet18": {"backbone": "resnet18"},
+    "efficientnet_lite0": {"backbone": "efficientnet_lite0", "embed": 32},
     "pspnet18": {"backbone": "pspnet18", "common_width": 24, "head_layers": 1},
     "per_frame_pspnet18": {"architecture": "per_frame", "backbone": "pspnet18"},
 }

@@ -8,7 +8,7 @@ from helpers import tiny_config, tiny_model
 
 from dcfm_ros.model.build import build_model
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import IMAGENET, normalised
 from dcfm_ros.model.inference import fold
 
 
@@ -19,6 +19,7 @@ def pictures(height, width):
 @pytest.mark.parametrize("height, width", ((64, 96), (50, 70)))
 @pytest.mark.parametrize("changes", (
     {}, {"head_layers": 1}, {"shallow_used": 32, "embed": 48}, {"common_width": 40},
+    {"backbone": "efficientnet_lite0", "embed": 32, "shallow_used": 24},
     {"backbone": "resnet18"}, {"backbone": "resnet18", "common_width": 40, "head_layers": 1},
     {"backbone": "pspnet18", "common_width": 40},
     {"backbone": "pspnet18", "common_width": 40, "head_layers": 1, "shallow_used": 9},
@@ -26,7 +27,7 @@ def pictures(height, width):
 def test_folded_is_the_training_form(changes, height, width):
     model = tiny_model(**changes)
     parts, raw = fold(model), pictures(height, width)
-    image = [normalised(frame) for frame in raw]
+    image = [normalised(frame, model.config.normalisation) for frame in raw]
     with torch.inference_mode():
         shallow = [parts.shallow(frame) for frame in raw]
         common = [parts.deep(feature) for feature in shallow[:2]]
@@ -48,7 +49,7 @@ def test_a_folded_per_frame_network_gives_its_logits(backbone, height, width):
     model = tiny_model(architecture="per_frame", backbone=backbone)
     parts, raw = fold(model), pictures(height, width)
     with torch.inference_mode():
-        expected = model.keyframe(normalised(raw[0]))
+        expected = model.keyframe(normalised(raw[0], model.config.normalisation))
         logits = parts.deep(parts.shallow(raw[0]))
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=2e-5)
         for frame in raw[:2]:   # whatever the frame
@@ -62,7 +63,7 @@ def test_a_common_contribution_of_another_size_is_met(backbone, stride):
     parts, small, large = fold(model), pictures(64, 96)[0], pictures(96, 128)[1]
     with torch.inference_mode():
         found = parts.decoder(parts.shallow(large), parts.deep(parts.shallow(small)))
-        expected = model.nonkey(normalised(large), model.features(normalised(small)).common)
+        expected = model.nonkey(normalised(large, model.config.normalisation), model.features(normalised(small, model.config.normalisation)).common)
     assert found.shape == (1, 4, 64 // stride, 96 // stride)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
 
@@ -111,7 +112,7 @@ def test_each_part_holds_only_what_it_runs():
 
 def test_normalisation_of_pixels():
     image = torch.tensor([[[[0, 0, 0], [255, 255, 255]]]], dtype=torch.uint8)
-    black, white = normalised(image)[0, :, 0].T
+    black, white = normalised(image, IMAGENET)[0, :, 0].T
     torch.testing.assert_close(black, torch.tensor([-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]))
     torch.testing.assert_close(white, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
-    assert normalised(torch.zeros(2, 4, 6, 3, dtype=torch.uint8)).is_contiguous(memory_format=torch.channels_last)
+    assert normalised(torch.zeros(2, 4, 6, 3, dtype=torch.uint8), IMAGENET).is_contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,8 @@ from torch import nn
 
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.mit import MIT_SPECS, Attention, Block, MixTransformer, PatchEmbedding, image_of, tokens_of
+from dcfm_ros.model.drop_path import drop_path
+from dcfm_ros.model.mit import MIT_SPECS, Attention, MixTransformer, PatchEmbedding, image_of, tokens_of
 
 UNUSED = 2451   # the published counts include a classifier 128 -> 19 which nothing uses
 
@@ -109,13 +110,12 @@ def test_attention_is_that_of_the_formula():
 
 def test_stochastic_depth_drops_whole_branches_in_training_only():
     torch.manual_seed(0)
-    block = Block(8, heads=1, reduction=1, eps=1e-6, inner_eps=1e-5, drop_path=0.5)
     branch = torch.ones(2000, 3, 8)
-    dropped = block.train()._drop(branch)
+    dropped = drop_path(branch, 0.5, training=True)
     kept = dropped[:, 0, 0] != 0
     assert 0.45 < kept.float().mean() < 0.55
     assert torch.equal(dropped[kept], torch.full_like(dropped[kept], 2.0)) and not dropped[~kept].any()
-    assert block.eval()._drop(branch) is branch
+    assert drop_path(branch, 0.5, training=False) is branch
 
 
 def test_drop_rates_rise_from_zero():

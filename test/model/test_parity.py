@@ -16,7 +16,7 @@ from dcfm_ros.model import dcfm
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.model.inference import fold
 from dcfm_ros.training.losses import symmetric_losses
 
@@ -93,7 +93,7 @@ def folded_outputs(case: str, model: DCFM) -> dict[str, np.ndarray]:
     parts = fold(model)
 
     def raw(seed):   # pixel values which the folded form normalises back to the reference's input
-        return picture(case, seed).permute(0, 2, 3, 1) * 255 * torch.tensor(IMAGE_STD) + 255 * torch.tensor(IMAGE_MEAN)
+        return picture(case, seed).permute(0, 2, 3, 1) * 255 * torch.tensor(IMAGENET.std) + 255 * torch.tensor(IMAGENET.mean)
 
     with torch.inference_mode():
         shallow = [parts.shallow(raw(seed)) for seed in (1, 2, 3)]

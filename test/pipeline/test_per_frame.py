@@ -37,7 +37,7 @@ def test_every_frame_is_segmented_as_the_network_alone_does_it(segmenter, mode):
         image = frame(tag)
         mask, = runner.process(image)
         with torch.inference_mode():
-            logits = resize(model.keyframe(normalised(torch.from_numpy(image.image)[None])), SIZE)[0]
+            logits = resize(model.keyframe(normalised(torch.from_numpy(image.image)[None], model.config.normalisation)), SIZE)[0]
         two = logits.topk(2, dim=0).values
         clear = (two[0] - two[1] > 1e-4).numpy()
         assert clear.mean() > 0.9 and np.array_equal(mask.mask[clear], logits.argmax(0).numpy()[clear])

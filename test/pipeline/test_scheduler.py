@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pipeline_helpers import SIZE, paper
 
-from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, averaged, deviation, is_scene_change, is_hard_cut
 from dcfm_ros.pipeline.settings import SchedulerConfig
@@ -45,7 +45,7 @@ def test_score_is_that_of_the_normalised_inputs(shape):
     rng = np.random.default_rng(0)
     for _ in range(3):
         first, second = (rng.integers(0, 256, (*shape, 3), dtype=np.uint8) for _ in range(2))
-        x, y = ((image / 255.0 - IMAGE_MEAN) / IMAGE_STD for image in (first, second))
+        x, y = ((image / 255.0 - IMAGENET.mean) / IMAGENET.std for image in (first, second))
         assert deviation(first, second) == pytest.approx(np.abs(x - y).mean(), rel=1e-9)
         assert deviation(second, first) == deviation(first, second)
         assert deviation(first, first) == 0.0

@@ -95,6 +95,16 @@ def test_clips_may_be_left_out(train_config, stills):
             open_data(train_config(data=of(SourceConfig("folder", root=str(stills), exclude=exclude))))
 
 
+def test_validation_may_be_on_what_was_left_out(train_config, stills):
+    """A drive that training does not see, of the same split."""
+    data = of(SourceConfig("folder", root=str(stills), exclude="b_"))
+    validation = ValidationConfig("folder", root=str(stills), only="b_")
+    _, held_out = open_data(train_config(data=data, validation=validation))
+    assert [clip.name for clip in held_out.clips] == ["b_2"] and held_out.name == "stills (no splits) b_ alone"
+    with pytest.raises(DataError, match=r"only 'x' leaves 0 of \d clips of stills"):
+        open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills), only="x")))
+
+
 def test_a_drive_of_camvid_may_be_left_out(train_config, tmp_path):
     for name in ("0016E5_00390", "0006R0_f00930", "0016E5_00392"):
         for folder, ending in (("images", "jpg"), ("labels", "png")):

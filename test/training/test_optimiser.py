@@ -32,6 +32,17 @@ def test_rates_and_decay_by_group(train_config, model, decoder):
     assert sorted(seen) == sorted(names.values())
 
 
+def test_an_encoder_may_have_a_rate_of_its_own(train_config):
+    config = train_config(encoder_lr=0.25)
+    network = fresh_model(config)
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    optimiser = make_optimiser(network, config)
+    set_rate(optimiser, 1e-3)
+    for group in optimiser.param_groups:
+        for name in (names[id(parameter)] for parameter in group["params"]):
+            assert group["lr"] == (2.5e-4 if name.startswith("encoder.") else 1e-3 if name.startswith("fusion.") else 2e-3), name
+
+
 def test_norms_may_be_decayed(train_config):
     config = train_config(weight_decay=0.02, decay_norms=True)
     groups = make_optimiser(fresh_model(config), config).param_groups

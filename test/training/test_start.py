@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 from helpers import CLASSES, tiny_config, write_tiny_model
-from importing_helpers import hugging_face, per_frame
+from importing_helpers import efficientnet_lite, hugging_face, per_frame, written
 from safetensors.torch import save_file
 
 from dcfm_ros import cli
@@ -75,7 +75,7 @@ def test_from_a_checkpoint_of_transformers(train_config, tmp_path, capsys):
     command = ["train", str(tmp_path / "train.yaml"), "--init", str(tmp_path / "imported"), "--workers", "0",
                "--device", "cpu"]
     assert cli.main([*command, "--out", str(tmp_path / "refused")]) == 2
-    assert "init: the model has block_eps 1e-05 and inner_eps 1e-05, the configuration 1e-06" in capsys.readouterr().err
+    assert "init: the model has block_eps 1e-05, the configuration block_eps 1e-06" in capsys.readouterr().err
     assert cli.main([*command, "--out", str(tmp_path / "run"), "--set", "model.block_eps=1e-5"]) == 0, capsys.readouterr()
     found, origin = (load_model(path) for path in (tmp_path / "run" / "last", tmp_path / "imported"))
     assert found.config.block_eps == 1e-5 and equal(found.encoder.state_dict(), origin.encoder.state_dict())
@@ -83,7 +83,8 @@ def test_from_a_checkpoint_of_transformers(train_config, tmp_path, capsys):
 
 @pytest.mark.parametrize("model, message", [
     ({"backbone": "mit_b1"}, "init: a mit_b0 model cannot start a mit_b1 one; use the same backbone"),
-    ({"block_eps": 1e-5}, "init: the model has block_eps 1e-06 and inner_eps 1e-05, the configuration 1e-05 and 1e-05"),
+    ({"block_eps": 1e-5}, "init: the model has block_eps 1e-06, the configuration block_eps 1e-05; give the configuration"),
+    ({"image_mean": (0.5, 0.5, 0.5)}, r"image_mean \(0.485, 0.456, 0.406\), the configuration image_mean \(0.5, 0.5, 0.5\)"),
     ({"embed": 64}, r"init: fusion.\S+ is \(256, 32\) in the model and \(64, 32\) in the configuration; use the same embed"),
 ])
 def test_models_that_do_not_fit_are_named(started, model, message):
@@ -102,3 +103,32 @@ def test_fresh_classifiers(train_config):
     per_frame = fresh_model(train_config(model=tiny_config(architecture="per_frame")))
     assert per_frame.classifier.weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert (per_frame.classifier.bias == 0).all()
+
+
+LITE = {"backbone": "efficientnet_lite0", "embed": 16}
+
+
+def test_from_a_pretrained_encoder(train_config, tmp_path):
+    """The encoder is the file's, all else as fresh as without it."""
+    origin = per_frame(seed=3, **LITE)
+    file = written(tmp_path / "lite0.pth", efficientnet_lite(origin))
+    config = train_config(model=tiny_config(**LITE), init_encoder=str(file))
+    found, fresh = new_model(config).state_dict(), fresh_model(config).state_dict()
+    assert equal(found, origin.state_dict(), "encoder.") and not equal(fresh, origin.state_dict(), "encoder.")
+    for part in ("fusion.", "ffm.", "head."):
+        assert equal(found, fresh, part)
+
+
+@pytest.mark.parametrize("backbone, message", [
+    ("efficientnet_lite2", "init_encoder: .*lite0.pth is efficientnet_lite0, the configuration has efficientnet_lite2"),
+    ("mit_b0", "init_encoder: .*lite0.pth is efficientnet_lite0, the configuration has mit_b0"),
+])
+def test_an_encoder_of_another_backbone_is_named(train_config, tmp_path, backbone, message):
+    file = written(tmp_path / "lite0.pth", efficientnet_lite(per_frame(**LITE)))
+    with pytest.raises(ConfigError, match=message):
+        new_model(train_config(model=tiny_config(backbone=backbone, embed=16), init_encoder=str(file)))
+
+
+def test_one_start_only(train_config):
+    with pytest.raises(ConfigError, match="init a and init_encoder b: give one of them"):
+        train_config(init="a", init_encoder="b")

@@ -54,7 +54,7 @@ class PublishedNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
         self.model.published_order = True
-        logits = self.model.keyframe(normalised(image).to(type_of(self.model)))
+        logits = self.model.keyframe(normalised(image, self.model.config.normalisation).to(type_of(self.model)))
         return resize(logits, self.camera).argmax(1).to(torch.uint8)
 
 

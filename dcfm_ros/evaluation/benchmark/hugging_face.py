@@ -34,8 +34,9 @@ class TransformersNetwork(nn.Module):
             config.save_pretrained(folder)
             save_file(exported(model), Path(folder) / WEIGHTS[0], metadata={"format": "pt"})
             self.model = SegformerForSemanticSegmentation.from_pretrained(folder)
-        self.camera = camera
+        self.camera, self.normalisation = camera, model.config.normalisation
 
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
-        return resize(self.model(normalised(image).to(self.model.dtype)).logits, self.camera).argmax(1).to(torch.uint8)
+        pixels = normalised(image, self.normalisation).to(self.model.dtype)
+        return resize(self.model(pixels).logits, self.camera).argmax(1).to(torch.uint8)

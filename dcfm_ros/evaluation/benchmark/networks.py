@@ -102,7 +102,7 @@ def _scene(camera: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
 
 def _tensor(image: np.ndarray, camera: tuple[int, int], config: ModelConfig) -> Tensor:
     size = input_size(camera, (config.input_height, config.input_width))
-    return normalised(torch.from_numpy(network_input(Frame("", 0, image), size))[None])
+    return normalised(torch.from_numpy(network_input(Frame("", 0, image), size))[None], config.normalisation)
 
 
 def _fit(model: Model, images: list[Tensor], masks: list[Tensor]) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import some
-from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.class_names import classes_of
 from dcfm_ros.model.importing.foreign import Foreign, only
@@ -34,8 +34,8 @@ EPS = 1e-5
 # What shapes cannot tell. Another value would give other outputs without any sign of it.
 REQUIRED = {"hidden_act": "gelu", "num_attention_heads": [1, 2, 5, 8], "sr_ratios": [8, 4, 2, 1],
             "patch_sizes": [7, 3, 3, 3], "strides": [4, 2, 2, 2], "num_channels": 3}
-PREPROCESSING = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "image_mean": list(IMAGE_MEAN),
-                 "image_std": list(IMAGE_STD)}
+PREPROCESSING = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "image_mean": list(IMAGENET.mean),
+                 "image_std": list(IMAGENET.std)}
 
 
 def weights_file(folder: Path) -> Path:

@@ -13,14 +13,15 @@ import torch
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.folder import CONFIG_FILE, save_model, some
-from dcfm_ros.model.importing import hugging_face, nvlabs, published
+from dcfm_ros.model.importing import efficientnet_lite, hugging_face, nvlabs, published
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import COUNTERS, fill
 from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
 
-FORMATS = {"published": published, "nvlabs": nvlabs, "huggingface": hugging_face}
+FORMATS = {"published": published, "nvlabs": nvlabs, "huggingface": hugging_face,
+           "efficientnet_lite": efficientnet_lite}
 MMSEGMENTATION = "backbone.layers.0.0.projection."
 NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # of a backbone alone, where none are given
 
@@ -72,7 +73,7 @@ def read_model(
     """The model in a foreign checkpoint.
 
     files: one file or folder, or the two files of a published DCFM model in any order
-    format: auto, published, nvlabs or huggingface
+    format: auto, published, nvlabs, huggingface or efficientnet_lite
     classes: the class table; else names come from the checkpoint, else they are numbers
     input_size: height and width, pixels; else those of ModelConfig, as no checkpoint tells
     Raises CheckpointError for files that cannot be imported, ConfigError for settings that cannot be.

@@ -52,6 +52,7 @@ class CUDABackend:
         """precision: f16 (auto), bf16, or f32, for which PyTorch's TF32 is switched off in this process."""
         self.device, self.precision = device, "f16" if precision == "auto" else precision
         self.per_frame = model.config.architecture == "per_frame"
+        self._normalisation = model.config.normalisation
         place = place_of(device)
         if self.precision == "f32":
             torch.backends.cudnn.allow_tf32 = False  # on by default, and 1e-3 away
@@ -124,7 +125,7 @@ class CUDABackend:
     # What graphs are made of
 
     def _shallow(self, image: Tensor) -> Tensor:
-        return self._parts.shallow.encoder.shallow(self._kernels.normalised_pixels(image, self._type))
+        return self._parts.shallow.encoder.shallow(self._kernels.normalised_pixels(image, self._type, self._normalisation))
 
     def _logits(self, shallow: Tensor, *inputs: Tensor) -> Tensor:
         """inputs: common contributions (1, C, h, w), and then, if they move, their maps (h, w, 2)"""

@@ -12,23 +12,22 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dcfm_ros.model.image import IMAGE_MEAN, IMAGE_STD
+from dcfm_ros.model.image import Normalisation
 
 CHANNELS = 4   # of the network's input: a pixel is one aligned word, which half-precision convolutions are made for
 
-_MEAN = [255.0 * value for value in IMAGE_MEAN]
-_SCALE = [1.0 / (255.0 * value) for value in IMAGE_STD]
 _VALUES = 1024  # of the network's input, per program
 _PIXELS = 128   # of the mask, per program
 _CELLS = 16     # of a feature, per program; all their channels
 
 
-def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
+def normalised_pixels(image: Tensor, dtype: torch.dtype, normalisation: Normalisation) -> Tensor:
     """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout: normalised, then zeros."""
     height, width, _ = image.shape
     pixels = torch.empty(1, height, width, CHANNELS, dtype=dtype, device=image.device)
     count = pixels.numel()
-    _normalise[(triton.cdiv(count, _VALUES),)](image, pixels, count, *_MEAN, *_SCALE, CHANNELS, _VALUES)
+    means, scales = [255.0 * value for value in normalisation.mean], [1.0 / (255.0 * value) for value in normalisation.std]
+    _normalise[(triton.cdiv(count, _VALUES),)](image, pixels, count, *means, *scales, CHANNELS, _VALUES)
     return pixels.permute(0, 3, 1, 2)
 
 

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcfm_ros.model.alignment import aligned as aligned_batch
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import Normalisation, normalised
 
 CHANNELS = 3
 
 
-def normalised_pixels(image: Tensor, dtype: torch.dtype) -> Tensor:
+def normalised_pixels(image: Tensor, dtype: torch.dtype, normalisation: Normalisation) -> Tensor:
     """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout, normalised."""
-    return normalised(image[None]).to(dtype)
+    return normalised(image[None], normalisation).to(dtype)
 
 
 def aligned(feature: Tensor, motion: Tensor) -> Tensor:

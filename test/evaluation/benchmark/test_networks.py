@@ -10,7 +10,7 @@ from dcfm_ros.evaluation.benchmark.border import border_share
 from dcfm_ros.evaluation.benchmark.networks import load_networks, random_networks
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import IMAGENET, normalised
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.sources.open import open_source
 
@@ -19,7 +19,7 @@ CAMERA = (96, 128)
 
 def picture():
     frame = open_source("synthetic", height=CAMERA[0], width=CAMERA[1]).frame(5)   # not one of those that are fitted to
-    return normalised(torch.from_numpy(frame.image)[None]), frame.label
+    return normalised(torch.from_numpy(frame.image)[None], IMAGENET), frame.label
 
 
 def keyframe(model, image):

@@ -43,7 +43,7 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
     for prefix in ("", "segformer."):
         tensors = hugging_face(per_frame(), prefix)
         assert read_model([written(tmp_path / "a.bin", tensors)]).format == "huggingface"
-    with pytest.raises(CheckpointError, match="a.pth has none of the formats published, nvlabs, huggingface: "
+    with pytest.raises(CheckpointError, match="a.pth has none of the formats published, nvlabs, huggingface, efficientnet_lite: "
                                               "its tensors are called conv1.weight, fc.weight"):
         read_model([written(tmp_path / "a.pth", {"conv1.weight": torch.ones(1), "fc.weight": torch.ones(1)})])
 
@@ -143,7 +143,8 @@ def test_a_file_in_the_folders_place_is_named(segmentation, tmp_path):
 def training(folder, parts="all", **changes):
     """What `new_model` reads of a training's configuration."""
     return SimpleNamespace(
-        model=tiny_config(4, **changes), init=str(folder) if folder else "", init_parts=parts, seed=3, head_std=0.5)
+        model=tiny_config(4, **changes), init=str(folder) if folder else "", init_encoder="",
+        init_parts=parts, seed=3, head_std=0.5)
 
 
 def same(one, other):
@@ -171,7 +172,7 @@ def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation,
 
 def test_training_from_a_model_of_another_eps_says_what_to_set(tmp_path):
     import_model([written(tmp_path / "a.bin", hugging_face(per_frame()))], tmp_path / "model")
-    with pytest.raises(ConfigError, match="the model has block_eps 1e-05 .*give the configuration those of the model"):
+    with pytest.raises(ConfigError, match="the model has block_eps 1e-05, .*give the configuration those of the model"):
         new_model(training(tmp_path / "model"))
     new_model(training(tmp_path / "model", block_eps=1e-5))
 

@@ -6,14 +6,12 @@ import pytest
 import torch
 
 from dcfm_ros.model.build import build_model
-from dcfm_ros.model.config import ClassSpec, ModelConfig
+from dcfm_ros.model.config import BACKBONES, ClassSpec, ModelConfig
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, fill
-from dcfm_ros.model.mit import MIT_SPECS
-from dcfm_ros.model.resnet import RESNET_SPECS
 
 PLAIN = Layout(by_prefix({"": ""}))   # our own names
-ALL = (*MIT_SPECS, *RESNET_SPECS)
+ALL = tuple(BACKBONES)
 
 
 def weightless(backbone, **settings):
@@ -29,7 +27,7 @@ def test_every_backbone_is_known(backbone):
         assert closest_backbone(weightless(backbone, **settings), PLAIN, ALL) == backbone
 
 
-@pytest.mark.parametrize("backbone", ("mit_b1", "mit_b3", "pspnet50"))
+@pytest.mark.parametrize("backbone", ("mit_b1", "mit_b3", "pspnet50", "efficientnet_lite3"))
 def test_also_where_a_part_is_lost(backbone):
     """So that the error lists what is lost, and not what another backbone would have."""
     tensors = weightless(backbone)

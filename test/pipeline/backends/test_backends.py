@@ -10,7 +10,7 @@ from helpers import tiny_model
 from pipeline_helpers import join
 
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import IMAGENET, normalised
 from dcfm_ros.pipeline.backends import BackendError, Sharing, make_backend
 from dcfm_ros.sources.open import open_source
 
@@ -53,7 +53,7 @@ def image(size, seed=0):
 
 
 def tensor(picture):
-    return normalised(torch.from_numpy(picture)[None])
+    return normalised(torch.from_numpy(picture)[None], IMAGENET)
 
 
 def distance(logits, wanted):

@@ -12,7 +12,7 @@ from cuda_helpers import FakeLane, without_gpu
 from helpers import one_thread, tiny_model  # noqa: F401
 from pipeline_helpers import in_thread, join
 
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import IMAGENET, normalised
 from dcfm_ros.model.inference import fold
 from dcfm_ros.pipeline.backends import BackendError, cuda, make_backend, torch_kernels
 from dcfm_ros.pipeline.backends.cuda import CUDABackend, gpu_form
@@ -45,7 +45,7 @@ def image(size=SIZE, seed=0):
 
 
 def tensor(picture):
-    return normalised(torch.from_numpy(picture)[None])
+    return normalised(torch.from_numpy(picture)[None], IMAGENET)
 
 
 @pytest.mark.parametrize("kind", KINDS)

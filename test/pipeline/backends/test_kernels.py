@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from dcfm_ros.model.alignment import aligned
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import EFFICIENTNET_LITE, IMAGENET, normalised
 from dcfm_ros.pipeline.backends import torch_kernels
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 
@@ -136,10 +136,11 @@ def test_any_number_of_programs_gives_the_same_labels(monkeypatch, pixels):
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("size", [(1, 1), (37, 53), (64, 96)])
 @pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
-def test_pixels_are_normalised_once_and_rounded_once(module, size, dtype, error):
+@pytest.mark.parametrize("norm", [IMAGENET, EFFICIENTNET_LITE])
+def test_pixels_are_normalised_once_and_rounded_once(module, size, dtype, error, norm):
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
-    pixels = module.normalised_pixels(image.to(DEVICE), dtype)
-    wanted = normalised(image[None])
+    pixels = module.normalised_pixels(image.to(DEVICE), dtype, norm)
+    wanted = normalised(image[None], norm)
     assert pixels.shape == (1, module.CHANNELS, *size) and pixels.dtype == dtype
     assert pixels.is_contiguous(memory_format=torch.channels_last)
     assert (pixels[:, :3].cpu().float() - wanted).abs().max() <= error
@@ -189,7 +190,7 @@ def binary(kernel, target, constants, **types):
 sizes = dict.fromkeys(("height", "width", "rows", "columns"), "i32")
 scales = dict.fromkeys(("row_scale", "column_scale"), "fp32")
 strides = dict.fromkeys(("of_channel", "of_row", "of_column", "to_channel", "to_row", "to_column"), "i32")
-colours = dict(zip(_normalise.arg_names[3:9], kernels._MEAN + kernels._SCALE))
+colours = dict(zip(_normalise.arg_names[3:9], (124.0, 116.0, 104.0, 0.017, 0.018, 0.0174)))
 for target in (80, 90):
     for sure in (True, False):
         assert binary(_label, target, dict(CLASSES=124, WITH_CONFIDENCE=sure, BLOCK=kernels._PIXELS),
