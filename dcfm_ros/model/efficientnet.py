@@ -93,7 +93,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, spec: EfficientNetSpec, drop_path: float = 0.0):
         super().__init__()
-        self.spec = spec
+        self.spec, self.ends = spec, spec.ends   # of the blocks of each part
         self.stem = ConvNorm(3, STEM, 3, 2)
         shapes = [(stage, place) for stage in spec.stages for place in range(stage.depth)]
         self.blocks, channels = nn.Sequential(), STEM
@@ -104,24 +104,24 @@ class EfficientNetLite(nn.Module):
 
     def shallow(self, image: Tensor) -> Tensor:
         """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
-        return self.blocks[:self.spec.ends[0]](F.relu6(self.stem(image)))
+        return self.blocks[:self.ends[0]](F.relu6(self.stem(image)))
 
     def deep(self, shallow: Tensor) -> list[Tensor]:
         """Shallow feature to the features at strides 4 (itself), 8, 16 and 32."""
         features = [shallow]
-        for first, last in pairwise(self.spec.ends):
+        for first, last in pairwise(self.ends):
             features.append(self.blocks[first:last](features[-1]))
         return features
 
     def without_deep(self) -> "EfficientNetLite":
         """A copy that can do no more than `shallow`."""
         shallow = deepcopy(self)
-        shallow.blocks = shallow.blocks[:self.spec.ends[0]]
+        shallow.blocks = shallow.blocks[:self.ends[0]]
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
         """Copies of what `deep` runs from one feature to the next, each a sequence of steps: its blocks; to the first, none."""
-        return nn.ModuleList([nn.Sequential(), *(deepcopy(self.blocks[first:last]) for first, last in pairwise(self.spec.ends))])
+        return nn.ModuleList([nn.Sequential(), *(deepcopy(self.blocks[first:last]) for first, last in pairwise(self.ends))])
 
 
 class InvertedResidual(nn.Module):

@@ -63,7 +63,8 @@ def test_a_common_contribution_of_another_size_is_met(backbone, stride):
     parts, small, large = fold(model), pictures(64, 96)[0], pictures(96, 128)[1]
     with torch.inference_mode():
         found = parts.decoder(parts.shallow(large), parts.deep(parts.shallow(small)))
-        expected = model.nonkey(normalised(large, model.config.normalisation), model.features(normalised(small, model.config.normalisation)).common)
+        norm = model.config.normalisation
+        expected = model.nonkey(normalised(large, norm), model.features(normalised(small, norm)).common)
     assert found.shape == (1, 4, 64 // stride, 96 // stride)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
 
