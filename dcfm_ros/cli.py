@@ -92,7 +92,7 @@ def _segment(options) -> None:
 
 def _add_train(commands) -> None:
     parser = commands.add_parser("train", help="train a model from a configuration file")
-    parser.add_argument("config", help="YAML file, for example config/train/street11_b0.yaml")
+    parser.add_argument("config", help="YAML file, for example config/train/street11.yaml")
     parser.add_argument("--out", required=True, help="folder for checkpoints and log")
     parser.add_argument("--data", action="append", default=[], metavar="[NAME=]PATH",
                         help="folder of the configuration's data set NAME, as in camvid=data/camvid; may be repeated")
@@ -191,7 +191,7 @@ def _calibrate(options) -> None:
 
 def _add_benchmark(commands) -> None:
     parser = add_with_options(commands, "benchmark", help="times of DCFM and of per-frame networks, image in to mask out")
-    parser.add_argument("model", nargs="?", help="built-in model name or model folder, DCFM or per-frame; street11_b0")
+    parser.add_argument("model", nargs="?", help="built-in model name or model folder, DCFM or per-frame; by default the built-in one")
     parser.add_argument("--backbone", help="instead of a model: random weights, as in mit_b0")
     parser.add_argument("--classes", type=int, metavar="N", help="with --backbone: number of classes")
     parser.add_argument("--size", type=height_and_width, metavar="HxW", help="network input instead of the model's; of "

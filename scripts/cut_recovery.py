@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many frames masks need to recover from a hard cut, for the table in docs/results.md:
 
-    scripts/cut_recovery.py [--model street11_b0] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
+    scripts/cut_recovery.py [--model street11] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
 
 Synthetic drives, the first --cuts of each seed, with an encoder that takes --delays frames.
 """
@@ -23,7 +23,7 @@ LONGEST = 3000   # frames in which the cuts of a seed are looked for
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="street11_b0")
+    parser.add_argument("--model", default="street11")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--seeds", default="1000-1005", help="FIRST-LAST")
     parser.add_argument("--delays", default="2,4")

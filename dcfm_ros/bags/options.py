@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.evaluation.viewer import check_target
-from dcfm_ros.pipeline.settings import AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ReplayOptions:
     bag: str
     out: str = ""                    # folder to write
     topics: tuple[str, ...] = ()     # of cameras; () for all that look like one
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "sync"               # or two_sided

@@ -23,7 +23,7 @@ from dcfm_ros.evaluation.table import aligned
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
-from dcfm_ros.pipeline.settings import AksScore, Alignment, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, AksScore, Alignment, PipelineConfig, SchedulerConfig
 from dcfm_ros.sources.clips import Clip, open_clips
 from dcfm_ros.sources.open import VideoSource, open_source
 
@@ -42,7 +42,7 @@ class CalibrateOptions:
     keyframe_hz: float
     split: str = "val"
     kind: str = "auto"              # of a data set; or video: a video file, or a folder of images in order
-    model: str = "street11_b0"      # whose input size the images get
+    model: str = DEFAULT_MODEL      # whose input size the images get
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
     alignment: str = Alignment.FLOW.value

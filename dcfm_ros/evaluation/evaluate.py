@@ -23,7 +23,7 @@ from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, Alignment, SchedulerConfig
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
 AKS_SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)   # times the shipped threshold of each score
@@ -34,7 +34,7 @@ class EvaluateOptions:
     """What to evaluate, and how."""
 
     source: str
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     split: str = "val"
     kind: str = "auto"                          # of the source
     modes: tuple[str, ...] = MODES

@@ -18,7 +18,7 @@ from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.pipeline.overlay import blend, palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.pipeline.settings import PipelineConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
 from dcfm_ros.sources.open import has_classes, open_source
 
 
@@ -27,7 +27,7 @@ class SegmentOptions:
     source: str
     labels: str | None = None
     out: str = "out/segment"
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "sync"

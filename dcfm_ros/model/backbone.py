@@ -12,6 +12,7 @@ from dcfm_ros.model.fusion import SegFormerFusion
 from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
 from dcfm_ros.model.pyramid import LastStage, PyramidPooling
 from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
+from dcfm_ros.model.timm_backbone import TimmEncoder, timm_spec
 
 
 def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
@@ -24,6 +25,8 @@ def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
     if config.fuses_stages:
         if config.is_mit:
             encoder = MixTransformer(MIT_SPECS[config.backbone], config.block_eps, config.inner_eps, config.drop_path)
+        elif config.is_timm:
+            encoder = TimmEncoder(timm_spec(config.backbone))
         else:
             encoder = EfficientNetLite(EFFICIENTNET_SPECS[config.backbone], config.drop_path)
         return encoder, SegFormerFusion(encoder.spec.widths, config.embed, config.dropout)

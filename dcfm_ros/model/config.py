@@ -11,6 +11,7 @@ from dcfm_ros.model.image import EFFICIENTNET_LITE, IMAGENET, Normalisation
 from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.resnet import RESNET_SPECS
 from dcfm_ros.model.settings_types import ConfigError, check_types
+from dcfm_ros.model.timm_backbone import PREFIX, timm_spec
 
 __all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConfig"]
 
@@ -76,8 +77,8 @@ class ModelConfig:
             object.__setattr__(self, "classes", tuple(ClassSpec.of(entry) for entry in self.classes))
         check_types(self)
         classes = self.classes
-        if self.backbone not in BACKBONES:
-            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(BACKBONES)}")
+        if self.backbone not in BACKBONES and not self.is_timm:
+            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(BACKBONES)}, or timm/NAME")
         for name, choices in (("architecture", ARCHITECTURES), ("shallow_on", SHALLOW_ON)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
@@ -98,7 +99,8 @@ class ModelConfig:
             raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
         if self.common_width < 0:
             raise ConfigError(f"common_width {self.common_width}: use a positive width, or 0 for that of the deep feature")
-        usual = EFFICIENTNET_LITE if self.backbone in EFFICIENTNET_SPECS else IMAGENET
+        usual = (timm_spec(self.backbone).normalisation if self.is_timm else EFFICIENTNET_LITE if self.backbone in EFFICIENTNET_SPECS
+                 else IMAGENET)
         object.__setattr__(self, "image_mean", self.image_mean or usual.mean)
         object.__setattr__(self, "image_std", self.image_std or usual.std)
         if not all(0.0 <= value <= 1.0 for value in self.image_mean) or not all(1e-3 <= value <= 10 for value in self.image_std):
@@ -114,6 +116,10 @@ class ModelConfig:
         return self.backbone in MIT_SPECS
 
     @property
+    def is_timm(self) -> bool:
+        return self.backbone.startswith(PREFIX)
+
+    @property
     def normalisation(self) -> Normalisation:
         return Normalisation(self.image_mean, self.image_std)
 
@@ -125,7 +131,8 @@ class ModelConfig:
     @property
     def shallow_channels(self) -> int:
         """C_s, channels of the independent feature."""
-        return BACKBONES[self.backbone].shallow_channels
+        spec = timm_spec(self.backbone) if self.is_timm else BACKBONES[self.backbone]
+        return spec.shallow_channels
 
     @property
     def deep_channels(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 DEVICES = "auto, cpu, cuda or cuda:N"   # N: number of the GPU
+DEFAULT_MODEL = "street11"               # the built-in model of node, tools and demo
 
 
 class Mode(str, Enum):

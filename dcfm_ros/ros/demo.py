@@ -20,7 +20,7 @@ from dcfm_ros.evaluation.output_folder import output_folder
 from dcfm_ros.evaluation.recording import FILES, SENT, read_recording
 from dcfm_ros.evaluation.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.settings import PipelineConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, start_viewer, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.recorder_node import RecorderNode
@@ -40,7 +40,7 @@ class DemoOptions:
     rate_hz: float = 15.0
     seconds: float = 20.0          # of an endless source; files are played to their end
     out: str = "out/demo"
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "async"

@@ -12,7 +12,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from dcfm_ros.pipeline.settings import (
-    BACKENDS, DEVICES, PRECISIONS, THRESHOLDS, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule, TurnTaking)
+    BACKENDS, DEFAULT_MODEL, DEVICES, PRECISIONS, THRESHOLDS, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule,
+    TurnTaking)
 from dcfm_ros.ros.names import in_robot
 from dcfm_ros.ros.parameter_types import Declared, Value, declare, typed
 
@@ -46,7 +47,7 @@ CAMERAS = {
     "cameras": Declared((), "Names of several cameras; each has <name>.image_topic and <name>.image_transport."),
 }
 SEGMENTER = {
-    "model": Declared("street11_b0", "Built-in model name, or a folder with model.yaml and weights.safetensors."),
+    "model": Declared(DEFAULT_MODEL, "Built-in model name, or a folder with model.yaml and weights.safetensors."),
     "backend": Declared("auto", f"Inference backend: {_one_of(BACKENDS)}."),
     "device": Declared("auto", f"Device of the inference backend: {DEVICES}."),
     "precision": Declared("auto", f"Of the networks' arithmetic: {_one_of(PRECISIONS)}; auto is the processor's own."),

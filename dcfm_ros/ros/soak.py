@@ -27,6 +27,7 @@ from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
@@ -47,7 +48,7 @@ class SoakOptions:
     rate_hz: float = 15.0
     cameras: int = 1
     seconds: float = 60.0
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "async"

@@ -37,7 +37,7 @@ def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequ
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f"no training configuration at {path}: name a YAML file, for example "
-                          "config/train/street11_b0.yaml")
+                          "config/train/street11.yaml")
     try:
         plain = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.importing.checkpoint import read_checkpoint
 from dcfm_ros.model.importing.import_model import read_model
 from dcfm_ros.training.settings import TrainConfig
 
@@ -39,6 +41,9 @@ def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: No
 def take_encoder(model: Model, file: str) -> None:
     """The weights of a pretrained encoder; everything else stays. A ConfigError where it is of another backbone, a CheckpointError
     where the file is not whole."""
+    if model.config.is_timm:
+        model.encoder.take(read_checkpoint(Path(file)).tensors)
+        return
     origin = read_model([file]).model
     if origin.config.backbone != model.config.backbone:
         raise ConfigError(f"init_encoder: {file} is {origin.config.backbone}, the configuration has {model.config.backbone}; give the "

@@ -31,9 +31,8 @@ from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.cpu_gate import sharing
 from dcfm_ros.pipeline.memory import keep_freed_memory, keep_what_is_there
-from dcfm_ros.pipeline.settings import PipelineConfig
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
 
-_DEFAULT_MODEL = "street11_b0"
 _DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)
 
 
@@ -41,7 +40,7 @@ _DEFAULT_SIZE = (ModelConfig.input_height, ModelConfig.input_width)
 class BenchmarkOptions:
     """What to measure, on what, for how long."""
 
-    model: str | None = None                    # name or folder, DCFM or per-frame; None without a backbone: street11_b0
+    model: str | None = None                    # name or folder, DCFM or per-frame; None without a backbone: the built-in one
     backbone: str | None = None                 # instead of a model: random weights
     classes: int | None = None                  # with a backbone; 11
     size: tuple[int, int] | None = None         # network input (height, width), as a budget of pixels; the model's
@@ -143,7 +142,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
     rows = [row(entry, times[entry.key]) for entry in entries]
     return {
         "command": options.command(), "options": asdict(options),
-        "model": {"name": options.model or options.backbone or _DEFAULT_MODEL, "weights": networks.weights,
+        "model": {"name": options.model or options.backbone or DEFAULT_MODEL, "weights": networks.weights,
                   "backbone": config.backbone, "classes": len(config.classes), "input": list(size),
                   "border_share": rounded(share)},
         "camera": list(scene.size), "source": {"name": options.source, "frames": len(scene.images)},
@@ -161,7 +160,7 @@ def _networks_and_scene(options: BenchmarkOptions) -> tuple[Networks, Scene]:
         size = options.size or options.camera or _DEFAULT_SIZE
         scene = open_scene(options.source, options.camera or size)
         return random_networks(options.backbone, options.classes or 11, scene.size, size), scene
-    name = options.model or _DEFAULT_MODEL
+    name = options.model or DEFAULT_MODEL
     config = load_model_config(name)
     size = options.size or (config.input_height, config.input_width)
     scene = open_scene(options.source, options.camera or size)

@@ -22,13 +22,14 @@ from dcfm_ros.pipeline.backends.engine_files import EngineCache
 from dcfm_ros.pipeline.backends.export_folder import Run, write_export
 from dcfm_ros.pipeline.backends.export_record import RECORD_FILE, ExportRecord
 from dcfm_ros.pipeline.backends.tensorrt_build import build_engines, gpu_name, key_of
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 
 FORMATS = ("onnx", "openvino", "tensorrt")
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    model: str = "street11_b0"
+    model: str = DEFAULT_MODEL
     format: str = "onnx"
     out: str = ""                        # "" with tensorrt: where the backend looks for its engines
     size: tuple[int, int] | None = None  # (H, W) of the network's input; None: as for a camera of the model's own shape
