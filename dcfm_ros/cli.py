@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from dcfm_ros import environment
@@ -115,11 +114,7 @@ def _train(options) -> int:
     from dcfm_ros.training.config import load_train_config
     from dcfm_ros.training.loop import train
 
-    config = load_train_config(options.config, options.changes, options.data)
-    if options.init:
-        config = replace(config, init=options.init)
-    if options.init_encoder:
-        config = replace(config, init_encoder=options.init_encoder)
+    config = load_train_config(options.config, options.changes, options.data, options.init or "", options.init_encoder or "")
     outcome = train(config, options.out, device=options.device, resume=options.resume, workers=options.workers,
                     minutes=options.minutes, fit=options.fit, tensorboard=options.tensorboard)
     if outcome.note:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.sources.classes import CLASS_TABLES
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.training.augment import AugmentConfig
@@ -24,15 +25,21 @@ from dcfm_ros.training.settings import (
     ValidationConfig,
 )
 
+OF_DCFM = ("common_width", "shallow_used", "head_layers")
+INHERITED = ("embed", "block_eps", "inner_eps", "image_mean", "image_std", *OF_DCFM)   # with `backbone: init`
 
-def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = ()) -> TrainConfig:
+
+def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = (), init: str = "",
+                      init_encoder: str = "") -> TrainConfig:
     """Read a YAML file; unknown or missing settings are errors that name them.
 
     The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11), the path of a
-    `classes.yaml`, or `data`: those of the first data source.
+    `classes.yaml`, or `data`: those of the first data source. With `backbone: init` everything that says what the weights mean
+    is as in the model that training starts from.
     changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or `data.sources.0.weight=0.5`;
         a value is read as YAML
     roots: folders of data sets, each `NAME=PATH`, or `PATH` where the configuration has one data set only
+    init, init_encoder: what training starts from, in place of what the file has for either
     """
     path = Path(path)
     if not path.is_file():
@@ -46,6 +53,8 @@ def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequ
         raise ConfigError(f"{path} does not hold a mapping of settings")
     for change in changes:
         _apply(plain, change)
+    if init or init_encoder:
+        plain |= {"init": init, "init_encoder": init_encoder}
     try:
         return _train_config(plain, roots)
     except (ValueError, TypeError) as error:
@@ -66,7 +75,7 @@ def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
         given[name] = folder
         data, validation = _with_root(data, validation, name, folder)
     return TrainConfig(
-        model=_model(plain.pop("model", {}), data.sources[0]),
+        model=_model(plain.pop("model", {}), data.sources[0], plain.get("init")),
         data=data,
         phases=tuple(_build(PhaseConfig, phase, "phase") for phase in _entries(plain.pop("phases", []), "phases")),
         augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
@@ -98,9 +107,15 @@ def _with_root(
     return replace(data, sources=tuple(replace(s, root=root) if s.source == name else s for s in data.sources)), validation
 
 
-def _model(plain: dict, source: SourceConfig) -> ModelConfig:
+def _model(plain: dict, source: SourceConfig, init: str | None) -> ModelConfig:
     if isinstance(classes := _known(ModelConfig, plain, "model").get("classes"), str):
         plain = {**plain, "classes": [{"name": name, "color": color} for name, color in _class_table(classes, source)]}
+    if plain.get("backbone") == "init":
+        if not init:
+            raise ConfigError("backbone init is that of the model that training starts from: name one by --init, or give a backbone")
+        origin = load_model_config(init)
+        names = INHERITED if origin.architecture == "dcfm" else [name for name in INHERITED if name not in OF_DCFM]
+        plain = {**{name: getattr(origin, name) for name in names}, **plain, "backbone": origin.backbone}
     return ModelConfig.from_dict(plain)
 
 

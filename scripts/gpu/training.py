@@ -45,8 +45,7 @@ def _check(options) -> int:
 
 
 def _config(options) -> TrainConfig:
-    config = load_train_config(options.config, options.set, options.data)
-    return replace(config, init=options.init) if options.init else config
+    return load_train_config(options.config, options.set, options.data, options.init or "")
 
 
 def _train(options) -> int:

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from helpers import tiny_config
 
+from dcfm_ros.model.build import build_model
 from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.folder import save_model
 from dcfm_ros.sources.classes import CITYSCAPES19, STREET11, VSPW124
 from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.settings import PhaseConfig, SourceConfig, ValidationConfig
@@ -258,3 +260,28 @@ def test_unusable_files_are_named(tmp_path):
         (tmp_path / "bad.yaml").write_text(text)
         with pytest.raises(ConfigError, match=message):
             load_train_config(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("architecture", ("dcfm", "per_frame"))
+def test_the_backbone_of_the_model_that_training_starts_from(load, tmp_path, architecture):
+    origin = tiny_config(backbone="efficientnet_lite0", embed=16, shallow_used=20, block_eps=1e-5, image_mean=(0.1, 0.2, 0.3),
+                         architecture=architecture)
+    save_model(tmp_path / "origin", build_model(origin), {})
+    model = {"backbone": "init", "classes": "street11", "input_height": 128, "input_width": 160}
+    started = load(model=model, init=str(tmp_path / "origin")).model
+    assert (started.backbone, started.embed, started.block_eps, started.image_mean) == ("efficientnet_lite0", 16, 1e-5, (0.1, 0.2, 0.3))
+    assert (started.architecture, started.input_height, len(started.classes)) == ("dcfm", 128, 11)
+    assert started.shallow_used == (20 if architecture == "dcfm" else 12)   # a per-frame model uses none
+    assert load(model=model | {"shallow_used": 6}, init=str(tmp_path / "origin")).model.shallow_used == 6
+    with pytest.raises(ConfigError, match="backbone init is that of the model .*: name one by --init"):
+        load(model=model)
+
+
+def test_what_training_starts_from_is_in_place_of_the_file_s(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(PLAIN | {"init": "a"}))
+    assert load_train_config(path).init == "a" and load_train_config(path, init="b").init == "b"
+    config = load_train_config(path, init_encoder="c.pth")
+    assert (config.init, config.init_encoder) == ("", "c.pth")
+    with pytest.raises(ConfigError, match="init b and init_encoder c: give one of them"):
+        load_train_config(path, init="b", init_encoder="c")
