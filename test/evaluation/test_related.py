@@ -43,5 +43,6 @@ def test_a_model_without_record(tmp_path):
     assert related_data(str(save_model(tmp_path / "model", tiny_model())), clip_set()) == []
 
 
-def test_the_built_in_model_has_the_note():
-    assert len(related_data("street11_b0", clip_set())) == 1
+@pytest.mark.parametrize("name", ("street11", "street11_b0"))
+def test_the_built_in_models_have_the_note(name):
+    assert len(related_data(name, clip_set())) == 1

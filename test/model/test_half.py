@@ -48,8 +48,9 @@ def test_parts_are_near_those_in_float32(kind):
     compare(tiny_model(**KINDS[kind]), (66, 101))
 
 
-def test_the_built_in_model():
-    compare(load_model("street11_b0"), (96, 128))
+@pytest.mark.parametrize("name", ("street11", "street11_b0"))
+def test_the_built_in_models(name):
+    compare(load_model(name), (96, 128))
 
 
 def test_the_float32_parts_are_left_alone():
