@@ -21,8 +21,8 @@ FROM_PIP = {   # requirements/; package.xml says why
     "av", "mcap", "numba", "onnx", "onnxruntime", "openvino", "playwright", "ray", "rerun", "rosbags", "safetensors",
     "tensorboard", "torch", "transformers", "triton",
 }
-BROUGHT_BY_OTHERS = {   # by rosbags, jinja2, mcap, ray, rerun and Python 3.14; TensorRT by the user
-    "apsw", "backports", "compression", "lz4", "markupsafe", "pyarrow", "rerun_cli", "tensorrt", "zstandard",
+BROUGHT_BY_OTHERS = {   # by rosbags, jinja2, mcap, ray, rerun and Python 3.14; TensorRT and timm by the user
+    "apsw", "backports", "compression", "lz4", "markupsafe", "pyarrow", "rerun_cli", "tensorrt", "timm", "zstandard",
 }
 NOT_IMPORTED = {
     "ament_cmake_pytest": "CMakeLists.txt",

@@ -12,6 +12,8 @@ from dcfm_ros.model.inference import fold, unit_length
 
 # Measured: at most 5.4e-4 in S, 4.0e-4 in the common contribution, 1.4e-3 in logits.
 BOUND = 4e-3
+# In trained EfficientNet-Lite2 70 convolutions follow one another without a norm in float32. Measured on noise: 4.6e-3 in the logits, and 3 of 1000 pixels of another class.
+DEEP_BOUND = 1e-2
 KINDS = {
     "mit_b0": {}, "head": {"head_layers": 1}, "per_frame": {"architecture": "per_frame"}, "resnet18": {"backbone": "resnet18"},
     "efficientnet_lite0": {"backbone": "efficientnet_lite0", "embed": 32},
@@ -28,7 +30,7 @@ def distance(found, wanted):
     return float((found.float() - wanted).norm() / wanted.norm())
 
 
-def compare(model, size):
+def compare(model, size, bound=BOUND):
     exact, image = fold(model), picture(size)
     half = half_precision(exact)
     with torch.inference_mode():
@@ -40,7 +42,7 @@ def compare(model, size):
         half_logits = half.decoder(half_shallow, half_common)
     assert half_shallow.dtype == torch.float16 and half_logits.dtype == torch.float32
     for found, wanted in ((half_shallow, shallow), (half_common, common), (half_logits, logits)):
-        assert torch.isfinite(found).all() and 0 < distance(found, wanted) < BOUND
+        assert torch.isfinite(found).all() and 0 < distance(found, wanted) < bound
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -48,9 +50,9 @@ def test_parts_are_near_those_in_float32(kind):
     compare(tiny_model(**KINDS[kind]), (66, 101))
 
 
-@pytest.mark.parametrize("name", ("street11", "street11_b0"))
-def test_the_built_in_models(name):
-    compare(load_model(name), (96, 128))
+@pytest.mark.parametrize("name, bound", (("street11", DEEP_BOUND), ("street11_b0", BOUND)))
+def test_the_built_in_models(name, bound):
+    compare(load_model(name), (96, 128), bound)
 
 
 def test_the_float32_parts_are_left_alone():
