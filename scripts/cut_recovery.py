@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many frames masks need to recover from a hard cut, for the table in docs/results.md:
 
-    scripts/cut_recovery.py [--model street11] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
+    scripts/cut_recovery.py [--model MODEL] [--seeds 1000-1005] [--delays 2,4] [--cuts 2]
 
 Synthetic drives, the first --cuts of each seed, with an encoder that takes --delays frames.
 """
@@ -16,6 +16,7 @@ import statistics
 from dcfm_ros.evaluation.recovery import BEFORE, RECOVERED, SETTLED, recoveries
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.backends import make_backend
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 from dcfm_ros.sources.synthetic.video import SyntheticVideo
 
 LONGEST = 3000   # frames in which the cuts of a seed are looked for
@@ -23,7 +24,7 @@ LONGEST = 3000   # frames in which the cuts of a seed are looked for
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="street11")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--seeds", default="1000-1005", help="FIRST-LAST")
     parser.add_argument("--delays", default="2,4")

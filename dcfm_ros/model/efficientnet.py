@@ -9,15 +9,14 @@ and every accelerator has fast, quantisable kernels.
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.drop_path import drop_path
 
 NORM_EPS = 1e-3
@@ -85,15 +84,13 @@ def _multiple_of_8(channels: float) -> int:
     return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
-class EfficientNetLite(nn.Module):
-    """The encoder up to its last stage; the published classifier and the convolution before it are left out.
-
-    The shallow tap of DCFM is the end of stage 2, at stride 4; `deep` goes on from it.
-    """
+class EfficientNetLite(ChainEncoder):
+    """The encoder up to its last stage; the published classifier and the convolution before it are left out. The shallow tap is the end
+    of stage 2."""
 
     def __init__(self, spec: EfficientNetSpec, drop_path: float = 0.0):
-        super().__init__()
-        self.spec, self.ends = spec, spec.ends   # of the blocks of each part
+        super().__init__(spec.ends)
+        self.spec = spec
         self.stem = ConvNorm(3, STEM, 3, 2)
         shapes = [(stage, place) for stage in spec.stages for place in range(stage.depth)]
         self.blocks, channels = nn.Sequential(), STEM
@@ -102,26 +99,8 @@ class EfficientNetLite(nn.Module):
                                                 stage.expansion, drop_path * number / len(shapes)))
             channels = stage.channels
 
-    def shallow(self, image: Tensor) -> Tensor:
-        """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
-        return self.blocks[:self.ends[0]](F.relu6(self.stem(image)))
-
-    def deep(self, shallow: Tensor) -> list[Tensor]:
-        """Shallow feature to the features at strides 4 (itself), 8, 16 and 32."""
-        features = [shallow]
-        for first, last in pairwise(self.ends):
-            features.append(self.blocks[first:last](features[-1]))
-        return features
-
-    def without_deep(self) -> "EfficientNetLite":
-        """A copy that can do no more than `shallow`."""
-        shallow = deepcopy(self)
-        shallow.blocks = shallow.blocks[:self.ends[0]]
-        return shallow
-
-    def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs from one feature to the next, each a sequence of steps: its blocks; to the first, none."""
-        return nn.ModuleList([nn.Sequential(), *(deepcopy(self.blocks[first:last]) for first, last in pairwise(self.ends))])
+    def before(self, image: Tensor) -> Tensor:
+        return F.relu6(self.stem(image))
 
 
 class InvertedResidual(nn.Module):

@@ -9,14 +9,13 @@ these. That it is such a chain is not taken on trust: its features are compared 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.image import Normalisation
 from dcfm_ros.model.settings_types import ConfigError
 
@@ -53,40 +52,18 @@ def timm_spec(backbone: str) -> TimmSpec:
                     Normalisation(tuple(trained["mean"]), tuple(trained["std"])))
 
 
-class TimmEncoder(nn.Module):
+class TimmEncoder(ChainEncoder):
     """timm's network up to stride 32, with fresh weights, as a chain of steps. A ConfigError where it is no chain."""
 
     def __init__(self, spec: TimmSpec):
-        super().__init__()
         model = _create(spec.name).eval()
         steps = list(_steps(model, spec.taps))
+        super().__init__(tuple(_end(steps, tap) for tap in spec.taps))
         self.spec = spec
-        self.ends = tuple(_end(steps, tap) for tap in spec.taps)   # of the steps of each part
         self.names = tuple(name for name, _ in steps[:self.ends[-1]])   # timm's, of each step
         self.blocks = nn.Sequential(*(module for _, module in steps[:self.ends[-1]]))
         _require_same(spec, model, self)
         self.train()
-
-    def shallow(self, image: Tensor) -> Tensor:
-        """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
-        return self.blocks[:self.ends[0]](image)
-
-    def deep(self, shallow: Tensor) -> list[Tensor]:
-        """Shallow feature to the features at strides 4 (itself), 8, 16 and 32."""
-        features = [shallow]
-        for first, last in pairwise(self.ends):
-            features.append(self.blocks[first:last](features[-1]))
-        return features
-
-    def without_deep(self) -> "TimmEncoder":
-        """A copy that can do no more than `shallow`."""
-        shallow = deepcopy(self)
-        shallow.blocks = shallow.blocks[:self.ends[0]]
-        return shallow
-
-    def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs from one feature to the next, each a sequence of steps; to the first, none."""
-        return nn.ModuleList([nn.Sequential(), *(deepcopy(self.blocks[first:last]) for first, last in pairwise(self.ends))])
 
     def take(self, tensors: Mapping[str, Tensor]) -> None:
         """Weights by timm's names; those of the classifier are left out. A ConfigError that lists what is missing or misshapen."""

@@ -16,6 +16,7 @@ from dcfm_ros.sources.classes import CLASS_TABLES
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.training.augment import AugmentConfig
 from dcfm_ros.training.settings import (
+    MEANING,
     SOURCES,
     SYNTHETIC,
     DataConfig,
@@ -26,7 +27,7 @@ from dcfm_ros.training.settings import (
 )
 
 OF_DCFM = ("common_width", "shallow_used", "head_layers")
-INHERITED = ("embed", "block_eps", "inner_eps", "image_mean", "image_std", *OF_DCFM)   # with `backbone: init`
+INHERITED = ("embed", *MEANING, *OF_DCFM)   # with `backbone: init`
 
 
 def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = (), init: str = "",

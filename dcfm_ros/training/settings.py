@@ -12,6 +12,7 @@ from dcfm_ros.training.augment import AugmentConfig
 
 SYNTHETIC = "synthetic"
 SOURCES = (SYNTHETIC, "vspw", "cityscapes", "camvid", "folder")
+MEANING = ("block_eps", "inner_eps", "image_mean", "image_std")   # of a model: with others, the same weights give something else
 OPTIMISERS = ("adamw", "sgd")
 
 

@@ -15,10 +15,9 @@ from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.folder import load_model, untrained_parts
 from dcfm_ros.model.importing.checkpoint import read_checkpoint
 from dcfm_ros.model.importing.import_model import read_model
-from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.settings import MEANING, TrainConfig
 
 BACKBONE = ("encoder.", "fusion.")
-MEANING = ("block_eps", "inner_eps", "image_mean", "image_std")   # with others, the same weights give something else
 CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
 
 
