@@ -356,18 +356,23 @@ def test_settings_that_cannot_work_are_refused(values, message):
         SchedulerConfig(**values)
 
 
-def test_a_frame_of_480x853_costs_less_than_a_millisecond():
-    """Of the processor's time, so that a busy machine does not matter; the fastest of several, so that caches do not."""
+def test_a_frame_of_480x853_costs_less_than_three_blurs_of_it():
+    """Both in time of the processor and in turn, so that neither a busy machine nor a slow one matters. A blur takes 0.3 to
+    0.6 ms on one core."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (480, 853, 3), dtype=np.uint8) for _ in range(2)]
-    scheduler, times = KeyframeScheduler(paper(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000))), []
+    scheduler = KeyframeScheduler(paper(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000)))
+    times, blurs = [], []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        for index in range(30):
+        for index in range(31):
             before = time.thread_time()
             scheduler.evaluate_and_start(images[index % 2], index)
-            times.append(time.thread_time() - before)
+            between = time.thread_time()
+            cv2.GaussianBlur(images[index % 2], (5, 5), 0)
+            times.append(between - before)
+            blurs.append(time.thread_time() - between)
     finally:
         cv2.setNumThreads(threads)
-    assert min(times) < 1e-3
+    assert np.median(times[1:]) < 3 * np.median(blurs[1:])   # the first frame has nothing to be compared with
