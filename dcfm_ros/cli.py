@@ -11,6 +11,7 @@ from dcfm_ros import environment
 from dcfm_ros.cli_bags import add_bag
 from dcfm_ros.cli_parts import (
     Parser, add_model_options, add_with_options, given, height_and_width, print_json, several, write_json)
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 
 _INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
 
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     _add_import(commands)
     _add_export(commands)
     _add_profile(commands)
+    _add_model(commands)
     options = parser.parse_args(arguments)
     environment.prepare()
     try:
@@ -77,6 +79,7 @@ def _add_segment(commands) -> None:
     parser.add_argument("--out")
     add_model_options(parser)
     parser.add_argument("--mode", help="sync, async or two_sided")
+    parser.add_argument("--class-map", help="class map of the masks: a YAML file or the name of one that comes with the package")
     parser.add_argument("--frames", type=int, help="frames of synthetic video")
     parser.add_argument("--json", default=None, help="write the figures to this file, too")
     parser.set_defaults(run=_segment)
@@ -140,6 +143,8 @@ def _add_evaluate(commands) -> None:
     parser.add_argument("--max-interval", type=int, help="MaxK of adaptive keyframes, frames")
     parser.add_argument("--delays", type=several(int), help="of mode async, frames")
     parser.add_argument("--max-age", type=int, help="of the curve by age of the common feature, frames")
+    parser.add_argument("--class-map", help="class map by which labels and masks are merged or renamed first: a YAML file or the name of one "
+                        "that comes with the package")
     parser.add_argument("--exact-size", action="store_true", help="network input of just the model's size, as in published "
                         "evaluations; else as live, in multiples of 32")
     parser.add_argument("--backend", help="auto, torch, openvino or tensorrt")
@@ -286,6 +291,23 @@ def _export(options) -> None:
     from dcfm_ros.pipeline.backends.export import ExportOptions, export
 
     print(export(given(ExportOptions, options)))
+
+
+def _add_model(commands) -> None:
+    group = commands.add_parser("model", help="the classes of a model as files").add_subparsers(dest="of", required=True, metavar="COMMAND")
+    parser = group.add_parser("labels", help="label space for Hydra, and colours for Hydra and Kimera")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="built-in model name or model folder")
+    parser.add_argument("--class-map", default=None, help="of the segmenter: a YAML file or the name of one that comes with the package")
+    parser.add_argument("--dynamic", type=several(str), help="names of the classes that move; default: people, animals and vehicles")
+    parser.add_argument("--out", default="out/labels", metavar="FOLDER")
+    parser.set_defaults(run=_labels)
+
+
+def _labels(options) -> None:
+    from dcfm_ros.model.label_files import write_labels
+
+    for file in write_labels(options.model, Path(options.out), options.class_map or "", options.dynamic):
+        print(file)
 
 
 def _add_profile(commands) -> None:

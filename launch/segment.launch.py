@@ -36,6 +36,8 @@ ARGUMENTS = [
     optional("device", f"device of the inference backend: {DEVICES}"),
     optional("precision", "of the networks' arithmetic", PRECISIONS),
     optional("mode", "when a keyframe's deep result is used", [mode.value for mode in Mode]),
+    optional("mask_size", "of masks and all that has their size: WIDTHxHEIGHT, or a factor of the image's such as 0.5"),
+    optional("class_map", "merges, renames, renumbers or ignores classes: a YAML file, or the name of one that comes with the package"),
     DeclareLaunchArgument("params", default_value=str(SHARE / "config" / "segmenter.yaml"), description="parameters file"),
     DeclareLaunchArgument("namespace", default_value="dcfm", description="of the node and its topics, below one that is pushed"),
     DeclareLaunchArgument("name", default_value="segmenter", description="of the node"),
@@ -46,7 +48,7 @@ ARGUMENTS = [
     optional("viewer", "show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
 ]
 # The segmenter's parameters by their arguments: text, and what is true or false.
-TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", "device", "precision", "mode")}}
+TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", "device", "precision", "mode", "mask_size", "class_map")}}
 SWITCHES = ("autostart", "use_sim_time")
 
 

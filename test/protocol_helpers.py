@@ -7,6 +7,8 @@ from helpers import tiny_model
 
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.model.class_map import ClassMap
+from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.settings import SchedulerConfig
@@ -16,12 +18,16 @@ THRESHOLDS = (0.2, 0.45)   # of the published score
 RESIDUALS = (0.1, 0.3)     # of the other
 
 
+def own_classes(number: int) -> ClassMap:
+    return ClassMap.of_model([ClassSpec(f"class {index}", (index, 0, 0)) for index in range(number)])
+
+
 def run(clips, *schedules, backend=None, **settings):
     """(results, backend)"""
     network = {key: settings.pop(key) for key in ("shallow_on", "exact_size") if key in settings}
-    backend = backend or NotingBackend()
+    backend, class_map = backend or NotingBackend(), settings.pop("class_map", own_classes(CLASSES))
     protocol = Protocol(schedules, **{"scheduler": SCHEDULER, **settings})
-    return protocol.run(Network(backend, SIZE, CLASSES, **network), clips), backend
+    return protocol.run(Network(backend, SIZE, class_map, **network), clips), backend
 
 
 def counts_of(masks, labels):

@@ -49,8 +49,9 @@ DEFAULTS = {
     "image_topic": "/camera/image_raw", "image_transport": "auto",
     "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
     "threshold_rule": "fixed", "encoder_share": 0.8, "keyframe_budget_hz": 0.0,
-    "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed"],
-    "overlay_alpha": 0.5, "jpeg_quality": 85, "min_mask_hz": 0.0,
+    "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed", "color_mask", "probabilities", "camera_info"],
+    "overlay_alpha": 0.5, "jpeg_quality": 85, "min_mask_hz": 0.0, "probabilities_type": "8U", "lazy": False, "max_rate": 0.0,
+    "mask_size": "", "class_map": "", "binary_masks": [""], "camera_info_topic": "",
 }
 _PIXEL_BYTES = {"bgr8": 3, "rgb8": 3, "mono8": 1, "bgra8": 4, "rgba8": 4, "mono16": 2, "yuv422_yuy2": 2}
 

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
 COMMANDS = [*sorted(ROOT.glob("cli*.py")), ROOT / "__main__.py"]
-LIBRARIES = ("model", "motion", "training", "evaluation", "pipeline", "sources", "bags")   # usable without ROS
+LIBRARIES = ("model", "motion", "points", "training", "evaluation", "pipeline", "sources", "bags")   # usable without ROS
 
 
 def imports(path: Path, at_module_level: bool = False) -> set[str]:
@@ -73,6 +73,7 @@ def circle(graph: dict[str, list[str]]) -> str:
 
 @pytest.mark.parametrize("layer, forbidden", [
     ("motion", ("ros", "pipeline", "training", "evaluation", "sources", "model", "bags", "cli")),
+    ("points", ("ros", "pipeline", "training", "evaluation", "sources", "model", "motion", "bags", "cli")),
     ("model", ("ros", "pipeline", "training", "evaluation", "sources", "bags", "cli")),
     ("sources", ("ros", "pipeline", "training", "evaluation", "model", "bags", "cli")),
     ("pipeline", ("ros", "training", "evaluation", "sources", "bags", "cli")),

@@ -15,7 +15,7 @@ PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 ROSDEP_KEYS = {
     "PIL": "python3-pil", "catkin_pkg": "python3-catkin-pkg-modules", "cv2": "python3-opencv", "jinja2": "python3-jinja2",
     "matplotlib": "python3-matplotlib", "numpy": "python3-numpy", "psutil": "python3-psutil", "pytest": "python3-pytest",
-    "setuptools": "python3-setuptools", "tqdm": "python3-tqdm", "yaml": "python3-yaml",
+    "setuptools": "python3-setuptools", "tf2_ros": "tf2_ros_py", "tqdm": "python3-tqdm", "yaml": "python3-yaml",
 }
 FROM_PIP = {   # requirements/; package.xml says why
     "av", "mcap", "numba", "onnx", "onnxruntime", "openvino", "playwright", "ray", "rerun", "rosbags", "safetensors",

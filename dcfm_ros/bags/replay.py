@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from dcfm_ros.bags.arrivals import Arrival, source_of
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.bags.topics import CameraTopic
+from dcfm_ros.bags.video_start import first_needed
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.model.build import Model
-from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -178,19 +179,27 @@ def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -
 
     first: as for `Replay`
     """
-    by_topic = {camera.topic.key: camera for camera in cameras}
+    by_topic, needed = {camera.topic.key: camera for camera in cameras}, first_needed(bag, cameras, first)
+    sources = {camera.name: source_of(bag, camera.topic) for camera in cameras}
     for number, (topic, log_ns, raw) in enumerate(bag.messages([camera.topic for camera in cameras])):
-        camera = by_topic[topic.key]
-        if number < first.get(camera.name, 0):
+        camera = by_topic[topic.key].name
+        if number >= needed[camera]:
+            yield from _decoded(camera, sources[camera].take(number, log_ns, raw), first.get(camera, 0))
+    for camera, source in sources.items():
+        yield from _decoded(camera, source.rest(), first.get(camera, 0))
+
+
+def _decoded(camera: str, arrivals: Iterable[Arrival], first: int) -> Iterator[Frame | Skipped]:
+    for number, log_ns, header, decode in arrivals:
+        if number < first:
             continue
         try:
-            message = bag.decode(topic, raw)
-            decoded = (decode_compressed if camera.compressed else decode_image)(message)
+            decoded = decode()
         except InputError as error:
-            yield Skipped(number, camera.name, log_ns, error)
+            yield Skipped(number, camera, log_ns, error)
             continue
-        yield Frame(camera.name, stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
-                    arrival_ns=log_ns, header=Origin(number, log_ns, message.header))
+        yield Frame(camera, stamp_ns(header.stamp), decoded.pixels, decoded.is_bgr, arrival_ns=log_ns,
+                    header=Origin(number, log_ns, header))
 
 
 def check_images(bag: Bag, replay: Replay) -> None:

@@ -10,20 +10,23 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
+from dcfm_ros.bags.arrivals import source_of
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.names import numbered
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topic import CDR, Topic
-from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
-from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
+from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, VIDEOS, typestore
 from dcfm_ros.pipeline.frames import InputError
 
-_KINDS = (IMAGE, COMPRESSED_IMAGE)
+_IMAGES = (IMAGE, COMPRESSED_IMAGE)
+_KINDS = (*_IMAGES, *VIDEOS)   # of a camera's several topics the first is taken
 _LOOKED_AT = 5   # messages
 _PICTURES = re.compile(r"Image|Video|FFMPEG|theora")   # in names of other types that carry pictures
-_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|/ffmpeg$|label|/mask|semantic|/segmentation")
+_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|label|/mask|semantic|/segmentation")
 # What cameras' topics end in; the part before it is the camera.
-_ENDINGS = ("compressed", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono", "color", "raw")
+_ENDINGS = ("compressed", "ffmpeg", "foxglove", "video", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono",
+            "color", "raw")
+_TRANSPORTS = re.compile(r"/(compressed|ffmpeg|foxglove)$")   # of image_transport, which writes them behind the raw topic's name
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,19 @@ class CameraTopic:
     def compressed(self) -> bool:
         return self.topic.msgtype == COMPRESSED_IMAGE
 
+    @property
+    def is_video(self) -> bool:
+        return self.topic.msgtype in VIDEOS
+
+    @property
+    def raw_name(self) -> str:
+        """Of the topic with the same images uncompressed, as image_transport calls it."""
+        return _TRANSPORTS.sub("", self.topic.name)
+
 
 def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
-    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images, of one
-    camera's two the raw ones; without depth, labels, masks, encodings that are no colours, and the node's own outputs, which
+    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images and video, of one
+    camera's several the first of these; without depth, labels, masks, encodings that are no colours, and the node's own outputs, which
     are told by their names. Raises BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
@@ -63,8 +75,8 @@ def camera_names(topics: Sequence[str]) -> list[str]:
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
-    """The image topic of this name; a BagError where there is none, or no message of it."""
-    topic = _image_topic(bag, name)
+    """The topic of this name whose messages are images by themselves; a BagError where there is none, or no message of it."""
+    topic = _image_topic(bag, name, _IMAGES)
     _check(bag, topic)
     return topic
 
@@ -81,15 +93,15 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
     is instead."""
     names = {topic.name for topic in bag.topics
              if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)}
-    cameras, refusals = {}, {}
-    for name in sorted(names, key=lambda name: (name.endswith("/compressed"), name)):   # of a camera's two the raw, if it can be used
-        if name.removesuffix("/compressed") in cameras:
+    cameras, refusals, seen = {}, {}, set()
+    for topic in sorted((_image_topic(bag, name) for name in names), key=lambda topic: (_KINDS.index(topic.msgtype), topic.name)):
+        if (raw_name := _TRANSPORTS.sub("", topic.name)) in seen:
             continue
-        topic = _image_topic(bag, name)
         if refusal := _refused_encoding(bag, topic):
-            refusals[name] = refusal
+            refusals[topic.name] = refusal
         else:
-            cameras[name] = topic
+            cameras[topic.name] = topic
+            seen.add(raw_name)
     if not cameras:
         reasons = "; ".join(f"{name}: {refusal}" for name, refusal in sorted(refusals.items()))
         raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: "
@@ -101,23 +113,24 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
     """Why images of this encoding cannot be used, from the first ones, of which drivers send empty ones; empty where they can."""
-    refusal = ""
+    refusal, source = "", source_of(bag, topic)
     with closing(bag.messages([topic])) as messages:
-        for _, _, raw in islice(messages, _LOOKED_AT):
-            try:
-                (decode_image if topic.msgtype == IMAGE else decode_compressed)(bag.decode(topic, raw))
-            except InputError as error:
-                if error.kind == "encoding":
-                    refusal = refusal or str(error)
-                    continue
-            return ""
+        for number, (_, log_ns, raw) in enumerate(islice(messages, _LOOKED_AT)):
+            for arrival in source.take(number, log_ns, raw):
+                try:
+                    arrival.decode()
+                except InputError as error:
+                    if error.kind == "encoding":
+                        refusal = refusal or str(error)
+                        continue
+                return ""
     return refusal
 
 
-def _image_topic(bag: Bag, name: str) -> Topic:
+def _image_topic(bag: Bag, name: str, kinds: Sequence[str] = _KINDS) -> Topic:
     """The image topic of this name; of two types that with more messages, which a note tells of."""
     found = [topic for topic in bag.topics if topic.name == name]
-    images = sorted((topic for topic in found if _is_image(topic)), key=lambda topic: -topic.count)
+    images = sorted((topic for topic in found if _is_image(topic) and topic.msgtype in kinds), key=lambda topic: -topic.count)
     if images:
         for other in images[1:]:
             if other.count:
@@ -126,7 +139,7 @@ def _image_topic(bag: Bag, name: str) -> Topic:
         return images[0]
     if found:
         raise BagError(f"topic {name} of {bag.path} is {_kind(found[0])}, not an image of ROS 2: give a topic of "
-                       f"{' or '.join(_KINDS)}; {_contents(bag)}")
+                       f"{' or '.join(kinds)}; {_contents(bag)}")
     raise BagError(f"{bag.path} has no topic {name}: {_contents(bag)}")
 
 
@@ -162,7 +175,7 @@ def _contents(bag: Bag, remedy: str = "") -> str:
         return f"its image topics are {', '.join(sorted(images))}{remedy}"
     others = [f"{topic.name} is {_kind(topic)}" for topic in bag.topics if _PICTURES.search(topic.msgtype)]
     if others:
-        return f"{'; '.join(sorted(others))}; only {' and '.join(_KINDS)} in {CDR.upper()} are read: convert or record these"
+        return f"{'; '.join(sorted(others))}; only {', '.join(_KINDS[:-1])} and {_KINDS[-1]} in {CDR.upper()} are read: convert or record these"
     return f"none of its {len(bag.topics)} topics carries images"
 
 

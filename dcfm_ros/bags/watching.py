@@ -21,7 +21,7 @@ class Watching:
         self._threshold = options.config.scheduler.threshold
         self._viewer: Viewer | None = open_viewer(options.viewer) if options.viewer else None
         if self._viewer is not None:
-            self._viewer.classes([(c.name, c.color) for c in classes])
+            self._viewer.classes([(number, c.name, c.color) for number, c in enumerate(classes)])
 
     def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None = None) -> None:
         """A mask, the event of the keyframe that it is, and the mask of the run in which every frame is a keyframe."""

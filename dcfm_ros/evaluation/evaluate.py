@@ -18,6 +18,7 @@ from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.related import related_data
 from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
 from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_second, measure, nonkey
+from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
@@ -51,6 +52,7 @@ class EvaluateOptions:
     device: str = "auto"
     exact_size: bool = False                    # network input of just the model's size, as published; else as live
     limit_clips: int | None = None              # only the first so many
+    class_map: str = ""                         # labels and masks become its classes before they are compared
     memory_gb: float = 4.0                      # for what is kept of a clip
     fps: bool = False
     out: str = "out/evaluate"      # folder for report and plots; empty: neither is written
@@ -178,8 +180,8 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     model = load_model(name)
     config = model.config
     backend = make_backend(options.backend, model, options.device, options.precision)
-    network = Network(backend, (config.input_height, config.input_width), len(config.classes), config.shallow_on,
-                      options.exact_size)
+    class_map = read_class_map(options.class_map, config.classes)
+    network = Network(backend, (config.input_height, config.input_width), class_map, config.shallow_on, options.exact_size)
     per_frame = config.architecture == PER_FRAME
     times = _times(options, network, clips, per_frame) if options.fps else None
     protocol = Protocol(
@@ -190,7 +192,7 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
         results = protocol.run(network, clips, bar.update)
     rows = []
     for score in results.scores:
-        row = {"model": name, **score_report(score, config.class_names)}
+        row = {"model": name, **score_report(score, tuple(c.name for c in class_map.classes))}
         if times is not None:
             for way in WHAT:
                 row[f"fps_{way}"] = rounded(frames_per_second(

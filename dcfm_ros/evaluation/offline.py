@@ -16,7 +16,7 @@ from dcfm_ros.evaluation.output_folder import output_folder, write_png
 from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
-from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
 from dcfm_ros.sources.open import has_classes, open_source
@@ -33,6 +33,7 @@ class SegmentOptions:
     mode: str = "sync"
     frames: int = 300              # of an endless source
     rate_hz: float | None = None   # of a folder of images
+    class_map: str = ""            # of the masks
 
     def __post_init__(self):
         if self.frames < 1:
@@ -40,18 +41,19 @@ class SegmentOptions:
 
 
 def segment(options: SegmentOptions) -> dict:
-    """Write `masks/<frame>.png` (class ids) and `overlay.mp4`; returns counts and, where there are labels, IoUs."""
+    """Write `masks/<frame>.png` (class ids, of the class map where there is one) and `overlay.mp4`; returns counts and, where there
+    are labels, IoUs."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
     model = load_model(options.model)
-    classes = model.config.classes
     out = Path(options.out)
     output_folder(out / "masks")
     if Path(options.source).is_dir() and source.length > 1:
         print(f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in order of "
               "their names", file=sys.stderr)
-    table, matrix, labelled, keyframes = palette_table([c.color for c in classes]), ConfusionMatrix(len(classes)), 0, []
     segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode), precision=options.precision,
-                             on_keyframe=lambda event: keyframes.append(event.index))
+                             class_map=options.class_map, on_keyframe=lambda event: keyframes.append(event.index))
+    mapped = segmenter.class_map
+    matrix, labelled, keyframes = ConfusionMatrix(len(mapped.classes)), 0, []
     count = source.length or options.frames
     comparable = has_classes(source, model.config.class_names)
     try:
@@ -60,11 +62,11 @@ def segment(options: SegmentOptions) -> dict:
                 nonlocal labelled
                 truth = result.frame.header  # the source's frame: it carries the label through the pipeline
                 write_png(out / "masks" / f"{truth.index:06d}.png", result.mask)
-                picture = blend(truth.image, result.mask, table, 0.55)
+                picture = blend(truth.image, result.mask, mapped.colors, 0.55)
                 video.add(cv2.resize(picture, (source.width, source.height)))
                 if truth.label is not None and comparable:
                     labelled += 1
-                    matrix.add(result.mask, truth.label)
+                    matrix.add(mapped.indices_of_published(result.mask), mapped.indices(truth.label))
 
             for index in tqdm(range(count), unit="frame", disable=None):
                 truth = source.frame(index)
@@ -80,5 +82,5 @@ def segment(options: SegmentOptions) -> dict:
     if matrix.counts.any():
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {c.name: None if value != value else round(float(value), 4)
-                                   for c, value in zip(classes, matrix.iou())}
+                                   for c, value in zip(mapped.classes, matrix.iou())}
     return report

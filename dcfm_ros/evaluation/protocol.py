@@ -21,6 +21,7 @@ from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_shar
 from dcfm_ros.evaluation.moved_logits import moved_logits
 from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
+from dcfm_ros.model.class_map import ClassMap
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
@@ -37,23 +38,28 @@ class Network:
 
     backend: Backend
     size: tuple[int, int]      # (height, width), the pixel budget of its input
-    classes: int
+    class_map: ClassMap        # of masks and labels, before they are compared
     shallow_on: str = "all"    # frames whose S is used: all, or, in ablations, nonkey or key
     exact_size: bool = False   # is every input of just that size?
 
+    @property
+    def classes(self) -> int:
+        return len(self.class_map.classes)
+
     def mask(self, store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int],
              alignment: str = NONE) -> np.ndarray:
-        """The mask (H, W) uint8 of a frame from the common features of one or two keyframes, or their logits.
+        """The mask (H, W) uint8 of a frame, of indices of the class map's classes, from the common features of one or two keyframes, or their logits.
 
         A frame that is served by itself alone is in the role of a keyframe; any other is not, keyframe or no.
         """
         if alignment == LOGITS:
-            return upsampled_argmax(moved_logits((store.logits(k), store.motion(frame, k)) for k in keyframes), size)
+            return self.class_map.indices(
+                upsampled_argmax(moved_logits((store.logits(k), store.motion(frame, k)) for k in keyframes), size))
         shallow = store.shallow(frame)
         if self.shallow_on == ("nonkey" if keyframes == (frame,) else "key"):
             shallow = shallow * 0
         motions = [store.motion(frame, k) for k in keyframes] if alignment == FLOW else ()
-        return self.backend.mask(shallow, [store.common(k) for k in keyframes], size, motions=motions)[0]
+        return self.class_map.indices(self.backend.mask(shallow, [store.common(k) for k in keyframes], size, motions=motions)[0])
 
 
 @dataclass
@@ -214,8 +220,11 @@ class _MasksOfFrame:
     """The masks of one labelled frame, by the keyframes that serve it, with their counts."""
 
     def __init__(self, network: Network, store: FeatureStore, frame: int, clip_name: str):
-        self._network, self._store, self._frame, self._clip_name = network, store, frame, clip_name
-        self.label = store.label(frame)
+        self._network, self._store, self._frame = network, store, frame
+        try:
+            self.label = network.class_map.indices(store.label(frame))
+        except ValueError as error:
+            raise ValueError(f"{clip_name}, frame {frame}: label {error}") from error
         self._made: dict[tuple[tuple[int, ...], str], tuple[np.ndarray, ConfusionMatrix]] = {}
 
     def mask(self, keyframes: tuple[int, ...], alignment: str) -> np.ndarray:
@@ -229,10 +238,7 @@ class _MasksOfFrame:
         if key not in self._made:
             mask = self._network.mask(self._store, self._frame, keyframes, self.label.shape, key[1])
             counts = ConfusionMatrix(self._network.classes)
-            try:
-                counts.add(mask, self.label)
-            except ValueError as error:
-                raise ValueError(f"{self._clip_name}, frame {self._frame}: {error}") from error
+            counts.add(mask, self.label)
             self._made[key] = mask, counts
         return self._made[key]
 

@@ -55,14 +55,14 @@ class RerunScene:
         else:
             self._serve()
 
-    def classes(self, classes: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
-        infos = [rr.AnnotationInfo(number, name, color) for number, (name, color) in enumerate(classes)]
+    def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None:
+        infos = [rr.AnnotationInfo(number, name, color) for number, name, color in classes]
         infos.append(rr.AnnotationInfo(_UNLABELLED, "unlabelled", (0, 0, 0, 0)))
         self._recording.log("/", rr.AnnotationContext(infos), static=True)
         self._classes = len(classes)
         self._recording.log(_LEGEND, rr.Points2D(
-            [(0.0, float(number)) for number in range(self._classes)], radii=0.3, class_ids=range(self._classes),
-            labels=[name for name, _ in classes], show_labels=True), static=True)
+            [(0.0, float(row)) for row in range(self._classes)], radii=0.3, class_ids=[number for number, _, _ in classes],
+            labels=[name for _, name, _ in classes], show_labels=True), static=True)
         self._lay_out()
 
     def frame(self, camera: str, stamp_ns: int, image: np.ndarray | None, mask: np.ndarray, score: float | None,

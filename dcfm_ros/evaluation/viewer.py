@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Scene(Protocol):
     """What a viewer draws on; called from one thread. Any of its methods may raise."""
 
-    def classes(self, classes: Sequence[tuple[str, tuple[int, int, int]]]) -> None: ...
+    def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None: ...
 
     def frame(self, camera: str, stamp_ns: int, image: np.ndarray | None, mask: np.ndarray, score: float | None,
               threshold: float | None, is_keyframe: bool, age_frames: int | None, reference: np.ndarray | None) -> None: ...
@@ -70,9 +70,9 @@ class Viewer:
         self._thread = threading.Thread(target=self._run, name="dcfm-viewer", daemon=True)
         self._thread.start()
 
-    def classes(self, classes: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
-        """Name and RGB colour of each class, in the order of their ids."""
-        classes = [(name, tuple(color)) for name, color in classes]
+    def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None:
+        """Id, name and RGB colour of each class."""
+        classes = [(number, name, tuple(color)) for number, name, color in classes]
         self._show(lambda: self._scene.classes(classes))
 
     def frame(self, camera: str, stamp_ns: int, image_rgb: np.ndarray | None, mask: np.ndarray, score: float | None,

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dcfm_ros.config_folders import config_folders
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 
@@ -141,22 +141,13 @@ def find_model(name: str | Path) -> Path:
     """A folder as given, or the built-in model of that name."""
     if (Path(name) / CONFIG_FILE).is_file():
         return Path(name)
-    places = builtin_folders()
+    places = config_folders("models")
     for place in places:
         if str(name) and (place / str(name) / CONFIG_FILE).is_file():
             return place / str(name)
     known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
     raise ModelError(f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model "
                      f"({', '.join(known) or 'none found'})")
-
-
-def builtin_folders() -> list[Path]:
-    """Where built-in models may lie: beside the source tree, or under share/ of an installation prefix."""
-    package = Path(__file__).resolve().parents[1]
-    prefixes = [*Path(__file__).parents, Path(sys.prefix)]
-    candidates = [package.parent / "config" / "models"]
-    candidates += [prefix / "share" / "dcfm_ros" / "config" / "models" for prefix in prefixes]
-    return [place for place in dict.fromkeys(candidates) if place.is_dir()]
 
 
 def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path) -> None:

@@ -71,12 +71,21 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What somebody wants beside the mask."""
+
+    confidence: bool = False
+    probabilities: type | None = None   # np.uint8 or np.float32
+
+
+@dataclass(frozen=True)
 class Segmentation:
     """The mask of one frame and how it was made."""
 
     frame: Frame
-    mask: np.ndarray             # (H, W) uint8 class ids at camera size
+    mask: np.ndarray             # (H, W) uint8 class ids, of the class map where there is one, at the size asked for
     confidence: np.ndarray | None  # (H, W) uint8, softmax of the winning class x 255; None if not asked for
+    probabilities: np.ndarray | None  # (H, W, classes), softmax x 255 as uint8, or as it is in float32; None if not asked for
     index: int                   # of the frame among the camera's processed frames
     is_keyframe: bool
     mode: Mode

@@ -26,6 +26,12 @@ def palette_table(colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
     return table
 
 
+def coloured_mask(mask: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """The colours of a mask (H, W) uint8 alone: (H, W, 3) uint8 RGB; table: as for `blend`."""
+    # cv2.LUT looks up each channel in its own column of the table, so the mask is needed in all three.
+    return cv2.LUT(cv2.merge((mask, mask, mask)), table.reshape(1, 256, 3))
+
+
 def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) -> np.ndarray:
     """The image with its classes coloured: (H, W, 3) uint8 RGB; unlabelled pixels (255) stay as they are.
 
@@ -43,8 +49,7 @@ def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) 
         raise ValueError(f"table has shape {table.shape} and type {table.dtype}; make it with palette_table")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; give a weight from 0 to 1")
-    # cv2.LUT looks up each channel in its own column of the table, so the mask is needed in all three.
-    coloured = cv2.LUT(cv2.merge((mask, mask, mask)), table.reshape(1, 256, 3))
+    coloured = coloured_mask(mask, table)
     cv2.addWeighted(image, 1 - alpha, coloured, alpha, 0, dst=coloured)
     cv2.copyTo(image, cv2.inRange(mask, UNLABELLED, UNLABELLED), coloured)   # `compare` takes a mask of one pixel for a number
     return coloured

@@ -28,12 +28,30 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def upsampled_argmax_confidence(logits: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """As `upsampled_argmax`, and the winning class's softmax x 255 as (H, W) uint8. Every pixel is evaluated."""
+def upsampled_argmax_confidence(logits: np.ndarray, size: tuple[int, int], groups: np.ndarray | None = None
+                                ) -> tuple[np.ndarray, np.ndarray]:
+    """As `upsampled_argmax`, and the winning class's softmax x 255 as (H, W) uint8. Every pixel is evaluated.
+
+    groups: (classes,) int64, a number for each class: the softmax is summed over the classes that share the winner's
+    """
     mask, confidence = np.empty(size, np.uint8), np.empty(size, np.uint8)
     cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
-    in_parts(size[0], lambda first, last: _fill_confidence(cells, *rows, *columns, mask, confidence, first, last))
+    groups = np.arange(logits.shape[0]) if groups is None else groups
+    in_parts(size[0], lambda first, last: _fill_confidence(cells, groups, *rows, *columns, mask, confidence, first, last))
     return mask, confidence
+
+
+def upsampled_probabilities(logits: np.ndarray, size: tuple[int, int], groups: np.ndarray, count: int, dtype: type) -> np.ndarray:
+    """Softmax of every class, summed by groups: (H, W, count) float32, or uint8 x 255.
+
+    groups: (classes,) int64, for each class the channel 0..count-1 it is added to, or -1: to none
+    """
+    probabilities = np.empty((*size, count), dtype)
+    scale, rest = (255.0, 0.5) if dtype is np.uint8 else (1.0, 0.0)
+    cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
+    in_parts(size[0], lambda first, last: _fill_probabilities(
+        cells, groups, *rows, *columns, np.float32(scale), np.float32(rest), probabilities, first, last))
+    return probabilities
 
 
 def _cells(logits: np.ndarray) -> np.ndarray:
@@ -113,7 +131,7 @@ def _fill(cells, winners, first_row, down, first_column, across, mask, first, la
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _fill_confidence(cells, top, bottom, down, left, right, across, mask, confidence, first, last):
+def _fill_confidence(cells, groups, top, bottom, down, left, right, across, mask, confidence, first, last):
     width = mask.shape[1]
     classes = cells.shape[2]
     values = np.empty(classes, np.float32)
@@ -128,8 +146,36 @@ def _fill_confidence(cells, top, bottom, down, left, right, across, mask, confid
                 values[c] = upper + fy * (lower - upper)
                 if values[c] > values[best]:
                     best = c
-            total = np.float32(0.0)
+            total, own = np.float32(0.0), np.float32(0.0)
             for c in range(classes):
-                total += np.exp(values[c] - values[best])
+                share = np.exp(values[c] - values[best])
+                total += share
+                if groups[c] == groups[best]:
+                    own += share
             mask[y, x] = best
-            confidence[y, x] = np.uint8(np.float32(255.0) / total + np.float32(0.5))
+            confidence[y, x] = np.uint8(np.float32(255.0) * own / total + np.float32(0.5))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _fill_probabilities(cells, groups, top, bottom, down, left, right, across, scale, rest, probabilities, first, last):
+    classes, count = cells.shape[2], probabilities.shape[2]
+    values = np.empty(classes, np.float32)
+    sums = np.empty(count, np.float32)
+    for y in range(first, last):
+        y0, y1, fy = top[y], bottom[y], down[y]
+        for x in range(probabilities.shape[1]):
+            x0, x1, fx = left[x], right[x], across[x]
+            for c in range(classes):
+                upper = cells[y0, x0, c] + fx * (cells[y0, x1, c] - cells[y0, x0, c])
+                lower = cells[y1, x0, c] + fx * (cells[y1, x1, c] - cells[y1, x0, c])
+                values[c] = upper + fy * (lower - upper)
+            greatest, total = values.max(), np.float32(0.0)
+            for g in range(count):
+                sums[g] = np.float32(0.0)
+            for c in range(classes):
+                share = np.exp(values[c] - greatest)
+                total += share
+                if groups[c] >= 0:
+                    sums[groups[c]] += share
+            for g in range(count):
+                probabilities[y, x, g] = scale * sums[g] / total + rest

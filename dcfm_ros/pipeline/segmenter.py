@@ -11,15 +11,17 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dcfm_ros.model.build import Model
+from dcfm_ros.model.class_map import ClassMap, read_class_map
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import Backend, status_of, stop_backend
 from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.cpu_gate import make_gate, sharing
 from dcfm_ros.pipeline.encoder import InlineEncoder, ThreadedEncoder
-from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation, Wanted
+from dcfm_ros.pipeline.mask_maker import MaskMaker
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.networks import Networks
-from dcfm_ros.pipeline.settings import AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule
+from dcfm_ros.pipeline.settings import AksScore, Alignment, MaskSize, Mode, PipelineConfig, SchedulerConfig, ThresholdRule
 from dcfm_ros.pipeline.stream import CameraStream, Machinery, Steps, run
 from dcfm_ros.pipeline.telemetry import CameraStatus, CameraTelemetry
 
@@ -30,7 +32,7 @@ class Segmenter:
     """Segments the frames of any number of cameras with one network.
 
     `steps` and what it gives, `process`, `flush`, `collect` and `drop_waiting` are for one thread at a time, on which
-    `on_keyframe`, `on_error` and `wants_confidence` are called. Everything else may be called from any thread.
+    `on_keyframe`, `on_error` and `wanted` are called. Everything else may be called from any thread.
     """
 
     def __init__(
@@ -40,13 +42,16 @@ class Segmenter:
         config: PipelineConfig = PipelineConfig(),
         on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None,
         on_error: Callable[[str, Exception], None] = lambda camera, error: _log.error("%s: %s", camera or "camera", error),
-        wants_confidence: Callable[[str], bool] = lambda camera: False,
+        wanted: Callable[[str], Wanted] = lambda camera: Wanted(),
+        class_map: ClassMap | None = None,
     ):
         """on_keyframe: takes each keyframe whose common feature is there
         on_error: takes a camera and what went wrong that `process` does not raise: an EncodeError, a PublishError, or the error of
             a frame that had waited (`two_sided`); live, all errors
+        wanted: what is wanted beside a camera's next mask
+        class_map: of the masks; None: the model's own classes
         """
-        self._backend, self._on_error = backend, on_error
+        self._backend, self._on_error, self.class_map = backend, on_error, class_map
         config = _in_use(config, backend.per_frame)
         self._mode = mode_type(config.mode, backend.per_frame)
         gate = make_gate(config, backend.device, self._mode.inline)
@@ -55,7 +60,8 @@ class Segmenter:
                          else ThreadedEncoder(backend, gate, config.scheduler))
         self._networks = Networks(backend)
         self._machinery = Machinery(
-            backend, model_size, self._networks, self._encoder, gate, on_keyframe, self.report, wants_confidence)
+            backend, model_size, self._networks, self._encoder, gate, on_keyframe, self.report,
+            MaskMaker(backend, MaskSize(config.mask_size), class_map), wanted)
         self.driving = threading.Lock()  # held by whoever drives frames live
         self._lock = threading.Lock()    # for the two that follow
         self._config = config
@@ -63,18 +69,19 @@ class Segmenter:
 
     @classmethod
     def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
-           precision: str = "auto", live: bool = False, **callbacks) -> "Segmenter":
-        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`, `callbacks` as for this
-        class.
+           precision: str = "auto", live: bool = False, class_map: str = "", **callbacks) -> "Segmenter":
+        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`, `class_map` as for
+        `read_class_map`, `callbacks` as for this class.
 
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
         if model.config.shallow_on != "all":
             raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
                              "evaluated (dcfm evaluate)")
+        mapped = read_class_map(class_map, model.config.classes)
         shared = sharing(config, model.config.architecture == "per_frame")
         runs = make_backend(backend, model, device, precision, shared, live)
-        return cls(runs, (model.config.input_height, model.config.input_width), config, **callbacks)
+        return cls(runs, (model.config.input_height, model.config.input_width), config, class_map=mapped, **callbacks)
 
     # Frames
 

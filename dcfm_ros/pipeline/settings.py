@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from fractions import Fraction
 from typing import Any
 
 BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 DEVICES = "auto, cpu, cuda or cuda:N"   # N: number of the GPU
+MOST_MASK_SIDE = 16384                   # pixels: the longest side of images, too
 DEFAULT_MODEL = "street11"               # the built-in model of node, tools and demo
 
 
@@ -96,6 +98,32 @@ class SchedulerConfig:
 
 
 @dataclass(frozen=True)
+class MaskSize:
+    """The size of masks: WIDTHxHEIGHT in pixels, a factor of the image's up to 4 such as 0.5 or 1/2, or empty for the image's own."""
+
+    text: str
+
+    def __post_init__(self):
+        try:
+            sides = [*map(int, self.text.split("x"))] if "x" in self.text else [float(Fraction(self.text or 1))]
+        except (ValueError, ZeroDivisionError, OverflowError):
+            sides = []
+        is_size = len(sides) == 2 and all(1 <= side <= MOST_MASK_SIDE for side in sides)
+        if not is_size and not (len(sides) == 1 and 0 < sides[0] <= 4):
+            raise ValueError(f"mask_size {self.text!r}: use WIDTHxHEIGHT of 1 to {MOST_MASK_SIDE} pixels, or a factor of the image's "
+                             "size up to 4 such as 0.5")
+
+    def of(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Of an image of that size; both are (H, W)."""
+        if not self.text:
+            return image_size
+        if "x" in self.text:
+            width, height = self.text.split("x")
+            return int(height), int(width)
+        return tuple(max(1, min(MOST_MASK_SIDE, round(Fraction(self.text) * side))) for side in image_size)
+
+
+@dataclass(frozen=True)
 class PipelineConfig:
     """Settings of a segmenter; defaults are here and nowhere else."""
 
@@ -105,8 +133,10 @@ class PipelineConfig:
     waiting_images: int = 3      # of each camera; beyond these the oldest is dropped
     turns: TurnTaking = TurnTaking.AUTO
     alignment: Alignment = Alignment.FLOW
+    mask_size: str = ""          # of masks and all that has their size: see MaskSize; empty: the image's
 
     def __post_init__(self):
+        MaskSize(self.mask_size)
         for name, kind in (("mode", Mode), ("alignment", Alignment), ("turns", TurnTaking)):
             object.__setattr__(self, name, _choice(kind, name, getattr(self, name)))
         if self.scheduler.threshold_rule is ThresholdRule.DEADLINE and self.mode is not Mode.ASYNC:

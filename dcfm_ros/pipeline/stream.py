@@ -19,8 +19,9 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera_clock import CameraClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.encoder import Encoder
-from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, PublishError, Reason, Segmentation
+from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, PublishError, Reason, Segmentation, Wanted
 from dcfm_ros.pipeline.keyframe import STALLED_S, Keyframe, Reference, Superseded, Work
+from dcfm_ros.pipeline.mask_maker import MaskMaker
 from dcfm_ros.pipeline.modes import AsyncMode, Decodable
 from dcfm_ros.pipeline.networks import Networks
 from dcfm_ros.pipeline.preprocess import network_input
@@ -54,7 +55,8 @@ class Machinery(NamedTuple):
     gate: CpuGate | NoGate
     on_keyframe: Callable[[KeyframeEvent], None]
     report: Callable[[str, Exception], None]
-    wants_confidence: Callable[[str], bool]
+    masks: MaskMaker
+    wanted: Callable[[str], Wanted]
 
 
 class CameraStream:
@@ -259,16 +261,16 @@ class CameraStream:
         started = time.perf_counter()
         motions = [Motion() if self._motion is None else self._motion.motion(work.index, reference.index)
                    for reference in references]
-        labels, confidence = self._machinery.backend.mask(
+        masks = self._machinery.masks.make(
             work.shallow, [reference.feature for reference in references], frame.image.shape[:2],
-            self._machinery.wants_confidence(self.camera), [motion.map for motion in motions])
+            self._machinery.wanted(self.camera), [motion.map for motion in motions])
         ended, now_ns = time.perf_counter(), time.monotonic_ns()
         latency_ms = (now_ns - frame.received_ns) / 1e6 if frame.received_ns else 0.0
         self.telemetry.masked(now_ns, latency_ms, work.motion_ms)
         if self._motion is not None and motions[0].found is Found.NONE:
             self.telemetry.count("unaligned")
         return Segmentation(
-            frame=frame, mask=labels, confidence=confidence, index=work.index,
+            frame=frame, mask=masks.labels, confidence=masks.confidence, probabilities=masks.probabilities, index=work.index,
             is_keyframe=work.decision.reason is not None, mode=self._config.mode,
             feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
             feature_age_s=(work.time_ns - oldest.time_ns) / 1e9,

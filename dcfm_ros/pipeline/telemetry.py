@@ -13,8 +13,8 @@ from typing import Any
 from dcfm_ros.pipeline.frames import EncodeError, InputError, PublishError, describe
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
 
-COUNTERS = ("received", "masks", "dropped", "discarded", "without_feature", "unaligned", "failures", "publish_failures",
-            "keyframes", "encode_failures", "slow_encodes", "overdue", "over_budget", "resets")
+COUNTERS = ("received", "masks", "dropped", "unheard", "over_rate", "discarded", "without_feature", "unaligned", "failures",
+            "publish_failures", "keyframes", "encode_failures", "slow_encodes", "overdue", "over_budget", "resets")
 _ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failures"}
 
 
@@ -22,7 +22,7 @@ _ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failur
 class CameraStatus:
     """A snapshot for diagnostics. Rates in Hz over the last 5 s, durations in ms over the last 300.
 
-    Every image received is in progress, or one of: masks, dropped, discarded, without_feature, refused, failures.
+    Every image received is in progress, or one of: masks, dropped, unheard, over_rate, discarded, without_feature, refused, failures.
     """
 
     camera: str
@@ -30,6 +30,8 @@ class CameraStatus:
     received: int
     masks: int
     dropped: int                     # pushed out by newer images before their turn came
+    unheard: int                     # not wanted, as nobody subscribed to anything
+    over_rate: int                   # not wanted, as there are more than max_rate
     discarded: int                   # not yet masks when the masks' thread was stopped
     without_feature: int             # frames for which there was no common feature
     unaligned: int                   # masks of an older common feature that was not moved, since the motion is not known
@@ -95,6 +97,11 @@ class CameraTelemetry:
             self._counts["received"] += 1
             self._last_arrival_ns = now_ns
         self._arrivals.add(now_ns)
+
+    def skipped(self, reason: str) -> None:
+        """An image has come of which no mask is wanted. reason: unheard or over_rate."""
+        self.arrived(time.monotonic_ns())
+        self.count(reason)
 
     def dropped(self) -> None:
         """An image was replaced by a newer one before its turn came."""

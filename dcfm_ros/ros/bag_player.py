@@ -19,13 +19,16 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dcfm_ros.bags.arrivals import Arrival, Video
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import is_bag
+from dcfm_ros.bags.make import filled_image
 from dcfm_ros.bags.names import stands_for
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.storage import storage_files
+from dcfm_ros.bags.topic import Key, Topic
 from dcfm_ros.bags.topics import choose_cameras, find_topic
-from dcfm_ros.bags.types import CAMERA_INFO
+from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.ros import messages
@@ -52,7 +55,8 @@ class _Sendable(NamedTuple):
 
 
 class BagPlayer:
-    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded.
+    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded but video, whose pictures go out as
+    rgb8 images under the name that image_transport gives to these: anyone can take them, at any time.
 
     Bytes that are no message are left out, as no subscriber could take them, and so is what has no time. Everything else
     is sent, usable or not.
@@ -68,7 +72,8 @@ class BagPlayer:
             self._bag = stack.enter_context(open_bag(_recording(options.source)))
             self._cameras = choose_cameras(self._bag, options.topics)
             names = [camera.name for camera in self._cameras]
-            topics = options.image_topics([camera.topic.name for camera in self._cameras], self._cameras[0].compressed)
+            recorded = [camera.raw_name if camera.is_video else camera.topic.name for camera in self._cameras]
+            topics = options.image_topics(recorded, self._cameras[0].compressed)
             masks = options.mask_topics(names) if options.lockstep else []
             try:
                 self._steps = {camera.topic.key: LockStep(node, *pair, options.mask_timeout)
@@ -142,7 +147,7 @@ class BagPlayer:
         """Of each camera_info that was recorded beside a camera's images, or beside those of several, by its topic's key."""
         infos = {}
         for camera in self._cameras:
-            topic = find_topic(self._bag, info_topic(camera.topic.name), CAMERA_INFO)
+            topic = find_topic(self._bag, info_topic(camera.raw_name), CAMERA_INFO)
             if topic is not None and topic.key not in infos:
                 infos[topic.key] = advertise(CameraInfo, info_topic(self._publishers[camera.topic.key].topic_name))
         return infos
@@ -150,21 +155,39 @@ class BagPlayer:
     def _messages(self) -> Iterator[_Sendable]:
         """Of one round; read by a thread of its own. What follows the last image until the next would come belongs to it."""
         publishers, images = {**self._publishers, **self._infos}, 0
+        videos = {camera.topic.key: Video(self._bag, camera.topic) for camera in self._cameras if camera.is_video}
         for topic, log_ns, raw in self._bag.messages([topic for topic in self._bag.topics if topic.key in publishers]):
             number = None
             if topic.key in self._publishers:
                 if images == self._options.frames > 0:
-                    return
+                    break
                 number, images = images, images + 1
-            stamp, fault = None, ""
-            try:
-                stamp = self._bag.decode(topic, raw).header.stamp
-                stamp = Time(sec=stamp.sec, nanosec=stamp.nanosec)
-            except InputError:
-                fault = "is damaged"
-            if not 0 <= log_ns < _END_OF_TIME_NS:
-                fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
-            yield _Sendable(number, publishers[topic.key], self._steps.get(topic.key), log_ns, stamp, bytes(raw), fault)
+            if topic.key in videos:
+                yield from (self._picture(topic.key, one) for one in videos[topic.key].take(number, log_ns, raw))
+            else:
+                yield self._recorded(topic, number, log_ns, raw)
+        for key, video in videos.items():
+            yield from (self._picture(key, one) for one in video.rest())
+
+    def _recorded(self, topic: Topic, number: int | None, log_ns: int, raw: bytes) -> _Sendable:
+        try:
+            return self._sendable(topic.key, number, log_ns, self._bag.decode(topic, raw).header, bytes(raw))
+        except InputError:
+            return self._sendable(topic.key, number, log_ns, None, b"", "is damaged")
+
+    def _picture(self, key: Key, arrival: Arrival) -> _Sendable:
+        """Of a video, as an image of its own."""
+        try:
+            image = filled_image(arrival.header, arrival.decode().pixels, "rgb8")
+        except InputError as error:
+            return self._sendable(key, arrival.number, arrival.log_ns, None, b"", f"brings no picture ({error})")
+        return self._sendable(key, arrival.number, arrival.log_ns, arrival.header, bytes(typestore().serialize_cdr(image, IMAGE)))
+
+    def _sendable(self, key: Key, number: int | None, log_ns: int, header, raw: bytes, fault: str = "") -> _Sendable:
+        stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec) if header is not None else None
+        if not 0 <= log_ns < _END_OF_TIME_NS:
+            fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
+        return _Sendable(number, {**self._publishers, **self._infos}[key], self._steps.get(key), log_ns, stamp, raw, fault)
 
     def _send(self, image: _Sendable, stop: threading.Event) -> None:
         step = image.step

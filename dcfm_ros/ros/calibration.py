@@ -11,6 +11,8 @@ import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from sensor_msgs.msg import CameraInfo
 
+from dcfm_ros.ros.transports import transport_of
+
 _DEFAULT_MODEL = "plumb_bob"   # of files from before there were others, as camera_calibration_parsers reads them
 _COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}   # by distortion model
 # Fields of CameraInfo by their names in the file, and their shapes.
@@ -55,8 +57,9 @@ def uncalibrated(width: int, height: int) -> CameraInfo:
 
 
 def info_topic(image_topic: str) -> str:
-    """Where the calibration belongs beside a resolved image topic, raw or compressed: as image_transport names it."""
-    return f"{image_topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+    """Where the calibration belongs beside a resolved image topic, of whichever transport: as image_transport names it."""
+    raw = image_topic if (transport := transport_of(image_topic)) == "raw" else image_topic.removesuffix(f"/{transport}")
+    return f"{raw.rpartition('/')[0]}/camera_info"
 
 
 def _calibration(document) -> CameraInfo:

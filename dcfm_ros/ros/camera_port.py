@@ -1,87 +1,81 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's topics: the image that comes in, and everything that goes out for it."""
+"""One camera's images and calibrations as they come in."""
 
 from __future__ import annotations
 
 from copy import copy
 from typing import Callable
 
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import (
-    QoSCompatibility, QoSProfile, qos_check_compatible, qos_policy_name_from_kind, qos_profile_sensor_data)
+from rclpy.qos import QoSCompatibility, qos_check_compatible, qos_policy_name_from_kind, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
-from dcfm_ros.msg import KeyframeEvent as KeyframeMessage
-from dcfm_ros.msg import MaskInfo
-from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
-from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation
-from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
-from dcfm_ros.pipeline.overlay import blend
-from dcfm_ros.ros import messages
+from dcfm_ros.pipeline.frames import Frame, Segmentation
+from dcfm_ros.ros.admission import RateLimit
+from dcfm_ros.ros.camera_info import InfoPairing
+from dcfm_ros.ros.camera_outputs import CameraOutputs
 from dcfm_ros.ros.diagnostics import TopicState
+from dcfm_ros.ros.intake import Intake, open_intake
 from dcfm_ros.ros.parameters import CameraParameters, OutputParameters, topic_parameter
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
 from dcfm_ros.ros.shared_memory import room_for_images
+from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
-_QUEUE = 5
 LOG_PERIOD_S = 5.0   # of warnings that repeat
 
 
 class CameraPort:
-    """Publishers live from configure to cleanup, the subscription from activate to deactivate.
+    """Publishers live from configure to cleanup, subscriptions from activate to deactivate.
 
-    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another thread.
-    `publish` and `publish_keyframe` are called on the masks' thread.
+    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another thread. What nobody wants
+    goes to `skip(camera, reason)` instead, the reason being a counter of CameraStatus, and a packet of a video that brings no picture
+    to `refuse(camera, error)`. With a video all three are called on its decoder's thread. `publish` is called on the masks' thread.
     """
 
-    def __init__(self, node: LifecycleNode, camera: CameraParameters, palette,
-                 offer: Callable[[str, Callable[[int], Frame]], None]):
-        self.camera, self._node, self._palette, self._offer = camera, node, palette, offer
+    def __init__(self, node: LifecycleNode, camera: CameraParameters, outputs: CameraOutputs,
+                 parameters: Callable[[], OutputParameters], offer: Callable[[str, Callable[[int], Frame]], None],
+                 skip: Callable[[str, str], None], refuse: Callable[[str, Exception], None]):
+        self.camera, self.outputs, self._node = camera, outputs, node
+        self._offer, self._skip, self._refuse = offer, skip, refuse
+        self._parameters = parameters
         self.topic = node.resolve_topic_name(camera.image_topic)
         # A logger of its own, as throttled lines of one camera must not hide another's.
         self.log = node.get_logger().get_child(camera.name) if camera.name else node.get_logger()
-        self._subscription = None
-        self._sent = 0
+        self._subscription, self._info_subscription = None, None
+        self._intake: Intake | None = None
         self.lost = 0  # images that DDS lost on the way, as it says itself
         self._gaps = SequenceGaps()
-        prefix = f"{camera.name}/" if camera.name else ""
-
-        def publisher(kind, topic):
-            return node.create_lifecycle_publisher(
-                kind, prefix + topic, QoSProfile(depth=_QUEUE),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=True))
-
-        self._mask = publisher(Image, "mask")
-        self._info = publisher(MaskInfo, "mask_info")
-        self._keyframe = publisher(KeyframeMessage, "keyframe")
-        self._confidence = publisher(Image, "confidence")
-        self._overlay = publisher(Image, "overlay")
-        self._overlay_jpeg = publisher(CompressedImage, "overlay/compressed")
-        self._mask_png = publisher(CompressedImage, "mask/compressed")
-        self._publishers = [self._mask, self._info, self._keyframe, self._confidence, self._overlay,
-                            self._overlay_jpeg, self._mask_png]
+        self._limit = RateLimit()
+        self._infos = InfoPairing(node.resolve_topic_name(camera.info_topic), outputs.publish_info)
 
     def subscribe(self) -> None:
-        kind, decode = (CompressedImage, decode_compressed) if self.camera.compressed else (Image, decode_image)
+        kind, name = TRANSPORTS[self.camera.transport].message_class(), self.camera.name
+        intake = self._intake = open_intake(
+            name, self.camera.transport, self._admits, lambda load: self._offer(name, load), lambda error: self._refuse(name, error))
 
         def received(message, info: dict) -> None:
+            before = self._gaps.overwritten or 0
             self._gaps.came(info.get("publication_sequence_number"))
-            self._offer(self.camera.name, lambda received_ns: self._frame(message, decode, received_ns))
+            if (self._gaps.overwritten or 0) > before:
+                intake.lost()
+            intake.received(message)
 
         self._gaps.publishers_are(0)   # none is known yet, and what was sent while nobody listened is no gap
         self._subscription = self._node.create_subscription(
-            kind, self.camera.image_topic, received, copy(qos_profile_sensor_data),  # overrides are written into it
+            kind, self.camera.image_topic, received, copy(intake.qos),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._incompatible, message_lost=self._message_lost,
                 matched=lambda info: self._gaps.publishers_are(info.current_count)))
+        self._info_subscription = self._node.create_subscription(
+            CameraInfo, self.camera.info_topic, self._infos.info, copy(qos_profile_sensor_data),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
 
     def topic_state(self) -> TopicState:
-        wanted = f"sensor_msgs/msg/{'CompressedImage' if self.camera.compressed else 'Image'}"
+        wanted = TRANSPORTS[self.camera.transport].type
         heard, unfit = 0, ""
         publishers = self._node.get_publishers_info_by_topic(self.camera.image_topic)   # which remaps the name itself
         for publisher in publishers:
@@ -94,61 +88,49 @@ class CameraPort:
         others = {publisher.topic_type for publisher in publishers} - {wanted}
         return TopicState(
             self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
-            parameter=topic_parameter(self.camera.name), lost=self.lost, overwritten=self._gaps.overwritten)
+            parameter=topic_parameter(self.camera.name), infos=self._infos.counts(), lost=self.lost, overwritten=self._gaps.overwritten)
 
     def _image_topics(self) -> tuple[str, ...]:
         """Where images are published, but for this node's own."""
         own = f"{self._node.get_namespace().rstrip('/')}/"
         return tuple(topic for topic, kinds in sorted(self._node.get_topic_names_and_types())
-                     if {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"} & set(kinds)
+                     if TYPES.keys() & set(kinds)
                      and not topic.startswith(own) and self._node.count_publishers(topic))
 
     def unsubscribe(self) -> None:
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
+        for subscription in (self._subscription, self._info_subscription):
+            if subscription is not None:
+                self._node.destroy_subscription(subscription)
+        self._subscription, self._info_subscription = None, None
+        if self._intake is not None:
+            self._intake.stop()
+            self._intake = None
 
     def destroy(self) -> None:
         self.unsubscribe()
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-
-    def wants(self, output: str, parameters: OutputParameters) -> bool:
-        """Is an output enabled and subscribed?"""
-        publisher = {"confidence": self._confidence, "overlay": self._overlay, "mask_info": self._info,
-                     "overlay_compressed": self._overlay_jpeg, "mask_compressed": self._mask_png}[output]
-        return output in parameters.outputs and publisher.get_subscription_count() > 0
+        self.outputs.destroy()
 
     def publish(self, result: Segmentation, parameters: OutputParameters) -> None:
-        header = result.frame.header
-        self._mask.publish(messages.mono8_message(header, result.mask))
-        self._sent += 1
-        if "mask_info" in parameters.outputs:
-            self._info.publish(MaskInfo(
-                header=header, sequence=self._sent, feature_stamp=messages.time_message(result.feature_stamp_ns),
-                **mask_info_fields(result)))
-        if result.confidence is not None:
-            self._confidence.publish(messages.mono8_message(header, result.confidence))
-        if self.wants("mask_compressed", parameters):
-            self._mask_png.publish(messages.png_message(header, result.mask))
-        raw, jpeg = self.wants("overlay", parameters), self.wants("overlay_compressed", parameters)
-        if raw or jpeg:
-            picture = blend(result.frame.rgb(), result.mask, self._palette, parameters.overlay_alpha)
-            if raw:
-                self._overlay.publish(messages.rgb8_message(header, picture))
-            if jpeg:
-                self._overlay_jpeg.publish(messages.jpeg_message(header, picture, parameters.jpeg_quality))
+        self.outputs.publish(result, parameters)
+        if self.outputs.wants("camera_info", parameters):
+            self._infos.mask(result.frame.header, result.frame.image.shape[:2], result.mask.shape)
 
-    def publish_keyframe(self, event: KeyframeEvent) -> None:
-        self._keyframe.publish(KeyframeMessage(header=event.frame.header, **keyframe_fields(event)))
+    def _admits(self, stamp_ns: int) -> bool:
+        if reason := self._unwanted(stamp_ns):
+            self._skip(self.camera.name, reason)
+        return not reason
 
-    def _frame(self, message, decode, received_ns: int) -> Frame:
-        decoded = decode(message)
-        return Frame(self.camera.name, messages.stamp_ns(message.header.stamp), decoded.pixels, decoded.is_bgr,
-                     received_ns, received_ns, message.header)
+    def _unwanted(self, stamp_ns: int) -> str:
+        """Why there is to be no mask of this image; empty: there is."""
+        parameters = self._parameters()
+        if parameters.lazy and not self.outputs.have_subscribers():
+            return "unheard"
+        return "" if self._limit.admits(stamp_ns, parameters.max_rate) else "over_rate"
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change
+        if self._gaps.overwritten is None and self._intake is not None:   # else numbers have told it
+            self._intake.lost()
         self._gaps.lost(info.total_count_change)
         self.log.warning(
             f"{self.lost} images lost on the way on {self.topic} so far: {room_for_images()}",

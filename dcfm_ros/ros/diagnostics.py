@@ -12,6 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from dcfm_ros.pipeline.keyframe import STALLED_S
 from dcfm_ros.pipeline.telemetry import COUNTERS, CameraStatus
+from dcfm_ros.ros.camera_info import InfoCounts
+from dcfm_ros.ros.transports import TYPES
 
 # After an event, until one has counted it for certain: the first may have been made before; the next is a second later.
 REPORTS_THAT_COUNT = 2
@@ -53,6 +55,7 @@ class TopicState:
     elsewhere: tuple[str, ...] = ()       # where images are published, if not here
     parameter: str = "image_topic"        # which names the topic
     lost: int = 0                # images that DDS lost on the way, which are not among `received`
+    infos: InfoCounts = InfoCounts()
     overwritten: int | None = None   # images that newer ones overwrote in DDS's queue, nor are these; None: DDS does not tell
 
 
@@ -66,24 +69,26 @@ class Trouble(NamedTuple):
     failures: int = 0            # an error on the way
     resets: int = 0              # sequences that began anew
     over_budget: int = 0         # frames whose keyframe the budget held back
+    unheard: int = 0             # for whose masks nobody listened
+    infos_refused: int = 0       # calibrations that do not belong to the images
 
 
 def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
     """So far."""
-    of_topic = {"lost": topic.lost, "overwritten": topic.overwritten or 0}
+    of_topic = {"lost": topic.lost, "overwritten": topic.overwritten or 0, "infos_refused": topic.infos.refused}
     if status is None:
         return Trouble(**of_topic)
     return Trouble(
         dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures + status.publish_failures,
-        resets=status.resets, over_budget=status.over_budget, **of_topic)
+        resets=status.resets, over_budget=status.over_budget, unheard=status.unheard, **of_topic)
 
 
 def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None,
                       recent: Trouble = Trouble()) -> DiagnosticStatus:
     """camera: its name; status: None where the node is not configured; recent: of the last seconds."""
-    level, text = _not_active(node) or _unheard(node, topic, status) or _without_masks(status) or _limping(
+    level, text = _not_active(node) or _silent(node, topic, status) or _idle(status, recent) or _without_masks(status) or _limping(
         node, topic, status, recent) or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
-    if node.state == "active" and node.in_state_s > _START_S and status.mask_hz < node.min_mask_hz:
+    if _idle(status, recent) is None and node.state == "active" and node.in_state_s > _START_S and status.mask_hz < node.min_mask_hz:
         level, text = _ERROR, f"{text}; {status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}"
     return DiagnosticStatus(
         level=level, name=f"{node.node}: {camera or 'camera'}", message=text, hardware_id=topic.topic,
@@ -110,13 +115,13 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
     return _WARN, f"{node.state}: no masks until `ros2 lifecycle set {node.node} {transition}`, or a lifecycle manager does that"
 
 
-def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
+def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
     """Why no image comes, if none does."""
     if topic.publishers == 0 and topic.other_types:
         other, wanted = topic.other_types[0], topic.type
-        transport = topic.parameter.replace("topic", "transport")
-        remedy = {"sensor_msgs/msg/CompressedImage": f"set {transport} to compressed",
-                  "sensor_msgs/msg/Image": f"set {transport} to raw"}.get(other, f"set {topic.parameter} to the camera's")
+        remedy = f"set {topic.parameter} to the camera's"
+        if other in TYPES:
+            remedy = f"set {topic.parameter.replace('topic', 'transport')} to {TYPES[other].name}"
         return _ERROR, f"{topic.topic} is published as {_short(other)}, not as {_short(wanted)}: {remedy}"
     if topic.publishers == 0 and topic.incompatible_qos:
         return _ERROR, (f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the override "
@@ -133,6 +138,13 @@ def _unheard(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[
         reason = f": {users}" if (users := node.other_users()) else ""
         return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}{reason}"
     return None
+
+
+def _idle(status: CameraStatus | None, recent: Trouble) -> tuple[bytes, str] | None:
+    """Are there no masks because nobody wants any?"""
+    if status is None or not recent.unheard or status.mask_hz > 0.0:
+        return None
+    return _OK, f"idle: nobody subscribes to any output ({status.input_hz:.1f} images/s, lazy)"
 
 
 def _short(kind: str) -> str:
@@ -171,6 +183,8 @@ def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: T
     if recent.refused or recent.failures:
         return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.refused} refused, {recent.failures} failed; "
                        f"the last error: {status.last_error}")
+    if recent.infos_refused:
+        return _WARN, f"{rate}, but no camera_info for them: {topic.infos.last_error}"
     if recent.resets >= _MANY_RESETS:
         return _WARN, (f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two cameras "
                        f"publish {topic.topic}")
@@ -198,6 +212,8 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         "stamp_stands_s": f"{status.stamp_stands_s:.1f}",
         "encoding_s": f"{status.encoding_s:.1f}", "last_error": status.last_error,
         "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten),
+        "camera_info_topic": topic.infos.topic, "camera_infos": str(topic.infos.paired),
+        "camera_infos_refused": str(topic.infos.refused),
         **{counter: str(getattr(status, counter)) for counter in COUNTERS},
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
     }

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from dcfm_ros.model.class_map import MappedClass
 from dcfm_ros.msg import ClassColor, ClassPalette
 
 try:
@@ -20,7 +23,7 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reli
 class ClassTopics:
     """`palette`, and `label_info` where vision_msgs is installed; published once on `publish`."""
 
-    def __init__(self, node: LifecycleNode, prefix: str, model: str, classes):
+    def __init__(self, node: LifecycleNode, prefix: str, model: str, classes: Sequence[MappedClass]):
         self._node = node
         self._latched = [(node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", _LATCHED),
                           _palette(model, classes))]
@@ -38,12 +41,10 @@ class ClassTopics:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
-def _palette(model: str, classes) -> ClassPalette:
-    colors = [ClassColor(id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
-              for number, c in enumerate(classes)]
+def _palette(model: str, classes: Sequence[MappedClass]) -> ClassPalette:
+    colors = [ClassColor(id=c.id, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2]) for c in classes]
     return ClassPalette(model=model, classes=colors)
 
 
-def _label_info(classes):
-    return LabelInfo(class_map=[VisionClass(class_id=number, class_name=c.name) for number, c in enumerate(classes)],
-                     threshold=0.0)
+def _label_info(classes: Sequence[MappedClass]):
+    return LabelInfo(class_map=[VisionClass(class_id=c.id, class_name=c.name) for c in classes], threshold=0.0)

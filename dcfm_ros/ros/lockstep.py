@@ -85,4 +85,5 @@ def _under_way(status: DiagnosticStatus) -> int | None:
     if not {"received", "masks", "dropped", "failures"} <= counts.keys():
         return None
     refused = sum(count for key, count in counts.items() if key.startswith("refused_"))
-    return counts["received"] - counts["masks"] - counts["dropped"] - counts["failures"] - refused
+    ended = sum(counts.get(name, 0) for name in ("masks", "dropped", "failures", "unheard", "over_rate"))
+    return counts["received"] - ended - refused

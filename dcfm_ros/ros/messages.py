@@ -4,6 +4,8 @@
 
 An outgoing picture is copied once, into the message.
 """
+import sys
+
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -21,6 +23,15 @@ def mono8_message(header, array: np.ndarray) -> Image:
 def rgb8_message(header, array: np.ndarray) -> Image:
     """A picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width; `header` is passed on untouched."""
     return _image_message(header, array, "rgb8", channels=3)
+
+
+def channels_message(header, array: np.ndarray) -> Image:
+    """Several values per pixel, (H, W, n) uint8 or float32, as an 8UCn or 32FCn message; `header` is passed on untouched."""
+    height, width, channels = array.shape
+    message = Image(header=header, height=height, width=width, encoding=f"{'8U' if array.dtype == np.uint8 else '32F'}C{channels}",
+                    is_bigendian=sys.byteorder == "big", step=width * channels * array.itemsize)
+    _append(message.data, array)
+    return message
 
 
 def camera_message(header, pixels: np.ndarray, encoding: str) -> Image | CompressedImage:
@@ -76,7 +87,7 @@ def _append(data, array: np.ndarray) -> None:
     Filling the buffer in place is one memcpy; assigning a list or a numpy array to `message.data` is some 200 times slower,
     because rclpy then visits every byte.
     """
-    data.frombytes(memoryview(np.ascontiguousarray(array)))
+    data.frombytes(memoryview(np.ascontiguousarray(array)).cast("B"))
 
 
 def stamp_ns(stamp: Time) -> int:

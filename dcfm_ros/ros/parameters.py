@@ -11,19 +11,24 @@ from difflib import get_close_matches
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from dcfm_ros.config_folders import ready_class_maps
 from dcfm_ros.pipeline.settings import (
     BACKENDS, DEFAULT_MODEL, DEVICES, PRECISIONS, THRESHOLDS, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule,
     TurnTaking)
+from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.names import in_robot
 from dcfm_ros.ros.parameter_types import Declared, Value, declare, typed
+from dcfm_ros.ros.transports import TRANSPORTS, transport_of
 
-OUTPUTS = ("mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed")
-IMAGE_TRANSPORTS = ("auto", "raw", "compressed")   # names of image_transport; auto looks at the topic's name
+OUTPUTS = (
+    "mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed", "color_mask", "probabilities", "camera_info")
+PROBABILITIES = ("8U", "32F")
+IMAGE_TRANSPORTS = ("auto", *TRANSPORTS)   # names of image_transport; auto looks at the topic's name
 _DEFAULT = PipelineConfig()
 _SCHEDULER = tuple(field.name for field in fields(SchedulerConfig))
 _AT_CONFIGURE = (
     "model", "backend", "device", "precision", "turns", "mode", "alignment", "silence_s", "waiting_images", "image_topic", "image_transport",
-    "cameras", "bond")
+    "cameras", "bond", "camera_info_topic", "mask_size", "class_map", "binary_masks")
 
 
 def _one_of(choices) -> str:
@@ -38,13 +43,15 @@ def _of_camera(name: str) -> dict[str, Declared]:
             f"{name or 'camera'}/image_raw",
             f"Image topic{of}; a relative name begins in the robot's namespace, above the node's own `dcfm`."),
         f"{prefix}image_transport": Declared(
-            "auto", f"Type of the image topic{of}: {_one_of(IMAGE_TRANSPORTS)}; auto: compressed where it ends in /compressed."),
+            "auto", f"Type of the image topic{of}: {_one_of(IMAGE_TRANSPORTS)}; auto: what the topic's name ends in, else raw."),
+        f"{prefix}camera_info_topic": Declared(
+            "", f"Calibration{of}, for camera_info beside the masks; empty: camera_info beside the image topic."),
     }
 
 
 CAMERAS = {
     **_of_camera(""),
-    "cameras": Declared((), "Names of several cameras; each has <name>.image_topic and <name>.image_transport."),
+    "cameras": Declared((), "Names of several cameras; each has <name>.image_topic, .image_transport and .camera_info_topic."),
 }
 SEGMENTER = {
     "model": Declared(DEFAULT_MODEL, "Built-in model name, or a folder with model.yaml and weights.safetensors."),
@@ -60,6 +67,12 @@ SEGMENTER = {
         _DEFAULT.silence_s, "A camera silent for longer starts anew, in seconds of image stamps.", 0.1, 3600),
     "waiting_images": Declared(
         _DEFAULT.waiting_images, "Images of a camera that may wait; beyond these the oldest is dropped.", 1, 100),
+    "mask_size": Declared(
+        _DEFAULT.mask_size, "Size of masks and all that has their size: WIDTHxHEIGHT, or a factor of the image's such as 0.5; empty: the "
+        "image's."),
+    "class_map": Declared(
+        "", f"Merges, renames, renumbers or ignores classes: a YAML file, or one of {_one_of(ready_class_maps())}; empty: the model's classes."),
+    "binary_masks": Declared((), "Names of classes that have a mask of their own, 255 where they are: mask/<class>."),
     "autostart": Declared(True, "Configure and activate at once; false leaves it to a lifecycle manager.", read_only=True),
     "bond": Declared(
         True, "Without autostart: keep a bond while active, as Nav2's lifecycle manager wants (where bondpy is installed)."),
@@ -83,6 +96,9 @@ SEGMENTER = {
     "outputs": Declared(OUTPUTS, f"Outputs beside the mask that may be computed, while subscribed: {_one_of(OUTPUTS)}."),
     "overlay_alpha": Declared(0.5, "Weight of the class colours in the overlay.", 0, 1),
     "jpeg_quality": Declared(85, "Of the compressed overlay.", 1, 100),
+    "probabilities_type": Declared("8U", f"Of a class's probability: {_one_of(PROBABILITIES)}; 8U is times 255."),
+    "lazy": Declared(False, "Compute nothing while nobody subscribes to any output."),
+    "max_rate": Declared(0.0, "Masks per second of a camera, at most, by its images' stamps; 0: no bound.", 0, 1000),
     "min_mask_hz": Declared(0.0, "Diagnostics are an error where a camera has fewer masks per second; 0: no bound.", 0, 1000),
     **CAMERAS,
 }
@@ -98,7 +114,8 @@ class CameraParameters:
 
     name: str
     image_topic: str             # absolute or private, before remapping
-    compressed: bool
+    transport: str               # of TRANSPORTS
+    info_topic: str              # the same of its camera_info
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,9 @@ class OutputParameters:
     outputs: tuple[str, ...]
     overlay_alpha: float
     jpeg_quality: int
+    probabilities_type: str
+    lazy: bool
+    max_rate: float
 
 
 def declare_segmenter(node: Node) -> None:
@@ -186,7 +206,7 @@ def read_cameras(node: Node, value: Callable[[str], object] | None = None) -> li
 
 def read_pipeline(node: Node) -> PipelineConfig:
     return PipelineConfig(scheduler=read_scheduler(node), **{
-        name: value_of(node, name) for name in ("mode", "alignment", "turns", "silence_s", "waiting_images")})
+        name: value_of(node, name) for name in ("mode", "alignment", "turns", "silence_s", "waiting_images", "mask_size")})
 
 
 def read_scheduler(node: Node, changed: Mapping[str, object] | None = None) -> SchedulerConfig:
@@ -199,6 +219,8 @@ def read_outputs(node: Node, changed: Mapping[str, object] | None = None) -> Out
         field.name: value_of(node, field.name, changed) for field in fields(OutputParameters)})
     if unknown := sorted(set(read.outputs) - set(OUTPUTS)):
         raise ValueError(f"unknown outputs {unknown}: use some of {list(OUTPUTS)}")
+    if read.probabilities_type not in PROBABILITIES:
+        raise ValueError(f"probabilities_type {read.probabilities_type!r}: use one of {_one_of(PROBABILITIES)}")
     return read
 
 
@@ -230,15 +252,23 @@ def _same(one: Parameter, other: Parameter) -> bool:
 
 
 def _camera(node: Node, name: str, value: Callable[[str], object]) -> CameraParameters:
-    topic_key, transport_key = camera_parameters([name] if name else [])
-    topic, transport = (typed(key, value(key), declared) for key, declared in _of_camera(name).items())
+    topic_key, transport_key, info_key = camera_parameters([name] if name else [])
+    topic, transport, info = (typed(key, value(key), declared) for key, declared in _of_camera(name).items())
     if not topic:
         raise ValueError(f"{topic_key} is empty: name the camera's image topic")
-    topic = in_robot(node.get_namespace(), topic)
-    try:
-        resolved = node.resolve_topic_name(topic)
-    except Exception as error:  # rclpy has several
-        raise ValueError(f"{topic_key} {topic!r} is not a topic name: use letters, digits, _ and /") from error
+    topic, resolved = _resolved(node, topic_key, topic)
+    info = _resolved(node, info_key, info)[0] if info else info_topic(resolved)
     if transport not in IMAGE_TRANSPORTS:
         raise ValueError(f"{transport_key} {transport!r}: use one of {_one_of(IMAGE_TRANSPORTS)}")
-    return CameraParameters(name, topic, resolved.endswith("/compressed") if transport == "auto" else transport == "compressed")
+    transport = transport_of(resolved) if transport == "auto" else transport
+    TRANSPORTS[transport].message_class()   # is it installed?
+    return CameraParameters(name, topic, transport, info)
+
+
+def _resolved(node: Node, key: str, topic: str) -> tuple[str, str]:
+    """A topic outside of the package, before and after remapping."""
+    topic = in_robot(node.get_namespace(), topic)
+    try:
+        return topic, node.resolve_topic_name(topic)
+    except Exception as error:  # rclpy has several
+        raise ValueError(f"{key} {topic!r} is not a topic name: use letters, digits, _ and /") from error

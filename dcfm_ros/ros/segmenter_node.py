@@ -14,13 +14,13 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from dcfm_ros.model.folder import load_model
-from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation
+from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation, Wanted
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.memory import keep_what_is_there
-from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros import parameters, process
 from dcfm_ros.ros.bond import ManagerBond
+from dcfm_ros.ros.camera_outputs import CameraOutputs
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
 from dcfm_ros.ros.diagnostics import NodeState, TopicState
 from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
@@ -116,17 +116,19 @@ class SegmenterNode(LifecycleNode):
         model = load_model(name)
         self._segmenter = Segmenter.of(
             model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True,
-            on_keyframe=self._publish_keyframe, on_error=self._report, wants_confidence=self._wants_confidence)
+            class_map=value_of(self, "class_map"), on_keyframe=self._publish_keyframe, on_error=self._report, wanted=self._wanted)
         self._segmenter.prepare()
-        palette = palette_table([c.color for c in model.config.classes])
+        classes, binary_masks = self._segmenter.class_map, value_of(self, "binary_masks")
         for camera in cameras:
             self._segmenter.telemetry(camera.name)  # known from the start, so that diagnostics tell of its silence
-            self._ports[camera.name] = CameraPort(self, camera, palette, self._offer)
             prefix = f"{camera.name}/" if camera.name else ""
-            self._class_topics.append(ClassTopics(self, prefix, name, model.config.classes))
+            outputs = CameraOutputs(self, prefix, classes, binary_masks)
+            self._ports[camera.name] = CameraPort(
+                self, camera, outputs, lambda: self._outputs, self._offer, self._skip, self._refuse_packet)
+            self._class_topics.append(ClassTopics(self, prefix, name, classes.classes))
         backend = self._segmenter.backend
         self.get_logger().info(
-            f"model {name} ({model.config.backbone}, {len(model.config.classes)} classes, "
+            f"model {name} ({model.config.backbone}, {len(classes.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
             f"backend {backend.name} on {backend.device} ({backend.precision}), mode {self._segmenter.config.mode.value}")
         cv2.setNumThreads(1)   # pictures of this size are done sooner by one than by several that wait for the engine's cores
@@ -185,6 +187,14 @@ class SegmenterNode(LifecycleNode):
     def _offer(self, camera: str, load) -> None:
         if self._live is not None:
             self._live.offer(camera, load)
+
+    def _skip(self, camera: str, reason: str) -> None:
+        self._segmenter.telemetry(camera).skipped(reason)
+
+    def _refuse_packet(self, camera: str, error: Exception) -> None:
+        """From a video decoder's thread, too."""
+        self._segmenter.telemetry(camera).arrived(time.monotonic_ns())
+        self._segmenter.report(camera, error)
 
     def _declare_cameras_of(self, changed: list[Parameter]) -> list[Parameter]:
         for parameter in changed:
@@ -247,10 +257,10 @@ class SegmenterNode(LifecycleNode):
         self._ports[result.frame.camera].publish(result, self._outputs)
 
     def _publish_keyframe(self, event: KeyframeEvent) -> None:
-        self._ports[event.frame.camera].publish_keyframe(event)
+        self._ports[event.frame.camera].outputs.publish_keyframe(event)
 
-    def _wants_confidence(self, camera: str) -> bool:
-        return self._ports[camera].wants("confidence", self._outputs)
+    def _wanted(self, camera: str) -> Wanted:
+        return self._ports[camera].outputs.wanted(self._outputs)
 
     def _report(self, camera: str, error: Exception) -> None:
         name, log = camera or "the camera", self._ports[camera].log

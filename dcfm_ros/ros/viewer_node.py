@@ -8,24 +8,29 @@ import time
 from contextlib import suppress
 from copy import copy
 
+import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 
 from dcfm_ros.evaluation.viewer import open_viewer
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
-from dcfm_ros.pipeline.decoding import MessageError, decode_compressed, decode_image
+from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
+from dcfm_ros.pipeline.frames import InputError
+from dcfm_ros.pipeline.video_packets import VideoDecoder
 from dcfm_ros.ros import messages, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
+from dcfm_ros.ros.intake import ImageIntake, VideoIntake, read_packet
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameter_types import declare_fixed
 from dcfm_ros.ros.parameters import CameraParameters
 from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
+from dcfm_ros.ros.transports import TRANSPORTS
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _QUEUE = 50
@@ -46,7 +51,7 @@ class ViewerNode(Node):
         target = declare_fixed(self, "target", "rerun", "rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.")
         segmenter = declare_fixed(self, "segmenter", "segmenter", "Name of the segmenter to show, in the viewer's own namespace.")
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
-        self._classes: list[tuple[str, tuple[int, int, int]]] = []
+        self._classes: list[tuple[int, str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
         self._thresholds: dict[str, float] = {}   # by image topic, as the segmenter's diagnostics tell them
         self._joins: list[tuple[CameraParameters, StampJoin]] = []   # of each camera, once the segmenter has told of them
@@ -83,9 +88,20 @@ class ViewerNode(Node):
         def keyframe(message: KeyframeEvent) -> None:
             self._viewer.keyframe(camera.name, messages.stamp_ns(message.header.stamp), message.reason, message.score)
 
+        transport, decoder = TRANSPORTS[camera.transport], VideoDecoder()
+
+        def packet(message) -> None:
+            for outcome in decoder.decode(read_packet(camera.transport, message)):
+                if outcome.error is not None:
+                    self._undecodable(outcome.error)
+                    continue
+                for stamp_ns, parts in join.add(outcome.packet.stamp_ns, "image", outcome):
+                    self._show(camera, stamp_ns, parts)
+
         self.create_subscription(
-            CompressedImage if camera.compressed else Image, camera.image_topic, part("image"),
-            copy(qos_profile_sensor_data), qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            transport.message_class(), camera.image_topic, packet if transport.is_video else part("image"),
+            copy(VideoIntake.qos if transport.is_video else ImageIntake.qos),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())
         self.create_subscription(Image, f"{prefix}mask", part("mask"), _QUEUE)
         self.create_subscription(MaskInfo, f"{prefix}mask_info", part("info"), _QUEUE)
         self.create_subscription(KeyframeEvent, f"{prefix}keyframe", keyframe, _QUEUE)
@@ -93,7 +109,7 @@ class ViewerNode(Node):
         return camera, join
 
     def _palette(self, message: ClassPalette) -> None:
-        classes = [(c.name, (c.r, c.g, c.b)) for c in message.classes]
+        classes = [(c.id, c.name, (c.r, c.g, c.b)) for c in message.classes]
         if classes != self._classes:   # all cameras have the same
             self._classes = classes
             self._viewer.classes(classes)
@@ -105,7 +121,7 @@ class ViewerNode(Node):
         if mask is None:
             self.counts["image_alone"] += "image" in parts
             return
-        image, mask = self._decoded(parts.get("image"), camera.compressed), self._decoded(mask)
+        image, mask = self._decoded(parts.get("image"), camera.transport), self._decoded(mask)
         if mask is None:
             return
         self._mask_s = time.monotonic()
@@ -113,19 +129,27 @@ class ViewerNode(Node):
         score, is_keyframe, age = (None, False, None) if info is None else (
             info.score, info.is_keyframe, info.feature_age_frames)
         threshold = self._thresholds.get(self.resolve_topic_name(camera.image_topic))
-        self._viewer.frame(camera.name, stamp_ns, image, mask[..., 0], score, threshold, is_keyframe, age)
+        mask = mask[..., 0]
+        if image is not None and image.shape[:2] != mask.shape:   # `mask_size`: drawn over the image, pixel on pixel
+            mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        self._viewer.frame(camera.name, stamp_ns, image, mask, score, threshold, is_keyframe, age)
 
-    def _decoded(self, message, compressed: bool = False) -> np.ndarray | None:
+    def _decoded(self, message, transport: str = "raw") -> np.ndarray | None:
         """(H, W, 3) uint8 RGB; None where there is no image, or none that can be decoded. Three times the value for a mask."""
         if message is None:
             return None
         try:
-            pixels, is_bgr = decode_compressed(message) if compressed else decode_image(message)
-        except MessageError as error:
-            self.counts["undecodable"] += 1
-            self.get_logger().warning(f"not shown: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            if TRANSPORTS[transport].is_video:   # the outcome of its packet
+                return message.rgb()
+            pixels, is_bgr = decode_compressed(message) if transport == "compressed" else decode_image(message)
+        except InputError as error:
+            self._undecodable(error)
             return None
         return pixels[..., ::-1] if is_bgr else pixels
+
+    def _undecodable(self, error: InputError) -> None:
+        self.counts["undecodable"] += 1
+        self.get_logger().warning(f"not shown: {error}", throttle_duration_sec=LOG_PERIOD_S)
 
     def _read_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dcfm_ros.video_colours import to_rgb
+
 if TYPE_CHECKING:
     import av
 
-_UNMARKED, _BT709 = 2, 1       # numbers of colour matrices in video streams
 _HDR = {16: "PQ", 18: "HLG"}   # of transfer curves
-_SD = (1024, 576)              # players take larger videos without a mark for BT.709
 _ROUNDING = 0.01               # of encoders that crop: 853x480 says that it is 16:9
 
 
@@ -24,9 +24,7 @@ def picture(frame: av.VideoFrame, aspect: Fraction | None) -> np.ndarray:
         made wider or higher, so that its pixels are square
     """
     width, height = _square(frame.width, frame.height, aspect or Fraction(1))
-    unmarked_hd = frame.colorspace == _UNMARKED and (frame.width > _SD[0] or frame.height > _SD[1])
-    rgb = frame.reformat(width, height, "rgb24", src_colorspace=_BT709 if unmarked_hd else None).to_ndarray()
-    return _upright(rgb, frame)
+    return _upright(to_rgb(frame, width, height), frame)
 
 
 def hdr(frame: av.VideoFrame) -> str:

@@ -221,3 +221,11 @@ def test_memory_changes_nothing(options):
     first, second = evaluate(options), evaluate(replace(options, memory_gb=1e-6))
     assert first["rows"] == second["rows"] and first["by_age"] == second["by_age"]
     assert np.isfinite([row["miou"] for row in first["rows"]]).all()
+
+
+def test_merged_classes_are_merged_before_they_are_compared(options, models, tmp_path):
+    (tmp_path / "map.yaml").write_text("{classes: {a: [sky, tree], b: [road]}, ignore: car}")
+    kept = replace(options, intervals=(1,), thresholds=(), modes=("causal",), alignments=("none",))
+    plain, merged = evaluate(kept)["rows"][0], evaluate(replace(kept, class_map=str(tmp_path / "map.yaml")))["rows"][0]
+    assert set(merged["per_class_iou"]) == {"a", "b"} and set(plain["per_class_iou"]) == {c.name for c in CLASSES[:4]}
+    assert main(["evaluate", kept.source, "--model", models["dcfm"], "--class-map", "nowhere", "--out", ""]) == 2

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from evaluation_helpers import CLASSES, SIZE, MemoryClip, NotingBackend, logits_of, make_clip
 from helpers import tiny_model
-from protocol_helpers import THRESHOLDS, backend, counts_of, model, noted_mask, run  # noqa: F401
+from protocol_helpers import THRESHOLDS, backend, counts_of, model, noted_mask, own_classes, run  # noqa: F401
 
 from dcfm_ros.evaluation.keyframes import ALIGNMENTS, MODES, Schedule, fixed_keyframes, serving
 from dcfm_ros.evaluation.metrics import consistency_windows
 from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.model.class_map import ClassMap, MappedClass
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.torch import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
@@ -222,10 +223,18 @@ def test_a_per_frame_network_is_its_own_keyframe_everywhere():
     assert results.by_age == {"none": []}
 
 
+def test_masks_and_labels_are_mapped_before_they_are_compared():
+    merged = ClassMap((MappedClass(9, "a", (0, 0, 0), (0, 2)), MappedClass(4, "b", (0, 0, 0), (1,))), CLASSES)
+    clip, schedule = make_clip(6), Schedule("causal", interval=2)
+    plain, found = (run([clip], schedule, class_map=class_map)[0].scores[0].matrix.counts for class_map in (own_classes(CLASSES), merged))
+    rows = np.stack([plain[0] + plain[2], plain[1]])
+    assert np.array_equal(found, np.stack([rows[:, 0] + rows[:, 2], rows[:, 1], rows[:, 3] + rows[:, 4]], 1)) and found.all()
+
+
 def test_every_labelled_frame_is_reported():
     clips = [make_clip(5), make_clip(4, labelled=[2])]
     done = []
-    Protocol([Schedule("causal", interval=2)]).run(Network(NotingBackend(), SIZE, CLASSES), clips, lambda: done.append(1))
+    Protocol([Schedule("causal", interval=2)]).run(Network(NotingBackend(), SIZE, own_classes(CLASSES)), clips, lambda: done.append(1))
     assert len(done) == 6
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from evaluation_helpers import CLASSES, SIZE, MemoryClip, make_clip
-from protocol_helpers import RESIDUALS, SCHEDULER, THRESHOLDS, backend, counts_of, model, noted_mask, run  # noqa: F401
+from protocol_helpers import RESIDUALS, SCHEDULER, THRESHOLDS, backend, counts_of, model, noted_mask, own_classes, run  # noqa: F401
 
 from dcfm_ros.evaluation.feature_store import FeatureStore
 from dcfm_ros.evaluation.keyframes import ALIGNMENTS, Schedule, serving
@@ -53,7 +53,7 @@ def test_masks_and_adaptive_keyframes_are_those_of_the_live_segmenter(backend, l
     np.testing.assert_allclose(score.windows[8], consistency_windows(ordered, list(clip.labels.values()), 8))
     moved = [result.index for result in live if result.alignment is Found.FLOW]
     assert len(moved) > 12 if alignment == "flow" else not moved
-    network, store = Network(backend, SIZE, CLASSES), FeatureStore(backend, ClipReader(clip, SIZE), 10 ** 9)
+    network, store = Network(backend, SIZE, own_classes(CLASSES)), FeatureStore(backend, ClipReader(clip, SIZE), 10 ** 9)
     for index in range(24):
         served = index, serving(schedule, keyframes, index), SIZE
         assert np.array_equal(network.mask(store, *served, alignment), masks[index])
@@ -152,7 +152,7 @@ def test_moved_logits_are_the_keyframes_shifted_and_computed_of_nothing_else(key
         return clip.images[keyframe][::4, ::4][:, np.clip(np.arange(24) - by, 0, 23)].transpose(2, 0, 1).astype(np.float32)
 
     for frame in (1, 3):
-        mask = Network(backend, SIZE, 3).mask(store, frame, keyframes, SIZE, "logits")
+        mask = Network(backend, SIZE, own_classes(3)).mask(store, frame, keyframes, SIZE, "logits")
         wanted = sum(shifted(keyframe, frame - keyframe) for keyframe in keyframes)
         assert np.array_equal(mask, upsampled_argmax(wanted, SIZE)) and len(np.unique(mask)) > 1
     assert backend.seen == list(keyframes)

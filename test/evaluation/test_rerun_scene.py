@@ -20,7 +20,7 @@ from dcfm_ros.evaluation import rerun_scene
 from dcfm_ros.evaluation.viewer import open_viewer
 
 STAMPS = [1_700_000_000_123_456_789 + 66_666_667 * number for number in range(4)]
-CLASSES = [("road", (128, 64, 128)), ("sky", (1, 2, 255))]
+CLASSES = [(0, "road", (128, 64, 128)), (7, "sky", (1, 2, 255))]
 ROOT = Path(__file__).parents[2]
 
 
@@ -62,7 +62,7 @@ def test_a_file_holds_everything_at_its_stamps(tmp_path):
     assert found.scalars("/camera/scheduling/keyframe") == {STAMPS[2]: 0.25}
     assert found.scalars("/camera/feature_age") == {stamp: number for number, stamp in enumerate(STAMPS)}
     assert found.texts("/camera/keyframes") == {STAMPS[2]: "deviation 0.25"}
-    assert found.classes() == {0: ("road", 0x804080FF), 1: ("sky", 0x0102FFFF), 255: ("unlabelled", 0)}
+    assert found.classes() == {0: ("road", 0x804080FF), 7: ("sky", 0x0102FFFF), 255: ("unlabelled", 0)}
 
 
 def test_cameras_and_per_frame_masks_lie_beside_each_other(tmp_path):

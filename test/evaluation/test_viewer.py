@@ -45,12 +45,12 @@ def test_everything_is_drawn_in_order_by_one_thread_of_its_own():
     threads = set()
     scene.keyframe = lambda *arguments: threads.add(threading.current_thread().name)
     shown = Viewer(scene)
-    shown.classes([["road", [1, 2, 3]]])
+    shown.classes([[0, "road", [1, 2, 3]]])
     for stamp_ns in range(5):
         show(shown, stamp_ns)
     shown.keyframe("front", 4, "interval", 0.2)
     shown.close()
-    assert scene.calls[0] == ("classes", [("road", (1, 2, 3))])
+    assert scene.calls[0] == ("classes", [(0, "road", (1, 2, 3))])
     assert [call[1:3] for call in scene.calls[1:6]] == [("front", stamp_ns) for stamp_ns in range(5)]
     assert scene.names()[-1] == "close" and threads == {"dcfm-viewer"}
     assert (shown.errors, shown.left_out) == (0, 0)

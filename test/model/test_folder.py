@@ -68,12 +68,12 @@ def test_the_training_record_is_kept(tmp_path):
 
 
 def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "builtin_folders", lambda: [written.parent])
+    monkeypatch.setattr(folder_module, "config_folders", lambda kind: [written.parent])
     with pytest.raises(ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or .* model \(tiny\)"):
         load_model("street99")
     assert find_model("tiny") == written
     assert load_model_config("tiny") == tiny_model().config
-    monkeypatch.setattr(folder_module, "builtin_folders", lambda: [])
+    monkeypatch.setattr(folder_module, "config_folders", lambda kind: [])
     with pytest.raises(ModelError, match="none found"):
         load_model(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="no model ''"):

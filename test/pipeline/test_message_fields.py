@@ -15,7 +15,7 @@ FRAME = Frame("front", 7, np.zeros((2, 2, 3), np.uint8))
 
 def test_a_mask():
     result = Segmentation(
-        FRAME, FRAME.image[..., 0], None, index=9, is_keyframe=True, mode=Mode.TWO_SIDED, feature_stamp_ns=5,
+        FRAME, FRAME.image[..., 0], None, None, index=9, is_keyframe=True, mode=Mode.TWO_SIDED, feature_stamp_ns=5,
         feature_age_frames=3, feature_age_s=0.25, alignment=Found.STILL, motion_px=1.5, score=0.5, dropped=2,
         preprocess_ms=1.0, motion_ms=0.5, shallow_ms=20.0, postprocess_ms=300.0, latency_ms=4000.0)
     fields = mask_info_fields(result)

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
+from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence, upsampled_probabilities
 
 SIZES = [  # of the logits, of the mask
     ((15, 20), (60, 80)),      # stride 4
@@ -128,3 +128,19 @@ def test_logits_are_read_where_they_lie():
     assert np.array_equal(logits, before)
     logits.flags.writeable = False
     assert upsampled_argmax(logits, (90, 160)).shape == (90, 160)
+
+
+@pytest.mark.parametrize("small, large", SIZES)
+def test_probabilities_of_groups_are_sums_of_softmax(small, large):
+    logits, groups = make_logits(6, small), np.array([2, 0, -1, 0, 1, 2])
+    values = F.interpolate(torch.from_numpy(logits)[None].double(), large, mode="bilinear", align_corners=False)[0].softmax(0).numpy()
+    sums = np.stack([values[groups == group].sum(0) for group in range(3)], 2)
+    exact = upsampled_probabilities(logits, large, groups, 3, np.float32)
+    rounded = upsampled_probabilities(logits, large, groups, 3, np.uint8)
+    assert exact.shape == rounded.shape == (*large, 3) and (exact.dtype, rounded.dtype) == (np.float32, np.uint8)
+    assert np.abs(exact - sums).max() < 1e-5
+    assert np.abs(rounded - 255 * sums).max() <= 0.51
+    mask, confidence = upsampled_argmax_confidence(logits, large, groups)
+    assert np.array_equal(mask, upsampled_argmax(logits, large))
+    own = np.where(groups[mask] < 0, values[2], np.take_along_axis(sums, np.maximum(groups[mask], 0)[..., None], 2)[..., 0])
+    assert np.abs(confidence - 255 * own).max() <= 1

@@ -10,7 +10,7 @@ from pipeline_helpers import CLASSES, PERIOD_NS, SIZE, acquire, frame, in_thread
 from segmenter_helpers import MODES, bench, numbers  # noqa: F401
 
 from dcfm_ros.pipeline.backends.torch import TorchBackend
-from dcfm_ros.pipeline.frames import Frame, Reason
+from dcfm_ros.pipeline.frames import Frame, Reason, Wanted
 from dcfm_ros.pipeline.settings import Mode, SchedulerConfig
 from dcfm_ros.pipeline.stream import run
 
@@ -35,7 +35,7 @@ def test_mask_has_the_cameras_size_and_the_frames_own_header(bench, mode, size):
 @pytest.mark.parametrize("mode", MODES)
 def test_images_of_any_shape_have_masks_of_their_size(bench, mode):
     """Motion, scores and masks of pictures as no camera has them, each twice, by a real network."""
-    bench = bench(mode, backend=TorchBackend(tiny_model()), max_interval=1, wants_confidence=lambda camera: True)
+    bench = bench(mode, backend=TorchBackend(tiny_model()), max_interval=1, wanted=lambda camera: Wanted(confidence=True))
     shapes = [(1, 1), (1, 400), (400, 1), (1, 16384), (16384, 1), (2, 2), (31, 33), (4320, 7680)]
     masks = []
     for number, size in enumerate(shape for shape in shapes for _ in range(2)):
@@ -57,7 +57,7 @@ def test_colour_order_of_the_camera_does_not_matter(bench):
 @pytest.mark.parametrize("mode", MODES)
 def test_confidence_only_while_wanted(bench, mode):
     wanted = {"front"}
-    bench = bench(mode, max_interval=1, wants_confidence=wanted.__contains__)
+    bench = bench(mode, max_interval=1, wanted=lambda camera: Wanted(confidence=camera in wanted))
     front, rear = bench.process(0, camera="front")[0], bench.process(0, camera="rear")[0]
     assert front.confidence.shape == SIZE and front.confidence.dtype == np.uint8
     assert np.abs(front.confidence - 255 * np.e / (np.e + CLASSES - 1)).max() <= 1
@@ -162,7 +162,7 @@ def test_sync_is_deterministic(bench):
               for seed in (0, 0, 0, 1, 1, 1, 1, 1, 1, 2)]
 
     def run():
-        segmenter = bench(Mode.SYNC, backend=TorchBackend(tiny_model()), wants_confidence=lambda camera: True).segmenter
+        segmenter = bench(Mode.SYNC, backend=TorchBackend(tiny_model()), wanted=lambda camera: Wanted(confidence=True)).segmenter
         return [mask for number, image in enumerate(images)
                 for mask in segmenter.process(Frame("", number * PERIOD_NS, image))]
 

@@ -20,7 +20,8 @@ from dcfm_ros.ros.diagnostics import (
 from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 
 WORKING = CameraStatus(
-    camera="", size=(480, 640), received=100, masks=99, dropped=1, discarded=0, without_feature=0, unaligned=0, refused={}, failures=0,
+    camera="", size=(480, 640), received=100, masks=99, dropped=1, unheard=0, over_rate=0, discarded=0, without_feature=0, unaligned=0,
+    refused={}, failures=0,
     publish_failures=0, keyframes=12, encode_failures=0, slow_encodes=0, encoding_s=0.03,
     overdue=3, over_budget=0, resets=0, input_hz=30.0, mask_hz=29.9, keyframe_hz=3.3, latency_p50_ms=10.0,
     latency_p99_ms=20.0, motion_p50_ms=0.6, encode_p50_ms=50.0, convert_p50_ms=0.25, publish_p50_ms=0.5, queue_p50_ms=5.0,

@@ -83,7 +83,7 @@ def test_masks_and_keyframes_are_those_of_the_replay(segmenter, model, probe, tm
 def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 10, ("/front/image_raw", "/rear/image_raw"), cut=4)
     settings = [f"{name}:={value}" for name, value in {**DEFAULTS, **SCHEDULER, "mode": "sync", "model": model}.items()
-                if name not in ("image_topic", "image_transport", "outputs")]
+                if value not in ("", [""]) and name not in ("image_topic", "image_transport", "outputs")]
     processes("segmenter", "-r", "__ns:=/two", "-p", "cameras:=[front, rear]",
               "-p", "front.image_topic:=/front/image_raw", "-p", "rear.image_topic:=/rear/image_raw", *(item for setting in settings for item in ("-p", setting)))
     cameras = {name: Live(probe, f"/two/{name}") for name in ("front", "rear")}

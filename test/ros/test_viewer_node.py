@@ -15,6 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dcfm_ros.msg import ClassColor, ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.ros import messages, process, viewer_node
+from dcfm_ros.ros.transports import Transport
 from dcfm_ros.ros.viewer_node import ViewerNode
 
 
@@ -111,8 +112,8 @@ def start(shown, probe):
 
     def start(name="segmenter", **parameters_of_segmenter):
         segmenter = Node(name, namespace="/viewed/dcfm", context=probe.context)
-        values = {"cameras": [""], "image_topic": "", "image_transport": "auto", **parameters_of_segmenter.pop("named", {}),
-                  **parameters_of_segmenter}
+        values = {"cameras": [""], "image_topic": "", "image_transport": "auto", "camera_info_topic": "",
+                  **parameters_of_segmenter.pop("named", {}), **parameters_of_segmenter}
         for parameter, value in values.items():
             segmenter.declare_parameter(parameter, value)
         node = ViewerNode(context=probe.context, cli_args=[
@@ -211,10 +212,28 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
     assert len(shown.frames) == 1
 
 
+def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
+    """Compressed images carry the packets, whose own messages need not be installed."""
+    from video_packet_helpers import Packet, encoded, number_in  # skips where PyAV is not installed
+    monkeypatch.setattr(Transport, "message_class", lambda transport: CompressedImage)
+    monkeypatch.setattr(viewer_node, "read_packet", lambda transport, message: Packet(
+        "h264", bytes(message.data), messages.stamp_ns(message.header.stamp)))
+    node = start(image_topic="/seen/image/ffmpeg")
+    source = Source(probe, topic="/seen/image/ffmpeg", kind=CompressedImage)
+    for one in encoded("h264")[9:14]:
+        message = source._camera.image()
+        message.data = array.array("B", one.data)
+        source._camera.send(message)
+        source.publish("mask", messages.mono8_message(message.header, np.ones((48, 64), np.uint8)))
+        source.publish("mask_info", MaskInfo(header=message.header))
+        probe.spin_until(lambda number=one.number: len(shown.frames) + node.counts["undecodable"] > number - 9, "the frame")
+    assert [number_in(frame[2]) for frame in shown.frames] == [10, 11, 12, 13] and node.counts["undecodable"] == 1
+
+
 def test_several_cameras_keyframes_and_classes(start, shown, probe):
     start("other", cameras=["front", "rear"], named={   # a relative topic is the robot's, as for the segmenter
         "front.image_topic": "seen/front", "front.image_transport": "raw", "rear.image_topic": "/seen/rear",
-        "rear.image_transport": "auto"})
+        "rear.image_transport": "auto", "front.camera_info_topic": "", "rear.camera_info_topic": ""})
     front, rear = Source(probe, "front", "/viewed/seen/front"), Source(probe, "rear", "/seen/rear")
     front.send()
     stamp, _ = rear.send()
@@ -226,7 +245,7 @@ def test_several_cameras_keyframes_and_classes(start, shown, probe):
     assert {frame[0] for frame in shown.frames} == {"front", "rear"}
     (camera, stamp_ns, reason, score), = shown.keyframes
     assert (camera, reason, score) == ("rear", "deviation", 0.25) and stamp_ns > stamp
-    assert shown.palettes == [[("road", (1, 2, 3))]]      # both cameras' are the same
+    assert shown.palettes == [[(0, "road", (1, 2, 3))]]      # both cameras' are the same
 
 
 def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
@@ -245,6 +264,7 @@ def test_a_segmenter_with_wrong_settings_is_asked_again(start, shown, probe):
     assert segmenter.set_parameters([Parameter("cameras", value=["front"])])[0].successful
     segmenter.declare_parameter("front.image_topic", "/seen/front")
     segmenter.declare_parameter("front.image_transport", "auto")
+    segmenter.declare_parameter("front.camera_info_topic", "")
     Source(probe, "front", "/seen/front").send()
     probe.spin_until(lambda: shown.frames, "the frame")
 

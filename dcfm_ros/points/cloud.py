@@ -1,0 +1,125 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Point clouds as arrays of records: those that come, and those that are made of them.
+
+Clouds are taken by the fields of `sensor_msgs/PointCloud2`, whichever library has made them.
+"""
+
+from __future__ import annotations
+
+import array
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcfm_ros.points.errors import PointsError
+
+_DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}   # of sensor_msgs/PointField
+_NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
+_FLOAT32 = 7
+_MOST_BYTES = 1 << 16   # of a point; more is forged, and no record of numpy's
+_PADDING = ("", "_")   # names of no field, as PCL writes them
+_OWN = {"x": (0, "<f4"), "y": (4, "<f4"), "z": (8, "<f4"), "rgb": (12, "<u4"), "label": (16, "u1")}   # offset, type
+_CONFIDENCE = {"confidence": (17, "u1")}
+_OWN_BYTES = 20
+_REPLACED = frozenset({*_OWN, *_CONFIDENCE, "rgba"})
+
+
+@dataclass(frozen=True)
+class Field:
+    """Of a cloud that goes out, as a `sensor_msgs/PointField`."""
+
+    name: str
+    offset: int
+    datatype: int
+    count: int
+
+
+@dataclass
+class LabelledCloud:
+    """A cloud that goes out. records: (height, width), whose memory is `data`; little-endian.
+
+    x, y, z are float32 in metres; rgb is 0x00RRGGBB in the bits of a float32, which is what RViz and PCL read; label and
+    confidence are uint8.
+    """
+
+    records: np.ndarray
+    data: array.array
+    is_dense: bool
+
+    @property
+    def fields(self) -> list[Field]:
+        return [self._field(name, *described[:2]) for name, described in self.records.dtype.fields.items()]
+
+    @staticmethod
+    def _field(name: str, kind: np.dtype, offset: int) -> Field:
+        datatype = _FLOAT32 if name == "rgb" else _NUMBERS[kind.base.str[1:]]
+        return Field(name, offset, datatype, int(np.prod(kind.shape)))
+
+
+def read_cloud(message) -> np.ndarray:
+    """Its points as records, (height, width), a view of the message's data. x, y, z are float32 or float64.
+
+    Raises PointsError.
+    """
+    if message.point_step > _MOST_BYTES:
+        raise PointsError("fields", f"cloud has point_step {message.point_step}: its publisher must set the bytes of a point, "
+                                    f"which are at most {_MOST_BYTES}")
+    order = ">" if message.is_bigendian else "<"
+    fields = {}
+    for field in message.fields:
+        if field.name in _PADDING:
+            continue
+        if field.datatype not in _DATATYPES or field.name in fields:
+            raise PointsError("fields", f"cloud has a field {field.name[:40]!r} of datatype {field.datatype} that is unknown or "
+                                        "there twice: its publisher must describe each field once, as PointField says")
+        kind, count = np.dtype(order + _DATATYPES[field.datatype]), max(1, field.count)   # some leave the count at 0
+        if field.offset + count * kind.itemsize > message.point_step:
+            raise PointsError("fields", f"cloud has a field {field.name[:40]!r} at offset {field.offset} that reaches beyond "
+                                        f"point_step {message.point_step}: its publisher must set offset, count and point_step")
+        fields[field.name] = (kind if count == 1 else (kind, (count,)), field.offset)
+    for name in "xyz":
+        if name not in fields or fields[name][0] not in (np.dtype(order + "f4"), np.dtype(order + "f8")):
+            raise PointsError("fields", f"cloud has no field {name} of one float32 or float64: its fields are "
+                                        f"{', '.join(fields)[:80] or 'none'}; subscribe to a cloud with x, y and z")
+    width, height, step = message.width, message.height, message.row_step
+    if step < width * message.point_step:
+        raise PointsError("data", f"cloud has row_step {step}, but {width} points of {message.point_step} bytes have "
+                                  f"{width * message.point_step}: its publisher must set row_step to the bytes per row")
+    if len(message.data) < height * step:
+        raise PointsError("data", f"cloud has {len(message.data)} bytes of data, but height × row_step is {height * step}: its "
+                                  "publisher sent a truncated cloud, or a wrong row_step or height")
+    kinds, offsets = zip(*fields.values())
+    record = np.dtype({"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": message.point_step})
+    return np.ndarray((height, width), record, message.data, strides=(step, message.point_step))
+
+
+def new_cloud(shape: tuple[int, int], has_confidence: bool, others: np.dtype | None = None) -> LabelledCloud:
+    """All bytes 0. others: records of a cloud whose further fields this one has, too, behind its own."""
+    record, size = _record(has_confidence, others)
+    data = array.array("B", b"\0") * (shape[0] * shape[1] * size)
+    return LabelledCloud(np.ndarray(shape, record, data), data, is_dense=False)
+
+
+def copy_others(to: np.ndarray, source: np.ndarray) -> None:
+    """The fields of a cloud that have no names of ours, bit by bit."""
+    for name in _others(source.dtype):
+        to[name] = source[name]
+
+
+def _others(record: np.dtype) -> list[str]:
+    return [name for name in record.names if name not in _REPLACED]
+
+
+def _record(has_confidence: bool, others: np.dtype | None) -> tuple[np.dtype, int]:
+    """The layout of a point, and its bytes. Each field begins at a multiple of its item's size: C++ can read it in place."""
+    fields = {**_OWN, **(_CONFIDENCE if has_confidence else {})}
+    end = _OWN_BYTES
+    for name in _others(others) if others is not None else ():
+        kind = others.fields[name][0].newbyteorder("<")
+        start = -(-end // kind.base.itemsize) * kind.base.itemsize
+        fields[name] = (start, kind)
+        end = start + kind.itemsize
+    size = -(-end // 4) * 4
+    offsets, kinds = zip(*fields.values())
+    return np.dtype({"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": size}), size
