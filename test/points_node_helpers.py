@@ -25,7 +25,7 @@ def arguments(**parameters) -> list[str]:
 class Robot:
     """Publishes masks, palette and geometry; collects points. `at` is the stamp of what is sent, in milliseconds."""
 
-    def __init__(self, probe, kind=Image, topic="/camera/depth/image_raw", info="/camera/depth/camera_info", prefix="/dcfm",
+    def __init__(self, probe, kind=Image, topic="/pointed/camera/depth/image_raw", info="/pointed/camera/depth/camera_info", prefix="/pointed",
                  listen=True):
         self.probe, self.kind = probe, kind
         publish = probe.publisher
@@ -77,11 +77,11 @@ class Robot:
 
 @pytest.fixture
 def start(probe):
-    """`start(**parameters)`: the node in this process, beside the probe."""
+    """`start(**parameters)`: the node in this process, beside the probe, where no segmenter of another test is."""
     started = []
 
     def start(**parameters):
-        node = PointsNode(context=probe.context, cli_args=["--ros-args", *arguments(**parameters)])
+        node = PointsNode(context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/pointed", *arguments(**parameters)])
         probe.add(node)
         started.append(node)
         return node
@@ -99,4 +99,4 @@ def refused(probe, node, kind, count=1):
 
 def state_of(probe, until=lambda status: True):
     return probe.spin_until(lambda: next((status for message in probe.arrays() for status in message.status
-                                          if status.name == "/dcfm/points" and until(status)), None), "such a diagnostic")
+                                          if status.name == "/pointed/points" and until(status)), None), "such a diagnostic")

@@ -131,7 +131,8 @@ def main(lives: int, backend: str, mode: str, model: str, topic: str) -> int:
     process.spin_until = spin_until
     values = {**DEFAULTS, "backend": backend, "mode": mode, "model": model, "image_topic": topic}
     return segmenter_node.main([
-        "--ros-args", "-r", f"__node:={_NODE}", *(part for name, value in values.items() for part in ("-p", f"{name}:={value}"))])
+        "--ros-args", "-r", f"__node:={_NODE}", *(
+            part for name, value in values.items() if value not in ("", [""]) for part in ("-p", f"{name}:={value}"))])
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def test_the_comments_of_the_parameters_file_are_right_too(probe, tmp_path):
     path.write_text("\n".join(["/**:", "  ros__parameters:", *settings]))
     node = _node(probe, path)
     try:
-        assert [(c.name, c.image_topic, c.compressed) for c in read_cameras(node)] == [
-            ("front", "/front/image_raw", False), ("rear", "/rear/image_raw/compressed", True)]
+        assert [(c.name, c.image_topic, c.transport) for c in read_cameras(node)] == [
+            ("front", "/front/image_raw", "raw"), ("rear", "/rear/image_raw/compressed", "compressed")]
     finally:
         node.destroy_node()

@@ -108,7 +108,7 @@ def test_nothing_is_received_while_nobody_listens(start, probe):
     publishers = (robot.mask, robot.confidence, robot.geometry)
     probe.spin_until(lambda: node._classes and robot.info.get_subscription_count(), "palette and calibration")
     status = state_of(probe)
-    assert (status.level, status.message) == (DiagnosticStatus.OK, "nobody subscribes to /dcfm/points: nothing is computed")
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "nobody subscribes to /pointed/points: nothing is computed")
     assert [publisher.get_subscription_count() for publisher in publishers] == [0, 0, 0]
     robot.listen()
     robot.connect(node, confidence=True)
@@ -118,7 +118,7 @@ def test_nothing_is_received_while_nobody_listens(start, probe):
 
 def test_several_cameras_and_robots(start, probe):
     node = start(camera="front", source="lidar", transform=f"'{POSE}'")
-    robot = Robot(probe, PointCloud2, "/lidar/points", "/dcfm/front/camera_info", prefix="/dcfm/front").connect(node)
+    robot = Robot(probe, PointCloud2, "/pointed/lidar/points", "/pointed/front/camera_info", prefix="/pointed/front").connect(node)
     robot.send_mask(at=0)
     robot.send_cloud(0, records(np.float32([[[2.25, 0.5, -0.5]]])))
     assert read_cloud(robot.received())["label"][0, 0] == BOX   # at pixel (2.5, 2.5), of which the next one counts
@@ -157,9 +157,9 @@ def test_a_lidar_without_a_transform_is_counted(probe):
         def lookup(self, target, source, stamp):
             raise PointsError("transform", f"no transform from {source!r} to {target!r}")
 
-    node = PointsNode(Unknown(), context=probe.context, cli_args=["--ros-args", *arguments(source="lidar", info_topic="/info")])
+    node = PointsNode(Unknown(), context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/pointed", *arguments(source="lidar", info_topic="/info")])
     probe.add(node)
-    robot = Robot(probe, PointCloud2, "/lidar/points", "/info").connect(node)
+    robot = Robot(probe, PointCloud2, "/pointed/lidar/points", "/info").connect(node)
     robot.send_mask(at=0)
     robot.send_cloud(0, records(np.zeros((1, 1, 3))), frame="lidar")
     assert refused(probe, node, "transform") == "no transform from 'lidar' to 'optical_frame'"
@@ -175,20 +175,20 @@ def test_without_tf_it_ends_with_one_line(processes):
 
 
 def test_what_goes_out_is_reliable_and_qos_can_be_overridden(start, probe):
-    start(**{"qos_overrides./dcfm/points.publisher.depth": 2, "qos_overrides./dcfm/mask.subscription.reliability": "reliable"})
+    start(**{"qos_overrides./pointed/points.publisher.depth": 2, "qos_overrides./pointed/mask.subscription.reliability": "reliable"})
     robot = Robot(probe)
     probe.spin_until(lambda: robot.mask.get_subscription_count() > 0, "a subscription of masks")
     policy = lambda found: [one.qos_profile.reliability for one in found]  # noqa: E731
-    assert policy(probe.node.get_publishers_info_by_topic("/dcfm/points")) == [ReliabilityPolicy.RELIABLE]
-    assert policy(probe.node.get_subscriptions_info_by_topic("/dcfm/mask")) == [ReliabilityPolicy.RELIABLE]
-    assert policy(probe.node.get_subscriptions_info_by_topic("/camera/depth/image_raw")) == [ReliabilityPolicy.BEST_EFFORT]
+    assert policy(probe.node.get_publishers_info_by_topic("/pointed/points")) == [ReliabilityPolicy.RELIABLE]
+    assert policy(probe.node.get_subscriptions_info_by_topic("/pointed/mask")) == [ReliabilityPolicy.RELIABLE]
+    assert policy(probe.node.get_subscriptions_info_by_topic("/pointed/camera/depth/image_raw")) == [ReliabilityPolicy.BEST_EFFORT]
 
 
 def test_the_command_in_a_process_of_its_own(probe, processes):
-    node = processes("points", "-p", "topic:=camera/aligned_depth", "-p", "sync:=nearest")
-    robot = Robot(probe, topic="/camera/aligned_depth", info="/camera/camera_info", listen=False)
-    robot.points = probe.collect(PointCloud2, "/dcfm/points", QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
-    node.wait_for_text("depth /camera/aligned_depth and /dcfm/mask -> /dcfm/points")
+    node = processes("points", "-r", "__ns:=/pointed", "-p", "topic:=camera/aligned_depth", "-p", "sync:=nearest")
+    robot = Robot(probe, topic="/pointed/camera/aligned_depth", info="/pointed/camera/camera_info", listen=False)
+    robot.points = probe.collect(PointCloud2, "/pointed/points", QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
+    node.wait_for_text("depth /pointed/camera/aligned_depth and /pointed/mask -> /pointed/points")
     stamps = itertools.count(0, 40)
 
     def send():

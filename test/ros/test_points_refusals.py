@@ -52,7 +52,7 @@ def test_bad_masks_and_calibrations_are_counted(start, probe):
 
 def test_a_cloud_without_places_is_counted(start, probe):
     node = start(source="cloud")
-    robot = Robot(probe, PointCloud2, "/camera/depth/points").connect(node)
+    robot = Robot(probe, PointCloud2, "/pointed/camera/depth/points").connect(node)
     robot.send_mask(at=0)
     robot.send_cloud(0, records(places(scene()[0])), fields=[PointField(name="x", datatype=7)])
     assert refused(probe, node, "fields").startswith("cloud has no field y of one float32")
@@ -79,15 +79,15 @@ def test_classes_of_another_model_and_no_calibration_yet(start, probe):
     robot.send_palette([(7, "road", (1, 2, 3))])
     probe.spin_until(lambda: node._classes, "the palette")
     robot.send_depth(at=0)
-    assert refused(probe, node, "camera").startswith("no camera_info yet on /camera/depth/camera_info")
+    assert refused(probe, node, "camera").startswith("no camera_info yet on /pointed/camera/depth/camera_info")
 
 
 def test_diagnostics_say_what_is_missing(start, probe):
     start()
-    probe.collect(PointCloud2, "/dcfm/points")
-    state_of(probe, lambda status: status.message == "no publisher on /dcfm/mask: start the segmenter, or set camera")
-    mask = probe.publisher(Image, "/dcfm/mask")
-    told = state_of(probe, lambda status: status.message.startswith("nothing comes on /dcfm/mask, though somebody publishes"))
+    probe.collect(PointCloud2, "/pointed/points")
+    state_of(probe, lambda status: status.message == "no publisher on /pointed/mask: start the segmenter, or set camera")
+    mask = probe.publisher(Image, "/pointed/mask")
+    told = state_of(probe, lambda status: status.message.startswith("nothing comes on /pointed/mask, though somebody publishes"))
     assert told.level == DiagnosticStatus.WARN
 
     def state_with_masks(start_of_message):
@@ -95,10 +95,10 @@ def test_diagnostics_say_what_is_missing(start, probe):
         probe.spin_until(lambda: mask.publish(Image()) or any(
             status.message.startswith(start_of_message) for message in probe.arrays() for status in message.status), start_of_message)
 
-    state_with_masks("no publisher on /camera/depth/image_raw: start the sensor, or set topic and source")
+    state_with_masks("no publisher on /pointed/camera/depth/image_raw: start the sensor, or set topic and source")
     other = Probe("other")   # whose DDS participant may have another type under this name
-    other.publisher(PointCloud2, "/camera/depth/image_raw")
-    state_with_masks("/camera/depth/image_raw is published as sensor_msgs/msg/PointCloud2, not as sensor_msgs/msg/Image: start the")
+    other.publisher(PointCloud2, "/pointed/camera/depth/image_raw")
+    state_with_masks("/pointed/camera/depth/image_raw is published as sensor_msgs/msg/PointCloud2, not as sensor_msgs/msg/Image: start the")
     other.close()
 
 
@@ -124,7 +124,7 @@ def test_masks_of_other_stamps_are_told(start, probe):
     (dict(drop_outside="true"), "drop_outside is True, which means nothing for source depth"),
     (dict(source="cloud", transform=f"'{POSE}'"), "transform is '0 -0.5"),
     (dict(source="lidar", transform="'1 2 3'"), "transform '1 2 3': give seven numbers"),
-    (dict(topic="'a b'"), "topic '/a b' is not a topic name"),
+    (dict(topic="'a b'"), "topic '/pointed/a b' is not a topic name"),
 ])
 def test_parameters_that_cannot_be_used(start, parameters, what):
     with pytest.raises(ValueError, match=f"^{what}"):
