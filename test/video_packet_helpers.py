@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from types import SimpleNamespace
@@ -51,13 +52,28 @@ class Encoded(NamedTuple):
 @lru_cache(maxsize=None)
 def encoded(name: str, frames: int = FRAMES, size: tuple[int, int] = (HEIGHT, WIDTH)) -> tuple[Encoded, ...]:
     """The packets in decoding order, a key picture at every tenth picture. Skips the test where PyAV lacks the encoder."""
-    kind, encoder, options = STREAMS[name]
+    with same_scheduling():
+        return _encoded(*STREAMS[name], frames, size, is_444=name.endswith("444"))
+
+
+@contextmanager
+def same_scheduling():
+    """SVT-AV1 makes the thread that opens it a real-time one where it may, as root: it would keep all others from a core, and so
+    would every process that the tests start."""
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, priority)
+
+
+def _encoded(kind: str, encoder: str, options: dict, frames: int, size: tuple[int, int], is_444: bool) -> tuple[Encoded, ...]:
     try:
         context = av.CodecContext.create(encoder, "w")
     except av.codec.codec.UnknownCodecError:
         pytest.skip(f"PyAV is built without the encoder {encoder}")
     context.height, context.width = size
-    context.pix_fmt = "yuv444p" if name.endswith("444") else "yuv420p"
+    context.pix_fmt = "yuv444p" if is_444 else "yuv420p"
     context.time_base, context.framerate, context.gop_size = Fraction(1, 10), Fraction(10), GOP
     context.options = options
     packets = []

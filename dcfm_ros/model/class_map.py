@@ -16,6 +16,7 @@ from dcfm_ros.config_folders import ready_class_maps
 from dcfm_ros.model.config import ClassSpec, ConfigError
 
 IGNORED = 255   # the mask value of pixels without a class
+_GREY = (128, 128, 128)
 _KEYS = {"classes", "ignore", "rest", "skip_unknown"}
 _CLASS_KEYS = {"of", "id", "color"}
 
@@ -116,7 +117,7 @@ def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
     try:
         plain = yaml.safe_load(path.read_text())
         return _class_map(plain, [c.name for c in classes], [c.color for c in classes])
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"class map {path.name} cannot be read: {' '.join(str(error).split())}") from None
     except ConfigError as error:
         raise ConfigError(f"class map {path.name}: {error}") from None
@@ -151,8 +152,9 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
         sources, number = sources_of(str(target), entry.get("of", [])), entry.get("id", next_id)
         if type(number) is not int or not 0 <= number < IGNORED:
             raise ConfigError(f"class {target!r} has id {number!r}: use 0 to {IGNORED - 1}, as {IGNORED} is unlabelled")
-        color = tuple(entry["color"]) if isinstance(entry.get("color"), list) else colors[sources[0]] if sources else (128, 128, 128)
-        mapped.append(MappedClass(number, ClassSpec(str(target), color).name, color, sources))
+        color = entry.get("color", colors[sources[0]] if sources else _GREY)
+        spec = ClassSpec(str(target), tuple(color) if isinstance(color, list) else color)
+        mapped.append(MappedClass(number, spec.name, spec.color, sources))
         next_id = number + 1
     sources_of("ignored", plain.get("ignore", []))
     if repeated := {m.id for m in mapped if sum(m.id == other.id for other in mapped) > 1}:
@@ -167,13 +169,13 @@ def _with_rest(mapped: list[MappedClass], rest: object, left: list[int], names: 
             raise ConfigError(f"it does not say what becomes of {', '.join(names[n] for n in left)}: name them in a class or in "
                               "`ignore`, or name the class of all others as `rest`")
         return tuple(mapped)
-    if rest not in {m.name for m in mapped}:
+    if rest not in [m.name for m in mapped]:
         raise ConfigError(f"rest {rest!r} is none of its classes {', '.join(m.name for m in mapped)}")
     return tuple(MappedClass(m.id, m.name, m.color, (*m.sources, *left)) if m.name == rest else m for m in mapped)
 
 
 def _list(listed: object, target: str) -> list[str]:
-    listed = [listed] if isinstance(listed, str) else listed
+    listed = [listed] if isinstance(listed, str) else [] if listed is None else listed
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
         raise ConfigError(f"{target!r} is made of {listed!r}: give a list of the model's class names")
     return listed

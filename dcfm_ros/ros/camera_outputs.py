@@ -80,7 +80,7 @@ class CameraOutputs:
                 header=header, sequence=self._sent, feature_stamp=messages.time_message(result.feature_stamp_ns),
                 **mask_info_fields(result)))
 
-        def publish(output: str, make: Callable[[], object]) -> None:
+        def give(output: str, make: Callable[[], object]) -> None:
             if self.wants(output, parameters):
                 self._others[output].publish(make())
 
@@ -88,15 +88,15 @@ class CameraOutputs:
             self._others["confidence"].publish(messages.mono8_message(header, result.confidence))
         if result.probabilities is not None:
             self._others["probabilities"].publish(messages.channels_message(header, result.probabilities))
-        publish("mask_compressed", lambda: messages.png_message(header, mask))
-        publish("color_mask", lambda: messages.rgb8_message(header, coloured_mask(mask, self._map.colors)))
+        give("mask_compressed", lambda: messages.png_message(header, mask))
+        give("color_mask", lambda: messages.rgb8_message(header, coloured_mask(mask, self._map.colors)))
         for mapped, publisher in self._binary:
             if publisher.get_subscription_count() > 0:
                 publisher.publish(messages.mono8_message(header, cv2.inRange(mask, mapped.id, mapped.id)))
         if self.wants("overlay", parameters) or self.wants("overlay_compressed", parameters):
             picture = _overlay(result, self._map.colors, parameters.overlay_alpha)
-            publish("overlay", lambda: messages.rgb8_message(header, picture))
-            publish("overlay_compressed", lambda: messages.jpeg_message(header, picture, parameters.jpeg_quality))
+            give("overlay", lambda: messages.rgb8_message(header, picture))
+            give("overlay_compressed", lambda: messages.jpeg_message(header, picture, parameters.jpeg_quality))
 
     def publish_info(self, info: CameraInfo) -> None:
         """Any thread."""

@@ -24,6 +24,7 @@ OUTPUTS = (
     "mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed", "color_mask", "probabilities", "camera_info")
 PROBABILITIES = ("8U", "32F")
 IMAGE_TRANSPORTS = ("auto", *TRANSPORTS)   # names of image_transport; auto looks at the topic's name
+_SLOWEST = 1.5   # images in `silence_s`, at least
 _DEFAULT = PipelineConfig()
 _SCHEDULER = tuple(field.name for field in fields(SchedulerConfig))
 _AT_CONFIGURE = (
@@ -221,6 +222,10 @@ def read_outputs(node: Node, changed: Mapping[str, object] | None = None) -> Out
         raise ValueError(f"unknown outputs {unknown}: use some of {list(OUTPUTS)}")
     if read.probabilities_type not in PROBABILITIES:
         raise ValueError(f"probabilities_type {read.probabilities_type!r}: use one of {_one_of(PROBABILITIES)}")
+    least = _SLOWEST / value_of(node, "silence_s", changed)
+    if 0 < read.max_rate < least:
+        raise ValueError(f"max_rate {read.max_rate:g}: images would be so far apart that each begins anew, after a silence; use at least "
+                         f"{least:g}, or raise silence_s")
     return read
 
 

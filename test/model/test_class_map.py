@@ -43,7 +43,7 @@ def test_other_ids_alone_merge_nothing(tmp_path):
 
 
 def test_the_rest(tmp_path):
-    found = given(tmp_path, "{classes: {free: [road], other: []}, ignore: sky, rest: other}")
+    found = given(tmp_path, "{classes: {free: [road], other: }, ignore: sky, rest: other}")
     assert found.table[:5].tolist() == [IGNORED, 0, 1, 1, 1]
 
 
@@ -63,6 +63,8 @@ def test_the_rest(tmp_path):
     ("{classes: {a: {of: road, id: 1}, b: {of: sky, id: 1}}, rest: a}", "ids \\[1\\] are given twice"),
     ("{classes: {a: {of: road, color: [1, 2, 300]}}, rest: a}", "class 'a': color"),
     ("{classes: {a: {of: road, color: [1, 2]}}, rest: a}", "class 'a': "),
+    ("{classes: {a: {of: road, color: red}}, rest: a}", "class 'a': color"),
+    ("{classes: {a: [road]}, rest: [a]}", "rest \\['a'\\] is none of its classes a"),
     ("{classes: {a: 3}, rest: a}", "'a' is made of 3: give a list of the model's class names"),
     ("{classes: {a: [road", "cannot be read"),
 ])

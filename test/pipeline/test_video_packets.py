@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Video packets become the pictures that were encoded, each with its own stamp; what is lost costs no more than it must."""
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -280,3 +281,9 @@ def test_a_frame_is_no_copy_of_an_earlier_one():
     decoder = VideoDecoder()
     outcomes = [outcome for one in encoded("h264") for outcome in decoder.decode(one.packet())]
     assert [shown(outcome) for outcome in outcomes] == ALL
+
+
+def test_encoding_for_the_tests_makes_no_thread_a_real_time_one():
+    encoded("av1", frames=3)
+    policies = {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
+    assert not policies & {os.SCHED_FIFO, os.SCHED_RR}

@@ -75,6 +75,7 @@ def test_probabilities_are_of_all_classes_in_the_order_of_the_palette(camera, pr
     (dict(binary_masks=["mountain"]), "no class 'mountain': use some of"),
     (dict(binary_masks=["road", "road"]), "some have one topic"),
     (dict(probabilities_type="16U"), "probabilities_type '16U': use one of 8U, 32F"),
+    (dict(max_rate=0.5, silence_s=2.0), "max_rate 0.5: images would be so far apart that each begins anew, .*; use at least 0.75"),
     (dict(camera_info_topic="a b"), "camera_info_topic '.*a b' is not a topic name"),
 ])
 def test_what_cannot_be_given_is_refused(segmenter, probe, settings, message):
