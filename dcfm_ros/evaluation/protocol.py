@@ -48,7 +48,8 @@ class Network:
 
     def mask(self, store: FeatureStore, frame: int, keyframes: tuple[int, ...], size: tuple[int, int],
              alignment: str = NONE) -> np.ndarray:
-        """The mask (H, W) uint8 of a frame, of indices of the class map's classes, from the common features of one or two keyframes, or their logits.
+        """The mask (H, W) uint8 of a frame from the common features of one or two keyframes, or their logits; its values are indices
+        of the class map's classes.
 
         A frame that is served by itself alone is in the role of a keyframe; any other is not, keyframe or no.
         """

@@ -54,19 +54,22 @@ class ClassMap:
     def indices(self, ids: np.ndarray) -> np.ndarray:
         """Ids of the model, uint8, as indices in `classes`; ignored ones and IGNORED itself are IGNORED. Raises ValueError for ids that
         the model has not."""
-        known = np.r_[:self.model_classes, IGNORED]
-        if not np.isin(ids, known).all():
-            raise ValueError(f"holds the id {ids[~np.isin(ids, known)][0]}, but there are {self.model_classes} classes; mark unlabelled "
-                             f"pixels with {IGNORED}")
-        table = np.full(256, IGNORED, np.uint8)
-        table[:self.model_classes] = np.where(self.groups < 0, IGNORED, self.groups)
-        return table[ids]
+        unknown = (ids >= self.model_classes) & (ids != IGNORED)
+        if unknown.any():
+            raise ValueError(f"holds the id {ids[unknown][0]}, but there are {self.model_classes} classes; mark unlabelled pixels with "
+                             f"{IGNORED}")
+        return self.indices_of_published(self.table[ids])
 
     def indices_of_published(self, mask: np.ndarray) -> np.ndarray:
         """Values of a published mask, uint8, as indices in `classes`; IGNORED stays so."""
-        table = np.full(256, IGNORED, np.uint8)
-        table[[mapped.id for mapped in self.classes]] = range(len(self.classes))
-        return table[mask]
+        return self._indices[mask]
+
+    @cached_property
+    def _indices(self) -> np.ndarray:
+        """(256,) uint8: the index in `classes` of every mask value; IGNORED for those that are no class."""
+        indices = np.full(256, IGNORED, np.uint8)
+        indices[[mapped.id for mapped in self.classes]] = range(len(self.classes))
+        return indices
 
     @cached_property
     def colors(self) -> np.ndarray:

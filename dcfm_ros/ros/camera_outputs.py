@@ -22,7 +22,7 @@ from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation, Wanted
 from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 from dcfm_ros.pipeline.overlay import blend, coloured_mask
 from dcfm_ros.ros import messages
-from dcfm_ros.ros.parameters import OutputParameters
+from dcfm_ros.ros.parameters import PROBABILITIES, OutputParameters
 
 _QUEUE = 5
 # Outputs beside the mask: name, topic and type.
@@ -31,7 +31,6 @@ _TOPICS = {
     "overlay_compressed": ("overlay/compressed", CompressedImage), "mask_compressed": ("mask/compressed", CompressedImage),
     "color_mask": ("color_mask", Image), "probabilities": ("probabilities", Image), "camera_info": ("camera_info", CameraInfo),
 }
-_PROBABILITIES = {"8U": np.uint8, "32F": np.float32}
 
 
 class CameraOutputs:
@@ -68,8 +67,8 @@ class CameraOutputs:
 
     def wanted(self, parameters: OutputParameters) -> Wanted:
         """What is to be computed with the next mask."""
-        return Wanted(self.wants("confidence", parameters),
-                      _PROBABILITIES[parameters.probabilities_type] if self.wants("probabilities", parameters) else None)
+        kind = np.dtype(PROBABILITIES[parameters.probabilities_type]).type
+        return Wanted(self.wants("confidence", parameters), kind if self.wants("probabilities", parameters) else None)
 
     def publish(self, result: Segmentation, parameters: OutputParameters) -> None:
         header, mask = result.frame.header, result.mask

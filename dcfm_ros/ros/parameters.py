@@ -22,7 +22,7 @@ from dcfm_ros.ros.transports import TRANSPORTS, transport_of
 
 OUTPUTS = (
     "mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed", "color_mask", "probabilities", "camera_info")
-PROBABILITIES = ("8U", "32F")
+PROBABILITIES = {"8U": "uint8", "32F": "float32"}   # as in the encodings of images, and their types
 IMAGE_TRANSPORTS = ("auto", *TRANSPORTS)   # names of image_transport; auto looks at the topic's name
 _SLOWEST = 1.5   # images in `silence_s`, at least
 _DEFAULT = PipelineConfig()
