@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which images are worth a mask: none while nobody listens, and so many a second as are asked for."""
+"""Which images are worth a mask, where only so many a second are asked for."""
 
 from __future__ import annotations
 
