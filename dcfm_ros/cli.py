@@ -11,6 +11,7 @@ from dcfm_ros import environment
 from dcfm_ros.cli_bags import add_bag
 from dcfm_ros.cli_parts import (
     Parser, add_model_options, add_with_options, given, height_and_width, print_json, several, write_json)
+from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 
 _INTERRUPTED = 128 + 2   # as shells report the end by SIGINT
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     environment.prepare()
     try:
-        return options.run(options) or 0
+        with Interrupts():
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print(f"dcfm {options.command}: interrupted", file=sys.stderr)
         return _INTERRUPTED

@@ -9,6 +9,7 @@ from typing import Callable
 import numba
 
 from dcfm_ros import environment
+from dcfm_ros.interrupts import held
 
 environment.prepare()   # numba looks for its folder while it reads functions
 
@@ -18,10 +19,13 @@ def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
     That nothing can be kept, `prepare` has said."""
     def compiled(function: Callable) -> Callable:
         try:
-            return numba.njit(cache=cache, **options)(function)
+            dispatcher = numba.njit(cache=cache, **options)(function)
         except RuntimeError as error:
             if not cache or "no locator available" not in str(error):
                 raise
-            return numba.njit(**options)(function)
+            dispatcher = numba.njit(**options)(function)
+        # What loads or compiles it for arguments of new types. LLVM calls Python back meanwhile.
+        dispatcher.compile = held()(dispatcher.compile)
+        return dispatcher
 
     return compiled

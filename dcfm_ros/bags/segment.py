@@ -14,7 +14,6 @@ from pathlib import Path
 from rosbags.rosbag2 import StoragePlugin
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.interrupts import Interrupts
 from dcfm_ros.bags.options import ReplayOptions, scheduling
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
@@ -26,6 +25,7 @@ from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
 from dcfm_ros.evaluation.description import model_description
+from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation

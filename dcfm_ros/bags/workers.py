@@ -20,6 +20,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+from dcfm_ros.interrupts import Interrupts
+
 # task(job, on_frames) -> result: a function of a module, by whose name workers find it. It calls on_frames(n) when n more
 # frames are done. A KeyboardInterrupt asks it to end in order.
 Task = Callable[[Any, Callable[[int], None]], Any]
@@ -58,7 +60,8 @@ class Engine(Protocol):
 def attempt(task: Task, job: Any, on_frames: Callable[[int], None]) -> Outcome:
     """One run of the task. Errors become words; what the system refuses may go well the next time."""
     try:
-        return Outcome(task(job, on_frames))
+        with Interrupts():
+            return Outcome(task(job, on_frames))
     except (OSError, MemoryError) as error:
         return Outcome(failure=str(error) or type(error).__name__, transient=True)
     except (ValueError, RuntimeError) as error:
