@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
 from dcfm_ros.msg import ClassColor, ClassPalette
-from dcfm_ros.ros import points_node
+from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.points_node import PointsNode
 
 FRAME = "optical_frame"
@@ -31,7 +31,7 @@ class Robot:
         publish = probe.publisher
         self.mask, self.confidence = (publish(Image, f"{prefix}/{name}", reliable=True) for name in ("mask", "confidence"))
         self.geometry, self.info = publish(kind, topic), publish(CameraInfo, info)
-        self.palette = probe.node.create_publisher(ClassPalette, f"{prefix}/palette", points_node._LATCHED)
+        self.palette = probe.node.create_publisher(ClassPalette, f"{prefix}/palette", LATCHED)
         self.topic, self.points = f"{prefix}/points", []
         self.send_palette()
         if listen:

@@ -34,7 +34,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 DEADLINE_S = 90.0          # of everything that is waited for; the machine may be busy with other things
 PERIOD_NS = 40_000_000     # between the stamps of a camera's images

@@ -14,14 +14,13 @@ import numpy as np
 
 from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
-from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import told
 from dcfm_ros.evaluation.keyframes import PER_FRAME
 from dcfm_ros.evaluation.metrics import ConfusionMatrix
 from dcfm_ros.evaluation.replay_page.data import TimelinePoint
-from dcfm_ros.evaluation.replay_page.moments import LOWEST_IOU, LARGEST_FLICKER, OLDEST_FEATURE, WorstMoments
+from dcfm_ros.evaluation.replay_page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE, WorstMoments
 from dcfm_ros.evaluation.replay_page.page import write_page
 from dcfm_ros.evaluation.replay_page.pictures import side_by_side
 from dcfm_ros.evaluation.scores import rounded
@@ -30,6 +29,7 @@ from dcfm_ros.evaluation.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import palette_table
+from dcfm_ros.stamps import NS_PER_S
 
 _PAGE, _VIDEO = "report.html", "side_by_side.mp4"
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
-from dcfm_ros.bags.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.bags.topics import CameraTopic, image_topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.sources.read import read_label
+from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
 _ENCODINGS = ("mono8", "8UC1")
 _PNG = b"\x89PNG\r\n\x1a\n"   # how one begins

@@ -16,10 +16,11 @@ from tqdm import tqdm
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.names import UNFINISHED
-from dcfm_ros.bags.stamps import NS_PER_S, stamp_message
+from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import IMAGE, typestore
 from dcfm_ros.bags.writer import BagWriter
 from dcfm_ros.sources.open import VideoSource, open_source
+from dcfm_ros.stamps import NS_PER_S
 
 _START_NS = 1_000_000_000 * NS_PER_S   # a stamp of 0 means "none" to many programs
 _RATES_HZ = (0.1, 1000.0)              # as the camera node has them

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 from dcfm_ros.bags.arrivals import Arrival, source_of
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
-from dcfm_ros.bags.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.video_start import first_needed
 from dcfm_ros.evaluation.reading import ahead
@@ -27,6 +26,7 @@ from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentat
 from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig
+from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
 _READ_AHEAD = 8      # images; at full HD 50 MB
 _EXAMPLES = 5        # of skipped images, in words

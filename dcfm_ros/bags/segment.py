@@ -19,7 +19,6 @@ from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, open_bag
 from dcfm_ros.bags.replay import Replay, Skipped
-from dcfm_ros.bags.stamps import NS_PER_S
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
@@ -29,6 +28,7 @@ from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.stamps import NS_PER_S
 
 _FORMAT = 1   # of an unfinished output
 _CLASSES_EVERY_NS = NS_PER_S   # players that begin with a later part, or at an offset, know nothing of latched messages before

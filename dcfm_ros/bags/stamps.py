@@ -1,21 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stamps of messages as whole nanoseconds, and back."""
+"""Stamps of messages from whole nanoseconds; the other way is `dcfm_ros/stamps.py`."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from dcfm_ros.bags.types import typestore
+from dcfm_ros.stamps import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 _LAST_S = 2**31 - 1                                              # of int32 seconds
 _FIRST_NS, _LAST_NS = -2**31 * NS_PER_S, _LAST_S * NS_PER_S + 2**32 - 1   # what uint32 nanoseconds add to it
-
-
-def stamp_ns(stamp: Any) -> int:
-    """A builtin_interfaces/Time in nanoseconds."""
-    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def stamp_message(ns: int):

@@ -58,11 +58,16 @@ class ClassMap:
         if unknown.any():
             raise ValueError(f"holds the id {ids[unknown][0]}, but there are {self.model_classes} classes; mark unlabelled pixels with "
                              f"{IGNORED}")
-        return self.indices_of_published(self.table[ids])
+        return self._indices_of_model[ids]
 
     def indices_of_published(self, mask: np.ndarray) -> np.ndarray:
         """Values of a published mask, uint8, as indices in `classes`; IGNORED stays so."""
         return self._indices[mask]
+
+    @cached_property
+    def _indices_of_model(self) -> np.ndarray:
+        """(256,) uint8: the index in `classes` of every id of the model; IGNORED for those that become none."""
+        return self._indices[self.table]
 
     @cached_property
     def _indices(self) -> np.ndarray:

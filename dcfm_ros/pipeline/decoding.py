@@ -17,8 +17,7 @@ from dcfm_ros import jpeg
 from dcfm_ros.pipeline.compressed_format import (
     PNG_START, StatedFormat, is_compressed_depth, is_video_stream, other_codec, read_format, read_png)
 from dcfm_ros.pipeline.frames import InputError
-
-MAX_SIDE = 16384           # pixels; keeps a forged width or height from asking for gigabytes
+from dcfm_ros.pipeline.settings import MAX_SIDE
 
 
 class ImageMessage(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 BACKENDS = ("auto", "torch", "openvino", "tensorrt")
 PRECISIONS = ("auto", "f32", "bf16", "f16")
 DEVICES = "auto, cpu, cuda or cuda:N"   # N: number of the GPU
-MOST_MASK_SIDE = 16384                   # pixels: the longest side of images, too
+MAX_SIDE = 16384                         # pixels, of images and masks; keeps a forged size from asking for gigabytes
 DEFAULT_MODEL = "street11"               # the built-in model of node, tools and demo
 
 
@@ -108,9 +108,9 @@ class MaskSize:
             sides = [*map(int, self.text.split("x"))] if "x" in self.text else [float(Fraction(self.text or 1))]
         except (ValueError, ZeroDivisionError, OverflowError):
             sides = []
-        is_size = len(sides) == 2 and all(1 <= side <= MOST_MASK_SIDE for side in sides)
+        is_size = len(sides) == 2 and all(1 <= side <= MAX_SIDE for side in sides)
         if not is_size and not (len(sides) == 1 and 0 < sides[0] <= 4):
-            raise ValueError(f"mask_size {self.text!r}: use WIDTHxHEIGHT of 1 to {MOST_MASK_SIDE} pixels, or a factor of the image's "
+            raise ValueError(f"mask_size {self.text!r}: use WIDTHxHEIGHT of 1 to {MAX_SIDE} pixels, or a factor of the image's "
                              "size up to 4 such as 0.5")
 
     def of(self, image_size: tuple[int, int]) -> tuple[int, int]:
@@ -120,7 +120,7 @@ class MaskSize:
         if "x" in self.text:
             width, height = self.text.split("x")
             return int(height), int(width)
-        return tuple(max(1, min(MOST_MASK_SIDE, round(Fraction(self.text) * side))) for side in image_size)
+        return tuple(max(1, min(MAX_SIDE, round(Fraction(self.text) * side))) for side in image_size)
 
 
 @dataclass(frozen=True)

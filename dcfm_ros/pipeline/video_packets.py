@@ -16,6 +16,7 @@ import numpy as np
 
 from dcfm_ros.pipeline.h264_frame_num import FrameNumbers
 from dcfm_ros.pipeline.video_bits import CODECS, START_CODE, Contents, VideoError, look_into
+from dcfm_ros.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.video_colours import BT601, to_rgb
 
 try:
@@ -25,8 +26,7 @@ except ImportError:   # only videos need it
 
 _MOST_PIXELS = 2**25       # 8K; keeps a forged size from asking for gigabytes
 _REORDERED = 16            # packets that may wait for their picture, in a stream with B-frames: the most that H.264 allows
-_REORDERED_NS = 10**9      # by so much stamps may run back there
-_NS_PER_S = 10**9
+_REORDERED_NS = NS_PER_S   # by so much stamps may run back there
 _NAMES = {codec: re.compile(names) for codec, names in {   # of encoders and of codecs
     "h264": "264|avc", "h265": "265|hevc|kvazaar", "av1": "av1", "vp9": "vp9"}.items()}
 _NO_COLOURS = re.compile(r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)")   # encodings of what was encoded: depth, heat, a mosaic
@@ -59,12 +59,12 @@ class Outcome(NamedTuple):
 
 def of_compressed_video(message: Any, sender: Any = None) -> Packet:
     """Of a `foxglove_msgs/CompressedVideo`; colours that are not marked are those of players."""
-    return Packet(message.format, bytes(message.data), _ns(message.timestamp), sender=sender)
+    return Packet(message.format, bytes(message.data), stamp_ns(message.timestamp), sender=sender)
 
 
 def of_ffmpeg_packet(message: Any, sender: Any = None) -> Packet:
     """Of an `ffmpeg_image_transport_msgs/FFMPEGPacket`; colours that are not marked are BT.601 at any size, as its encoder makes them."""
-    return Packet(message.encoding, bytes(message.data), _ns(message.header.stamp), message.pts, BT601, sender)
+    return Packet(message.encoding, bytes(message.data), stamp_ns(message.header.stamp), message.pts, BT601, sender)
 
 
 def codec_of(text: str) -> str:
@@ -250,7 +250,3 @@ class VideoDecoder:
     def _without_picture(packet: Packet) -> Outcome:
         return Outcome(packet, None, VideoError(
             "picture", f"a video packet of {len(packet.data)} bytes brought no picture: what it builds on is missing, or it is half of one"))
-
-
-def _ns(stamp: Any) -> int:
-    return stamp.sec * _NS_PER_S + stamp.nanosec

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcfm_ros.points.errors import PointsError
+from dcfm_ros.points.rows import rows_of
 
 _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}   # of sensor_msgs/PointField
 _NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
@@ -82,16 +83,10 @@ def read_cloud(message) -> np.ndarray:
         if name not in fields or fields[name][0] not in (np.dtype(order + "f4"), np.dtype(order + "f8")):
             raise PointsError("fields", f"cloud has no field {name} of one float32 or float64: its fields are "
                                         f"{', '.join(fields)[:80] or 'none'}; subscribe to a cloud with x, y and z")
-    width, height, step = message.width, message.height, message.row_step
-    if step < width * message.point_step:
-        raise PointsError("data", f"cloud has row_step {step}, but {width} points of {message.point_step} bytes have "
-                                  f"{width * message.point_step}: its publisher must set row_step to the bytes per row")
-    if len(message.data) < height * step:
-        raise PointsError("data", f"cloud has {len(message.data)} bytes of data, but height × row_step is {height * step}: its "
-                                  "publisher sent a truncated cloud, or a wrong row_step or height")
     kinds, offsets = zip(*fields.values())
     record = np.dtype({"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": message.point_step})
-    return np.ndarray((height, width), record, message.data, strides=(step, message.point_step))
+    return rows_of(message, record, message.row_step, "cloud", "row_step",
+                   f"{message.width} points of {message.point_step} bytes have")
 
 
 def new_cloud(shape: tuple[int, int], has_confidence: bool, others: np.dtype | None = None) -> LabelledCloud:

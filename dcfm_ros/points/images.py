@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from dcfm_ros.points.errors import PointsError
+from dcfm_ros.points.rows import rows_of
 
 _MASK_ENCODINGS = {"mono8": "u1", "8UC1": "u1"}
 _DEPTH_ENCODINGS = {"16UC1": "u2", "32FC1": "f4"}   # REP 118
@@ -15,7 +16,7 @@ _MM_PER_M = np.float32(1000)
 
 def read_mask(message) -> np.ndarray:
     """(H, W) uint8, a view of the message's data: class ids, or confidences. Raises PointsError."""
-    return _rows(message, _MASK_ENCODINGS, "mask")
+    return _pixels(message, _MASK_ENCODINGS, "mask")
 
 
 def read_depth(message) -> np.ndarray:
@@ -23,24 +24,18 @@ def read_depth(message) -> np.ndarray:
 
     16UC1 is in millimetres, 32FC1 in metres (REP 118). Raises PointsError.
     """
-    rows = _rows(message, _DEPTH_ENCODINGS, "depth image")
+    rows = _pixels(message, _DEPTH_ENCODINGS, "depth image")
     depth = rows / _MM_PER_M if message.encoding == "16UC1" else rows.astype(np.float32)   # either way a copy
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth
 
 
-def _rows(message, encodings: dict[str, str], what: str) -> np.ndarray:
+def _pixels(message, encodings: dict[str, str], what: str) -> np.ndarray:
     """The pixels without row padding, a view: (height, width)."""
-    width, height, step, encoding = message.width, message.height, message.step, message.encoding
+    width, height, encoding = message.width, message.height, message.encoding
     if encoding not in encodings:
         raise PointsError("encoding", f"{what} has encoding {encoding[:40]!r}: publish it as {' or '.join(encodings)}")
     if not (width and height):
         raise PointsError("size", f"{what} is {width}×{height} pixels: its publisher must send a picture")
     kind = np.dtype(encodings[encoding]).newbyteorder(">" if message.is_bigendian else "<")
-    if step < width * kind.itemsize:
-        raise PointsError("data", f"{what} has step {step}, but a row of {width} pixels of {encoding} has "
-                                  f"{width * kind.itemsize} bytes: its publisher must set step to the bytes per row")
-    if len(message.data) < height * step:
-        raise PointsError("data", f"{what} has {len(message.data)} bytes of data, but height × step is {height * step}: its "
-                                  "publisher sent a truncated picture, or a wrong step or height")
-    return np.ndarray((height, width), kind, message.data, strides=(step, kind.itemsize))
+    return rows_of(message, kind, message.step, what, "step", f"a row of {width} pixels of {encoding} has")

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from dcfm_ros import stamps
 from dcfm_ros.bags.arrivals import Arrival, Video
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import is_bag
@@ -31,14 +32,13 @@ from dcfm_ros.bags.topics import choose_cameras, find_topic
 from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
 from dcfm_ros.evaluation.reading import ahead
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.ros import messages
 from dcfm_ros.ros.bag_time import LONGEST_GAP_NS, BagTime
 from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.lockstep import LockStep
 from dcfm_ros.ros.play_options import PlayOptions
 
 _READ_AHEAD = 8          # images; at full HD 50 MB
-_END_OF_TIME_NS = 2**31 * messages.NS_PER_S   # of seconds as messages have them
+_END_OF_TIME_NS = 2**31 * stamps.NS_PER_S   # of seconds as messages have them
 _LONE_GAP_NS = 1e9       # from the end of a recording of a single image to its next beginning
 _NAMED = 3               # recordings in an error
 _LOG_PERIOD_S = 5.0      # of warnings that repeat
@@ -82,6 +82,7 @@ class BagPlayer:
                     camera.topic.key: advertise(CompressedImage if camera.compressed else Image, topic)
                     for camera, topic in zip(self._cameras, topics)}
                 self._infos = self._advertise_infos(advertise)
+                self._all = {**self._publishers, **self._infos}
             except NameValidationException as error:
                 text = " ".join(str(error).split())
                 raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
@@ -99,7 +100,7 @@ class BagPlayer:
     @property
     def publishers(self) -> list[Publisher]:
         """Of the images and of their camera_info."""
-        return [*self._publishers.values(), *self._infos.values()]
+        return [*self._all.values()]
 
     def missing(self, subscribers: int) -> str:
         """Who has to be there before it may begin, in words: so many listeners to each camera, and someone who publishes the
@@ -154,9 +155,9 @@ class BagPlayer:
 
     def _messages(self) -> Iterator[_Sendable]:
         """Of one round; read by a thread of its own. What follows the last image until the next would come belongs to it."""
-        publishers, images = {**self._publishers, **self._infos}, 0
+        images = 0
         videos = {camera.topic.key: Video(self._bag, camera.topic) for camera in self._cameras if camera.is_video}
-        for topic, log_ns, raw in self._bag.messages([topic for topic in self._bag.topics if topic.key in publishers]):
+        for topic, log_ns, raw in self._bag.messages([topic for topic in self._bag.topics if topic.key in self._all]):
             number = None
             if topic.key in self._publishers:
                 if images == self._options.frames > 0:
@@ -187,7 +188,7 @@ class BagPlayer:
         stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec) if header is not None else None
         if not 0 <= log_ns < _END_OF_TIME_NS:
             fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
-        return _Sendable(number, {**self._publishers, **self._infos}[key], self._steps.get(key), log_ns, stamp, raw, fault)
+        return _Sendable(number, self._all[key], self._steps.get(key), log_ns, stamp, raw, fault)
 
     def _send(self, image: _Sendable, stop: threading.Event) -> None:
         step = image.step
@@ -196,11 +197,11 @@ class BagPlayer:
         published_ns = time.monotonic_ns()
         image.publisher.publish(image.raw)
         self.sent += 1
-        self._sent(image.number, messages.stamp_ns(image.stamp), published_ns)
+        self._sent(image.number, stamps.stamp_ns(image.stamp), published_ns)
         if step is not None and (reason := step.wait(stop)):
             self.without_mask += 1
             self._node.get_logger().warning(
-                f"no mask for image {image.number} (stamp {messages.stamp_ns(image.stamp)}), {self.without_mask} so far: "
+                f"no mask for image {image.number} (stamp {stamps.stamp_ns(image.stamp)}), {self.without_mask} so far: "
                 f"{reason}")
 
     def _leave_out(self, message: _Sendable) -> None:

@@ -11,9 +11,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
+from dcfm_ros import stamps
 from dcfm_ros.ros import messages
 
-LONGEST_GAP_NS = 3600 * messages.NS_PER_S   # that is waited for; after it a clock was set, or another drive begins
+LONGEST_GAP_NS = 3600 * stamps.NS_PER_S   # that is waited for; after it a clock was set, or another drive begins
 _LOG_PERIOD_S = 5.0   # of warnings that repeat
 _TICK_NS = 10_000_000   # of /clock between images, in time of the recording; at higher speeds in real time
 

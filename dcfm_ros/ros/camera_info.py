@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 _WAITING = 64   # infos, and masks, that may wait for each other: two seconds of a fast camera
 

@@ -11,12 +11,12 @@ from typing import Protocol
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import Header
 
+from dcfm_ros import stamps
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.video_bits import VideoError
 from dcfm_ros.pipeline.video_packets import Outcome, Packet, of_compressed_video, of_ffmpeg_packet
 from dcfm_ros.pipeline.video_thread import WAITING, VideoThread
-from dcfm_ros.ros import messages
 from dcfm_ros.ros.transports import TRANSPORTS
 
 Load = Callable[[int], Frame]   # (received_ns): makes the frame on the masks' thread, or raises InputError
@@ -46,7 +46,7 @@ class ImageIntake:
         self._decode = decode_compressed if transport == "compressed" else decode_image
 
     def received(self, message) -> None:
-        stamp_ns = messages.stamp_ns(message.header.stamp)
+        stamp_ns = stamps.stamp_ns(message.header.stamp)
 
         def load(received_ns: int) -> Frame:
             decoded = self._decode(message)

@@ -17,7 +17,7 @@ try:
 except ImportError:  # not on PyPI: published where the distribution has it
     LabelInfo = None
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class ClassTopics:
@@ -25,10 +25,10 @@ class ClassTopics:
 
     def __init__(self, node: LifecycleNode, prefix: str, model: str, classes: Sequence[MappedClass]):
         self._node = node
-        self._latched = [(node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", _LATCHED),
+        self._latched = [(node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", LATCHED),
                           _palette(model, classes))]
         if LabelInfo is not None:
-            self._latched.append((node.create_lifecycle_publisher(LabelInfo, f"{prefix}label_info", _LATCHED),
+            self._latched.append((node.create_lifecycle_publisher(LabelInfo, f"{prefix}label_info", LATCHED),
                                   _label_info(classes)))
 
     def publish(self) -> None:

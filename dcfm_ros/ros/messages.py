@@ -11,7 +11,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
-NS_PER_S = 1_000_000_000
+from dcfm_ros.stamps import NS_PER_S
+
 _LAST_S = 2**31 - 1   # of int32 seconds
 
 
@@ -88,11 +89,6 @@ def _append(data, array: np.ndarray) -> None:
     because rclpy then visits every byte.
     """
     data.frombytes(memoryview(np.ascontiguousarray(array)).cast("B"))
-
-
-def stamp_ns(stamp: Time) -> int:
-    """A stamp as nanoseconds."""
-    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def time_message(ns: int) -> Time:

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
 PACKAGE_NAMESPACE = "dcfm"   # of the nodes, unless they are given another: /dcfm/segmenter, /robot1/dcfm/segmenter
 
 
@@ -25,3 +30,12 @@ def in_robot(namespace: str, name: str) -> str:
     if not name or name[0] in "/~":
         return name
     return f"{robot_namespace(namespace).rstrip('/')}/{name}"
+
+
+def resolved_in_robot(node: Node, parameter: str, name: str) -> tuple[str, str]:
+    """A topic as `in_robot` makes it, before and after remapping. Raises ValueError, naming the parameter, where it is no topic's name."""
+    topic = in_robot(node.get_namespace(), name)
+    try:
+        return topic, node.resolve_topic_name(topic)
+    except Exception as error:  # rclpy has several
+        raise ValueError(f"{parameter} {topic!r} is not a topic name: use letters, digits, _ and /") from error

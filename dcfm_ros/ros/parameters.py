@@ -16,7 +16,7 @@ from dcfm_ros.pipeline.settings import (
     BACKENDS, DEFAULT_MODEL, DEVICES, PRECISIONS, THRESHOLDS, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig, ThresholdRule,
     TurnTaking)
 from dcfm_ros.ros.calibration import info_topic
-from dcfm_ros.ros.names import in_robot
+from dcfm_ros.ros.names import resolved_in_robot
 from dcfm_ros.ros.parameter_types import Declared, Value, declare, typed
 from dcfm_ros.ros.transports import TRANSPORTS, transport_of
 
@@ -261,19 +261,10 @@ def _camera(node: Node, name: str, value: Callable[[str], object]) -> CameraPara
     topic, transport, info = (typed(key, value(key), declared) for key, declared in _of_camera(name).items())
     if not topic:
         raise ValueError(f"{topic_key} is empty: name the camera's image topic")
-    topic, resolved = _resolved(node, topic_key, topic)
-    info = _resolved(node, info_key, info)[0] if info else info_topic(resolved)
+    topic, resolved = resolved_in_robot(node, topic_key, topic)
+    info = resolved_in_robot(node, info_key, info)[0] if info else info_topic(resolved)
     if transport not in IMAGE_TRANSPORTS:
         raise ValueError(f"{transport_key} {transport!r}: use one of {_one_of(IMAGE_TRANSPORTS)}")
     transport = transport_of(resolved) if transport == "auto" else transport
     TRANSPORTS[transport].message_class()   # is it installed?
     return CameraParameters(name, topic, transport, info)
-
-
-def _resolved(node: Node, key: str, topic: str) -> tuple[str, str]:
-    """A topic outside of the package, before and after remapping."""
-    topic = in_robot(node.get_namespace(), topic)
-    try:
-        return topic, node.resolve_topic_name(topic)
-    except Exception as error:  # rclpy has several
-        raise ValueError(f"{key} {topic!r} is not a topic name: use letters, digits, _ and /") from error

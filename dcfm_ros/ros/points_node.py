@@ -9,25 +9,26 @@ from copy import copy
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
+from dcfm_ros import stamps
 from dcfm_ros.msg import ClassPalette
 from dcfm_ros.points.camera import Camera, read_camera
 from dcfm_ros.points.cloud import LabelledCloud, read_cloud
 from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.images import read_depth, read_mask
 from dcfm_ros.points.labelling import ClassTable, Labels, class_table, label_depth, label_lidar, label_organised
-from dcfm_ros.ros import messages, points_parameters, process
+from dcfm_ros.ros import points_parameters, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
+from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _DEPTH = 5
 
 
@@ -49,7 +50,7 @@ class PointsNode(Node):
         self._without_classes = "no palette yet: is the segmenter active?"
         self._subscriptions_on_demand: list = []
         self._begin()
-        self.create_subscription(ClassPalette, f"{settings.prefix}palette", self._palette, _LATCHED)
+        self.create_subscription(ClassPalette, f"{settings.prefix}palette", self._palette, LATCHED)
         if settings.info_topic:
             self._subscribe(CameraInfo, settings.info_topic, self._take_info)
         self._publisher = self.create_publisher(
@@ -116,18 +117,18 @@ class PointsNode(Node):
             self._join_mask(message, None)
 
     def _take_part(self, part: str, message: Image) -> None:
-        for _, parts in self._masks.add(messages.stamp_ns(message.header.stamp), part, message):
+        for _, parts in self._masks.add(stamps.stamp_ns(message.header.stamp), part, message):
             if len(parts) == 2:
                 self._join_mask(parts["mask"], parts["confidence"])
             else:
                 self.counts["without_confidence"] += "mask" in parts
 
     def _join_mask(self, mask: Image, confidence: Image | None) -> None:
-        self._publish_all(self._pairs.add_mask(messages.stamp_ns(mask.header.stamp), (mask, confidence)))
+        self._publish_all(self._pairs.add_mask(stamps.stamp_ns(mask.header.stamp), (mask, confidence)))
 
     def _take_geometry(self, message: Image | PointCloud2) -> None:
         self.counts["geometry"] += 1
-        self._publish_all(self._pairs.add_value(messages.stamp_ns(message.header.stamp), message))
+        self._publish_all(self._pairs.add_value(stamps.stamp_ns(message.header.stamp), message))
 
     def _publish_all(self, pairs: list[Pair]) -> None:
         self.counts["without_geometry"] += self._pairs.take_unused()

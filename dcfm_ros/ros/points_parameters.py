@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from rclpy.node import Node
 
 from dcfm_ros.ros.calibration import info_topic
-from dcfm_ros.ros.names import in_robot
+from dcfm_ros.ros.names import resolved_in_robot
 from dcfm_ros.ros.parameter_types import Declared, declare, typed
 
 SOURCES = {"depth": "camera/depth/image_raw", "cloud": "camera/depth/points", "lidar": "lidar/points"}   # and default topics
@@ -77,22 +77,13 @@ def read(node: Node) -> PointsParameters:
             raise ValueError(f"{name} is {values[name]!r}, which means nothing for source {source}: leave it out")
     if sync == "auto":
         values["sync"] = "nearest" if source == "lidar" else "exact"
-    values["topic"] = _topic(node, "topic", values["topic"] or SOURCES[source])
+    values["topic"], resolved = resolved_in_robot(node, "topic", values["topic"] or SOURCES[source])
     if source == "cloud":
         values["info_topic"] = ""
     elif values["info_topic"]:
-        values["info_topic"] = _topic(node, "info_topic", values["info_topic"])
+        values["info_topic"] = resolved_in_robot(node, "info_topic", values["info_topic"])[0]
     elif source == "depth":
-        values["info_topic"] = info_topic(node.resolve_topic_name(values["topic"]))
+        values["info_topic"] = info_topic(resolved)
     else:
         values["info_topic"] = f"{values['camera']}/camera_info" if values["camera"] else "camera_info"
     return PointsParameters(**values)
-
-
-def _topic(node: Node, name: str, topic: str) -> str:
-    topic = in_robot(node.get_namespace(), topic)
-    try:
-        node.resolve_topic_name(topic)
-    except Exception as error:  # rclpy has several
-        raise ValueError(f"{name} {topic!r} is not a topic name: use letters, digits, _ and /") from error
-    return topic

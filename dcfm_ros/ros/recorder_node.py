@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
+from dcfm_ros import stamps
 from dcfm_ros.evaluation.recording import RecordingWriter
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
-from dcfm_ros.ros import messages, process
+from dcfm_ros.ros import process
+from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameter_types import declare_fixed
 
@@ -35,8 +36,7 @@ class RecorderNode(Node):
         self.create_subscription(Image, f"{prefix}mask", self._mask, _QUEUE)
         self.create_subscription(MaskInfo, f"{prefix}mask_info", self._info, _QUEUE)
         self.create_subscription(KeyframeEvent, f"{prefix}keyframe", self._keyframe, _QUEUE)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, latched)
+        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, LATCHED)
 
     def destroy_node(self) -> None:
         try:
@@ -47,17 +47,17 @@ class RecorderNode(Node):
     def _mask(self, message: Image) -> None:
         received_ns = time.monotonic_ns()
         self.writer.mask({
-            "stamp_ns": messages.stamp_ns(message.header.stamp), "received_ns": received_ns,
+            "stamp_ns": stamps.stamp_ns(message.header.stamp), "received_ns": received_ns,
             "frame_id": message.header.frame_id, "width": message.width, "height": message.height,
             "step": message.step, "encoding": message.encoding,
         }, memoryview(message.data))
 
     def _info(self, message: MaskInfo) -> None:
-        self.latest_info = {"stamp_ns": messages.stamp_ns(message.header.stamp), **read_mask_info(message)}
+        self.latest_info = {"stamp_ns": stamps.stamp_ns(message.header.stamp), **read_mask_info(message)}
         self.writer.info(self.latest_info)
 
     def _keyframe(self, message: KeyframeEvent) -> None:
-        self.writer.keyframe({"stamp_ns": messages.stamp_ns(message.header.stamp), **read_keyframe(message)})
+        self.writer.keyframe({"stamp_ns": stamps.stamp_ns(message.header.stamp), **read_keyframe(message)})
 
     def _palette(self, message: ClassPalette) -> None:
         self.palette = message

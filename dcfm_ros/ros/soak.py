@@ -18,19 +18,19 @@ from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
+from dcfm_ros import stamps
 from dcfm_ros.evaluation.machine import cpu_name
 from dcfm_ros.evaluation.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
-from dcfm_ros.pipeline.decoding import MAX_SIDE
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL
-from dcfm_ros.ros import messages, process
+from dcfm_ros.pipeline.settings import DEFAULT_MODEL, MAX_SIDE
+from dcfm_ros.ros import process
 from dcfm_ros.ros.child import Child, ChildError, refuse_company, ros_parameters, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
+from dcfm_ros.ros.latched import LATCHED
 
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
 _MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
@@ -82,9 +82,8 @@ class Listener(Node):
             for kind, topic, take in (
                     (Image, "mask", _mask), (MaskInfo, "mask_info", _info), (KeyframeEvent, "keyframe", _keyframe)):
                 self.create_subscription(kind, f"{prefix}/{topic}", partial(take, record), _QUEUE)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         prefix = f"/dcfm/{cameras[0]}" if cameras[0] else "/dcfm"
-        self.create_subscription(ClassPalette, f"{prefix}/palette", self._activated, latched)
+        self.create_subscription(ClassPalette, f"{prefix}/palette", self._activated, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
 
     def _activated(self, message: ClassPalette) -> None:
@@ -100,7 +99,7 @@ class Listener(Node):
 
 
 def _mask(record: CameraRecord, message: Image) -> None:
-    record.mask(messages.stamp_ns(message.header.stamp), time.monotonic_ns())
+    record.mask(stamps.stamp_ns(message.header.stamp), time.monotonic_ns())
 
 
 def _info(record: CameraRecord, message: MaskInfo) -> None:

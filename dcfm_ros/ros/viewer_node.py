@@ -13,18 +13,19 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
+from dcfm_ros import stamps
 from dcfm_ros.evaluation.viewer import open_viewer
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.pipeline.video_packets import VideoDecoder
-from dcfm_ros.ros import messages, process
+from dcfm_ros.ros import process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.intake import ImageIntake, VideoIntake, read_packet
+from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameter_types import declare_fixed
 from dcfm_ros.ros.parameters import CameraParameters
@@ -32,7 +33,6 @@ from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transports import TRANSPORTS
 
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _QUEUE = 50
 _PARTS = ("image", "mask", "info")
 _SILENT_S = 5.0
@@ -81,12 +81,12 @@ class ViewerNode(Node):
 
         def part(name):
             def received(message) -> None:
-                for stamp_ns, parts in join.add(messages.stamp_ns(message.header.stamp), name, message):
+                for stamp_ns, parts in join.add(stamps.stamp_ns(message.header.stamp), name, message):
                     self._show(camera, stamp_ns, parts)
             return received
 
         def keyframe(message: KeyframeEvent) -> None:
-            self._viewer.keyframe(camera.name, messages.stamp_ns(message.header.stamp), message.reason, message.score)
+            self._viewer.keyframe(camera.name, stamps.stamp_ns(message.header.stamp), message.reason, message.score)
 
         transport, decoder = TRANSPORTS[camera.transport], VideoDecoder()
 

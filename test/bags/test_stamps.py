@@ -6,8 +6,9 @@ from bags_helpers import START_NS, read_bag, write_bag
 from helpers import write_tiny_model
 from segmenting_helpers import segment
 
-from dcfm_ros.bags.stamps import stamp_message, stamp_ns
+from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import typestore
+from dcfm_ros.stamps import stamp_ns
 
 LAST = (2**31 - 1) * 10**9 + 2**32 - 1
 FIRST = -2**31 * 10**9

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dcfm_ros.pipeline.decoding import MAX_SIDE, MessageError, decode_compressed, decode_image
+from dcfm_ros.pipeline.decoding import MessageError, decode_compressed, decode_image
+from dcfm_ros.pipeline.settings import MAX_SIDE
 
 HEIGHT, WIDTH = 24, 32
 Y, X = np.mgrid[0:HEIGHT, 0:WIDTH]

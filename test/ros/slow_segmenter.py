@@ -21,9 +21,10 @@ from rclpy.qos import qos_profile_sensor_data
 from ros_helpers import DEADLINE_S, DEFAULTS
 from sensor_msgs.msg import Image
 
+from dcfm_ros import stamps
 from dcfm_ros.pipeline import segmenter
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.ros import messages, process, segmenter_node
+from dcfm_ros.ros import process, segmenter_node
 
 SLOW_S = 20.0
 _SLICE_S = 0.02
@@ -101,7 +102,7 @@ class Company(Node):
         }
 
     def _note(self, mask: Image) -> None:
-        self._newest = messages.stamp_ns(mask.header.stamp)
+        self._newest = stamps.stamp_ns(mask.header.stamp)
 
 
 def live(node: segmenter_node.SegmenterNode, lives: int, topic: str) -> None:

@@ -19,8 +19,8 @@ from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
 from dcfm_ros.ros.bag_time import BagTime
-from dcfm_ros.ros.messages import stamp_ns
 from dcfm_ros.ros.play_options import is_recording
+from dcfm_ros.stamps import stamp_ns
 
 COUNT = 12
 

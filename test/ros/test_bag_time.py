@@ -8,7 +8,7 @@ import pytest
 
 from dcfm_ros.ros import bag_time
 from dcfm_ros.ros.bag_time import BagTime
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 MS = 1_000_000
 

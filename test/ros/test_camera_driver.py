@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros.ros.camera_node import CameraNode
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 COUNT, WIDTH, HEIGHT = 6, 32, 24
 ALL = QoSProfile(depth=1000)   # of what a test counts

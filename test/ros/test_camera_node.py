@@ -13,8 +13,8 @@ from rclpy.parameter import Parameter
 from ros_helpers import of
 from sensor_msgs.msg import CompressedImage, Image
 
+from dcfm_ros import stamps
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
-from dcfm_ros.ros import messages
 from dcfm_ros.ros.camera_node import CameraNode
 
 COUNT = 6
@@ -56,7 +56,7 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     assert not node.failed
     entries = sent(log)
     assert [entry["index"] for entry in entries] == list(range(COUNT))
-    assert [entry["stamp_ns"] for entry in entries] == [messages.stamp_ns(image.header.stamp) for image in images]
+    assert [entry["stamp_ns"] for entry in entries] == [stamps.stamp_ns(image.header.stamp) for image in images]
     gaps = np.diff([entry["stamp_ns"] for entry in entries])
     assert (gaps > 0).all()
     # Two images can follow a late one at once: the whole cannot be faster than the rate by more than two periods.
@@ -79,7 +79,7 @@ def test_the_process_ends_after_the_last_image_which_still_arrives(folder, proce
     probe.spin_until(lambda: not camera.running(), "the camera's end")
     assert camera.wait() == 0 and "Traceback" not in camera.text(), camera.text()
     probe.spin_until(lambda: len(images) == 2, "all images")
-    assert [entry["stamp_ns"] for entry in sent(tmp_path / "sent.jsonl")] == [messages.stamp_ns(i.header.stamp) for i in images]
+    assert [entry["stamp_ns"] for entry in sent(tmp_path / "sent.jsonl")] == [stamps.stamp_ns(i.header.stamp) for i in images]
 
 
 def test_the_source_begins_again(folder, processes, probe, tmp_path):
@@ -91,7 +91,7 @@ def test_the_source_begins_again(folder, processes, probe, tmp_path):
     entries = sent(log)
     assert [entry["index"] for entry in entries] == [number % 3 for number in range(len(entries))]
     assert {(image.width, image.height, image.encoding) for image in images} == {(16, 12, "bgr8")}
-    first = next(entry for entry in entries if entry["stamp_ns"] == messages.stamp_ns(images[0].header.stamp))
+    first = next(entry for entry in entries if entry["stamp_ns"] == stamps.stamp_ns(images[0].header.stamp))
     assert images[0].data[2] == 40 * (first["index"] + 1)
     assert of(images, images[-1]) is images[-1]  # no stamp comes twice
 
@@ -106,7 +106,7 @@ def test_there_and_back_again(folder, processes, probe, tmp_path, preload):
     entries = sent(log)
     assert [entry["index"] for entry in entries] == [(0, 1, 2, 1)[number % 4] for number in range(len(entries))]
     for image in images:
-        entry = next(entry for entry in entries if entry["stamp_ns"] == messages.stamp_ns(image.header.stamp))
+        entry = next(entry for entry in entries if entry["stamp_ns"] == stamps.stamp_ns(image.header.stamp))
         assert image.data[2] == 40 * (entry["index"] + 1)
 
 

@@ -19,7 +19,7 @@ from dcfm_ros.model.folder import load_model
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 from dcfm_ros.ros import lockstep
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 SCHEDULER = dict(min_interval=2, max_interval=4, threshold=0.2, cut_threshold=0.6)
 OWN = dict(image_topic="/own/image", mask_topic="/own/mask")   # which no segmenter of other tests knows

@@ -12,7 +12,7 @@ from video_helpers import number_in
 from video_packet_helpers import FRAMES, GOP, PERIOD_NS, encoded, write_video_bag
 
 from dcfm_ros.bags.types import COMPRESSED_VIDEO, FFMPEG_PACKET
-from dcfm_ros.ros.messages import stamp_ns
+from dcfm_ros.stamps import stamp_ns
 
 
 def told(images):

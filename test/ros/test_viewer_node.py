@@ -13,8 +13,10 @@ from rclpy.parameter import Parameter
 from ros_helpers import Camera, pixels
 from sensor_msgs.msg import CompressedImage, Image
 
+from dcfm_ros import stamps
 from dcfm_ros.msg import ClassColor, ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.ros import messages, process, viewer_node
+from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.transports import Transport
 from dcfm_ros.ros.viewer_node import ViewerNode
 
@@ -50,7 +52,7 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
     masks, images = found.masks("/camera/mask"), found.images("/camera/image")
     scores, ages = found.scalars("/camera/scheduling/score"), found.scalars("/camera/feature_age")
     for message, (mask, info) in zip(sent, answers):
-        stamp = messages.stamp_ns(message.header.stamp)
+        stamp = stamps.stamp_ns(message.header.stamp)
         np.testing.assert_array_equal(masks[stamp], pixels(mask))
         picture = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)[..., ::-1]
         assert np.abs(images[stamp].astype(int) - picture).mean() < 25   # JPEG of noise; another picture differs by more
@@ -151,7 +153,7 @@ class Source:
         if info:
             self._publishers["mask_info"].publish(MaskInfo(
                 header=message.header, score=0.5, is_keyframe=True, feature_age_frames=3))
-        return messages.stamp_ns(message.header.stamp), values
+        return stamps.stamp_ns(message.header.stamp), values
 
     def publish(self, name, message):
         self._publishers[name].publish(message)
@@ -217,7 +219,7 @@ def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
     from video_packet_helpers import Packet, encoded, number_in  # skips where PyAV is not installed
     monkeypatch.setattr(Transport, "message_class", lambda transport: CompressedImage)
     monkeypatch.setattr(viewer_node, "read_packet", lambda transport, message: Packet(
-        "h264", bytes(message.data), messages.stamp_ns(message.header.stamp)))
+        "h264", bytes(message.data), stamps.stamp_ns(message.header.stamp)))
     node = start(image_topic="/seen/image/ffmpeg")
     source = Source(probe, topic="/seen/image/ffmpeg", kind=CompressedImage)
     for one in encoded("h264")[9:14]:
@@ -239,7 +241,7 @@ def test_several_cameras_keyframes_and_classes(start, shown, probe):
     stamp, _ = rear.send()
     rear.publish("keyframe", KeyframeEvent(header=rear._camera.header(), reason="deviation", score=0.25))
     for name in ("front", "rear"):
-        palette = probe.node.create_publisher(ClassPalette, f"/viewed/dcfm/{name}/palette", viewer_node.LATCHED)
+        palette = probe.node.create_publisher(ClassPalette, f"/viewed/dcfm/{name}/palette", LATCHED)
         palette.publish(ClassPalette(classes=[ClassColor(id=0, name="road", r=1, g=2, b=3)]))
     probe.spin_until(lambda: len(shown.frames) == 2 and shown.keyframes and shown.palettes, "all of it")
     assert {frame[0] for frame in shown.frames} == {"front", "rear"}
