@@ -53,7 +53,8 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 # Tests of nodes and of the pipeline wait for most of their time: all others run beside them. Training forks workers, and a
 # process in which inference engines have run is no place to fork from, so its tests have a process of their own; so have those
 # of recordings. PYTEST_ARGS with paths or names of tests run in one.
-OTHERS := $(wildcard test/model test/motion test/points test/sources test/evaluation test/pipeline/backends test/test_*.py)
+OTHERS := $(wildcard test/model test/motion test/points test/sources test/metrics test/benchmark test/evaluation test/reports test/viewer \
+  test/pipeline/backends test/pipeline/export test/test_*.py)
 test: $(BUILT) ## all tests; PYTEST_ARGS=
 ifneq ($(findstring test/,$(PYTEST_ARGS)),)
 	@$(ENV) pytest -q $(PYTEST_ARGS)

@@ -47,7 +47,7 @@ setup(
     ],
     python_requires=">=3.10",
     packages=find_packages(include=["dcfm_ros", "dcfm_ros.*"]),
-    package_data={"dcfm_ros.evaluation.replay_page": ["*.html", "*.css", "*.js"]},
+    package_data={"dcfm_ros.reports.page": ["*.html", "*.css", "*.js"]},
     data_files=shared_files("config", "launch"),
     install_requires=[
         "jinja2",

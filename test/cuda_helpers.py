@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from dcfm_ros.pipeline.backends import cuda, torch_kernels
-from dcfm_ros.pipeline.backends.graphs import Captured, CaptureError, Graphs
+from dcfm_ros.pipeline.backends.cuda import backend as cuda
+
+from dcfm_ros.pipeline.backends.cuda import torch_kernels
+from dcfm_ros.pipeline.backends.cuda.graphs import Captured, CaptureError, Graphs
 
 
 class FakeEvent:

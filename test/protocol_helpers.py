@@ -5,11 +5,11 @@ import pytest
 from evaluation_helpers import CLASSES, SIZE, NotingBackend, logits_of
 from helpers import tiny_model
 
-from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.model.class_map import ClassMap
 from dcfm_ros.model.config import ClassSpec
-from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.settings import SchedulerConfig
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dcfm_ros.evaluation.replay_page.data import Moment, TimelinePoint
-from dcfm_ros.evaluation.replay_page.figures import STAGES
-from dcfm_ros.evaluation.replay_page.moments import KINDS
+from dcfm_ros.reports.page.data import Moment, TimelinePoint
+from dcfm_ros.reports.page.figures import STAGES
+from dcfm_ros.reports.page.moments import KINDS
 
 START_NS = 1_700_000_000 * 10**9
 PALETTE = [("road", (128, 64, 128)), ("sky", (70, 130, 180)), ("car", (0, 0, 142))]

@@ -23,9 +23,15 @@ import pytest
 import torch
 from cuda_helpers import FakeEvent
 
-from dcfm_ros.pipeline.backends import export, tensorrt, tensorrt_build, torch_kernels
-from dcfm_ros.pipeline.backends.cache import network_key
-from dcfm_ros.pipeline.backends.tensorrt import EngineLane
+from dcfm_ros.pipeline.export import export
+
+from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
+
+from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
+
+from dcfm_ros.pipeline.backends.cuda import torch_kernels
+from dcfm_ros.pipeline.backends.network_cache import network_key
+from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
 
 ENGINE = b"engine of a stand-in:"
 

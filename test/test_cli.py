@@ -11,10 +11,11 @@ import pytest
 from helpers import write_tiny_model
 
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation import calibrate, evaluate, offline
+from dcfm_ros.evaluation import calibrate, evaluate
+from dcfm_ros.evaluation import segment_files as offline
 from dcfm_ros.evaluation.calibrate import CalibrateOptions
 from dcfm_ros.evaluation.evaluate import EvaluateOptions
-from dcfm_ros.evaluation.offline import SegmentOptions
+from dcfm_ros.evaluation.segment_files import SegmentOptions
 
 
 def run(capsys, *arguments):
@@ -165,7 +166,7 @@ def test_what_is_given_is_passed_on(monkeypatch):
 
 def test_the_demos_options():
     pytest.importorskip("rclpy", reason="needs ROS 2")
-    demo = pytest.importorskip("dcfm_ros.ros.demo", reason="needs the package built")
+    demo = pytest.importorskip("dcfm_ros.ros.tools.demo", reason="needs the package built")
     with pytest.MonkeyPatch.context() as patch:
         assert passed_on(patch, demo, "run_demo", "demo") == demo.DemoOptions()
         assert passed_on(patch, demo, "run_demo", "demo", "--rate", "5") == demo.DemoOptions(rate_hz=5.0)

@@ -15,7 +15,7 @@ from dcfm_ros import environment
 SEGMENT = """
 import numpy as np
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
-from dcfm_ros.pipeline.backends.cache import user_cache
+from dcfm_ros.pipeline.backends.network_cache import user_cache
 assert upsampled_argmax(np.eye(3, dtype=np.float32).reshape(3, 3, 1), (6, 1)).max() == 2
 print(user_cache("openvino"))
 """

@@ -14,7 +14,7 @@ from dcfm_ros.bags.report import bag_report
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.bags.writing import WriteError, told, write_text
-from dcfm_ros.evaluation.output_folder import output_folder
+from dcfm_ros.files import output_folder
 from dcfm_ros.evaluation.tally import Tally, tally_report
 from dcfm_ros.model.folder import load_model
 

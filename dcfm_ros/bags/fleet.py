@@ -24,9 +24,9 @@ from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task
 from dcfm_ros.bags.writing import told, write_text
-from dcfm_ros.evaluation.machine import machine
-from dcfm_ros.evaluation.output_folder import output_folder
-from dcfm_ros.evaluation.replay_page.fleet import write_index
+from dcfm_ros.reports.machine import machine
+from dcfm_ros.files import output_folder
+from dcfm_ros.reports.page.fleet import write_index
 from dcfm_ros.model.versions import versions
 
 # What became of a recording.

@@ -17,15 +17,15 @@ from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import told
-from dcfm_ros.evaluation.keyframes import PER_FRAME
-from dcfm_ros.evaluation.metrics import ConfusionMatrix
-from dcfm_ros.evaluation.replay_page.data import TimelinePoint
-from dcfm_ros.evaluation.replay_page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE, WorstMoments
-from dcfm_ros.evaluation.replay_page.page import write_page
-from dcfm_ros.evaluation.replay_page.pictures import side_by_side
-from dcfm_ros.evaluation.scores import rounded
+from dcfm_ros.evaluation.schedule import PER_FRAME
+from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.reports.page.data import TimelinePoint
+from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE, WorstMoments
+from dcfm_ros.reports.page.page import write_page
+from dcfm_ros.reports.page.pictures import side_by_side
+from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME
-from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.overlay import palette_table

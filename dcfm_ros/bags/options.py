@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.evaluation.viewer import check_target
+from dcfm_ros.viewer.viewer import check_target
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, AksScore, Alignment, Mode, PipelineConfig, SchedulerConfig
 
 

@@ -20,7 +20,7 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.video_start import first_needed
-from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.evaluation.read_ahead import ahead
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.memory import keep_freed_memory

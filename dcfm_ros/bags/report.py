@@ -9,9 +9,9 @@ from dataclasses import asdict
 from dcfm_ros.bags.options import BagEvaluateOptions, scheduling
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import CameraTopic
-from dcfm_ros.evaluation.description import model_description
-from dcfm_ros.evaluation.machine import machine
-from dcfm_ros.evaluation.scores import percentiles
+from dcfm_ros.reports.model_description import model_description
+from dcfm_ros.reports.machine import machine
+from dcfm_ros.metrics.figures import percentiles
 from dcfm_ros.evaluation.tally import tally_report
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.versions import versions

@@ -20,9 +20,9 @@ from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic
-from dcfm_ros.evaluation.keyframes import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
-from dcfm_ros.evaluation.reading import ahead
-from dcfm_ros.evaluation.replay_page.figures import stamp_text
+from dcfm_ros.evaluation.schedule import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
+from dcfm_ros.evaluation.read_ahead import ahead
+from dcfm_ros.reports.page.figures import stamp_text
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation

@@ -23,7 +23,7 @@ from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
-from dcfm_ros.evaluation.description import model_description
+from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcfm_ros.bags.options import ReplayOptions
-from dcfm_ros.evaluation.viewer import Viewer, open_viewer
+from dcfm_ros.viewer.viewer import Viewer, open_viewer
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from dcfm_ros.evaluation.reading import ClipReader, ahead
-from dcfm_ros.evaluation.scores import rounded
-from dcfm_ros.evaluation.table import aligned
+from dcfm_ros.evaluation.read_ahead import ClipReader, ahead
+from dcfm_ros.metrics.figures import rounded
+from dcfm_ros.reports.text import aligned
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dcfm_ros.evaluation.description import model_description
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, ASYNC, CAUSAL, MODES, NONE, PER_FRAME, TWO_SIDED, Schedule
-from dcfm_ros.evaluation.machine import machine
+from dcfm_ros.reports.model_description import model_description
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, ASYNC, CAUSAL, MODES, NONE, PER_FRAME, TWO_SIDED, Schedule
+from dcfm_ros.reports.machine import machine
 from dcfm_ros.evaluation.protocol import Network, Protocol
-from dcfm_ros.evaluation.related import related_data
-from dcfm_ros.evaluation.scores import WINDOWS, rounded, score_report
+from dcfm_ros.evaluation.training_data import related_data
+from dcfm_ros.evaluation.scores import WINDOWS, score_report
+from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_second, measure, nonkey
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ModelConfig

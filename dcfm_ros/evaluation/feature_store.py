@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dcfm_ros.evaluation.reading import ClipReader, Picture
+from dcfm_ros.evaluation.read_ahead import ClipReader, Picture
 from dcfm_ros.motion.flow import DenseInverseSearch, View, flow_map
 from dcfm_ros.motion.maps import composed
 from dcfm_ros.motion.track import judged

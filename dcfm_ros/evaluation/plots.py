@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, ASYNC, CAUSAL, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, ASYNC, CAUSAL, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
 from dcfm_ros.evaluation.table import schedule_of
 
 INK, GRID = "#22242c", "#e2e2e8"

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from dcfm_ros.evaluation.feature_store import FeatureStore
-from dcfm_ros.evaluation.keyframes import FLOW, LOGITS, NONE, Schedule, fixed_keyframes, phases, serving
-from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_share
+from dcfm_ros.evaluation.schedule import FLOW, LOGITS, NONE, Schedule, fixed_keyframes, phases, serving
+from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.metrics.consistency import RunLengths, steady_share
 from dcfm_ros.evaluation.moved_logits import moved_logits
-from dcfm_ros.evaluation.reading import ClipReader, Picture, ahead
+from dcfm_ros.evaluation.read_ahead import ClipReader, Picture, ahead
 from dcfm_ros.evaluation.scores import WINDOWS, Score
 from dcfm_ros.model.class_map import ClassMap
 from dcfm_ros.motion.track import MotionTrack

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from dcfm_ros.evaluation.keyframes import Schedule
-from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.schedule import Schedule
+from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.metrics.figures import rounded
 
 WINDOWS = (8, 16)   # frames, of mVC
 
@@ -71,13 +70,3 @@ def score_report(score: Score, class_names: tuple[str, ...]) -> dict:
         "miou_keyframes": rounded(score.on_keyframes.miou), "miou_other_frames": rounded(score.elsewhere.miou),
         "per_class_iou": {name: rounded(value) for name, value in zip(class_names, matrix.iou())},
     }
-
-
-def rounded(value: float) -> float | None:
-    """Six decimals; None for nan, which JSON does not have."""
-    return None if np.isnan(value) else round(float(value), 6)
-
-
-def percentiles(values: Sequence[float], shares: Sequence[int] = (50, 99)) -> dict[str, float | None]:
-    """By name, as in p50, two decimals; None without any values."""
-    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in shares}

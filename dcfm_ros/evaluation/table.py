@@ -1,22 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reports as aligned text."""
+"""What `dcfm evaluate` prints of its report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, Schedule
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, Schedule
 from dcfm_ros.evaluation.timing import WHAT
+from dcfm_ros.reports.text import aligned, number, percent
 
 
 TOO_SOON = " *"   # mark of rows which the live pipeline does not have
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with columns under each other: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
 
 
 def evaluation_table(report: dict) -> str:
@@ -61,13 +54,3 @@ def input_rule(model: dict) -> str:
 def schedule_of(row: dict) -> Schedule:
     """The schedule of a report's row."""
     return Schedule(row["mode"], row["interval"], row["threshold"], row["delay"], row["alignment"])
-
-
-def percent(value: float | None) -> str:
-    """A share as per cent; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.2f}"
-
-
-def number(value: float | None, decimals: int = 1) -> str:
-    """Or a dash."""
-    return "-" if value is None else f"{value:.{decimals}f}"

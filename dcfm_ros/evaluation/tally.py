@@ -8,10 +8,12 @@ from collections import Counter
 
 import numpy as np
 
-from dcfm_ros.evaluation.keyframes import Schedule
-from dcfm_ros.evaluation.metrics import ConfusionMatrix, RunLengths, steady_share
-from dcfm_ros.evaluation.scores import WINDOWS, Score, rounded, score_report
-from dcfm_ros.evaluation.steadiness import Steadiness, SteadyCounts
+from dcfm_ros.evaluation.schedule import Schedule
+from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.metrics.consistency import RunLengths, steady_share
+from dcfm_ros.evaluation.scores import WINDOWS, Score, score_report
+from dcfm_ros.metrics.figures import rounded
+from dcfm_ros.metrics.steadiness import Steadiness, SteadyCounts
 
 DCFM, EVERY_FRAME = "DCFM", "per frame"   # rows: as live, and with every frame a keyframe
 

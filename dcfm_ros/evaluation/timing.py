@@ -16,8 +16,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dcfm_ros.evaluation.interleave import Contender, Laps, Run, Times, interleave
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
+from dcfm_ros.benchmark.interleave import Contender, Laps, Run, Times, interleave, synchronize
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
 from dcfm_ros.evaluation.moved_logits import moved_logits
 from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.motion.track import MotionTrack
@@ -119,17 +119,11 @@ def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], pa
         upsampled_argmax(made, mask_size)
         watch.lap("mask")
         tensor = torch.from_numpy(made)[None].to(backend.device)
-        wait_for(backend.device)
+        synchronize(backend.device)
         watch.lap("moving the logits back")
         with torch.inference_mode():
             F.interpolate(tensor, size=mask_size, mode="bilinear", align_corners=False)
-        wait_for(backend.device)
+        synchronize(backend.device)
         watch.lap("upsampling")
 
     return run
-
-
-def wait_for(device: str) -> None:
-    """Until a GPU has done all that was asked of it; a CPU has."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)

@@ -30,7 +30,7 @@ from dcfm_ros.bags.storage import storage_files
 from dcfm_ros.bags.topic import Key, Topic
 from dcfm_ros.bags.topics import choose_cameras, find_topic
 from dcfm_ros.bags.types import CAMERA_INFO, IMAGE, typestore
-from dcfm_ros.evaluation.reading import ahead
+from dcfm_ros.evaluation.read_ahead import ahead
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.ros.bag_time import LONGEST_GAP_NS, BagTime
 from dcfm_ros.ros.calibration import info_topic

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = ("test/pipeline/backends/test_cuda.py", "test/pipeline/backends/test_kernels.py")
+TESTS = ("test/pipeline/backends/cuda/test_cuda.py", "test/pipeline/backends/cuda/test_kernels.py")
 HELPERS = ("test/helpers.py", "test/pipeline_helpers.py", "pyproject.toml")   # what these tests need beside the package
 REPORT = "{report}"     # in a command: the file for the step's figures, JSON
 MINUTES = "{minutes}"   # the minutes that the step may take

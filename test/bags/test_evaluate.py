@@ -14,8 +14,8 @@ from helpers import write_tiny_model
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.evaluate import evaluate_bag
 from dcfm_ros.bags.options import BagEvaluateOptions
-from dcfm_ros.evaluation.replay_table import replay_table
-from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.reports.replay_table import replay_table
+from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.segmenter import Segmenter
 
 TIMES = ("times_ms", "frames_per_s", "bag", "options", "machine", "versions")

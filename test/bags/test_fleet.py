@@ -25,7 +25,7 @@ from dcfm_ros.bags.fleet import FleetOptions, evaluate_fleet, segment_fleet
 from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation.fleet_table import fleet_table
+from dcfm_ros.reports.fleet_table import fleet_table
 
 FRAMES = 12
 

@@ -12,7 +12,7 @@ from helpers import write_tiny_model
 
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibration_table, find_threshold
-from dcfm_ros.evaluation.video_writer import VideoWriter
+from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
 from dcfm_ros.pipeline.settings import AksScore, Alignment, SchedulerConfig

@@ -14,8 +14,8 @@ from helpers import CLASSES, tiny_model, write_tiny_model
 
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.evaluate import AKS_SPREAD, EvaluateOptions, evaluate, parse_thresholds
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS
-from dcfm_ros.evaluation.metrics import ConfusionMatrix
+from dcfm_ros.evaluation.schedule import ALIGNMENTS
+from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.evaluation.timing import PATHS
 from dcfm_ros.model.image import normalised
 from dcfm_ros.pipeline.postprocess import upsampled_argmax

@@ -7,7 +7,7 @@ from evaluation_helpers import MemoryClip, NotingBackend, logits_of, make_clip
 
 from dcfm_ros.evaluation import feature_store as module
 from dcfm_ros.evaluation.feature_store import FeatureStore
-from dcfm_ros.evaluation.reading import ClipReader
+from dcfm_ros.evaluation.read_ahead import ClipReader
 from dcfm_ros.motion.track import MotionTrack
 
 

@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from dcfm_ros.evaluation import plots as module
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS
+from dcfm_ros.evaluation.schedule import ALIGNMENTS
 from dcfm_ros.evaluation.plots import write_plots
 
 

@@ -9,12 +9,12 @@ from evaluation_helpers import CLASSES, SIZE, MemoryClip, NotingBackend, logits_
 from helpers import tiny_model
 from protocol_helpers import THRESHOLDS, backend, counts_of, model, noted_mask, own_classes, run  # noqa: F401
 
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, MODES, Schedule, fixed_keyframes, serving
-from dcfm_ros.evaluation.metrics import consistency_windows
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, MODES, Schedule, fixed_keyframes, serving
+from dcfm_ros.metrics.consistency import consistency_windows
 from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.model.class_map import ClassMap, MappedClass
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 
 

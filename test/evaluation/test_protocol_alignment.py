@@ -10,10 +10,10 @@ from evaluation_helpers import CLASSES, SIZE, MemoryClip, make_clip
 from protocol_helpers import RESIDUALS, SCHEDULER, THRESHOLDS, backend, counts_of, model, noted_mask, own_classes, run  # noqa: F401
 
 from dcfm_ros.evaluation.feature_store import FeatureStore
-from dcfm_ros.evaluation.keyframes import ALIGNMENTS, Schedule, serving
-from dcfm_ros.evaluation.metrics import consistency_windows
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, Schedule, serving
+from dcfm_ros.metrics.consistency import consistency_windows
 from dcfm_ros.evaluation.protocol import Network
-from dcfm_ros.evaluation.reading import ClipReader
+from dcfm_ros.evaluation.read_ahead import ClipReader
 from dcfm_ros.motion.track import Found, MotionTrack
 from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.frames import Frame

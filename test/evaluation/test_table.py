@@ -3,8 +3,9 @@
 """Reports as text."""
 import pytest
 
-from dcfm_ros.evaluation.keyframes import Schedule
-from dcfm_ros.evaluation.table import aligned, evaluation_table, schedule_of
+from dcfm_ros.evaluation.schedule import Schedule
+from dcfm_ros.evaluation.table import evaluation_table, schedule_of
+from dcfm_ros.reports.text import aligned
 
 
 def row(**values):

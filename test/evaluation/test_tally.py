@@ -6,8 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-from dcfm_ros.evaluation.keyframes import CAUSAL, Schedule
-from dcfm_ros.evaluation.metrics import ConfusionMatrix, consistency_windows
+from dcfm_ros.evaluation.schedule import CAUSAL, Schedule
+from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.metrics.consistency import consistency_windows
 from dcfm_ros.evaluation.tally import Course, Tally, tally_report
 
 CLASSES, SIZE = 3, (6, 8)

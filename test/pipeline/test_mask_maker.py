@@ -6,7 +6,7 @@ import pytest
 from helpers import tiny_model
 
 from dcfm_ros.model.class_map import IGNORED, ClassMap, MappedClass
-from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Wanted
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 from dcfm_ros.pipeline.segmenter import Segmenter

@@ -9,7 +9,7 @@ from helpers import tiny_model
 from pipeline_helpers import CLASSES, PERIOD_NS, SIZE, acquire, frame, in_thread, join, settle, until_it_waits
 from segmenter_helpers import MODES, bench, numbers  # noqa: F401
 
-from dcfm_ros.pipeline.backends.torch import TorchBackend
+from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Reason, Wanted
 from dcfm_ros.pipeline.settings import Mode, SchedulerConfig
 from dcfm_ros.pipeline.stream import run

@@ -44,20 +44,20 @@ def make_backend(name: str, model: Model, device: str = "auto", precision: str =
             raise BackendError("backend 'openvino' is not installed: pip install openvino, or use backend:=torch")
         if device.startswith("cuda"):
             raise BackendError(f"backend 'openvino' runs on the CPU, not on {device!r}: use backend:=torch")
-        from dcfm_ros.pipeline.backends.openvino import OpenVINOBackend
+        from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
 
         return OpenVINOBackend(model, precision, sharing)
     if name == "tensorrt":
         if not on_gpu:
             raise BackendError("backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
-        from dcfm_ros.pipeline.backends.engine_builder import tensorrt_backend
+        from dcfm_ros.pipeline.backends.tensorrt.engine_builder import tensorrt_backend
 
         return tensorrt_backend(model, "cuda" if device == "auto" else device, precision, live)
     if on_gpu:
-        from dcfm_ros.pipeline.backends.cuda import CUDABackend
+        from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
 
         return CUDABackend(model, "cuda" if device == "auto" else device, precision)
-    from dcfm_ros.pipeline.backends.torch import TorchBackend
+    from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 
     if precision not in ("auto", "f32"):
         raise BackendError(f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32")

@@ -178,7 +178,7 @@ def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
     shallow, called = make("torch").shallow(image(SIZES[0])), []
     make("torch").deep(shallow, lambda: called.append(1))
     assert len(called) == 2 * 7 + 2
-    openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino", reason="OpenVINO is not installed")
+    openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino.backend", reason="OpenVINO is not installed")
     logits = []
     monkeypatch.setattr(openvino, "SHARE", 1e-3)
     for sharing, slices in ((Sharing.TURNS, 2 * 7 + SIZES[0][0] // 4), (Sharing.NONE, 4 + 1)):

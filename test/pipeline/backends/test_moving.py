@@ -10,7 +10,7 @@ from helpers import one_thread, tiny_model  # noqa: F401
 from dcfm_ros.model.alignment import aligned
 from dcfm_ros.motion.maps import on_grid
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.backends.cuda import CUDABackend, Feature
+from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend, Feature
 
 # Not ours: converters trace, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
@@ -33,7 +33,9 @@ def make(tmp_path_factory):
         pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
         import tensorrt_helpers
 
-        from dcfm_ros.pipeline.backends import tensorrt, tensorrt_build
+        from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
+
+        from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
         tensorrt_helpers.without_tensorrt(patch, tmp_path_factory.mktemp("onnx"))
         folder = tmp_path_factory.mktemp("engines") / "f32"
         tensorrt_build.build_engines(model, "tiny", folder, SIZE, precision, "cuda", lambda what: None)

@@ -1,0 +1,66 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A network in one piece on a backend's engine: what the parts of the pipeline are measured against."""
+
+from __future__ import annotations
+
+import copy
+from typing import Callable, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from dcfm_ros.pipeline.backends.base import Backend
+from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
+
+Network = Callable[[np.ndarray], np.ndarray]
+_HALVES = {"f16": torch.float16, "bf16": torch.bfloat16}
+
+
+class Whole(NamedTuple):
+    """engine: what runs it, in words."""
+
+    run: Network
+    engine: str
+
+
+def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
+    """`network` for images of size (H, W), on the device and in the precision of the backend `like`.
+
+    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, with weights of half precision.
+
+    network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives, in host memory,
+    valid until its next call.
+    """
+    if like.name == "openvino":
+        return Whole(_in_openvino(network, size, like.precision), "OpenVINO")
+    return Whole(in_torch(network, like.device, like.precision), "PyTorch")
+
+
+def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
+    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`. In half precision it is a copy with such
+    weights in channels-last layout; its forward pass brings images to the type of its weights."""
+    if half := _HALVES.get(precision):
+        network = copy.deepcopy(network).to(device=device, dtype=half, memory_format=torch.channels_last)
+    else:
+        network = network.to(device)
+
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(image)[None].to(device)).cpu().numpy()
+
+    return run
+
+
+def _in_openvino(network: nn.Module, size: tuple[int, int], precision: str) -> Network:
+    import openvino
+
+    from dcfm_ros.pipeline.backends.openvino.network_cache import converted
+
+    model = converted(network, torch.zeros(1, *size, 3, dtype=torch.uint8))
+    with kept_signal_stack():  # the first call loads the CPU plugin
+        compiled = openvino.Core().compile_model(model, "CPU", {
+            "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"})
+    request = compiled.create_infer_request()
+    return lambda image: request.infer([image[None]], share_inputs=True, share_outputs=True)[0]

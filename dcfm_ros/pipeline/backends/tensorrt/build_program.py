@@ -1,0 +1,128 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the engines of a model. As a program it does so for a node that goes on in the meantime:
+
+    python -m dcfm_ros.pipeline.backends.tensorrt.build_program MODEL OUT --size HxW --precision f16 --device cuda
+
+Each line of its output is JSON: {"progress": "..."} on the way, {"done": FOLDER} or {"error": "..."} at the end. It ends,
+too, when its input ends: with the process that started it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import torch
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.onnx_export import Part, write_onnx
+from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.tensorrt.engine_files import engine_key
+from dcfm_ros.pipeline.export.folder import Run, write_export
+from dcfm_ros.pipeline.export.record import ExportRecord
+from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
+from dcfm_ros.pipeline.backends.tensorrt.api import Engine, build_engine, tensorrt
+
+_NICENESS = 10   # the masks of the node that waits go first
+
+
+def build_engines(model: Model, name: str, folder: Path, size: tuple[int, int], precision: str, device: str,
+                  report: Callable[[str], None]) -> ExportRecord:
+    """Engines for images of size (H, W) on this GPU, compared with PyTorch, in a folder that appears whole.
+
+    report(what): progress in words, at most once per hundredth. Raises BackendError, ExportError, OSError.
+    """
+    version, gpu = tensorrt().__version__, gpu_name(device)
+
+    def write(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run]:
+        files = []
+        for number, part in enumerate(parts, start=1):
+            said = _OnlyNews(lambda what: report(f"{part.name} ({number} of {len(parts)}): {what}"))
+            with tempfile.TemporaryDirectory() as aside:
+                said("ONNX")
+                onnx_file = write_onnx(part, Path(aside))
+                plan = build_engine(onnx_file, lambda phase, share: said(f"{phase} {share:.0%}"))
+            files.append(folder / f"{part.name}.engine")
+            files[-1].write_bytes(plan)
+        report("comparing with PyTorch")
+        return files, lambda part: run_once(part, folder, device)
+
+    with torch.cuda.device(device):
+        return write_export(folder, "tensorrt", write, model, name, size, precision, {"tensorrt": version, "gpu": gpu})
+
+
+def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
+    """The output of an engine for the example of its part."""
+    engine = Engine((folder / f"{part.name}.engine").read_bytes(), part.name)
+    lane = EngineLane(device, priority=0)
+    with lane.open(part.name):
+        return lane.download(lane.run(engine, **{name: lane.upload(tensor.numpy()) for name, tensor in part.inputs.items()}))
+
+
+def gpu_name(device: str) -> str:
+    """Name and compute capability: an engine runs on this kind of GPU only."""
+    if not torch.cuda.is_available():
+        raise BackendError("TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export engines on the robot itself")
+    properties = torch.cuda.get_device_properties(device)
+    return f"{properties.name} {properties.major}.{properties.minor}"
+
+
+def key_of(model: Model, size: tuple[int, int], precision: str, device: str) -> str:
+    """The key of a model's engines on this machine."""
+    return engine_key(model, size, precision, tensorrt().__version__, gpu_name(device))
+
+
+class _OnlyNews:
+    """Says a thing once until there is another."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self._say, self._last = say, ""
+
+    def __call__(self, what: str) -> None:
+        if what != self._last:
+            self._last = what
+            self._say(what)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Build the TensorRT engines of a model.")
+    parser.add_argument("model")
+    parser.add_argument("out")
+    parser.add_argument("--name", required=True, help="of the model, for the record")
+    parser.add_argument("--size", required=True)
+    parser.add_argument("--precision", required=True)
+    parser.add_argument("--device", required=True)
+    options = parser.parse_args(arguments)
+    os.nice(_NICENESS)
+    try:
+        build_engines(load_model(options.model), options.name, Path(options.out), tuple(map(int, options.size.split("x"))),
+                      options.precision, options.device, lambda what: _say(progress=what))
+    except Exception as error:  # whatever it is: the process that waits has to know
+        _say(error=str(error) or type(error).__name__)
+        return 1
+    _say(done=options.out)
+    return 0
+
+
+def _say(**what: str) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its input does."""
+    sys.stdin.buffer.read()
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, name="dcfm-parent", daemon=True).start()
+    sys.exit(main())

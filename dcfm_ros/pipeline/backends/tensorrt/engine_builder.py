@@ -1,0 +1,153 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Has the engines of a model built by another process, and loads what it leaves in the cache."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Callable, Sequence
+
+import numpy as np
+
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import save_model
+from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
+from dcfm_ros.model.whole_folder import whole_folder
+from dcfm_ros.pipeline.backends.base import Backend, BackendError
+from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
+from dcfm_ros.pipeline.backends.tensorrt.engine_files import DamagedEngines, EngineCache
+from dcfm_ros.pipeline.backends.hot_swap import BuildStopped, SwappingBackend
+from dcfm_ros.pipeline.backends.tensorrt.backend import TensorRTBackend
+from dcfm_ros.pipeline.backends.tensorrt.api import tensorrt
+from dcfm_ros.pipeline.backends.tensorrt.build_program import key_of
+
+_log = logging.getLogger(__name__)
+PROGRAM = (sys.executable, "-m", "dcfm_ros.pipeline.backends.tensorrt.build_program")
+_LONGEST_LINE = 4096
+_KEPT_LINES = 5       # of what the process says besides, for its error
+_GRACE_S = 5.0        # to end when told to
+
+
+def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> Backend:
+    """The TensorRT backend of a model, for images of any size. live: the CUDA backend serves while engines are built."""
+    precision = "f16" if precision == "auto" else precision
+    if precision not in PRECISIONS:
+        raise BackendError(f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these")
+    tensorrt()  # is it there?
+    builder = EngineBuilder(
+        model, precision, device, EngineCache(model.folder), load=lambda folder: TensorRTBackend(folder, device),
+        key=lambda size: key_of(model, size, precision, device))
+    return SwappingBackend("tensorrt", device, precision, is_per_frame(model), builder,
+                           (lambda: CUDABackend(model, device, precision)) if live else None)
+
+
+class EngineBuilder:
+    """Successors (swapping.Builder) for a model on one GPU. One thread at a time may call `build`, any thread the rest."""
+
+    def __init__(self, model: Model, precision: str, device: str, cache: EngineCache, load: Callable[[Path], Backend],
+                 key: Callable[[tuple[int, int]], str], program: Sequence[str] = PROGRAM):
+        """load: a backend of a folder of engines; key: the name of that folder for images of a size."""
+        self._model, self._precision, self._device = model, precision, device
+        self._cache, self._load, self._key, self._program = cache, load, key, program
+        self._process: subprocess.Popen | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def find(self, size: tuple[int, int]) -> Backend | None:
+        folder = self._cache.find(self._key(size))
+        if folder is None:
+            return None
+        try:
+            return self._ready(folder, size)
+        except DamagedEngines as error:   # of another driver, say, which the key does not know
+            self._cache.discard(folder, error)
+            return None
+
+    def build(self, size: tuple[int, int], report: Callable[[str], None]) -> Backend:
+        folder = self._cache.new(self._key(size))
+        # The folder is this process's, so that nothing is left of a program that is ended.
+        with tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder, whole_folder(folder) as part:
+            save_model(model_folder, self._model)   # as it is here; where it came from may have changed
+            self._run([*self._program, model_folder, str(part), "--size", f"{size[0]}x{size[1]}", "--precision",
+                       self._precision, "--device", self._device, "--name", str(self._model.folder or "")], report)
+        return self._ready(folder, size)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+            process = self._process
+        if process is not None:
+            process.terminate()
+            _end(process)
+
+    def _ready(self, folder: Path, size: tuple[int, int]) -> Backend:
+        """Loaded, and run once: the first frame shall not be the first run."""
+        backend = self._load(folder)
+        shallow = backend.shallow(np.zeros((*size, 3), np.uint8))
+        backend.mask(shallow, [backend.deep(shallow)], size)
+        return backend
+
+    def _run(self, command: list[str], report: Callable[[str], None]) -> None:
+        """Run the program to its end; a BackendError with what it said where that is not good."""
+        package = str(Path(__file__).parents[3])
+        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+        with self._lock:
+            if self._stopped:
+                raise BuildStopped
+            self._process = process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True)   # an interrupt is for this process to handle
+        said: deque[str] = deque(maxlen=_KEPT_LINES)
+        outcome: dict[str, str] = {}
+        try:
+            while line := process.stdout.readline(_LONGEST_LINE):
+                message = _message(line)
+                if "progress" in message:
+                    report(str(message["progress"]))
+                elif message:
+                    outcome = message
+                elif line.strip():
+                    said.append(line.strip())
+                    _log.debug("engine builder: %s", line.rstrip())
+        finally:
+            self._reap(process)
+        if self._stopped:
+            raise BuildStopped
+        if process.returncode != 0 or "done" not in outcome:
+            reason = outcome.get("error") or f"exit code {process.returncode}: {' | '.join(said) or 'it said nothing'}"
+            raise BackendError(f"engines could not be built: {reason}")
+
+    def _reap(self, process: subprocess.Popen) -> None:
+        """Its output is at an end: so shall the process be."""
+        process.stdin.close()
+        _end(process)
+        process.stdout.close()
+        with self._lock:
+            self._process = None
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Wait for its end, and force it where that does not come."""
+    try:
+        process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _message(line: str) -> dict:
+    """The JSON object of a line; empty where the line is none."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}

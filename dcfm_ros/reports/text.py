@@ -1,0 +1,23 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures as text: columns under each other, shares in per cent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with columns under each other: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent; a dash where there is none."""
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """Or a dash."""
+    return "-" if value is None else f"{value:.{decimals}f}"

@@ -1,0 +1,74 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`dcfm soak`: real nodes over DDS for a few seconds."""
+import numpy as np
+import pytest
+
+from dcfm_ros.ros.tools import soak as soak_module
+from dcfm_ros.ros.tools.node_process import ChildError
+from dcfm_ros.ros.tools.soak import SoakOptions, soak
+
+pytestmark = pytest.mark.usefixtures("other_domain")
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """What soak's own functions give it: lists, by their names."""
+    kept = {"_watch": [], "_sent": []}
+    for name, results in kept.items():
+        def keep(*arguments, function=getattr(soak_module, name), results=results):
+            results.append(function(*arguments))
+            return results[-1]
+        monkeypatch.setattr(soak_module, name, keep)
+    return kept
+
+
+def frames_due(times: list[int], ended_ns: int, rate_hz: float) -> float:
+    """How many frames a camera has sent, with those for which it was held up: it does not catch up with them.
+
+    That it keeps the rate otherwise is asserted. times: of its frames, in ns.
+    """
+    periods = np.diff([*sorted(times), max(*times, ended_ns)]) / 1e9 * rate_hz
+    assert np.median(periods) == pytest.approx(1.0, rel=0.1)
+    return len(times) + (periods[periods > 1.5] - 1.0).sum()
+
+
+def test_two_cameras_for_a_few_seconds(kept):
+    report = soak(SoakOptions(
+        camera=(96, 128), cameras=2, seconds=5.0, rate_hz=5.0, backend="torch", parameters=("max_interval:=3",)))
+    assert set(report["cameras"]) == {"camera0", "camera1"} and set(report["processes"]) == {"segmenter", "camera0", "camera1"}
+    watched, = kept["_watch"]
+    for camera, times in zip(report["cameras"].values(), kept["_sent"]):
+        assert camera["sent"] == len(times) and frames_due(list(times.values()), watched.ended_ns, 5.0) >= 25
+        assert camera["received"] + camera["lost_by_dds"] + camera["not_taken"] == camera["sent"]
+        # A frame in work or under way when the cameras are stopped may be missing.
+        assert 0 <= camera["sent"] - camera["masks"] - camera["dropped"] - camera["lost_by_dds"] - camera["not_taken"] <= 1
+        assert camera["keyframes"] > 2 and camera["latency_ms"]["p50"] > camera["inside_ms"]["shallow_ms"]["p50"] > 0
+    assert report["receive_ms_per_frame"] > 0 and report["backend"] == "torch on cpu (f32)"
+
+
+def test_a_segmenter_that_does_not_come_up():
+    with pytest.raises(ChildError, match="no_such_model"):
+        soak(SoakOptions(model="no_such_model"))
+
+
+def test_a_frame_costs_what_was_spent_while_such_frames_were_sent(kept):
+    """Those of before, as while networks are compiled, would make each frame look cheaper."""
+    report = soak(SoakOptions(camera=(96, 128), seconds=5.0, rate_hz=20.0, backend="torch"))
+    (watched,), (sent,) = kept["_watch"], kept["_sent"]
+    frames = sum(watched.began_ns <= at < watched.ended_ns for at in sent.values())
+    assert 0 < frames < len(sent)   # cameras begin before the first mask is there
+    cpu_s, segmenter = watched.samples["segmenter"].cpu_s, report["processes"]["segmenter"]
+    assert segmenter["cpu_ms_per_frame"] == pytest.approx(1e3 * (cpu_s[-1] - cpu_s[0]) / frames, abs=0.01)
+    assert report["receive_ms_per_frame"] == pytest.approx(1e3 * watched.receiving_s / frames, abs=0.01)
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(cameras=0), "--cameras 0: use 1 to 16"), (dict(seconds=-4.0), "--seconds -4: use 5 or more"),
+    (dict(rate_hz=0.0), "--rate 0: use 0.1 to 1000 images per second"),
+    (dict(camera=(8, 20000)), "--camera 8x20000: use 32 to 16384 pixels"),
+    (dict(encoding="jpeg"), "--encoding jpeg: use one of rgb8, bgr8, mono8"),
+    (dict(parameters=("max_interval=5",)), "--set max_interval=5: write it as name:=value")])
+def test_options_that_cannot_be_used(options, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        SoakOptions(**options)
