@@ -1,10 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Installs dcfm_ros with pip, on machines without ROS: models, training, evaluation, pipeline and the command `dcfm`.
+"""Installs dcfm_ros with pip, on machines without ROS: models, training, evaluation, pipeline and the command
+`dcfm`.
 
-On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file. What both say of the
-package (version, people, addresses) stands in package.xml alone.
+On machines with ROS colcon builds the package with CMakeLists.txt and does not read this file. What both say
+of the package (version, people, addresses) stands in package.xml alone.
 """
+
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +17,8 @@ PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 
 
 def shared_files(*folders):
-    """Files of `folders` as setuptools's data_files, bound for <prefix>/share/dcfm_ros as in a ROS installation."""
+    """Files of `folders` as setuptools's data_files, bound for <prefix>/share/dcfm_ros as in a ROS
+    installation."""
     found = {}
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*")):
@@ -28,13 +31,16 @@ def shared_files(*folders):
 setup(
     name=PACKAGE.findtext("name"),
     version=PACKAGE.findtext("version"),
-    description="Semantic segmentation of camera video at the cost of a shallow network per frame, with ROS 2 nodes",
+    description="Semantic segmentation of camera video at the cost of a shallow network per frame, with ROS "
+    "2 nodes",
     author=PACKAGE.findtext("author"),
     maintainer=PACKAGE.findtext("maintainer"),
     maintainer_email=PACKAGE.find("maintainer").get("email"),
     url=PACKAGE.findtext("url[@type='website']"),
-    project_urls={"Source": PACKAGE.findtext("url[@type='repository']"),
-                  "Issues": PACKAGE.findtext("url[@type='bugtracker']")},
+    project_urls={
+        "Source": PACKAGE.findtext("url[@type='repository']"),
+        "Issues": PACKAGE.findtext("url[@type='bugtracker']"),
+    },
     license=PACKAGE.findtext("license"),
     classifiers=[
         "Development Status :: 3 - Alpha",

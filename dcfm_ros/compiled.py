@@ -4,19 +4,20 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numba
 
 from dcfm_ros import environment
 from dcfm_ros.interrupts import held
 
-environment.prepare()   # numba looks for its folder while it reads functions
+environment.prepare()  # numba looks for its folder while it reads functions
 
 
 def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
-    """As `numba.njit`, which refuses to load a function that it cannot keep: such a function is compiled at each start.
-    That nothing can be kept, `prepare` has said."""
+    """As `numba.njit`, which refuses to load a function that it cannot keep: such a function is compiled at
+    each start. That nothing can be kept, `prepare` has said."""
+
     def compiled(function: Callable) -> Callable:
         try:
             dispatcher = numba.njit(cache=cache, **options)(function)

@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where this process may write, also where no home folder can be written: containers, services, read-only disks.
+"""Where this process may write, also where no home folder can be written: containers, services, read-only
+disks.
 
-Only the standard library, so that it comes before the libraries that look for their folders while they are imported.
+Only the standard library, so that it comes before the libraries that look for their folders while they are
+imported.
 """
 
 from __future__ import annotations
@@ -11,27 +13,35 @@ import logging
 import os
 import stat
 import tempfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=None)
+@cache
 def prepare() -> bool:
-    """Where the user's cache folder cannot be written, give this process, its libraries and its children one in the
-    temporary folder. What the user has set for a library stays. Returns whether there is a cache folder now."""
+    """Where the user's cache folder cannot be written, give this process, its libraries and its children one
+    in the temporary folder. What the user has set for a library stays. Returns whether there is a cache
+    folder now."""
     usual = user_cache()
     if usual is not None and is_writable(usual):
         return True
-    why = f"{usual} cannot be written" if usual else f"user {os.getuid()} has neither HOME nor an account with a home folder"
+    why = (
+        f"{usual} cannot be written"
+        if usual
+        else f"user {os.getuid()} has neither HOME nor an account with a home folder"
+    )
     place = temporary_folder()
     if place is None:
-        say_once(f"{why}, nor is there a private folder in the temporary one: nothing is cached, and starts take longer. "
-                 "Set XDG_CACHE_HOME to a folder of yours")
+        say_once(
+            f"{why}, nor is there a private folder in the temporary one: nothing is cached, and starts take "
+            f"longer. "
+            "Set XDG_CACHE_HOME to a folder of yours"
+        )
         return False
     say_once(f"{why}: caches go to {place}; set XDG_CACHE_HOME to a folder of yours to keep them elsewhere")
-    os.environ["XDG_CACHE_HOME"] = str(place / "cache")   # numba's, OpenVINO's and our own
+    os.environ["XDG_CACHE_HOME"] = str(place / "cache")  # numba's, OpenVINO's and our own
     for name in ("MPLCONFIGDIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
         os.environ.setdefault(name, str(place / "cache" / name.split("_")[0].lower()))
     return True
@@ -50,12 +60,12 @@ def home() -> Path | None:
     return Path(folder) if os.path.isabs(folder) else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def temporary_folder() -> Path | None:
     """A folder of this user alone in the temporary folder; None where there is none.
 
-    Everyone can write to the temporary folder, and caches hold code: a folder of another user, or one that is open to
-    others, is not used.
+    Everyone can write to the temporary folder, and caches hold code: a folder of another user, or one that is
+    open to others, is not used.
     """
     try:
         folder = Path(tempfile.gettempdir()) / f"dcfm_ros-{os.getuid()}"
@@ -81,6 +91,6 @@ def is_writable(folder: Path) -> bool:
         return False
 
 
-@lru_cache(maxsize=None)
+@cache
 def say_once(text: str) -> None:
     _log.warning("dcfm_ros: %s", text)

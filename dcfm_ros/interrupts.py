@@ -11,12 +11,13 @@ from contextlib import contextmanager
 
 
 class Interrupts:
-    """While it is entered, SIGINT and SIGTERM wait for the end of what is held, and then do what they did before.
+    """While it is entered, SIGINT and SIGTERM wait for the end of what is held, and then do what they did
+    before.
 
     In other threads than the main one it does nothing: signals are none of their business.
     """
 
-    entered: list[Interrupts] = []   # of this process, the innermost last; the main thread's alone
+    entered: list[Interrupts] = []  # of this process, the innermost last; the main thread's alone
 
     def __init__(self):
         self._before: dict = {}
@@ -38,7 +39,9 @@ class Interrupts:
         if _in_main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 handler = signal.getsignal(number)
-                if callable(handler):   # else it is ignored, or ends the process: what is on the disk is good then, too
+                if callable(
+                    handler
+                ):  # else it is ignored, or ends the process: what is on the disk is good then, too
                     self._before[number] = handler
                     signal.signal(number, self._hear)
             self.entered.append(self)
@@ -61,7 +64,8 @@ class Interrupts:
 def held() -> Iterator[None]:
     """As `Interrupts.held` of the one that was entered last, where there is one.
 
-    For calls of C libraries that call Python back: an exception of a signal's handler is printed and lost in there.
+    For calls of C libraries that call Python back: an exception of a signal's handler is printed and lost in
+    there.
     """
     if _in_main_thread() and Interrupts.entered:
         with Interrupts.entered[-1].held():

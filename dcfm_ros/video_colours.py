@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of a decoded video frame, as a player shows them; for video files and for the packets of messages."""
+"""The colours of a decoded video frame, as a player shows them; for video files and for the packets of
+messages."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -10,12 +12,14 @@ import numpy as np
 if TYPE_CHECKING:
     import av
 
-BT601, BT709 = 5, 1            # numbers of colour matrices in FFmpeg
+BT601, BT709 = 5, 1  # numbers of colour matrices in FFmpeg
 _UNMARKED = 2
-_SD = (1024, 576)              # players take larger videos without a mark for BT.709
+_SD = (1024, 576)  # players take larger videos without a mark for BT.709
 
 
-def to_rgb(frame: av.VideoFrame, width: int | None = None, height: int | None = None, unmarked: int | None = None) -> np.ndarray:
+def to_rgb(
+    frame: av.VideoFrame, width: int | None = None, height: int | None = None, unmarked: int | None = None
+) -> np.ndarray:
     """(H, W, 3) uint8 RGB: matrix and range as the stream is marked.
 
     width, height: of the picture to be made, the frame's own where None

@@ -9,12 +9,13 @@ Takes the arguments of segment.launch.py as well, such as class_map:=traversable
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from launch import LaunchDescription
 
 
 def text(*parts):
@@ -25,14 +26,34 @@ def text(*parts):
 def generate_launch_description():
     camera, namespace = LaunchConfiguration("camera"), LaunchConfiguration("namespace")
     segmenter = Path(get_package_share_directory("dcfm_ros")) / "launch" / "segment.launch.py"
-    return LaunchDescription([
-        DeclareLaunchArgument("camera", default_value="/camera/camera", description="above the camera's topics"),
-        DeclareLaunchArgument("color", default_value="color/image_raw", description="its colour image"),
-        DeclareLaunchArgument("depth", default_value="aligned_depth_to_color/image_raw", description="its depth, registered to that"),
-        DeclareLaunchArgument("namespace", default_value="dcfm", description="of the nodes and their topics"),
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(segmenter)),
-            launch_arguments={"image": [camera, "/", LaunchConfiguration("color")], "namespace": namespace}.items()),
-        Node(package="dcfm_ros", executable="points", name="points", namespace=namespace, output="screen",
-             parameters=[{"topic": text(camera, "/", LaunchConfiguration("depth"))}]),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "camera", default_value="/camera/camera", description="above the camera's topics"
+            ),
+            DeclareLaunchArgument("color", default_value="color/image_raw", description="its colour image"),
+            DeclareLaunchArgument(
+                "depth",
+                default_value="aligned_depth_to_color/image_raw",
+                description="its depth, registered to that",
+            ),
+            DeclareLaunchArgument(
+                "namespace", default_value="dcfm", description="of the nodes and their topics"
+            ),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(segmenter)),
+                launch_arguments={
+                    "image": [camera, "/", LaunchConfiguration("color")],
+                    "namespace": namespace,
+                }.items(),
+            ),
+            Node(
+                package="dcfm_ros",
+                executable="points",
+                name="points",
+                namespace=namespace,
+                output="screen",
+                parameters=[{"topic": text(camera, "/", LaunchConfiguration("depth"))}],
+            ),
+        ]
+    )

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter: ros2 launch dcfm_ros segment.launch.py image:=/camera/image_raw; all arguments: --show-args.
 
-Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed: nothing that needs them may be imported here.
-An argument that is left empty leaves the parameters file in charge. Changes nothing outside of its own nodes.
+Runs in the interpreter of `ros2`, where PyTorch and NumPy need not be installed: nothing that needs them may
+be imported here. An argument that is left empty leaves the parameters file in charge. Changes nothing outside
+of its own nodes.
 """
 
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
@@ -18,6 +18,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
 from dcfm_ros.ros.yaml_text import as_yaml
+from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
 BOOLEANS = ("true", "false", "True", "False")
@@ -25,30 +26,56 @@ BOOLEANS = ("true", "false", "True", "False")
 
 def optional(name, description, choices=()):
     """An argument that may be left empty."""
-    return DeclareLaunchArgument(name, default_value="", description=description, choices=["", *choices] if choices else None)
+    return DeclareLaunchArgument(
+        name, default_value="", description=description, choices=["", *choices] if choices else None
+    )
 
 
 ARGUMENTS = [
-    optional("image", "image topic of the camera; a relative one begins in the robot's namespace, above `namespace`"),
-    optional("cameras", "names of several cameras, separated by commas; their topics: NAME/image_raw, or as the file says"),
+    optional(
+        "image",
+        "image topic of the camera; a relative one begins in the robot's namespace, above `namespace`",
+    ),
+    optional(
+        "cameras",
+        "names of several cameras, separated by commas; their topics: NAME/image_raw, or as the file says",
+    ),
     optional("model", "built-in model name, or a model folder"),
     optional("backend", "inference backend", BACKENDS),
     optional("device", f"device of the inference backend: {DEVICES}"),
     optional("precision", "of the networks' arithmetic", PRECISIONS),
     optional("mode", "when a keyframe's deep result is used", [mode.value for mode in Mode]),
-    optional("mask_size", "of masks and all that has their size: WIDTHxHEIGHT, or a factor of the image's such as 0.5"),
-    optional("class_map", "merges, renames, renumbers or ignores classes: a YAML file, or the name of one that comes with the package"),
-    DeclareLaunchArgument("params", default_value=str(SHARE / "config" / "segmenter.yaml"), description="parameters file"),
-    DeclareLaunchArgument("namespace", default_value="dcfm", description="of the node and its topics, below one that is pushed"),
+    optional(
+        "mask_size",
+        "of masks and all that has their size: WIDTHxHEIGHT, or a factor of the image's such as 0.5",
+    ),
+    optional(
+        "class_map",
+        "merges, renames, renumbers or ignores classes: a YAML file, or the name of one that comes with the "
+        "package",
+    ),
+    DeclareLaunchArgument(
+        "params", default_value=str(SHARE / "config" / "segmenter.yaml"), description="parameters file"
+    ),
+    DeclareLaunchArgument(
+        "namespace", default_value="dcfm", description="of the node and its topics, below one that is pushed"
+    ),
     DeclareLaunchArgument("name", default_value="segmenter", description="of the node"),
     optional("autostart", "configure and activate at once; false leaves it to a lifecycle manager", BOOLEANS),
     optional("use_sim_time", "take the time from /clock", BOOLEANS),
-    optional("log_level", "debug, info, warn, error or fatal; empty: info", ["debug", "info", "warn", "error", "fatal"]),
+    optional(
+        "log_level",
+        "debug, info, warn, error or fatal; empty: info",
+        ["debug", "info", "warn", "error", "fatal"],
+    ),
     optional("respawn", "start the node again where its process ends", BOOLEANS),
     optional("viewer", "show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
 ]
 # The segmenter's parameters by their arguments: text, and what is true or false.
-TEXTS = {"image": "image_topic", **{name: name for name in ("model", "backend", "device", "precision", "mode", "mask_size", "class_map")}}
+TEXTS = {
+    "image": "image_topic",
+    **{name: name for name in ("model", "backend", "device", "precision", "mode", "mask_size", "class_map")},
+}
 SWITCHES = ("autostart", "use_sim_time")
 
 
@@ -57,21 +84,32 @@ def parameters_file(context, namespace, name, values):
 
     Launch's own files leave names such as y and 1e5 without quotes, and the node reads other things.
     """
-    namespace = make_namespace_absolute(prefix_namespace(context.launch_configurations.get("ros_namespace"), namespace))
+    namespace = make_namespace_absolute(
+        prefix_namespace(context.launch_configurations.get("ros_namespace"), namespace)
+    )
     text = as_yaml({prefix_namespace(namespace, name): {"ros__parameters": values}})
-    with NamedTemporaryFile("w", encoding="utf-8", prefix="launch_params_", suffix=".yaml", delete=False) as file:
+    with NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="launch_params_", suffix=".yaml", delete=False
+    ) as file:
         file.write(text)
     return file.name
 
 
 def nodes(context):
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    given = {"namespace": "dcfm", "name": "segmenter", **{name: value for name, value in given.items() if value}}
+    given = {
+        "namespace": "dcfm",
+        "name": "segmenter",
+        **{name: value for name, value in given.items() if value},
+    }
     if "params" in given and not Path(given["params"]).is_file():
         raise RuntimeError(f"params:={given['params']}: there is no such parameters file")
     if "image" in given and "cameras" in given:
-        raise RuntimeError(f"image:={given['image']} is for one camera, and cameras:={given['cameras']} names several: give their "
-                           "topics as NAME.image_topic in a parameters file")
+        raise RuntimeError(
+            f"image:={given['image']} is for one camera, and cameras:={given['cameras']} names several: give "
+            f"their "
+            "topics as NAME.image_topic in a parameters file"
+        )
     values = {parameter: given[name] for name, parameter in TEXTS.items() if name in given}
     values |= {name: given[name].lower() == "true" for name in SWITCHES if name in given}
     if "cameras" in given:
@@ -79,16 +117,33 @@ def nodes(context):
     files = [given["params"]] if "params" in given else []
     files += [parameters_file(context, given["namespace"], given["name"], values)] if values else []
     common = {
-        "package": "dcfm_ros", "namespace": given["namespace"], "output": "screen",
-        "ros_arguments": ["--log-level", given.get("log_level", "info")]}
-    started = [LifecycleNode(executable="segmenter", name=given["name"], parameters=files,
-                             respawn=given.get("respawn", "").lower() == "true", respawn_delay=2.0, **common)]
+        "package": "dcfm_ros",
+        "namespace": given["namespace"],
+        "output": "screen",
+        "ros_arguments": ["--log-level", given.get("log_level", "info")],
+    }
+    started = [
+        LifecycleNode(
+            executable="segmenter",
+            name=given["name"],
+            parameters=files,
+            respawn=given.get("respawn", "").lower() == "true",
+            respawn_delay=2.0,
+            **common,
+        )
+    ]
     if "viewer" in given:
         viewer = {"target": given["viewer"], "segmenter": given["name"]}
         if "use_sim_time" in values:
             viewer["use_sim_time"] = values["use_sim_time"]
-        started.append(Node(executable="viewer", name="viewer",
-                            parameters=[parameters_file(context, given["namespace"], "viewer", viewer)], **common))
+        started.append(
+            Node(
+                executable="viewer",
+                name="viewer",
+                parameters=[parameters_file(context, given["namespace"], "viewer", viewer)],
+                **common,
+            )
+        )
     return started
 
 

@@ -4,10 +4,13 @@
 """Everything that this project wants from a machine with an NVIDIA GPU, in one command and ten minutes.
 
   python3 scripts/gpu_run.py --data camvid=CAMVID --out results      check, measure, train
-  python3 scripts/gpu_run.py pack FOLDER --data camvid=CAMVID        what the run needs, in one folder of at most 60 MB
+  python3 scripts/gpu_run.py pack FOLDER --data camvid=CAMVID        what the run needs, in one folder of at
+  most 60 MB
 
-Needed: Python 3.10 or newer, PyTorch with CUDA, Triton, numba, OpenCV, safetensors, PyYAML, tqdm. docs/gpu.md has more.
+Needed: Python 3.10 or newer, PyTorch with CUDA, Triton, numba, OpenCV, safetensors, PyYAML, tqdm. docs/gpu.md
+    has more.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,14 +24,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from gpu import packing   # noqa: E402
-from gpu.results import DONE, SKIPPED, Outcome, Results, summary   # noqa: E402
-from gpu.runner import Interrupted, run   # noqa: E402
-from gpu.steps import KINDS, ROOT, Training, environment, inputs, plan   # noqa: E402
+from gpu import packing
+from gpu.results import DONE, SKIPPED, Outcome, Results, summary
+from gpu.runner import Interrupted, run
+from gpu.steps import KINDS, ROOT, Training, environment, inputs, plan
 
 CONFIG = "config/train/street11_gpu.yaml"
-FREE_MB = {"--out": 80, "the folder for temporary files (TMPDIR)": 200}   # of a disk: results; a training's own checkpoint
-ENDING = (signal.SIGTERM, signal.SIGHUP)   # as Ctrl-C: the step is ended, too
+FREE_MB = {
+    "--out": 80,
+    "the folder for temporary files (TMPDIR)": 200,
+}  # of a disk: results; a training's own checkpoint
+ENDING = (signal.SIGTERM, signal.SIGHUP)  # as Ctrl-C: the step is ended, too
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,20 +43,26 @@ def main(arguments: list[str] | None = None) -> int:
     if words[:1] == ["pack"]:
         return _pack(words[1:])
     options = _options(words)
-    results = Results(options.out, {"command": ["gpu_run.py", *words], "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                                    "commit": packing.commit()})
+    results = Results(
+        options.out,
+        {
+            "command": ["gpu_run.py", *words],
+            "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "commit": packing.commit(),
+        },
+    )
     before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
     try:
         _run(options, results)
     except Interrupted as interruption:
         _add(results, interruption.outcome)
         print("interrupted: what was measured stands", flush=True)
-    except KeyboardInterrupt:   # between two steps
+    except KeyboardInterrupt:  # between two steps
         print("interrupted: what was measured stands", flush=True)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if results.problem:   # then at least here
+    if results.problem:  # then at least here
         print(f"\n{results.text()}", flush=True)
     print(f"results: {options.out}", flush=True)
     return 0 if results.measured else 1
@@ -58,7 +70,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options, results: Results) -> None:
     end = time.monotonic() + 60.0 * options.minutes
-    training = Training(options.config, options.init, options.resume, tuple(options.data), options.out, options.device)
+    training = Training(
+        options.config, options.init, options.resume, tuple(options.data), options.out, options.device
+    )
     looked = _add(results, run(environment(options.device), 90.0))
     if looked.status != DONE or looked.figures["problem"]:
         return
@@ -83,16 +97,31 @@ def _add(results: Results, outcome: Outcome) -> Outcome:
 
 
 def _options(words: list[str]):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     packed = packing.packed()
-    parser.add_argument("--out", type=Path, default=Path("results"), help="new folder for at most 8 files, 60 MB; results")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), help="new folder for at most 8 files, 60 MB; results"
+    )
     parser.add_argument("--minutes", type=float, default=8.5, help="for all; 8.5")
-    parser.add_argument("--device", default="cuda", help="cuda, or cpu: every step small, to see that it runs")
+    parser.add_argument(
+        "--device", default="cuda", help="cuda, or cpu: every step small, to see that it runs"
+    )
     parser.add_argument("--steps", default=",".join(KINDS), help=f"only these of {','.join(KINDS)}")
-    parser.add_argument("--data", action="append", default=None, metavar="NAME=PATH", help="data set to train on")
+    parser.add_argument(
+        "--data", action="append", default=None, metavar="NAME=PATH", help="data set to train on"
+    )
     parser.add_argument("--config", default=packed.get("config", CONFIG), help=f"of the training; {CONFIG}")
-    parser.add_argument("--init", default=packed.get("init", ""), help="model to start from; default: the configuration's")
-    parser.add_argument("--resume", default="", metavar="RESULTS", help="go on with the training of a run that was ended early")
+    parser.add_argument(
+        "--init", default=packed.get("init", ""), help="model to start from; default: the configuration's"
+    )
+    parser.add_argument(
+        "--resume",
+        default="",
+        metavar="RESULTS",
+        help="go on with the training of a run that was ended early",
+    )
     options = parser.parse_args(words)
     if options.device not in ("cpu", "cuda"):
         parser.error(f"--device {options.device}: use cuda or cpu")
@@ -101,7 +130,7 @@ def _options(words: list[str]):
     options.steps = [name.strip() for name in options.steps.split(",")]
     if unknown := [name for name in options.steps if name not in KINDS]:
         parser.error(f"--steps {unknown[0]!r}: use some of {', '.join(KINDS)}")
-    if options.data is None:   # paths of a pack are within it
+    if options.data is None:  # paths of a pack are within it
         options.data = [f"{name}={ROOT / path}" for name, path in packed.get("data", {}).items()]
     else:
         options.data = [_data(parser, text) for text in options.data]
@@ -110,7 +139,9 @@ def _options(words: list[str]):
             parser.error(f"--resume {options.resume}: there is no such folder")
         options.resume = str(Path(options.resume).resolve())
     for name in ("config", "init"):
-        if (text := getattr(options, name)) and Path(text).exists():   # else a name, or a path within the sources
+        if (text := getattr(options, name)) and Path(
+            text
+        ).exists():  # else a name, or a path within the sources
             setattr(options, name, str(Path(text).resolve()))
     options.out = options.out.resolve()
     _claim(parser, options.out)
@@ -139,7 +170,9 @@ def _data(parser, text: str) -> str:
 
 
 def _pack(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="gpu_run.py pack", description="Copy what a run needs into one folder.")
+    parser = argparse.ArgumentParser(
+        prog="gpu_run.py pack", description="Copy what a run needs into one folder."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", action="append", default=[], metavar="NAME=PATH")
     parser.add_argument("--config", default=CONFIG)
@@ -150,11 +183,17 @@ def _pack(words: list[str]) -> int:
         size = packing.pack(options.folder, data, options.config, options.init)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    print(f"{options.folder}: {size / 1e6:.1f} MB. On the other machine, in it, with the Python that has PyTorch:\n"
-          "python3 scripts/gpu_run.py --out results")
-    if importlib.util.find_spec("torch") is None:   # a machine that only copies
+    print(
+        f"{options.folder}: {size / 1e6:.1f} MB. On the other machine, in it, with the Python that has "
+        f"PyTorch:\n"
+        "python3 scripts/gpu_run.py --out results"
+    )
+    if importlib.util.find_spec("torch") is None:  # a machine that only copies
         return 0
-    looked = run(inputs(Training(**packing.unpacked(options.folder), resume="", out=options.folder, device="cuda")), 120.0)
+    looked = run(
+        inputs(Training(**packing.unpacked(options.folder), resume="", out=options.folder, device="cuda")),
+        120.0,
+    )
     if looked.status != DONE:
         print(f"but its training cannot begin: {looked.line}")
         return 1

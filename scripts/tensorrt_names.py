@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes down which names TensorRT's Python bindings have, for the test that holds the TensorRT backend against them.
+"""Writes down which names TensorRT's Python bindings have, for the test that holds the TensorRT backend
+against them.
 
     pip download --no-deps --dest /tmp/wheels tensorrt-cu12-bindings==11.4.0.106
     python scripts/tensorrt_names.py /tmp/wheels/*.whl test/data/tensorrt_names
 
-The bindings are imported, with TensorRT's libraries replaced by empty ones of the same names: no GPU and no TensorRT is
-needed, only gcc and the Python version of the wheel. Of the classes only those below are written.
+The bindings are imported, with TensorRT's libraries replaced by empty ones of the same names: no GPU and no
+TensorRT is needed, only gcc and the Python version of the wheel. Of the classes only those below are written.
 """
 
 import json
@@ -17,14 +18,34 @@ import zipfile
 from pathlib import Path
 
 CLASSES = (
-    "Builder", "BuilderFlag", "DataType", "IBuilderConfig", "ICudaEngine", "IExecutionContext", "IHostMemory", "ILogger",
-    "INetworkDefinition", "IProgressMonitor", "NetworkDefinitionCreationFlag", "OnnxParser", "ParserError", "Runtime",
-    "TensorIOMode")
+    "Builder",
+    "BuilderFlag",
+    "DataType",
+    "IBuilderConfig",
+    "ICudaEngine",
+    "IExecutionContext",
+    "IHostMemory",
+    "ILogger",
+    "INetworkDefinition",
+    "IProgressMonitor",
+    "NetworkDefinitionCreationFlag",
+    "OnnxParser",
+    "ParserError",
+    "Runtime",
+    "TensorIOMode",
+)
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
 FUNCTIONS = (
-    "createInferBuilder_INTERNAL", "createInferRefitter_INTERNAL", "createInferRuntime_INTERNAL",
-    "createNvOnnxParserRefitter_INTERNAL", "createNvOnnxParser_INTERNAL", "getBuilderPluginRegistry",
-    "getNvOnnxParserVersion", "getPluginRegistry", "initLibNvInferPlugins")
+    "createInferBuilder_INTERNAL",
+    "createInferRefitter_INTERNAL",
+    "createInferRuntime_INTERNAL",
+    "createNvOnnxParserRefitter_INTERNAL",
+    "createNvOnnxParser_INTERNAL",
+    "getBuilderPluginRegistry",
+    "getNvOnnxParserVersion",
+    "getPluginRegistry",
+    "initLibNvInferPlugins",
+)
 LIST_NAMES = f"""
 import json
 import tensorrt_bindings as trt
@@ -45,9 +66,17 @@ def names_of(wheel: Path) -> tuple[str, list[str]]:
         source.write_text("\n".join(f"void *{name}(void) {{ return 0; }}" for name in FUNCTIONS))
         for library in LIBRARIES:
             name = f"lib{library}.so.{version.split('.')[0]}"
-            subprocess.run(["gcc", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", Path(folder) / name, source], check=True)
-        listed = subprocess.run([sys.executable, "-c", LIST_NAMES], check=True, capture_output=True, text=True,
-                                env={"LD_LIBRARY_PATH": folder, "PYTHONPATH": folder})
+            subprocess.run(
+                ["gcc", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", Path(folder) / name, source],
+                check=True,
+            )
+        listed = subprocess.run(
+            [sys.executable, "-c", LIST_NAMES],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"LD_LIBRARY_PATH": folder, "PYTHONPATH": folder},
+        )
     return tuple(json.loads(listed.stdout))
 
 

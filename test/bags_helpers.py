@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings for tests: tiny pictures of one or several cameras, in either storage, with faults on request."""
+"""Recordings for tests: tiny pictures of one or several cameras, in either storage, with faults on
+request."""
 
 from __future__ import annotations
 
@@ -18,15 +19,17 @@ from dcfm_ros.bags.reading import Bag, open_bag
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
 
 START_NS = 1_700_000_000_000_000_000
-PERIOD_NS = 66_666_667     # of a 15 Hz camera
-OFFSET_NS = 7_000_000      # of a camera against the one before it
-LOG_DELAY_NS = 2_000_000   # from stamp to log time
-SIZE = (64, 96)            # (height, width)
+PERIOD_NS = 66_666_667  # of a 15 Hz camera
+OFFSET_NS = 7_000_000  # of a camera against the one before it
+LOG_DELAY_NS = 2_000_000  # from stamp to log time
+SIZE = (64, 96)  # (height, width)
 CAMERA = "/camera/image_raw"
 STRING = "std_msgs/msg/String"
 
 
-def drive(count: int, seed: int = 0, size: tuple[int, int] = SIZE, motion: float = 3.0, cut: int = 20) -> list[np.ndarray]:
+def drive(
+    count: int, seed: int = 0, size: tuple[int, int] = SIZE, motion: float = 3.0, cut: int = 20
+) -> list[np.ndarray]:
     """Pictures (H, W, 3) uint8 RGB that move, of another scene every `cut` frames."""
     scenes = {}
     pictures = []
@@ -35,7 +38,9 @@ def drive(count: int, seed: int = 0, size: tuple[int, int] = SIZE, motion: float
         if scene not in scenes:
             coarse = np.random.default_rng((seed, scene)).integers(0, 256, (8, 40, 3), dtype=np.uint8)
             scenes[scene] = cv2.resize(coarse, (size[1] * 5, size[0]), interpolation=cv2.INTER_CUBIC)
-        pictures.append(np.ascontiguousarray(scenes[scene][:, int(at * motion) % (size[1] * 4):][:, :size[1]]))
+        pictures.append(
+            np.ascontiguousarray(scenes[scene][:, int(at * motion) % (size[1] * 4) :][:, : size[1]])
+        )
     return pictures
 
 
@@ -47,17 +52,32 @@ def labels_of(pictures: Sequence[np.ndarray], classes: int = 4) -> list[np.ndarr
     return labels
 
 
-def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAMERA,), storage: str = "mcap",
-              compression: str = "", encoding: str = "rgb8", labels: str = "", labelled: Collection[int] | None = None,
-              corrupt: Collection[int] = (), stamps: Mapping[int, int] | None = None,
-              sizes: Mapping[int, tuple[int, int]] | None = None, extra: Sequence[str] = (), seed: int = 0, cut: int = 20,
-              motion: float = 3.0, pictures: Sequence[np.ndarray] | None = None, start_ns: int = START_NS) -> Path:
+def write_bag(
+    folder: str | Path,
+    frames: int = 30,
+    topics: Sequence[str] = (CAMERA,),
+    storage: str = "mcap",
+    compression: str = "",
+    encoding: str = "rgb8",
+    labels: str = "",
+    labelled: Collection[int] | None = None,
+    corrupt: Collection[int] = (),
+    stamps: Mapping[int, int] | None = None,
+    sizes: Mapping[int, tuple[int, int]] | None = None,
+    extra: Sequence[str] = (),
+    seed: int = 0,
+    cut: int = 20,
+    motion: float = 3.0,
+    pictures: Sequence[np.ndarray] | None = None,
+    start_ns: int = START_NS,
+) -> Path:
     """Write a recording and return its folder, which holds `<name>.mcap` or `<name>.db3`, and metadata.yaml.
 
     topics: of cameras; each has a picture per period, the next camera's a little later
     storage, compression: "mcap" or "sqlite3"; "", "storage" (of chunks, mcap only), "message" or "file"
     encoding: rgb8, bgr8, mono8, or jpeg, png (CompressedImage)
-    labels: topic with a mono8 label for the first camera's frames, of the same stamps; labelled: numbers of these, None: all
+    labels: topic with a mono8 label for the first camera's frames, of the same stamps; labelled: numbers of
+        these, None: all
     corrupt: numbers of frames (of every camera) whose data is cut in half
     stamps: other header stamps, ns after START_NS, by number of the frame; log times stay as they are
     sizes: other (height, width) by number of the frame, for it and those after it
@@ -70,8 +90,12 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
     writer = Writer(folder, version=9, storage_plugin=StoragePlugin[storage.upper()])
     if compression:
         writer.set_compression(CompressionMode[compression.upper()], CompressionFormat.ZSTD)
-    drives = [pictures if pictures is not None and not number else drive(frames, seed + number, motion=motion, cut=cut)
-              for number in range(len(topics))]
+    drives = [
+        pictures
+        if pictures is not None and not number
+        else drive(frames, seed + number, motion=motion, cut=cut)
+        for number in range(len(topics))
+    ]
     shots = labels_of(drives[0]) if labels else []
     is_compressed = encoding in ("jpeg", "png")
     with writer:
@@ -91,7 +115,7 @@ def write_bag(folder: str | Path, frames: int = 30, topics: Sequence[str] = (CAM
                     picture = cv2.resize(picture, size[::-1])
                 message = image_of(stamp_ns, f"camera_{number}", picture, encoding)
                 if index in corrupt:
-                    message.data = message.data[:len(message.data) // 2]
+                    message.data = message.data[: len(message.data) // 2]
                 writer.write(camera, log_ns, store.serialize_cdr(message, camera.msgtype))
                 if of_labels and number == 0 and (labelled is None or index in labelled):
                     label = image_message(stamp_ns, f"camera_{number}", shots[index], "mono8")
@@ -109,13 +133,20 @@ def image_of(stamp_ns: int, frame_id: str, rgb: np.ndarray, encoding: str):
         done, data = cv2.imencode(f".{encoding}", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
         assert done
         return typestore().types[COMPRESSED_IMAGE](
-            header=header, format=f"rgb8; {encoding} compressed bgr8", data=data.reshape(-1))
+            header=header, format=f"rgb8; {encoding} compressed bgr8", data=data.reshape(-1)
+        )
     pixels = {"rgb8": rgb, "bgr8": rgb[..., ::-1], "mono8": rgb[..., 0]}[encoding]
     return image_message(stamp_ns, frame_id, pixels, encoding)
 
 
-def write_mcap(path: Path, messages: Sequence[tuple[str, int, bytes]], profile: str = "ros2", msgtype: str = STRING,
-               extra: Callable[[Writer], object] = lambda writer: None, **options) -> Path:
+def write_mcap(
+    path: Path,
+    messages: Sequence[tuple[str, int, bytes]],
+    profile: str = "ros2",
+    msgtype: str = STRING,
+    extra: Callable[[Writer], object] = lambda writer: None,
+    **options,
+) -> Path:
     """An .mcap of these (topic, log time, CDR bytes), in this order, by mcap's own writer.
 
     extra: what else is written before the messages
@@ -128,7 +159,10 @@ def write_mcap(path: Path, messages: Sequence[tuple[str, int, bytes]], profile: 
         extra(writer)
         definition, _ = typestore().generate_msgdef(msgtype, ros_version=2)
         schema = writer.register_schema(msgtype, "ros2msg", definition.encode())
-        channels = {topic: writer.register_channel(topic, "cdr", schema) for topic in dict.fromkeys(topic for topic, _, _ in messages)}
+        channels = {
+            topic: writer.register_channel(topic, "cdr", schema)
+            for topic in dict.fromkeys(topic for topic, _, _ in messages)
+        }
         for number, (topic, log_ns, raw) in enumerate(messages):
             if number == index_until:
                 writer._Writer__index_types = IndexType.CHUNK
@@ -137,11 +171,19 @@ def write_mcap(path: Path, messages: Sequence[tuple[str, int, bytes]], profile: 
     return path
 
 
-def texts(count: int, topic: str = "/notes", first_ns: int = START_NS, step_ns: int = PERIOD_NS) -> list[tuple[str, int, bytes]]:
+def texts(
+    count: int, topic: str = "/notes", first_ns: int = START_NS, step_ns: int = PERIOD_NS
+) -> list[tuple[str, int, bytes]]:
     """(topic, log time, CDR bytes) of std_msgs/String."""
     store = typestore()
-    return [(topic, first_ns + number * step_ns, bytes(store.serialize_cdr(store.types[STRING](data=f"{topic} {number}"), STRING)))
-            for number in range(count)]
+    return [
+        (
+            topic,
+            first_ns + number * step_ns,
+            bytes(store.serialize_cdr(store.types[STRING](data=f"{topic} {number}"), STRING)),
+        )
+        for number in range(count)
+    ]
 
 
 def contents(bag: Bag) -> list[tuple[str, int, bytes]]:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA backend without a GPU: its lanes make the same calls on the CPU, with graphs that overwrite their results as CUDA
-graphs do."""
+"""The CUDA backend without a GPU: its lanes make the same calls on the CPU, with graphs that overwrite their
+results as CUDA graphs do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from dcfm_ros.pipeline.backends.cuda import backend as cuda
-
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
 from dcfm_ros.pipeline.backends.cuda.graphs import Captured, CaptureError, Graphs
 

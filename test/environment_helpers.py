@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-STRANGER = 54321   # a user id without an account
+STRANGER = 54321  # a user id without an account
 # Reads everything, as the interpreter may lie in root's home folder, and writes nothing but its own.
 _DROP = ["setpriv", "--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 
@@ -25,7 +25,8 @@ def as_user(command: list[str], user: int = STRANGER) -> list[str]:
 
 
 def in_namespace(setup: str, command: list[str]) -> list[str]:
-    """This command after shell commands that change what is mounted, for it alone; skips where that cannot be done."""
+    """This command after shell commands that change what is mounted, for it alone; skips where that cannot be
+    done."""
     script = f"mount --make-rprivate / && {setup}"
     wrapped = ["unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh"]
     _need([*wrapped, "true"], "a mount namespace")
@@ -39,21 +40,37 @@ def shared_memory(size: str) -> str:
 def read_only(*, but: str) -> str:
     """Everything read-only but one folder and /dev/shm, as `docker run --read-only` makes it."""
     but = shlex.quote(str(but))
-    disks = "for disk in / /tmp /var/tmp; do ! mountpoint -q $disk || mount -o bind,remount,ro $disk || exit 1; done"
+    disks = (
+        "for disk in / /tmp /var/tmp; do ! mountpoint -q $disk || mount -o bind,remount,ro $disk || exit 1; "
+        "done"
+    )
     return f"{shared_memory('1g')} && mount --bind {but} {but} && {{ {disks}; }}"
 
 
 def open_folder(folder: Path) -> Path:
-    """A temporary folder that everyone may write to, as /tmp. (pytest's own lies where only root may look.)"""
+    """A temporary folder that everyone may write to, as /tmp. (pytest's own lies where only root may
+    look.)"""
     folder.mkdir()
     folder.chmod(0o1777)
     return folder
 
 
 def bare(**variables: str) -> dict[str, str]:
-    """This process's environment with only what finds the package, as after sourcing a setup file in a service."""
-    kept = ("PATH", "PYTHONPATH", "PYTHONSAFEPATH", "LD_LIBRARY_PATH", "AMENT_PREFIX_PATH", "VIRTUAL_ENV", "ROS_DOMAIN_ID",
-            "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DISTRO", "RMW_IMPLEMENTATION", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+    """This process's environment with only what finds the package, as after sourcing a setup file in a
+    service."""
+    kept = (
+        "PATH",
+        "PYTHONPATH",
+        "PYTHONSAFEPATH",
+        "LD_LIBRARY_PATH",
+        "AMENT_PREFIX_PATH",
+        "VIRTUAL_ENV",
+        "ROS_DOMAIN_ID",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE",
+        "ROS_DISTRO",
+        "RMW_IMPLEMENTATION",
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
+    )
     return {**{name: os.environ[name] for name in kept if name in os.environ}, **variables}
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the evaluation share: clips in memory, and a backend whose masks tell what they are made of."""
+"""What tests of the evaluation share: clips in memory, and a backend whose masks tell what they are made
+of."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from dcfm_ros.pipeline.backends.base import MasksOnHost
 
-SIZE = (64, 96)   # of images and network input
+SIZE = (64, 96)  # of images and network input
 CLASSES = 4
 
 
@@ -52,7 +53,7 @@ def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLAS
     images, labels, at = [], {}, 0.0
     label = rng.integers(0, classes, size, dtype=np.uint8)
     for index in range(length):
-        image = np.ascontiguousarray(wide[:, int(at) % (size[1] * 4):][:, :size[1]])
+        image = np.ascontiguousarray(wide[:, int(at) % (size[1] * 4) :][:, : size[1]])
         image[0, 0] = index
         images.append(image)
         at += least + motion * rng.random()
@@ -64,10 +65,11 @@ def make_clip(length, seed=0, size=SIZE, labelled=None, motion=6.0, classes=CLAS
 
 
 class NotingBackend(MasksOnHost):
-    """Features are the number of their frame; a mask is drawn with frame and keyframes as seed, mostly of one class.
+    """Features are the number of their frame; a mask is drawn with frame and keyframes as seed, mostly of one
+    class.
 
-    `shallows` and `deeps` note the frames that were computed, `decoded` (frame, keyframes) of each mask, a frame whose S was
-    taken away as -1; `moved` notes the keyframes of each mask whose features were moved.
+    `shallows` and `deeps` note the frames that were computed, `decoded` (frame, keyframes) of each mask, a
+    frame whose S was taken away as -1; `moved` notes the keyframes of each mask whose features were moved.
     """
 
     name, device, precision = "noting", "cpu", "f32"
@@ -87,12 +89,16 @@ class NotingBackend(MasksOnHost):
     def decode(self, shallow, commons, motions=()):
         frame, keyframes = int(shallow[0]) - 1, tuple(int(common[0]) - 1 for common in commons)
         self.decoded.append((frame, keyframes))
-        self.moved.append(tuple(keyframe for keyframe, motion in zip(keyframes, motions) if motion is not None))
+        self.moved.append(
+            tuple(keyframe for keyframe, motion in zip(keyframes, motions) if motion is not None)
+        )
         return logits_of(frame, keyframes, self.classes, tuple(commons[0][1:] // 4))
 
 
 def logits_of(frame, keyframes, classes=CLASSES, size=(SIZE[0] // 4, SIZE[1] // 4)):
     """What NotingBackend makes of a frame and the keyframes that serve it."""
     steady = np.random.default_rng((min(keyframes) + 1) // 6).random((classes, *size))
-    own = np.random.default_rng((frame + 1, *(keyframe + 1 for keyframe in keyframes))).random((classes, *size))
+    own = np.random.default_rng((frame + 1, *(keyframe + 1 for keyframe in keyframes))).random(
+        (classes, *size)
+    )
     return (steady + 0.2 * own).astype(np.float32)

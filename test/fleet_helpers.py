@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""For tests of workers: tasks, as functions of a module, which workers in other processes find by their names."""
+"""For tests of workers: tasks, as functions of a module, which workers in other processes find by their
+names."""
 
 from __future__ import annotations
 
@@ -51,9 +52,9 @@ def moody(job: tuple[str, str], on_frames) -> str:
     tried = Path(file)
     first = not tried.exists()
     tried.open("a").write("x")
-    if what == "dies" or what == "dies once" and first:
+    if what == "dies" or (what == "dies once" and first):
         os.kill(os.getpid(), signal.SIGKILL)
-    if what == "fails" or what == "fails once" and first:
+    if what == "fails" or (what == "fails once" and first):
         raise OSError(f"{what}: the disk is gone")
     if what == "bad":
         raise BagError("bad: record anew")
@@ -64,14 +65,16 @@ def moody(job: tuple[str, str], on_frames) -> str:
 
 def kill_for(bag: str, what: str, file: str, options, on_frames):
     """Evaluate a recording; at `bag` do `what` as `moody` does."""
-    from dcfm_ros.bags.evaluate import evaluate_bag   # other workers need no library of networks
+    from dcfm_ros.bags.evaluate import evaluate_bag  # other workers need no library of networks
+
     if options.bag == bag:
         moody((what, file), on_frames)
     return evaluate_bag(options)
 
 
 def cores(job: tuple[str, int], on_frames) -> tuple[int, list[int]]:
-    """job: (folder, count); ends when so many tasks have begun, which it tells by a file, so that as many run at once."""
+    """job: (folder, count); ends when so many tasks have begun, which it tells by a file, so that as many run
+    at once."""
     folder, count = Path(job[0]), job[1]
     bound = sorted(os.sched_getaffinity(0))
     (folder / f"{os.getpid()}_{time.monotonic_ns()}").touch()
@@ -84,7 +87,7 @@ def wait_for_interruption(job: str, on_frames) -> None:
     pid = Path(job)
     pid.with_suffix(".tmp").write_text(str(os.getpid()))
     try:
-        pid.with_suffix(".tmp").rename(pid)   # who sees it may interrupt at once
+        pid.with_suffix(".tmp").rename(pid)  # who sees it may interrupt at once
         while True:
             time.sleep(0.01)
     except KeyboardInterrupt:

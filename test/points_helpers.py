@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A plane and a box before a small camera, and the fields of messages that show them; for tests with and without ROS."""
+"""A plane and a box before a small camera, and the fields of messages that show them; for tests with and
+without ROS."""
 
 from __future__ import annotations
 
@@ -13,9 +14,11 @@ from dcfm_ros.points.camera import Camera
 from dcfm_ros.points.labelling import Labels, class_table
 
 WIDTH, HEIGHT, FOCAL = 8, 6, 4.0
-CAMERA = Camera(WIDTH, HEIGHT, FOCAL, FOCAL, 3.5, 2.5)   # places and depths are sums of powers of two: float32 has them exactly
-WALL, BOX = 40, 3                  # class ids of the plane at 2 m, and of the box at 1 m before it
-CLASSES = [(WALL, "wall", (1, 2, 3)), (BOX, "box", (255, 128, 0))]   # neither 0..n-1 nor in order
+CAMERA = Camera(
+    WIDTH, HEIGHT, FOCAL, FOCAL, 3.5, 2.5
+)  # places and depths are sums of powers of two: float32 has them exactly
+WALL, BOX = 40, 3  # class ids of the plane at 2 m, and of the box at 1 m before it
+CLASSES = [(WALL, "wall", (1, 2, 3)), (BOX, "box", (255, 128, 0))]  # neither 0..n-1 nor in order
 COLOURS = {WALL: 0x010203, BOX: 0xFF8000, 255: 0x808080}
 DATATYPES = {"i1": 1, "u1": 2, "i2": 3, "u2": 4, "i4": 5, "u4": 6, "f4": 7, "f8": 8}
 
@@ -30,7 +33,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 def places(depth: np.ndarray) -> np.ndarray:
     """(H, W, 3) float32: where the camera's pixels are at these depths."""
-    v, u = np.mgrid[0:depth.shape[0], 0:depth.shape[1]]
+    v, u = np.mgrid[0 : depth.shape[0], 0 : depth.shape[1]]
     return np.dstack([(u - 3.5) / FOCAL * depth, (v - 2.5) / FOCAL * depth, depth]).astype(np.float32)
 
 
@@ -42,28 +45,54 @@ def image_fields(pixels: np.ndarray, encoding: str, padding: int = 0) -> dict:
     """Of an Image; big-endian where the array is. padding: bytes behind each row."""
     rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(pixels.shape[0], -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=7)
-    return dict(height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, step=rows.shape[1],
-                is_bigendian=int(pixels.dtype.str[0] == ">"), data=array.array("B", rows.tobytes()))
+    return dict(
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        step=rows.shape[1],
+        is_bigendian=int(pixels.dtype.str[0] == ">"),
+        data=array.array("B", rows.tobytes()),
+    )
 
 
-def cloud_fields(records: np.ndarray, padding: int = 0, field: type = SimpleNamespace, is_dense: bool = True) -> dict:
+def cloud_fields(
+    records: np.ndarray, padding: int = 0, field: type = SimpleNamespace, is_dense: bool = True
+) -> dict:
     """Of a PointCloud2 with these records (H, W); big-endian where x is. field: the class of a PointField."""
     fields = []
     for name, (kind, offset, *_) in records.dtype.fields.items():
-        fields.append(field(name=name, offset=offset, datatype=DATATYPES[kind.base.str[1:]], count=int(np.prod(kind.shape))))
+        fields.append(
+            field(
+                name=name,
+                offset=offset,
+                datatype=DATATYPES[kind.base.str[1:]],
+                count=int(np.prod(kind.shape)),
+            )
+        )
     (height, width), size = records.shape, records.dtype.itemsize
     rows = np.frombuffer(records.tobytes(), np.uint8).reshape(height, width * size)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=7)
-    return dict(height=height, width=width, fields=fields, point_step=records.dtype.itemsize,
-                row_step=rows.shape[1], is_bigendian=records.dtype["x"].str[0] == ">", data=array.array("B", rows.tobytes()),
-                is_dense=is_dense)
+    return dict(
+        height=height,
+        width=width,
+        fields=fields,
+        point_step=records.dtype.itemsize,
+        row_step=rows.shape[1],
+        is_bigendian=records.dtype["x"].str[0] == ">",
+        data=array.array("B", rows.tobytes()),
+        is_dense=is_dense,
+    )
 
 
-def info_fields(width: int = WIDTH, height: int = HEIGHT, model: str = "plumb_bob", d=(), k=None, p=None) -> dict:
+def info_fields(
+    width: int = WIDTH, height: int = HEIGHT, model: str = "plumb_bob", d=(), k=None, p=None
+) -> dict:
     """Of a CameraInfo: CAMERA's K, and a P of twice its focal length."""
     k = [FOCAL, 0.0, 3.5, 0.0, FOCAL, 2.5, 0.0, 0.0, 1.0] if k is None else k
     p = [2 * FOCAL, 0.0, 3.5, 0.0, 0.0, 2 * FOCAL, 2.5, 0.0, 0.0, 0.0, 1.0, 0.0] if p is None else p
-    return dict(width=width, height=height, distortion_model=model, d=[float(number) for number in d], k=k, p=p)
+    return dict(
+        width=width, height=height, distortion_model=model, d=[float(number) for number in d], k=k, p=p
+    )
 
 
 def info(binning_x=0, binning_y=0, roi=(0, 0, 0, 0), **fields) -> SimpleNamespace:
@@ -83,7 +112,11 @@ def cloud(records: np.ndarray, padding: int = 0, **changes) -> SimpleNamespace:
 def records(xyz: np.ndarray, order: str = "<", kind: str = "f4", others: tuple = ()) -> np.ndarray:
     """(H, W) with fields x, y, z, and `others` as numpy describes fields, whose values are random bytes."""
     record = np.dtype([(name, order + kind) for name in "xyz"] + list(others))
-    data = np.frombuffer(np.random.default_rng(1).bytes(xyz[..., 0].size * record.itemsize), record).reshape(xyz.shape[:2]).copy()
+    data = (
+        np.frombuffer(np.random.default_rng(1).bytes(xyz[..., 0].size * record.itemsize), record)
+        .reshape(xyz.shape[:2])
+        .copy()
+    )
     for axis, name in enumerate("xyz"):
         data[name] = xyz[..., axis]
     return data

@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the offline protocol share."""
+
 import pytest
 from evaluation_helpers import CLASSES, SIZE, NotingBackend, logits_of
 from helpers import tiny_model
 
-from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.evaluation.protocol import Network, Protocol
+from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.model.class_map import ClassMap
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
@@ -14,8 +15,8 @@ from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.settings import SchedulerConfig
 
 SCHEDULER = SchedulerConfig(min_interval=2, max_interval=6, cut_threshold=5.0)
-THRESHOLDS = (0.2, 0.45)   # of the published score
-RESIDUALS = (0.1, 0.3)     # of the other
+THRESHOLDS = (0.2, 0.45)  # of the published score
+RESIDUALS = (0.1, 0.3)  # of the other
 
 
 def own_classes(number: int) -> ClassMap:

@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the ROS layer share: nodes in processes of their own, and a probe that talks to them over DDS.
+"""What the tests of the ROS layer share: nodes in processes of their own, and a probe that talks to them over
+DDS.
 
-Nothing here sleeps to wait for something: the probe spins until a condition holds, and fails at a generous deadline.
+Nothing here sleeps to wait for something: the probe spins until a condition holds, and fails at a generous
+deadline.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import cv2
 import numpy as np
@@ -36,22 +38,62 @@ from std_msgs.msg import Header
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
 from dcfm_ros.stamps import stamp_ns
 
-DEADLINE_S = 90.0          # of everything that is waited for; the machine may be busy with other things
-PERIOD_NS = 40_000_000     # between the stamps of a camera's images
+DEADLINE_S = 90.0  # of everything that is waited for; the machine may be busy with other things
+PERIOD_NS = 40_000_000  # between the stamps of a camera's images
 OTHER_CLOCK_NS = 3600 * 10**9  # a report with an older stamp has it from another clock than ours
 NODE = "/dcfm/segmenter"
 # Topics of a camera without a name.
-OUTPUTS = {f"/dcfm/{name}" for name in ("mask", "mask_info", "keyframe", "palette", "confidence", "overlay",
-                                        "overlay/compressed", "mask/compressed")}
-# Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and requests choose keyframes.
+OUTPUTS = {
+    f"/dcfm/{name}"
+    for name in (
+        "mask",
+        "mask_info",
+        "keyframe",
+        "palette",
+        "confidence",
+        "overlay",
+        "overlay/compressed",
+        "mask/compressed",
+    )
+}
+# Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and
+# requests choose keyframes.
 DEFAULTS = {
-    "backend": "torch", "device": "cpu", "mode": "async", "alignment": "flow", "aks_score": "auto", "silence_s": 1000.0,
-    "image_topic": "/camera/image_raw", "image_transport": "auto",
-    "min_interval": 2, "max_interval": 1000, "threshold": 10.0, "cut_threshold": 10.0,
-    "threshold_rule": "fixed", "encoder_share": 0.8, "keyframe_budget_hz": 0.0,
-    "outputs": ["mask_info", "confidence", "overlay", "overlay_compressed", "mask_compressed", "color_mask", "probabilities", "camera_info"],
-    "overlay_alpha": 0.5, "jpeg_quality": 85, "min_mask_hz": 0.0, "probabilities_type": "8U", "lazy": False, "max_rate": 0.0,
-    "mask_size": "", "class_map": "", "binary_masks": [""], "camera_info_topic": "",
+    "backend": "torch",
+    "device": "cpu",
+    "mode": "async",
+    "alignment": "flow",
+    "aks_score": "auto",
+    "silence_s": 1000.0,
+    "image_topic": "/camera/image_raw",
+    "image_transport": "auto",
+    "min_interval": 2,
+    "max_interval": 1000,
+    "threshold": 10.0,
+    "cut_threshold": 10.0,
+    "threshold_rule": "fixed",
+    "encoder_share": 0.8,
+    "keyframe_budget_hz": 0.0,
+    "outputs": [
+        "mask_info",
+        "confidence",
+        "overlay",
+        "overlay_compressed",
+        "mask_compressed",
+        "color_mask",
+        "probabilities",
+        "camera_info",
+    ],
+    "overlay_alpha": 0.5,
+    "jpeg_quality": 85,
+    "min_mask_hz": 0.0,
+    "probabilities_type": "8U",
+    "lazy": False,
+    "max_rate": 0.0,
+    "mask_size": "",
+    "class_map": "",
+    "binary_masks": [""],
+    "camera_info_topic": "",
 }
 _PIXEL_BYTES = {"bgr8": 3, "rgb8": 3, "mono8": 1, "bgra8": 4, "rgba8": 4, "mono16": 2, "yuv422_yuy2": 2}
 
@@ -64,8 +106,11 @@ class Process:
         executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command
         with log.open("w") as output:
             self._process = subprocess.Popen(
-                [str(executable), "--ros-args", *ros_arguments], stdout=output, stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_BUFFERED_STREAM": "0"})
+                [str(executable), "--ros-args", *ros_arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_BUFFERED_STREAM": "0"},
+            )
 
     def running(self) -> bool:
         return self._process.poll() is None
@@ -86,7 +131,9 @@ class Process:
             running = self.running()  # asked first: what it says before its end is in the text then
             if text in self.text()[since:]:
                 return
-            assert running, f"ended with {self._process.returncode} instead of saying {text!r}:\n{self.text()}"
+            assert running, (
+                f"ended with {self._process.returncode} instead of saying {text!r}:\n{self.text()}"
+            )
             assert time.monotonic() < deadline, f"did not say {text!r}:\n{self.text()}"
             time.sleep(0.05)  # between two looks into a file; nothing depends on its length
 
@@ -155,15 +202,16 @@ class Probe:
         return value
 
     def publishers(self, prefix: str = "/dcfm/") -> Counter[str]:
-        """How many publishers each topic has, as far as they are known here by now: facts of the graph come one by one, so that
-        tests wait for what they expect."""
+        """How many publishers each topic has, as far as they are known here by now: facts of the graph come
+        one by one, so that tests wait for what they expect."""
         topics = [topic for topic, _ in self.node.get_topic_names_and_types() if topic.startswith(prefix)]
         return Counter({topic: self.node.count_publishers(topic) for topic in topics})
 
     # Services
 
     def call(self, kind, service: str, request, retry_s: float = 5.0):
-        """The answer of a service. A request is repeated when its answer is lost, as a server's first to a new client can be."""
+        """The answer of a service. A request is repeated when its answer is lost, as a server's first to a
+        new client can be."""
         client = self._clients.get(service)
         if client is None:
             client = self._clients[service] = self.node.create_client(kind, service)
@@ -172,8 +220,8 @@ class Probe:
     def meet(self, node: str) -> None:
         """Wait until a lifecycle node knows every subscription that was made here before.
 
-        A server answers a client only when it knows the client's subscription of answers, and of subscriptions DDS tells in
-        the order of their creation.
+        A server answers a client only when it knows the client's subscription of answers, and of
+        subscriptions DDS tells in the order of their creation.
         """
         client = self.node.create_client(GetState, f"{node}/get_state")
         self._answer(client, GetState.Request(), retry_s=1.0)
@@ -198,24 +246,34 @@ class Probe:
 
     def transition(self, transition: Transition, node: str = NODE) -> bool:
         service = f"{node}/change_state"
-        if service not in self._clients:  # repeating this one does no harm; once it is answered, others will be
+        if (
+            service not in self._clients
+        ):  # repeating this one does no harm; once it is answered, others will be
             self.call(ChangeState, service, ChangeState.Request(transition=Transition(label="none such")))
-        return self.call(ChangeState, service, ChangeState.Request(transition=transition), retry_s=DEADLINE_S).success
+        return self.call(
+            ChangeState, service, ChangeState.Request(transition=transition), retry_s=DEADLINE_S
+        ).success
 
     def state(self, node: str = NODE) -> str:
         return self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label
 
     def set(self, node: str = NODE, **values) -> str:
-        """Set parameters all at once; the reason of a refusal, "" for success. Names with dots come in a dictionary `named`."""
+        """Set parameters all at once; the reason of a refusal, "" for success. Names with dots come in a
+        dictionary `named`."""
         values = {**values.pop("named", {}), **values}
         messages = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-        result = self.call(SetParametersAtomically, f"{node}/set_parameters_atomically",
-                           SetParametersAtomically.Request(parameters=messages)).result
+        result = self.call(
+            SetParametersAtomically,
+            f"{node}/set_parameters_atomically",
+            SetParametersAtomically.Request(parameters=messages),
+        ).result
         assert result.successful or result.reason, "refused without a reason"
         return "" if result.successful else result.reason
 
     def set_messages(self, messages, node: str = NODE):
-        return self.call(SetParameters, f"{node}/set_parameters", SetParameters.Request(parameters=messages)).results
+        return self.call(
+            SetParameters, f"{node}/set_parameters", SetParameters.Request(parameters=messages)
+        ).results
 
     # Diagnostics
 
@@ -224,11 +282,13 @@ class Probe:
             self._diagnostics = self.collect(DiagnosticArray, "/diagnostics")
         return self._diagnostics
 
-    def diagnostic(self, topic: str, until: Callable[["Diagnostic"], object] = lambda status: True) -> "Diagnostic":
+    def diagnostic(
+        self, topic: str, until: Callable[[Diagnostic], object] = lambda status: True
+    ) -> Diagnostic:
         """The first status of a camera, by its image topic, for which `until` holds.
 
-        It is made from now on: what was made before may still be under way, and is passed over. (Not if a node's clock is
-        that of a recording or stands still: then tests put all they expect into `until`.)
+        It is made from now on: what was made before may still be under way, and is passed over. (Not if a
+        node's clock is that of a recording or stands still: then tests put all they expect into `until`.)
         """
         arrays, now_ns = self.arrays(), time.time_ns()
         arrays.clear()
@@ -258,8 +318,16 @@ class Diagnostic:
 class Camera:
     """Publishes images with stamps PERIOD_NS apart and collects what the segmenter sends under `prefix`."""
 
-    def __init__(self, probe: Probe, topic: str = "/camera/image_raw", prefix: str = "/dcfm", kind=Image,
-                 reliable: bool = False, frame_id: str = "optical_frame", stamp_ns: int = 1_700_000_000_123_456_789):
+    def __init__(
+        self,
+        probe: Probe,
+        topic: str = "/camera/image_raw",
+        prefix: str = "/dcfm",
+        kind=Image,
+        reliable: bool = False,
+        frame_id: str = "optical_frame",
+        stamp_ns: int = 1_700_000_000_123_456_789,
+    ):
         self.probe, self.topic, self.prefix, self.kind = probe, topic, prefix, kind
         self.frame_id, self.stamp_ns = frame_id, stamp_ns
         self.masks = probe.collect(Image, f"{prefix}/mask")
@@ -272,38 +340,57 @@ class Camera:
             self.probe.drop(collected)
         self.probe.node.destroy_publisher(self.publisher)
 
-    def connect(self) -> "Camera":
+    def connect(self) -> Camera:
         """Wait until both ends know each other, in both directions.
 
-        That the segmenter knows the publisher it says in its diagnostics. That it knows the subscriptions, too, does not
-        follow from that: DDS tells of them beside the publishers, under load tens of milliseconds later.
+        That the segmenter knows the publisher it says in its diagnostics. That it knows the subscriptions,
+        too, does not follow from that: DDS tells of them beside the publishers, under load tens of
+        milliseconds later.
         """
-        self.probe.spin_until(lambda: self.publisher.get_subscription_count() > 0, f"a subscription of {self.topic}")
+        self.probe.spin_until(
+            lambda: self.publisher.get_subscription_count() > 0, f"a subscription of {self.topic}"
+        )
         for collected in (self.masks, self.infos, self.keyframes):
             topic = collected.subscription.topic_name
-            self.probe.spin_until(lambda: self.probe.node.count_publishers(topic) > 0, f"a publisher of {topic}")
-        status = self.probe.diagnostic(self.topic, lambda status: "received" in status.values and not status.message.startswith(
-            "no publisher"))
+            self.probe.spin_until(
+                lambda: self.probe.node.count_publishers(topic) > 0, f"a publisher of {topic}"
+            )
+        status = self.probe.diagnostic(
+            self.topic,
+            lambda status: "received" in status.values and not status.message.startswith("no publisher"),
+        )
         self.probe.meet(status.name.partition(": ")[0])
         return self
 
     def header(self) -> Header:
         self.stamp_ns += PERIOD_NS
-        return Header(stamp=Time(sec=self.stamp_ns // 10**9, nanosec=self.stamp_ns % 10**9), frame_id=self.frame_id)
+        return Header(
+            stamp=Time(sec=self.stamp_ns // 10**9, nanosec=self.stamp_ns % 10**9), frame_id=self.frame_id
+        )
 
-    def image(self, width: int = 96, height: int = 64, encoding: str = "bgr8", padding: int = 0, seed: int = 0) -> Image | CompressedImage:
+    def image(
+        self, width: int = 96, height: int = 64, encoding: str = "bgr8", padding: int = 0, seed: int = 0
+    ) -> Image | CompressedImage:
         """The next image: see `picture`."""
         channels = _PIXEL_BYTES[encoding]
         values = picture(width, height, channels, seed)
         header = self.header()
         if self.kind is CompressedImage:
             data = cv2.imencode(".jpg", values)[1].tobytes()
-            return CompressedImage(header=header, format="bgr8; jpeg compressed bgr8", data=array.array("B", data))
+            return CompressedImage(
+                header=header, format="bgr8; jpeg compressed bgr8", data=array.array("B", data)
+            )
         if encoding == "yuv422_yuy2":
             values[..., 1] = 128
         rows = np.pad(values.reshape(height, -1), ((0, 0), (0, padding)), constant_values=7)
-        return Image(header=header, width=width, height=height, encoding=encoding, step=rows.shape[1],
-                     data=array.array("B", rows.tobytes()))
+        return Image(
+            header=header,
+            width=width,
+            height=height,
+            encoding=encoding,
+            step=rows.shape[1],
+            data=array.array("B", rows.tobytes()),
+        )
 
     def send(self, message=None, **image_arguments):
         """Publish an image, by default the next one, without waiting for its mask."""
@@ -314,7 +401,9 @@ class Camera:
     def answer(self, message) -> tuple[Image, MaskInfo]:
         """The mask of a sent image and what is said about it."""
         mask = self.probe.spin_until(lambda: of(self.masks, message), f"the mask of {message.header.stamp}")
-        info = self.probe.spin_until(lambda: of(self.infos, message), f"the mask_info of {message.header.stamp}")
+        info = self.probe.spin_until(
+            lambda: of(self.infos, message), f"the mask_info of {message.header.stamp}"
+        )
         return mask, info
 
     def segment(self, message=None, **image_arguments) -> tuple[Image, MaskInfo]:
@@ -325,8 +414,8 @@ class Camera:
 
 
 def picture(width: int, height: int, channels: int, seed: int) -> np.ndarray:
-    """(H, W, channels) uint8: a grey chequerboard with coloured noise, which the seed chooses. AKS scores between two of the
-    same size are about 0.4; none is a hard cut after another, whatever the encoding."""
+    """(H, W, channels) uint8: a grey chequerboard with coloured noise, which the seed chooses. AKS scores
+    between two of the same size are about 0.4; none is a hard cut after another, whatever the encoding."""
     y, x = np.mgrid[0:height, 0:width]
     board = 60 + 130 * ((x * 6 // width + y * 4 // height) % 2)
     noise = np.random.default_rng(seed).integers(-40, 41, (height, width, channels))

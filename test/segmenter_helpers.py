@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What tests of the segmenter share: one whose deep path the test holds in hand, and what it reported."""
+
 import threading
 from collections import deque
 
@@ -20,13 +21,21 @@ class Bench:
     def __init__(self, mode, backend=None, model_size=SIZE, min_interval=1, max_interval=5, **options):
         self.backend = backend or FakeBackend()
         self.keyframes, self.errors = deque(), deque()
-        self._done = threading.Event()   # is there something to collect?
+        self._done = threading.Event()  # is there something to collect?
         scheduling = {name: options.pop(name) for name in ("threshold", "cut_threshold") if name in options}
-        config = PipelineConfig(mode, SchedulerConfig(min_interval, max_interval, **scheduling),
-                                alignment=options.pop("alignment", Alignment.FLOW))
+        config = PipelineConfig(
+            mode,
+            SchedulerConfig(min_interval, max_interval, **scheduling),
+            alignment=options.pop("alignment", Alignment.FLOW),
+        )
         options.setdefault("on_keyframe", self.keyframes.append)
         self.segmenter = Segmenter(
-            self.backend, model_size, config, on_error=lambda camera, error: self.errors.append(error), **options)
+            self.backend,
+            model_size,
+            config,
+            on_error=lambda camera, error: self.errors.append(error),
+            **options,
+        )
 
     def steps(self, tag, **fields):
         return self.segmenter.steps(frame(tag, **fields), self._done.set)
@@ -71,7 +80,11 @@ def bench():
         if isinstance(bench.backend, FakeBackend):
             bench.backend.gate.set()
         bench.segmenter.stop()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("dcfm-") and "rows" not in thread.name]
+    assert not [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name.startswith("dcfm-") and "rows" not in thread.name
+    ]
 
 
 def numbers(masks):

@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for TensorRT: its "engines" are ONNX files, which ONNX Runtime runs on the CPU. And a CUDA stream that is none.
+"""A stand-in for TensorRT: its "engines" are ONNX files, which ONNX Runtime runs on the CPU. And a CUDA
+stream that is none.
 
-It has what dcfm_ros calls, as the bindings have it, and nothing else; test_tensorrt_names.py holds its names against theirs.
+It has what dcfm_ros calls, as the bindings have it, and nothing else; test_tensorrt_names.py holds its names
+against theirs.
 """
 
 from __future__ import annotations
@@ -23,15 +25,12 @@ import pytest
 import torch
 from cuda_helpers import FakeEvent
 
-from dcfm_ros.pipeline.export import export
-
-from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
-
-from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
-
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
 from dcfm_ros.pipeline.backends.network_cache import network_key
+from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
+from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
 from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
+from dcfm_ros.pipeline.export import export
 
 ENGINE = b"engine of a stand-in:"
 
@@ -81,7 +80,9 @@ class Builder:
         self._logger = logger
 
     def create_network(self, flags=0):
-        assert flags == 1 << NetworkDefinitionCreationFlag.STRONGLY_TYPED, "precision would not be that of the ONNX file"
+        assert flags == 1 << NetworkDefinitionCreationFlag.STRONGLY_TYPED, (
+            "precision would not be that of the ONNX file"
+        )
         return INetworkDefinition()
 
     def create_builder_config(self):
@@ -99,7 +100,7 @@ class Builder:
         monitor.phase_finish("Tactic Selection")
         monitor.step_complete("Building Engine", 1)
         monitor.phase_finish("Building Engine")
-        return memoryview(ENGINE + network._onnx.SerializeToString())   # IHostMemory has the buffer protocol
+        return memoryview(ENGINE + network._onnx.SerializeToString())  # IHostMemory has the buffer protocol
 
 
 class ParserError:
@@ -131,7 +132,7 @@ class Runtime:
         if not serialized_engine.startswith(ENGINE):
             self._logger.log(Severity.ERROR, "magic tag does not match")
             return None
-        return ICudaEngine(serialized_engine[len(ENGINE):])
+        return ICudaEngine(serialized_engine[len(ENGINE) :])
 
 
 class ICudaEngine:
@@ -147,14 +148,19 @@ class ICudaEngine:
         return self._tensors[index].name
 
     def get_tensor_mode(self, name):
-        return TensorIOMode.OUTPUT if self._tensor(name) in self._session.get_outputs() else TensorIOMode.INPUT
+        return (
+            TensorIOMode.OUTPUT if self._tensor(name) in self._session.get_outputs() else TensorIOMode.INPUT
+        )
 
     def get_tensor_shape(self, name):
         return self._tensor(name).shape
 
     def get_tensor_dtype(self, name):
-        return {"tensor(float)": DataType.FLOAT, "tensor(float16)": DataType.HALF,
-                "tensor(uint8)": DataType.UINT8}[self._tensor(name).type]
+        return {
+            "tensor(float)": DataType.FLOAT,
+            "tensor(float16)": DataType.HALF,
+            "tensor(uint8)": DataType.UINT8,
+        }[self._tensor(name).type]
 
     def create_execution_context(self):
         return IExecutionContext(self)
@@ -178,17 +184,35 @@ class IExecutionContext:
         arrays = {tensor.name: self._array(tensor.name) for tensor in engine._tensors}
         output = engine._session.get_outputs()[0].name
         arrays[output][:] = engine._session.run(
-            [output], {tensor.name: arrays[tensor.name] for tensor in engine._session.get_inputs()})[0]
+            [output], {tensor.name: arrays[tensor.name] for tensor in engine._session.get_inputs()}
+        )[0]
         return True
 
     def _array(self, name):
-        shape, dtype = self._engine.get_tensor_shape(name), np.dtype(self._engine.get_tensor_dtype(name).value)
+        shape, dtype = (
+            self._engine.get_tensor_shape(name),
+            np.dtype(self._engine.get_tensor_dtype(name).value),
+        )
         memory = (ctypes.c_char * (int(np.prod(shape)) * dtype.itemsize)).from_address(self._addresses[name])
         return np.frombuffer(memory, dtype).reshape(shape)
 
 
-CLASSES = (ILogger, IProgressMonitor, NetworkDefinitionCreationFlag, BuilderFlag, TensorIOMode, DataType, INetworkDefinition,
-           IBuilderConfig, Builder, ParserError, OnnxParser, Runtime, ICudaEngine, IExecutionContext)
+CLASSES = (
+    ILogger,
+    IProgressMonitor,
+    NetworkDefinitionCreationFlag,
+    BuilderFlag,
+    TensorIOMode,
+    DataType,
+    INetworkDefinition,
+    IBuilderConfig,
+    Builder,
+    ParserError,
+    OnnxParser,
+    Runtime,
+    ICudaEngine,
+    IExecutionContext,
+)
 
 
 def stand_in(version: str = "11.4.0.106") -> types.ModuleType:
@@ -224,7 +248,7 @@ class NoStream(EngineLane):
         return torch.empty(count, dtype=torch.uint8)
 
 
-_written: dict[str, Path] = {}   # ONNX files of this process, by their network: each takes seconds
+_written: dict[str, Path] = {}  # ONNX files of this process, by their network: each takes seconds
 
 
 def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:

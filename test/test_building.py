@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What is built from scripts/command.py.in, and what `make` says at once instead of failing in the middle."""
+
 import os
 import shutil
 import subprocess
@@ -23,14 +24,20 @@ def command(folder, interpreter, module="stub"):
     return script
 
 
-@pytest.mark.parametrize("name", ["my robot ü", "/".join(["long" * 20] * 4)], ids=["spaces and umlauts", "long"])
+@pytest.mark.parametrize(
+    "name", ["my robot ü", "/".join(["long" * 20] * 4)], ids=["spaces and umlauts", "long"]
+)
 def test_a_command_starts_wherever_its_interpreter_lies(tmp_path, name):
     folder = tmp_path / name
     folder.mkdir(parents=True)
     (folder / "python").symlink_to(Path(sys.executable).resolve())
     (folder / "stub.py").write_text("import sys\ndef main():\n    print(sys.argv[1:])\n    return 3\n")
-    done = subprocess.run([command(folder, folder / "python"), "a b", "ü"], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(folder)})
+    done = subprocess.run(
+        [command(folder, folder / "python"), "a b", "ü"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+    )
     assert (done.returncode, done.stdout, done.stderr) == (3, "['a b', 'ü']\n", "")
 
 
@@ -40,17 +47,31 @@ def test_a_command_without_its_environment_says_what_to_source(tmp_path):
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "source scripts/env.bash" in done.stderr
 
 
-@pytest.mark.parametrize("name", [
-    "bob's drive.mp4", "out #1", 'a "b" $HOME `id` $(id)', "back\\slash 100%", "-x; exit 1", "ü 🚗"])
+@pytest.mark.parametrize(
+    "name", ["bob's drive.mp4", "out #1", 'a "b" $HOME `id` $(id)', "back\\slash 100%", "-x; exit 1", "ü 🚗"]
+)
 def test_make_hands_values_on_as_they_are(name):
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    plain = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
-    for variables, arguments in (({}, [f"SOURCE={name}", f"LABELS={name}"]), ({"SOURCE": name, "LABELS": name}, [])):
-        dry = subprocess.run(["make", "-n", "demo", *arguments], cwd=ROOT, capture_output=True, text=True, check=True,
-                             env=plain | variables).stdout
-        command = dry[dry.index("dcfm demo"):]
-        done = subprocess.run(["bash", "-c", f"dcfm() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, text=True)
+    plain = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+    for variables, arguments in (
+        ({}, [f"SOURCE={name}", f"LABELS={name}"]),
+        ({"SOURCE": name, "LABELS": name}, []),
+    ):
+        dry = subprocess.run(
+            ["make", "-n", "demo", *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=plain | variables,
+        ).stdout
+        command = dry[dry.index("dcfm demo") :]
+        done = subprocess.run(
+            ["bash", "-c", f"dcfm() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, text=True
+        )
         assert done.stdout.split("\0")[:4] == ["demo", f"--source={name}", f"--labels={name}", "--rate=15"]
 
 
@@ -62,8 +83,16 @@ def test_make_refuses_at_once_a_folder_where_ros_cannot_be_built(tmp_path, name)
     for part in ("dcfm_ros", "launch", "config"):
         (folder / part).mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
-    plain = {name: value for name, value in os.environ.items() if name not in ("VENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("VENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
     done = subprocess.run(["make", "build"], cwd=folder, capture_output=True, text=True, env=plain)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and f'cannot be built in "{folder}"' in done.stderr
+    assert (
+        done.returncode == 2
+        and done.stderr.count("\n") == 1
+        and f'cannot be built in "{folder}"' in done.stderr
+    )
     assert sorted(path.name for path in folder.iterdir()) == ["Makefile", "config", "dcfm_ros", "launch"]
     assert subprocess.run(["make", "help"], cwd=folder, capture_output=True, env=plain).returncode == 0

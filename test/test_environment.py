@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Caches where there is no home folder, or nothing can be written: never a traceback, at most a line."""
+
 import os
 import subprocess
 import sys
@@ -22,8 +23,14 @@ print(user_cache("openvino"))
 
 
 def run(command, folder, **variables):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=folder,
-                          env=bare(PYTHONDONTWRITEBYTECODE="1", **variables))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        cwd=folder,
+        env=bare(PYTHONDONTWRITEBYTECODE="1", **variables),
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr.splitlines()
 
@@ -72,6 +79,7 @@ def test_the_account_tells_the_home_folder_where_home_is_not_set(monkeypatch):
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     import pwd
+
     assert environment.user_cache() == Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache"
 
 
@@ -80,10 +88,15 @@ def test_the_temporary_folder_is_private(fresh, temporary):
     assert folder == temporary / f"dcfm_ros-{os.getuid()}" and folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("prepare", [
-    lambda folder: (folder.mkdir(), folder.chmod(0o777)),
-    lambda folder: (folder.with_name("elsewhere").mkdir(mode=0o700), folder.symlink_to("elsewhere")),
-    lambda folder: folder.write_text("a file")], ids=["open to others", "a link", "a file"])
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda folder: (folder.mkdir(), folder.chmod(0o777)),
+        lambda folder: (folder.with_name("elsewhere").mkdir(mode=0o700), folder.symlink_to("elsewhere")),
+        lambda folder: folder.write_text("a file"),
+    ],
+    ids=["open to others", "a link", "a file"],
+)
 def test_a_temporary_folder_that_another_may_have_prepared_is_not_used(fresh, temporary, prepare):
     prepare(temporary / f"dcfm_ros-{os.getuid()}")
     assert fresh.temporary_folder() is None
@@ -102,15 +115,39 @@ def test_a_temporary_folder_of_another_user_is_not_used(fresh, temporary):
 def test_writable_is_found_by_trying_and_leaves_nothing(tmp_path):
     assert environment.is_writable(tmp_path / "not" / "yet") and list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    assert not environment.is_writable(tmp_path / "file") and not environment.is_writable(tmp_path / "file" / "below")
+    assert not environment.is_writable(tmp_path / "file") and not environment.is_writable(
+        tmp_path / "file" / "below"
+    )
     assert not environment.is_writable(Path("/proc"))
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "de_DE.ISO-8859-1"}])
 def test_umlauts_in_any_locale(temporary, locale):
     from helpers import write_tiny_model
+
     model = write_tiny_model(temporary / "Straße")
-    command = [sys.executable, "-m", "dcfm_ros", "segment", "synthetic", "--frames", "2", "--backend", "torch",
-               "--model", str(model), "--out", "gäbe", "--json", "ü.json"]
-    run(command, temporary, PYTHONSAFEPATH="1", XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)), **locale)
+    command = [
+        sys.executable,
+        "-m",
+        "dcfm_ros",
+        "segment",
+        "synthetic",
+        "--frames",
+        "2",
+        "--backend",
+        "torch",
+        "--model",
+        str(model),
+        "--out",
+        "gäbe",
+        "--json",
+        "ü.json",
+    ]
+    run(
+        command,
+        temporary,
+        PYTHONSAFEPATH="1",
+        XDG_CACHE_HOME=os.environ.get("XDG_CACHE_HOME", str(temporary)),
+        **locale,
+    )
     assert (temporary / "ü.json").is_file() and (temporary / "gäbe").is_dir()

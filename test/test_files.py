@@ -23,7 +23,10 @@ def test_a_file_in_its_place_or_above_it(tmp_path, below, why):
     (tmp_path / "file").write_text("precious")
     with pytest.raises(OSError) as raised:
         output_folder(tmp_path / "file" / below)
-    assert str(raised.value) == f"cannot make the folder {tmp_path / 'file' / below} ({why}): give another one with --out"
+    assert (
+        str(raised.value)
+        == f"cannot make the folder {tmp_path / 'file' / below} ({why}): give another one with --out"
+    )
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -31,18 +34,25 @@ def test_no_permission(tmp_path, monkeypatch):
     """Simulated, since root may write everywhere."""
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda path, mode: False)
-        with pytest.raises(OSError, match=f"cannot write to the folder {tmp_path} .permission denied.: give another one with --out"):
+        with pytest.raises(
+            OSError,
+            match=f"cannot write to the folder {tmp_path} .permission denied.: give another one with --out",
+        ):
             output_folder(tmp_path)
 
     def refuse(self, **options):
         raise PermissionError(errno.EACCES, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(OSError, match="cannot make the folder /closed/out .Permission denied.: give another one with --out"):
+    with pytest.raises(
+        OSError, match="cannot make the folder /closed/out .Permission denied.: give another one with --out"
+    ):
         output_folder(Path("/closed/out"))
 
 
-@pytest.mark.parametrize("name", [b"plain.png", "ü 🚗.png".encode(), b"dr\xe4ve.png", b"a: b %02d.png"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", [b"plain.png", "ü 🚗.png".encode(), b"dr\xe4ve.png", b"a: b %02d.png"], ids=ascii
+)
 def test_pictures_go_to_files_of_any_name(tmp_path, name):
     picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     path = tmp_path / os.fsdecode(name)

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which build of PyTorch `make` installs on which machine; the machine is a folder, pip a command that tells what it was given."""
+"""Which build of PyTorch `make` installs on which machine; the machine is a folder, pip a command that tells
+what it was given."""
+
 import os
 import subprocess
 from pathlib import Path
@@ -14,7 +16,8 @@ INDEXES = "https://indexes.example.com/whl"
 
 @pytest.fixture
 def install(tmp_path):
-    """Runs the script on a machine with these files; returns exit code, index given to pip or None, and what was said."""
+    """Runs the script on a machine with these files; returns exit code, index given to pip or None, and what
+    was said."""
     commands, machine = tmp_path / "commands", tmp_path / "machine"
     for folder in (commands, machine):
         folder.mkdir()
@@ -26,15 +29,31 @@ def install(tmp_path):
 
     def run(*files, index="", gpu=False, reachable=True):
         command("nvidia-smi", f"exit {0 if gpu else 9}")
-        command("pip", f"echo \"$@\" > {tmp_path}/given; exit {0 if reachable else 1}")
+        command("pip", f'echo "$@" > {tmp_path}/given; exit {0 if reachable else 1}')
         for file in files:
             (machine / file).parent.mkdir(parents=True, exist_ok=True)
             (machine / file).touch()
-        environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}", "TORCH_INDEX": index, "MACHINE_ROOT": str(machine)}
-        done = subprocess.run(["bash", SCRIPT, INDEXES, "pip", "install"], cwd=ROOT, env=environment, text=True,
-                              capture_output=True, timeout=30)
+        environment = {
+            **os.environ,
+            "PATH": f"{commands}:{os.environ['PATH']}",
+            "TORCH_INDEX": index,
+            "MACHINE_ROOT": str(machine),
+        }
+        done = subprocess.run(
+            ["bash", SCRIPT, INDEXES, "pip", "install"],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=30,
+        )
         given = (tmp_path / "given").read_text().split() if (tmp_path / "given").exists() else []
-        return done.returncode, given[given.index("--index-url") + 1] if given else None, done.stdout + done.stderr
+        return (
+            done.returncode,
+            given[given.index("--index-url") + 1] if given else None,
+            done.stdout + done.stderr,
+        )
+
     return run
 
 
@@ -55,7 +74,11 @@ def test_with_a_gpu_it_is_left_to_pip(install):
 def test_a_gpu_that_nvidia_smi_does_not_show_is_told_and_gets_no_cpu_build(install, sign):
     code, index, said = install(sign)
     assert (code, index) == (0, None)
-    assert "taking the CUDA build" in said and "TORCH_INDEX=cpu" in said and sign.removesuffix("/version") in said
+    assert (
+        "taking the CUDA build" in said
+        and "TORCH_INDEX=cpu" in said
+        and sign.removesuffix("/version") in said
+    )
 
 
 @pytest.mark.parametrize("gpu", [False, True])
@@ -66,9 +89,17 @@ def test_on_a_jetson_the_user_decides(install, sign, gpu):
     assert f"Jetson (/{sign})" in said and "TORCH_INDEX=cpu" in said
 
 
-@pytest.mark.parametrize("files, gpu", [((), False), (("etc/nv_tegra_release",), False), (("dev/nvidia0",), True)])
-@pytest.mark.parametrize("asked, index", [("cpu", f"{INDEXES}/cpu"), ("cu128", f"{INDEXES}/cu128"),
-                                          ("https://jetson.example.com/jp6/cu126", "https://jetson.example.com/jp6/cu126")])
+@pytest.mark.parametrize(
+    "files, gpu", [((), False), (("etc/nv_tegra_release",), False), (("dev/nvidia0",), True)]
+)
+@pytest.mark.parametrize(
+    "asked, index",
+    [
+        ("cpu", f"{INDEXES}/cpu"),
+        ("cu128", f"{INDEXES}/cu128"),
+        ("https://jetson.example.com/jp6/cu126", "https://jetson.example.com/jp6/cu126"),
+    ],
+)
 def test_what_the_user_names_is_taken(install, files, gpu, asked, index):
     assert install(*files, index=asked, gpu=gpu) == (0, index, "")
 

@@ -34,11 +34,9 @@ def test_an_interrupt_waits_for_what_is_held(interrupts):
 
 
 def test_what_is_held_without_a_name_is_that_of_the_innermost(interrupts):
-    with Interrupts() as inner:
-        with pytest.raises(KeyboardInterrupt):
-            with held():
-                interrupt()
-                assert inner._waiting == signal.SIGINT
+    with Interrupts() as inner, pytest.raises(KeyboardInterrupt), held():
+        interrupt()
+        assert inner._waiting == signal.SIGINT
     with pytest.raises(KeyboardInterrupt):
         interrupt()
 
@@ -73,7 +71,7 @@ def test_an_interrupt_while_a_function_is_compiled_is_not_lost(interrupts, monke
     called = []
     engines = codegen.ll.ExecutionEngine
 
-    def find(engine, module, inner=engines._find_module_ptr):   # in each such call
+    def find(engine, module, inner=engines._find_module_ptr):  # in each such call
         called.append(module)
         interrupt()
         return inner(engine, module)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """JPEGs as cameras and apps write them: whole ones are read whatever they lack, cut ones are told."""
+
 import io
 import re
 from types import SimpleNamespace
@@ -15,9 +16,16 @@ from dcfm_ros.pipeline.decoding import MessageError, decode_compressed
 END = b"\xff\xd9"
 Y, X = np.mgrid[0:96, 0:128]
 RGB = np.stack([60 + X, 200 - Y, 40 + (X + Y) // 2], axis=-1).astype(np.uint8)
-KINDS = {"4:4:4": dict(subsampling="4:4:4"), "4:2:2": dict(subsampling="4:2:2"), "4:2:0": dict(subsampling="4:2:0"),
-         "4:1:1": dict(subsampling="4:1:1"), "progressive": dict(progressive=True), "restarts by row": dict(restart_marker_rows=1),
-         "restarts by block": dict(restart_marker_blocks=3), "optimised": dict(optimize=True)}
+KINDS = {
+    "4:4:4": dict(subsampling="4:4:4"),
+    "4:2:2": dict(subsampling="4:2:2"),
+    "4:2:0": dict(subsampling="4:2:0"),
+    "4:1:1": dict(subsampling="4:1:1"),
+    "progressive": dict(progressive=True),
+    "restarts by row": dict(restart_marker_rows=1),
+    "restarts by block": dict(restart_marker_blocks=3),
+    "optimised": dict(optimize=True),
+}
 
 
 def jpeg(pixels=RGB, mode=None, **options):
@@ -64,19 +72,23 @@ def test_without_end_marker(picture):
         np.testing.assert_array_equal(decoded(data), whole)
 
 
-@pytest.mark.parametrize("after", [bytes(1000), jpeg(RGB[:32, :32]), b"\xff\xff\xff"], ids=["zeros", "a second picture", "fill"])
+@pytest.mark.parametrize(
+    "after", [bytes(1000), jpeg(RGB[:32, :32]), b"\xff\xff\xff"], ids=["zeros", "a second picture", "fill"]
+)
 def test_what_follows_the_end_is_ignored(picture, after):
     np.testing.assert_array_equal(decoded(picture + after), decoded(picture))
 
 
-@pytest.mark.parametrize("end", [b"", END, bytes(20000), jpeg()], ids=["nothing", "end marker", "zeros", "the next picture"])
+@pytest.mark.parametrize(
+    "end", [b"", END, bytes(20000), jpeg()], ids=["nothing", "end marker", "zeros", "the next picture"]
+)
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_cut_among_its_pixels(kind, share, end):
     picture = jpeg(**KINDS[kind])
     start = scan_start(picture)
-    data = picture[:start + int(share * (len(picture) - start))].rstrip(b"\xff") + end
-    if kind == "progressive" and end == END and not is_cut(data):   # only details are missing
+    data = picture[: start + int(share * (len(picture) - start))].rstrip(b"\xff") + end
+    if kind == "progressive" and end == END and not is_cut(data):  # only details are missing
         assert np.abs(decoded(data).astype(int) - RGB).max() < 20
     else:
         assert is_cut(data)
@@ -84,9 +96,9 @@ def test_a_picture_cut_among_its_pixels(kind, share, end):
 
 def test_a_picture_cut_between_its_restarts():
     data = jpeg(restart_marker_rows=1)
-    for marker in re.finditer(rb"\xff[\xd0-\xd7]", data[scan_start(data):]):
+    for marker in re.finditer(rb"\xff[\xd0-\xd7]", data[scan_start(data) :]):
         for at in (marker.start(), marker.end()):
-            assert is_cut(data[:scan_start(data) + at]) and is_cut(data[:scan_start(data) + at] + END)
+            assert is_cut(data[: scan_start(data) + at]) and is_cut(data[: scan_start(data) + at] + END)
 
 
 @pytest.mark.parametrize("length", [3, 30, 300])
@@ -97,7 +109,7 @@ def test_a_picture_cut_before_its_pixels(length):
 def test_the_end_of_a_thumbnail_is_not_that_of_the_picture():
     data = with_thumbnail(jpeg())
     np.testing.assert_array_equal(decoded(data), decoded(jpeg()))
-    assert is_cut(data[:len(data) - 700])
+    assert is_cut(data[: len(data) - 700])
 
 
 @pytest.mark.parametrize("optimize", [False, True])
@@ -107,7 +119,7 @@ def test_a_grey_scene_is_not_taken_for_a_cut_picture(optimize):
         data = jpeg(grey, optimize=optimize)
         assert (decoded(data) == 128).all() and (decoded(data[:-2]) == 128).all()
         middle = (scan_start(data) + len(data)) // 2
-        if not optimize:   # else each block is a few zeros, and what is missing looks the same
+        if not optimize:  # else each block is a few zeros, and what is missing looks the same
             assert is_cut(data[:middle]) and is_cut(data[:middle] + END)
 
 
@@ -128,12 +140,18 @@ def test_four_channels_are_read_where_their_meaning_is_known():
     assert error.value.kind == "encoding"
 
 
-@pytest.mark.parametrize("marker, bits", [(0xC3, 8), (0xC9, 8), (0xCA, 8), (0xC1, 12)], ids=["lossless", "arithmetic", "both", "12 bits"])
+@pytest.mark.parametrize(
+    "marker, bits",
+    [(0xC3, 8), (0xC9, 8), (0xCA, 8), (0xC1, 12)],
+    ids=["lossless", "arithmetic", "both", "12 bits"],
+)
 def test_rare_kinds_are_refused(marker, bits):
     data = bytearray(jpeg())
     size = data.index(b"\xff\xc0")
     data[size + 1], data[size + 4] = marker, bits
-    with pytest.raises(MessageError, match=f"with {bits} bits is of a rare kind .*: let the camera write baseline JPEG") as error:
+    with pytest.raises(
+        MessageError, match=f"with {bits} bits is of a rare kind .*: let the camera write baseline JPEG"
+    ) as error:
         decoded(bytes(data))
     assert error.value.kind == "encoding"
 
@@ -141,14 +159,14 @@ def test_rare_kinds_are_refused(marker, bits):
 def test_few_bytes_that_claim_many_pixels_are_not_decoded(monkeypatch):
     data = bytearray(jpeg())
     size = data.index(b"\xff\xc0") + 5
-    data[size:size + 4] = (16384).to_bytes(2, "big") * 2
+    data[size : size + 4] = (16384).to_bytes(2, "big") * 2
     monkeypatch.setattr(cv2, "imdecode", None)
     assert is_cut(bytes(data))
 
 
 def test_exif_rotation_is_not_applied():
     exif = Image.Exif()
-    exif[0x0112] = 6   # orientation: a quarter turn
+    exif[0x0112] = 6  # orientation: a quarter turn
     turned = jpeg(exif=exif)
     assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (128, 96, 3)
     np.testing.assert_array_equal(decoded(turned), decoded(jpeg()))

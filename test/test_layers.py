@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which layer and module may import which; read from the sources, so that it holds for branches no test runs through, too."""
+"""Which layer and module may import which; read from the sources, so that it holds for branches no test runs
+through, too."""
+
 import ast
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -12,15 +14,31 @@ ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
 COMMANDS = [*sorted((ROOT / "cli").glob("*.py")), ROOT / "__main__.py"]
 LIBRARIES = (
-    "model", "motion", "points", "training", "metrics", "benchmark", "evaluation", "reports", "viewer", "pipeline", "sources", "bags")   # usable without ROS
+    "model",
+    "motion",
+    "points",
+    "training",
+    "metrics",
+    "benchmark",
+    "evaluation",
+    "reports",
+    "viewer",
+    "pipeline",
+    "sources",
+    "bags",
+)  # usable without ROS
 
 
 def imports(path: Path, at_module_level: bool = False) -> set[str]:
     """Names of what a module imports, `from a import b` as a.b, of relative imports with their dots; also by
     `import_module("a")`."""
     tree = ast.parse(path.read_text())
-    inner = {id(node) for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-             for node in ast.walk(function)}
+    inner = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+    }
     names = set()
     for node in ast.walk(tree):
         if at_module_level and id(node) in inner:
@@ -30,8 +48,12 @@ def imports(path: Path, at_module_level: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (f"{node.module}." if node.module else "")
             names |= {f"{module}{alias.name}" for alias in node.names}
-        elif (isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", None))
-              in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant)):
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", None)) in ("import_module", "__import__")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
             names.add(node.args[0].value)
     return names
 
@@ -41,8 +63,12 @@ def under(name: str, package: str) -> bool:
 
 
 def offences(paths, *packages, **options) -> list[str]:
-    return [f"{path.relative_to(ROOT)} imports {name}" for path in paths for name in sorted(imports(path, **options))
-            if any(under(name, package) for package in packages)]
+    return [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in paths
+        for name in sorted(imports(path, **options))
+        if any(under(name, package) for package in packages)
+    ]
 
 
 def modules_of(*layers):
@@ -52,14 +78,19 @@ def modules_of(*layers):
 
 
 def module_graph(root: Path) -> dict[str, list[str]]:
-    """What each module of a package imports of the package. A folder's `__init__` is a module of the folder's name; to
-    import a name from it is to import it, to import a module beside it is not."""
+    """What each module of a package imports of the package. A folder's `__init__` is a module of the folder's
+    name; to import a name from it is to import it, to import a module beside it is not."""
+
     def name_of(path):
-        return ".".join(part for part in path.relative_to(root.parent).with_suffix("").parts if part != "__init__")
+        return ".".join(
+            part for part in path.relative_to(root.parent).with_suffix("").parts if part != "__init__"
+        )
 
     paths = {name_of(path): path for path in sorted(root.rglob("*.py"))}
-    found = {module: {name if name in paths else name.rpartition(".")[0] for name in imports(path)}
-             for module, path in paths.items()}
+    found = {
+        module: {name if name in paths else name.rpartition(".")[0] for name in imports(path)}
+        for module, path in paths.items()
+    }
     return {module: sorted(names & paths.keys() - {module}) for module, names in found.items()}
 
 
@@ -86,7 +117,19 @@ ALLOWED = {
     "benchmark": ("model", "motion", "pipeline", "sources", "reports"),
     "evaluation": ("model", "motion", "pipeline", "sources", "reports", "metrics", "benchmark"),
     "bags": ("model", "motion", "pipeline", "sources", "reports", "metrics", "evaluation", "viewer"),
-    "ros": ("model", "motion", "pipeline", "sources", "reports", "metrics", "evaluation", "viewer", "bags", "points", "msg"),
+    "ros": (
+        "model",
+        "motion",
+        "pipeline",
+        "sources",
+        "reports",
+        "metrics",
+        "evaluation",
+        "viewer",
+        "bags",
+        "points",
+        "msg",
+    ),
 }
 
 
@@ -98,7 +141,10 @@ def test_layers_import_only_what_lies_below(layer):
 
 
 def test_each_folder_is_a_layer():
-    assert {path.name for path in ROOT.iterdir() if path.is_dir() and list(path.glob("*.py"))} == {*ALLOWED, "cli"}
+    assert {path.name for path in ROOT.iterdir() if path.is_dir() and list(path.glob("*.py"))} == {
+        *ALLOWED,
+        "cli",
+    }
 
 
 def test_imports_are_absolute():
@@ -113,7 +159,9 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_nothing_but_the_ros_layer_knows_ros():
     paths = [*modules_of(*LIBRARIES), *COMMANDS]
     assert offences(paths, "dcfm_ros.msg", "rclpy") == []
-    assert [f"{path}: {name}" for path in paths for name in imports(path) if name.split(".")[0].endswith("_msgs")] == []
+    assert [
+        f"{path}: {name}" for path in paths for name in imports(path) if name.split(".")[0].endswith("_msgs")
+    ] == []
 
 
 def test_only_the_command_reaches_for_ros_and_only_when_asked():
@@ -143,13 +191,24 @@ def test_only_backends_import_inference_engines():
 
 
 def test_optional_engines_are_not_imported_on_loading():
-    """TensorRT is loaded where it is used; the modules of OpenVINO and Triton only when a backend is made that needs them."""
+    """TensorRT is loaded where it is used; the modules of OpenVINO and Triton only when a backend is made
+    that needs them."""
     assert offences(MODULES, "tensorrt", at_module_level=True) == []
     others = [path for path in MODULES if not {"openvino", "openvino.py"} & {path.name, path.parent.name}]
-    modules = ("pipeline.backends.openvino.backend", "pipeline.backends.openvino.network_cache", "pipeline.export.openvino")
-    assert offences(others, "openvino", *(f"dcfm_ros.{module}" for module in modules), at_module_level=True) == []
+    modules = (
+        "pipeline.backends.openvino.backend",
+        "pipeline.backends.openvino.network_cache",
+        "pipeline.export.openvino",
+    )
+    assert (
+        offences(others, "openvino", *(f"dcfm_ros.{module}" for module in modules), at_module_level=True)
+        == []
+    )
     others = [path for path in MODULES if path.name != "triton_kernels.py"]
-    assert offences(others, "triton", "dcfm_ros.pipeline.backends.cuda.triton_kernels", at_module_level=True) == []
+    assert (
+        offences(others, "triton", "dcfm_ros.pipeline.backends.cuda.triton_kernels", at_module_level=True)
+        == []
+    )
 
 
 def test_what_launch_files_read_needs_the_standard_library_alone():
@@ -158,8 +217,13 @@ def test_what_launch_files_read_needs_the_standard_library_alone():
         assert {name.split(".")[0] for name in imports(path)} <= sys.stdlib_module_names
     of_launch = {"ament_index_python", "launch", "launch_ros", "yaml"}
     for path in sorted((ROOT.parent / "launch").glob("*.py")):
-        names = {name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names | of_launch}
-        assert all(under(name, "dcfm_ros.pipeline.settings") or under(name, "dcfm_ros.ros.yaml_text") for name in names), (path, names)
+        names = {
+            name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names | of_launch
+        }
+        assert all(
+            under(name, "dcfm_ros.pipeline.settings") or under(name, "dcfm_ros.ros.yaml_text")
+            for name in names
+        ), (path, names)
 
 
 def test_the_package_itself_is_empty():
@@ -169,22 +233,37 @@ def test_the_package_itself_is_empty():
 
 def test_the_reader_of_imports(tmp_path):
     path = tmp_path / "c.py"
-    path.write_text("import x.y\nfrom . import d\nfrom ..e import f\nfrom g import h\nif TYPE_CHECKING:\n    from l import m\n"
-                    "def late():\n    import i\n    importlib.import_module('j.k')\n")
+    path.write_text(
+        "import x.y\nfrom . import d\nfrom ..e import f\nfrom g import h\nif TYPE_CHECKING:\n    from l "
+        "import m\n"
+        "def late():\n    import i\n    importlib.import_module('j.k')\n"
+    )
     assert imports(path) == {"x.y", ".d", "..e.f", "g.h", "l.m", "i", "j.k"}
     assert imports(path, at_module_level=True) == {"x.y", ".d", "..e.f", "g.h", "l.m"}
 
 
-@pytest.mark.parametrize("changes, found", [
-    ({}, ""),   # b takes the module c from the folder, whose __init__ takes a name from b
-    ({"a/c.py": "def late():\n    from p.a import b"}, "p.a.b imports p.a.c imports p.a.b"),
-    ({"d.py": "if TYPE_CHECKING:\n    from p.a import name"}, "p.a imports p.a.b imports p.a.c imports p.d imports p.a"),
-    ({"a/c.py": "import p.a.c, p.d"}, ""),   # itself
-    ({"d.py": "import p.a.e"}, ""),
-])
+@pytest.mark.parametrize(
+    "changes, found",
+    [
+        ({}, ""),  # b takes the module c from the folder, whose __init__ takes a name from b
+        ({"a/c.py": "def late():\n    from p.a import b"}, "p.a.b imports p.a.c imports p.a.b"),
+        (
+            {"d.py": "if TYPE_CHECKING:\n    from p.a import name"},
+            "p.a imports p.a.b imports p.a.c imports p.d imports p.a",
+        ),
+        ({"a/c.py": "import p.a.c, p.d"}, ""),  # itself
+        ({"d.py": "import p.a.e"}, ""),
+    ],
+)
 def test_the_finder_of_circles(tmp_path, changes, found):
-    for name, text in {"a/__init__.py": "from p.a.b import name", "a/b.py": "import numpy\nfrom p.a import c", "a/e.py": "",
-                       "a/c.py": "from p.d import *", "d.py": "", **changes}.items():
+    for name, text in {
+        "a/__init__.py": "from p.a.b import name",
+        "a/b.py": "import numpy\nfrom p.a import c",
+        "a/e.py": "",
+        "a/c.py": "from p.d import *",
+        "d.py": "",
+        **changes,
+    }.items():
         path = tmp_path / "p" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

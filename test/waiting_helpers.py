@@ -12,4 +12,4 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.005)   # between two looks; nothing depends on its length
+        time.sleep(0.005)  # between two looks; nothing depends on its length

@@ -13,16 +13,22 @@ from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.types import COMPRESSED_VIDEO, IMAGE, VIDEOS, typestore
 from dcfm_ros.pipeline.decoding import DecodedImage, decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.pipeline.video_packets import Outcome, Packet, VideoDecoder, of_compressed_video, of_ffmpeg_packet
+from dcfm_ros.pipeline.video_packets import (
+    Outcome,
+    Packet,
+    VideoDecoder,
+    of_compressed_video,
+    of_ffmpeg_packet,
+)
 
 
 class Arrival(NamedTuple):
     """An image, or a message of which none comes."""
 
-    number: int          # running number among the messages of the cameras' topics, from 0
-    log_ns: int          # when it was recorded
-    header: Any          # its std_msgs/Header; None where the message cannot be read
-    decode: Callable[[], DecodedImage]   # raises InputError
+    number: int  # running number among the messages of the cameras' topics, from 0
+    log_ns: int  # when it was recorded
+    header: Any  # its std_msgs/Header; None where the message cannot be read
+    decode: Callable[[], DecodedImage]  # raises InputError
 
 
 class Images:
@@ -48,28 +54,39 @@ class Images:
 class Video:
     """A topic of video packets, taken in order. Each message has one arrival.
 
-    With B-frames pictures come in the order in which they are shown, each with the header of its own packet; numbers and log
-    times are given out in the order of the messages, so that both only grow.
+    With B-frames pictures come in the order in which they are shown, each with the header of its own packet;
+    numbers and log times are given out in the order of the messages, so that both only grow.
     """
 
     def __init__(self, bag: Bag, topic: Topic):
         self._bag, self._topic, self._decoder = bag, topic, VideoDecoder()
-        self._places: deque[tuple[int, int]] = deque()   # number and log time of messages whose arrivals are to come
+        self._places: deque[tuple[int, int]] = (
+            deque()
+        )  # number and log time of messages whose arrivals are to come
 
     def take(self, number: int, log_ns: int, raw: bytes) -> list[Arrival]:
         self._places.append((number, log_ns))
         try:
             packet = read_packet(self._bag, self._topic, raw)
         except InputError as error:
-            return [*self._arrivals(self._decoder.lose()), Arrival(*self._places.popleft(), None, raising(error))]
+            return [
+                *self._arrivals(self._decoder.lose()),
+                Arrival(*self._places.popleft(), None, raising(error)),
+            ]
         return self._arrivals(self._decoder.decode(packet))
 
     def rest(self) -> list[Arrival]:
         return self._arrivals(self._decoder.flush())
 
     def _arrivals(self, outcomes: list[Outcome]) -> list[Arrival]:
-        return [Arrival(*self._places.popleft(), outcome.packet.sender, lambda outcome=outcome: DecodedImage(outcome.rgb(), is_bgr=False))
-                for outcome in outcomes]
+        return [
+            Arrival(
+                *self._places.popleft(),
+                outcome.packet.sender,
+                lambda outcome=outcome: DecodedImage(outcome.rgb(), is_bgr=False),
+            )
+            for outcome in outcomes
+        ]
 
 
 def source_of(bag: Bag, topic: Topic) -> Images | Video:
@@ -88,4 +105,5 @@ def read_packet(bag: Bag, topic: Topic, raw: bytes) -> Packet:
 def raising(error: InputError) -> Callable[[], DecodedImage]:
     def decode() -> DecodedImage:
         raise error
+
     return decode

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What compressed bytes of a recording become: bounded, as a file that is damaged, or meant to harm, must not fill the memory."""
+"""What compressed bytes of a recording become: bounded, as a file that is damaged, or meant to harm, must not
+fill the memory."""
 
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from dcfm_ros.bags.names import without_zstd
 
 try:
     from compression import zstd
-except ImportError:   # before Python 3.14; rosbags brings it
+except ImportError:  # before Python 3.14; rosbags brings it
     from backports import zstd
 
-MOST_BYTES = 2**30                  # of a message or a chunk; recorders make chunks of some megabytes
-ZSTD_MAGIC = bytes.fromhex("28b52ffd")   # a CDR message begins with 00
+MOST_BYTES = 2**30  # of a message or a chunk; recorders make chunks of some megabytes
+ZSTD_MAGIC = bytes.fromhex("28b52ffd")  # a CDR message begins with 00
 
 
 def decompressed(raw: bytes) -> bytes:
@@ -30,7 +31,7 @@ def decompressed(raw: bytes) -> bytes:
 
     Others are returned as they are, and so is what cannot be decompressed: `Bag.decode` tells of it.
     """
-    if raw[:len(ZSTD_MAGIC)] != ZSTD_MAGIC:
+    if raw[: len(ZSTD_MAGIC)] != ZSTD_MAGIC:
         return raw
     try:
         return _of_zstd(raw, MOST_BYTES)
@@ -39,7 +40,8 @@ def decompressed(raw: bytes) -> bytes:
 
 
 def unpacked_chunk(chunk: Chunk) -> bytes:
-    """The records in a chunk of an .mcap; a ValueError where it is damaged, a BagError where it is too large."""
+    """The records in a chunk of an .mcap; a ValueError where it is damaged, a BagError where it is too
+    large."""
     size = chunk.uncompressed_size
     check_chunk(size)
     if chunk.compression == "zstd":
@@ -49,7 +51,10 @@ def unpacked_chunk(chunk: Chunk) -> bytes:
     elif chunk.compression == "":
         data = chunk.data
     else:
-        raise BagError(f"chunks are compressed by {chunk.compression!r}, and zstd and lz4 are read: rewrite it with `mcap compress`")
+        raise BagError(
+            f"chunks are compressed by {chunk.compression!r}, and zstd and lz4 are read: rewrite it with "
+            f"`mcap compress`"
+        )
     if len(data) != size or (chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc):
         raise ValueError(f"a chunk of {size} bytes is not what its length and checksum say")
     return data
@@ -58,12 +63,16 @@ def unpacked_chunk(chunk: Chunk) -> bytes:
 def check_chunk(size: int) -> None:
     """A BagError, without the file's name, where a chunk of so many bytes is too large."""
     if size > MOST_BYTES:
-        raise BagError(f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller ones (`mcap "
-                       "compress --chunk-size`), or where it is damaged repair it with `mcap recover`")
+        raise BagError(
+            f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller "
+            f"ones (`mcap "
+            "compress --chunk-size`), or where it is damaged repair it with `mcap recover`"
+        )
 
 
 def unpacked_file(packed: Path, stack: ExitStack) -> Path:
-    """A file of the same name without its ending in the temporary folder, there until the stack is closed. Raises BagError."""
+    """A file of the same name without its ending in the temporary folder, there until the stack is closed.
+    Raises BagError."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dcfm_ros-")))
     plain = folder / without_zstd(packed.name)
     with packed.open("rb") as file:
@@ -71,10 +80,15 @@ def unpacked_file(packed: Path, stack: ExitStack) -> Path:
             with zstd.open(file) as source, plain.open("wb") as target:
                 shutil.copyfileobj(source, target, 2**20)
         except (zstd.ZstdError, EOFError) as error:
-            raise BagError(f"{packed} is cut off or damaged ({error}): decompress what is whole of it with `zstd -d`") from error
+            raise BagError(
+                f"{packed} is cut off or damaged ({error}): decompress what is whole of it with `zstd -d`"
+            ) from error
         except OSError as error:
-            raise BagError(f"{packed} cannot be decompressed to {folder.parent} ({error.strerror}): make room there, or let TMPDIR "
-                           "name a folder on a larger disk") from error
+            raise BagError(
+                f"{packed} cannot be decompressed to {folder.parent} ({error.strerror}): make room there, or "
+                f"let TMPDIR "
+                "name a folder on a larger disk"
+            ) from error
     return plain
 
 

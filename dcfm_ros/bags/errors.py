@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What recordings raise: BagError for their content, and OSError where the system fails: that may go well the next time."""
+"""What recordings raise: BagError for their content, and OSError where the system fails: that may go well the
+next time."""
 
 from __future__ import annotations
 
@@ -19,13 +20,19 @@ class BagError(ValueError):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of the system as an OSError that names the file; that it may not be read, which stays so, as a BagError."""
+    """Errors of the system as an OSError that names the file; that it may not be read, which stays so, as a
+    BagError."""
     try:
         yield
     except apsw.IOError as error:
         raise OSError(errno.EIO, f"cannot read {path}: {error}") from error
     except PermissionError as error:
-        raise BagError(f"{path} may not be read by this user ({os.strerror(error.errno) if error.errno else error}): change its "
-                       "permissions, or copy it") from error
+        raise BagError(
+            f"{path} may not be read by this user ({os.strerror(error.errno) if error.errno else error}): "
+            f"change its "
+            "permissions, or copy it"
+        ) from error
     except OSError as error:
-        raise OSError(error.errno, f"cannot read {path}: {os.strerror(error.errno) if error.errno else error}") from error
+        raise OSError(
+            error.errno, f"cannot read {path}: {os.strerror(error.errno) if error.errno else error}"
+        ) from error

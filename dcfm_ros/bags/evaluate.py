@@ -14,14 +14,15 @@ from dcfm_ros.bags.report import bag_report
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.bags.writing import WriteError, told, write_text
-from dcfm_ros.files import output_folder
 from dcfm_ros.evaluation.tally import Tally, tally_report
+from dcfm_ros.files import output_folder
 from dcfm_ros.model.folder import load_model
 
 
 @dataclass
 class BagResult:
-    """One recording's figures: `report` as report.json holds it, `tallies` as they add up to those of several recordings."""
+    """One recording's figures: `report` as report.json holds it, `tallies` as they add up to those of several
+    recordings."""
 
     report: dict
     tallies: list[Tally]
@@ -39,8 +40,11 @@ class BagResult:
             mine.merge(theirs)
 
 
-def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = lambda: None,
-                 on_start: Callable[[int], object] = lambda images: None) -> BagResult:
+def evaluate_bag(
+    options: BagEvaluateOptions,
+    on_frame: Callable[[], object] = lambda: None,
+    on_start: Callable[[int], object] = lambda images: None,
+) -> BagResult:
     """Evaluate one recording; writes report.json, and report.html if asked for, into `options.folder`.
 
     on_start is called with the number of images, on_frame after each.
@@ -53,7 +57,9 @@ def evaluate_bag(options: BagEvaluateOptions, on_frame: Callable[[], object] = l
             on_start(sum(camera.topic.count for camera in cameras))
             with Run(options, bag, cameras, model, out) as run:
                 run.all(on_frame)
-                result = BagResult(bag_report(run, options, model.config), run.tallies, model.config.class_names)
+                result = BagResult(
+                    bag_report(run, options, model.config), run.tallies, model.config.class_names
+                )
                 with told(out):
                     write_text(out / "report.json", json.dumps(result.report, indent=2) + "\n")
                 run.gallery.write(result.report)

@@ -19,12 +19,13 @@ from dcfm_ros.sources.names import natural_key
 
 
 def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> list[Path]:
-    """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern without any.
+    """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern
+    without any.
 
-    patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth). A storage
-        file or metadata.yaml inside a recording's folder means that recording, any other file itself; unfinished outputs are
-        left out. A folder that cannot be read is a BagError; one inside of what is searched is passed over, with a line on
-        stderr
+    patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth).
+        A storage file or metadata.yaml inside a recording's folder means that recording, any other file
+        itself; unfinished outputs are left out. A folder that cannot be read is a BagError; one inside of
+        what is searched is passed over, with a line on stderr
     leave_out: a folder whose recordings are not meant: where results go
     """
     found: dict[Path, Path] = {}
@@ -33,23 +34,28 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
         with _readable(pattern):
             bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
         if not bags:
-            raise BagError(f"{pattern}: no recording there; give a folder with metadata.yaml, a file {' or '.join(STORAGES)}, a "
-                           "folder that holds some, or a glob of these")
+            raise BagError(
+                f"{pattern}: no recording there; give a folder with metadata.yaml, a file "
+                f"{' or '.join(STORAGES)}, a "
+                "folder that holds some, or a glob of these"
+            )
         for bag in bags:
             found.setdefault(bag.resolve(), bag)
     return sorted(found.values(), key=lambda bag: natural_key(str(bag)))
 
 
 def single_bag(pattern: str) -> str | None:
-    """The recording that is itself named by this; None for a folder of several, or a glob. BagError where it cannot be read."""
+    """The recording that is itself named by this; None for a folder of several, or a glob. BagError where it
+    cannot be read."""
     with _readable(pattern):
         path = stands_for(Path(pattern))
-        several = path.is_dir() and not is_bag(path) or not path.exists() and glob.has_magic(str(path))
+        several = (path.is_dir() and not is_bag(path)) or (not path.exists() and glob.has_magic(str(path)))
     return None if several else str(path)
 
 
 def output_names(bags: Sequence[Path]) -> list[str]:
-    """A name for each recording's results: its own, with as many folders above it as tell it from the others."""
+    """A name for each recording's results: its own, with as many folders above it as tell it from the
+    others."""
     parts = [_name_parts(bag) for bag in bags]
     depths = [1] * len(bags)
     while True:
@@ -57,13 +63,14 @@ def output_names(bags: Sequence[Path]) -> list[str]:
         counts = Counter(names)
         longer = [i for i, name in enumerate(names) if counts[name] > 1 and depths[i] < len(parts[i])]
         if not longer:
-            return numbered(names)   # whole paths may become equal, as those of a/b_c and a_b/c
+            return numbered(names)  # whole paths may become equal, as those of a/b_c and a_b/c
         for i in longer:
             depths[i] += 1
 
 
 def is_bag(path: Path) -> bool:
-    """Whether this is a recording: a storage file, a folder with metadata.yaml, or what a dead recorder left of one."""
+    """Whether this is a recording: a storage file, a folder with metadata.yaml, or what a dead recorder left
+    of one."""
     if path.name.endswith(UNFINISHED):
         return False
     if path.is_file():
@@ -74,12 +81,14 @@ def is_bag(path: Path) -> bool:
 
 
 def _left_by_a_recorder(folder: Path) -> bool:
-    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end. A file alone in
-    its folder, with no folders beside it, is that recording under whatever name."""
+    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end.
+    A file alone in its folder, with no folders beside it, is that recording under whatever name."""
     files = storage_files(folder)
     if len(files) == 1 and not any(path.is_dir() for path in folder.iterdir()):
         return True
-    return bool(files) and all(re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", storage_stem(file.name)) for file in files)
+    return bool(files) and all(
+        re.fullmatch(re.escape(folder.resolve().name) + r"(_\d+)?", storage_stem(file.name)) for file in files
+    )
 
 
 @contextmanager
@@ -87,7 +96,9 @@ def _readable(pattern: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BagError(f"{pattern} cannot be read: {error.strerror}; get access to it, or give another") from error
+        raise BagError(
+            f"{pattern} cannot be read: {error.strerror}; get access to it, or give another"
+        ) from error
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -130,9 +141,10 @@ def _readable_of(paths: Iterable[Path], bags_of: Callable[[Path], list[Path]]) -
 
 
 def _name_parts(bag: Path) -> tuple[str, ...]:
-    """Of its path without the root; files of one name and several storages differ by what is made a folder here."""
+    """Of its path without the root; files of one name and several storages differ by what is made a folder
+    here."""
     path = bag.resolve()
     parts = path.parts[1:]
     if path.is_dir() or not (stem := storage_stem(path.name)):
         return parts
-    return (*parts[:-1], path.name[len(stem) + 1:], stem)
+    return (*parts[:-1], path.name[len(stem) + 1 :], stem)

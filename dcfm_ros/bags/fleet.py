@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm bag evaluate` and `segment` on many recordings: several at a time, on one machine or on a Ray cluster."""
+"""`dcfm bag evaluate` and `segment` on many recordings: several at a time, on one machine or on a Ray
+cluster."""
 
 from __future__ import annotations
 
@@ -24,24 +25,24 @@ from dcfm_ros.bags.ray_workers import RayCluster
 from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
 from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task
 from dcfm_ros.bags.writing import told, write_text
-from dcfm_ros.reports.machine import machine
 from dcfm_ros.files import output_folder
-from dcfm_ros.reports.page.fleet import write_index
 from dcfm_ros.model.versions import versions
+from dcfm_ros.reports.machine import machine
+from dcfm_ros.reports.page.fleet import write_index
 
 # What became of a recording.
 DONE, FAILED, EXISTS, UNDONE = "done", "failed", "exists", "not done"
-_TRIES = 2   # of a recording that failed for a reason that may pass
+_TRIES = 2  # of a recording that failed for a reason that may pass
 
 
 @dataclass(frozen=True)
 class FleetOptions:
     """Which recordings, and who works on them."""
 
-    bags: tuple[str, ...]        # recordings, folders that hold some, globs
-    out: str = "out/bags"        # folder of the results, one for each recording in it
-    workers: int | None = None   # recordings at a time; None: one here, and on Ray one for each machine
-    ray: str = ""                # address of a cluster, or local
+    bags: tuple[str, ...]  # recordings, folders that hold some, globs
+    out: str = "out/bags"  # folder of the results, one for each recording in it
+    workers: int | None = None  # recordings at a time; None: one here, and on Ray one for each machine
+    ray: str = ""  # address of a cluster, or local
 
     def __post_init__(self):
         if not self.bags:
@@ -61,7 +62,7 @@ class FleetOptions:
 class _Entry:
     """One recording of a fleet."""
 
-    name: str                    # of its results
+    name: str  # of its results
     bag: Path
     job: Any
     status: str = UNDONE
@@ -73,15 +74,16 @@ class _Entry:
 def evaluate_fleet(fleet: FleetOptions, options: BagEvaluateOptions) -> dict:
     """Evaluate recordings, each with `options` into a folder of its own; returns what is in summary.json.
 
-    Writes summary.json and index.html into `fleet.out`. The figures of all together are those of one run over them in the
-    order of their names. A recording that fails is told with its reason and leaves the others alone. Raises BagError where
-    there is none.
+    Writes summary.json and index.html into `fleet.out`. The figures of all together are those of one run over
+    them in the order of their names. A recording that fails is told with its reason and leaves the others
+    alone. Raises BagError where there is none.
     """
     return _Fleet(fleet, options, _evaluate, _evaluated).run()
 
 
 def segment_fleet(fleet: FleetOptions, options: BagSegmentOptions) -> dict:
-    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns and writes as `evaluate_fleet` does.
+    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns and writes as
+    `evaluate_fleet` does.
 
     What is there already is left alone, and what is unfinished is gone on with.
     """
@@ -97,11 +99,14 @@ def _segment(options: BagSegmentOptions, on_frames: Callable[[int], None]) -> di
 
 
 def _evaluated(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
-    """Figures of each recording that is done, those of all together, and how many images were done for them in this run."""
+    """Figures of each recording that is done, those of all together, and how many images were done for them
+    in this run."""
     each = []
     for entry in entries:
         report = entry.result.report
-        each.append({**_figures(report["rows"][0]), "frames_per_s": report["frames_per_s"], "notes": report["notes"]})
+        each.append(
+            {**_figures(report["rows"][0]), "frames_per_s": report["frames_per_s"], "notes": report["notes"]}
+        )
     if not entries:
         return each, [], 0
     merged = deepcopy(entries[0].result)
@@ -115,8 +120,14 @@ def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
     for entry in entries:
         cameras = entry.result["cameras"]
         frames, keyframes = (sum(camera[what] for camera in cameras) for what in ("masks", "keyframes"))
-        each.append({"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames if frames else None,
-                     "notes": entry.result["notes"]})
+        each.append(
+            {
+                "frames": frames,
+                "keyframes": keyframes,
+                "keyframe_rate": keyframes / frames if frames else None,
+                "notes": entry.result["notes"],
+            }
+        )
         images += sum(camera["images"] for camera in cameras) - entry.result["resumed_at_image"]
     frames, keyframes = (sum(one[what] for one in each) for what in ("frames", "keyframes"))
     rows = [{"frames": frames, "keyframes": keyframes, "keyframe_rate": keyframes / frames}] if frames else []
@@ -124,7 +135,9 @@ def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
 
 
 def _figures(row: dict) -> dict:
-    return {name: row[name] for name in ("frames", "keyframes", "keyframe_rate", "miou", "steady8", "flicker")}
+    return {
+        name: row[name] for name in ("frames", "keyframes", "keyframe_rate", "miou", "steady8", "flicker")
+    }
 
 
 class _Fleet:
@@ -132,11 +145,15 @@ class _Fleet:
 
     def __init__(self, fleet: FleetOptions, options: Any, task: Task, figures: Callable):
         if options.viewer:
-            raise ValueError(f"viewer {options.viewer}: it shows one recording; leave it away, or give just one")
+            raise ValueError(
+                f"viewer {options.viewer}: it shows one recording; leave it away, or give just one"
+            )
         self._fleet, self._options, self._task, self._figures = fleet, options, task, figures
         self._out = Path(fleet.out).absolute()
         bags = find_bags(fleet.bags, leave_out=self._out)
-        self._entries = [_Entry(name, bag, self._job(bag, name)) for name, bag in zip(output_names(bags), bags)]
+        self._entries = [
+            _Entry(name, bag, self._job(bag, name)) for name, bag in zip(output_names(bags), bags)
+        ]
         output_folder(self._out)
 
     def run(self) -> dict:
@@ -161,16 +178,22 @@ class _Fleet:
 
     def _job(self, bag: Path, name: str) -> Any:
         """The options for one recording. Paths are whole, for workers elsewhere."""
-        whole = {"bag": str(bag.absolute()), "out": str(self._out / name), "model": _whole(self._options.model)}
+        whole = {
+            "bag": str(bag.absolute()),
+            "out": str(self._out / name),
+            "model": _whole(self._options.model),
+        }
         if hasattr(self._options, "labels"):
             whole["labels"] = tuple(map(_whole, self._options.labels))
         return replace(self._options, **whole)
 
     def _work(self, engine: Engine, entries: list[_Entry]) -> None:
-        """Try these recordings once; those that may go well the next time stay UNDONE, as long as there is a next time."""
+        """Try these recordings once; those that may go well the next time stay UNDONE, as long as there is a
+        next time."""
         if not entries:
             return
         with _Bar(len(entries)) as bar:
+
             def done(index: int, outcome: Outcome) -> None:
                 entry = entries[index]
                 entry.tries += 1
@@ -194,19 +217,35 @@ class _Fleet:
         first = finished[0].result if finished else None
         return {
             "command": "evaluate" if isinstance(self._options, BagEvaluateOptions) else "segment",
-            "bags": [{"name": entry.name, "path": str(entry.bag), "status": entry.status, "reason": entry.reason,
-                      "tries": entry.tries, "page": self._page(entry), **figures.get(entry.name, {})}
-                     for entry in self._entries],
+            "bags": [
+                {
+                    "name": entry.name,
+                    "path": str(entry.bag),
+                    "status": entry.status,
+                    "reason": entry.reason,
+                    "tries": entry.tries,
+                    "page": self._page(entry),
+                    **figures.get(entry.name, {}),
+                }
+                for entry in self._entries
+            ],
             "counts": dict(Counter(entry.status for entry in self._entries)),
             "rows": rows,
-            "frames_per_s": round(images / wall_s, 2) if images else None, "seconds": round(wall_s, 1),
-            "workers": workers, "ray": self._fleet.ray, "model": _report(first).get("model"),
-            "options": {**asdict(self._options), **asdict(self._fleet)}, "versions": versions(), "machine": machine(),
+            "frames_per_s": round(images / wall_s, 2) if images else None,
+            "seconds": round(wall_s, 1),
+            "workers": workers,
+            "ray": self._fleet.ray,
+            "model": _report(first).get("model"),
+            "options": {**asdict(self._options), **asdict(self._fleet)},
+            "versions": versions(),
+            "machine": machine(),
         }
 
     def _page(self, entry: _Entry) -> str | None:
         """Of its results what to look at first, as seen from `out`."""
-        for file in ("report.html", "report.json") if getattr(self._options, "page", False) else ("report.json",):
+        for file in (
+            ("report.html", "report.json") if getattr(self._options, "page", False) else ("report.json",)
+        ):
             if entry.status == DONE and (self._out / entry.name / file).is_file():
                 return f"{entry.name}/{file}"
         return None

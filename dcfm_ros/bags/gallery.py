@@ -18,29 +18,38 @@ from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import told
 from dcfm_ros.evaluation.schedule import PER_FRAME
+from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME
 from dcfm_ros.metrics.confusion import ConfusionMatrix
+from dcfm_ros.metrics.figures import rounded
+from dcfm_ros.model.config import ModelConfig
+from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.reports.page.data import TimelinePoint
 from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE, WorstMoments
 from dcfm_ros.reports.page.page import write_page
 from dcfm_ros.reports.page.pictures import side_by_side
-from dcfm_ros.metrics.figures import rounded
-from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME
 from dcfm_ros.reports.video_writer import VideoWriter
-from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
-from dcfm_ros.pipeline.overlay import palette_table
 from dcfm_ros.stamps import NS_PER_S
 
 _PAGE, _VIDEO = "report.html", "side_by_side.mp4"
 
 
 class Gallery:
-    """Collects while the masks come, in bounded memory but for one timeline point for each; use it in a `with` statement.
+    """Collects while the masks come, in bounded memory but for one timeline point for each; use it in a
+    `with` statement.
 
-    The video is of the first camera, from the beginning of the recording. With neither page nor viewer nothing is done.
+    The video is of the first camera, from the beginning of the recording. With neither page nor viewer
+    nothing is done.
     """
 
-    def __init__(self, options: BagEvaluateOptions, bag: Bag, cameras: Sequence[CameraTopic], config: ModelConfig, out: Path):
+    def __init__(
+        self,
+        options: BagEvaluateOptions,
+        bag: Bag,
+        cameras: Sequence[CameraTopic],
+        config: ModelConfig,
+        out: Path,
+    ):
         self._options, self._bag, self._cameras, self._out = options, bag, cameras, out
         self._classes = [(c.name, c.color) for c in config.classes]
         self._table = palette_table([color for _, color in self._classes])
@@ -48,14 +57,21 @@ class Gallery:
         self._timeline: list[TimelinePoint] = []
         self._moments = WorstMoments()
         self._video: VideoWriter | None = None
-        self._video_times_s: list[float] = []   # of each frame
+        self._video_times_s: list[float] = []  # of each frame
         self._stack = ExitStack()
         for name in (_PAGE, _VIDEO):
-            (out / name).unlink(missing_ok=True)   # of an evaluation before this one
+            (out / name).unlink(missing_ok=True)  # of an evaluation before this one
         self._watching = self._stack.enter_context(Watching(options, config.classes))
 
-    def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None, label: np.ndarray | None,
-            flicker: float | None, counts: ConfusionMatrix | None) -> None:
+    def add(
+        self,
+        result: Segmentation,
+        event: KeyframeEvent | None,
+        reference: np.ndarray | None,
+        label: np.ndarray | None,
+        flicker: float | None,
+        counts: ConfusionMatrix | None,
+    ) -> None:
         """The next mask, with what the evaluation found out about it."""
         frame = result.frame
         self._watching.add(result, event, reference)
@@ -63,19 +79,36 @@ class Gallery:
             return
         time_s = (frame.header.log_ns - self._bag.start_ns) / NS_PER_S
         miou = rounded(counts.miou) if counts is not None else None
-        self._timeline.append(TimelinePoint(
-            frame.camera, frame.stamp_ns, time_s, result.score, result.is_keyframe, event.reason.value if event else None,
-            result.feature_age_frames, result.feature_age_s, result.latency_ms, flicker, miou))
+        self._timeline.append(
+            TimelinePoint(
+                frame.camera,
+                frame.stamp_ns,
+                time_s,
+                result.score,
+                result.is_keyframe,
+                event.reason.value if event else None,
+                result.feature_age_frames,
+                result.feature_age_s,
+                result.latency_ms,
+                flicker,
+                miou,
+            )
+        )
 
-        @cache   # for several kinds of moments, and the video
+        @cache  # for several kinds of moments, and the video
         def picture() -> np.ndarray:
             masks = [(self._title, result.mask)]
             masks += [(EVERY_FRAME, reference)] if reference is not None else []
-            masks += [("label", label)] if self._options.labels else []   # also where a frame has none: all have these panels
+            masks += (
+                [("label", label)] if self._options.labels else []
+            )  # also where a frame has none: all have these panels
             return side_by_side(frame.rgb(), masks, self._table)
 
-        for kind, value in ((LOWEST_IOU, miou), (LARGEST_FLICKER, flicker or None),
-                            (OLDEST_FEATURE, result.feature_age_s or None)):
+        for kind, value in (
+            (LOWEST_IOU, miou),
+            (LARGEST_FLICKER, flicker or None),
+            (OLDEST_FEATURE, result.feature_age_s or None),
+        ):
             if value is not None:
                 self._moments.offer(kind, frame.camera, frame.stamp_ns, time_s, value, picture)
         if frame.camera == self._cameras[0].name and time_s < self._options.video_s:
@@ -90,8 +123,15 @@ class Gallery:
         with told(self._out):
             if self._video is not None:
                 self._video.close()
-            write_page(self._out / _PAGE, report, self._timeline, self._moments.moments(), self._classes,
-                       self._video.path if self._video else None, self._video_times_s)
+            write_page(
+                self._out / _PAGE,
+                report,
+                self._timeline,
+                self._moments.moments(),
+                self._classes,
+                self._video.path if self._video else None,
+                self._video_times_s,
+            )
 
     def _add_to_video(self, picture: np.ndarray) -> None:
         if self._video is None:
@@ -100,7 +140,8 @@ class Gallery:
             rate_hz = (topic.count - 1) / span_s if topic.count > 1 and span_s > 0 else 15.0
             height, width = picture.shape[:2]
             self._video = self._stack.enter_context(
-                VideoWriter(self._out / _VIDEO, width, height, min(max(rate_hz, 1.0), 120.0)))
+                VideoWriter(self._out / _VIDEO, width, height, min(max(rate_hz, 1.0), 120.0))
+            )
         size = self._video.width, self._video.height
         self._video.add(picture if picture.shape[1::-1] == size else cv2.resize(picture, size))
 
@@ -108,5 +149,5 @@ class Gallery:
         return self
 
     def __exit__(self, *error) -> None:
-        with told(self._out):   # of a disk that is full, closing the video tells once more
+        with told(self._out):  # of a disk that is full, closing the video tells once more
             self._stack.__exit__(*error)

@@ -23,22 +23,23 @@ from dcfm_ros.sources.read import read_label
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
 _ENCODINGS = ("mono8", "8UC1")
-_PNG = b"\x89PNG\r\n\x1a\n"   # how one begins
+_PNG = b"\x89PNG\r\n\x1a\n"  # how one begins
 
 
 class Labels(Protocol):
     """The labels of one camera."""
 
-    unused: int   # labels that no image has asked for so far
+    unused: int  # labels that no image has asked for so far
 
     def take(self, stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:
-        """(H, W) uint8 class ids for the image of this stamp, `size` (height, width); None where there is none. Of images
-        with equal stamps the first gets the first label. A label that cannot be used is an InputError."""
+        """(H, W) uint8 class ids for the image of this stamp, `size` (height, width); None where there is
+        none. Of images with equal stamps the first gets the first label. A label that cannot be used is an
+        InputError."""
 
 
 def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str]) -> dict[str, Labels]:
-    """By camera. labels: a topic for each camera in their order, or one folder: with images called by their stamps, and of
-    several cameras with a folder for each, called like the camera."""
+    """By camera. labels: a topic for each camera in their order, or one folder: with images called by their
+    stamps, and of several cameras with a folder for each, called like the camera."""
     if not labels:
         return {}
     if len(labels) == 1 and Path(labels[0]).is_dir():
@@ -46,16 +47,19 @@ def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str])
         return {camera.name: FolderLabels(folder / camera.name) for camera in cameras}
     if len(labels) != len(cameras):
         names = ", ".join(camera.topic.name for camera in cameras)
-        raise BagError(f"{len(labels)} label topics for {len(cameras)} cameras ({names}): give one for each, in their order, or "
-                       "one folder")
+        raise BagError(
+            f"{len(labels)} label topics for {len(cameras)} cameras ({names}): give one for each, in their "
+            f"order, or "
+            "one folder"
+        )
     if not any(topic.name == labels[0] for topic in bag.topics) and not labels[0].startswith("/"):
         raise BagError(f"labels {labels[0]}: there is no such folder, and {bag.path} has no such topic")
     return {camera.name: TopicLabels(bag, topic) for camera, topic in zip(cameras, labels)}
 
 
 class TopicLabels:
-    """Labels of a topic, all read ahead: image and label need not be near each other in the recording. They are kept
-    compressed, some kilobytes each."""
+    """Labels of a topic, all read ahead: image and label need not be near each other in the recording. They
+    are kept compressed, some kilobytes each."""
 
     def __init__(self, bag: Bag, topic_name: str):
         topic = image_topic(bag, topic_name)
@@ -65,8 +69,10 @@ class TopicLabels:
             try:
                 message = bag.decode(topic, raw)
             except InputError:
-                continue   # without a stamp it belongs to no image
-            self._by_stamp[stamp_ns(message.header.stamp)].append(self._pack(message, topic.msgtype == COMPRESSED_IMAGE))
+                continue  # without a stamp it belongs to no image
+            self._by_stamp[stamp_ns(message.header.stamp)].append(
+                self._pack(message, topic.msgtype == COMPRESSED_IMAGE)
+            )
             self.unused += 1
 
     def take(self, stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:
@@ -86,17 +92,30 @@ class TopicLabels:
         """What is kept of a message: (bytes, (H, W)), of a PNG (bytes, None), or why it cannot be used."""
         if compressed:
             data = bytes(message.data)
-            return (data, None) if data.startswith(_PNG) else InputError(
-                "label", f"a label on {self._topic} of format {message.format[:40]!r} is no PNG: publish class ids as PNG, since other "
-                         f"formats change them, or as {' or '.join(_ENCODINGS)}")
+            return (
+                (data, None)
+                if data.startswith(_PNG)
+                else InputError(
+                    "label",
+                    f"a label on {self._topic} of format {message.format[:40]!r} is no PNG: publish class "
+                    f"ids as PNG, since other "
+                    f"formats change them, or as {' or '.join(_ENCODINGS)}",
+                )
+            )
         height, width, step = message.height, message.width, message.step
         if message.encoding not in _ENCODINGS:
-            return InputError("label", f"a label on {self._topic} has encoding {message.encoding[:40]!r}: publish class ids as "
-                                       f"{' or '.join(_ENCODINGS)}")
+            return InputError(
+                "label",
+                f"a label on {self._topic} has encoding {message.encoding[:40]!r}: publish class ids as "
+                f"{' or '.join(_ENCODINGS)}",
+            )
         if not height or not width or step < width or len(message.data) < height * step:
-            return InputError("label", f"a label on {self._topic} of {width}x{height} pixels has {len(message.data)} bytes and "
-                                       f"step {step}: it is cut off")
-        rows = message.data[:height * step].reshape(height, step)[:, :width]
+            return InputError(
+                "label",
+                f"a label on {self._topic} of {width}x{height} pixels has {len(message.data)} bytes and "
+                f"step {step}: it is cut off",
+            )
+        rows = message.data[: height * step].reshape(height, step)[:, :width]
         return zlib.compress(np.ascontiguousarray(rows).data, 1), (height, width)
 
 
@@ -110,10 +129,15 @@ class FolderLabels:
         for file in sorted(folder.glob("*.png")):
             match = re.fullmatch(r"(\d+)(?:[._](\d{9}))?", file.stem)
             if match is None:
-                raise BagError(f"label {file} is not called by a stamp: name it <nanoseconds>.png or <seconds>_<nanoseconds>.png, "
-                               "nine digits of nanoseconds")
+                raise BagError(
+                    f"label {file} is not called by a stamp: name it <nanoseconds>.png or "
+                    f"<seconds>_<nanoseconds>.png, "
+                    "nine digits of nanoseconds"
+                )
             seconds, nanoseconds = match.groups()
-            self._files[int(seconds) if nanoseconds is None else int(seconds) * NS_PER_S + int(nanoseconds)] = file
+            self._files[
+                int(seconds) if nanoseconds is None else int(seconds) * NS_PER_S + int(nanoseconds)
+            ] = file
         if not self._files:
             raise BagError(f"the folder of labels {folder} holds no PNG files")
         self.unused = len(self._files)
@@ -134,4 +158,7 @@ def _read_png(file: Path | bytes, size: tuple[int, int], where: str = "") -> np.
 
 def _check_size(shape: tuple[int, int], size: tuple[int, int], what: str) -> None:
     if shape != tuple(size):
-        raise InputError("label", f"{what} is {shape[1]}x{shape[0]} but its image {size[1]}x{size[0]}; bring both to one size")
+        raise InputError(
+            "label",
+            f"{what} is {shape[1]}x{shape[0]} but its image {size[1]}x{size[0]}; bring both to one size",
+        )

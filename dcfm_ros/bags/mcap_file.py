@@ -14,14 +14,34 @@ import numpy as np
 from mcap.opcode import Opcode
 
 from dcfm_ros.bags.errors import BagError, naming
-from dcfm_ros.bags.mcap_index import DAMAGE, MESSAGE, RECORD, Index, check_same, description, find_messages, read_chunk, records
-from dcfm_ros.bags.topic import CDR, Key, Topic, full_type, gathered, known_digest, read_qos, read_serialization
+from dcfm_ros.bags.mcap_index import (
+    DAMAGE,
+    MESSAGE,
+    RECORD,
+    Index,
+    check_same,
+    description,
+    find_messages,
+    read_chunk,
+    records,
+)
+from dcfm_ros.bags.topic import (
+    CDR,
+    Key,
+    Topic,
+    full_type,
+    gathered,
+    known_digest,
+    read_qos,
+    read_serialization,
+)
 
-_DEFINED = ("ros2msg", "ros2idl")   # encodings of schemas that ROS 2 writes
+_DEFINED = ("ros2msg", "ros2idl")  # encodings of schemas that ROS 2 writes
 
 
 class McapFile:
-    """Its messages in order of log time, whatever their order in the file; of equal times in the file's order.
+    """Its messages in order of log time, whatever their order in the file; of equal times in the file's
+    order.
 
     path: what the file is called in texts, which is another name where it was unpacked for reading
     topics: several channels may be of one topic
@@ -39,16 +59,24 @@ class McapFile:
         self.count, self.start_ns, self.last_ns = self._index.count, self._index.start_ns, self._index.last_ns
         self.note = f"{named.name} {self._index.note}" if self._index.note else ""
         self.topics, self._keys, self.counts = gathered(
-            (number, _topic(self._index, number), self._index.counts[number]) for number in self._index.channels)
+            (number, _topic(self._index, number), self._index.counts[number])
+            for number in self._index.channels
+        )
 
     def messages(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
-        """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and OSError."""
+        """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and
+        OSError."""
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
-        chunks = [(chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels]
+        chunks = [
+            (chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels
+        ]
         heapq.heapify(chunks)
         loose = self._loose(channels)
-        following = next(loose, None)   # of the messages outside of chunks
-        waiting, serial = [], count()   # a heap of what was read and is not due yet: of chunks whose times overlap
+        following = next(loose, None)  # of the messages outside of chunks
+        waiting, serial = (
+            [],
+            count(),
+        )  # a heap of what was read and is not due yet: of chunks whose times overlap
         with naming(self.path), self._path.open("rb") as file:
             while chunks or following is not None:
                 is_loose = following is not None and (not chunks or following < chunks[0][:2])
@@ -76,15 +104,21 @@ class McapFile:
         wanted = wanted[np.lexsort((offsets[wanted], times[wanted]))]
         return ((int(times[at]), int(offsets[at])) for at in wanted)
 
-    def _read(self, file: BinaryIO, offset: int, is_chunk: bool, channels: frozenset[int]) -> Iterator[tuple[int, int, bytes]]:
-        """(channel, log time, bytes) of these channels' messages in the chunk here, or of the one message here."""
+    def _read(
+        self, file: BinaryIO, offset: int, is_chunk: bool, channels: frozenset[int]
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """(channel, log time, bytes) of these channels' messages in the chunk here, or of the one message
+        here."""
         try:
             if is_chunk:
                 data = read_chunk(file, offset)
                 for opcode, first, after in records(data):
-                    if opcode == Opcode.MESSAGE and (header := MESSAGE.unpack_from(data, first))[0] in channels:
+                    if (
+                        opcode == Opcode.MESSAGE
+                        and (header := MESSAGE.unpack_from(data, first))[0] in channels
+                    ):
                         channel, _, log_ns, _ = header
-                        yield channel, log_ns, data[first + MESSAGE.size:after]
+                        yield channel, log_ns, data[first + MESSAGE.size : after]
                     elif opcode == Opcode.CHANNEL:
                         channel = description(opcode, data[first:after])
                         check_same(self._index.channels.get(channel.id, channel), channel)
@@ -100,9 +134,10 @@ class McapFile:
 
 
 def _is_put_off(chunks: list[tuple[int, int, bool]], messages: list[tuple[int, int, bytes]]) -> bool:
-    """Take the first of a heap of (log time, offset, is that of a message that is wanted) away, or put it off: a chunk begins with
-    its earliest message of all channels. Where those wanted in it are later than another chunk, it is read again when they are
-    due, instead of being kept: a channel may have times of long ago in every chunk."""
+    """Take the first of a heap of (log time, offset, is that of a message that is wanted) away, or put it
+    off: a chunk begins with its earliest message of all channels. Where those wanted in it are later than
+    another chunk, it is read again when they are due, instead of being kept: a channel may have times of long
+    ago in every chunk."""
     start_ns, offset, is_exact = heapq.heappop(chunks)
     first_ns = min((log_ns for _, log_ns, _ in messages), default=start_ns)
     if is_exact or not chunks or first_ns <= chunks[0][0]:
@@ -116,7 +151,11 @@ def _topic(index: Index, number: int) -> Topic:
     schema = index.schemas.get(channel.schema_id)
     serialization = read_serialization(channel.message_encoding)
     name = schema.name if schema else ""
-    return Topic(channel.topic, full_type(name) if serialization == CDR else name,
-                 schema.data.decode(errors="replace") if schema and schema.encoding in _DEFINED else "",
-                 known_digest(channel.metadata.get("topic_type_hash")), read_qos(channel.metadata.get("offered_qos_profiles")),
-                 serialization=serialization)
+    return Topic(
+        channel.topic,
+        full_type(name) if serialization == CDR else name,
+        schema.data.decode(errors="replace") if schema and schema.encoding in _DEFINED else "",
+        known_digest(channel.metadata.get("topic_type_hash")),
+        read_qos(channel.metadata.get("offered_qos_profiles")),
+        serialization=serialization,
+    )

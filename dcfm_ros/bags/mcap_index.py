@@ -1,9 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the messages of an .mcap are: by its own index where that is whole, else by reading the file once from its start.
+"""Where the messages of an .mcap are: by its own index where that is whole, else by reading the file once
+from its start.
 
-Recorders leave the index out (`noMessageIndex`, `noChunking`, a recorder that died) or stop writing it midway: it is taken only
-where it accounts for every message that the file says it has.
+Recorders leave the index out (`noMessageIndex`, `noChunking`, a recorder that died) or stop writing it
+midway: it is taken only where it accounts for every message that the file says it has.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from dcfm_ros.bags.compression import check_chunk, unpacked_chunk
 from dcfm_ros.bags.errors import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
-DAMAGE = (ValueError, struct.error, McapError, OverflowError)   # what damaged records raise
-RECORD = struct.Struct("<BQ")       # opcode, length
-MESSAGE = struct.Struct("<HIQQ")    # channel, sequence, log time, publish time; then the data
-_INDEX_RECORD = RECORD.size + 2 + 4   # bytes of a MessageIndex without its entries
+DAMAGE = (ValueError, struct.error, McapError, OverflowError)  # what damaged records raise
+RECORD = struct.Struct("<BQ")  # opcode, length
+MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time; then the data
+_INDEX_RECORD = RECORD.size + 2 + 4  # bytes of a MessageIndex without its entries
 _INDEX_ENTRY = 16
-_MOST_DESCRIPTION = 2**26           # bytes of a schema or a channel
+_MOST_DESCRIPTION = 2**26  # bytes of a schema or a channel
 
 
 class ChunkAt(NamedTuple):
-    start_ns: int                      # of its first message
-    offset: int                        # of its record in the file
-    channels: frozenset[int]           # that it holds messages of
+    start_ns: int  # of its first message
+    offset: int  # of its record in the file
+    channels: frozenset[int]  # that it holds messages of
 
 
 @dataclass
@@ -48,12 +49,12 @@ class Index:
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
-    counts: Counter[int] = field(default_factory=Counter)   # messages by channel
+    counts: Counter[int] = field(default_factory=Counter)  # messages by channel
     start_ns: int = 2**63 - 1
     last_ns: int = 0
     chunks: list[ChunkAt] = field(default_factory=list)
     loose: tuple[array, array, array] = field(default_factory=lambda: (array("H"), array("Q"), array("Q")))
-    note: str = ""                     # what is wrong with the file
+    note: str = ""  # what is wrong with the file
 
     @property
     def count(self) -> int:
@@ -71,15 +72,19 @@ class Index:
 
 
 def find_messages(file: BinaryIO) -> Index:
-    """Of an open file that begins with MAGIC. Raises OSError where the system fails; what is damaged ends what is read, and is
-    noted."""
+    """Of an open file that begins with MAGIC. Raises OSError where the system fails; what is damaged ends
+    what is read, and is noted."""
     note = ""
     try:
         summary = SeekingReader(file, record_size_limit=_MOST_DESCRIPTION).get_summary() or Summary()
-        if file.tell() + len(MAGIC) != file.seek(0, io.SEEK_END):   # of another file, to which this one was joined
+        if file.tell() + len(MAGIC) != file.seek(
+            0, io.SEEK_END
+        ):  # of another file, to which this one was joined
             summary = Summary()
-    except Exception as error:   # whatever rubbish makes of the reader
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:   # that is of a place before the file's start
+    except Exception as error:  # whatever rubbish makes of the reader
+        if (
+            isinstance(error, OSError) and error.errno != errno.EINVAL
+        ):  # that is of a place before the file's start
             raise
         summary, note = Summary(), "has a damaged index and was read from its start"
     if (index := _by_summary(summary)) is not None:
@@ -131,13 +136,15 @@ def _by_summary(summary: Summary) -> Index | None:
     index = Index(summary.schemas, summary.channels, Counter(statistics.channel_message_counts))
     if index.count != statistics.message_count or not index.counts.keys() <= index.channels.keys():
         return None
-    if any(channel.schema_id and channel.schema_id not in index.schemas for channel in index.channels.values()):
+    if any(
+        channel.schema_id and channel.schema_id not in index.schemas for channel in index.channels.values()
+    ):
         return None
     found: Counter[int] = Counter()
     for chunk in summary.chunk_indexes:
         found.update(counts := _indexed(chunk))
         index.chunks.append(ChunkAt(chunk.message_start_time, chunk.chunk_start_offset, frozenset(counts)))
-        if counts:   # the statistics' own times are left out by some writers
+        if counts:  # the statistics' own times are left out by some writers
             index.start_ns = min(index.start_ns, chunk.message_start_time)
             index.last_ns = max(index.last_ns, chunk.message_end_time)
     return index if +found == +index.counts else None
@@ -146,12 +153,18 @@ def _by_summary(summary: Summary) -> Index | None:
 def _indexed(chunk: ChunkIndex) -> dict[int, int]:
     """Messages in a chunk by channel, as the lengths of its message indexes tell."""
     offsets = sorted((offset, channel) for channel, offset in chunk.message_index_offsets.items())
-    ends = [offset for offset, _ in offsets[1:]] + [chunk.chunk_start_offset + chunk.chunk_length + chunk.message_index_length]
-    return {channel: (end - offset - _INDEX_RECORD) // _INDEX_ENTRY for (offset, channel), end in zip(offsets, ends)}
+    ends = [offset for offset, _ in offsets[1:]] + [
+        chunk.chunk_start_offset + chunk.chunk_length + chunk.message_index_length
+    ]
+    return {
+        channel: (end - offset - _INDEX_RECORD) // _INDEX_ENTRY
+        for (offset, channel), end in zip(offsets, ends)
+    }
 
 
 def _by_reading(file: BinaryIO) -> Index:
-    """By the records themselves, up to the end or to where it is damaged: what comes after cannot be told from rubbish."""
+    """By the records themselves, up to the end or to where it is damaged: what comes after cannot be told
+    from rubbish."""
     index, size = Index(), file.seek(0, io.SEEK_END)
     file.seek(max(0, size - len(MAGIC)))
     is_ended = file.read() == MAGIC
@@ -166,7 +179,7 @@ def _by_reading(file: BinaryIO) -> Index:
         try:
             _read_record(index, file, at, opcode, length)
         except BagError as error:
-            if is_ended:   # else such a chunk is most likely where it was cut
+            if is_ended:  # else such a chunk is most likely where it was cut
                 raise
             why = f" ({error})"
             break
@@ -176,7 +189,10 @@ def _by_reading(file: BinaryIO) -> Index:
         at = after
     file.seek(at)
     if opcode == Opcode.FOOTER and file.read(2 * len(MAGIC)) == 2 * MAGIC:
-        index.note = f"is followed by {size - at - len(MAGIC)} bytes of another .mcap, which are not read: give that as a file of its own"
+        index.note = (
+            f"is followed by {size - at - len(MAGIC)} bytes of another .mcap, which are not read: give that "
+            f"as a file of its own"
+        )
     elif opcode != Opcode.FOOTER and not (has_all and is_ended):
         what = f"is damaged at byte {at}{why}" if is_ended else "is cut off, or still being written"
         index.note = f"{what}: {index.count} messages before the end of its whole part"
@@ -208,12 +224,14 @@ def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
             messages.append((channel, log_ns))
         elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
             descriptions.append(description(opcode, data[first:after]))
-    for record in descriptions:   # only of a chunk that is whole
+    for record in descriptions:  # only of a chunk that is whole
         index.describe(record)
     for message in messages:
         index.add(*message)
     if messages:
-        index.chunks.append(ChunkAt(min(log_ns for _, log_ns in messages), at, frozenset(channel for channel, _ in messages)))
+        index.chunks.append(
+            ChunkAt(min(log_ns for _, log_ns in messages), at, frozenset(channel for channel, _ in messages))
+        )
 
 
 def description(opcode: int, data: bytes) -> Schema | Channel:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""metadata.yaml of a recording: which files belong to it, and what they should hold. The files themselves say the rest."""
+"""metadata.yaml of a recording: which files belong to it, and what they should hold. The files themselves say
+the rest."""
 
 from __future__ import annotations
 
@@ -15,15 +16,15 @@ from dcfm_ros.bags.names import METADATA_FILE
 from dcfm_ros.bags.topic import Key, full_type, known_digest, read_qos, read_serialization
 
 INFORMATION = "rosbag2_bagfile_information"
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)   # ten times faster where it is there
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it is there
 
 
 @dataclass(frozen=True)
 class Metadata:
     """By the key of a topic: messages, type hash and offered QoS."""
 
-    files: tuple[str, ...]            # paths, in order; the first version has the recording's folder in them
-    storage: str                      # identifier; "" where it is not said
+    files: tuple[str, ...]  # paths, in order; the first version has the recording's folder in them
+    storage: str  # identifier; "" where it is not said
     counts: dict[Key, int] = field(default_factory=dict)
     digests: dict[Key, str] = field(default_factory=dict)
     qos: dict[Key, tuple[Qos, ...]] = field(default_factory=dict)
@@ -33,7 +34,10 @@ def read_metadata(folder: Path) -> Metadata:
     """Of every version so far; a BagError, without the folder's name, where it cannot be understood."""
     try:
         information = load_metadata(folder / METADATA_FILE)
-        metadata = Metadata(tuple(map(str, information["relative_file_paths"])), str(information.get("storage_identifier") or ""))
+        metadata = Metadata(
+            tuple(map(str, information["relative_file_paths"])),
+            str(information.get("storage_identifier") or ""),
+        )
         for topic in information["topics_with_message_count"]:
             its = topic["topic_metadata"]
             key = (its["name"], full_type(its["type"]), read_serialization(its.get("serialization_format")))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the live node publishes for a camera, as messages of a recording: same topics, same fields, same QoS."""
+"""What the live node publishes for a camera, as messages of a recording: same topics, same fields, same
+QoS."""
 
 from __future__ import annotations
 
@@ -19,13 +20,22 @@ from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 
-_FOREVER = QosTime(9223372036, 854775807)   # as rosbag2 writes "no limit"
+_FOREVER = QosTime(9223372036, 854775807)  # as rosbag2 writes "no limit"
 _IDL = "=" * 80 + "\nIDL: "
 
 
 def _qos(depth: int, durability: QosDurability) -> Qos:
-    return Qos(QosHistory.KEEP_LAST, depth, QosReliability.RELIABLE, durability, _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC,
-               _FOREVER, False)
+    return Qos(
+        QosHistory.KEEP_LAST,
+        depth,
+        QosReliability.RELIABLE,
+        durability,
+        _FOREVER,
+        _FOREVER,
+        QosLiveliness.AUTOMATIC,
+        _FOREVER,
+        False,
+    )
 
 
 _QUEUED, _LATCHED = _qos(5, QosDurability.VOLATILE), _qos(1, QosDurability.TRANSIENT_LOCAL)
@@ -39,36 +49,52 @@ class CameraOutputs:
         self._model, self._classes = model, classes
         self.mask, self.info, self.keyframe = (
             _topic(prefix + name, kind, _QUEUED)
-            for name, kind in (("mask", IMAGE), ("mask_info", MASK_INFO), ("keyframe", KEYFRAME)))
+            for name, kind in (("mask", IMAGE), ("mask_info", MASK_INFO), ("keyframe", KEYFRAME))
+        )
         self.palette, self.label_info = (
-            _topic(prefix + name, kind, _LATCHED) for name, kind in (("palette", PALETTE), ("label_info", LABEL_INFO)))
+            _topic(prefix + name, kind, _LATCHED)
+            for name, kind in (("palette", PALETTE), ("label_info", LABEL_INFO))
+        )
         self.topics = (self.mask, self.info, self.keyframe, self.palette, self.label_info)
 
     def of_classes(self, stamp_ns: int) -> list[tuple[Topic, memoryview]]:
         """What the class ids mean. stamp_ns: of the first mask, since there is no node's clock."""
         types = typestore().types
         header = types["std_msgs/msg/Header"](stamp=stamp_message(stamp_ns), frame_id="")
-        colors = [types["dcfm_ros/msg/ClassColor"](id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
-                  for number, c in enumerate(self._classes)]
-        names = [types["vision_msgs/msg/VisionClass"](class_id=number, class_name=c.name)
-                 for number, c in enumerate(self._classes)]
-        return [_cdr(self.palette, types[PALETTE](header=header, model=self._model, classes=colors)),
-                _cdr(self.label_info, types[LABEL_INFO](header=header, class_map=names, threshold=0.0))]
+        colors = [
+            types["dcfm_ros/msg/ClassColor"](id=number, name=c.name, r=c.color[0], g=c.color[1], b=c.color[2])
+            for number, c in enumerate(self._classes)
+        ]
+        names = [
+            types["vision_msgs/msg/VisionClass"](class_id=number, class_name=c.name)
+            for number, c in enumerate(self._classes)
+        ]
+        return [
+            _cdr(self.palette, types[PALETTE](header=header, model=self._model, classes=colors)),
+            _cdr(self.label_info, types[LABEL_INFO](header=header, class_map=names, threshold=0.0)),
+        ]
 
     def of_keyframe(self, event: KeyframeEvent) -> tuple[Topic, memoryview]:
-        return _cdr(self.keyframe, typestore().types[KEYFRAME](header=event.frame.header.header, **keyframe_fields(event)))
+        return _cdr(
+            self.keyframe,
+            typestore().types[KEYFRAME](header=event.frame.header.header, **keyframe_fields(event)),
+        )
 
     def of_mask(self, result: Segmentation, sequence: int) -> list[tuple[Topic, memoryview]]:
         """sequence: masks of this camera so far, this one included."""
         header = result.frame.header.header
         info = typestore().types[MASK_INFO](
-            header=header, sequence=sequence, feature_stamp=stamp_message(result.feature_stamp_ns),
-            **mask_info_fields(result))
+            header=header,
+            sequence=sequence,
+            feature_stamp=stamp_message(result.feature_stamp_ns),
+            **mask_info_fields(result),
+        )
         return [_cdr(self.mask, filled_image(header, result.mask, "mono8")), _cdr(self.info, info)]
 
 
 def original_topics(bag: Bag, ours: Collection[Topic]) -> tuple[list[Topic], dict[str, str]]:
-    """The recording's topics that can be copied beside these, each with its definition; and the others, with why not."""
+    """The recording's topics that can be copied beside these, each with its definition; and the others, with
+    why not."""
     copied, left_out = [], {}
     digests = {topic.msgtype: topic.digest for topic in ours}
     names = {topic.name for topic in ours}
@@ -77,7 +103,9 @@ def original_topics(bag: Bag, ours: Collection[Topic]) -> tuple[list[Topic], dic
             left_out[topic.name] = "the masks made now are written to a topic of this name"
             continue
         if topic.serialization != CDR:
-            left_out[topic.name] = f"its messages are serialized as {topic.serialization}, and ROS 2 has {CDR}"
+            left_out[topic.name] = (
+                f"its messages are serialized as {topic.serialization}, and ROS 2 has {CDR}"
+            )
             continue
         try:
             whole = _defined(topic)
@@ -95,21 +123,31 @@ def _defined(topic: Topic) -> Topic:
     """With definition and type hash; a ValueError where there are none."""
     if not topic.definition:
         if topic.msgtype not in typestore().fielddefs:
-            raise ValueError(f"the definition of {topic.msgtype or 'its type'} is neither in the recording nor known here")
+            raise ValueError(
+                f"the definition of {topic.msgtype or 'its type'} is neither in the recording nor known here"
+            )
         ours = _topic(topic.name, topic.msgtype)
         if topic.digest not in ("", ours.digest):
-            raise ValueError(f"the definition of {topic.msgtype} is not in the recording, and what is known here is "
-                             "another one")
+            raise ValueError(
+                f"the definition of {topic.msgtype} is not in the recording, and what is known here is "
+                "another one"
+            )
         return replace(topic, definition=ours.definition, digest=ours.digest)
     if topic.digest:
         return topic
     store = get_typestore(Stores.EMPTY)
     try:
-        store.register(get_types_from_idl(topic.definition) if topic.definition.startswith(_IDL)
-                       else get_types_from_msg(topic.definition, topic.msgtype))
+        store.register(
+            get_types_from_idl(topic.definition)
+            if topic.definition.startswith(_IDL)
+            else get_types_from_msg(topic.definition, topic.msgtype)
+        )
         return replace(topic, digest=store.hash_rihs01(topic.msgtype))
-    except Exception as error:   # whatever a text that is no definition makes of the parser
-        raise ValueError(f"the definition of {topic.msgtype} in the recording cannot be understood ({' '.join(str(error).split())[:100]})") from error
+    except Exception as error:  # whatever a text that is no definition makes of the parser
+        raise ValueError(
+            f"the definition of {topic.msgtype} in the recording cannot be understood "
+            f"({' '.join(str(error).split())[:100]})"
+        ) from error
 
 
 def _topic(name: str, msgtype: str, *qos: Qos) -> Topic:

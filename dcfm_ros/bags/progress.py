@@ -26,17 +26,22 @@ STATE_FILE = "state.json"
 class CameraProgress:
     """Numbers are running ones of images, as `replay.Origin.number`; -1 before the first."""
 
-    keyframe: int = -1           # last keyframe whose mask is written: all masks after it follow from it and their images
-    mask: int = -1               # last image whose mask is written
-    skipped: int = -1            # last image that was skipped
-    classes_ns: int | None = None   # log time at which it was last written what the class ids mean
-    keyframes: Counter[str] = field(default_factory=Counter)       # by reason
+    keyframe: int = (
+        -1
+    )  # last keyframe whose mask is written: all masks after it follow from it and their images
+    mask: int = -1  # last image whose mask is written
+    skipped: int = -1  # last image that was skipped
+    classes_ns: int | None = None  # log time at which it was last written what the class ids mean
+    keyframes: Counter[str] = field(default_factory=Counter)  # by reason
     record: CameraRecord = field(default_factory=CameraRecord)
 
     @classmethod
     def of(cls, plain: dict) -> CameraProgress:
         record = plain["record"]
-        record["skipped"], record["sizes"] = Counter(record["skipped"]), [tuple(size) for size in record["sizes"]]
+        record["skipped"], record["sizes"] = (
+            Counter(record["skipped"]),
+            [tuple(size) for size in record["sizes"]],
+        )
         return cls(**{**plain, "keyframes": Counter(plain["keyframes"]), "record": CameraRecord(**record)})
 
 
@@ -49,8 +54,8 @@ class Progress:
 
     identity: dict
     cameras: dict[str, CameraProgress]
-    copied: int = 0              # original messages looked at
-    metadata: dict | None = None # of the parts
+    copied: int = 0  # original messages looked at
+    metadata: dict | None = None  # of the parts
 
     @property
     def images(self) -> int:
@@ -59,7 +64,8 @@ class Progress:
 
 
 class UnfinishedOutput:
-    """The folder `<out>.partial`, for one process at a time; use it in a `with` statement. Raises BagError."""
+    """The folder `<out>.partial`, for one process at a time; use it in a `with` statement. Raises
+    BagError."""
 
     def __init__(self, out: Path):
         self.out, self.folder = out, out.with_name(out.name + UNFINISHED)
@@ -68,25 +74,30 @@ class UnfinishedOutput:
     def __enter__(self) -> UnfinishedOutput:
         self._check_out()
         if not self.out.parent.is_dir():
-            raise BagError(f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another "
-                           "output")
+            raise BagError(
+                f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another "
+                "output"
+            )
         try:
             self.folder.mkdir(exist_ok=True)
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(0, "Permission denied")
             self._descriptor = os.open(self.folder, os.O_RDONLY)
         except OSError as error:
-            raise BagError(f"cannot write to {self.folder} ({error.strerror}): give another output") from error
+            raise BagError(
+                f"cannot write to {self.folder} ({error.strerror}): give another output"
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._descriptor)
-            raise BagError(f"another process is writing to {self.folder}: wait for its end, or give another "
-                           "output") from error
+            raise BagError(
+                f"another process is writing to {self.folder}: wait for its end, or give another output"
+            ) from error
         return self
 
     def __exit__(self, *_) -> None:
-        with suppress(OSError):   # it is renamed, or holds what can be gone on with
+        with suppress(OSError):  # it is renamed, or holds what can be gone on with
             self.folder.rmdir()
         os.close(self._descriptor)
 
@@ -108,11 +119,17 @@ class UnfinishedOutput:
 
     def check(self, saved: Progress, identity: dict) -> None:
         """Raise a BagError that says in what the output to be made differs from the one that was begun."""
-        differences = [f"{name} {_short(saved.identity.get(name))}, now {_short(value)}"
-                       for name, value in identity.items() if saved.identity.get(name) != value]
+        differences = [
+            f"{name} {_short(saved.identity.get(name))}, now {_short(value)}"
+            for name, value in identity.items()
+            if saved.identity.get(name) != value
+        ]
         if differences:
-            raise BagError(f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove it to "
-                           "begin anew, or give another output")
+            raise BagError(
+                f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove "
+                f"it to "
+                "begin anew, or give another output"
+            )
 
     def keep_only(self, files: Collection[Path]) -> None:
         """Remove what a process that was killed has left, all but these files and the state."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs as tasks of a Ray cluster: on as many machines as it has. Ray is optional.
 
-Every machine needs this package in the version of who starts the jobs, and the same paths: a shared file system.
+Every machine needs this package in the version of who starts the jobs, and the same paths: a shared file
+system.
 """
 
 from __future__ import annotations
@@ -22,37 +23,52 @@ from typing import IO, Any
 
 from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, packed
 
-LOCAL, AUTO = "local", "auto"   # instead of an address: one that lives as long as the engine; the one that runs here
-_CONNECT_S = 10.0               # for an answer
-_END_S = 60.0                   # for tasks to end in order
+LOCAL, AUTO = (
+    "local",
+    "auto",
+)  # instead of an address: one that lives as long as the engine; the one that runs here
+_CONNECT_S = 10.0  # for an answer
+_END_S = 60.0  # for tasks to end in order
 
 
 class RayCluster:
     """Connects to the cluster at `address`, or starts one here.
 
-    workers: tasks at a time; by default one for each machine. The cluster's cores, and GPUs, are shared out evenly
-    Progress comes by whole jobs only.
+    workers: tasks at a time; by default one for each machine. The cluster's cores, and GPUs, are shared out
+    evenly Progress comes by whole jobs only.
     """
 
     def __init__(self, address: str, workers: int | None = None):
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")   # nothing is told to anyone
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
         try:
             import ray
         except ModuleNotFoundError as error:
             raise RuntimeError("--ray needs Ray: pip install ray") from error
         self._ray = ray
         if ray.is_initialized():
-            raise RuntimeError("this process is connected to a Ray cluster already: end that connection first")
+            raise RuntimeError(
+                "this process is connected to a Ray cluster already: end that connection first"
+            )
         cores = {"num_cpus": len(os.sched_getaffinity(0))} if address == LOCAL else {}
         try:
             _check_reachable(address)
             with _inherited_paths(address == LOCAL):
-                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="error", **cores)
+                ray.init(
+                    address=address,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="error",
+                    **cores,
+                )
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RuntimeError(
-                f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start --head` printed, {AUTO}, "
-                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that wants a token") from error
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+                f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start "
+                f"--head` printed, {AUTO}, "
+                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that wants a token"
+            ) from error
+        machines = [
+            node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
+        ]
         if not machines:
             self.close()
             raise RuntimeError(f"no machine of the Ray cluster at {address!r} has a core to give")
@@ -60,11 +76,17 @@ class RayCluster:
         cpus, gpus = [machine["CPU"] for machine in machines], [machine.get("GPU", 0) for machine in machines]
         self._share = share(cpus, gpus, self.workers)
 
-    def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
-            on_frames: Callable[[int], None]) -> None:
+    def run(
+        self,
+        task: Task,
+        jobs: Sequence[Any],
+        on_done: Callable[[int, Outcome], None],
+        on_frames: Callable[[int], None],
+    ) -> None:
         ray = self._ray
         cores, gpus = self._share
-        # A process for each task: what it was bound to and what it holds ends with it. Trying again is the caller's.
+        # A process for each task: what it was bound to and what it holds ends with it. Trying again is the
+        # caller's.
         remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_calls=1, max_retries=0)(_serve)
         waiting, running = deque(enumerate(jobs)), {}
         try:
@@ -84,14 +106,17 @@ class RayCluster:
     def _outcome(self, reference) -> Outcome:
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:   # before or after the task itself
-            return Outcome(failure=f"Ray: {_last_line(error)}; is this version of dcfm_ros installed on every machine?",
-                           transient=True)
+        except self._ray.exceptions.RayTaskError as error:  # before or after the task itself
+            return Outcome(
+                failure=f"Ray: {_last_line(error)}; is this version of dcfm_ros installed on every machine?",
+                transient=True,
+            )
         except self._ray.exceptions.RayError as error:
             return Outcome(failure=f"Ray: {_first_line(error)}", transient=True)
 
     def _cancel(self, references: list) -> None:
-        """End tasks: as Ctrl-C would, and by force those that take too long, or all if this is interrupted."""
+        """End tasks: as Ctrl-C would, and by force those that take too long, or all if this is
+        interrupted."""
         ray = self._ray
         try:
             for reference in references:
@@ -108,7 +133,9 @@ def share(cpus: Sequence[float], gpus: Sequence[float], workers: int) -> tuple[i
 
     cpus, gpus: of each machine. Where there is a GPU, a task without a part of one would not see it.
     """
-    fitting = (count for count in range(1, int(max(cpus)) + 1) if sum(int(cpu // count) for cpu in cpus) >= workers)
+    fitting = (
+        count for count in range(1, int(max(cpus)) + 1) if sum(int(cpu // count) for cpu in cpus) >= workers
+    )
     cores = max(fitting, default=1)
     if not (total := sum(gpus)):
         return cores, 0.0
@@ -126,10 +153,12 @@ def _serve(work: bytes, cores: int) -> Outcome:
 
 @contextmanager
 def bound_to_free_cores(count: int, folder: Path | None = None) -> Iterator[list[int]]:
-    """Bind this thread, and those that it starts, to so many cores of this machine that no other task is bound to.
+    """Bind this thread, and those that it starts, to so many cores of this machine that no other task is
+    bound to.
 
-    Ray counts cores but leaves open which ones. A core is taken by locking its file in `folder`, which ends with the
-    process at the latest. Where too few are free, others than tasks of ours count on them, too, and nothing is bound.
+    Ray counts cores but leaves open which ones. A core is taken by locking its file in `folder`, which ends
+    with the process at the latest. Where too few are free, others than tasks of ours count on them, too, and
+    nothing is bound.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"dcfm-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

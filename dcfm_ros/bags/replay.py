@@ -1,9 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A recording's camera images through the live node's segmenter, one after the other: nothing is dropped, nothing hurries.
+"""A recording's camera images through the live node's segmenter, one after the other: nothing is dropped,
+nothing hurries.
 
-In mode `sync` masks and keyframes depend on the images alone, so that they are the same every time, and those of the live
-node to which the recording is played without loss.
+In mode `sync` masks and keyframes depend on the images alone, so that they are the same every time, and those
+of the live node to which the recording is played without loss.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
-_READ_AHEAD = 8      # images; at full HD 50 MB
-_EXAMPLES = 5        # of skipped images, in words
+_READ_AHEAD = 8  # images; at full HD 50 MB
+_EXAMPLES = 5  # of skipped images, in words
 
 
 @dataclass
 class Origin:
     """Where an image comes from; travels through the pipeline as `Frame.header`."""
 
-    number: int          # running number among the messages of the cameras' topics, from 0
-    log_ns: int          # when it was recorded
-    header: Any          # its std_msgs/Header
-    sequence: int = 0    # of the camera: how often the segmenter had begun anew before this image
+    number: int  # running number among the messages of the cameras' topics, from 0
+    log_ns: int  # when it was recorded
+    header: Any  # its std_msgs/Header
+    sequence: int = 0  # of the camera: how often the segmenter had begun anew before this image
 
 
 class Skipped(NamedTuple):
@@ -57,13 +58,13 @@ class CameraRecord:
 
     images: int = 0
     masks: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)       # by kind
+    skipped: Counter[str] = field(default_factory=Counter)  # by kind
     examples: list[str] = field(default_factory=list)
-    sizes: list[tuple[int, int]] = field(default_factory=list)   # (width, height), in order of appearance
-    out_of_order: int = 0        # stamps before the one before
+    sizes: list[tuple[int, int]] = field(default_factory=list)  # (width, height), in order of appearance
+    out_of_order: int = 0  # stamps before the one before
     equal_stamps: int = 0
     resets: int = 0
-    first_ns: int = 0            # log times
+    first_ns: int = 0  # log times
     last_ns: int = 0
     _stamp_ns: int | None = None
 
@@ -88,24 +89,41 @@ class CameraRecord:
 
     def facts(self) -> dict:
         """For reports."""
-        return {"sizes": [list(size) for size in self.sizes], "images": self.images, "masks": self.masks,
-                "skipped": dict(self.skipped), "skipped_examples": self.examples, "resets": self.resets,
-                "out_of_order": self.out_of_order, "equal_stamps": self.equal_stamps}
+        return {
+            "sizes": [list(size) for size in self.sizes],
+            "images": self.images,
+            "masks": self.masks,
+            "skipped": dict(self.skipped),
+            "skipped_examples": self.examples,
+            "resets": self.resets,
+            "out_of_order": self.out_of_order,
+            "equal_stamps": self.equal_stamps,
+        }
 
     def notes(self, topic: str) -> list[str]:
         """What a reader of the masks, or of figures of them, has to know."""
         notes = []
         if self.skipped:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items())
-            notes.append(f"{self.skipped.total()} of {self.images} images skipped ({kinds}); the first {self.examples[0]}")
+            notes.append(
+                f"{self.skipped.total()} of {self.images} images skipped ({kinds}); the first "
+                f"{self.examples[0]}"
+            )
         if self.out_of_order:
-            notes.append(f"{self.out_of_order} stamps before the one before; the segmenter began anew there, as live")
+            notes.append(
+                f"{self.out_of_order} stamps before the one before; the segmenter began anew there, as live"
+            )
         if self.equal_stamps > 0.5 * self.images:
-            notes.append(f"the camera had no clock: {self.equal_stamps} of {self.images} images have the stamp of the one before. "
-                         "Silences and a keyframe budget go by the times of the log; let the driver fill header.stamp")
+            notes.append(
+                f"the camera had no clock: {self.equal_stamps} of {self.images} images have the stamp of the "
+                f"one before. "
+                "Silences and a keyframe budget go by the times of the log; let the driver fill header.stamp"
+            )
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in self.sizes)
-            notes.append(f"images of several sizes ({sizes}); the segmenter began anew at each change, as live")
+            notes.append(
+                f"images of several sizes ({sizes}); the segmenter began anew at each change, as live"
+            )
         return [f"{topic}: {note}" for note in notes]
 
     @property
@@ -123,21 +141,34 @@ class Replay:
     first: by camera, the number of the image to begin with; what comes before is passed over
     """
 
-    def __init__(self, bag: Bag, cameras: Sequence[CameraTopic], model: Model, backend: str = "auto", precision: str = "auto",
-                 config: PipelineConfig = PipelineConfig(mode=Mode.SYNC),
-                 on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None, first: dict[str, int] | None = None):
+    def __init__(
+        self,
+        bag: Bag,
+        cameras: Sequence[CameraTopic],
+        model: Model,
+        backend: str = "auto",
+        precision: str = "auto",
+        config: PipelineConfig = PipelineConfig(mode=Mode.SYNC),
+        on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None,
+        first: dict[str, int] | None = None,
+    ):
         if config.mode is Mode.ASYNC:
-            raise ValueError("mode async depends on the machine's speed: use sync or two_sided, or play the recording to the "
-                             "live node")
+            raise ValueError(
+                "mode async depends on the machine's speed: use sync or two_sided, or play the recording to "
+                "the "
+                "live node"
+            )
         self.cameras = {camera.name: CameraRecord() for camera in cameras}
         self._bag, self._topics, self._first = bag, cameras, first or {}
         self._failure: Exception | None = None
-        keep_freed_memory()   # as the node does
-        self.segmenter = Segmenter.of(model, backend, config=config, precision=precision, on_keyframe=on_keyframe,
-                                      on_error=self._failed)
+        keep_freed_memory()  # as the node does
+        self.segmenter = Segmenter.of(
+            model, backend, config=config, precision=precision, on_keyframe=on_keyframe, on_error=self._failed
+        )
 
     def run(self) -> Iterator[Segmentation | Skipped]:
-        """What becomes of each image, in the recording's order; in `two_sided` masks come with the next keyframe."""
+        """What becomes of each image, in the recording's order; in `two_sided` masks come with the next
+        keyframe."""
         with closing(ahead(images(self._bag, self._topics, self._first), _READ_AHEAD)) as arrivals:
             for image in arrivals:
                 if isinstance(image, Skipped):
@@ -155,7 +186,9 @@ class Replay:
         record.use(frame)
         results = self.segmenter.process(replace(frame, received_ns=time.monotonic_ns()))
         if self._failure is not None:
-            raise RuntimeError(f"no keyframe for an image of {self._bag.path}: {self._failure}") from self._failure
+            raise RuntimeError(
+                f"no keyframe for an image of {self._bag.path}: {self._failure}"
+            ) from self._failure
         record.resets = frame.header.sequence = self.segmenter.telemetry(frame.camera).resets
         yield from self._count(results)
 
@@ -198,14 +231,23 @@ def _decoded(camera: str, arrivals: Iterable[Arrival], first: int) -> Iterator[F
         except InputError as error:
             yield Skipped(number, camera, log_ns, error)
             continue
-        yield Frame(camera, stamp_ns(header.stamp), decoded.pixels, decoded.is_bgr, arrival_ns=log_ns,
-                    header=Origin(number, log_ns, header))
+        yield Frame(
+            camera,
+            stamp_ns(header.stamp),
+            decoded.pixels,
+            decoded.is_bgr,
+            arrival_ns=log_ns,
+            header=Origin(number, log_ns, header),
+        )
 
 
 def check_images(bag: Bag, replay: Replay) -> None:
-    """Raise a BagError where not one image could be used; that a single camera has none is noted in reports."""
+    """Raise a BagError where not one image could be used; that a single camera has none is noted in
+    reports."""
     records = list(replay.cameras.values())
     if not any(record.masks for record in records):
         examples = [example for record in records for example in record.examples[:1]]
-        raise BagError(f"{bag.path}: none of the {sum(record.images for record in records)} images can be used; "
-                       f"{'; '.join(examples or bag.notes)}")
+        raise BagError(
+            f"{bag.path}: none of the {sum(record.images for record in records)} images can be used; "
+            f"{'; '.join(examples or bag.notes)}"
+        )

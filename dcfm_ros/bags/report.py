@@ -9,12 +9,12 @@ from dataclasses import asdict
 from dcfm_ros.bags.options import BagEvaluateOptions, scheduling
 from dcfm_ros.bags.run import Run
 from dcfm_ros.bags.topics import CameraTopic
-from dcfm_ros.reports.model_description import model_description
-from dcfm_ros.reports.machine import machine
-from dcfm_ros.metrics.figures import percentiles
 from dcfm_ros.evaluation.tally import tally_report
+from dcfm_ros.metrics.figures import percentiles
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.versions import versions
+from dcfm_ros.reports.machine import machine
+from dcfm_ros.reports.model_description import model_description
 
 
 def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> dict:
@@ -30,15 +30,20 @@ def bag_report(run: Run, options: BagEvaluateOptions, config: ModelConfig) -> di
         "times_ms": {stage: percentiles(values) for stage, values in run.times.items()},
         "frames_per_s": round((frames - 1) / run.span_s, 2) if run.span_s > 0 else None,
         "notes": _notes(run),
-        "options": asdict(options), "versions": versions(), "machine": machine(),
+        "options": asdict(options),
+        "versions": versions(),
+        "machine": machine(),
     }
 
 
 def _camera(run: Run, camera: CameraTopic) -> dict:
     record = run.replay.cameras[camera.name]
     return {
-        "camera": camera.name, "topic": camera.topic.name, "type": camera.topic.msgtype,
-        **record.facts(), "rate_hz": round(record.rate_hz, 2) if record.rate_hz else None,
+        "camera": camera.name,
+        "topic": camera.topic.name,
+        "type": camera.topic.msgtype,
+        **record.facts(),
+        "rate_hz": round(record.rate_hz, 2) if record.rate_hz else None,
         "labelled": run.label_records[camera.name].used,
     }
 

@@ -20,17 +20,17 @@ from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
 from dcfm_ros.bags.topics import CameraTopic
-from dcfm_ros.evaluation.schedule import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.read_ahead import ahead
-from dcfm_ros.reports.page.figures import stamp_text
+from dcfm_ros.evaluation.schedule import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.reports.page.figures import stamp_text
 
 STAGES = ("preprocess", "motion", "shallow", "postprocess", "latency", "encode")
-_AHEAD = 4     # masks that wait to be counted
+_AHEAD = 4  # masks that wait to be counted
 
 
 class _Masks(NamedTuple):
@@ -46,39 +46,57 @@ class LabelRecord:
 
     used: int = 0
     refused: int = 0
-    example: str = ""    # why the first was
+    example: str = ""  # why the first was
 
 
 class Run:
-    """One evaluation; use it in a `with` statement. The segmenter works on a thread of its own, so that counting costs it little."""
+    """One evaluation; use it in a `with` statement. The segmenter works on a thread of its own, so that
+    counting costs it little."""
 
-    def __init__(self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path):
+    def __init__(
+        self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path
+    ):
         self.bag, self.cameras = bag, cameras
         self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels)
         self.label_records = {camera.name: LabelRecord() for camera in cameras}
-        self._events: dict[tuple[str, int], KeyframeEvent] = {}   # by camera and index, until their mask comes
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}  # by camera and index, until their mask comes
         self.times: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._began_s = self._ended_s = 0.0
         self._stack = ExitStack()
         per_frame_model = model.config.architecture == PER_FRAME
-        schedule = Schedule(PER_FRAME, interval=1) if per_frame_model else Schedule(
-            TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL, threshold=options.config.scheduler.threshold,
-            alignment=options.alignment)
-        self._is_dcfm = not per_frame_model   # else no common feature is older than its frame, so none moves
+        schedule = (
+            Schedule(PER_FRAME, interval=1)
+            if per_frame_model
+            else Schedule(
+                TWO_SIDED if options.mode == Mode.TWO_SIDED.value else CAUSAL,
+                threshold=options.config.scheduler.threshold,
+                alignment=options.alignment,
+            )
+        )
+        self._is_dcfm = not per_frame_model  # else no common feature is older than its frame, so none moves
         classes = len(model.config.classes)
         self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
-        self._failure: Exception | None = None   # of the per-frame run's deep path
+        self._failure: Exception | None = None  # of the per-frame run's deep path
         if options.per_frame and not per_frame_model:
             self.tallies.append(Tally(EVERY_FRAME, Schedule(PER_FRAME, interval=1), classes))
         self._courses = {camera.name: [Course(tally) for tally in self.tallies] for camera in cameras}
         try:
-            self.replay = self._stack.enter_context(Replay(
-                bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe))
+            self.replay = self._stack.enter_context(
+                Replay(
+                    bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe
+                )
+            )
             if len(self.tallies) == 2:
-                self._reference = Segmenter.of(model, options.backend, config=PipelineConfig(
-                    Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1), alignment=Alignment.NONE),
-                    precision=options.precision, on_error=self._reference_failed)
+                self._reference = Segmenter.of(
+                    model,
+                    options.backend,
+                    config=PipelineConfig(
+                        Mode.SYNC, SchedulerConfig(min_interval=1, max_interval=1), alignment=Alignment.NONE
+                    ),
+                    precision=options.precision,
+                    on_error=self._reference_failed,
+                )
                 self._stack.callback(self._reference.stop)
             self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
         except BaseException:
@@ -106,7 +124,9 @@ class Run:
     def _reference_mask(self, result: Segmentation) -> np.ndarray:
         masks = self._reference.process(result.frame)
         if self._failure is not None:
-            raise RuntimeError(f"no mask in the per-frame run of {self.bag.path}: {self._failure}") from self._failure
+            raise RuntimeError(
+                f"no mask in the per-frame run of {self.bag.path}: {self._failure}"
+            ) from self._failure
         return masks[0].mask
 
     def _reference_failed(self, camera: str, error: Exception) -> None:
@@ -127,10 +147,19 @@ class Run:
             self.tallies[0].keyframe(event.reason.value, event.interval_frames)
             self.times["encode"].append(event.encode_ms)
         try:
-            flicker, counts = main.add(image, result.mask, label, sequence, result.is_keyframe, result.feature_age_frames,
-                                       result.frame.stamp_ns - result.feature_stamp_ns)
+            flicker, counts = main.add(
+                image,
+                result.mask,
+                label,
+                sequence,
+                result.is_keyframe,
+                result.feature_age_frames,
+                result.frame.stamp_ns - result.feature_stamp_ns,
+            )
         except ValueError as error:
-            raise BagError(f"{self.bag.path}: label at {stamp_text(result.frame.stamp_ns)}: {error}") from error
+            raise BagError(
+                f"{self.bag.path}: label at {stamp_text(result.frame.stamp_ns)}: {error}"
+            ) from error
         if self._is_dcfm:
             self.tallies[0].moved(result.alignment.value, result.motion_px)
         for course in others:

@@ -23,25 +23,27 @@ from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.watching import Watching
 from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
-from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.stamps import NS_PER_S
 
-_FORMAT = 1   # of an unfinished output
-_CLASSES_EVERY_NS = NS_PER_S   # players that begin with a later part, or at an offset, know nothing of latched messages before
+_FORMAT = 1  # of an unfinished output
+_CLASSES_EVERY_NS = (
+    NS_PER_S  # players that begin with a later part, or at an offset, know nothing of latched messages before
+)
 
 
 @dataclass(frozen=True)
 class BagSegmentOptions(ReplayOptions):
     """What to segment, and what to write."""
 
-    all_topics: bool = False         # copy the original messages as well
-    storage: str = "mcap"            # or sqlite3
-    compression: str = ""            # zstd or none; zstd for mcap, none for sqlite3 where empty
-    part_images: int = 600           # masks in one file of the output: what a crash can cost
+    all_topics: bool = False  # copy the original messages as well
+    storage: str = "mcap"  # or sqlite3
+    compression: str = ""  # zstd or none; zstd for mcap, none for sqlite3 where empty
+    part_images: int = 600  # masks in one file of the output: what a crash can cost
 
     def __post_init__(self):
         super().__post_init__()
@@ -56,12 +58,17 @@ class BagSegmentOptions(ReplayOptions):
             object.__setattr__(self, "compression", "zstd" if self.storage == "mcap" else "none")
 
 
-def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lambda: None,
-                on_start: Callable[[int], object] = lambda images: None) -> dict:
-    """Write `options.out`, a recording of the masks of one recording; returns counts, and what was left out and why.
+def segment_bag(
+    options: BagSegmentOptions,
+    on_frame: Callable[[], object] = lambda: None,
+    on_start: Callable[[int], object] = lambda images: None,
+) -> dict:
+    """Write `options.out`, a recording of the masks of one recording; returns counts, and what was left out
+    and why.
 
-    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there, and the masks
-    are the same. on_start is called with the number of images to do, on_frame after each. Raises BagError.
+    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there,
+    and the masks are the same. on_start is called with the number of images to do, on_frame after each.
+    Raises BagError.
     """
     if not options.out:
         raise ValueError("no output: give a folder for the new recording")
@@ -80,32 +87,61 @@ def segment_bag(options: BagSegmentOptions, on_frame: Callable[[], object] = lam
 class _Run:
     """One pass of writing masks; use it in a `with` statement."""
 
-    def __init__(self, options: BagSegmentOptions, bag: Bag, cameras: list[CameraTopic], model: Model,
-                 unfinished: UnfinishedOutput, saved: Progress | None):
+    def __init__(
+        self,
+        options: BagSegmentOptions,
+        bag: Bag,
+        cameras: list[CameraTopic],
+        model: Model,
+        unfinished: UnfinishedOutput,
+        saved: Progress | None,
+    ):
         self._options, self._bag, self._cameras, self._unfinished = options, bag, cameras, unfinished
-        self._events: dict[tuple[str, int], KeyframeEvent] = {}   # by camera and index, until their mask comes
-        self._sequences = {camera.name: 0 for camera in cameras}  # `Origin.sequence` of the last mask of this pass
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}  # by camera and index, until their mask comes
+        self._sequences = {
+            camera.name: 0 for camera in cameras
+        }  # `Origin.sequence` of the last mask of this pass
         self._stack = ExitStack()
         try:
             self._interrupts = self._stack.enter_context(Interrupts())
             first = {name: max(camera.keyframe, 0) for name, camera in saved.cameras.items()} if saved else {}
-            self._replay = self._stack.enter_context(Replay(
-                bag, cameras, model, options.backend, options.precision, options.config, self._on_keyframe, first))
+            self._replay = self._stack.enter_context(
+                Replay(
+                    bag,
+                    cameras,
+                    model,
+                    options.backend,
+                    options.precision,
+                    options.config,
+                    self._on_keyframe,
+                    first,
+                )
+            )
             self._model = model_description(options.model, model.config, self._replay.segmenter.backend)
             identity = self._identity(model)
             if saved is not None:
                 unfinished.check(saved, identity)
                 _check_viewer(options.viewer, saved)
-            self._progress = saved or Progress(identity, {camera.name: CameraProgress() for camera in cameras})
+            self._progress = saved or Progress(
+                identity, {camera.name: CameraProgress() for camera in cameras}
+            )
             self._resumed_at = self._progress.images
             name = find_model(options.model).resolve().name
-            self._outputs = {camera.name: CameraOutputs(camera.name, name, model.config.classes) for camera in cameras}
+            self._outputs = {
+                camera.name: CameraOutputs(camera.name, name, model.config.classes) for camera in cameras
+            }
             ours = [topic for outputs in self._outputs.values() for topic in outputs.topics]
             originals, self._left_out = original_topics(bag, ours) if options.all_topics else ([], {})
             self._originals = self._stack.enter_context(closing(self._read_originals(originals)))
-            self._original: tuple[Topic, int, bytes] | None = None   # the next to copy, once it is read
-            self._parts = Parts(unfinished.folder, unfinished.out.name, [*originals, *ours], options.storage,
-                                options.compression, self._progress.metadata)
+            self._original: tuple[Topic, int, bytes] | None = None  # the next to copy, once it is read
+            self._parts = Parts(
+                unfinished.folder,
+                unfinished.out.name,
+                [*originals, *ours],
+                options.storage,
+                options.compression,
+                self._progress.metadata,
+            )
             unfinished.keep_only(self._parts.files)
             self._watching = self._stack.enter_context(Watching(options, model.config.classes))
         except BaseException:
@@ -122,7 +158,7 @@ class _Run:
             with self._interrupts.held(), self._resumable():
                 self._parts.finish()
                 self._unfinished.conclude()
-        except KeyboardInterrupt:   # it has waited
+        except KeyboardInterrupt:  # it has waited
             if self._unfinished.is_concluded:
                 print(f"{self._unfinished.out} is finished", file=sys.stderr)
             raise
@@ -140,10 +176,16 @@ class _Run:
             saved = self._unfinished.load()
             images = saved.images if saved else 0
             if isinstance(error, WriteError):
-                raise WriteError(f"{error}, and the same command goes on from image {images} of {self._total}") from error
+                raise WriteError(
+                    f"{error}, and the same command goes on from image {images} of {self._total}"
+                ) from error
             if isinstance(error, KeyboardInterrupt):
-                print(f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same command goes on "
-                      "from there", file=sys.stderr)
+                print(
+                    f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same "
+                    f"command goes on "
+                    "from there",
+                    file=sys.stderr,
+                )
             raise
 
     def _write_all(self, on_frame: Callable[[], object]) -> None:
@@ -161,7 +203,8 @@ class _Run:
         self._checkpoint()
 
     def _check_masks(self) -> None:
-        """Without a single mask there is nothing to finish; one camera without any leaves the others alone."""
+        """Without a single mask there is nothing to finish; one camera without any leaves the others
+        alone."""
         records = [camera.record for camera in self._progress.cameras.values()]
         if any(record.masks for record in records):
             return
@@ -184,7 +227,7 @@ class _Run:
             try:
                 self._checkpoint()
                 return
-            except WriteError:   # parts before this one stay; the error that brought us here is told
+            except WriteError:  # parts before this one stay; the error that brought us here is told
                 pass
         self._parts.give_up_part()
 
@@ -199,7 +242,8 @@ class _Run:
         return True
 
     def _write(self, result: Segmentation) -> bool:
-        """Write what was made of an image, unless it is written already: then the image was there to go on from."""
+        """Write what was made of an image, unless it is written already: then the image was there to go on
+        from."""
         name, origin = result.frame.camera, result.frame.header
         camera, outputs = self._progress.cameras[name], self._outputs[name]
         event = self._events.pop((name, result.index), None)
@@ -253,11 +297,19 @@ class _Run:
         options, base = self._options, self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
         return {
             "format": _FORMAT,
-            "files of the recording": [[str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files],
+            "files of the recording": [
+                [str(file.relative_to(base)), file.stat().st_size] for file in self._bag.files
+            ],
             "cameras": {camera.name: camera.topic.name for camera in self._cameras},
-            "all topics": options.all_topics, "storage": options.storage, "compression": options.compression,
-            "mode": options.mode, **scheduling(options.config),
-            **{name: self._model[name] for name in ("weights_sha256", "input", "backend", "device", "precision")},
+            "all topics": options.all_topics,
+            "storage": options.storage,
+            "compression": options.compression,
+            "mode": options.mode,
+            **scheduling(options.config),
+            **{
+                name: self._model[name]
+                for name in ("weights_sha256", "input", "backend", "device", "precision")
+            },
             "classes": [[c.name, list(c.color)] for c in model.config.classes],
         }
 
@@ -265,16 +317,27 @@ class _Run:
         options = self._options
         return {
             "bag": self._bag.facts(),
-            "out": str(self._unfinished.out), "topics": message_counts(self._parts.metadata), "left_out": self._left_out,
-            "resumed_at_image": self._resumed_at, "mode": options.mode, "model": self._model,
-            "cameras": [self._camera(camera, self._progress.cameras[camera.name]) for camera in self._cameras],
-            "notes": self._notes(), "options": asdict(options),
+            "out": str(self._unfinished.out),
+            "topics": message_counts(self._parts.metadata),
+            "left_out": self._left_out,
+            "resumed_at_image": self._resumed_at,
+            "mode": options.mode,
+            "model": self._model,
+            "cameras": [
+                self._camera(camera, self._progress.cameras[camera.name]) for camera in self._cameras
+            ],
+            "notes": self._notes(),
+            "options": asdict(options),
         }
 
     def _camera(self, camera: CameraTopic, progress: CameraProgress) -> dict:
         return {
-            "camera": camera.name, "topic": camera.topic.name, "mask_topic": self._outputs[camera.name].mask.name,
-            **progress.record.facts(), "keyframes": progress.keyframes.total(), "keyframe_reasons": dict(progress.keyframes),
+            "camera": camera.name,
+            "topic": camera.topic.name,
+            "mask_topic": self._outputs[camera.name].mask.name,
+            **progress.record.facts(),
+            "keyframes": progress.keyframes.total(),
+            "keyframe_reasons": dict(progress.keyframes),
         }
 
     def _notes(self) -> list[str]:
@@ -294,5 +357,7 @@ class _Run:
 def _check_viewer(target: str, saved: Progress) -> None:
     """Raise a BagError where the viewer's file would lose what an earlier run showed."""
     if target.endswith(".rrd") and Path(target).exists():
-        raise BagError(f"{target} is there already, and this run shows only what comes after image {saved.images}: give "
-                       "another file to --viewer, or remove it")
+        raise BagError(
+            f"{target} is there already, and this run shows only what comes after image {saved.images}: give "
+            "another file to --viewer, or remove it"
+        )

@@ -16,19 +16,26 @@ from dcfm_ros.bags.names import STORAGES, storage_stem, without_zstd
 from dcfm_ros.bags.sqlite_file import SqliteFile
 from dcfm_ros.sources.names import natural_key
 
-_NO_RECORDINGS = {   # what other files begin with, and what they are
+_NO_RECORDINGS = {  # what other files begin with, and what they are
     b"#ROSBAG": "a recording of ROS 1: convert it with `rosbags-convert --src {path} --dst {path.stem}`",
-    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`",
-    **dict.fromkeys((b"\x1f\x8b", b"PK\3\4", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x04\x22\x4d\x18"),
-                    "compressed in a way that is not read: decompress it, or compress it with `zstd`"),
+    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: fetch that with `git lfs "
+    "pull`",
+    **dict.fromkeys(
+        (b"\x1f\x8b", b"PK\3\4", b"\xfd7zXZ", b"7z\xbc\xaf", b"BZh", b"\x04\x22\x4d\x18"),
+        "compressed in a way that is not read: decompress it, or compress it with `zstd`",
+    ),
 }
 
 
 def storage_files(folder: Path) -> list[Path]:
-    """The files of a recording's folder in natural order of their names; of one that lies there decompressed as well, that."""
+    """The files of a recording's folder in natural order of their names; of one that lies there decompressed
+    as well, that."""
     files = {file.name: file for file in folder.iterdir() if storage_stem(file.name) and file.is_file()}
-    return [files[name] for name in sorted(files, key=natural_key)
-            if without_zstd(name) == name or without_zstd(name) not in files]
+    return [
+        files[name]
+        for name in sorted(files, key=natural_key)
+        if without_zstd(name) == name or without_zstd(name) not in files
+    ]
 
 
 def open_storage(file: Path, stack: ExitStack, named: Path | None = None) -> McapFile | SqliteFile:
@@ -59,4 +66,7 @@ def _refusal(file: Path, start: bytes) -> str:
         return "a tar archive: unpack it, and give what lies in it"
     if not start:
         return "empty: its recorder wrote nothing, or copying it failed"
-    return f"no recording: it begins neither as {' nor as '.join(STORAGES)} files do; copy it again, or give another"
+    return (
+        f"no recording: it begins neither as {' nor as '.join(STORAGES)} files do; copy it again, or give "
+        f"another"
+    )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-CDR = "cdr"   # ROS 2's serialization, the only one that is read
-Key = tuple[str, str, str]   # of a topic
+CDR = "cdr"  # ROS 2's serialization, the only one that is read
+Key = tuple[str, str, str]  # of a topic
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Topic:
     """A topic of a recording; its messages are all of one type."""
 
     name: str
-    msgtype: str                 # as in sensor_msgs/msg/Image
-    definition: str              # of the type, with those it is made of; "" where the recording does not say
-    digest: str                  # type hash RIHS01; "" where the recording does not say
-    qos: tuple[Qos, ...] = ()    # offered by the publishers
+    msgtype: str  # as in sensor_msgs/msg/Image
+    definition: str  # of the type, with those it is made of; "" where the recording does not say
+    digest: str  # type hash RIHS01; "" where the recording does not say
+    qos: tuple[Qos, ...] = ()  # offered by the publishers
     count: int = 0
     serialization: str = CDR
 
@@ -33,9 +33,11 @@ class Topic:
         return self.name, self.msgtype, self.serialization
 
 
-def gathered(numbered: Iterable[tuple[int, Topic, int]]) -> tuple[tuple[Topic, ...], dict[int, Key], Counter[Key]]:
-    """Of a file's (number, topic, messages), of which several may be of one topic: the topics, each once, the key of each number,
-    and the messages of each key."""
+def gathered(
+    numbered: Iterable[tuple[int, Topic, int]],
+) -> tuple[tuple[Topic, ...], dict[int, Key], Counter[Key]]:
+    """Of a file's (number, topic, messages), of which several may be of one topic: the topics, each once, the
+    key of each number, and the messages of each key."""
     topics: dict[Key, Topic] = {}
     keys: dict[int, Key] = {}
     counts: Counter[Key] = Counter()
@@ -51,10 +53,11 @@ def read_serialization(text: str | None) -> str:
 
 
 def read_qos(text: str | list | None) -> tuple[Qos, ...]:
-    """Of publishers, as recordings hold it; empty where it cannot be understood: images are read without it."""
+    """Of publishers, as recordings hold it; empty where it cannot be understood: images are read without
+    it."""
     try:
         return tuple(parse_qos(text or []))
-    except Exception:   # whatever hand-edited text makes of the parser
+    except Exception:  # whatever hand-edited text makes of the parser
         return ()
 
 

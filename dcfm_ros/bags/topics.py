@@ -19,14 +19,30 @@ from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, VIDEOS, typestore
 from dcfm_ros.pipeline.frames import InputError
 
 _IMAGES = (IMAGE, COMPRESSED_IMAGE)
-_KINDS = (*_IMAGES, *VIDEOS)   # of a camera's several topics the first is taken
-_LOOKED_AT = 5   # messages
-_PICTURES = re.compile(r"Image|Video|FFMPEG|theora")   # in names of other types that carry pictures
-_NOT_CAMERAS = re.compile(r"^/dcfm/|depth|compressedDepth|disparity|/theora$|label|/mask|semantic|/segmentation")
+_KINDS = (*_IMAGES, *VIDEOS)  # of a camera's several topics the first is taken
+_LOOKED_AT = 5  # messages
+_PICTURES = re.compile(r"Image|Video|FFMPEG|theora")  # in names of other types that carry pictures
+_NOT_CAMERAS = re.compile(
+    r"^/dcfm/|depth|compressedDepth|disparity|/theora$|label|/mask|semantic|/segmentation"
+)
 # What cameras' topics end in; the part before it is the camera.
-_ENDINGS = ("compressed", "ffmpeg", "foxglove", "video", "image", "image_raw", "image_color", "image_rect", "image_rect_color", "image_mono",
-            "color", "raw")
-_TRANSPORTS = re.compile(r"/(compressed|ffmpeg|foxglove)$")   # of image_transport, which writes them behind the raw topic's name
+_ENDINGS = (
+    "compressed",
+    "ffmpeg",
+    "foxglove",
+    "video",
+    "image",
+    "image_raw",
+    "image_color",
+    "image_rect",
+    "image_rect_color",
+    "image_mono",
+    "color",
+    "raw",
+)
+_TRANSPORTS = re.compile(
+    r"/(compressed|ffmpeg|foxglove)$"
+)  # of image_transport, which writes them behind the raw topic's name
 
 
 @dataclass(frozen=True)
@@ -51,9 +67,9 @@ class CameraTopic:
 
 
 def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
-    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed images and video, of one
-    camera's several the first of these; without depth, labels, masks, encodings that are no colours, and the node's own outputs, which
-    are told by their names. Raises BagError."""
+    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed
+    images and video, of one camera's several the first of these; without depth, labels, masks, encodings that
+    are no colours, and the node's own outputs, which are told by their names. Raises BagError."""
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
@@ -75,7 +91,8 @@ def camera_names(topics: Sequence[str]) -> list[str]:
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
-    """The topic of this name whose messages are images by themselves; a BagError where there is none, or no message of it."""
+    """The topic of this name whose messages are images by themselves; a BagError where there is none, or no
+    message of it."""
     topic = _image_topic(bag, name, _IMAGES)
     _check(bag, topic)
     return topic
@@ -84,17 +101,32 @@ def image_topic(bag: Bag, name: str) -> Topic:
 def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
     """The topic of this name and type, if it holds messages of ROS 2's type."""
     digests = ("", typestore().hash_rihs01(msgtype))
-    return next((topic for topic in bag.topics
-                 if topic.key == (name, msgtype, CDR) and topic.count and topic.digest in digests), None)
+    return next(
+        (
+            topic
+            for topic in bag.topics
+            if topic.key == (name, msgtype, CDR) and topic.count and topic.digest in digests
+        ),
+        None,
+    )
 
 
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
-    """Those that look like one, which a note tells of where their encoding is refused; a BagError where none does, with what there
-    is instead."""
-    names = {topic.name for topic in bag.topics
-             if _is_image(topic) and topic.count and topic.name not in labels and not _NOT_CAMERAS.search(topic.name)}
+    """Those that look like one, which a note tells of where their encoding is refused; a BagError where none
+    does, with what there is instead."""
+    names = {
+        topic.name
+        for topic in bag.topics
+        if _is_image(topic)
+        and topic.count
+        and topic.name not in labels
+        and not _NOT_CAMERAS.search(topic.name)
+    }
     cameras, refusals, seen = {}, {}, set()
-    for topic in sorted((_image_topic(bag, name) for name in names), key=lambda topic: (_KINDS.index(topic.msgtype), topic.name)):
+    for topic in sorted(
+        (_image_topic(bag, name) for name in names),
+        key=lambda topic: (_KINDS.index(topic.msgtype), topic.name),
+    ):
         if (raw_name := _TRANSPORTS.sub("", topic.name)) in seen:
             continue
         if refusal := _refused_encoding(bag, topic):
@@ -104,15 +136,18 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
             seen.add(raw_name)
     if not cameras:
         reasons = "; ".join(f"{name}: {refusal}" for name, refusal in sorted(refusals.items()))
-        raise BagError(f"{bag.path} holds no camera images{_cut(bag)}: "
-                       f"{reasons or _contents(bag, '; name one if it is a camera')}")
+        raise BagError(
+            f"{bag.path} holds no camera images{_cut(bag)}: "
+            f"{reasons or _contents(bag, '; name one if it is a camera')}"
+        )
     for name, refusal in refusals.items():
         bag.note(f"{name} is left out: {refusal}")
     return [cameras[name] for name in sorted(cameras)]
 
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
-    """Why images of this encoding cannot be used, from the first ones, of which drivers send empty ones; empty where they can."""
+    """Why images of this encoding cannot be used, from the first ones, of which drivers send empty ones;
+    empty where they can."""
     refusal, source = "", source_of(bag, topic)
     with closing(bag.messages([topic])) as messages:
         for number, (_, log_ns, raw) in enumerate(islice(messages, _LOOKED_AT)):
@@ -130,27 +165,40 @@ def _refused_encoding(bag: Bag, topic: Topic) -> str:
 def _image_topic(bag: Bag, name: str, kinds: Sequence[str] = _KINDS) -> Topic:
     """The image topic of this name; of two types that with more messages, which a note tells of."""
     found = [topic for topic in bag.topics if topic.name == name]
-    images = sorted((topic for topic in found if _is_image(topic) and topic.msgtype in kinds), key=lambda topic: -topic.count)
+    images = sorted(
+        (topic for topic in found if _is_image(topic) and topic.msgtype in kinds),
+        key=lambda topic: -topic.count,
+    )
     if images:
         for other in images[1:]:
             if other.count:
-                bag.note(f"{name} holds {images[0].count} messages of {images[0].msgtype} and {other.count} of {other.msgtype}, which are "
-                         "not read: record these to a topic of their own")
+                bag.note(
+                    f"{name} holds {images[0].count} messages of {images[0].msgtype} and {other.count} of "
+                    f"{other.msgtype}, which are "
+                    "not read: record these to a topic of their own"
+                )
         return images[0]
     if found:
-        raise BagError(f"topic {name} of {bag.path} is {_kind(found[0])}, not an image of ROS 2: give a topic of "
-                       f"{' or '.join(kinds)}; {_contents(bag)}")
+        raise BagError(
+            f"topic {name} of {bag.path} is {_kind(found[0])}, not an image of ROS 2: give a topic of "
+            f"{' or '.join(kinds)}; {_contents(bag)}"
+        )
     raise BagError(f"{bag.path} has no topic {name}: {_contents(bag)}")
 
 
 def _check(bag: Bag, topic: Topic) -> None:
     expected = typestore().hash_rihs01(topic.msgtype)
     if topic.digest and topic.digest != expected:
-        raise BagError(f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash {topic.digest[:20]}…, "
-                       f"expected {expected[:20]}…): convert the recording")
+        raise BagError(
+            f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash "
+            f"{topic.digest[:20]}…, "
+            f"expected {expected[:20]}…): convert the recording"
+        )
     if not topic.count:
-        raise BagError(f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: "
-                       f"{_contents(bag, '; name one that does')}")
+        raise BagError(
+            f"topic {topic.name} of {bag.path} holds no messages{_cut(bag)}: "
+            f"{_contents(bag, '; name one that does')}"
+        )
 
 
 def _is_image(topic: Topic) -> bool:
@@ -175,7 +223,10 @@ def _contents(bag: Bag, remedy: str = "") -> str:
         return f"its image topics are {', '.join(sorted(images))}{remedy}"
     others = [f"{topic.name} is {_kind(topic)}" for topic in bag.topics if _PICTURES.search(topic.msgtype)]
     if others:
-        return f"{'; '.join(sorted(others))}; only {', '.join(_KINDS[:-1])} and {_KINDS[-1]} in {CDR.upper()} are read: convert or record these"
+        return (
+            f"{'; '.join(sorted(others))}; only {', '.join(_KINDS[:-1])} and {_KINDS[-1]} in {CDR.upper()} "
+            f"are read: convert or record these"
+        )
     return f"none of its {len(bag.topics)} topics carries images"
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The message types that are read and written: those of ROS 2 Jazzy, our own, the class list of vision_msgs, and video packets."""
+"""The message types that are read and written: those of ROS 2 Jazzy, our own, the class list of vision_msgs,
+and video packets."""
 
 from __future__ import annotations
 
@@ -14,9 +15,14 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.config_folders import config_folders
 
 IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-COMPRESSED_VIDEO, FFMPEG_PACKET = VIDEOS = "foxglove_msgs/msg/CompressedVideo", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+COMPRESSED_VIDEO, FFMPEG_PACKET = VIDEOS = (
+    "foxglove_msgs/msg/CompressedVideo",
+    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+)
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-PALETTE, MASK_INFO, KEYFRAME = (f"dcfm_ros/msg/{name}" for name in ("ClassPalette", "MaskInfo", "KeyframeEvent"))
+PALETTE, MASK_INFO, KEYFRAME = (
+    f"dcfm_ros/msg/{name}" for name in ("ClassPalette", "MaskInfo", "KeyframeEvent")
+)
 LABEL_INFO = "vision_msgs/msg/LabelInfo"
 
 # No part of the base distribution; field for field their definitions.
@@ -24,8 +30,9 @@ _OF_OTHERS = {
     "vision_msgs/msg/VisionClass": "uint16 class_id\nstring class_name\n",
     LABEL_INFO: "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n",
     COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
-    FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\n"
-                   "uint8[] data\n",
+    FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 "
+    "flags\nbool is_bigendian\n"
+    "uint8[] data\n",
 }
 
 
@@ -47,5 +54,7 @@ def _msg_folder() -> Path:
     for place in places:
         if (place / "MaskInfo.msg").is_file():
             return place
-    raise BagError(f"the package's message definitions are not in {', '.join(map(str, places)) or 'any known place'}: "
-                   "install dcfm_ros anew")
+    raise BagError(
+        f"the package's message definitions are not in {', '.join(map(str, places)) or 'any known place'}: "
+        "install dcfm_ros anew"
+    )

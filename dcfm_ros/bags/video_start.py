@@ -18,13 +18,16 @@ from dcfm_ros.pipeline.video_packets import codec_of
 
 
 def first_needed(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -> dict[str, int]:
-    """By camera, the number of the first message that is needed to begin with the image of the number `first`: its own, and of a video
-    that of the last key picture up to it from which on nothing builds on what came before, 0 where there is none.
+    """By camera, the number of the first message that is needed to begin with the image of the number
+    `first`: its own, and of a video that of the last key picture up to it from which on nothing builds on
+        what came before, 0 where there is none.
 
     Numbers count the messages of all cameras. What lies before is read for this, not decoded.
     """
     needed = {camera.name: 0 if camera.is_video else first.get(camera.name, 0) for camera in cameras}
-    wanted = {camera.topic.key: (camera.name, first.get(camera.name, 0)) for camera in cameras if camera.is_video}
+    wanted = {
+        camera.topic.key: (camera.name, first.get(camera.name, 0)) for camera in cameras if camera.is_video
+    }
     last = max((number for _, number in wanted.values()), default=0)
     if not last:
         return needed

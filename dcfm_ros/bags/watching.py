@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcfm_ros.bags.options import ReplayOptions
-from dcfm_ros.viewer.viewer import Viewer, open_viewer
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
+from dcfm_ros.viewer.viewer import Viewer, open_viewer
 
 
 class Watching:
@@ -23,13 +23,25 @@ class Watching:
         if self._viewer is not None:
             self._viewer.classes([(number, c.name, c.color) for number, c in enumerate(classes)])
 
-    def add(self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None = None) -> None:
-        """A mask, the event of the keyframe that it is, and the mask of the run in which every frame is a keyframe."""
+    def add(
+        self, result: Segmentation, event: KeyframeEvent | None, reference: np.ndarray | None = None
+    ) -> None:
+        """A mask, the event of the keyframe that it is, and the mask of the run in which every frame is a
+        keyframe."""
         if self._viewer is None:
             return
         frame = result.frame
-        self._viewer.frame(frame.camera, frame.stamp_ns, frame.rgb(), result.mask, result.score, self._threshold,
-                           result.is_keyframe, result.feature_age_frames, reference)
+        self._viewer.frame(
+            frame.camera,
+            frame.stamp_ns,
+            frame.rgb(),
+            result.mask,
+            result.score,
+            self._threshold,
+            result.is_keyframe,
+            result.feature_age_frames,
+            reference,
+        )
         if event is not None:
             self._viewer.keyframe(frame.camera, frame.stamp_ns, event.reason.value, event.score)
 

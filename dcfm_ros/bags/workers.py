@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same task on many jobs, in processes that have a share of the cores each.
 
-Nothing here loads a library of networks: a worker is bound to its cores before that, and the library then takes no more.
+Nothing here loads a library of networks: a worker is bound to its cores before that, and the library then
+takes no more.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from typing import Any, Protocol
 
 from dcfm_ros.interrupts import Interrupts
 
-# task(job, on_frames) -> result: a function of a module, by whose name workers find it. It calls on_frames(n) when n more
-# frames are done. A KeyboardInterrupt asks it to end in order.
+# task(job, on_frames) -> result: a function of a module, by whose name workers find it. It calls on_frames(n)
+# when n more frames are done. A KeyboardInterrupt asks it to end in order.
 Task = Callable[[Any, Callable[[int], None]], Any]
 
-_END_S = 60.0       # for a task to end in order; then its process is killed
-_REPORT_S = 0.2     # between two words about frames
+_END_S = 60.0  # for a task to end in order; then its process is killed
+_REPORT_S = 0.2  # between two words about frames
 
 
 @dataclass(frozen=True)
@@ -35,22 +36,28 @@ class Outcome:
     """What became of one job."""
 
     result: Any = None
-    failure: str = ""         # in words; "" where there is a result
-    transient: bool = False   # it may go well the next time
-    trace: str = ""           # of a failure that nobody expects
+    failure: str = ""  # in words; "" where there is a result
+    transient: bool = False  # it may go well the next time
+    trace: str = ""  # of a failure that nobody expects
 
 
 class Engine(Protocol):
     """Runs jobs."""
 
-    workers: int   # jobs at a time
+    workers: int  # jobs at a time
 
-    def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
-            on_frames: Callable[[int], None]) -> None:
-        """Run the task on each job; on_done(index, outcome) in the order in which they end, all in the caller's thread.
+    def run(
+        self,
+        task: Task,
+        jobs: Sequence[Any],
+        on_done: Callable[[int, Outcome], None],
+        on_frames: Callable[[int], None],
+    ) -> None:
+        """Run the task on each job; on_done(index, outcome) in the order in which they end, all in the
+        caller's thread.
 
-        A job that fails, or whose worker dies, has an outcome like others. Interrupted, it ends its workers and raises
-        KeyboardInterrupt.
+        A job that fails, or whose worker dies, has an outcome like others. Interrupted, it ends its workers
+        and raises KeyboardInterrupt.
         """
 
     def close(self) -> None:
@@ -66,7 +73,7 @@ def attempt(task: Task, job: Any, on_frames: Callable[[int], None]) -> Outcome:
         return Outcome(failure=str(error) or type(error).__name__, transient=True)
     except (ValueError, RuntimeError) as error:
         return Outcome(failure=str(error) or type(error).__name__)
-    except Exception as error:   # a mistake of ours must not end the others' work
+    except Exception as error:  # a mistake of ours must not end the others' work
         return Outcome(failure=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
 
 
@@ -91,12 +98,17 @@ class Processes:
     def __init__(self, workers: int):
         self.workers = workers
 
-    def run(self, task: Task, jobs: Sequence[Any], on_done: Callable[[int, Outcome], None],
-            on_frames: Callable[[int], None]) -> None:
+    def run(
+        self,
+        task: Task,
+        jobs: Sequence[Any],
+        on_done: Callable[[int, Outcome], None],
+        on_frames: Callable[[int], None],
+    ) -> None:
         cores = sorted(os.sched_getaffinity(0))
         workers = [_Worker(share) for share in shares(cores, min(self.workers, len(jobs) or 1))]
         waiting, idle = deque(enumerate(jobs)), list(workers)
-        busy: dict[Connection, tuple[_Worker, int]] = {}   # with the job's index
+        busy: dict[Connection, tuple[_Worker, int]] = {}  # with the job's index
         try:
             while waiting or busy:
                 while waiting and idle:
@@ -145,7 +157,7 @@ class _Worker:
         try:
             self._connection.send_bytes(work)
         except OSError:
-            pass   # it has died: `word` tells
+            pass  # it has died: `word` tells
         return self._connection
 
     def word(self) -> int | Outcome:
@@ -160,11 +172,11 @@ class _Worker:
 
     def interrupt(self) -> None:
         if self._process is not None and self._process.is_alive():
-            self._process.terminate()   # to the worker, a KeyboardInterrupt
+            self._process.terminate()  # to the worker, a KeyboardInterrupt
 
     def join(self, timeout_s: float) -> None:
         if self._process is not None:
-            self._connection.close()   # an idle one ends by that
+            self._connection.close()  # an idle one ends by that
             self._process.join(timeout_s)
 
     def kill(self) -> None:
@@ -179,7 +191,7 @@ class _Worker:
         process = context.Process(target=_serve, args=(theirs, self._cores), name="dcfm-worker")
         with _held(signal.SIGINT):
             process.start()
-        self._process = process   # one that could not be started is none
+        self._process = process  # one that could not be started is none
         theirs.close()
 
 
@@ -208,7 +220,7 @@ def _serve(connection: Connection, cores: list[int]) -> None:
             frames.send()
             connection.send(outcome)
     except (EOFError, OSError, KeyboardInterrupt):
-        return   # who started this one has closed the connection, is gone, or has asked for the end
+        return  # who started this one has closed the connection, is gone, or has asked for the end
 
 
 def _interrupt(*_) -> None:
@@ -245,5 +257,8 @@ def _held(number: signal.Signals) -> Iterator[None]:
 def _in_words(code: int) -> str:
     """How a process ended."""
     if code == -signal.SIGKILL:
-        return "it was killed (SIGKILL), perhaps by the system for want of memory, of which fewer --workers need less"
+        return (
+            "it was killed (SIGKILL), perhaps by the system for want of memory, of which fewer --workers "
+            "need less"
+        )
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

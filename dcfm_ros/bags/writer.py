@@ -12,7 +12,8 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 
 class _SqliteWriter(Sqlite3Writer):
-    """rosbags makes a URI of the path as it is, in which `#`, `?` and `%` mean something: it would write elsewhere."""
+    """rosbags makes a URI of the path as it is, in which `#`, `?` and `%` mean something: it would write
+    elsewhere."""
 
     def __init__(self, path: Path, compression: CompressionMode):
         self.path = path / f"{path.name}.db3"

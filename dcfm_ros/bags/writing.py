@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a rosbag2 recording in parts: files that are whole each, so that what was closed outlives whatever comes after."""
+"""Writing a rosbag2 recording in parts: files that are whole each, so that what was closed outlives whatever
+comes after."""
 
 from __future__ import annotations
 
@@ -24,11 +25,9 @@ from dcfm_ros.bags.writer import BagWriter
 COMPRESSIONS = ("zstd", "none")
 _VERSION = 9
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LOG_TIMES = {StoragePlugin.MCAP: (0, 2**64), StoragePlugin.SQLITE3: (-2**63, 2**63)}
-_MODES = {   # zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
-    ("mcap", "zstd"): CompressionMode.STORAGE,
-    ("sqlite3", "zstd"): CompressionMode.FILE,
-}
+_LOG_TIMES = {StoragePlugin.MCAP: (0, 2**64), StoragePlugin.SQLITE3: (-(2**63), 2**63)}
+# zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
+_MODES = {("mcap", "zstd"): CompressionMode.STORAGE, ("sqlite3", "zstd"): CompressionMode.FILE}
 
 
 class WriteError(BagError):
@@ -38,18 +37,29 @@ class WriteError(BagError):
 class Parts:
     """A recording in the making in a folder of its own: `<name>_<number>.mcap`, and metadata.yaml in the end.
 
-    A part is begun by the first message written after the one before was closed. `metadata` is that of the closed ones, what
-    metadata.yaml will hold; None before the first. Files in the folder that it does not name are nobody's.
+    A part is begun by the first message written after the one before was closed. `metadata` is that of the
+    closed ones, what metadata.yaml will hold; None before the first. Files in the folder that it does not
+    name are nobody's.
     """
 
-    def __init__(self, folder: Path, name: str, topics: Sequence[Topic], storage: str, compression: str,
-                 metadata: dict | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        topics: Sequence[Topic],
+        storage: str,
+        compression: str,
+        metadata: dict | None = None,
+    ):
         self._folder, self._name, self._topics = folder, name, topics
-        self._storage, self._mode = StoragePlugin[storage.upper()], _MODES.get((storage, compression), CompressionMode.NONE)
+        self._storage, self._mode = (
+            StoragePlugin[storage.upper()],
+            _MODES.get((storage, compression), CompressionMode.NONE),
+        )
         self.metadata = metadata
         self._writer: BagWriter | None = None
         self._connections: dict = {}
-        self._whole = True       # does the open part end with a whole write?
+        self._whole = True  # does the open part end with a whole write?
 
     @property
     def files(self) -> list[Path]:
@@ -63,7 +73,8 @@ class Parts:
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Messages written in here belong together: a part has all of them or, where an error comes between, is given up."""
+        """Messages written in here belong together: a part has all of them or, where an error comes between,
+        is given up."""
         self._whole = False
         yield
         self._whole = True
@@ -71,8 +82,11 @@ class Parts:
     def write(self, topic: Topic, log_ns: int, raw: bytes | memoryview) -> None:
         if not _LOG_TIMES[self._storage][0] <= log_ns < _LOG_TIMES[self._storage][1]:
             other = next(storage for storage in StoragePlugin if storage is not self._storage).name.lower()
-            raise BagError(f"a message on {topic.name} has log time {log_ns} ns, which {self._storage.name.lower()} cannot hold: give "
-                           f"--storage {other}")
+            raise BagError(
+                f"a message on {topic.name} has log time {log_ns} ns, which {self._storage.name.lower()} "
+                f"cannot hold: give "
+                f"--storage {other}"
+            )
         with self._told():
             if self._writer is None:
                 self._begin()
@@ -98,7 +112,7 @@ class Parts:
         """Remove the open part, if there is one."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with suppress(OSError, sqlite3.Error):   # what made us give up is what is reported
+            with suppress(OSError, sqlite3.Error):  # what made us give up is what is reported
                 writer.abort()
             shutil.rmtree(writer.path, ignore_errors=True)
         self._whole = True
@@ -108,7 +122,9 @@ class Parts:
         if self.metadata is None:
             raise BagError(f"{self._folder}: nothing was written, so there is no recording to finish")
         with self._told():
-            write_text(self._folder / METADATA_FILE, yaml.safe_dump({INFORMATION: self.metadata}, sort_keys=False))
+            write_text(
+                self._folder / METADATA_FILE, yaml.safe_dump({INFORMATION: self.metadata}, sort_keys=False)
+            )
 
     def _begin(self) -> None:
         number = len(self.metadata["relative_file_paths"]) if self.metadata else 0
@@ -117,9 +133,16 @@ class Parts:
         writer.set_compression(self._mode, CompressionFormat.ZSTD)
         self._writer = writer
         writer.open()
-        self._connections = {topic.key: writer.add_connection(
-            topic.name, topic.msgtype, msgdef=topic.definition, rihs01=topic.digest, offered_qos_profiles=topic.qos)
-            for topic in self._topics}
+        self._connections = {
+            topic.key: writer.add_connection(
+                topic.name,
+                topic.msgtype,
+                msgdef=topic.definition,
+                rihs01=topic.digest,
+                offered_qos_profiles=topic.qos,
+            )
+            for topic in self._topics
+        }
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -143,11 +166,16 @@ def told(folder: Path) -> Iterator[None]:
 
 
 def merge_metadata(whole: dict, part: dict) -> dict:
-    """Of a recording and one more file of it, of the same topics; both as in metadata.yaml below its only key."""
+    """Of a recording and one more file of it, of the same topics; both as in metadata.yaml below its only
+    key."""
     start_ns = min(_start_ns(whole), _start_ns(part))
     end_ns = max(_start_ns(one) + one["duration"]["nanoseconds"] for one in (whole, part))
-    topics = [{**mine, "message_count": mine["message_count"] + theirs["message_count"]}
-              for mine, theirs in zip(whole["topics_with_message_count"], part["topics_with_message_count"], strict=True)]
+    topics = [
+        {**mine, "message_count": mine["message_count"] + theirs["message_count"]}
+        for mine, theirs in zip(
+            whole["topics_with_message_count"], part["topics_with_message_count"], strict=True
+        )
+    ]
     return {
         **whole,
         "relative_file_paths": [*whole["relative_file_paths"], *part["relative_file_paths"]],
@@ -161,7 +189,10 @@ def merge_metadata(whole: dict, part: dict) -> dict:
 
 def message_counts(metadata: dict) -> dict[str, int]:
     """By topic."""
-    return {topic["topic_metadata"]["name"]: topic["message_count"] for topic in metadata["topics_with_message_count"]}
+    return {
+        topic["topic_metadata"]["name"]: topic["message_count"]
+        for topic in metadata["topics_with_message_count"]
+    }
 
 
 def mount_point(path: Path) -> Path:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logits whose share of border cells is known: the time of upsample-and-argmax depends on it.
 
-A cell lies between four neighbouring positions of the logits. It is a border cell if their winning classes differ.
+A cell lies between four neighbouring positions of the logits. It is a border cell if their winning classes
+differ.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_LEVEL, _NOISE = 8.0, 0.1                    # of the logits, above the other classes
-_SOFT = np.array([1.0, 3.0, 1.0]) / 5.0      # both classes of a border stand out there, as they do in a network's logits
+_LEVEL, _NOISE = 8.0, 0.1  # of the logits, above the other classes
+_SOFT = (
+    np.array([1.0, 3.0, 1.0]) / 5.0
+)  # both classes of a border stand out there, as they do in a network's logits
 
 
 def border_share(logits: np.ndarray) -> float:
@@ -23,13 +26,16 @@ def border_share(logits: np.ndarray) -> float:
 
 
 def blocky_logits(classes: int, size: tuple[int, int], share: float, seed: int = 0) -> np.ndarray:
-    """Logits (classes, h, w) float32 of rectangular regions with blurred borders; `share` of the cells are border cells.
+    """Logits (classes, h, w) float32 of rectangular regions with blurred borders; `share` of the cells are
+    border cells.
 
     What is reached is as near to `share` as whole rows and columns allow.
     """
     if not 0.0 <= share <= 1.0 or (classes < 2 and share > 0.0):
-        raise ValueError(f"border share {share} of {classes} classes: use 0 to 1, and two classes or more for borders")
-    along = 1.0 - np.sqrt(1.0 - share)       # of the rows, and of the columns: a cell may lie on either
+        raise ValueError(
+            f"border share {share} of {classes} classes: use 0 to 1, and two classes or more for borders"
+        )
+    along = 1.0 - np.sqrt(1.0 - share)  # of the rows, and of the columns: a cell may lie on either
     down, across = (_regions(length, along) for length in size)
     winners = (down[:, None] + across[None, :]) % classes
     logits = _NOISE * np.random.default_rng(seed).random((classes, *size), np.float32)
@@ -47,6 +53,7 @@ def laid_out_as(other: np.ndarray, logits: np.ndarray) -> np.ndarray:
 
 
 def _regions(length: int, share: float) -> np.ndarray:
-    """Numbers of regions along an axis of `length` positions, where `share` of the steps lead to the next region."""
+    """Numbers of regions along an axis of `length` positions, where `share` of the steps lead to the next
+    region."""
     steps = np.diff(np.floor(np.arange(length) * share + 0.5), prepend=0.0)
     return np.cumsum(steps).astype(np.int64)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from dcfm_ros.benchmark.border import blocky_logits, laid_out_as
-from dcfm_ros.benchmark.scene import Scene
 from dcfm_ros.benchmark.interleave import Contender, Laps, Run
+from dcfm_ros.benchmark.scene import Scene
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.inference import fold
@@ -28,7 +28,7 @@ from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
-NEVER = SchedulerConfig(1000, 1000)   # keyframes; but for the first
+NEVER = SchedulerConfig(1000, 1000)  # keyframes; but for the first
 ALWAYS = SchedulerConfig(1, 1)
 
 
@@ -44,8 +44,10 @@ def plain(name: str, run: Run, scene: Scene) -> Contender:
 
 # Per-frame networks beside the pipeline
 
+
 class PublishedNetwork(nn.Module):
-    """A per-frame network as published: its own order of operations, all logits upsampled to camera size, argmax."""
+    """A per-frame network as published: its own order of operations, all logits upsampled to camera size,
+    argmax."""
 
     def __init__(self, model: PerFrame, camera: tuple[int, int]):
         super().__init__()
@@ -54,7 +56,9 @@ class PublishedNetwork(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """(1, h, w, 3) uint8 to (1, H, W) uint8."""
         self.model.published_order = True
-        logits = self.model.keyframe(normalised(image, self.model.config.normalisation).to(type_of(self.model)))
+        logits = self.model.keyframe(
+            normalised(image, self.model.config.normalisation).to(type_of(self.model))
+        )
         return resize(logits, self.camera).argmax(1).to(torch.uint8)
 
 
@@ -67,12 +71,14 @@ class RewrittenNetwork(nn.Module):
         self.shallow, self.deep = parts.shallow, parts.deep
 
     def forward(self, image: Tensor) -> Tensor:
-        """(1, h, w, 3) uint8 to logits (1, h', w', classes): classes last, as upsample-and-argmax has them fastest."""
+        """(1, h, w, 3) uint8 to logits (1, h', w', classes): classes last, as upsample-and-argmax has them
+        fastest."""
         return self.deep(self.shallow(image)).permute(0, 2, 3, 1)
 
 
 def published_run(network: Network, size: tuple[int, int]) -> Run:
     """Masks by a compiled PublishedNetwork; size: (h, w) of its input."""
+
     def run(frame: Frame, watch: Laps) -> None:
         network(network_input(frame, size))
 
@@ -81,6 +87,7 @@ def published_run(network: Network, size: tuple[int, int]) -> Run:
 
 def rewritten_run(network: Network, size: tuple[int, int]) -> Run:
     """Masks by a compiled RewrittenNetwork."""
+
     def run(frame: Frame, watch: Laps) -> None:
         logits = network(network_input(frame, size))[0].transpose(2, 0, 1)
         upsampled_argmax(np.asarray(logits, np.float32), frame.image.shape[:2])
@@ -90,9 +97,11 @@ def rewritten_run(network: Network, size: tuple[int, int]) -> Run:
 
 # The pipeline
 
+
 @dataclass
 class PipelineRow:
-    """The segmenter under a schedule, as the node runs it. Each burst has one of its own, which ends with it."""
+    """The segmenter under a schedule, as the node runs it. Each burst has one of its own, which ends with
+    it."""
 
     name: str
     backend: Backend
@@ -102,14 +111,26 @@ class PipelineRow:
 
     def contender(self, scene: Scene, **how) -> Contender:
         """`how`: as for Contender."""
-        return Contender(**{"name": self.name, "open": self.open, "frames": scene.frames, "count": lambda: self.keyframes,
-                            **how})
+        return Contender(
+            **{
+                "name": self.name,
+                "open": self.open,
+                "frames": scene.frames,
+                "count": lambda: self.keyframes,
+                **how,
+            }
+        )
 
     @contextmanager
     def open(self) -> Iterator[Run]:
         failures: list[Exception] = []
-        segmenter = Segmenter(Lent(self.backend), self.model_size, self.config, on_keyframe=self._count,
-                              on_error=lambda camera, error: failures.append(error))
+        segmenter = Segmenter(
+            Lent(self.backend),
+            self.model_size,
+            self.config,
+            on_keyframe=self._count,
+            on_error=lambda camera, error: failures.append(error),
+        )
 
         def run(frame: Frame, watch: Laps) -> None:
             masks = segmenter.process(frame)
@@ -160,5 +181,6 @@ class EveryCellABorder(Lent):
 
 
 def masks_on_host(backend: Backend) -> bool:
-    """Does the backend make masks of logits in host memory, by `pipeline.postprocess`? Else it makes them on its device."""
+    """Does the backend make masks of logits in host memory, by `pipeline.postprocess`? Else it makes them on
+    its device."""
     return getattr(type(backend), "mask", None) is MasksOnHost.mask

@@ -19,18 +19,29 @@ from dcfm_ros.model.per_frame import PerFrame
 
 
 class TransformersNetwork(nn.Module):
-    """`transformers`' SegFormer with the weights of a per-frame network of ours, all logits upsampled to camera size, argmax."""
+    """`transformers`' SegFormer with the weights of a per-frame network of ours, all logits upsampled to
+    camera size, argmax."""
 
     def __init__(self, model: PerFrame, camera: tuple[int, int]):
         """model: with a MiT backbone. Raises ImportError where `transformers` is missing."""
-        from transformers import SegformerConfig, SegformerForSemanticSegmentation, logging  # optional, and slow to import
+        from transformers import (
+            SegformerConfig,
+            SegformerForSemanticSegmentation,
+            logging,
+        )  # optional, and slow to import
+
         super().__init__()
         logging.disable_progress_bar()
         spec = MIT_SPECS[model.config.backbone]
         config = SegformerConfig(
-            depths=list(spec.depths), hidden_sizes=list(spec.widths), decoder_hidden_size=model.config.embed,
-            num_labels=len(model.config.classes))
-        with TemporaryDirectory() as folder:   # reading a folder is what works with every version, whatever it calls its modules
+            depths=list(spec.depths),
+            hidden_sizes=list(spec.widths),
+            decoder_hidden_size=model.config.embed,
+            num_labels=len(model.config.classes),
+        )
+        with (
+            TemporaryDirectory() as folder
+        ):  # reading a folder is what works with every version, whatever it calls its modules
             config.save_pretrained(folder)
             save_file(exported(model), Path(folder) / WEIGHTS[0], metadata={"format": "pt"})
             self.model = SegformerForSemanticSegmentation.from_pretrained(folder)

@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times of several ways to do the same, taken in turn, so that a busy phase of the machine meets all of them alike.
+"""Times of several ways to do the same, taken in turn, so that a busy phase of the machine meets all of them
+alike.
 
-Round after round each contender has a burst: a few frames to settle, which are not counted, then frames one after the other.
-Every counted frame stays in the samples. Contenders are compared round by round; the ratio of two is the median over rounds.
+Round after round each contender has a burst: a few frames to settle, which are not counted, then frames one
+after the other. Every counted frame stays in the samples. Contenders are compared round by round; the ratio
+of two is the median over rounds.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class Laps:
         self._last = now
 
 
-Run = Callable[[Frame, Laps], None]   # from an image to its mask, in host memory when it returns
+Run = Callable[[Frame, Laps], None]  # from an image to its mask, in host memory when it returns
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,20 @@ class Contender:
 
     name: str
     open: Callable[[], AbstractContextManager[Run]]
-    frames: Callable[[], Iterator[Frame]]      # endless; what it waits for is not counted
-    settle: int = 1                            # frames before the first counted one
-    least: int = 2                             # counted frames of a burst
-    multiple: int = 1                          # their number is a multiple of this
-    count: Callable[[], int] = lambda: 0       # keyframes so far
+    frames: Callable[[], Iterator[Frame]]  # endless; what it waits for is not counted
+    settle: int = 1  # frames before the first counted one
+    least: int = 2  # counted frames of a burst
+    multiple: int = 1  # their number is a multiple of this
+    count: Callable[[], int] = lambda: 0  # keyframes so far
 
 
 @dataclass(frozen=True)
 class Burst:
     """Counted frames of one contender in one round."""
 
-    seconds: tuple[float, ...]                 # of each frame
+    seconds: tuple[float, ...]  # of each frame
     laps: dict[str, tuple[float, ...]]
-    wall_s: float                              # from the first frame's beginning to the last one's end
+    wall_s: float  # from the first frame's beginning to the last one's end
     keyframes: int
 
 
@@ -91,7 +93,10 @@ class Times:
 
     def steps(self) -> dict[str, np.ndarray]:
         """Milliseconds of each step, frame by frame."""
-        return {name: 1e3 * np.concatenate([burst.laps[name] for burst in self.bursts]) for name in self.bursts[0].laps}
+        return {
+            name: 1e3 * np.concatenate([burst.laps[name] for burst in self.bursts])
+            for name in self.bursts[0].laps
+        }
 
 
 @dataclass(frozen=True)
@@ -106,27 +111,40 @@ class Ratio:
 def ratio(slow: Times, fast: Times, of: Callable[[Sequence[float]], float] = np.median) -> Ratio:
     """`of` makes one figure of the times of a burst."""
     low, median, high = np.percentile(
-        [of(s.seconds) / of(f.seconds) for s, f in zip(slow.bursts, fast.bursts, strict=True)], (25, 50, 75))
+        [of(s.seconds) / of(f.seconds) for s, f in zip(slow.bursts, fast.bursts, strict=True)], (25, 50, 75)
+    )
     return Ratio(float(median), float(low), float(high))
 
 
 def fastest(candidates: Sequence[Times]) -> Times:
     """Of each round the burst with the smallest median."""
-    return Times([min(bursts, key=lambda burst: np.median(burst.seconds))
-                  for bursts in zip(*(times.bursts for times in candidates), strict=True)])
+    return Times(
+        [
+            min(bursts, key=lambda burst: np.median(burst.seconds))
+            for bursts in zip(*(times.bursts for times in candidates), strict=True)
+        ]
+    )
 
 
-def interleave(contenders: Sequence[Contender], seconds: float, least_rounds: int = LEAST_ROUNDS, burst_s: float = BURST_S,
-               clock: Callable[[], float] = time.perf_counter,
-               on_round: Callable[[float], None] = lambda elapsed: None) -> dict[str, Times]:
-    """Run whole rounds until `seconds` are over, at least `least_rounds`. Each round begins with another contender.
+def interleave(
+    contenders: Sequence[Contender],
+    seconds: float,
+    least_rounds: int = LEAST_ROUNDS,
+    burst_s: float = BURST_S,
+    clock: Callable[[], float] = time.perf_counter,
+    on_round: Callable[[float], None] = lambda elapsed: None,
+) -> dict[str, Times]:
+    """Run whole rounds until `seconds` are over, at least `least_rounds`. Each round begins with another
+    contender.
 
-    Before the first round everyone runs once without being counted: what has to be compiled or loaded is so then.
-    `on_round` is told the seconds since the first round began.
+    Before the first round everyone runs once without being counted: what has to be compiled or loaded is so
+    then. `on_round` is told the seconds since the first round began.
     """
     frames = {contender.name: contender.frames() for contender in contenders}
     if len(frames) != len(contenders):
-        raise ValueError(f"names of contenders repeat: {[contender.name for contender in contenders]}; make them unique")
+        raise ValueError(
+            f"names of contenders repeat: {[contender.name for contender in contenders]}; make them unique"
+        )
     times = {name: Times() for name in frames}
     for contender in contenders:
         _burst(contender, frames[contender.name], 0.0, clock)
@@ -140,21 +158,29 @@ def interleave(contenders: Sequence[Contender], seconds: float, least_rounds: in
     return times
 
 
-def _burst(contender: Contender, frames: Iterator[Frame], burst_s: float, clock: Callable[[], float]) -> Burst:
+def _burst(
+    contender: Contender, frames: Iterator[Frame], burst_s: float, clock: Callable[[], float]
+) -> Burst:
     seconds: list[float] = []
     laps: list[dict[str, float]] = []
     with contender.open() as run:
         for _ in range(contender.settle):
             run(next(frames), Laps(clock))
         keyframes, started = contender.count(), clock()
-        while len(seconds) < contender.least or len(seconds) % contender.multiple or clock() - started < burst_s:
+        while (
+            len(seconds) < contender.least or len(seconds) % contender.multiple or clock() - started < burst_s
+        ):
             frame = next(frames)
             watch = Laps(clock)
             run(frame, watch)
             seconds.append(clock() - watch.started)
             laps.append(watch.seconds)
-        return Burst(tuple(seconds), {name: tuple(lap[name] for lap in laps) for name in laps[0]}, clock() - started,
-                     contender.count() - keyframes)
+        return Burst(
+            tuple(seconds),
+            {name: tuple(lap[name] for lap in laps) for name in laps[0]},
+            clock() - started,
+            contender.count() - keyframes,
+        )
 
 
 def synchronize(device: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels in which a frame's networks spend most of their time, by PyTorch's profiler: on a GPU its kernels, also those of
-graphs; on a CPU PyTorch's operators."""
+"""The kernels in which a frame's networks spend most of their time, by PyTorch's profiler: on a GPU its
+kernels, also those of graphs; on a CPU PyTorch's operators."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.preprocess import network_input
 
 LONGEST = 5
-_WARM, _COUNTED = 3, 20   # frames
+_WARM, _COUNTED = 3, 20  # frames
 _MARK = "part: "
-_NAME = 100               # letters of a kernel's name: those of C++ templates have thousands
+_NAME = 100  # letters of a kernel's name: those of C++ templates have thousands
 
 
 def can_profile(backend: Backend) -> bool:
@@ -29,18 +29,23 @@ def can_profile(backend: Backend) -> bool:
     return backend.name == "torch"
 
 
-def longest_kernels(backend: Backend, scene: Scene, size: tuple[int, int], count: int = LONGEST) -> list[dict]:
-    """Of a shallow frame and of a deep path: `of`, `total_ms` of all kernels, and the longest of them with their times a
-    frame; none where the profiler has recorded none. Times are sums over the kernels: those that run side by side count
-    both. size: (h, w) of the network input."""
+def longest_kernels(
+    backend: Backend, scene: Scene, size: tuple[int, int], count: int = LONGEST
+) -> list[dict]:
+    """Of a shallow frame and of a deep path: `of`, `total_ms` of all kernels, and the longest of them with
+    their times a frame; none where the profiler has recorded none. Times are sums over the kernels: those
+    that run side by side count both. size: (h, w) of the network input."""
     frame = next(scene.frames())
     image, camera = network_input(frame, size), frame.image.shape[:2]
     shallow = backend.shallow(image)
     common = backend.deep(shallow)
-    moves = np.full((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), 1.5, np.float32)   # features move by some cells
+    moves = np.full(
+        (size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), 1.5, np.float32
+    )  # features move by some cells
     parts: dict[str, Callable[[], object]] = {
         "shallow frame": lambda: backend.mask(backend.shallow(image), [common], camera, motions=[moves]),
-        "deep path": lambda: backend.deep(shallow)}
+        "deep path": lambda: backend.deep(shallow),
+    }
     for run in parts.values():
         for _ in range(_WARM):
             run()
@@ -58,9 +63,12 @@ def longest_kernels(backend: Backend, scene: Scene, size: tuple[int, int], count
 def _parts(events: Iterable, on_gpu: bool, count: int) -> dict[str, dict]:
     """By the time at which each part began: whatever it has started is over when the next one begins."""
     events = list(events)
-    marks = sorted((event.time_range.start, event.name.removeprefix(_MARK)) for event in events
-                   if event.name.startswith(_MARK) and event.device_type == DeviceType.CPU)
-    spent: dict[str, dict[str, tuple[float, int]]] = {name: {} for _, name in marks}   # kernel: (us, times)
+    marks = sorted(
+        (event.time_range.start, event.name.removeprefix(_MARK))
+        for event in events
+        if event.name.startswith(_MARK) and event.device_type == DeviceType.CPU
+    )
+    spent: dict[str, dict[str, tuple[float, int]]] = {name: {} for _, name in marks}  # kernel: (us, times)
     for event in events:
         is_wanted = event.device_type == (DeviceType.CUDA if on_gpu else DeviceType.CPU)
         started = [name for start, name in marks if start <= event.time_range.start]
@@ -72,6 +80,13 @@ def _parts(events: Iterable, on_gpu: bool, count: int) -> dict[str, dict]:
 
 
 def _longest(kernels: dict[str, tuple[float, int]], count: int) -> dict:
-    per_frame = sorted(((us / 1e3 / _COUNTED, times / _COUNTED, name) for name, (us, times) in kernels.items()), reverse=True)
-    return {"total_ms": rounded(sum(ms for ms, _, _ in per_frame)), "kernels": [
-        {"name": name[:_NAME], "times": rounded(times), "ms": rounded(ms)} for ms, times, name in per_frame[:count]]}
+    per_frame = sorted(
+        ((us / 1e3 / _COUNTED, times / _COUNTED, name) for name, (us, times) in kernels.items()), reverse=True
+    )
+    return {
+        "total_ms": rounded(sum(ms for ms, _, _ in per_frame)),
+        "kernels": [
+            {"name": name[:_NAME], "times": rounded(times), "ms": rounded(ms)}
+            for ms, times, name in per_frame[:count]
+        ],
+    }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared: DCFM and the per-frame network of the same backbone.
 
-Times do not depend on what weights say, but for one step: upsample-and-argmax evaluates cells on class borders only. So both
-networks must give masks with regions, as trained ones do. A classifier without training is therefore fitted, by least
-squares: that of a random model to the labels of a synthetic scene, that of a trained model's counterpart to the masks of
-the trained one.
+Times do not depend on what weights say, but for one step: upsample-and-argmax evaluates cells on class
+borders only. So both networks must give masks with regions, as trained ones do. A classifier without training
+is therefore fitted, by least
+squares: that of a random model to the labels of a synthetic scene, that of a trained model's counterpart to
+the masks of the trained one.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.sources.open import open_source
 
 _SEED = 0
-_FIT_FRAMES = range(0, 40, 10)    # of the synthetic scene's first shot
-_RIDGE = 1e-3                     # of the features' mean square
+_FIT_FRAMES = range(0, 40, 10)  # of the synthetic scene's first shot
+_RIDGE = 1e-3  # of the features' mean square
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Networks:
 
     dcfm: DCFM
     per_frame: PerFrame
-    weights: str      # where they come from, in words
+    weights: str  # where they come from, in words
 
     @property
     def config(self) -> ModelConfig:
@@ -48,12 +49,15 @@ class Networks:
 
 
 def load_networks(name: str, camera: tuple[int, int], size: tuple[int, int] | None = None) -> Networks:
-    """Of a model, of either architecture: its own network and the counterpart. size: input (H, W) instead of the model's."""
+    """Of a model, of either architecture: its own network and the counterpart. size: input (H, W) instead of
+    the model's."""
     model = load_model(name)
     model.config = _sized(model.config, size)
     if model.config.shallow_on != "all":
-        raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
-                         "evaluated (dcfm evaluate)")
+        raise ValueError(
+            f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
+            "evaluated (dcfm evaluate)"
+        )
     is_dcfm = isinstance(model, DCFM)
     other = _random_model(replace(model.config, architecture="per_frame" if is_dcfm else "dcfm"))
     other.encoder.load_state_dict(model.encoder.state_dict())
@@ -62,8 +66,14 @@ def load_networks(name: str, camera: tuple[int, int], size: tuple[int, int] | No
     with torch.inference_mode():
         masks = [model.keyframe(image)[0].argmax(0) for image in images]
     _fit(other, images, masks)
-    what = "the per-frame network's classifier" if is_dcfm else "DCFM's fusion with S is random and its classifier"
-    return Networks(*((model, other) if is_dcfm else (other, model)), f"of {name}; {what} is fitted to its masks")
+    what = (
+        "the per-frame network's classifier"
+        if is_dcfm
+        else "DCFM's fusion with S is random and its classifier"
+    )
+    return Networks(
+        *((model, other) if is_dcfm else (other, model)), f"of {name}; {what} is fitted to its masks"
+    )
 
 
 def random_networks(backbone: str, classes: int, camera: tuple[int, int], size: tuple[int, int]) -> Networks:
@@ -112,9 +122,14 @@ def _fit(model: Model, images: list[Tensor], masks: list[Tensor]) -> None:
         for image, mask in zip(images, masks):
             feature = _before_classifier(model, image)[0]
             rows = feature.flatten(1).double()
-            small = cv2.resize(mask.numpy().astype(np.uint8), (feature.shape[2], feature.shape[1]),
-                               interpolation=cv2.INTER_NEAREST_EXACT)
-            wanted = torch.nn.functional.one_hot(torch.from_numpy(small).long().flatten(), len(model.config.classes))
+            small = cv2.resize(
+                mask.numpy().astype(np.uint8),
+                (feature.shape[2], feature.shape[1]),
+                interpolation=cv2.INTER_NEAREST_EXACT,
+            )
+            wanted = torch.nn.functional.one_hot(
+                torch.from_numpy(small).long().flatten(), len(model.config.classes)
+            )
             square, mixed = square + rows @ rows.T, mixed + rows @ wanted.double()
     ridge = _RIDGE * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
     weight = torch.linalg.solve(square + ridge, mixed).T

@@ -9,19 +9,30 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from dcfm_ros.benchmark.contenders import (
-    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
-    masks_on_host, plain, published_run, rewritten_run)
+    ALWAYS,
+    NEVER,
+    EveryCellABorder,
+    PipelineRow,
+    PublishedNetwork,
+    RewrittenNetwork,
+    adaptive,
+    fixed_interval,
+    masks_on_host,
+    plain,
+    published_run,
+    rewritten_run,
+)
 from dcfm_ros.benchmark.hugging_face import TransformersNetwork
+from dcfm_ros.benchmark.interleave import Contender
 from dcfm_ros.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES, Entry
 from dcfm_ros.benchmark.scene import Scene
-from dcfm_ros.benchmark.interleave import Contender
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.backends.monolithic import compile_whole, in_torch
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
-INTERVALS = (2, 6)   # K of the paper's tables
+INTERVALS = (2, 6)  # K of the paper's tables
 
 
 def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterator[Entry]:
@@ -38,12 +49,20 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
         for key, precision in transformers_rows(backend):
             run = published_run(in_torch(network, backend.device, precision), size)
             how = "" if precision == "f32" else " in half precision"
-            yield entry(key, f"Hugging Face transformers{how}, eager PyTorch", plain(key, run, scene), precision)
+            yield entry(
+                key, f"Hugging Face transformers{how}, eager PyTorch", plain(key, run, scene), precision
+            )
     run = published_run(in_torch(published, backend.device), size)
     yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
     whole = compile_whole(published, size, backend)
-    yield entry("published", f"as published, {whole.engine}", plain("published", published_run(whole.run, size), scene))
-    if masks_on_host(backend):   # else logits never leave the device, and the pipeline's form is the best there is
+    yield entry(
+        "published",
+        f"as published, {whole.engine}",
+        plain("published", published_run(whole.run, size), scene),
+    )
+    if masks_on_host(
+        backend
+    ):  # else logits never leave the device, and the pipeline's form is the best there is
         whole = compile_whole(RewrittenNetwork(model).eval(), size, backend)
         run = rewritten_run(whole.run, size)
         yield entry("rewritten", f"rewritten, {whole.engine}, our masks", plain("rewritten", run, scene))
@@ -60,10 +79,18 @@ def transformers_rows(backend: Backend) -> list[tuple[str, str]]:
 
 
 class Pipeline:
-    """Entries of DCFM, all by the segmenter. backend: for mode `async`; waited_for: for `sync`, of the same model;
+    """Entries of DCFM, all by the segmenter. backend: for mode `async`; waited_for: for `sync`, of the same
+    model;
     model_size: (H, W), the budget of pixels; config: for all."""
 
-    def __init__(self, backend: Backend, waited_for: Backend, model_size: tuple[int, int], config: PipelineConfig, scene: Scene):
+    def __init__(
+        self,
+        backend: Backend,
+        waited_for: Backend,
+        model_size: tuple[int, int],
+        config: PipelineConfig,
+        scene: Scene,
+    ):
         self._backends = {Mode.ASYNC: backend, Mode.SYNC: waited_for}
         self._model_size, self._config, self._scene = model_size, config, scene
 
@@ -81,24 +108,40 @@ class Pipeline:
             yield self._entry("shallow_border", "shallow frame, every cell a border", DCFM, worst)
 
     def schedules(self) -> Iterator[Entry]:
-        """Keyframes every K frames or when AKS wants them; waited for (sync) or made beside the frames (async)."""
+        """Keyframes every K frames or when AKS wants them; waited for (sync) or made beside the frames
+        (async)."""
         for mode in (Mode.SYNC, Mode.ASYNC):
             for interval in INTERVALS:
                 row = self._row(f"{mode.value}_k{interval}", mode, SchedulerConfig(interval, interval))
-                yield self._entry(row.name, f"{mode.value}, K = {interval}", SCHEDULES, row, **fixed_interval(interval))
+                yield self._entry(
+                    row.name, f"{mode.value}, K = {interval}", SCHEDULES, row, **fixed_interval(interval)
+                )
             row = self._row(f"{mode.value}_aks", mode, SchedulerConfig())
-            yield self._entry(row.name, f"{mode.value}, AKS", SCHEDULES, row, **adaptive(row.config.scheduler))
+            yield self._entry(
+                row.name, f"{mode.value}, AKS", SCHEDULES, row, **adaptive(row.config.scheduler)
+            )
 
     def guarantee(self, rate_hz: float) -> Iterator[Entry]:
-        """Shallow frames without keyframes and with keyframes encoded all the time; back to back and at `rate_hz`."""
+        """Shallow frames without keyframes and with keyframes encoded all the time; back to back and at
+        `rate_hz`."""
         paced = {"frames": lambda: self._scene.paced(rate_hz), "least": max(2, round(rate_hz))}
         for suffix, pace, how in (("", "back to back", {"least": 20}), ("_paced", f"{rate_hz:g} Hz", paced)):
-            for name, what, scheduler in (("alone", "no keyframes", NEVER), ("encoding", "keyframes all the time", ALWAYS)):
+            for name, what, scheduler in (
+                ("alone", "no keyframes", NEVER),
+                ("encoding", "keyframes all the time", ALWAYS),
+            ):
                 row = self._row(name + suffix, Mode.ASYNC, scheduler)
                 yield self._entry(row.name, f"{what}, {pace}", GUARANTEE, row, settle=3, **how)
 
     def _row(self, name: str, mode: Mode, scheduler: SchedulerConfig) -> PipelineRow:
-        return PipelineRow(name, self._backends[mode], self._model_size, replace(self._config, mode=mode, scheduler=scheduler))
+        return PipelineRow(
+            name,
+            self._backends[mode],
+            self._model_size,
+            replace(self._config, mode=mode, scheduler=scheduler),
+        )
 
     def _entry(self, key: str, what: str, group: str, row: PipelineRow, **how) -> Entry:
-        return Entry(key, what, group, row.backend.precision, row.contender(self._scene, **how), row.config.mode.value)
+        return Entry(
+            key, what, group, row.backend.precision, row.contender(self._scene, **how), row.config.mode.value
+        )

@@ -12,7 +12,14 @@ import numpy as np
 from dcfm_ros.benchmark.interleave import Contender, Ratio, Times, fastest, ratio
 
 PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING, KERNELS = GROUPS = (
-    "per_frame", "dcfm", "schedules", "guarantee", "steps", "upsampling", "kernels")
+    "per_frame",
+    "dcfm",
+    "schedules",
+    "guarantee",
+    "steps",
+    "upsampling",
+    "kernels",
+)
 
 
 @dataclass(frozen=True)
@@ -24,33 +31,46 @@ class Entry:
     group: str
     precision: str
     contender: Contender
-    mode: str | None = None   # of the segmenter
+    mode: str | None = None  # of the segmenter
 
 
 def row(entry: Entry, times: Times) -> dict:
     keyframes = times.keyframes
     return {
-        "key": entry.key, "group": entry.group, "what": entry.what, "precision": entry.precision,
-        "mode": entry.mode, "samples": len(times.samples),
-        "median_ms": rounded(times.percentile(50)), "p99_ms": rounded(times.percentile(99)),
-        "mean_ms": rounded(times.samples.mean()), "frames_per_s": rounded(times.frames_per_second),
-        "keyframes_per_frame": rounded(keyframes / len(times.samples)), "keyframes_per_s": rounded(keyframes / times.wall_s),
+        "key": entry.key,
+        "group": entry.group,
+        "what": entry.what,
+        "precision": entry.precision,
+        "mode": entry.mode,
+        "samples": len(times.samples),
+        "median_ms": rounded(times.percentile(50)),
+        "p99_ms": rounded(times.percentile(99)),
+        "mean_ms": rounded(times.samples.mean()),
+        "frames_per_s": rounded(times.frames_per_second),
+        "keyframes_per_frame": rounded(keyframes / len(times.samples)),
+        "keyframes_per_s": rounded(keyframes / times.wall_s),
     }
 
 
 # (slow, fast, statistic); `fastest` are the per-frame forms that were so, round by round
 _RATIOS = (
-    *((slow, fast, "median") for fast in ("shallow", "keyframe")
-      for slow in ("transformers", "transformers_half", "eager", "published", "fastest")),
-    ("fastest", "sync_k2", "mean"), ("fastest", "sync_k6", "mean"), ("fastest", "sync_aks", "mean"),
+    *(
+        (slow, fast, "median")
+        for fast in ("shallow", "keyframe")
+        for slow in ("transformers", "transformers_half", "eager", "published", "fastest")
+    ),
+    ("fastest", "sync_k2", "mean"),
+    ("fastest", "sync_k6", "mean"),
+    ("fastest", "sync_aks", "mean"),
     ("fastest", "shallow_border", "median"),
-    ("shallow", "shallow_none", "median"),   # what it costs that features move
+    ("shallow", "shallow_none", "median"),  # what it costs that features move
 )
 _STATISTICS = {"median": np.median, "mean": np.mean}
 
 
 def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
-    """How much faster: `ratio` is the median over rounds, `low` and `high` are their quartiles. times: by key of the row.
+    """How much faster: `ratio` is the median over rounds, `low` and `high` are their quartiles. times: by key
+    of the row.
 
     Where `fastest_per_frame`, each round has its own fastest form; `slow` is the one that is so over all.
     """
@@ -62,32 +82,61 @@ def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
         slow_times["fastest"] = fastest([times[row["key"]] for row in per_frame])
     for slow, fast, statistic in _RATIOS:
         if slow in names and fast in names:
-            found.append({"slow": names[slow], "fastest_per_frame": slow == "fastest", "fast": fast, "of": statistic,
-                          **_plain(ratio(slow_times[slow], times[fast], _STATISTICS[statistic]))})
+            found.append(
+                {
+                    "slow": names[slow],
+                    "fastest_per_frame": slow == "fastest",
+                    "fast": fast,
+                    "of": statistic,
+                    **_plain(ratio(slow_times[slow], times[fast], _STATISTICS[statistic])),
+                }
+            )
     return found
 
 
 def guarantees(times: Mapping[str, Times], rate_hz: float) -> list[dict]:
     """p99 of shallow frames while keyframes are encoded all the time, in medians of shallow frames alone."""
-    return [{"pace": pace, "alone_median_ms": rounded(times[f"alone{suffix}"].percentile(50)),
-             "encoding_median_ms": rounded(times[f"encoding{suffix}"].percentile(50)),
-             "encoding_p99_ms": rounded(times[f"encoding{suffix}"].percentile(99)),
-             "ratio": rounded(times[f"encoding{suffix}"].percentile(99) / times[f"alone{suffix}"].percentile(50))}
-            for pace, suffix in (("back to back", ""), (f"{rate_hz:g} Hz", "_paced")) if f"alone{suffix}" in times]
+    return [
+        {
+            "pace": pace,
+            "alone_median_ms": rounded(times[f"alone{suffix}"].percentile(50)),
+            "encoding_median_ms": rounded(times[f"encoding{suffix}"].percentile(50)),
+            "encoding_p99_ms": rounded(times[f"encoding{suffix}"].percentile(99)),
+            "ratio": rounded(
+                times[f"encoding{suffix}"].percentile(99) / times[f"alone{suffix}"].percentile(50)
+            ),
+        }
+        for pace, suffix in (("back to back", ""), (f"{rate_hz:g} Hz", "_paced"))
+        if f"alone{suffix}" in times
+    ]
 
 
 def step_rows(shallow: Times, keyframe: Times) -> list[dict]:
     """Medians of each step of both kinds of frames; None where a frame does not have it."""
     kinds = {"shallow_ms": shallow.steps(), "keyframe_ms": keyframe.steps()}
-    return [{"step": step, **{kind: rounded(np.median(found[step])) if step in found else None
-                              for kind, found in kinds.items()}} for step in kinds["keyframe_ms"]]
+    return [
+        {
+            "step": step,
+            **{
+                kind: rounded(np.median(found[step])) if step in found else None
+                for kind, found in kinds.items()
+            },
+        }
+        for step in kinds["keyframe_ms"]
+    ]
 
 
 def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict:
     """Of one kind of logits. ways: by WAYS; the first is ours, the others are what it is compared with."""
     (ours, own), *others = ways.items()
-    row = {"logits": logits, "border_share": rounded(share), "samples": len(own.samples),
-           f"{ours}_ms": rounded(own.percentile(50)), f"{ours}_p99_ms": rounded(own.percentile(99)), "torch": []}
+    row = {
+        "logits": logits,
+        "border_share": rounded(share),
+        "samples": len(own.samples),
+        f"{ours}_ms": rounded(own.percentile(50)),
+        f"{ours}_p99_ms": rounded(own.percentile(99)),
+        "torch": [],
+    }
     for way, times in others:
         row["torch"].append({"layout": way, "ms": rounded(times.percentile(50)), **_plain(ratio(times, own))})
     return row

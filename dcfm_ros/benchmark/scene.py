@@ -17,8 +17,8 @@ from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.open import DEFAULT_RATE_HZ, open_source
 
-_FRAMES = 45         # 3 s at 15 Hz: enough motion for adaptive keyframes, little enough to keep in memory
-_THINNED = 16        # every 16th row and column shows a hard cut
+_FRAMES = 45  # 3 s at 15 Hz: enough motion for adaptive keyframes, little enough to keep in memory
+_THINNED = 16  # every 16th row and column shows a hard cut
 
 
 @dataclass(frozen=True)
@@ -39,33 +39,43 @@ class Scene:
         for index, image in enumerate(itertools.cycle(there_and_back)):
             yield Frame("", round(index * 1e9 / self.rate_hz), image)
 
-    def paced(self, rate_hz: float, clock: Callable[[], float] = time.perf_counter,
-              sleep: Callable[[float], None] = time.sleep) -> Iterator[Frame]:
-        """As `frames`, but each waits for its turn, as a camera's do. One that is asked for too late comes at once."""
+    def paced(
+        self,
+        rate_hz: float,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator[Frame]:
+        """As `frames`, but each waits for its turn, as a camera's do. One that is asked for too late comes at
+        once."""
         due = clock()
         for frame in self.frames():
             if (early := due - clock()) > 0:
                 sleep(early)
             due += 1.0 / rate_hz
-            if due <= (now := clock()):   # a whole period late
+            if due <= (now := clock()):  # a whole period late
                 due = now + 1.0 / rate_hz
             yield frame
 
 
 def open_scene(source: str, size: tuple[int, int] | None = None) -> Scene:
-    """The first frames of `source` (as for `open_source`) up to the first hard cut; size: (H, W) instead of the source's."""
+    """The first frames of `source` (as for `open_source`) up to the first hard cut; size: (H, W) instead of
+    the source's."""
     height, width = size or (None, None)
     video = open_source(source, height=height, width=width)
     images: list[np.ndarray] = []
     for index in range(min(_FRAMES, video.length or _FRAMES)):
         image = video.frame(index).image
-        if images and (image.shape != images[-1].shape or is_hard_cut(
-                _thinned(images[-1]), _thinned(image), SchedulerConfig().cut_threshold)):
+        if images and (
+            image.shape != images[-1].shape
+            or is_hard_cut(_thinned(images[-1]), _thinned(image), SchedulerConfig().cut_threshold)
+        ):
             break
         images.append(image)
     if len(images) < 2:
-        raise SourceError(f"{source} begins with {len(images)} frame(s) of one shot; "
-                          "the benchmark needs a video of 2 or more")
+        raise SourceError(
+            f"{source} begins with {len(images)} frame(s) of one shot; "
+            "the benchmark needs a video of 2 or more"
+        )
     return Scene(images, video.rate_hz or DEFAULT_RATE_HZ)
 
 

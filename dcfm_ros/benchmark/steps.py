@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from dcfm_ros.benchmark.contenders import masks_on_host, plain
+from dcfm_ros.benchmark.interleave import Contender, Laps, Times, synchronize
 from dcfm_ros.benchmark.report import rounded, step_rows
 from dcfm_ros.benchmark.scene import Scene
-from dcfm_ros.benchmark.interleave import Contender, Laps, Times, synchronize
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.frames import Frame
@@ -27,6 +27,7 @@ from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 
 BORDER_SHARES = (0.0, 0.15, 1.0)
 
+
 class Steps:
     """A frame by the backend's calls; `keyframe`: with a deep path of its own."""
 
@@ -34,9 +35,9 @@ class Steps:
         self._backend, self._size, self._keyframe = backend, size, keyframe
         self._scheduler = KeyframeScheduler(SchedulerConfig().resolved(Alignment.FLOW))
         self._common, self._index = None, 0
-        self._track, self._served_by = MotionTrack(), 0   # the keyframe whose common feature is used
+        self._track, self._served_by = MotionTrack(), 0  # the keyframe whose common feature is used
         self._longest: list[float] = []
-        self.slices = 0   # of a deep path
+        self.slices = 0  # of a deep path
 
     @property
     def longest_slice_ms(self) -> float:
@@ -54,7 +55,7 @@ class Steps:
         watch.lap("shallow network")
         self._scheduler.evaluate_and_start(image, self._index, self._track)
         watch.lap("keyframe decision")
-        if self._keyframe or self._common is None:   # else once, on the first frame, which is not counted
+        if self._keyframe or self._common is None:  # else once, on the first frame, which is not counted
             self._common, self._served_by = self._deep(shallow), self._index
         motions = [self._track.motion(self._index, self._served_by).map]
         self._index += 1
@@ -86,9 +87,14 @@ class StepByStep:
 
     def __init__(self, backend: Backend, scene: Scene, size: tuple[int, int]):
         """size: (h, w) of the network input."""
-        self._shallow, self._keyframe = Steps(backend, size, keyframe=False), Steps(backend, size, keyframe=True)
-        self.contenders = [plain("steps of a shallow frame", self._shallow.run, scene),
-                           plain("steps of a keyframe", self._keyframe.run, scene)]
+        self._shallow, self._keyframe = (
+            Steps(backend, size, keyframe=False),
+            Steps(backend, size, keyframe=True),
+        )
+        self.contenders = [
+            plain("steps of a shallow frame", self._shallow.run, scene),
+            plain("steps of a keyframe", self._keyframe.run, scene),
+        ]
         if backend.device.startswith("cuda"):
             self.contenders.append(transfers(scene, size, backend.device))
 
@@ -104,7 +110,8 @@ class StepByStep:
 
 
 def transfers(scene: Scene, size: tuple[int, int], device: str) -> Contender:
-    """Copies of a network input to the device and of a mask back, pinned, each by itself; backends hide some of it."""
+    """Copies of a network input to the device and of a mask back, pinned, each by itself; backends hide some
+    of it."""
     pinned = device.startswith("cuda")
     image = torch.zeros(*size, 3, dtype=torch.uint8, pin_memory=pinned)
     mask = torch.zeros(*scene.size, dtype=torch.uint8, pin_memory=pinned)

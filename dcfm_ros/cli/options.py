@@ -11,15 +11,15 @@ from pathlib import Path
 
 
 class Parser(argparse.ArgumentParser):
-    """Refuses empty text, most often a variable of a shell that is not set, and what is no text: names of files in another
-    encoding, which neither ROS nor reports can hold."""
+    """Refuses empty text, most often a variable of a shell that is not set, and what is no text: names of
+    files in another encoding, which neither ROS nor reports can hold."""
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.register("type", None, _text)   # of arguments without a type of their own
+        self.register("type", None, _text)  # of arguments without a type of their own
 
     def add_subparsers(self, **options):
-        self.register("type", None, str)   # each command looks at its own arguments
+        self.register("type", None, str)  # each command looks at its own arguments
         return super().add_subparsers(**options)
 
 
@@ -29,12 +29,15 @@ def _text(value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError(f"{value!r} is not UTF-8: rename the file, or give a link to it") from None
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not UTF-8: rename the file, or give a link to it"
+        ) from None
     return value
 
 
 def add_with_options(commands, name: str, **about) -> argparse.ArgumentParser:
-    """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not there."""
+    """A command whose arguments are fields of a dataclass, which has the defaults: what is not given is not
+    there."""
     return commands.add_parser(name, argument_default=argparse.SUPPRESS, **about)
 
 
@@ -48,7 +51,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def given(kind, options, **others):
     """The dataclass `kind` of the arguments that are fields of it, lists as tuples, and `others`."""
     names = {field.name for field in fields(kind)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(options).items() if name in names}
+    values = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in vars(options).items()
+        if name in names
+    }
     return kind(**values, **others)
 
 
@@ -74,6 +81,7 @@ def height_and_width(text: str) -> tuple[int, int]:
 
 def several(kind):
     """Parser of values with commas between them."""
+
     def parse(text: str) -> tuple:
         return tuple(kind(part) for part in text.split(",") if part)
 

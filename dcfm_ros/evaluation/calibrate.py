@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm calibrate`: the AKS threshold that gives a wanted keyframe rate on given data. No network is run.
 
-The live scheduler decides on the network inputs of the clips. Schedulers of several thresholds run side by side, so a
-search takes few passes over the images and keeps none of them.
+The live scheduler decides on the network inputs of the clips. Schedulers of several thresholds run side by
+side, so a search takes few passes over the images and keeps none of them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,38 @@ from tqdm import tqdm
 
 from dcfm_ros.evaluation.read_ahead import ClipReader, ahead
 from dcfm_ros.metrics.figures import rounded
-from dcfm_ros.reports.text import aligned
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, AksScore, Alignment, PipelineConfig, SchedulerConfig
+from dcfm_ros.reports.text import aligned
 from dcfm_ros.sources.clips import Clip, open_clips
 from dcfm_ros.sources.open import VideoSource, open_source
 
 # First pass. Residuals of calm scenes are small.
-GRID = (0.001, 0.005, 0.01, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.50, 0.60, 0.80, 1.00, 2.00, 5.00)
+GRID = (
+    0.001,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.10,
+    0.15,
+    0.20,
+    0.25,
+    0.30,
+    0.35,
+    0.40,
+    0.50,
+    0.60,
+    0.80,
+    1.00,
+    2.00,
+    5.00,
+)
 VIDEO = "video"
-ROUNDS, POINTS = 3, 8       # passes after that, and thresholds in each
-DISTANCES = (1, 6)          # frames, of the medians that are reported
+ROUNDS, POINTS = 3, 8  # passes after that, and thresholds in each
+DISTANCES = (1, 6)  # frames, of the medians that are reported
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,8 @@ class CalibrateOptions:
     source: str
     keyframe_hz: float
     split: str = "val"
-    kind: str = "auto"              # of a data set; or video: a video file, or a folder of images in order
-    model: str = DEFAULT_MODEL      # whose input size the images get
+    kind: str = "auto"  # of a data set; or video: a video file, or a folder of images in order
+    model: str = DEFAULT_MODEL  # whose input size the images get
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
     alignment: str = Alignment.FLOW.value
@@ -50,11 +69,13 @@ class CalibrateOptions:
     def __post_init__(self):
         if not 0 < self.keyframe_hz < float("inf"):
             raise ValueError(f"keyframe_hz {self.keyframe_hz}: use a number of keyframes per second above 0")
-        self.config   # refuses what the pipeline refuses
+        self.config  # refuses what the pipeline refuses  # noqa: B018
 
     @property
     def config(self) -> SchedulerConfig:
-        pipeline = PipelineConfig(scheduler=SchedulerConfig(self.min_interval, self.max_interval), alignment=self.alignment)
+        pipeline = PipelineConfig(
+            scheduler=SchedulerConfig(self.min_interval, self.max_interval), alignment=self.alignment
+        )
         return pipeline.scheduler.resolved(pipeline.alignment)
 
 
@@ -66,10 +87,14 @@ def calibrate(options: CalibrateOptions) -> dict:
     else:
         clip_set = open_clips(options.source, options.split, options.kind)
         clips, name, terms = clip_set.clips, clip_set.name, clip_set.terms
-    report = find_threshold(clips, options.keyframe_hz, (config.input_height, config.input_width),
-                            options.config)
-    return {"data": {"name": name, "source": options.source, "terms": terms},
-            "options": asdict(options), **report}
+    report = find_threshold(
+        clips, options.keyframe_hz, (config.input_height, config.input_width), options.config
+    )
+    return {
+        "data": {"name": name, "source": options.source, "terms": terms},
+        "options": asdict(options),
+        **report,
+    }
 
 
 class VideoClip:
@@ -87,36 +112,45 @@ class VideoClip:
         return self._video.frame(index).image
 
 
-def find_threshold(clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[int, int],
-                   config: SchedulerConfig) -> dict:
+def find_threshold(
+    clips: Sequence[Clip], keyframe_hz: float, model_size: tuple[int, int], config: SchedulerConfig
+) -> dict:
     """Search the threshold whose keyframe rate on these clips is nearest to `keyframe_hz`.
 
-    Every clip's first frame is a keyframe whatever the threshold, so rates are of the frames after it. Stills are left
-    out. config: with a definite AKS score
+    Every clip's first frame is a keyframe whatever the threshold, so rates are of the frames after it. Stills
+    are left out. config: with a definite AKS score
     """
     clips = [clip for clip in clips if clip.length > 1]
     if not clips:
         raise ValueError("the data has stills only; calibration needs consecutive frames")
     seconds = sum((clip.length - 1) / clip.rate_hz for clip in clips)
-    with tqdm(total=(1 + ROUNDS) * sum(clip.length for clip in clips), unit="frame", desc="calibrate", disable=None) as bar:
+    with tqdm(
+        total=(1 + ROUNDS) * sum(clip.length for clip in clips), unit="frame", desc="calibrate", disable=None
+    ) as bar:
         scores: dict[int, list[float]] = {distance: [] for distance in DISTANCES}
         found = _rates(clips, GRID, model_size, config, seconds, bar, scores)
         _check_possible(keyframe_hz, found, clips, config)
         for _ in range(ROUNDS):
             points = _between(found, keyframe_hz)
             if not points:
-                bar.total = bar.n   # no threshold is left between those that were tried
+                bar.total = bar.n  # no threshold is left between those that were tried
                 break
             found |= _rates(clips, points, model_size, config, seconds, bar)
     threshold = _nearest(found, keyframe_hz)
     frame_hz = sum(clip.length - 1 for clip in clips) / seconds
     return {
-        "threshold": threshold, "keyframe_hz": rounded(found[threshold]),
+        "threshold": threshold,
+        "keyframe_hz": rounded(found[threshold]),
         "frames_per_keyframe": rounded(frame_hz / found[threshold]) if found[threshold] else None,
         "difference_medians": {
-            str(distance): rounded(np.median(values)) if values else None for distance, values in scores.items()},
-        "table": [{"threshold": value, "keyframe_hz": rounded(found[value])} for value in sorted({*GRID, threshold})],
-        "clips": len(clips), "frames": sum(clip.length for clip in clips),
+            str(distance): rounded(np.median(values)) if values else None
+            for distance, values in scores.items()
+        },
+        "table": [
+            {"threshold": value, "keyframe_hz": rounded(found[value])} for value in sorted({*GRID, threshold})
+        ],
+        "clips": len(clips),
+        "frames": sum(clip.length for clip in clips),
         "scheduler": {name: value for name, value in asdict(config).items() if name != "threshold"},
     }
 
@@ -130,24 +164,43 @@ def calibration_table(report: dict) -> str:
         rows.append([f"{row['threshold']:g}", f"{row['keyframe_hz']:.2f}{mark}"])
     interval = report["frames_per_keyframe"]
     every = "none after a clip's first frame" if interval is None else f"one every {interval:.1f} frames"
-    return "\n".join([
-        f"{report['data']['name']}: {report['frames']} frames in {report['clips']} clips, MinK {bounds['min_interval']}, "
-        f"MaxK {bounds['max_interval']}",
-        *(f"median {'residual' if bounds['aks_score'] == AksScore.RESIDUAL.value else 'deviation'} {distance} frames apart: "
-          f"{'no such frames' if value is None else format(value, '.3f')}"
-          for distance, value in medians.items()),
-        "", *aligned(rows), "",
-        f"threshold {report['threshold']:g}: {report['keyframe_hz']:.2f} keyframes/s, {every} "
-        f"(wanted {report['options']['keyframe_hz']:g}/s)"])
+    return "\n".join(
+        [
+            f"{report['data']['name']}: {report['frames']} frames in {report['clips']} clips, MinK "
+            f"{bounds['min_interval']}, "
+            f"MaxK {bounds['max_interval']}",
+            *(
+                f"median {'residual' if bounds['aks_score'] == AksScore.RESIDUAL.value else 'deviation'} "
+                f"{distance} frames apart: "
+                f"{'no such frames' if value is None else format(value, '.3f')}"
+                for distance, value in medians.items()
+            ),
+            "",
+            *aligned(rows),
+            "",
+            f"threshold {report['threshold']:g}: {report['keyframe_hz']:.2f} keyframes/s, {every} "
+            f"(wanted {report['options']['keyframe_hz']:g}/s)",
+        ]
+    )
 
 
-def _rates(clips: Sequence[Clip], thresholds: Sequence[float], model_size: tuple[int, int], config: SchedulerConfig,
-           seconds: float, bar: tqdm, scores: dict[int, list[float]] | None = None) -> dict[float, float]:
-    """One pass over the clips: keyframes per second of each threshold. Fills in by distance, where given, how much frames differ:
-    their residual or their deviation."""
+def _rates(
+    clips: Sequence[Clip],
+    thresholds: Sequence[float],
+    model_size: tuple[int, int],
+    config: SchedulerConfig,
+    seconds: float,
+    bar: tqdm,
+    scores: dict[int, list[float]] | None = None,
+) -> dict[float, float]:
+    """One pass over the clips: keyframes per second of each threshold. Fills in by distance, where given, how
+    much frames differ: their residual or their deviation."""
     keyframes, moves = dict.fromkeys(thresholds, 0), config.aks_score is AksScore.RESIDUAL
-    reads = (reader(index) for reader in (ClipReader(clip, model_size, labels=False) for clip in clips)
-             for index in range(reader.clip.length))
+    reads = (
+        reader(index)
+        for reader in (ClipReader(clip, model_size, labels=False) for clip in clips)
+        for index in range(reader.clip.length)
+    )
     with closing(ahead(reads)) as pictures:
         for clip in clips:
             schedulers = {value: KeyframeScheduler(replace(config, threshold=value)) for value in thresholds}
@@ -157,33 +210,50 @@ def _rates(clips: Sequence[Clip], thresholds: Sequence[float], model_size: tuple
                 image = next(pictures).image
                 if motion is not None:
                     compared = range(index - max(DISTANCES), index) if scores is not None else ()
-                    motion.add(image, index, {scheduler.keyframe for scheduler in schedulers.values()}.union(compared))
+                    motion.add(
+                        image,
+                        index,
+                        {scheduler.keyframe for scheduler in schedulers.values()}.union(compared),
+                    )
                 for value, scheduler in schedulers.items():
-                    keyframes[value] += scheduler.evaluate_and_start(image, index, motion).reason is not None and index > 0
+                    keyframes[value] += (
+                        scheduler.evaluate_and_start(image, index, motion).reason is not None and index > 0
+                    )
                 if scores is not None:
                     recent.append(image)
                     for distance in DISTANCES:
                         if index >= distance:
-                            scores[distance].append(deviation(image, recent[-1 - distance]) if motion is None
-                                                    else residual(*motion.pictures(index - distance)))
+                            scores[distance].append(
+                                deviation(image, recent[-1 - distance])
+                                if motion is None
+                                else residual(*motion.pictures(index - distance))
+                            )
                 bar.update()
     return {value: count / seconds for value, count in keyframes.items()}
 
 
-def _check_possible(keyframe_hz: float, found: dict[float, float], clips: Sequence[Clip], config: SchedulerConfig) -> None:
+def _check_possible(
+    keyframe_hz: float, found: dict[float, float], clips: Sequence[Clip], config: SchedulerConfig
+) -> None:
     """Refuse a rate that no threshold gives: beyond what MinK and MaxK allow, and beyond what was seen."""
     lowest = min(*found.values(), min(clip.rate_hz for clip in clips) / config.max_interval)
     highest = max(*found.values(), max(clip.rate_hz for clip in clips) / config.min_interval)
     if keyframe_hz > highest:
-        raise ValueError(f"keyframe_hz {keyframe_hz:g} is out of reach: min_interval {config.min_interval} allows at most "
-                         f"{highest:.2f} keyframes/s on this data; lower min_interval or the rate")
+        raise ValueError(
+            f"keyframe_hz {keyframe_hz:g} is out of reach: min_interval {config.min_interval} allows at most "
+            f"{highest:.2f} keyframes/s on this data; lower min_interval or the rate"
+        )
     if keyframe_hz < lowest:
-        raise ValueError(f"keyframe_hz {keyframe_hz:g} is out of reach: max_interval {config.max_interval} brings at least "
-                         f"{lowest:.2f} keyframes/s on this data; raise max_interval or the rate")
+        raise ValueError(
+            f"keyframe_hz {keyframe_hz:g} is out of reach: max_interval {config.max_interval} brings at "
+            f"least "
+            f"{lowest:.2f} keyframes/s on this data; raise max_interval or the rate"
+        )
 
 
 def _between(found: dict[float, float], keyframe_hz: float) -> list[float]:
-    """Thresholds to try next: between two neighbours of which one gives more and the other less than wanted."""
+    """Thresholds to try next: between two neighbours of which one gives more and the other less than
+    wanted."""
     tried = sorted(found)
     for low, high in zip(tried, tried[1:]):
         if found[low] >= keyframe_hz >= found[high]:
@@ -193,7 +263,8 @@ def _between(found: dict[float, float], keyframe_hz: float) -> list[float]:
 
 
 def _nearest(found: dict[float, float], keyframe_hz: float) -> float:
-    """The threshold with the nearest rate; of several alike the one in the middle, away from where the rate changes."""
+    """The threshold with the nearest rate; of several alike the one in the middle, away from where the rate
+    changes."""
     distance = min(abs(rate - keyframe_hz) for rate in found.values())
     alike = sorted(value for value, rate in found.items() if abs(rate - keyframe_hz) == distance)
     return alike[len(alike) // 2]

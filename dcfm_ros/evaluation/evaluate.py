@@ -11,14 +11,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dcfm_ros.reports.model_description import model_description
-from dcfm_ros.evaluation.schedule import ALIGNMENTS, ASYNC, CAUSAL, MODES, NONE, PER_FRAME, TWO_SIDED, Schedule
-from dcfm_ros.reports.machine import machine
 from dcfm_ros.evaluation.protocol import Network, Protocol
-from dcfm_ros.evaluation.training_data import related_data
+from dcfm_ros.evaluation.schedule import (
+    ALIGNMENTS,
+    ASYNC,
+    CAUSAL,
+    MODES,
+    NONE,
+    PER_FRAME,
+    TWO_SIDED,
+    Schedule,
+)
 from dcfm_ros.evaluation.scores import WINDOWS, score_report
-from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_second, measure, nonkey
+from dcfm_ros.evaluation.training_data import related_data
+from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model, load_model_config
@@ -26,9 +33,11 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, Alignment, SchedulerConfig
+from dcfm_ros.reports.machine import machine
+from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.sources.clips import ClipSet, open_clips
 
-AKS_SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)   # times the shipped threshold of each score
+AKS_SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # times the shipped threshold of each score
 
 
 @dataclass(frozen=True)
@@ -38,25 +47,27 @@ class EvaluateOptions:
     source: str
     model: str = DEFAULT_MODEL
     split: str = "val"
-    kind: str = "auto"                          # of the source
+    kind: str = "auto"  # of the source
     modes: tuple[str, ...] = MODES
     intervals: tuple[int, ...] = (1, 2, 4, 6, 8)
     alignments: tuple[str, ...] = tuple(ALIGNMENTS)
-    thresholds: tuple[float, ...] | None = None  # of AKS; () for none, None for a spread around the shipped ones
-    delays: tuple[int, ...] = (1, 2, 4)         # of mode async, frames
+    thresholds: tuple[float, ...] | None = (
+        None  # of AKS; () for none, None for a spread around the shipped ones
+    )
+    delays: tuple[int, ...] = (1, 2, 4)  # of mode async, frames
     min_interval: int = SchedulerConfig.min_interval
     max_interval: int = SchedulerConfig.max_interval
-    max_age: int = 10                           # of the curve by age of the common feature, frames
-    per_frame: str | None = None                # a per-frame model as reference
+    max_age: int = 10  # of the curve by age of the common feature, frames
+    per_frame: str | None = None  # a per-frame model as reference
     backend: str = "auto"
     precision: str = "auto"
     device: str = "auto"
-    exact_size: bool = False                    # network input of just the model's size, as published; else as live
-    limit_clips: int | None = None              # only the first so many
-    class_map: str = ""                         # labels and masks become its classes before they are compared
-    memory_gb: float = 4.0                      # for what is kept of a clip
+    exact_size: bool = False  # network input of just the model's size, as published; else as live
+    limit_clips: int | None = None  # only the first so many
+    class_map: str = ""  # labels and masks become its classes before they are compared
+    memory_gb: float = 4.0  # for what is kept of a clip
     fps: bool = False
-    out: str = "out/evaluate"      # folder for report and plots; empty: neither is written
+    out: str = "out/evaluate"  # folder for report and plots; empty: neither is written
 
     def __post_init__(self):
         if not self.modes:
@@ -73,7 +84,7 @@ class EvaluateOptions:
             raise ValueError(f"limit_clips {self.limit_clips}: use 1 or more")
         if not self.memory_gb > 0:
             raise ValueError(f"memory_gb {self.memory_gb}: use a number of gigabytes above 0")
-        self.schedules()   # refuses what schedules refuse, and so do the schedulers
+        self.schedules()  # refuses what schedules refuse, and so do the schedulers
         for threshold in self.thresholds or ():
             if not threshold > 0:
                 raise ValueError(f"threshold {threshold}: use a value above 0 and up to 10")
@@ -81,11 +92,26 @@ class EvaluateOptions:
 
     def schedules(self) -> list[Schedule]:
         """All rows, by alignment, then by mode, then by rule."""
-        modes = [(mode, delay) for mode in dict.fromkeys(self.modes)
-                 for delay in (sorted(set(self.delays)) if mode == ASYNC else [0])]
-        return [schedule for way in dict.fromkeys(self.alignments) for mode, delay in modes for schedule in (
-            *(Schedule(mode, interval=interval, delay=delay, alignment=way) for interval in sorted(set(self.intervals))),
-            *(Schedule(mode, threshold=threshold, delay=delay, alignment=way) for threshold in self._thresholds(way)))]
+        modes = [
+            (mode, delay)
+            for mode in dict.fromkeys(self.modes)
+            for delay in (sorted(set(self.delays)) if mode == ASYNC else [0])
+        ]
+        return [
+            schedule
+            for way in dict.fromkeys(self.alignments)
+            for mode, delay in modes
+            for schedule in (
+                *(
+                    Schedule(mode, interval=interval, delay=delay, alignment=way)
+                    for interval in sorted(set(self.intervals))
+                ),
+                *(
+                    Schedule(mode, threshold=threshold, delay=delay, alignment=way)
+                    for threshold in self._thresholds(way)
+                ),
+            )
+        ]
 
     def _thresholds(self, alignment: str) -> list[float]:
         if self.thresholds is not None:
@@ -110,20 +136,27 @@ def parse_thresholds(text: str) -> tuple[float, ...] | None:
 
 
 def evaluate(options: EvaluateOptions) -> dict:
-    """Evaluate; writes `report.json` and plots into `options.out`, if there is one, and returns the report."""
+    """Evaluate; writes `report.json` and plots into `options.out`, if there is one, and returns the
+    report."""
     config = load_model_config(options.model)
     clip_set = open_clips(options.source, options.split, options.kind)
-    clips = clip_set.clips[:options.limit_clips]
+    clips = clip_set.clips[: options.limit_clips]
     labelled = sum(len(clip.labelled) for clip in clips)
     if not labelled:
-        raise ValueError(f"{clip_set.name}: none of the {len(clips)} clips has a label; evaluation needs labelled frames")
+        raise ValueError(
+            f"{clip_set.name}: none of the {len(clips)} clips has a label; evaluation needs labelled frames"
+        )
     notes = check_classes(options.model, config, clip_set) + related_data(options.model, clip_set)
     if options.per_frame is not None:
         reference = load_model_config(options.per_frame)
         if reference.architecture != PER_FRAME:
-            raise ValueError(f"--per-frame {options.per_frame} is a model of architecture {reference.architecture}; "
-                             f"give one of architecture {PER_FRAME}")
-        notes += check_classes(options.per_frame, reference, clip_set) + related_data(options.per_frame, clip_set)
+            raise ValueError(
+                f"--per-frame {options.per_frame} is a model of architecture {reference.architecture}; "
+                f"give one of architecture {PER_FRAME}"
+            )
+        notes += check_classes(options.per_frame, reference, clip_set) + related_data(
+            options.per_frame, clip_set
+        )
     if options.out:
         Path(options.out).mkdir(parents=True, exist_ok=True)
 
@@ -131,18 +164,25 @@ def evaluate(options: EvaluateOptions) -> dict:
     models, rows = [model["model"]], model["rows"]
     if options.per_frame is not None:
         reference = _evaluate_model(options, options.per_frame, clips, labelled)
-        models, rows = models + [reference["model"]], reference["rows"] + rows
+        models, rows = [*models, reference["model"]], reference["rows"] + rows
     if not any(row[f"windows{n}"] for row in rows for n in WINDOWS):
         notes.append("no mVC: no clip is labelled in every frame and long enough")
     report = {
         "data": {
-            "name": clip_set.name, "source": options.source, "terms": clip_set.terms, "clips": len(clips),
-            "frames": sum(clip.length for clip in clips), "labelled_frames": labelled,
+            "name": clip_set.name,
+            "source": options.source,
+            "terms": clip_set.terms,
+            "clips": len(clips),
+            "frames": sum(clip.length for clip in clips),
+            "labelled_frames": labelled,
             "whole_clips": sum(len(clip.labelled) == clip.length for clip in clips),
         },
-        "models": models, "notes": list(dict.fromkeys(notes)),
-        "options": asdict(options), "scheduler": _without_threshold(options.scheduler),
-        "rows": rows, "by_age": model["by_age"],
+        "models": models,
+        "notes": list(dict.fromkeys(notes)),
+        "options": asdict(options),
+        "scheduler": _without_threshold(options.scheduler),
+        "rows": rows,
+        "by_age": model["by_age"],
         "versions": versions(),
         "machine": machine(),
     }
@@ -154,7 +194,7 @@ def evaluate(options: EvaluateOptions) -> dict:
 
 
 def _write(report: dict, folder: Path) -> None:
-    from dcfm_ros.evaluation.plots import write_plots   # matplotlib is not everywhere
+    from dcfm_ros.evaluation.plots import write_plots  # matplotlib is not everywhere
 
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     write_plots(report, folder)
@@ -164,16 +204,22 @@ def check_classes(name: str, config: ModelConfig, clip_set: ClipSet) -> list[str
     """Refuse a model whose classes are not the data's; returns what is worth a note."""
     theirs, ours = tuple(name for name, _ in clip_set.classes), config.class_names
     if len(theirs) != len(ours):
-        raise ValueError(f"model {name} has {len(ours)} classes but {clip_set.name} has {len(theirs)}: "
-                         "evaluate a model on data with its own classes")
+        raise ValueError(
+            f"model {name} has {len(ours)} classes but {clip_set.name} has {len(theirs)}: "
+            "evaluate a model on data with its own classes"
+        )
     if theirs == ours:
         return []
     if sorted(theirs) == sorted(ours):
-        raise ValueError(f"model {name} and {clip_set.name} have the same classes in different orders "
-                         f"({', '.join(ours)}; {', '.join(theirs)}): give both the same order")
+        raise ValueError(
+            f"model {name} and {clip_set.name} have the same classes in different orders "
+            f"({', '.join(ours)}; {', '.join(theirs)}): give both the same order"
+        )
     different = next(i for i in range(len(ours)) if ours[i] != theirs[i])
-    return [f"classes of model {name} and of {clip_set.name} have different names: class {different} is "
-            f"{ours[different]!r} and {theirs[different]!r}; they are taken to mean the same"]
+    return [
+        f"classes of model {name} and of {clip_set.name} have different names: class {different} is "
+        f"{ours[different]!r} and {theirs[different]!r}; they are taken to mean the same"
+    ]
 
 
 def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labelled: int) -> dict:
@@ -182,13 +228,17 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
     config = model.config
     backend = make_backend(options.backend, model, options.device, options.precision)
     class_map = read_class_map(options.class_map, config.classes)
-    network = Network(backend, (config.input_height, config.input_width), class_map, config.shallow_on, options.exact_size)
+    network = Network(
+        backend, (config.input_height, config.input_width), class_map, config.shallow_on, options.exact_size
+    )
     per_frame = config.architecture == PER_FRAME
     times = _times(options, network, clips, per_frame) if options.fps else None
     protocol = Protocol(
         schedules=[Schedule(PER_FRAME, interval=1)] if per_frame else options.schedules(),
-        scheduler=options.scheduler, max_age=None if per_frame else options.max_age,
-        memory_bytes=int(options.memory_gb * 1e9))
+        scheduler=options.scheduler,
+        max_age=None if per_frame else options.max_age,
+        memory_bytes=int(options.memory_gb * 1e9),
+    )
     with tqdm(total=labelled, unit="frame", desc=Path(name).name, disable=None) as bar:
         results = protocol.run(network, clips, bar.update)
     rows = []
@@ -196,14 +246,26 @@ def _evaluate_model(options: EvaluateOptions, name: str, clips: Sequence, labell
         row = {"model": name, **score_report(score, tuple(c.name for c in class_map.classes))}
         if times is not None:
             for way in WHAT:
-                row[f"fps_{way}"] = rounded(frames_per_second(
-                    times, row["mode"], score.keyframe_rate, way, row["alignment"]))
+                row[f"fps_{way}"] = rounded(
+                    frames_per_second(times, row["mode"], score.keyframe_rate, way, row["alignment"])
+                )
         rows.append(row)
-    description = {**model_description(name, config, backend), "shallow_on": config.shallow_on,
-                   "exact_size": options.exact_size, "times_ms": times}
-    by_age = {"frames": results.aged_frames,
-              "miou": {way: [rounded(matrix.miou) for matrix in matrices] for way, matrices in results.by_age.items()}
-              } if results.aged_frames else None
+    description = {
+        **model_description(name, config, backend),
+        "shallow_on": config.shallow_on,
+        "exact_size": options.exact_size,
+        "times_ms": times,
+    }
+    by_age = (
+        {
+            "frames": results.aged_frames,
+            "miou": {
+                way: [rounded(matrix.miou) for matrix in matrices] for way, matrices in results.by_age.items()
+            },
+        }
+        if results.aged_frames
+        else None
+    )
     return {"model": description, "rows": rows, "by_age": by_age}
 
 
@@ -213,7 +275,9 @@ def _times(options: EvaluateOptions, network: Network, clips: Sequence, per_fram
     frame = clip.labelled[0]
     paths = [KEYFRAME]
     if not per_frame:
-        sides = [number for number, modes in ((1, {CAUSAL, ASYNC}), (2, {TWO_SIDED})) if modes & set(options.modes)]
+        sides = [
+            number for number, modes in ((1, {CAUSAL, ASYNC}), (2, {TWO_SIDED})) if modes & set(options.modes)
+        ]
         paths += [nonkey(number, way) for way in dict.fromkeys(options.alignments) for number in sides]
     image = clip.image(frame)
     size = network.size if network.exact_size else input_size(image.shape[:2], network.size)

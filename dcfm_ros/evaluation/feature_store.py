@@ -20,8 +20,8 @@ from dcfm_ros.pipeline.backends.base import Backend, Feature
 class FeatureStore:
     """Network inputs, labels, independent features S, common contributions and motion of one clip's frames.
 
-    All of them together take at most `memory_bytes`. What was used least recently goes first, and is read or computed
-    again when it is asked for: less memory costs time, never another result. For one thread.
+    All of them together take at most `memory_bytes`. What was used least recently goes first, and is read or
+    computed again when it is asked for: less memory costs time, never another result. For one thread.
 
     backend: its features have `nbytes`, as arrays and tensors have
     reader: of the clip
@@ -54,6 +54,7 @@ class FeatureStore:
 
     def logits(self, index: int) -> np.ndarray:
         """(1, h, w, classes) float32 of a frame as a keyframe."""
+
         def make():
             logits = self._backend.decode(self.shallow(index), [self.common(index)])
             return logits.transpose(1, 2, 0)[None].copy()
@@ -61,7 +62,8 @@ class FeatureStore:
         return self._get("logits", index, make)
 
     def motion(self, frame: int, other: int) -> np.ndarray | None:
-        """The map (h/4, w/4, 2) from a frame to another as it is found live; None where features stay where they are."""
+        """The map (h/4, w/4, 2) from a frame to another as it is found live; None where features stay where
+        they are."""
         if frame == other:
             return None
         return judged(self._map(frame, other), self._view(frame), self._view(other)).motion.map
@@ -69,7 +71,7 @@ class FeatureStore:
     def _map(self, frame: int, other: int) -> np.ndarray:
         """Composed as live: from a frame to an older one each newer flow comes first, to a newer one last."""
         step = 1 if other < frame else -1
-        at = frame if step > 0 else other     # the newer of the two: from there back to what is known already
+        at = frame if step > 0 else other  # the newer of the two: from there back to what is known already
         end = other if step > 0 else frame
         key = (lambda newer: (newer, end)) if step > 0 else (lambda newer: (end, newer))
         first = next((newer for newer in range(at, end, -1) if ("map", key(newer)) in self._kept), end)
@@ -81,8 +83,11 @@ class FeatureStore:
         return found
 
     def _flow(self, frame: int, neighbour: int) -> np.ndarray:
-        return self._get("flow", (frame, neighbour),
-                         lambda: flow_map(self._estimator, self._view(frame), self._view(neighbour)))
+        return self._get(
+            "flow",
+            (frame, neighbour),
+            lambda: flow_map(self._estimator, self._view(frame), self._view(neighbour)),
+        )
 
     def _view(self, index: int) -> View:
         def make():

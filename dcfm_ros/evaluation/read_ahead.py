@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 
 if TYPE_CHECKING:
     from dcfm_ros.sources.clips import Clip
 
-READ_AHEAD = 32   # frames
+READ_AHEAD = 32  # frames
 _END = object()
 
 T = TypeVar("T")
@@ -27,12 +27,15 @@ T = TypeVar("T")
 class Picture(NamedTuple):
     """A frame of a clip."""
 
-    image: np.ndarray          # network input (h, w, 3) uint8 RGB
-    label: np.ndarray | None   # (H, W) uint8 class ids at the label's own size, 255 = void; None where there is none
+    image: np.ndarray  # network input (h, w, 3) uint8 RGB
+    label: (
+        np.ndarray | None
+    )  # (H, W) uint8 class ids at the label's own size, 255 = void; None where there is none
 
 
 class ClipReader:
-    """Reads frames of one clip for a model whose input has about `model_size` (height, width), or with `exact` just that."""
+    """Reads frames of one clip for a model whose input has about `model_size` (height, width), or with
+    `exact` just that."""
 
     def __init__(self, clip: Clip, model_size: tuple[int, int], labels: bool = True, exact: bool = False):
         self.clip, self._model_size, self._exact = clip, model_size, exact
@@ -55,7 +58,8 @@ class ClipReader:
 def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
     """Yield the items in order; a thread of its own makes them, up to `limit` in front.
 
-    An error of theirs is raised where its item is due, and ends them. Close the generator to end the thread early.
+    An error of theirs is raised where its item is due, and ends them. Close the generator to end the thread
+    early.
     """
     pool, iterator = ThreadPoolExecutor(1, thread_name_prefix="reading"), iter(items)
     waiting = deque(pool.submit(next, iterator, _END) for _ in range(limit))
@@ -65,5 +69,5 @@ def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
             yield item
     finally:
         pool.shutdown(cancel_futures=True)
-        if hasattr(iterator, "close"):   # a generator ends now, not when it is collected
+        if hasattr(iterator, "close"):  # a generator ends now, not when it is collected
             iterator.close()

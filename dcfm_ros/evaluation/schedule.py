@@ -1,10 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames of a clip are keyframes, and which keyframes serve a frame: the offline protocol, without any network.
+"""Which frames of a clip are keyframes, and which keyframes serve a frame: the offline protocol, without any
+network.
 
-`two_sided` is the paper's evaluation: a frame between two keyframes uses both. `causal` uses the one before; that is what
-the live pipeline does in `sync` mode. In `async` a keyframe requested on frame k is there from frame k + delay on, as in the
-live pipeline's `async` mode.
+`two_sided` is the paper's evaluation: a frame between two keyframes uses both. `causal` uses the one before;
+that is what the live pipeline does in `sync` mode. In `async` a keyframe requested on frame k is there from
+frame k + delay on, as in the live pipeline's `async` mode.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from dcfm_ros.pipeline.settings import Alignment
 TWO_SIDED, CAUSAL, ASYNC, PER_FRAME = "two_sided", "causal", "async", "per_frame"
 MODES = (TWO_SIDED, CAUSAL, ASYNC)
 
-# What a mask takes from its keyframes: their common features moved along with the scene, the same as they are (published), or
-# their logits moved along, with no network on the frame: a rival that is nearly free.
+# What a mask takes from its keyframes: their common features moved along with the scene, the same as they are
+# (published), or their logits moved along, with no network on the frame: a rival that is nearly free.
 FLOW, NONE, LOGITS = Alignment.FLOW.value, Alignment.NONE.value, "logits"
 ALIGNMENTS = {FLOW: "aligned", NONE: "as published", LOGITS: "moved logits"}
 
@@ -32,10 +33,10 @@ class Schedule:
     """
 
     mode: str
-    interval: int | None = None      # K, frames from keyframe to keyframe
-    threshold: float | None = None   # AKS score that makes a keyframe
-    delay: int = 0                   # frames until a requested keyframe serves; async only
-    alignment: str = NONE            # of ALIGNMENTS
+    interval: int | None = None  # K, frames from keyframe to keyframe
+    threshold: float | None = None  # AKS score that makes a keyframe
+    delay: int = 0  # frames until a requested keyframe serves; async only
+    alignment: str = NONE  # of ALIGNMENTS
 
     def __post_init__(self):
         if self.mode not in (*MODES, PER_FRAME):
@@ -74,7 +75,8 @@ class Schedule:
 
 
 def phases(interval: int, number: int, clips: int) -> range:
-    """Phases in which clip `number` of `clips` is evaluated with a fixed interval: a single clip in all of them.
+    """Phases in which clip `number` of `clips` is evaluated with a fixed interval: a single clip in all of
+    them.
 
     So that frames are seen in both roles, clip number j has its keyframes at frames = j (mod K).
     """
@@ -84,8 +86,8 @@ def phases(interval: int, number: int, clips: int) -> range:
 def fixed_keyframes(length: int, mode: str, interval: int, phase: int) -> list[int]:
     """Keyframes of a clip of `length` frames, ascending: frames = phase (mod interval).
 
-    Where only earlier keyframes count, frame 0 is one as well, as nothing could serve it otherwise; so is it in a clip that
-    is too short to have a frame of this phase.
+    Where only earlier keyframes count, frame 0 is one as well, as nothing could serve it otherwise; so is it
+    in a clip that is too short to have a frame of this phase.
     """
     frames = list(range(phase, length, interval))
     if not frames or (mode != TWO_SIDED and frames[0]):
@@ -94,8 +96,8 @@ def fixed_keyframes(length: int, mode: str, interval: int, phase: int) -> list[i
 
 
 def serving(schedule: Schedule, keyframes: Sequence[int], frame: int) -> tuple[int, ...]:
-    """The keyframes whose common features make the mask of `frame`: one, or in two-sided mode the one before and the one
-    after (one alone, where the other is missing).
+    """The keyframes whose common features make the mask of `frame`: one, or in two-sided mode the one before
+    and the one after (one alone, where the other is missing).
 
     keyframes: of the clip, ascending; except in two-sided mode they begin with frame 0
     """
@@ -103,6 +105,6 @@ def serving(schedule: Schedule, keyframes: Sequence[int], frame: int) -> tuple[i
         position = bisect_right(keyframes, frame)
         if position and keyframes[position - 1] == frame:
             return (frame,)
-        return tuple(keyframes[max(position - 1, 0):position + 1])
+        return tuple(keyframes[max(position - 1, 0) : position + 1])
     position = bisect_right(keyframes, frame - schedule.delay)
-    return (keyframes[max(position - 1, 0)],)   # the clip's first keyframe is there at once
+    return (keyframes[max(position - 1, 0)],)  # the clip's first keyframe is there at once

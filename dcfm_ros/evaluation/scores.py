@@ -10,7 +10,7 @@ from dcfm_ros.evaluation.schedule import Schedule
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.figures import rounded
 
-WINDOWS = (8, 16)   # frames, of mVC
+WINDOWS = (8, 16)  # frames, of mVC
 
 
 class Score:
@@ -20,8 +20,8 @@ class Score:
         self.schedule = schedule
         self.on_keyframes, self.elsewhere = ConfusionMatrix(classes), ConfusionMatrix(classes)
         self.windows: dict[int, list[float]] = {n: [] for n in WINDOWS}
-        self.frames = self.keyframes = 0   # of the clips, labelled or not
-        self.keyframes_too_soon = 0        # async: keyframes that come before the one before them serves
+        self.frames = self.keyframes = 0  # of the clips, labelled or not
+        self.keyframes_too_soon = 0  # async: keyframes that come before the one before them serves
 
     def add(self, counts: ConfusionMatrix, is_keyframe: bool) -> None:
         """A labelled frame's counts."""
@@ -56,17 +56,26 @@ class Score:
 
 
 def score_report(score: Score, class_names: tuple[str, ...]) -> dict:
-    """The figures of a row as JSON takes them; shares are 0..1, None where there is nothing to take them of."""
+    """The figures of a row as JSON takes them; shares are 0..1, None where there is nothing to take them
+    of."""
     schedule, matrix = score.schedule, score.matrix
     return {
-        "mode": schedule.mode, "delay": schedule.delay, "interval": schedule.interval, "threshold": schedule.threshold,
+        "mode": schedule.mode,
+        "delay": schedule.delay,
+        "interval": schedule.interval,
+        "threshold": schedule.threshold,
         "alignment": schedule.alignment,
-        "frames": score.frames, "keyframes": score.keyframes, "keyframe_rate": rounded(score.keyframe_rate),
+        "frames": score.frames,
+        "keyframes": score.keyframes,
+        "keyframe_rate": rounded(score.keyframe_rate),
         "keyframes_too_soon": score.keyframes_too_soon,
-        "miou": rounded(matrix.miou), "miou_all": rounded(matrix.miou_all), "wiou": rounded(matrix.wiou),
+        "miou": rounded(matrix.miou),
+        "miou_all": rounded(matrix.miou_all),
+        "wiou": rounded(matrix.wiou),
         "pixel_accuracy": rounded(matrix.pixel_accuracy),
         **{f"mvc{n}": rounded(score.consistency(n)) for n in WINDOWS},
         **{f"windows{n}": len(score.windows[n]) for n in WINDOWS},
-        "miou_keyframes": rounded(score.on_keyframes.miou), "miou_other_frames": rounded(score.elsewhere.miou),
+        "miou_keyframes": rounded(score.on_keyframes.miou),
+        "miou_other_frames": rounded(score.elsewhere.miou),
         "per_class_iou": {name: rounded(value) for name, value in zip(class_names, matrix.iou())},
     }

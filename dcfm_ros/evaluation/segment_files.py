@@ -11,14 +11,14 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.files import output_folder, write_png
-from dcfm_ros.reports.video_writer import VideoWriter
+from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
+from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.sources.open import has_classes, open_source
 
 
@@ -31,9 +31,9 @@ class SegmentOptions:
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "sync"
-    frames: int = 300              # of an endless source
-    rate_hz: float | None = None   # of a folder of images
-    class_map: str = ""            # of the masks
+    frames: int = 300  # of an endless source
+    rate_hz: float | None = None  # of a folder of images
+    class_map: str = ""  # of the masks
 
     def __post_init__(self):
         if self.frames < 1:
@@ -41,23 +41,34 @@ class SegmentOptions:
 
 
 def segment(options: SegmentOptions) -> dict:
-    """Write `masks/<frame>.png` (class ids, of the class map where there is one) and `overlay.mp4`; returns counts and, where there
-    are labels, IoUs."""
+    """Write `masks/<frame>.png` (class ids, of the class map where there is one) and `overlay.mp4`; returns
+    counts and, where there are labels, IoUs."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
     model = load_model(options.model)
     out = Path(options.out)
     output_folder(out / "masks")
     if Path(options.source).is_dir() and source.length > 1:
-        print(f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in order of "
-              "their names", file=sys.stderr)
-    segmenter = Segmenter.of(model, options.backend, config=PipelineConfig(mode=options.mode), precision=options.precision,
-                             class_map=options.class_map, on_keyframe=lambda event: keyframes.append(event.index))
+        print(
+            f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in "
+            f"order of "
+            "their names",
+            file=sys.stderr,
+        )
+    segmenter = Segmenter.of(
+        model,
+        options.backend,
+        config=PipelineConfig(mode=options.mode),
+        precision=options.precision,
+        class_map=options.class_map,
+        on_keyframe=lambda event: keyframes.append(event.index),
+    )
     mapped = segmenter.class_map
     matrix, labelled, keyframes = ConfusionMatrix(len(mapped.classes)), 0, []
     count = source.length or options.frames
     comparable = has_classes(source, model.config.class_names)
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:
+
             def finish(result: Segmentation) -> None:
                 nonlocal labelled
                 truth = result.frame.header  # the source's frame: it carries the label through the pipeline
@@ -81,6 +92,8 @@ def segment(options: SegmentOptions) -> dict:
         report["no_iou"] = "the source is labelled with other classes than the model's"
     if matrix.counts.any():
         report["miou"] = round(matrix.miou, 4)
-        report["per_class_iou"] = {c.name: None if value != value else round(float(value), 4)
-                                   for c, value in zip(mapped.classes, matrix.iou())}
+        report["per_class_iou"] = {
+            c.name: None if value != value else round(float(value), 4)
+            for c, value in zip(mapped.classes, matrix.iou())
+        }
     return report

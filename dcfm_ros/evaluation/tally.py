@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a run over recordings: counts of one way to make masks, which add up over cameras and recordings."""
+"""Figures of a run over recordings: counts of one way to make masks, which add up over cameras and
+recordings."""
 
 from __future__ import annotations
 
@@ -9,31 +10,31 @@ from collections import Counter
 import numpy as np
 
 from dcfm_ros.evaluation.schedule import Schedule
+from dcfm_ros.evaluation.scores import WINDOWS, Score, score_report
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.consistency import RunLengths, steady_share
-from dcfm_ros.evaluation.scores import WINDOWS, Score, score_report
 from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.metrics.steadiness import Steadiness, SteadyCounts
 
-DCFM, EVERY_FRAME = "DCFM", "per frame"   # rows: as live, and with every frame a keyframe
+DCFM, EVERY_FRAME = "DCFM", "per frame"  # rows: as live, and with every frame a keyframe
 
 
 class Tally:
-    """Counts of one row, whole numbers and lists, so that merging gives just what one run over all would have given (but for the
-    rounding of the motion's sum)."""
+    """Counts of one row, whole numbers and lists, so that merging gives just what one run over all would have
+    given (but for the rounding of the motion's sum)."""
 
     def __init__(self, name: str, schedule: Schedule, classes: int):
         self.name, self.classes = name, classes
         self.score, self.steady = Score(schedule, classes), SteadyCounts()
         self.labelled = 0
-        self.reasons: Counter[str] = Counter()       # of keyframes
-        self.intervals: Counter[int] = Counter()     # frames from a keyframe to the next
-        self.ages: Counter[int] = Counter()          # of common features, frames
-        self.alignments: Counter[str] = Counter()    # how common features have moved
+        self.reasons: Counter[str] = Counter()  # of keyframes
+        self.intervals: Counter[int] = Counter()  # frames from a keyframe to the next
+        self.ages: Counter[int] = Counter()  # of common features, frames
+        self.alignments: Counter[str] = Counter()  # how common features have moved
         self.by_age: dict[int, ConfusionMatrix] = {}
         self.motion_px_sum = 0.0
         self.age_ns_sum = self.age_ns_max = 0
-        self.agreeing = self.compared = 0            # pixels, with another row
+        self.agreeing = self.compared = 0  # pixels, with another row
 
     def keyframe(self, reason: str, interval: int) -> None:
         """interval: frames since the one before; 0 for a first one."""
@@ -76,13 +77,22 @@ class Course:
         self._steadiness = Steadiness(tally.steady)
         self._begin_windows()
 
-    def add(self, image: np.ndarray, mask: np.ndarray, label: np.ndarray | None, sequence: int, is_keyframe: bool,
-            age_frames: int, age_ns: int) -> tuple[float | None, ConfusionMatrix | None]:
-        """The next frame: image (H, W, 3) and mask (H, W) uint8, kept for a while; its label of the mask's size or None.
+    def add(
+        self,
+        image: np.ndarray,
+        mask: np.ndarray,
+        label: np.ndarray | None,
+        sequence: int,
+        is_keyframe: bool,
+        age_frames: int,
+        age_ns: int,
+    ) -> tuple[float | None, ConfusionMatrix | None]:
+        """The next frame: image (H, W, 3) and mask (H, W) uint8, kept for a while; its label of the mask's
+        size or None.
 
         sequence: another number than before begins anew what looks back
-        Returns the share of pixels that flicker (None where too few frames are before this one), and this frame's counts
-        (None without a label).
+        Returns the share of pixels that flicker (None where too few frames are before this one), and this
+        frame's counts (None without a label).
         """
         if sequence != self._sequence:
             self._sequence, self._steadiness = sequence, Steadiness(self._tally.steady)
@@ -95,7 +105,7 @@ class Course:
         tally.age_ns_max = max(tally.age_ns_max, age_ns)
         counts = None
         if label is None:
-            self._begin_windows()   # consistency is of consecutive frames
+            self._begin_windows()  # consistency is of consecutive frames
         else:
             counts = ConfusionMatrix(tally.classes)
             counts.add(mask, label)
@@ -107,30 +117,44 @@ class Course:
 
     def _begin_windows(self) -> None:
         self._mask_runs, self._label_runs = RunLengths(max(WINDOWS)), RunLengths(max(WINDOWS))
-        self._held: dict[int, float] = {}   # the newest windows: the published numbers leave the last of a video out
+        self._held: dict[
+            int, float
+        ] = {}  # the newest windows: the published numbers leave the last of a video out
 
     def _add_windows(self, mask: np.ndarray, label: np.ndarray) -> None:
         for n, share in self._held.items():
             self._tally.score.windows[n].append(share)
         self._mask_runs.add(mask)
         self._label_runs.add(label)
-        self._held = {n: steady_share(self._mask_runs, self._label_runs, n) for n in WINDOWS if self._mask_runs.frames >= n}
+        self._held = {
+            n: steady_share(self._mask_runs, self._label_runs, n)
+            for n in WINDOWS
+            if self._mask_runs.frames >= n
+        }
 
 
 def tally_report(tally: Tally, class_names: tuple[str, ...]) -> dict:
-    """The row as JSON takes it: all figures of `dcfm evaluate`, and those without labels. Shares are 0..1, ages means."""
+    """The row as JSON takes it: all figures of `dcfm evaluate`, and those without labels. Shares are 0..1,
+    ages means."""
     frames = tally.score.frames
     return {
-        "name": tally.name, **score_report(tally.score, class_names),
+        "name": tally.name,
+        **score_report(tally.score, class_names),
         "labelled_frames": tally.labelled,
-        "steady8": rounded(tally.steady.steady_share), "flicker": rounded(tally.steady.flicker),
+        "steady8": rounded(tally.steady.steady_share),
+        "flicker": rounded(tally.steady.flicker),
         "agreement": rounded(tally.agreeing / tally.compared) if tally.compared else None,
-        "keyframe_reasons": dict(sorted(tally.reasons.items())), "mean_keyframe_interval": _mean(tally.intervals),
+        "keyframe_reasons": dict(sorted(tally.reasons.items())),
+        "mean_keyframe_interval": _mean(tally.intervals),
         "feature_age_frames": {"mean": _mean(tally.ages), "max": max(tally.ages, default=None)},
-        "feature_age_s": {"mean": rounded(tally.age_ns_sum / frames / 1e9) if frames else None,
-                          "max": rounded(tally.age_ns_max / 1e9) if frames else None},
+        "feature_age_s": {
+            "mean": rounded(tally.age_ns_sum / frames / 1e9) if frames else None,
+            "max": rounded(tally.age_ns_max / 1e9) if frames else None,
+        },
         "alignments": dict(sorted(tally.alignments.items())),
-        "motion_px": rounded(tally.motion_px_sum / tally.alignments["flow"]) if tally.alignments["flow"] else None,
+        "motion_px": rounded(tally.motion_px_sum / tally.alignments["flow"])
+        if tally.alignments["flow"]
+        else None,
         "miou_by_age": {str(age): rounded(tally.by_age[age].miou) for age in sorted(tally.by_age)},
     }
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a frame takes: the published way and the user's way.
 
-The published figures are 1 / mean time of the network with its upsampling, one image at a time, without transfers and
-argmax. A user waits from image in to mask out. Both are measured here on one picture, path by path in turn; a schedule's
-figure follows from its keyframe rate.
+The published figures are 1 / mean time of the network with its upsampling, one image at a time, without
+transfers and argmax. A user waits from image in to mask out. Both are measured here on one picture, path by
+path in turn; a schedule's figure follows from its keyframe rate.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 
 from dcfm_ros.benchmark.interleave import Contender, Laps, Run, Times, interleave, synchronize
-from dcfm_ros.evaluation.schedule import ALIGNMENTS, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
 from dcfm_ros.evaluation.moved_logits import moved_logits
+from dcfm_ros.evaluation.schedule import ALIGNMENTS, FLOW, LOGITS, NONE, PER_FRAME, TWO_SIDED
 from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend, Feature
@@ -26,9 +26,9 @@ from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 from dcfm_ros.pipeline.preprocess import network_input
 
-ROUNDS, REPEATS = 3, 30   # REPEATS runs of a path in all
+ROUNDS, REPEATS = 3, 30  # REPEATS runs of a path in all
 
-KEYFRAME = "keyframe"   # makes its own common feature first
+KEYFRAME = "keyframe"  # makes its own common feature first
 
 
 def nonkey(sides: int, alignment: str) -> str:
@@ -41,18 +41,28 @@ def nonkey(sides: int, alignment: str) -> str:
 PATHS = {KEYFRAME: (1, NONE), **{nonkey(sides, way): (sides, way) for way in ALIGNMENTS for sides in (1, 2)}}
 
 WHAT = {
-    "published": "motion where it is needed, calls of the backend (shallow path, of keyframes the deep path, decoder) and bilinear "
-                 "upsampling of the logits to the mask's size by torch; the backend's own transfers of image and logits are part of "
-                 "its calls",
-    "user": "resizing the image, motion where it is needed, calls of the backend, upsample-and-argmax to the mask",
+    "published": "motion where it is needed, calls of the backend (shallow path, of keyframes the deep path, "
+    "decoder) and bilinear "
+    "upsampling of the logits to the mask's size by torch; the backend's own transfers of image and logits "
+    "are part of "
+    "its calls",
+    "user": "resizing the image, motion where it is needed, calls of the backend, upsample-and-argmax to the "
+    "mask",
 }
 _STEPS = {"published": ("motion", "network", "upsampling"), "user": ("resizing", "motion", "network", "mask")}
-_SHIFT = 8   # pixels from picture to picture, so that there is motion to be found
+_SHIFT = 8  # pixels from picture to picture, so that there is motion to be found
 
 
-def measure(backend: Backend, image: np.ndarray, size: tuple[int, int], mask_size: tuple[int, int],
-            paths: tuple[str, ...] = tuple(PATHS), repeats: int = REPEATS) -> dict[str, dict[str, float]]:
-    """Times of each path in ms: {path: {published_mean, published_median, published_p99, user_mean, user_median, user_p99}}.
+def measure(
+    backend: Backend,
+    image: np.ndarray,
+    size: tuple[int, int],
+    mask_size: tuple[int, int],
+    paths: tuple[str, ...] = tuple(PATHS),
+    repeats: int = REPEATS,
+) -> dict[str, dict[str, float]]:
+    """Times of each path in ms: {path: {published_mean, published_median, published_p99, user_mean,
+    user_median, user_p99}}.
 
     image: (H, W, 3) uint8 RGB; size: (h, w) of the network input; mask_size: (H, W) of the masks
     repeats: runs of each path, a multiple of ROUNDS
@@ -64,8 +74,14 @@ def measure(backend: Backend, image: np.ndarray, size: tuple[int, int], mask_siz
     contenders = []
     for path in paths:
         run = _run(backend, size, mask_size, path, common, logits)
-        contenders.append(Contender(path, lambda run=run: nullcontext(run), lambda: itertools.cycle(frames),
-                                    least=repeats // ROUNDS))
+        contenders.append(
+            Contender(
+                path,
+                lambda run=run: nullcontext(run),
+                lambda: itertools.cycle(frames),
+                least=repeats // ROUNDS,
+            )
+        )
     times = interleave(contenders, 0.0, ROUNDS, burst_s=0.0)
     return {path: _figures(times[path]) for path in paths}
 
@@ -75,13 +91,17 @@ def _figures(times: Times) -> dict[str, float]:
     figures = {}
     for way, names in _STEPS.items():
         spent = sum(steps[name] for name in names)
-        figures |= {f"{way}_mean": round(float(spent.mean()), 3), f"{way}_median": round(float(np.median(spent)), 3),
-                    f"{way}_p99": round(float(np.percentile(spent, 99)), 3)}
+        figures |= {
+            f"{way}_mean": round(float(spent.mean()), 3),
+            f"{way}_median": round(float(np.median(spent)), 3),
+            f"{way}_p99": round(float(np.percentile(spent, 99)), 3),
+        }
     return figures
 
 
-def frames_per_second(times: dict[str, dict[str, float]], mode: str, keyframe_rate: float, way: str,
-                      alignment: str = NONE) -> float:
+def frames_per_second(
+    times: dict[str, dict[str, float]], mode: str, keyframe_rate: float, way: str, alignment: str = NONE
+) -> float:
     """1 / mean time of a frame where `keyframe_rate` of them are keyframes. way: published or user.
 
     In async mode the deep path runs beside the frames; its time counts as if it ran between them.
@@ -93,8 +113,14 @@ def frames_per_second(times: dict[str, dict[str, float]], mode: str, keyframe_ra
     return 1e3 / (keyframe_rate * keyframe + (1.0 - keyframe_rate) * other)
 
 
-def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], path: str, common: Feature,
-         logits: np.ndarray) -> Run:
+def _run(
+    backend: Backend,
+    size: tuple[int, int],
+    mask_size: tuple[int, int],
+    path: str,
+    common: Feature,
+    logits: np.ndarray,
+) -> Run:
     """logits: (1, h, w, classes) of the keyframe"""
     sides, alignment = PATHS[path]
     track, indices = MotionTrack(both_ways=sides == 2), itertools.count()
@@ -105,7 +131,9 @@ def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], pa
         if alignment == LOGITS:
             return moved_logits((logits, motion) for motion in motions)
         shallow = backend.shallow(image)
-        return backend.decode(shallow, [backend.deep(shallow)] if path == KEYFRAME else [common] * sides, motions)
+        return backend.decode(
+            shallow, [backend.deep(shallow)] if path == KEYFRAME else [common] * sides, motions
+        )
 
     def run(frame: Frame, watch: Laps) -> None:
         image = network_input(frame, size)
@@ -115,7 +143,7 @@ def _run(backend: Backend, size: tuple[int, int], mask_size: tuple[int, int], pa
             track.motion(max(track.known), 0)
         watch.lap("motion")
         made = network(image)
-        watch.lap("network")      # the logits are an array of the CPU: all work has been waited for
+        watch.lap("network")  # the logits are an array of the CPU: all work has been waited for
         upsampled_argmax(made, mask_size)
         watch.lap("mask")
         tensor = torch.from_numpy(made)[None].to(backend.device)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Confusion matrix of masks, with the accuracies that follow from it, as the published numbers are computed."""
+"""Confusion matrix of masks, with the accuracies that follow from it, as the published numbers are
+computed."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ class ConfusionMatrix:
 
     classes: number of classes, 1 to 255; ids are 0..classes-1
 
-    `counts` is (classes, classes + 1) int64, row = label, column = prediction. Its last column counts predictions
-    that are no class, such as the 255 of an unlabelled or missing mask: on a labelled pixel they are wrong.
+    `counts` is (classes, classes + 1) int64, row = label, column = prediction. Its last column counts
+    predictions that are no class, such as the 255 of an unlabelled or missing mask: on a labelled pixel they
+    are wrong.
     """
 
     def __init__(self, classes: int):
@@ -30,13 +32,15 @@ class ConfusionMatrix:
         # All 65,536 pairs are counted at once: that is faster than picking out the valid pixels first.
         pairs = (label.astype(np.uint16) << 8) | prediction
         pairs = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
-        unknown = np.flatnonzero(pairs[self.classes:VOID].any(axis=1))
+        unknown = np.flatnonzero(pairs[self.classes : VOID].any(axis=1))
         if unknown.size:
-            raise ValueError(f"label holds the id {self.classes + unknown[0]}, but there are {self.classes} classes; "
-                             f"mark unlabelled pixels with {VOID}")
-        known = pairs[:self.classes]
-        self.counts[:, :-1] += known[:, :self.classes]
-        self.counts[:, -1] += known[:, self.classes:].sum(axis=1)
+            raise ValueError(
+                f"label holds the id {self.classes + unknown[0]}, but there are {self.classes} classes; "
+                f"mark unlabelled pixels with {VOID}"
+            )
+        known = pairs[: self.classes]
+        self.counts[:, :-1] += known[:, : self.classes]
+        self.counts[:, -1] += known[:, self.classes :].sum(axis=1)
 
     def add_missing(self, label: np.ndarray) -> None:
         """Count a frame that got no mask: wrong on every labelled pixel."""
@@ -45,8 +49,10 @@ class ConfusionMatrix:
     def merge(self, other: ConfusionMatrix) -> None:
         """Count all that `other` has counted; it has the same classes."""
         if other.classes != self.classes:
-            raise ValueError(f"a matrix of {other.classes} classes cannot be merged into one of {self.classes}; "
-                             "both need the same classes")
+            raise ValueError(
+                f"a matrix of {other.classes} classes cannot be merged into one of {self.classes}; "
+                "both need the same classes"
+            )
         self.counts += other.counts
 
     def iou(self) -> np.ndarray:
@@ -84,10 +90,14 @@ def check_masks(prediction: np.ndarray, label: np.ndarray) -> None:
     """Raise ValueError unless both are (H, W) uint8 of one size."""
     for what, mask in (("prediction", prediction), ("label", label)):
         if mask.ndim != 2 or mask.dtype != np.uint8:
-            raise ValueError(f"{what} has shape {mask.shape} and type {mask.dtype}; give (H, W) uint8 class ids")
+            raise ValueError(
+                f"{what} has shape {mask.shape} and type {mask.dtype}; give (H, W) uint8 class ids"
+            )
     if prediction.shape != label.shape:
-        raise ValueError(f"prediction has shape {prediction.shape} but label {label.shape}; "
-                         "bring the prediction to the size of the label")
+        raise ValueError(
+            f"prediction has shape {prediction.shape} but label {label.shape}; "
+            "bring the prediction to the size of the label"
+        )
 
 
 def _ratio(part, whole):

@@ -11,18 +11,23 @@ import numpy as np
 from dcfm_ros.metrics.confusion import check_masks
 
 
-def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """How much of what stands still in the labels stands still in the predictions, for each window of `n` frames.
+def consistency_windows(
+    predictions: Sequence[np.ndarray], labels: Sequence[np.ndarray], n: int
+) -> np.ndarray:
+    """How much of what stands still in the labels stands still in the predictions, for each window of `n`
+    frames.
 
-    predictions, labels: L masks (H, W) uint8 each, of one video. 255 counts like any class, and whether predictions
-        are right does not matter
-    Returns (max(0, L - n),) float64 in 0..1; a window without constant labels has 0. As in the published numbers the
-    last valid window is left out. mVC_n is the mean over the windows of all videos together.
+    predictions, labels: L masks (H, W) uint8 each, of one video. 255 counts like any class, and whether
+        predictions are right does not matter
+    Returns (max(0, L - n),) float64 in 0..1; a window without constant labels has 0. As in the published
+    numbers the last valid window is left out. mVC_n is the mean over the windows of all videos together.
     """
     if n < 2:
         raise ValueError(f"n is {n}; give a window of at least 2 frames")
     if len(predictions) != len(labels):
-        raise ValueError(f"there are {len(predictions)} predictions for {len(labels)} labels; give one for each frame")
+        raise ValueError(
+            f"there are {len(predictions)} predictions for {len(labels)} labels; give one for each frame"
+        )
     shares = []
     prediction_runs, label_runs = RunLengths(n), RunLengths(n)
     for t in range(len(labels) - 1):
@@ -37,13 +42,14 @@ def consistency_windows(predictions: Sequence[np.ndarray], labels: Sequence[np.n
 class RunLengths:
     """For how many masks of a video each pixel has kept its value; masks are added in order.
 
-    A window of n masks is constant where the run that ends with its last mask is n or more masks long. Runs are counted
-    up to `longest` masks, so that their lengths take little memory: a byte for each pixel up to 255.
+    A window of n masks is constant where the run that ends with its last mask is n or more masks long. Runs
+    are counted up to `longest` masks, so that their lengths take little memory: a byte for each pixel up to
+    255.
     """
 
     def __init__(self, longest: int):
         self.frames, self.longest = 0, longest
-        self.length: np.ndarray | None = None   # (H, W), 1 to `longest`
+        self.length: np.ndarray | None = None  # (H, W), 1 to `longest`
         self._last: np.ndarray | None = None
 
     def add(self, mask: np.ndarray) -> None:
@@ -51,8 +57,10 @@ class RunLengths:
         if self.length is None:
             self.begin(mask.shape)
         elif mask.shape != self._last.shape:
-            raise ValueError(f"frame {self.frames} has shape {mask.shape} after {self._last.shape}; "
-                             "the frames of a video need one size")
+            raise ValueError(
+                f"frame {self.frames} has shape {mask.shape} after {self._last.shape}; "
+                "the frames of a video need one size"
+            )
         else:
             self.extend(mask == self._last)
         self._last = mask
@@ -71,7 +79,8 @@ class RunLengths:
 
 
 def steady_share(predictions: RunLengths, labels: RunLengths, n: int) -> float:
-    """Of the pixels whose label was constant in the last `n` masks, the share whose prediction was, too; 0 without any.
+    """Of the pixels whose label was constant in the last `n` masks, the share whose prediction was, too; 0
+    without any.
 
     n: not above `longest` of either
     """

@@ -16,4 +16,6 @@ def rounded(value: float) -> float | None:
 
 def percentiles(values: Sequence[float], shares: Sequence[int] = (50, 99)) -> dict[str, float | None]:
     """By name, as in p50, two decimals; None without any values."""
-    return {f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in shares}
+    return {
+        f"p{share}": round(float(np.percentile(values, share)), 2) if values else None for share in shares
+    }

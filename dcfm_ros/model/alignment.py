@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 
 def aligned(feature: Tensor, motion: Tensor) -> Tensor:
-    """feature (B, C, h, w) sampled bilinearly through motion (B, h, w, 2), offsets (x, y) in its cells; what lies outside is
-    taken from the border. Computed in float32: the positions of a large grid are beyond half precision."""
+    """feature (B, C, h, w) sampled bilinearly through motion (B, h, w, 2), offsets (x, y) in its cells; what
+    lies outside is taken from the border. Computed in float32: the positions of a large grid are beyond half
+    precision."""
     height, width = feature.shape[2:]
     rows = torch.arange(height, dtype=torch.float32, device=feature.device)
     columns = torch.arange(width, dtype=torch.float32, device=feature.device)

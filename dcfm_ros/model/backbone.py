@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A backbone is an encoder, cut into a shallow and a deep part, and what makes one deep feature of its stages."""
+"""A backbone is an encoder, cut into a shallow and a deep part, and what makes one deep feature of its
+stages."""
 
 from __future__ import annotations
 
@@ -19,12 +20,14 @@ def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
     """(encoder, fusion) with fresh weights.
 
     `encoder.shallow(image)` gives S, `encoder.deep(S)` the features of the later stages, `fusion(features,
-    published_order)` the deep feature D. For running, `encoder.without_deep()` and `encoder.deep_stages()` give the two
-    parts as modules of their own, and `fusion.folded_form()` a module of the stages' features.
+    published_order)` the deep feature D. For running, `encoder.without_deep()` and `encoder.deep_stages()`
+    give the two parts as modules of their own, and `fusion.folded_form()` a module of the stages' features.
     """
     if config.fuses_stages:
         if config.is_mit:
-            encoder = MixTransformer(MIT_SPECS[config.backbone], config.block_eps, config.inner_eps, config.drop_path)
+            encoder = MixTransformer(
+                MIT_SPECS[config.backbone], config.block_eps, config.inner_eps, config.drop_path
+            )
         elif config.is_timm:
             encoder = TimmEncoder(timm_spec(config.backbone))
         else:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of published masks: a model's own, or those that a class map merges, renames, renumbers or ignores."""
+"""The classes of published masks: a model's own, or those that a class map merges, renames, renumbers or
+ignores."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ import yaml
 from dcfm_ros.config_folders import ready_class_maps
 from dcfm_ros.model.config import ClassSpec, ConfigError
 
-IGNORED = 255   # the mask value of pixels without a class
+IGNORED = 255  # the mask value of pixels without a class
 _GREY = (128, 128, 128)
 _KEYS = {"classes", "ignore", "rest", "skip_unknown"}
 _CLASS_KEYS = {"of", "id", "color"}
@@ -23,7 +24,8 @@ _CLASS_KEYS = {"of", "id", "color"}
 
 @dataclass(frozen=True)
 class MappedClass:
-    """One class of published masks. sources: ids of the model's classes that it is made of; there may be none."""
+    """One class of published masks. sources: ids of the model's classes that it is made of; there may be
+    none."""
 
     id: int
     name: str
@@ -36,12 +38,15 @@ class ClassMap:
     """How the ids of a model become those of the masks. Ids of the model that no class names are ignored."""
 
     classes: tuple[MappedClass, ...]
-    model_classes: int           # number of the model's classes
+    model_classes: int  # number of the model's classes
 
     @classmethod
     def of_model(cls, classes: Sequence[ClassSpec]) -> ClassMap:
         """The model's own classes, unchanged."""
-        return cls(tuple(MappedClass(number, c.name, c.color, (number,)) for number, c in enumerate(classes)), len(classes))
+        return cls(
+            tuple(MappedClass(number, c.name, c.color, (number,)) for number, c in enumerate(classes)),
+            len(classes),
+        )
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -52,12 +57,15 @@ class ClassMap:
         return table
 
     def indices(self, ids: np.ndarray) -> np.ndarray:
-        """Ids of the model, uint8, as indices in `classes`; ignored ones and IGNORED itself are IGNORED. Raises ValueError for ids that
-        the model has not."""
+        """Ids of the model, uint8, as indices in `classes`; ignored ones and IGNORED itself are IGNORED.
+        Raises ValueError for ids that the model has not."""
         unknown = (ids >= self.model_classes) & (ids != IGNORED)
         if unknown.any():
-            raise ValueError(f"holds the id {ids[unknown][0]}, but there are {self.model_classes} classes; mark unlabelled pixels with "
-                             f"{IGNORED}")
+            raise ValueError(
+                f"holds the id {ids[unknown][0]}, but there are {self.model_classes} classes; mark "
+                f"unlabelled pixels with "
+                f"{IGNORED}"
+            )
         return self._indices_of_model[ids]
 
     def indices_of_published(self, mask: np.ndarray) -> np.ndarray:
@@ -66,7 +74,8 @@ class ClassMap:
 
     @cached_property
     def _indices_of_model(self) -> np.ndarray:
-        """(256,) uint8: the index in `classes` of every id of the model; IGNORED for those that become none."""
+        """(256,) uint8: the index in `classes` of every id of the model; IGNORED for those that become
+        none."""
         return self._indices[self.table]
 
     @cached_property
@@ -86,7 +95,8 @@ class ClassMap:
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """(model's classes,) int64: the index in `classes` of the class that each of the model's becomes; -1: ignored."""
+        """(model's classes,) int64: the index in `classes` of the class that each of the model's becomes; -1:
+        ignored."""
         groups = np.full(self.model_classes, -1, np.int64)
         for index, mapped in enumerate(self.classes):
             groups[list(mapped.sources)] = index
@@ -94,11 +104,12 @@ class ClassMap:
 
     @property
     def changes_ids(self) -> bool:
-        return not np.array_equal(self.table[:self.model_classes], np.arange(self.model_classes))
+        return not np.array_equal(self.table[: self.model_classes], np.arange(self.model_classes))
 
     @property
     def merges(self) -> bool:
-        """Are there classes of several of the model's, or ignored ones? Probabilities then have to be summed."""
+        """Are there classes of several of the model's, or ignored ones? Probabilities then have to be
+        summed."""
         return any(len(mapped.sources) != 1 for mapped in self.classes) or bool((self.groups < 0).any())
 
     def by_name(self, name: str) -> MappedClass:
@@ -106,13 +117,17 @@ class ClassMap:
         for mapped in self.classes:
             if mapped.name == name:
                 return mapped
-        raise ConfigError(f"no class {name!r}: use some of {', '.join(mapped.name for mapped in self.classes)}")
+        raise ConfigError(
+            f"no class {name!r}: use some of {', '.join(mapped.name for mapped in self.classes)}"
+        )
 
 
 def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
-    """The class map of that name or in that YAML file, for a model's classes; the model's own where `given` is empty.
+    """The class map of that name or in that YAML file, for a model's classes; the model's own where `given`
+    is empty.
 
-    Raises ConfigError for a map that cannot be read, names classes twice or none at all, or does not say what becomes of one.
+    Raises ConfigError for a map that cannot be read, names classes twice or none at all, or does not say what
+        becomes of one.
     """
     if not given:
         return ClassMap.of_model(classes)
@@ -144,8 +159,11 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
             if name not in names:
                 if skips:
                     continue
-                raise ConfigError(f"{target!r} is made of {name!r}, which the model has not: use some of {', '.join(names)}, or "
-                                  "skip_unknown: true")
+                raise ConfigError(
+                    f"{target!r} is made of {name!r}, which the model has not: use some of "
+                    f"{', '.join(names)}, or "
+                    "skip_unknown: true"
+                )
             if name in taken:
                 raise ConfigError(f"{name!r} becomes both {taken[name]!r} and {target!r}: name it once")
             taken[name] = target
@@ -156,30 +174,50 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
     for target, entry in plain["classes"].items():
         entry = entry if isinstance(entry, dict) else {"of": entry}
         if unknown := set(entry) - _CLASS_KEYS:
-            raise ConfigError(f"class {target!r} has unknown keys {sorted(map(str, unknown))}: use {', '.join(sorted(_CLASS_KEYS))}")
+            raise ConfigError(
+                f"class {target!r} has unknown keys {sorted(map(str, unknown))}: use "
+                f"{', '.join(sorted(_CLASS_KEYS))}"
+            )
         sources, number = sources_of(str(target), entry.get("of", [])), entry.get("id", next_id)
         if type(number) is not int or not 0 <= number < IGNORED:
-            raise ConfigError(f"class {target!r} has id {number!r}: use 0 to {IGNORED - 1}, as {IGNORED} is unlabelled")
+            raise ConfigError(
+                f"class {target!r} has id {number!r}: use 0 to {IGNORED - 1}, as {IGNORED} is unlabelled"
+            )
         color = entry.get("color", colors[sources[0]] if sources else _GREY)
         spec = ClassSpec(str(target), tuple(color) if isinstance(color, list) else color)
         mapped.append(MappedClass(number, spec.name, spec.color, sources))
         next_id = number + 1
     sources_of("ignored", plain.get("ignore", []))
     if repeated := {m.id for m in mapped if sum(m.id == other.id for other in mapped) > 1}:
-        raise ConfigError(f"ids {sorted(repeated)} are given twice: classes of one id are one class, so list their sources together")
-    return ClassMap(_with_rest(mapped, plain.get("rest"), [n for n, name in enumerate(names) if name not in taken], names), len(names))
+        raise ConfigError(
+            f"ids {sorted(repeated)} are given twice: classes of one id are one class, so list their sources "
+            f"together"
+        )
+    return ClassMap(
+        _with_rest(
+            mapped, plain.get("rest"), [n for n, name in enumerate(names) if name not in taken], names
+        ),
+        len(names),
+    )
 
 
-def _with_rest(mapped: list[MappedClass], rest: object, left: list[int], names: list[str]) -> tuple[MappedClass, ...]:
+def _with_rest(
+    mapped: list[MappedClass], rest: object, left: list[int], names: list[str]
+) -> tuple[MappedClass, ...]:
     """All that is not named becomes the class `rest`."""
     if rest is None:
         if left:
-            raise ConfigError(f"it does not say what becomes of {', '.join(names[n] for n in left)}: name them in a class or in "
-                              "`ignore`, or name the class of all others as `rest`")
+            raise ConfigError(
+                f"it does not say what becomes of {', '.join(names[n] for n in left)}: name them in a class "
+                f"or in "
+                "`ignore`, or name the class of all others as `rest`"
+            )
         return tuple(mapped)
     if rest not in [m.name for m in mapped]:
         raise ConfigError(f"rest {rest!r} is none of its classes {', '.join(m.name for m in mapped)}")
-    return tuple(MappedClass(m.id, m.name, m.color, (*m.sources, *left)) if m.name == rest else m for m in mapped)
+    return tuple(
+        MappedClass(m.id, m.name, m.color, (*m.sources, *left)) if m.name == rest else m for m in mapped
+    )
 
 
 def _list(listed: object, target: str) -> list[str]:

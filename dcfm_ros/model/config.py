@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model is: architecture, input size class, class table. Validated on construction, stored as model.yaml."""
+"""What a model is: architecture, input size class, class table. Validated on construction, stored as
+model.yaml."""
 
 from __future__ import annotations
 
@@ -38,12 +39,14 @@ class ClassSpec:
             raise ConfigError(f"class {self.name!r}: color {self.color} is not three integers 0..255 (RGB)")
 
     @classmethod
-    def of(cls, entry) -> "ClassSpec":
+    def of(cls, entry) -> ClassSpec:
         """A row as it is, or from `name` and `color` of a mapping."""
         if isinstance(entry, ClassSpec):
             return entry
         if not isinstance(entry, dict) or set(entry) != {"name", "color"}:
-            raise ConfigError(f"class {entry!r}: give its name and color, as in {{name: road, color: [128, 64, 128]}}")
+            raise ConfigError(
+                f"class {entry!r}: give its name and color, as in {{name: road, color: [128, 64, 128]}}"
+            )
         return cls(**entry)
 
 
@@ -51,18 +54,19 @@ class ClassSpec:
 class ModelConfig:
     """Everything needed to build the network; weights and training record are kept beside it.
 
-    The input size names a pixel budget: a camera of another aspect ratio gets another shape of about that many pixels.
+    The input size names a pixel budget: a camera of another aspect ratio gets another shape of about that
+    many pixels.
     """
 
     backbone: str
     classes: tuple[ClassSpec, ...]
-    architecture: str = "dcfm"   # or per_frame: the backbone and a classifier, every frame on its own
+    architecture: str = "dcfm"  # or per_frame: the backbone and a classifier, every frame on its own
     input_height: int = 360
     input_width: int = 480
-    embed: int = 256             # width of SegFormer's fusion; not of ResNet, which has none
-    common_width: int = 0        # of the common feature; 0: that of the deep feature, without a convolution
-    shallow_used: int = 0        # s, the shallow channels the fusion reads; 0: half of them
-    shallow_on: str = "all"      # frames whose shallow feature is used: all, or, for ablations, nonkey or key
+    embed: int = 256  # width of SegFormer's fusion; not of ResNet, which has none
+    common_width: int = 0  # of the common feature; 0: that of the deep feature, without a convolution
+    shallow_used: int = 0  # s, the shallow channels the fusion reads; 0: half of them
+    shallow_on: str = "all"  # frames whose shallow feature is used: all, or, for ablations, nonkey or key
     head_layers: int = 0
     dropout: float = 0.1
     drop_path: float = 0.0
@@ -78,7 +82,9 @@ class ModelConfig:
         check_types(self)
         classes = self.classes
         if self.backbone not in BACKBONES and not self.is_timm:
-            raise ConfigError(f"unknown backbone {self.backbone!r}: use one of {', '.join(BACKBONES)}, or timm/NAME")
+            raise ConfigError(
+                f"unknown backbone {self.backbone!r}: use one of {', '.join(BACKBONES)}, or timm/NAME"
+            )
         for name, choices in (("architecture", ARCHITECTURES), ("shallow_on", SHALLOW_ON)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} {getattr(self, name)!r}: use one of {', '.join(choices)}")
@@ -90,26 +96,42 @@ class ModelConfig:
             if not 32 <= getattr(self, name) <= 8192:
                 raise ConfigError(f"{name} {getattr(self, name)} is out of range: use 32 to 8192 pixels")
         if self.head_layers not in (0, 1):
-            raise ConfigError(f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, "
-                              "convolution)")
+            raise ConfigError(
+                f"head_layers {self.head_layers}: use 0 (1x1 convolution) or 1 (convolution, BN, ReLU, "
+                "convolution)"
+            )
         for name in ("dropout", "drop_path"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: use a probability from 0 to less than 1")
         if self.embed < 1:
             raise ConfigError(f"embed {self.embed}: use a positive width (published: 256)")
         if self.common_width < 0:
-            raise ConfigError(f"common_width {self.common_width}: use a positive width, or 0 for that of the deep feature")
-        usual = (timm_spec(self.backbone).normalisation if self.is_timm else EFFICIENTNET_LITE if self.backbone in EFFICIENTNET_SPECS
-                 else IMAGENET)
+            raise ConfigError(
+                f"common_width {self.common_width}: use a positive width, or 0 for that of the deep feature"
+            )
+        usual = (
+            timm_spec(self.backbone).normalisation
+            if self.is_timm
+            else EFFICIENTNET_LITE
+            if self.backbone in EFFICIENTNET_SPECS
+            else IMAGENET
+        )
         object.__setattr__(self, "image_mean", self.image_mean or usual.mean)
         object.__setattr__(self, "image_std", self.image_std or usual.std)
-        if not all(0.0 <= value <= 1.0 for value in self.image_mean) or not all(1e-3 <= value <= 10 for value in self.image_std):
-            raise ConfigError(f"image_mean {self.image_mean}, image_std {self.image_std}: these are of RGB / 255; use means of 0 "
-                              "to 1 and deviations of 0.001 to 10")
+        if not all(0.0 <= value <= 1.0 for value in self.image_mean) or not all(
+            1e-3 <= value <= 10 for value in self.image_std
+        ):
+            raise ConfigError(
+                f"image_mean {self.image_mean}, image_std {self.image_std}: these are of RGB / 255; use "
+                f"means of 0 "
+                "to 1 and deviations of 0.001 to 10"
+            )
         available = self.shallow_channels
         object.__setattr__(self, "shallow_used", self.shallow_used or available // 2)
         if not 1 <= self.shallow_used <= available:
-            raise ConfigError(f"shallow_used {self.shallow_used}: {self.backbone} has 1 to {available} shallow channels")
+            raise ConfigError(
+                f"shallow_used {self.shallow_used}: {self.backbone} has 1 to {available} shallow channels"
+            )
 
     @property
     def is_mit(self) -> bool:
@@ -154,7 +176,7 @@ class ModelConfig:
         return plain
 
     @classmethod
-    def from_dict(cls, plain: dict) -> "ModelConfig":
+    def from_dict(cls, plain: dict) -> ModelConfig:
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(plain) - known):
             raise ConfigError(f"unknown model settings {unknown}: known are {sorted(known)}")

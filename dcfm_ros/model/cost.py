@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Multiply-accumulates of whatever PyTorch runs, counted while it runs; on the meta device nothing is computed."""
+"""Multiply-accumulates of whatever PyTorch runs, counted while it runs; on the meta device nothing is
+computed."""
 
 from __future__ import annotations
 
@@ -19,23 +20,25 @@ Result = TypeVar("Result")
 class Cost:
     """Multiply-accumulates of convolutions and linear layers, and those of the two products in attention.
 
-    `extras` are what the paper counts besides layers: 1 for each value that gets a bias or passes a ReLU, 2 for each
-    that passes a batch norm. As multiply-accumulates they are none: a sum may as well begin with its bias.
+    `extras` are what the paper counts besides layers: 1 for each value that gets a bias or passes a ReLU, 2
+    for each that passes a batch norm. As multiply-accumulates they are none: a sum may as well begin with its
+    bias.
     """
 
     layers: float = 0
     attention: float = 0
     extras: float = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
+    def __add__(self, other: Cost) -> Cost:
         return Cost(self.layers + other.layers, self.attention + other.attention, self.extras + other.extras)
 
-    def __mul__(self, times: float) -> "Cost":
+    def __mul__(self, times: float) -> Cost:
         return Cost(self.layers * times, self.attention * times, self.extras * times)
 
 
 def counted(run: Callable[..., Result], *inputs) -> tuple[Cost, Result]:
-    """What `run(*inputs)` costs, and its result. LayerNorm, GELU, softmax, pooling and resizing are not counted at all."""
+    """What `run(*inputs)` costs, and its result. LayerNorm, GELU, softmax, pooling and resizing are not
+    counted at all."""
     with _Counter() as counter:
         result = run(*inputs)
     return counter.cost, result

@@ -1,9 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Deep Common Feature Mining: a deep common feature of a keyframe serves frames that compute only a shallow one.
+"""Deep Common Feature Mining: a deep common feature of a keyframe serves frames that compute only a shallow
+one.
 
-Symbols as in the paper (section 3): S independent (shallow) feature, D deep feature, C common feature, FFM fusion.
-This is the training form, in published parameters. `dcfm_ros.model.inference` folds it for running.
+Symbols as in the paper (section 3): S independent (shallow) feature, D deep feature, C common feature, FFM
+fusion. This is the training form, in published parameters. `dcfm_ros.model.inference` folds it for running.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def unit(feature: Tensor) -> Tensor:
 
 
 class UnitLength(torch.autograd.Function):
-    """`unit` with the backward written out: half the memory passes of autograd's own, which training spends most on."""
+    """`unit` with the backward written out: half the memory passes of autograd's own, which training spends
+    most on."""
 
     @staticmethod
     def forward(ctx, feature: Tensor) -> Tensor:
@@ -59,11 +61,11 @@ class FeatureFusion(nn.Module):
     def forward(self, common: Tensor, shallow: Tensor, published_order: bool = False) -> Tensor:
         """common (B, C, h, w) and shallow (B, C_s, h, w), both of unit length per pixel."""
         if published_order:
-            mixed = self.conv(torch.cat([common, shallow[:, :self.used]], dim=1))
+            mixed = self.conv(torch.cat([common, shallow[:, : self.used]], dim=1))
         else:  # two products instead of a concatenation: nothing is copied
             split = common.shape[1]
             mixed = F.conv2d(common, self.conv.weight[:, :split], self.conv.bias)
-            mixed = mixed + F.conv2d(shallow[:, :self.used], self.conv.weight[:, split:])
+            mixed = mixed + F.conv2d(shallow[:, : self.used], self.conv.weight[:, split:])
         return F.relu(self.norm(mixed))
 
 
@@ -73,8 +75,11 @@ class Head(nn.Module):
     def __init__(self, channels: int, classes: int, layers: int, dropout: float):
         super().__init__()
         self.hidden = (
-            nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels, eps=1e-5), nn.ReLU())
-            if layers else nn.Identity()
+            nn.Sequential(
+                nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels, eps=1e-5), nn.ReLU()
+            )
+            if layers
+            else nn.Identity()
         )
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(channels, classes, 1, bias=False)
@@ -86,7 +91,7 @@ class Head(nn.Module):
 class Features(NamedTuple):
     """What one frame contributes; both of unit length per pixel. C is at stride 4 (MiT) or 8 (ResNet)."""
 
-    common: Tensor   # C, (B, common, h, w)
+    common: Tensor  # C, (B, common, h, w)
     shallow: Tensor  # norm(S), (B, C_s, H/4, W/4)
 
 
@@ -99,7 +104,9 @@ class DCFM(nn.Module):
         self.folder: Path | None = None  # that it was loaded from
         self.encoder, self.fusion = make_backbone(config)
         common = config.common_channels
-        self.bottleneck = nn.Conv2d(config.deep_channels, common, 1, bias=False) if config.common_width else nn.Identity()
+        self.bottleneck = (
+            nn.Conv2d(config.deep_channels, common, 1, bias=False) if config.common_width else nn.Identity()
+        )
         self.ffm = FeatureFusion(common, config.shallow_used, common)
         self.head = Head(common, len(config.classes), config.head_layers, config.dropout)
         self.published_order = False  # True: the published order of operations, for reference and parity
@@ -113,8 +120,8 @@ class DCFM(nn.Module):
         return self.fusion(self.encoder.deep(shallow), self.published_order)
 
     def features(self, image: Tensor, aligned: bool = False) -> Features:
-        """C and norm(S) of a batch. `aligned` brings S to C's size before it is normalised, as published training does;
-        inference normalises first. With MiT there is no difference."""
+        """C and norm(S) of a batch. `aligned` brings S to C's size before it is normalised, as published
+        training does; inference normalises first. With MiT there is no difference."""
         shallow = self.shallow(image)
         common = unit(self.bottleneck(self.deep(shallow)))
         return Features(common, unit(resize(shallow, tuple(common.shape[2:])) if aligned else shallow))
@@ -122,7 +129,10 @@ class DCFM(nn.Module):
     def fuse(self, common: Tensor, shallow: Tensor, is_keyframe: bool) -> Tensor:
         """Fused feature F of unit length, (B, common, h, w), from C and norm(S)."""
         shallow = resize(shallow, tuple(common.shape[2:]))
-        if self.config.shallow_on not in ("all", "key" if is_keyframe else "nonkey"):  # ablations of the paper's table 3
+        if self.config.shallow_on not in (
+            "all",
+            "key" if is_keyframe else "nonkey",
+        ):  # ablations of the paper's table 3
             shallow = torch.zeros_like(shallow)
         return unit(self.ffm(common, shallow, self.published_order))
 
@@ -132,7 +142,8 @@ class DCFM(nn.Module):
         return self.head(self.fuse(own.common, own.shallow, is_keyframe=True))
 
     def nonkey(self, image: Tensor, previous: Tensor | None, following: Tensor | None = None) -> Tensor:
-        """Logits of a non-key frame from the common features of its keyframes: causal with one, two-sided with both.
+        """Logits of a non-key frame from the common features of its keyframes: causal with one, two-sided
+        with both.
 
         Upsampling is linear, so the two-sided sum is taken here, at C's size.
         """

@@ -9,7 +9,8 @@ from torch import Tensor
 
 
 def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
-    """The branch (B, ...), zero for a share `rate` of the batch's samples and larger for the others: the mean stays as it is."""
+    """The branch (B, ...), zero for a share `rate` of the batch's samples and larger for the others: the mean
+    stays as it is."""
     if not training or rate == 0.0:
         return branch
     keep = 1.0 - rate

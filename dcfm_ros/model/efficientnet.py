@@ -1,9 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite encoders (Lite0 ... Lite4, Google 2020; Tan and Le 2019), cut into a shallow and a deep part.
+"""EfficientNet-Lite encoders (Lite0 ... Lite4, Google 2020; Tan and Le 2019), cut into a shallow and a deep
+part.
 
-EfficientNet without squeeze-and-excitation and with ReLU6 in place of swish: nothing but convolutions, for which every runtime
-and every accelerator has fast, quantisable kernels.
+EfficientNet without squeeze-and-excitation and with ReLU6 in place of swish: nothing but convolutions, for
+which every runtime and every accelerator has fast, quantisable kernels.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.drop_path import drop_path
 
 NORM_EPS = 1e-3
-STEM = 32   # channels, at any width
+STEM = 32  # channels, at any width
 
 
 class Stage(NamedTuple):
-    """Inverted residual blocks: the first has the stride, all have the kernel, the expansion and the channels they end in."""
+    """Inverted residual blocks: the first has the stride, all have the kernel, the expansion and the channels
+    they end in."""
 
     depth: int
     kernel: int
@@ -33,15 +35,22 @@ class Stage(NamedTuple):
     channels: int
 
 
-STAGES = (   # of the published table, at width and depth 1
-    Stage(1, 3, 1, 1, 16), Stage(2, 3, 2, 6, 24), Stage(2, 5, 2, 6, 40), Stage(3, 3, 2, 6, 80), Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192), Stage(1, 3, 1, 6, 320))
-TAPS = (2, 3, 5, 7)   # features are taken after so many stages: at strides 4 (the shallow tap), 8, 16 and 32
+STAGES = (  # of the published table, at width and depth 1
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
+)
+TAPS = (2, 3, 5, 7)  # features are taken after so many stages: at strides 4 (the shallow tap), 8, 16 and 32
 
 
 @dataclass(frozen=True)
 class EfficientNetSpec:
-    """How many times as wide and as deep as the published table; stem, first and last stage are never deeper."""
+    """How many times as wide and as deep as the published table; stem, first and last stage are never
+    deeper."""
 
     width: float
     depth: float
@@ -49,9 +58,13 @@ class EfficientNetSpec:
     @property
     def stages(self) -> tuple[Stage, ...]:
         last = len(STAGES) - 1
-        return tuple(stage._replace(channels=_multiple_of_8(stage.channels * self.width),
-                                    depth=stage.depth if number in (0, last) else math.ceil(stage.depth * self.depth))
-                     for number, stage in enumerate(STAGES))
+        return tuple(
+            stage._replace(
+                channels=_multiple_of_8(stage.channels * self.width),
+                depth=stage.depth if number in (0, last) else math.ceil(stage.depth * self.depth),
+            )
+            for number, stage in enumerate(STAGES)
+        )
 
     @property
     def widths(self) -> tuple[int, int, int, int]:
@@ -85,8 +98,8 @@ def _multiple_of_8(channels: float) -> int:
 
 
 class EfficientNetLite(ChainEncoder):
-    """The encoder up to its last stage; the published classifier and the convolution before it are left out. The shallow tap is the end
-    of stage 2."""
+    """The encoder up to its last stage; the published classifier and the convolution before it are left out.
+    The shallow tap is the end of stage 2."""
 
     def __init__(self, spec: EfficientNetSpec, drop_path: float = 0.0):
         super().__init__(spec.ends)
@@ -95,8 +108,16 @@ class EfficientNetLite(ChainEncoder):
         shapes = [(stage, place) for stage in spec.stages for place in range(stage.depth)]
         self.blocks, channels = nn.Sequential(), STEM
         for number, (stage, place) in enumerate(shapes):
-            self.blocks.append(InvertedResidual(channels, stage.channels, stage.kernel, stage.stride if place == 0 else 1,
-                                                stage.expansion, drop_path * number / len(shapes)))
+            self.blocks.append(
+                InvertedResidual(
+                    channels,
+                    stage.channels,
+                    stage.kernel,
+                    stage.stride if place == 0 else 1,
+                    stage.expansion,
+                    drop_path * number / len(shapes),
+                )
+            )
             channels = stage.channels
 
     def before(self, image: Tensor) -> Tensor:
@@ -104,10 +125,18 @@ class EfficientNetLite(ChainEncoder):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution that widens, depth-wise convolution, 1x1 convolution that narrows, without ReLU6; added to its input
-    where the sizes agree."""
+    """1x1 convolution that widens, depth-wise convolution, 1x1 convolution that narrows, without ReLU6; added
+    to its input where the sizes agree."""
 
-    def __init__(self, in_channels: int, channels: int, kernel: int, stride: int, expansion: int, drop_path: float = 0.0):
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        drop_path: float = 0.0,
+    ):
         super().__init__()
         inner = in_channels * expansion
         self.expand = ConvNorm(in_channels, inner, 1) if expansion > 1 else None
@@ -123,8 +152,8 @@ class InvertedResidual(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """Bias-free convolution, batch norm. Zeros are added around the input as TensorFlow's SAME padding does: of an odd number
-    of rows or columns, which stride 2 needs of an even input, one more at the end."""
+    """Bias-free convolution, batch norm. Zeros are added around the input as TensorFlow's SAME padding does:
+    of an odd number of rows or columns, which stride 2 needs of an even input, one more at the end."""
 
     def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__()
@@ -137,6 +166,8 @@ class ConvNorm(nn.Module):
             rows, columns = (self.conv.kernel_size[0] - 2 + size % 2 for size in feature.shape[2:])
             feature = F.pad(feature, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
         if feature.dtype == torch.bfloat16 and self.training and self.conv.groups > 1 and not feature.is_cuda:
-            with torch.autocast("cpu", enabled=False):   # oneDNN is slow at bfloat16 gradients of depth-wise convolutions
+            with torch.autocast(
+                "cpu", enabled=False
+            ):  # oneDNN is slow at bfloat16 gradients of depth-wise convolutions
                 return self.norm(self.conv(feature.float())).to(feature.dtype)
         return self.norm(self.conv(feature))

@@ -30,34 +30,38 @@ class ModelError(RuntimeError):
 
 
 def save_model(folder: str | Path, model: Model, record: dict | None = None, half: bool = False) -> Path:
-    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model whole, and
-    nothing where there was none: what was written of the new one is removed. An OSError names the folder.
+    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model
+    whole, and nothing where there was none: what was written of the new one is removed. An OSError names the
+    folder.
 
     `half` stores float16, which loses nothing visible in a mask. `record` is what is known of the training.
     """
     folder = Path(folder)
     tensors = {
         key: (value.half() if half and value.is_floating_point() else value).contiguous()
-        for key, value in model.state_dict().items() if not key.endswith("num_batches_tracked")
+        for key, value in model.state_dict().items()
+        if not key.endswith("num_batches_tracked")
     }
     plain = {"model": model.config.to_dict(), "training": record or {}}
     text = yaml.safe_dump(plain, sort_keys=False)
     weights_part, config_part = folder / f"{WEIGHTS_FILE}.part", folder / f"{CONFIG_FILE}.part"
-    new = [path for path in (folder, *folder.parents) if not path.exists()]   # the innermost first
+    new = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
     new_weights = [] if (folder / WEIGHTS_FILE).exists() else [folder / WEIGHTS_FILE]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, weights_part)
         config_part.write_text(text, encoding="utf-8")
-        weights_part.chmod(config_part.stat().st_mode & 0o777)   # safetensors lets its owner alone read
+        weights_part.chmod(config_part.stat().st_mode & 0o777)  # safetensors lets its owner alone read
         for part in (weights_part, config_part):
             _flush(part)
         os.replace(weights_part, folder / WEIGHTS_FILE)
         os.replace(config_part, folder / CONFIG_FILE)
     except BaseException as error:
         _remove((weights_part, config_part, *new_weights), new)
-        if isinstance(error, (OSError, SafetensorError)):   # safetensors has its own for a full disk
-            raise OSError(f"{folder} could not be written ({error}): free space there or give another folder") from error
+        if isinstance(error, (OSError, SafetensorError)):  # safetensors has its own for a full disk
+            raise OSError(
+                f"{folder} could not be written ({error}): free space there or give another folder"
+            ) from error
         raise
     return folder
 
@@ -70,8 +74,11 @@ def _flush(path: Path) -> None:
 
 def _remove(files: Sequence[Path], folders: Sequence[Path]) -> None:
     """Remove what a failed write leaves: the files, then the folders, where these are empty."""
-    for path, remove in [*((file, Path.unlink) for file in files), *((folder, Path.rmdir) for folder in folders)]:
-        with suppress(OSError):   # the failure itself is what is reported
+    for path, remove in [
+        *((file, Path.unlink) for file in files),
+        *((folder, Path.rmdir) for folder in folders),
+    ]:
+        with suppress(OSError):  # the failure itself is what is reported
             remove(path)
 
 
@@ -84,16 +91,23 @@ def load_model(name: str | Path) -> Model:
     model = build_model(load_model_config(folder))
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
-        raise ModelError(f"{folder} has no {WEIGHTS_FILE}: a model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+        raise ModelError(
+            f"{folder} has no {WEIGHTS_FILE}: a model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}"
+        )
     try:
         tensors = load_file(weights)
     except SafetensorError as error:
-        raise ModelError(f"{weights} is not a readable safetensors file ({error}): copy or export it again") from error
+        raise ModelError(
+            f"{weights} is not a readable safetensors file ({error}): copy or export it again"
+        ) from error
     _load_strictly(model, tensors, weights)
     model.folder = folder
     if untrained := untrained_parts(folder):
-        log.warning("%s is untrained in %s: its masks mean nothing, it is there to start training from", folder,
-                    " and ".join(untrained))
+        log.warning(
+            "%s is untrained in %s: its masks mean nothing, it is there to start training from",
+            folder,
+            " and ".join(untrained),
+        )
     return model.eval()
 
 
@@ -111,7 +125,9 @@ def untrained_parts(name: str | Path) -> tuple[str, ...]:
     imported = _record(plain).get("imported", {})
     parts = imported.get("untrained", []) if isinstance(imported, dict) else None
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise ModelError(f"{path}: training.imported.untrained is no list of names: {parts!r}; import the model again")
+        raise ModelError(
+            f"{path}: training.imported.untrained is no list of names: {parts!r}; import the model again"
+        )
     return tuple(parts)
 
 
@@ -146,22 +162,32 @@ def find_model(name: str | Path) -> Path:
         if str(name) and (place / str(name) / CONFIG_FILE).is_file():
             return place / str(name)
     known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
-    raise ModelError(f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model "
-                     f"({', '.join(known) or 'none found'})")
+    raise ModelError(
+        f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model "
+        f"({', '.join(known) or 'none found'})"
+    )
 
 
 def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path) -> None:
     expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
-        raise ModelError(f"{source} does not fit {model.config.backbone}: missing {some(missing)}, "
-                         f"unexpected {some(unexpected)}")
+        raise ModelError(
+            f"{source} does not fit {model.config.backbone}: missing {some(missing)}, "
+            f"unexpected {some(unexpected)}"
+        )
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
             hint = ""
             if key.startswith(("head.classifier", "classifier")):
-                hint = f": the weights have {tensor.shape[0]} classes, {CONFIG_FILE} lists {expected[key].shape[0]}"
-            raise ModelError(f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}{hint}")
+                hint = (
+                    f": the weights have {tensor.shape[0]} classes, {CONFIG_FILE} lists "
+                    f"{expected[key].shape[0]}"
+                )
+            raise ModelError(
+                f"{source}: {key} has shape {tuple(tensor.shape)}, expected "
+                f"{tuple(expected[key].shape)}{hint}"
+            )
     model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
 
 

@@ -3,9 +3,9 @@
 """SegFormer's all-MLP fusion of the four stages into the deep feature D.
 
 As published: each stage goes through a linear layer, is upsampled to stride 4, all are concatenated and a 1x1
-convolution mixes them. A 1x1 convolution commutes with bilinear upsampling, so the same value comes from one small
-1x1 convolution per stage at that stage's own resolution, then upsample and add. Exact, and about 17 times less
-arithmetic for MiT-B0; parameters keep the published form.
+convolution mixes them. A 1x1 convolution commutes with bilinear upsampling, so the same value comes from one
+small 1x1 convolution per stage at that stage's own resolution, then upsample and add. Exact, and about 17
+times less arithmetic for MiT-B0; parameters keep the published form.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class SegFormerFusion(nn.Module):
         return mixed
 
     def folded(self) -> tuple[list[Tensor], Tensor]:
-        """The products W_i L_i for stages 1..4, each (embed, width_i), and the summed bias (embed,). Differentiable."""
+        """The products W_i L_i for stages 1..4, each (embed, width_i), and the summed bias (embed,).
+        Differentiable."""
         whole = self.linear_fuse.conv.weight[:, :, 0, 0]
         parts = whole.split(self.embed, dim=1)[::-1]  # stored in the order c4, c3, c2, c1
         weights, bias = [], torch.zeros_like(whole[:, 0])
@@ -86,7 +87,7 @@ class SegFormerFusion(nn.Module):
     def _linear(self, stage: int) -> StageLinear:
         return getattr(self, f"linear_c{stage}")
 
-    def folded_form(self) -> "FoldedFusion":
+    def folded_form(self) -> FoldedFusion:
         """For running: a module of the four stages' features, sharing no memory with this one."""
         return FoldedFusion(self)
 

@@ -7,19 +7,20 @@ from __future__ import annotations
 import itertools
 import math
 
-# Sides are multiples of 32, the encoder's largest stride. Elsewhere the upsampled deep stages do not line up with the
-# shallow one: street11_b0 loses 4 points of mIoU at 480x360 against 480x352.
+# Sides are multiples of 32, the encoder's largest stride. Elsewhere the upsampled deep stages do not line up
+# with the shallow one: street11_b0 loses 4 points of mIoU at 480x360 against 480x352.
 STEP = 32
-# Of a network input's sides. Cameras and panoramas have at most 4; a strip of 16384x1, in its own shape, would make an input of
-# ten times the model's pixels.
+# Of a network input's sides. Cameras and panoramas have at most 4; a strip of 16384x1, in its own shape,
+# would make an input of ten times the model's pixels.
 MOST_ASPECT = 8.0
 
 
 def input_size(camera: tuple[int, int], model: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of the network input for a camera of (height, width) and a model's (height, width).
 
-    Of the sizes around the model's number of pixels in the camera's shape, the one that is nearest in both, shape
-    counting twice. What rounding stretches is a few per cent. A strip is stretched to MOST_ASPECT, or as long as the model's.
+    Of the sizes around the model's number of pixels in the camera's shape, the one that is nearest in both,
+    shape counting twice. What rounding stretches is a few per cent. A strip is stretched to MOST_ASPECT, or
+    as long as the model's.
     """
     most = max(MOST_ASPECT, model[1] / model[0], model[0] / model[1])
     aspect, pixels = min(max(camera[1] / camera[0], 1 / most), most), model[0] * model[1]

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The running parts of a model in float16: weights and arithmetic, but for what float16 cannot hold.
 
-The pixels' normalisation, every layer norm and every length over channels are computed in float32. Scores of an attention
-need no more care: queries and keys are scaled before their product, and softmax subtracts the largest score.
-Batch norms are folded into the convolutions before them, in float32: small variances do not survive float16.
+The pixels' normalisation, every layer norm and every length over channels are computed in float32. Scores of
+an attention need no more care: queries and keys are scaled before their product, and softmax subtracts the
+largest score. Batch norms are folded into the convolutions before them, in float32: small variances do not
+survive float16.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from dcfm_ros.model.inference import InferenceModel
 
 
 def half_precision(parts: InferenceModel) -> InferenceModel:
-    """Copies of the parts in float16. Images stay uint8 and logits float32; S and the common contribution are float16."""
+    """Copies of the parts in float16. Images stay uint8 and logits float32; S and the common contribution are
+    float16."""
     shallow, deep, decoder = (deepcopy(part) for part in parts)
     shallow.encoder = HalfEncoder(half_form(shallow.encoder))
     return InferenceModel(shallow, half_form(deep), half_form(decoder))
@@ -36,7 +38,8 @@ def half_form(part: nn.Module) -> nn.Module:
 
 
 def fold_batch_norms(part: nn.Module) -> None:
-    """Fold each batch norm into the convolution which is registered right before it, as in all backbones here."""
+    """Fold each batch norm into the convolution which is registered right before it, as in all backbones
+    here."""
     for module in list(part.modules()):
         children = list(module.named_children())
         for (name, before), (norm_name, norm) in zip(children, children[1:]):
@@ -45,7 +48,9 @@ def fold_batch_norms(part: nn.Module) -> None:
                 setattr(module, norm_name, nn.Identity())
     left = [name for name, module in part.named_modules() if isinstance(module, nn.BatchNorm2d)]
     if left:
-        raise ValueError(f"no convolution stands before the batch norms {', '.join(left)}: float16 needs them folded")
+        raise ValueError(
+            f"no convolution stands before the batch norms {', '.join(left)}: float16 needs them folded"
+        )
 
 
 class HalfEncoder(nn.Module):

@@ -3,12 +3,12 @@
 """The model as it runs: three parts with everything constant folded in. Exact rewrites of the training form.
 
 - `ShallowPath`: image to independent feature S. Every frame.
-- `DeepPath`: S to the common contribution W_c C + b of the fusion, batch norm folded in. Keyframes. The term is constant
-  until the next keyframe, so it is what is kept, instead of C.
+- `DeepPath`: S to the common contribution W_c C + b of the fusion, batch norm folded in. Keyframes. The term
+  is constant until the next keyframe, so it is what is kept, instead of C.
 - `Decoder`: norm(S) and the common contribution to logits. Every frame; once per keyframe side.
 
-A keyframe's deep path goes on from the S its frame computed anyway. Nothing here has state; backends run, convert or
-compile these modules.
+A keyframe's deep path goes on from the S its frame computed anyway. Nothing here has state; backends run,
+convert or compile these modules.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from dcfm_ros.model.per_frame import PerFrame
 class InferenceModel(NamedTuple):
     """The three parts, in evaluation mode, sharing no memory with the training form."""
 
-    shallow: "ShallowPath"
-    deep: "DeepPath"
-    decoder: "Decoder | GivenLogits"
+    shallow: ShallowPath
+    deep: DeepPath
+    decoder: Decoder | GivenLogits
 
 
 def fold(model: Model) -> InferenceModel:
@@ -64,8 +64,8 @@ class ShallowPath(nn.Module):
 class DeepPath(nn.Module):
     """S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
 
-    Its parts can be run one by one, with something else in between: `stages` one after the other, each a sequence of steps,
-    then `fusion` of all their outputs (both together: `feature`), then `contribution`.
+    Its parts can be run one by one, with something else in between: `stages` one after the other, each a
+    sequence of steps, then `fusion` of all their outputs (both together: `feature`), then `contribution`.
     """
 
     def __init__(self, model: Model):
@@ -92,14 +92,18 @@ class Contribution(nn.Module):
         super().__init__()
         weight, bias = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
         self.bottleneck = deepcopy(model.bottleneck)
-        self.weight, self.bias = nn.Parameter(weight[:, :model.config.common_channels].clone()), nn.Parameter(bias)
+        self.weight, self.bias = (
+            nn.Parameter(weight[:, : model.config.common_channels].clone()),
+            nn.Parameter(bias),
+        )
 
     def forward(self, deep: Tensor) -> Tensor:
         return F.conv2d(unit_length(self.bottleneck(deep)), self.weight, self.bias)
 
 
 class Classification(nn.Module):
-    """Deep feature D of a per-frame network to its logits: they stand where DCFM has its common contribution."""
+    """Deep feature D of a per-frame network to its logits: they stand where DCFM has its common
+    contribution."""
 
     def __init__(self, model: PerFrame):
         super().__init__()
@@ -123,7 +127,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.used = model.config.shallow_used
         weight, _ = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
-        self.weight = nn.Parameter(weight[:, model.config.common_channels:].clone())
+        self.weight = nn.Parameter(weight[:, model.config.common_channels :].clone())
         self.hidden = None
         if model.config.head_layers:
             conv, norm = model.head.hidden[0], model.head.hidden[1]
@@ -138,8 +142,10 @@ class Decoder(nn.Module):
 
     def fuse(self, shallow: Tensor, common: Tensor) -> Tensor:
         """The fused feature before it gets unit length, (B, common, h, w)."""
-        independent = unit_length(shallow)[:, :self.used]
-        independent = resize(independent, (common.shape[2], common.shape[3]))  # first, as few channels; for ResNet it halves
+        independent = unit_length(shallow)[:, : self.used]
+        independent = resize(
+            independent, (common.shape[2], common.shape[3])
+        )  # first, as few channels; for ResNet it halves
         return F.relu(common + F.conv2d(independent, self.weight))
 
     def classify(self, fused: Tensor) -> Tensor:
@@ -147,12 +153,14 @@ class Decoder(nn.Module):
         if self.hidden is not None:
             return F.conv2d(F.relu(self.hidden(unit_length(fused))), self.classifier).float()
         length = torch.linalg.vector_norm(fused.float(), dim=1, keepdim=True).clamp_min(1e-12)
-        return F.conv2d(fused, self.classifier).float() / length  # scaling few logits costs less than scaling the feature
+        return (
+            F.conv2d(fused, self.classifier).float() / length
+        )  # scaling few logits costs less than scaling the feature
 
 
 def unit_length(feature: Tensor, dim: int = 1) -> Tensor:
-    """A feature divided by its length over channels, which lie along `dim`, in its own precision. Computed in float32: a sum
-    of squares is too large for float16, and an eps too small."""
+    """A feature divided by its length over channels, which lie along `dim`, in its own precision. Computed in
+    float32: a sum of squares is too large for float16, and an eps too small."""
     return F.normalize(feature.float(), dim=dim, eps=1e-12).to(feature.dtype)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm model labels`: the classes of masks as the files that mapping systems read: Hydra's label space and the colours of Hydra and Kimera."""
+"""`dcfm model labels`: the classes of masks as the files that mapping systems read: Hydra's label space and
+the colours of Hydra and Kimera."""
 
 from __future__ import annotations
 
@@ -14,19 +15,39 @@ from dcfm_ros.model.class_map import IGNORED, MappedClass, read_class_map
 from dcfm_ros.model.folder import load_model_config
 
 # Names of classes that move on their own.
-MOVABLE = ("person", "pedestrian", "rider", "bicyclist", "bicycle", "motorcycle", "car", "truck", "bus", "train", "animal", "PERSON",
-           "VEHICLE", "BIKE")
+MOVABLE = (
+    "person",
+    "pedestrian",
+    "rider",
+    "bicyclist",
+    "bicycle",
+    "motorcycle",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "animal",
+    "PERSON",
+    "VEHICLE",
+    "BIKE",
+)
 
 
-def write_labels(model: str, folder: Path, class_map: str = "", dynamic: Sequence[str] | None = None) -> list[Path]:
-    """Write `label_space.yaml` and `colors.csv`; returns the files. Raises ConfigError for a class that is none.
+def write_labels(
+    model: str, folder: Path, class_map: str = "", dynamic: Sequence[str] | None = None
+) -> list[Path]:
+    """Write `label_space.yaml` and `colors.csv`; returns the files. Raises ConfigError for a class that is
+    none.
 
     class_map: as for `read_class_map`
     dynamic: names of the classes that move on their own; None: those of MOVABLE
     """
     mapped = read_class_map(class_map, load_model_config(model).classes)
-    moving = ([mapped.by_name(name).id for name in dynamic] if dynamic is not None
-              else [c.id for c in mapped.classes if c.name in MOVABLE])
+    moving = (
+        [mapped.by_name(name).id for name in dynamic]
+        if dynamic is not None
+        else [c.id for c in mapped.classes if c.name in MOVABLE]
+    )
     folder.mkdir(parents=True, exist_ok=True)
     space, colors = folder / "label_space.yaml", folder / "colors.csv"
     space.write_text(yaml.safe_dump(_label_space(mapped.classes, moving), sort_keys=False))
@@ -39,5 +60,11 @@ def write_labels(model: str, folder: Path, class_map: str = "", dynamic: Sequenc
 
 
 def _label_space(classes: tuple[MappedClass, ...], dynamic: list[int]) -> dict:
-    return {"total_semantic_labels": IGNORED + 1, "dynamic_labels": dynamic, "invalid_labels": [IGNORED], "object_labels": [],
-            "surface_places_labels": [], "label_names": [{"label": c.id, "name": c.name} for c in classes]}
+    return {
+        "total_semantic_labels": IGNORED + 1,
+        "dynamic_labels": dynamic,
+        "invalid_labels": [IGNORED],
+        "object_labels": [],
+        "surface_places_labels": [],
+        "label_names": [{"label": c.id, "name": c.name} for c in classes],
+    }

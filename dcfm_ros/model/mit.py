@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mix Transformer encoders (MiT-B0 ... B5, Xie et al. 2021), cut into a shallow and a deep part.
 
-Tokens are kept as (B, N, C). Seen as an image, (B, C, H, W), that is exactly PyTorch's channels-last layout, so the
-depth-wise and the strided convolutions run without a copy.
+Tokens are kept as (B, N, C). Seen as an image, (B, C, H, W), that is exactly PyTorch's channels-last layout,
+so the depth-wise and the strided convolutions run without a copy.
 """
 
 from __future__ import annotations
@@ -120,9 +120,12 @@ class MixFeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block; whole residual branches are dropped at random in training (stochastic depth)."""
+    """Pre-norm transformer block; whole residual branches are dropped at random in training (stochastic
+    depth)."""
 
-    def __init__(self, channels: int, heads: int, reduction: int, eps: float, inner_eps: float, drop_path: float):
+    def __init__(
+        self, channels: int, heads: int, reduction: int, eps: float, inner_eps: float, drop_path: float
+    ):
         super().__init__()
         self.norm1 = nn.LayerNorm(channels, eps=eps)
         self.attn = Attention(channels, heads, reduction, inner_eps)
@@ -141,7 +144,9 @@ class MixTransformer(nn.Module):
     `deep` goes on from the output of `shallow`, so a keyframe never computes its shallow part twice.
     """
 
-    def __init__(self, spec: MiTSpec, block_eps: float = 1e-6, inner_eps: float = 1e-5, drop_path: float = 0.0):
+    def __init__(
+        self, spec: MiTSpec, block_eps: float = 1e-6, inner_eps: float = 1e-5, drop_path: float = 0.0
+    ):
         super().__init__()
         self.spec = spec
         rates = torch.linspace(0.0, drop_path, sum(spec.depths), device="cpu").tolist()
@@ -150,9 +155,11 @@ class MixTransformer(nn.Module):
             kernel, stride = (7, 4) if stage == 1 else (3, 2)
             blocks = nn.ModuleList(
                 Block(width, spec.heads[stage - 1], spec.reductions[stage - 1], block_eps, inner_eps, rate)
-                for rate in rates[first:first + depth]
+                for rate in rates[first : first + depth]
             )
-            self.add_module(f"patch_embed{stage}", PatchEmbedding(in_channels, width, kernel, stride, inner_eps))
+            self.add_module(
+                f"patch_embed{stage}", PatchEmbedding(in_channels, width, kernel, stride, inner_eps)
+            )
             self.add_module(f"block{stage}", blocks)
             self.add_module(f"norm{stage}", nn.LayerNorm(width, eps=block_eps))
             in_channels, first = width, first + depth
@@ -176,7 +183,7 @@ class MixTransformer(nn.Module):
             features.append(image_of(getattr(self, f"norm{stage}")(tokens), size))
         return features
 
-    def without_deep(self) -> "MixTransformer":
+    def without_deep(self) -> MixTransformer:
         """A copy that can do no more than `shallow`."""
         shallow = deepcopy(self)
         for stage in (2, 3, 4):
@@ -187,15 +194,15 @@ class MixTransformer(nn.Module):
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2, and so on. Each
-        is a sequence of steps, two for each block."""
+        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2,
+        and so on. Each is a sequence of steps, two for each block."""
         return nn.ModuleList(_steps(self, number) for number in (1, 2, 3, 4))
 
 
 def _steps(encoder: MixTransformer, number: int) -> nn.Sequential:
     """A stage of the encoder in halves of blocks; stage 1 without what the shallow path has done already."""
     embed = None if number == 1 else getattr(encoder, f"patch_embed{number}")
-    blocks = list(getattr(encoder, f"block{number}"))[1 if number == 1 else 0:]
+    blocks = list(getattr(encoder, f"block{number}"))[1 if number == 1 else 0 :]
     steps: list[nn.Module] = []
     for block in blocks:
         last = block is blocks[-1]
@@ -205,11 +212,16 @@ def _steps(encoder: MixTransformer, number: int) -> nn.Sequential:
 
 
 class AttentionStep(nn.Module):
-    """The first half of a block between images (B, C, H, W), after the patch embedding where a stage begins."""
+    """The first half of a block between images (B, C, H, W), after the patch embedding where a stage
+    begins."""
 
     def __init__(self, patch_embed: PatchEmbedding | None, block: Block):
         super().__init__()
-        self.patch_embed, self.norm, self.attn = deepcopy(patch_embed), deepcopy(block.norm1), deepcopy(block.attn)
+        self.patch_embed, self.norm, self.attn = (
+            deepcopy(patch_embed),
+            deepcopy(block.norm1),
+            deepcopy(block.attn),
+        )
 
     def forward(self, feature: Tensor) -> Tensor:
         if self.patch_embed is None:

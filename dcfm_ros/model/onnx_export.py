@@ -6,13 +6,14 @@
 |---|---|---|
 | `shallow.onnx` | `image` (1, H, W, 3) uint8 RGB | `shallow`, the independent feature S |
 | `deep.onnx` | `shallow` | `common`, the common contribution; of a per-frame model `logits` |
-| `align.onnx` | `common`, `motion` (1, h, w, 2) float32 | `aligned`: what moves with the scene, in place of `common` |
+| `align.onnx` | `common`, `motion` (1, h, w, 2) float32 | `aligned`: what moves with the scene, in place of
+    `common` |
 | `decoder.onnx` | `shallow`, `common` | `logits` (1, classes, h, w) float32 |
 
 A per-frame model has but the first two.
 
-Features are float32, or float16 where that is the precision. Shapes are fixed because engines are fastest so, and because
-every size of image needs its own anyway.
+Features are float32, or float16 where that is the precision. Shapes are fixed because engines are fastest so,
+and because every size of image needs its own anyway.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,9 +35,9 @@ from dcfm_ros.model.half import half_precision
 from dcfm_ros.model.inference import InferenceModel, fold
 
 PRECISIONS = ("f32", "f16")
-OPSET = 20            # the first with GELU as one operator, and what TensorRT 10.0 reads
-# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the nearest values
-# without a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
+OPSET = 20  # the first with GELU as one operator, and what TensorRT 10.0 reads
+# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the
+# nearest values without a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
 OPSETS = {"align": 18}
 _NEEDED = ("onnx", "onnxscript")
 
@@ -59,7 +61,9 @@ def model_parts(model: Model, size: tuple[int, int], precision: str = "f32") -> 
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} cannot be exported: use one of {', '.join(PRECISIONS)}")
     parts = fold(model.cpu())
-    return example_parts(parts if precision == "f32" else half_precision(parts), size, decoder=not is_per_frame(model))
+    return example_parts(
+        parts if precision == "f32" else half_precision(parts), size, decoder=not is_per_frame(model)
+    )
 
 
 def is_per_frame(model: Model) -> bool:
@@ -67,19 +71,26 @@ def is_per_frame(model: Model) -> bool:
 
 
 def example_parts(parts: InferenceModel, size: tuple[int, int], decoder: bool) -> list[Part]:
-    image = torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    image = torch.randint(
+        0, 256, (1, *size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     with torch.inference_mode():
         shallow = parts.shallow(image)
         common = parts.deep(shallow)
         logits = parts.decoder(shallow, common)
         motion = 4.0 * torch.randn(1, *common.shape[2:], 2, generator=torch.Generator().manual_seed(1))
         moved = aligned(common, motion)
-    image, shallow, common, logits, motion, moved = (   # no inference tensors
-        tensor.clone() for tensor in (image, shallow, common, logits, motion, moved))
-    found = [Part("shallow", parts.shallow, {"image": image}, "shallow", shallow),
-             Part("deep", parts.deep, {"shallow": shallow}, "common" if decoder else "logits", common)]
+    image, shallow, common, logits, motion, moved = (  # no inference tensors
+        tensor.clone() for tensor in (image, shallow, common, logits, motion, moved)
+    )
+    found = [
+        Part("shallow", parts.shallow, {"image": image}, "shallow", shallow),
+        Part("deep", parts.deep, {"shallow": shallow}, "common" if decoder else "logits", common),
+    ]
     if decoder:
-        found.append(Part("align", Alignment().eval(), {"common": common, "motion": motion}, "aligned", moved))
+        found.append(
+            Part("align", Alignment().eval(), {"common": common, "motion": motion}, "aligned", moved)
+        )
         found.append(Part("decoder", parts.decoder, {"shallow": shallow, "common": common}, "logits", logits))
     return found
 
@@ -92,14 +103,23 @@ def write_onnx(part: Part, folder: Path) -> Path:
     file = folder / f"{part.name}.onnx"
     with _quiet():
         torch.onnx.export(
-            part.module, tuple(part.inputs.values()), file, input_names=list(part.inputs), output_names=[part.output_name],
-            opset_version=OPSETS.get(part.name, OPSET), dynamo=True, external_data=False, verbose=False)
+            part.module,
+            tuple(part.inputs.values()),
+            file,
+            input_names=list(part.inputs),
+            output_names=[part.output_name],
+            opset_version=OPSETS.get(part.name, OPSET),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     return file
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on torchvision, which nothing here uses, and on its own deprecated calls."""
+    """Without the exporter's notes on torchvision, which nothing here uses, and on its own deprecated
+    calls."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level
     log.setLevel(logging.ERROR)

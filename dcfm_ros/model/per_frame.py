@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network that segments every frame on its own: the backbone and a classifier. SegFormer, where the backbone is MiT.
+"""A network that segments every frame on its own: the backbone and a classifier. SegFormer, where the
+backbone is MiT.
 
 What DCFM is measured against, and what DCFM training may start from.
 """
@@ -24,7 +25,9 @@ class PerFrame(nn.Module):
         self.config = config
         self.folder: Path | None = None  # that it was loaded from
         self.encoder, self.fusion = make_backbone(config)
-        self.dropout = nn.Dropout2d(0.0 if config.fuses_stages else config.dropout)  # SegFormer's fusion has its own
+        self.dropout = nn.Dropout2d(
+            0.0 if config.fuses_stages else config.dropout
+        )  # SegFormer's fusion has its own
         self.classifier = nn.Conv2d(config.deep_channels, len(config.classes), 1)
         self.published_order = False  # True: the published order of operations, for reference
 

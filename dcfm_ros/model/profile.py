@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a model costs: its parameters, and the multiply-accumulates of each path a frame can take.
 
-Two counts stand side by side. As published: the published order of operations; the paper's figures count biases, batch norm
-and ReLU, too, and leave out the products of attention. As it runs: with the exact rewrites of `dcfm_ros.model.inference`,
-where the common contribution is computed once per keyframe and kept. Networks are built on the meta device, so the largest
-one takes no memory and a moment.
+Two counts stand side by side. As published: the published order of operations; the paper's figures count
+biases, batch norm and ReLU, too, and leave out the products of attention. As it runs: with the exact rewrites
+of `dcfm_ros.model.inference`, where the common contribution is computed once per keyframe and kept. Networks
+are built on the meta device, so the largest one takes no memory and a moment.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dcfm_ros.model.cost import Cost, counted
 from dcfm_ros.model.dcfm import DCFM, unit
 from dcfm_ros.model.inference import fold
 
-UNUSED_CLASSIFIER = 128 * 19 + 19   # in the published MiT checkpoints; nothing runs it
-INTERVALS = (2, 6)                  # K, frames from keyframe to keyframe, of the paper's tables
+UNUSED_CLASSIFIER = 128 * 19 + 19  # in the published MiT checkpoints; nothing runs it
+INTERVALS = (2, 6)  # K, frames from keyframe to keyframe, of the paper's tables
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,31 @@ class PathCosts:
     """The parts of a model in one form, and the frames made of them."""
 
     shallow: Cost
-    deep: Cost      # from S on: all that only keyframes pay
-    fusion: Cost    # FFM; once per keyframe that a frame uses, as is the head
+    deep: Cost  # from S on: all that only keyframes pay
+    fusion: Cost  # FFM; once per keyframe that a frame uses, as is the head
     head: Cost
 
     def frames(self) -> dict[str, Cost]:
         """What kinds of frames cost, and the mean over frames at a fixed interval.
 
-        The paper charges a keyframe two passes through fusion and head: the rows named so. A keyframe needs one.
+        The paper charges a keyframe two passes through fusion and head: the rows named so. A keyframe needs
+        one.
         """
         answer = self.fusion + self.head
         keyframe, causal = self.shallow + self.deep + answer, self.shallow + answer
         twice, two_sided = keyframe + answer, causal + answer
-        rows = {"keyframe": keyframe, "keyframe_two_passes": twice, "nonkey_two_sided": two_sided, "nonkey_causal": causal}
+        rows = {
+            "keyframe": keyframe,
+            "keyframe_two_passes": twice,
+            "nonkey_two_sided": two_sided,
+            "nonkey_causal": causal,
+        }
         for interval in INTERVALS:
-            rows |= {f"two_sided_k{interval}": _mean(keyframe, two_sided, interval),
-                     f"two_sided_k{interval}_two_passes": _mean(twice, two_sided, interval),
-                     f"causal_k{interval}": _mean(keyframe, causal, interval)}
+            rows |= {
+                f"two_sided_k{interval}": _mean(keyframe, two_sided, interval),
+                f"two_sided_k{interval}_two_passes": _mean(twice, two_sided, interval),
+                f"causal_k{interval}": _mean(keyframe, causal, interval),
+            }
         return rows
 
 
@@ -58,15 +66,18 @@ def _mean(keyframe: Cost, nonkey: Cost, interval: int) -> Cost:
 def profile(config: ModelConfig) -> dict:
     """Parameters and costs of a model, at its input size, as plain values for JSON.
 
-    `paths` has a row for each part and each kind of frame: `published` and `running`, multiply-accumulates of layers,
-    both with `..._attention`, those of attention; `paper`, the published ones as the paper counts them. The row `per_frame`
-    is the same backbone with a classifier, every frame on its own.
+    `paths` has a row for each part and each kind of frame: `published` and `running`, multiply-accumulates of
+    layers, both with `..._attention`, those of attention; `paper`, the published ones as the paper counts
+    them. The row `per_frame` is the same backbone with a classifier, every frame on its own.
     """
     with torch.no_grad(), torch.device("meta"):
         image = torch.empty(1, config.input_height, config.input_width, 3)
         model = build_model(config).eval()
         alone = build_model(replace(config, architecture="per_frame")).eval()
-        costs = [{"published": published_costs(one, image), "running": running_costs(one, image)} for one in (model, alone)]
+        costs = [
+            {"published": published_costs(one, image), "running": running_costs(one, image)}
+            for one in (model, alone)
+        ]
     parts = ("shallow", "deep", "fusion", "head") if isinstance(model, DCFM) else ("shallow", "deep", "head")
     rows = {part: {form: getattr(of, part) for form, of in costs[0].items()} for part in parts}
     rows["per_frame"] = {form: of.shallow + of.deep + of.head for form, of in costs[1].items()}
@@ -74,21 +85,29 @@ def profile(config: ModelConfig) -> dict:
         frames = {form: of.frames() for form, of in costs[0].items()}
         rows |= {name: {form: frames[form][name] for form in frames} for name in frames["running"]}
     return {
-        "backbone": config.backbone, "architecture": config.architecture, "classes": len(config.classes),
-        "input_height": config.input_height, "input_width": config.input_width,
+        "backbone": config.backbone,
+        "architecture": config.architecture,
+        "classes": len(config.classes),
+        "input_height": config.input_height,
+        "input_width": config.input_width,
         "parameters": parameters(model),
         "paths": {name: _plain(**row) for name, row in rows.items()},
     }
 
 
 def _plain(published: Cost, running: Cost) -> dict[str, float]:
-    return {"paper": published.layers + published.extras,
-            "published": published.layers, "published_attention": published.attention,
-            "running": running.layers, "running_attention": running.attention}
+    return {
+        "paper": published.layers + published.extras,
+        "published": published.layers,
+        "published_attention": published.attention,
+        "running": running.layers,
+        "running_attention": running.attention,
+    }
 
 
 def parameters(model: Model) -> dict[str, int]:
-    """Numbers of parameters. `encoder` is the paper's: backbone and fusion of stages; all else is `decoder`."""
+    """Numbers of parameters. `encoder` is the paper's: backbone and fusion of stages; all else is
+    `decoder`."""
     encoder, whole = _count(model.encoder) + _count(model.fusion), _count(model)
     unused = UNUSED_CLASSIFIER if model.config.is_mit else 0
     return {"encoder": encoder, "decoder": whole - encoder, "total": whole, "unused_in_published": unused}
@@ -131,10 +150,15 @@ def sized(config: ModelConfig, size: str) -> ModelConfig:
 
 
 LABELS = {
-    "shallow": "shallow path", "deep": "deep path, from S on", "fusion": "fusion (FFM)", "head": "head",
-    "per_frame": "per frame: backbone, classifier", "keyframe": "keyframe",
+    "shallow": "shallow path",
+    "deep": "deep path, from S on",
+    "fusion": "fusion (FFM)",
+    "head": "head",
+    "per_frame": "per frame: backbone, classifier",
+    "keyframe": "keyframe",
     "keyframe_two_passes": "keyframe, charged twice *",
-    "nonkey_two_sided": "non-key frame, two-sided", "nonkey_causal": "non-key frame, causal",
+    "nonkey_two_sided": "non-key frame, two-sided",
+    "nonkey_causal": "non-key frame, causal",
     **{f"two_sided_k{k}": f"mean, two-sided, K = {k}" for k in INTERVALS},
     **{f"two_sided_k{k}_two_passes": f"mean, two-sided, K = {k} *" for k in INTERVALS},
     **{f"causal_k{k}": f"mean, causal, K = {k}" for k in INTERVALS},
@@ -143,18 +167,35 @@ LABELS = {
 
 def profile_table(report: dict) -> str:
     """The report of `profile` as aligned text."""
-    counts, columns = report["parameters"], ("paper", "published", "published_attention", "running", "running_attention")
-    title = "{backbone}, {architecture}, {classes} classes, {input_height}x{input_width} pixels (height x width)"
+    counts, columns = (
+        report["parameters"],
+        ("paper", "published", "published_attention", "running", "running_attention"),
+    )
+    title = (
+        "{backbone}, {architecture}, {classes} classes, {input_height}x{input_width} pixels (height x width)"
+    )
     lines = [title.format(**report), "", f"{'parameters':36}{'encoder':>14}{'decoder':>14}{'total':>14}"]
-    for name, extra in {"here": 0, "published, with unused classifier": counts["unused_in_published"]}.items():
+    for name, extra in {
+        "here": 0,
+        "published, with unused classifier": counts["unused_in_published"],
+    }.items():
         if name == "here" or extra:
-            lines.append(f"{name:36}{counts['encoder'] + extra:14,}{counts['decoder']:14,}{counts['total'] + extra:14,}")
-    lines += ["", f"{'':36}{'paper':>12}{'as published':>24}{'as it runs':>24}",
-              f"{'multiply-accumulates, 1e9':36}{'counts':>12}" + 2 * f"{'layers':>12}{'attention':>12}"]
+            lines.append(
+                f"{name:36}{counts['encoder'] + extra:14,}{counts['decoder']:14,}"
+                f"{counts['total'] + extra:14,}"
+            )
+    lines += [
+        "",
+        f"{'':36}{'paper':>12}{'as published':>24}{'as it runs':>24}",
+        f"{'multiply-accumulates, 1e9':36}{'counts':>12}" + 2 * f"{'layers':>12}{'attention':>12}",
+    ]
     for name, row in report["paths"].items():
         lines.append(f"{LABELS[name]:36}" + "".join(f"{row[column] / 1e9:12.3f}" for column in columns))
     lines += ["", "paper counts: as published, without attention, with biases, batch norm and ReLU"]
     if report["architecture"] == "dcfm":
-        lines += ["(the paper's own figure for the FFM is that of its layer, published without extras)",
-                  "* a keyframe charged two passes through fusion and head, as in the paper's averages; it needs one"]
+        lines += [
+            "(the paper's own figure for the FFM is that of its layer, published without extras)",
+            "* a keyframe charged two passes through fusion and head, as in the paper's averages; it needs "
+            "one",
+        ]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pyramid pooling (PSPNet, Zhao et al. 2017): the last stage beside its averages over 1, 4, 9 and 36 regions."""
+"""Pyramid pooling (PSPNet, Zhao et al. 2017): the last stage beside its averages over 1, 4, 9 and 36
+regions."""
 
 from __future__ import annotations
 
@@ -19,18 +20,26 @@ class PyramidPooling(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.features = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(count), nn.Conv2d(width, width // 4, 1, bias=False),
-                          nn.BatchNorm2d(width // 4), nn.ReLU())
-            for count in BINS)
+            nn.Sequential(
+                nn.AdaptiveAvgPool2d(count),
+                nn.Conv2d(width, width // 4, 1, bias=False),
+                nn.BatchNorm2d(width // 4),
+                nn.ReLU(),
+            )
+            for count in BINS
+        )
 
     def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
         """There is nothing to rewrite: both orders are one."""
         last = features[-1]
         size = tuple(last.shape[2:])
-        pooled = [F.interpolate(level(last), size=size, mode="bilinear", align_corners=True) for level in self.features]
+        pooled = [
+            F.interpolate(level(last), size=size, mode="bilinear", align_corners=True)
+            for level in self.features
+        ]
         return torch.cat([last, *pooled], dim=1)
 
-    def folded_form(self) -> "RunningFusion":
+    def folded_form(self) -> RunningFusion:
         return RunningFusion(self)
 
 
@@ -40,7 +49,7 @@ class LastStage(nn.Module):
     def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
         return features[-1]
 
-    def folded_form(self) -> "RunningFusion":
+    def folded_form(self) -> RunningFusion:
         return RunningFusion(self)
 
 

@@ -43,7 +43,8 @@ RESNET_SPECS = {
 
 
 class DilatedResNet(nn.Module):
-    """Stage 2 ends at stride 8; stages 3 and 4 keep that stride and look further instead, with dilations 2 and 4.
+    """Stage 2 ends at stride 8; stages 3 and 4 keep that stride and look further instead, with dilations 2
+    and 4.
 
     The shallow tap of DCFM is stage 1 ("layer1"); `deep` goes on from it.
     """
@@ -72,7 +73,7 @@ class DilatedResNet(nn.Module):
             features.append(stage(features[-1]))
         return features[1:]
 
-    def without_deep(self) -> "DilatedResNet":
+    def without_deep(self) -> DilatedResNet:
         """A copy that can do no more than `shallow`."""
         shallow = deepcopy(self)
         del shallow.layer2, shallow.layer3, shallow.layer4
@@ -126,12 +127,17 @@ def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
 
 
 def _plain_stem() -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+    )
 
 
 def _deep_stem() -> nn.Sequential:
     layers: list[nn.Module] = []
     for in_channels, out_channels, stride in ((3, 64, 2), (64, 64, 1), (64, 128, 1)):
-        layers += [nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out_channels),
-                   nn.ReLU()]
+        layers += [
+            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+        ]
     return nn.Sequential(*layers, nn.MaxPool2d(3, 2, 1))

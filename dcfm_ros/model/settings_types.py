@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Types of settings: dataclasses check what YAML and the command line hand them against their own annotations."""
+"""Types of settings: dataclasses check what YAML and the command line hand them against their own
+annotations."""
 
 from __future__ import annotations
 
@@ -11,9 +12,15 @@ import typing
 from dataclasses import fields
 from functools import cache
 
-# YAML 1.1, which PyYAML reads, takes a number with an exponent for text unless it has a point: 1e-5, but 1.0e-5.
+# YAML 1.1, which PyYAML reads, takes a number with an exponent for text unless it has a point: 1e-5, but
+# 1.0e-5.
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-_WANTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text (in quotes where YAML sees none)"}
+_WANTED = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text (in quotes where YAML sees none)",
+}
 
 
 class ConfigError(ValueError):
@@ -21,10 +28,11 @@ class ConfigError(ValueError):
 
 
 def check_types(settings) -> None:
-    """Refuse values of a dataclass that are not of their annotated types; the ConfigError names setting, value and type.
+    """Refuse values of a dataclass that are not of their annotated types; the ConfigError names setting,
+    value and type.
 
-    For the first line of `__post_init__`. Lists become tuples, and text such as 1e-5 becomes the float that YAML should have
-    read; whole numbers are floats, too, but true and false are no numbers.
+    For the first line of `__post_init__`. Lists become tuples, and text such as 1e-5 becomes the float that
+    YAML should have read; whole numbers are floats, too, but true and false are no numbers.
     """
     hints = _hints(type(settings))
     for field in fields(settings):
@@ -34,7 +42,7 @@ def check_types(settings) -> None:
         except TypeError:
             raise ConfigError(f"{field.name} {value!r}: use {_wanted(hint)}") from None
         if found is not value:
-            object.__setattr__(settings, field.name, found)   # of frozen dataclasses, too
+            object.__setattr__(settings, field.name, found)  # of frozen dataclasses, too
 
 
 _hints = cache(typing.get_type_hints)
@@ -43,7 +51,7 @@ _hints = cache(typing.get_type_hints)
 def _checked(value, hint):
     """`value` as what it means; a TypeError where it is not of the type."""
     kind, parts = typing.get_origin(hint), typing.get_args(hint)
-    if kind in (typing.Union, types.UnionType):   # optional
+    if kind in (typing.Union, types.UnionType):  # optional
         return None if value is None else _checked(value, parts[0])
     if kind is tuple:
         if not isinstance(value, (list, tuple)):

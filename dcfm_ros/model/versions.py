@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -13,8 +14,9 @@ PACKAGES = ("dcfm_ros", "openvino", "numba", "numpy", "opencv-python-headless", 
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of PyTorch and of those PACKAGES that are installed by pip; the package itself is not where colcon builds it."""
-    import torch   # a machine without it is described, too
+    """Of Python, of PyTorch and of those PACKAGES that are installed by pip; the package itself is not where
+    colcon builds it."""
+    import torch  # a machine without it is described, too
 
     return {"python": platform.python_version(), "torch": str(torch.__version__), **installed(PACKAGES)}
 
@@ -23,10 +25,8 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
     """Versions of those packages that pip has installed."""
     found = {}
     for package in packages:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            pass
     return found
 
 
@@ -35,5 +35,5 @@ def processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):   # not Linux, or a processor whose kernel tells no name
+    except (OSError, StopIteration):  # not Linux, or a processor whose kernel tells no name
         return platform.processor() or platform.machine()

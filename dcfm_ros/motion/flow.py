@@ -11,13 +11,13 @@ import numpy as np
 
 from dcfm_ros.motion.maps import difference, moved, on_grid
 
-# Of a network input: flow is estimated at half its size and kept at a quarter, the usual grid of common features. Finer brings
-# nothing, coarser loses (docs/method.md).
+# Of a network input: flow is estimated at half its size and kept at a quarter, the usual grid of common
+# features. Finer brings nothing, coarser loses (docs/method.md).
 FLOW_SHRINK, MAP_SHRINK = 2, 4
-# A search finds likenesses between noise and a scene, too, and takes up to 0.07 from their difference. What it finds of a scene that
-# moves leaves less, but for the noise of the sensor, in grey levels.
+# A search finds likenesses between noise and a scene, too, and takes up to 0.07 from their difference. What
+# it finds of a scene that moves leaves less, but for the noise of the sensor, in grey levels.
 _EXPLAINED, _NOISE = 0.8, 1.5
-_LEAST_SIDE = 32   # of the pictures: a patch of 8 at the finest scale of the search, a quarter
+_LEAST_SIDE = 32  # of the pictures: a patch of 8 at the finest scale of the search, a quarter
 
 
 class FlowEstimator(Protocol):
@@ -28,9 +28,11 @@ class FlowEstimator(Protocol):
 
 
 class DenseInverseSearch:
-    """Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it, in its fastest preset.
+    """Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016, as OpenCV has it, in its fastest
+    preset.
 
-    OpenCV chooses scales by the longer side; where the shorter one then has less than a patch, it reads beyond the picture.
+    OpenCV chooses scales by the longer side; where the shorter one then has less than a patch, it reads
+    beyond the picture.
     """
 
     def __init__(self):
@@ -52,8 +54,8 @@ def _widened(picture: np.ndarray) -> np.ndarray:
 class View(NamedTuple):
     """A frame as motion is estimated on it."""
 
-    grey: np.ndarray      # (h/2, w/2) uint8
-    picture: np.ndarray   # (h/4, w/4, 3) uint8 RGB
+    grey: np.ndarray  # (h/2, w/2) uint8
+    picture: np.ndarray  # (h/4, w/4, 3) uint8 RGB
 
     @classmethod
     def of(cls, image: np.ndarray) -> View:
@@ -67,8 +69,8 @@ class View(NamedTuple):
 
 
 def flow_map(estimator: FlowEstimator, here: View, there: View) -> np.ndarray:
-    """The map (h/4, w/4, 2) of the motion between two adjacent frames; none (zeros) where what was found explains too little: it
-    would spoil all maps that it is composed into."""
+    """The map (h/4, w/4, 2) of the motion between two adjacent frames; none (zeros) where what was found
+    explains too little: it would spoil all maps that it is composed into."""
     return adjacent(estimator, here, there)[0]
 
 

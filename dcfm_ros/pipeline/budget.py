@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import math
 
-_SAVED_S = 1.0     # of keyframes that may be saved up, and as many that may be borrowed; one keyframe at least
+_SAVED_S = 1.0  # of keyframes that may be saved up, and as many that may be borrowed; one keyframe at least
 _ROUNDING = 1e-9
 
 
 class KeyframeBudget:
     """Fills at `hz` keyframes per second; 0: no bound. Not for several threads at a time.
 
-    In any span of T seconds at most hz * T + 2 max(1, hz) keyframes are taken. Times are nanoseconds of any one clock.
+    In any span of T seconds at most hz * T + 2 max(1, hz) keyframes are taken. Times are nanoseconds of any
+    one clock.
     """
 
     def __init__(self, hz: float = 0.0):
@@ -29,7 +30,8 @@ class KeyframeBudget:
         self._level = min(self._level, self._capacity)
 
     def allows(self, now_ns: int, borrowed: bool = False) -> bool:
-        """May a keyframe be taken now? borrowed: one for which there may be debts, which later ones pay off."""
+        """May a keyframe be taken now? borrowed: one for which there may be debts, which later ones pay
+        off."""
         return self.wait_s(now_ns, borrowed) == 0.0
 
     def wait_s(self, now_ns: int, borrowed: bool = False) -> float:
@@ -53,10 +55,11 @@ class KeyframeBudget:
 
 
 class StampClock:
-    """One course of time from the stamps of cameras whose clocks need not agree, so that a replayed bag has it again.
+    """One course of time from the stamps of cameras whose clocks need not agree, so that a replayed bag has
+    it again.
 
-    It shows how far the camera has come that has come furthest since it joined. A camera's time that runs back does not
-    count, and of a silence its first `silence_s`.
+    It shows how far the camera has come that has come furthest since it joined. A camera's time that runs
+    back does not count, and of a silence its first `silence_s`.
     """
 
     def __init__(self, silence_s: float = math.inf):

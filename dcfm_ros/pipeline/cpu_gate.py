@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames go first: the deep path runs in slices, and between slices it yields to a frame that waits.
 
-On few cores a deep network beside a shallow one slows both, and a frame that meets a whole deep pass waits for it. Cut
-into slices, a frame meets one slice at most and then has all cores. Where there are cores to spare, or on a GPU with its
-streams, both run at the same time instead.
+On few cores a deep network beside a shallow one slows both, and a frame that meets a whole deep pass waits
+for it. Cut into slices, a frame meets one slice at most and then has all cores. Where there are cores to
+spare, or on a GPU with its streams, both run at the same time instead.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from dcfm_ros.pipeline.backends.base import Sharing
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.settings import PipelineConfig, TurnTaking
 
-_SPARE_CORES = 4           # from more cores than these on, the deep path has some of its own
-_LONGEST_SLICE_S = 0.03    # frames run beside a slice that takes longer
+_SPARE_CORES = 4  # from more cores than these on, the deep path has some of its own
+_LONGEST_SLICE_S = 0.03  # frames run beside a slice that takes longer
 
 
 def cores_are_shared(turns: TurnTaking) -> bool:
     """Do frames and the deep path take turns on this machine's cores?"""
     return turns is TurnTaking.SLICED or (
-        turns is TurnTaking.AUTO and len(os.sched_getaffinity(0)) <= _SPARE_CORES)
+        turns is TurnTaking.AUTO and len(os.sched_getaffinity(0)) <= _SPARE_CORES
+    )
 
 
 def sharing(config: PipelineConfig, per_frame: bool = False) -> Sharing:
-    """How the deep path and frames share a CPU's cores. In modes whose masks wait for the deep path nothing runs beside it."""
+    """How the deep path and frames share a CPU's cores. In modes whose masks wait for the deep path nothing
+    runs beside it."""
     if mode_type(config.mode, per_frame).inline:
         return Sharing.NONE
     return Sharing.TURNS if cores_are_shared(config.turns) else Sharing.CORES
@@ -50,9 +52,10 @@ class NoGate:
 class CpuGate:
     """`frame` and `released` are for the masks' thread, `encoding` and `yield_to_frames` for the encoder's.
 
-    A frame that waits goes before the next slice, so it waits for one slice at most; one that takes longer than
-    _LONGEST_SLICE_S, or hangs, holds frames up once. After a frame one slice is owed: it goes before the next frame, also where
-    frames come without a gap. So neither starves. `frame_waits` and `slice_waits` tell who is at the gate.
+    A frame that waits goes before the next slice, so it waits for one slice at most; one that takes longer
+    than _LONGEST_SLICE_S, or hangs, holds frames up once. After a frame one slice is owed: it goes before the
+    next frame, also where frames come without a gap. So neither starves. `frame_waits` and `slice_waits` tell
+    who is at the gate.
     """
 
     def __init__(self):
@@ -110,7 +113,9 @@ class CpuGate:
     def _begin_slice(self) -> None:
         with self._changed:
             self.slice_waits = True
-            self._changed.wait_for(lambda: not self._frame_works and (self._slice_owed or not self.frame_waits))
+            self._changed.wait_for(
+                lambda: not self._frame_works and (self._slice_owed or not self.frame_waits)
+            )
             self.slice_waits, self._slice_works, self._slice_owed = False, True, False
 
     def _end_slice(self) -> None:

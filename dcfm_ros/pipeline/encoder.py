@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keyframe encoders run the deep path: within the frame, or on a thread of its own, so that no mask waits for it."""
+"""Keyframe encoders run the deep path: within the frame, or on a thread of its own, so that no mask waits for
+it."""
 
 from __future__ import annotations
 
@@ -21,11 +22,13 @@ from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 
 _log = logging.getLogger(__name__)
-_REFUSED_S = 1.0   # for which a camera whose keyframe was refused may claim the next one
+_REFUSED_S = 1.0  # for which a camera whose keyframe was refused may claim the next one
 
 
 def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate()) -> Callable[[], None]:
-    """Run the deep path of a keyframe that has been started. Whatever becomes of it is its outcome, which what is returned sets."""
+    """Run the deep path of a keyframe that has been started. Whatever becomes of it is its outcome, which
+    what is returned sets."""
+
     def between_slices() -> None:
         if keyframe.superseded.is_set():
             raise Superseded
@@ -35,8 +38,10 @@ def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate
         with gate.encoding():
             if keyframe.superseded.is_set():
                 raise Superseded
-            outcome = partial(keyframe.outcome.set_result, backend.deep(keyframe.work.shallow, between_slices))
-    except BaseException as error:   # whatever a backend raises: masks go on, the next keyframe tries again
+            outcome = partial(
+                keyframe.outcome.set_result, backend.deep(keyframe.work.shallow, between_slices)
+            )
+    except BaseException as error:  # whatever a backend raises: masks go on, the next keyframe tries again
         _log.debug("the deep path ended", exc_info=True)
         # Its traceback would keep all that this function and the deep path hold.
         outcome = partial(keyframe.outcome.set_exception, error.with_traceback(None))
@@ -51,13 +56,16 @@ class Encoder(ABC):
         """ttl_s: as for KeyframeQueue"""
         self._backend = backend
         self._queue = KeyframeQueue(KeyframeBudget(config.keyframe_budget_hz), ttl_s)
-        self._changed = threading.Condition()   # guards all below, and the queue; not held while the deep path runs
+        self._changed = (
+            threading.Condition()
+        )  # guards all below, and the queue; not held while the deep path runs
         self._running: Keyframe | None = None
         self._stopping = False
 
     @abstractmethod
     def submit(self, keyframe: Keyframe) -> bool:
-        """Take a keyframe, whose outcome is set sooner or later. False: for want of budget it has to wait, or is refused."""
+        """Take a keyframe, whose outcome is set sooner or later. False: for want of budget it has to wait, or
+        is refused."""
 
     def threshold_scale(self) -> float:
         """What thresholds are to be multiplied by, so that the encoder has time for the keyframes."""
@@ -75,7 +83,8 @@ class Encoder(ABC):
             self._changed.notify()
 
     def stop(self) -> None:
-        """No deep path from now on: what waits is cancelled, what runs ends between two slices. A second time is harmless."""
+        """No deep path from now on: what waits is cancelled, what runs ends between two slices. A second time
+        is harmless."""
         with self._changed:
             self._stopping = True
             if self._running is not None:
@@ -98,8 +107,9 @@ class Encoder(ABC):
 class InlineEncoder(Encoder):
     """Encodes within `submit`: the outcome is set when that returns.
 
-    The budget runs on the frames' time, so that a replay has the same keyframes each time. A keyframe is encoded or refused;
-    a camera whose keyframe was refused is remembered for a second, and the others leave the next one to it if it is its turn.
+    The budget runs on the frames' time, so that a replay has the same keyframes each time. A keyframe is
+    encoded or refused; a camera whose keyframe was refused is remembered for a second, and the others leave
+    the next one to it if it is its turn.
     """
 
     def __init__(self, backend: Backend, stamps: StampClock, config: SchedulerConfig = SchedulerConfig()):
@@ -127,11 +137,13 @@ class InlineEncoder(Encoder):
 class ThreadedEncoder(Encoder):
     """Encodes on its own thread, whose slices take turns with frames at `gate`.
 
-    At most one keyframe of each camera waits: a newer one displaces it. Which is next: see `KeyframeQueue`. An idle encoder
-    takes a keyframe up within `submit`. The budget runs in real time.
+    At most one keyframe of each camera waits: a newer one displaces it. Which is next: see `KeyframeQueue`.
+    An idle encoder takes a keyframe up within `submit`. The budget runs in real time.
     """
 
-    def __init__(self, backend: Backend, gate: CpuGate | NoGate = NoGate(), config: SchedulerConfig = SchedulerConfig()):
+    def __init__(
+        self, backend: Backend, gate: CpuGate | NoGate = NoGate(), config: SchedulerConfig = SchedulerConfig()
+    ):
         super().__init__(backend, config)
         self._gate = gate
         self._threshold = DeadlineThreshold(config.encoder_share)
@@ -172,7 +184,7 @@ class ThreadedEncoder(Encoder):
         while (keyframe := self._next()) is not None:
             settle = encode(self._backend, keyframe, self._gate)
             self._end()
-            settle()   # whoever goes on now finds an idle encoder
+            settle()  # whoever goes on now finds an idle encoder
             del keyframe, settle
 
     def _next(self) -> Keyframe | None:

@@ -20,7 +20,8 @@ def describe(error: BaseException) -> str:
 
 
 class InputError(ValueError):
-    """An image that cannot be used. `kind` is a short stable word for counters; the message names value and remedy."""
+    """An image that cannot be used. `kind` is a short stable word for counters; the message names value and
+    remedy."""
 
     def __init__(self, kind: str, text: str):
         super().__init__(text)
@@ -46,11 +47,11 @@ class PublishError(CausedError):
 class Reason(str, Enum):
     """Why a frame became a keyframe."""
 
-    FIRST = "first"          # no common feature yet
+    FIRST = "first"  # no common feature yet
     DEVIATION = "deviation"  # the picture has changed (AKS threshold, or a hard cut)
-    INTERVAL = "interval"    # MaxK frames since the last one
+    INTERVAL = "interval"  # MaxK frames since the last one
     REQUESTED = "requested"  # somebody asked for it
-    RESET = "reset"          # resolution changed, time jumped back, or the camera was silent
+    RESET = "reset"  # resolution changed, time jumped back, or the camera was silent
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ class Frame:
 
     camera: str
     stamp_ns: int
-    image: np.ndarray            # (H, W, 3) uint8
-    is_bgr: bool = False         # channel order
-    received_ns: int = 0         # time.monotonic_ns() of its arrival
-    arrival_ns: int = 0          # the same on a clock of the sequence, as a recording's: the time where stamps stand still
+    image: np.ndarray  # (H, W, 3) uint8
+    is_bgr: bool = False  # channel order
+    received_ns: int = 0  # time.monotonic_ns() of its arrival
+    arrival_ns: int = (
+        0  # the same on a clock of the sequence, as a recording's: the time where stamps stand still
+    )
     header: Any = None
 
     def rgb(self) -> np.ndarray:
@@ -75,7 +78,7 @@ class Wanted:
     """What somebody wants beside the mask."""
 
     confidence: bool = False
-    probabilities: type | None = None   # np.uint8 or np.float32
+    probabilities: type | None = None  # np.uint8 or np.float32
 
 
 @dataclass(frozen=True)
@@ -83,24 +86,26 @@ class Segmentation:
     """The mask of one frame and how it was made."""
 
     frame: Frame
-    mask: np.ndarray             # (H, W) uint8 class ids, of the class map where there is one, at the size asked for
+    mask: np.ndarray  # (H, W) uint8 class ids, of the class map where there is one, at the size asked for
     confidence: np.ndarray | None  # (H, W) uint8, softmax of the winning class x 255; None if not asked for
-    probabilities: np.ndarray | None  # (H, W, classes), softmax x 255 as uint8, or as it is in float32; None if not asked for
-    index: int                   # of the frame among the camera's processed frames
+    probabilities: (
+        np.ndarray | None
+    )  # (H, W, classes), softmax x 255 as uint8, or as it is in float32; None if not asked for
+    index: int  # of the frame among the camera's processed frames
     is_keyframe: bool
     mode: Mode
-    feature_stamp_ns: int        # of the (older) common feature used
+    feature_stamp_ns: int  # of the (older) common feature used
     feature_age_frames: int
     feature_age_s: float
-    alignment: Found             # how the (older) common feature has moved since
-    motion_px: float             # mean length of that motion, in pixels of the image
-    score: float                 # AKS score: deviation from the last keyframe that the encoder has taken up
-    dropped: int                 # frames of this camera dropped since its last mask
+    alignment: Found  # how the (older) common feature has moved since
+    motion_px: float  # mean length of that motion, in pixels of the image
+    score: float  # AKS score: deviation from the last keyframe that the encoder has taken up
+    dropped: int  # frames of this camera dropped since its last mask
     preprocess_ms: float
-    motion_ms: float             # estimating the motion since the frame before
-    shallow_ms: float            # shallow path; on a GPU only its launch
-    postprocess_ms: float        # fusion, head and upsample-and-argmax; on a GPU all that was launched before, too
-    latency_ms: float = 0.0      # from arrival to hand-over
+    motion_ms: float  # estimating the motion since the frame before
+    shallow_ms: float  # shallow path; on a GPU only its launch
+    postprocess_ms: float  # fusion, head and upsample-and-argmax; on a GPU all that was launched before, too
+    latency_ms: float = 0.0  # from arrival to hand-over
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,6 @@ class KeyframeEvent:
     index: int
     reason: Reason
     score: float
-    interval_frames: int         # since the keyframe before, 0 for the first
-    queue_ms: float              # waiting for the encoder
+    interval_frames: int  # since the keyframe before, 0 for the first
+    queue_ms: float  # waiting for the encoder
     encode_ms: float

@@ -1,28 +1,30 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses in H.264: its pictures are numbered (`frame_num`), and FFmpeg mends a gap without a word, by pictures that are wrong.
+"""Losses in H.264: its pictures are numbered (`frame_num`), and FFmpeg mends a gap without a word, by
+pictures that are wrong.
 
 The syntax is that of ITU-T H.264, sections 7.3.2.1.1 and 7.3.3.
 """
+
 from __future__ import annotations
 
 _HIGH_PROFILES = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 _IDR = 5
-_IN_SPS, _IN_SLICE = 512, 32   # bytes that are looked at
+_IN_SPS, _IN_SLICE = 512, 32  # bytes that are looked at
 
 
 class _Bits:
     """Reads the bits of a NAL unit behind its first byte. Reading past the end is an IndexError."""
 
     def __init__(self, unit: bytes):
-        data = unit[1:].replace(b"\0\0\3", b"\0\0")   # the 3 is there so that no start code arises
+        data = unit[1:].replace(b"\0\0\3", b"\0\0")  # the 3 is there so that no start code arises
         self._bits, self._at = "".join(f"{byte:08b}" for byte in data), 0
 
     def u(self, count: int) -> int:
         if self._at + count > len(self._bits):
             raise IndexError
         self._at += count
-        return int(self._bits[self._at - count:self._at] or "0", 2)
+        return int(self._bits[self._at - count : self._at] or "0", 2)
 
     def ue(self) -> int:
         zeros = self._bits.index("1", self._at) - self._at
@@ -35,12 +37,13 @@ class _Bits:
 
 
 class FrameNumbers:
-    """The pictures of a stream in decoding order. Where the stream allows gaps, or is not understood, none is found."""
+    """The pictures of a stream in decoding order. Where the stream allows gaps, or is not understood, none is
+    found."""
 
     def __init__(self):
-        self._bits_of_number = 0      # 0: not known
+        self._bits_of_number = 0  # 0: not known
         self._has_colour_planes = False
-        self._reference: int | None = None   # number of the newest picture that others build on
+        self._reference: int | None = None  # number of the newest picture that others build on
 
     def parameters(self, sps: bytes) -> None:
         """sps: the NAL unit, from its first byte."""
@@ -50,7 +53,8 @@ class FrameNumbers:
             self._bits_of_number = 0
 
     def picture(self, unit: bytes) -> bool:
-        """Is a picture missing before this one? unit: its first NAL unit, of which the beginning is enough."""
+        """Is a picture missing before this one? unit: its first NAL unit, of which the beginning is
+        enough."""
         if not self._bits_of_number:
             return False
         bits, is_reference = _Bits(unit[:_IN_SLICE]), unit[0] >> 5 & 3 != 0
@@ -60,7 +64,7 @@ class FrameNumbers:
             bits.u(2 if self._has_colour_planes else 0)
             number = bits.u(self._bits_of_number)
         except (IndexError, ValueError):
-            return False   # the decoder will tell
+            return False  # the decoder will tell
         before, modulus = self._reference, 1 << self._bits_of_number
         if is_reference:
             self._reference = number
@@ -73,13 +77,13 @@ class FrameNumbers:
     def _read(self, bits: _Bits) -> int:
         """Of an SPS, how many bits a picture's number has; 0 where gaps are allowed."""
         profile = bits.u(8)
-        bits.u(16)   # constraints, level
-        bits.ue()    # its own number
+        bits.u(16)  # constraints, level
+        bits.ue()  # its own number
         self._has_colour_planes = False
         if profile in _HIGH_PROFILES:
             chroma = bits.ue()
             self._has_colour_planes = chroma == 3 and bool(bits.u(1))
-            bits.ue(), bits.ue(), bits.u(1)   # bits of brightness and colours, lossless bypass
+            bits.ue(), bits.ue(), bits.u(1)  # bits of brightness and colours, lossless bypass
             if bits.u(1):
                 for index in range(12 if chroma == 3 else 8):
                     if bits.u(1):
@@ -92,7 +96,7 @@ class FrameNumbers:
             bits.u(1), bits.se(), bits.se()
             for _ in range(bits.ue()):
                 bits.se()
-        bits.ue()    # reference pictures
+        bits.ue()  # reference pictures
         return 0 if bits.u(1) else width
 
 

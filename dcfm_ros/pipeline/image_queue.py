@@ -26,12 +26,12 @@ class Arrival(NamedTuple):
 
 
 class ImageQueue:
-    """At most `limit` images of each camera wait; a newer one pushes the oldest out, which is counted. Any thread may put, wake
-    and close; one takes."""
+    """At most `limit` images of each camera wait; a newer one pushes the oldest out, which is counted. Any
+    thread may put, wake and close; one takes."""
 
     def __init__(self, limit: int):
         self._limit = limit
-        self._cameras: dict[str, deque[Arrival]] = {}    # in the order of their last turns
+        self._cameras: dict[str, deque[Arrival]] = {}  # in the order of their last turns
         self._changed = threading.Condition()
         self._woken = self._closed = False
 
@@ -53,13 +53,13 @@ class ImageQueue:
             self._changed.notify()
 
     def take(self, blocked: Container[str]) -> Arrival | None:
-        """The oldest image of the camera whose last turn is longest ago, but for `blocked` ones; waits for it. None: `wake` was
-        called, or `close`."""
+        """The oldest image of the camera whose last turn is longest ago, but for `blocked` ones; waits for
+        it. None: `wake` was called, or `close`."""
         with self._changed:
             while not self._woken and not self._closed:
                 for camera, images in self._cameras.items():
                     if images and camera not in blocked:
-                        self._cameras[camera] = self._cameras.pop(camera)    # behind the others
+                        self._cameras[camera] = self._cameras.pop(camera)  # behind the others
                         return images.popleft()
                 self._changed.wait()
             self._woken = False

@@ -17,14 +17,16 @@ class _Claim(NamedTuple):
 
 
 class KeyframeQueue:
-    """Holds at most one keyframe of each camera: the newest. Knows no threads; times are those of the budget's clock.
+    """Holds at most one keyframe of each camera: the newest. Knows no threads; times are those of the
+    budget's clock.
 
-    Requests of infinite urgency go first, in the order in which their cameras became due. Among the others cameras get
-    keyframes in proportion to their urgencies, evenly spread: each choice adds the urgency of every keyframe that waits
-    to its camera's credit, takes the camera with the most, and charges it the sum of what was added.
+    Requests of infinite urgency go first, in the order in which their cameras became due. Among the others
+    cameras get keyframes in proportion to their urgencies, evenly spread: each choice adds the urgency of
+    every keyframe that waits to its camera's credit, takes the camera with the most, and charges it the sum
+    of what was added.
 
-    A camera without a common feature may take its keyframe on credit, once until the budget has recovered: one that begins
-    anew again and again must not keep the others from theirs.
+    A camera without a common feature may take its keyframe on credit, once until the budget has recovered:
+    one that begins anew again and again must not keep the others from theirs.
     """
 
     def __init__(self, budget: KeyframeBudget, ttl_s: float = math.inf):
@@ -45,7 +47,8 @@ class KeyframeQueue:
         return None if displaced is None else displaced.keyframe
 
     def take(self, now_ns: int) -> Keyframe | None:
-        """The next keyframe, which leaves the queue and is charged to the budget; None if there is none or no budget."""
+        """The next keyframe, which leaves the queue and is charged to the budget; None if there is none or no
+        budget."""
         candidates = self._candidates(now_ns)
         return self._remove(candidates, now_ns) if candidates else None
 
@@ -59,7 +62,9 @@ class KeyframeQueue:
 
     def wait_s(self, now_ns: int) -> float | None:
         """Seconds until the budget allows one of the keyframes; None: none waits."""
-        waits = [self.budget.wait_s(now_ns, self._may_borrow(claim.keyframe)) for claim in self._claims.values()]
+        waits = [
+            self.budget.wait_s(now_ns, self._may_borrow(claim.keyframe)) for claim in self._claims.values()
+        ]
         return min(waits, default=None)
 
     def allows(self, keyframe: Keyframe, now_ns: int) -> bool:
@@ -75,8 +80,11 @@ class KeyframeQueue:
     def _candidates(self, now_ns: int) -> list[Keyframe]:
         if self.budget.allows(now_ns):
             self._borrowers.clear()
-        return [claim.keyframe for claim in self._claims.values()
-                if now_ns - claim.at_ns <= self._ttl_ns and self.allows(claim.keyframe, now_ns)]
+        return [
+            claim.keyframe
+            for claim in self._claims.values()
+            if now_ns - claim.at_ns <= self._ttl_ns and self.allows(claim.keyframe, now_ns)
+        ]
 
     def _may_borrow(self, keyframe: Keyframe) -> bool:
         return keyframe.is_first and keyframe.camera not in self._borrowers

@@ -20,23 +20,29 @@ _log = logging.getLogger(__name__)
 
 
 class LiveSegmenter:
-    """The masks' thread: it drives the frames of a segmenter. Any thread may call `offer`, which never waits for a mask.
+    """The masks' thread: it drives the frames of a segmenter. Any thread may call `offer`, which never waits
+    for a mask.
 
-    At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More than one
-    bridges moments in which the machine is held up, for a little latency. The camera whose last turn is longest ago goes
-    first, so under overload each has its full rate or an equal share. A frame that has to wait itself, for a network to be
-    compiled or for its camera's first common feature, is suspended, and other cameras go on.
-    Images are decoded on this thread, so dropped ones cost nothing.
+    At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More
+    than one bridges moments in which the machine is held up, for a little latency. The camera whose last turn
+    is longest ago goes first, so under overload each has its full rate or an equal share. A frame that has to
+    wait itself, for a network to be compiled or for its camera's first common feature, is suspended, and
+    other cameras go on. Images are decoded on this thread, so dropped ones cost nothing.
     `on_mask` is called on it; what it raises is counted and reported as the segmenter's errors are.
     """
 
     def __init__(self, segmenter: Segmenter, on_mask: Callable[[Segmentation], None], waiting: int = 1):
         self._segmenter, self._on_mask = segmenter, on_mask
         self._images = ImageQueue(waiting)
-        self._suspended: dict[str, tuple[Steps, Future]] = {}   # by camera, with what it waits for; of the masks' thread alone
-        self._abandoned = threading.Event()   # has `stop` left the thread behind?
+        self._suspended: dict[
+            str, tuple[Steps, Future]
+        ] = {}  # by camera, with what it waits for; of the masks' thread alone
+        self._abandoned = threading.Event()  # has `stop` left the thread behind?
         if segmenter.driving.locked():
-            raise RuntimeError("a frame of the life before has not ended, as its deep path does not return: clean up, or restart")
+            raise RuntimeError(
+                "a frame of the life before has not ended, as its deep path does not return: clean up, or "
+                "restart"
+            )
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 

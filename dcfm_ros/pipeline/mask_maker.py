@@ -12,7 +12,11 @@ import numpy as np
 from dcfm_ros.model.class_map import ClassMap
 from dcfm_ros.pipeline.backends.base import Backend, Feature, Motions
 from dcfm_ros.pipeline.frames import Wanted
-from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence, upsampled_probabilities
+from dcfm_ros.pipeline.postprocess import (
+    upsampled_argmax,
+    upsampled_argmax_confidence,
+    upsampled_probabilities,
+)
 from dcfm_ros.pipeline.settings import MaskSize
 
 
@@ -25,7 +29,8 @@ class Masks(NamedTuple):
 
 
 class MaskMaker:
-    """A mask is the arg-max of the logits at its own size, so a smaller one costs less and is not a picture made smaller.
+    """A mask is the arg-max of the logits at its own size, so a smaller one costs less and is not a picture
+    made smaller.
 
     A class map renames the winners: merged classes win where one of them does, and confidence is their sum.
     """
@@ -34,7 +39,14 @@ class MaskMaker:
         """class_map: None is that of the model's own classes."""
         self._backend, self._size, self._map = backend, size, class_map
 
-    def make(self, shallow: Feature, commons: list[Feature], image_size: tuple[int, int], wanted: Wanted, motions: Motions) -> Masks:
+    def make(
+        self,
+        shallow: Feature,
+        commons: list[Feature],
+        image_size: tuple[int, int],
+        wanted: Wanted,
+        motions: Motions,
+    ) -> Masks:
         """The mask of an image of size (H, W)."""
         size, merges = self._size.of(image_size), self._map is not None and self._map.merges
         if wanted.probabilities is None and not (wanted.confidence and merges):
@@ -42,15 +54,25 @@ class MaskMaker:
             return Masks(self._mapped(labels), confidence, None)
         # Of all classes at once, which backends on a GPU do not keep: here, of the small logits.
         logits, groups = self._backend.decode(shallow, commons, motions), self._map.groups if merges else None
-        labels, confidence = (upsampled_argmax_confidence(logits, size, groups) if wanted.confidence
-                              else (upsampled_argmax(logits, size), None))
-        return Masks(self._mapped(labels), confidence, self._probabilities(logits, size, wanted.probabilities))
+        labels, confidence = (
+            upsampled_argmax_confidence(logits, size, groups)
+            if wanted.confidence
+            else (upsampled_argmax(logits, size), None)
+        )
+        return Masks(
+            self._mapped(labels), confidence, self._probabilities(logits, size, wanted.probabilities)
+        )
 
-    def _probabilities(self, logits: np.ndarray, size: tuple[int, int], dtype: type | None) -> np.ndarray | None:
+    def _probabilities(
+        self, logits: np.ndarray, size: tuple[int, int], dtype: type | None
+    ) -> np.ndarray | None:
         if dtype is None:
             return None
-        groups, count = ((np.arange(logits.shape[0]), logits.shape[0]) if self._map is None
-                         else (self._map.groups, len(self._map.classes)))
+        groups, count = (
+            (np.arange(logits.shape[0]), logits.shape[0])
+            if self._map is None
+            else (self._map.groups, len(self._map.classes))
+        )
         return upsampled_probabilities(logits, size, groups, count, dtype)
 
     def _mapped(self, labels: np.ndarray) -> np.ndarray:

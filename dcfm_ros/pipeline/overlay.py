@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Masks as colours over the picture."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,12 +18,16 @@ def palette_table(colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
     colors: RGB 0..255 of class 0, 1, ...; at most 255
     """
     if not 1 <= len(colors) <= UNLABELLED:
-        raise ValueError(f"there are {len(colors)} colours; give 1 to {UNLABELLED}, as mask value 255 is unlabelled")
+        raise ValueError(
+            f"there are {len(colors)} colours; give 1 to {UNLABELLED}, as mask value 255 is unlabelled"
+        )
     for number, color in enumerate(colors):
         if len(color) != 3 or not all(0 <= value <= 255 for value in color):
-            raise ValueError(f"colour of class {number} is {tuple(color)}; give red, green and blue from 0 to 255")
+            raise ValueError(
+                f"colour of class {number} is {tuple(color)}; give red, green and blue from 0 to 255"
+            )
     table = np.zeros((256, 3), np.uint8)
-    table[:len(colors)] = colors
+    table[: len(colors)] = colors
     return table
 
 
@@ -43,13 +48,17 @@ def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) 
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f"image has shape {image.shape} and type {image.dtype}; give (H, W, 3) uint8 RGB")
     if mask.shape != image.shape[:2] or mask.dtype != np.uint8:
-        raise ValueError(f"mask has shape {mask.shape} and type {mask.dtype}; "
-                         f"give {image.shape[:2]} uint8, the size of the image")
+        raise ValueError(
+            f"mask has shape {mask.shape} and type {mask.dtype}; "
+            f"give {image.shape[:2]} uint8, the size of the image"
+        )
     if table.shape != (256, 3) or table.dtype != np.uint8:
         raise ValueError(f"table has shape {table.shape} and type {table.dtype}; make it with palette_table")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; give a weight from 0 to 1")
     coloured = coloured_mask(mask, table)
     cv2.addWeighted(image, 1 - alpha, coloured, alpha, 0, dst=coloured)
-    cv2.copyTo(image, cv2.inRange(mask, UNLABELLED, UNLABELLED), coloured)   # `compare` takes a mask of one pixel for a number
+    cv2.copyTo(
+        image, cv2.inRange(mask, UNLABELLED, UNLABELLED), coloured
+    )  # `compare` takes a mask of one pixel for a number
     return coloured

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Callable
 
 # More threads than these bring little: it is a millisecond of work.
 _THREADS = min(4, len(os.sched_getaffinity(0)))
@@ -14,7 +14,9 @@ _THREADS = min(4, len(os.sched_getaffinity(0)))
 
 def _make_pool() -> None:
     global _pool
-    _pool = ThreadPoolExecutor(max(1, _THREADS - 1), thread_name_prefix="dcfm-rows")  # joined when Python ends
+    _pool = ThreadPoolExecutor(
+        max(1, _THREADS - 1), thread_name_prefix="dcfm-rows"
+    )  # joined when Python ends
 
 
 _make_pool()
@@ -22,7 +24,8 @@ os.register_at_fork(after_in_child=_make_pool)  # a child has none of its parent
 
 
 def in_parts(rows: int, work: Callable[[int, int], None]) -> None:
-    """Call work(first, last) for parts of `rows` rows at the same time; `work` has to release the GIL to gain by it."""
+    """Call work(first, last) for parts of `rows` rows at the same time; `work` has to release the GIL to gain
+    by it."""
     bounds = [rows * part // _THREADS for part in range(_THREADS + 1)]
     others = [_pool.submit(work, *part) for part in zip(bounds[1:-1], bounds[2:])]
     work(bounds[0], bounds[1])

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upsample-and-argmax: low-resolution logits straight to the mask at camera size.
 
-Between four neighbouring logit positions every pixel is a convex combination of the four corners. So where these agree on
-their winning class, all pixels between them have it; and elsewhere only those classes can win whose greatest corner reaches
-the greatest of all classes' least corners: a handful of many. Only these are interpolated. Logits at full resolution never
-exist. Bilinear, align_corners false, as PyTorch's `interpolate`; of equal classes the first wins.
+Between four neighbouring logit positions every pixel is a convex combination of the four corners. So where
+these agree on their winning class, all pixels between them have it; and elsewhere only those classes can win
+whose greatest corner reaches the greatest of all classes' least corners: a handful of many. Only these are
+interpolated. Logits at full resolution never exist. Bilinear, align_corners false, as PyTorch's
+`interpolate`; of equal classes the first wins.
 """
 
 from __future__ import annotations
@@ -17,40 +18,71 @@ from dcfm_ros.pipeline.parts import in_parts
 
 
 def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """logits (classes, h, w) float32 to class ids (H, W) uint8, size = (H, W). Fastest with classes last in memory."""
+    """logits (classes, h, w) float32 to class ids (H, W) uint8, size = (H, W). Fastest with classes last in
+    memory."""
     mask = np.empty(size, np.uint8)
-    cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
+    cells, rows, columns = (
+        _cells(logits),
+        _positions(logits.shape[1], size[0]),
+        _positions(logits.shape[2], size[1]),
+    )
     winners = np.empty(cells.shape[:2], np.uint8)
     in_parts(cells.shape[0], lambda first, last: _win(cells, winners, first, last))
-    first_row, first_column = _first_pixels(rows[0], cells.shape[0]), _first_pixels(columns[0], cells.shape[1])
-    in_parts(cells.shape[0], lambda first, last: _fill(
-        cells, winners, first_row, rows[2], first_column, columns[2], mask, first, last))
+    first_row, first_column = (
+        _first_pixels(rows[0], cells.shape[0]),
+        _first_pixels(columns[0], cells.shape[1]),
+    )
+    in_parts(
+        cells.shape[0],
+        lambda first, last: _fill(
+            cells, winners, first_row, rows[2], first_column, columns[2], mask, first, last
+        ),
+    )
     return mask
 
 
-def upsampled_argmax_confidence(logits: np.ndarray, size: tuple[int, int], groups: np.ndarray | None = None
-                                ) -> tuple[np.ndarray, np.ndarray]:
+def upsampled_argmax_confidence(
+    logits: np.ndarray, size: tuple[int, int], groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """As `upsampled_argmax`, and the winning class's softmax x 255 as (H, W) uint8. Every pixel is evaluated.
 
-    groups: (classes,) int64, a number for each class: the softmax is summed over the classes that share the winner's
+    groups: (classes,) int64, a number for each class: the softmax is summed over the classes that share the
+        winner's
     """
     mask, confidence = np.empty(size, np.uint8), np.empty(size, np.uint8)
-    cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
+    cells, rows, columns = (
+        _cells(logits),
+        _positions(logits.shape[1], size[0]),
+        _positions(logits.shape[2], size[1]),
+    )
     groups = np.arange(logits.shape[0]) if groups is None else groups
-    in_parts(size[0], lambda first, last: _fill_confidence(cells, groups, *rows, *columns, mask, confidence, first, last))
+    in_parts(
+        size[0],
+        lambda first, last: _fill_confidence(cells, groups, *rows, *columns, mask, confidence, first, last),
+    )
     return mask, confidence
 
 
-def upsampled_probabilities(logits: np.ndarray, size: tuple[int, int], groups: np.ndarray, count: int, dtype: type) -> np.ndarray:
+def upsampled_probabilities(
+    logits: np.ndarray, size: tuple[int, int], groups: np.ndarray, count: int, dtype: type
+) -> np.ndarray:
     """Softmax of every class, summed by groups: (H, W, count) float32, or uint8 x 255.
 
     groups: (classes,) int64, for each class the channel 0..count-1 it is added to, or -1: to none
     """
     probabilities = np.empty((*size, count), dtype)
     scale, rest = (255.0, 0.5) if dtype is np.uint8 else (1.0, 0.0)
-    cells, rows, columns = _cells(logits), _positions(logits.shape[1], size[0]), _positions(logits.shape[2], size[1])
-    in_parts(size[0], lambda first, last: _fill_probabilities(
-        cells, groups, *rows, *columns, np.float32(scale), np.float32(rest), probabilities, first, last))
+    cells, rows, columns = (
+        _cells(logits),
+        _positions(logits.shape[1], size[0]),
+        _positions(logits.shape[2], size[1]),
+    )
+    in_parts(
+        size[0],
+        lambda first, last: _fill_probabilities(
+            cells, groups, *rows, *columns, np.float32(scale), np.float32(rest), probabilities, first, last
+        ),
+    )
     return probabilities
 
 
@@ -60,7 +92,8 @@ def _cells(logits: np.ndarray) -> np.ndarray:
 
 
 def _first_pixels(low: np.ndarray, small: int) -> np.ndarray:
-    """(small + 1,): the first output pixel of each cell, which begins at source position 0, 1, ...; then the number of all."""
+    """(small + 1,): the first output pixel of each cell, which begins at source position 0, 1, ...; then the
+    number of all."""
     return np.searchsorted(low, np.arange(small + 1)).astype(np.int64)
 
 
@@ -157,7 +190,9 @@ def _fill_confidence(cells, groups, top, bottom, down, left, right, across, mask
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _fill_probabilities(cells, groups, top, bottom, down, left, right, across, scale, rest, probabilities, first, last):
+def _fill_probabilities(
+    cells, groups, top, bottom, down, left, right, across, scale, rest, probabilities, first, last
+):
     classes, count = cells.shape[2], probabilities.shape[2]
     values = np.empty(classes, np.float32)
     sums = np.empty(count, np.float32)

@@ -29,10 +29,11 @@ def network_input(frame: Frame, size: tuple[int, int]) -> np.ndarray:
 
 
 def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.ndarray:
-    """image (H, W, 3) uint8 averaged over areas to size (h, w); `swap` exchanges the first and the last channel.
+    """image (H, W, 3) uint8 averaged over areas to size (h, w); `swap` exchanges the first and the last
+    channel.
 
-    As OpenCV's INTER_AREA but for the rounding of single values, in a fifth of its time: the sums over rows, most of the
-    work, run along memory.
+    As OpenCV's INTER_AREA but for the rounding of single values, in a fifth of its time: the sums over rows,
+    most of the work, run along memory.
     """
     rows, columns = _overlaps(size[0], image.shape[0]), _overlaps(size[1], image.shape[1])
     image = np.ascontiguousarray(image).reshape(image.shape[0], -1)
@@ -43,7 +44,8 @@ def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.n
 
 @lru_cache(maxsize=64)
 def _overlaps(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What of `large` pixels each of `small` ones covers: the first, how many, and their weights, (small, most) float32."""
+    """What of `large` pixels each of `small` ones covers: the first, how many, and their weights, (small,
+    most) float32."""
     edges = np.arange(small + 1) * (large / small)
     first, last = np.floor(edges[:-1] + 1e-9).astype(int), np.ceil(edges[1:] - 1e-9).astype(int)
     pixels = first[:, None] + np.arange((last - first).max())
@@ -53,7 +55,19 @@ def _overlaps(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _average(image, first_row, row_count, row_weight, first_column, column_count, column_weight, swap, small, first, last):
+def _average(
+    image,
+    first_row,
+    row_count,
+    row_weight,
+    first_column,
+    column_count,
+    column_weight,
+    swap,
+    small,
+    first,
+    last,
+):
     width = image.shape[1]
     sums = np.empty(width, np.float32)  # the rows under one output row
     for y in range(first, last):

@@ -21,7 +21,15 @@ from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation, Wanted
 from dcfm_ros.pipeline.mask_maker import MaskMaker
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.networks import Networks
-from dcfm_ros.pipeline.settings import AksScore, Alignment, MaskSize, Mode, PipelineConfig, SchedulerConfig, ThresholdRule
+from dcfm_ros.pipeline.settings import (
+    AksScore,
+    Alignment,
+    MaskSize,
+    Mode,
+    PipelineConfig,
+    SchedulerConfig,
+    ThresholdRule,
+)
 from dcfm_ros.pipeline.stream import CameraStream, Machinery, Steps, run
 from dcfm_ros.pipeline.telemetry import CameraStatus, CameraTelemetry
 
@@ -31,8 +39,8 @@ _log = logging.getLogger(__name__)
 class Segmenter:
     """Segments the frames of any number of cameras with one network.
 
-    `steps` and what it gives, `process`, `flush`, `collect` and `drop_waiting` are for one thread at a time, on which
-    `on_keyframe`, `on_error` and `wanted` are called. Everything else may be called from any thread.
+    `steps` and what it gives, `process`, `flush`, `collect` and `drop_waiting` are for one thread at a time,
+    on which `on_keyframe`, `on_error` and `wanted` are called. Everything else may be called from any thread.
     """
 
     def __init__(
@@ -41,13 +49,15 @@ class Segmenter:
         model_size: tuple[int, int],
         config: PipelineConfig = PipelineConfig(),
         on_keyframe: Callable[[KeyframeEvent], None] = lambda event: None,
-        on_error: Callable[[str, Exception], None] = lambda camera, error: _log.error("%s: %s", camera or "camera", error),
+        on_error: Callable[[str, Exception], None] = lambda camera, error: _log.error(
+            "%s: %s", camera or "camera", error
+        ),
         wanted: Callable[[str], Wanted] = lambda camera: Wanted(),
         class_map: ClassMap | None = None,
     ):
         """on_keyframe: takes each keyframe whose common feature is there
-        on_error: takes a camera and what went wrong that `process` does not raise: an EncodeError, a PublishError, or the error of
-            a frame that had waited (`two_sided`); live, all errors
+        on_error: takes a camera and what went wrong that `process` does not raise: an EncodeError, a
+            PublishError, or the error of a frame that had waited (`two_sided`); live, all errors
         wanted: what is wanted beside a camera's next mask
         class_map: of the masks; None: the model's own classes
         """
@@ -56,45 +66,70 @@ class Segmenter:
         self._mode = mode_type(config.mode, backend.per_frame)
         gate = make_gate(config, backend.device, self._mode.inline)
         self._stamps = StampClock(config.silence_s)
-        self._encoder = (InlineEncoder(backend, self._stamps, config.scheduler) if self._mode.inline
-                         else ThreadedEncoder(backend, gate, config.scheduler))
+        self._encoder = (
+            InlineEncoder(backend, self._stamps, config.scheduler)
+            if self._mode.inline
+            else ThreadedEncoder(backend, gate, config.scheduler)
+        )
         self._networks = Networks(backend)
         self._machinery = Machinery(
-            backend, model_size, self._networks, self._encoder, gate, on_keyframe, self.report,
-            MaskMaker(backend, MaskSize(config.mask_size), class_map), wanted)
+            backend,
+            model_size,
+            self._networks,
+            self._encoder,
+            gate,
+            on_keyframe,
+            self.report,
+            MaskMaker(backend, MaskSize(config.mask_size), class_map),
+            wanted,
+        )
         self.driving = threading.Lock()  # held by whoever drives frames live
-        self._lock = threading.Lock()    # for the two that follow
+        self._lock = threading.Lock()  # for the two that follow
         self._config = config
         self._streams: dict[str, CameraStream] = {}
 
     @classmethod
-    def of(cls, model: Model, backend: str = "auto", device: str = "auto", config: PipelineConfig = PipelineConfig(),
-           precision: str = "auto", live: bool = False, class_map: str = "", **callbacks) -> "Segmenter":
-        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`, `class_map` as for
-        `read_class_map`, `callbacks` as for this class.
+    def of(
+        cls,
+        model: Model,
+        backend: str = "auto",
+        device: str = "auto",
+        config: PipelineConfig = PipelineConfig(),
+        precision: str = "auto",
+        live: bool = False,
+        class_map: str = "",
+        **callbacks,
+    ) -> Segmenter:
+        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`,
+        `class_map` as for `read_class_map`, `callbacks` as for this class.
 
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
         if model.config.shallow_on != "all":
-            raise ValueError(f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
-                             "evaluated (dcfm evaluate)")
+            raise ValueError(
+                f"the model's shallow_on is {model.config.shallow_on!r}: such an ablation can only be "
+                "evaluated (dcfm evaluate)"
+            )
         mapped = read_class_map(class_map, model.config.classes)
         shared = sharing(config, model.config.architecture == "per_frame")
         runs = make_backend(backend, model, device, precision, shared, live)
-        return cls(runs, (model.config.input_height, model.config.input_width), config, class_map=mapped, **callbacks)
+        return cls(
+            runs, (model.config.input_height, model.config.input_width), config, class_map=mapped, **callbacks
+        )
 
     # Frames
 
     def process(self, frame: Frame) -> list[Segmentation]:
-        """Masks that are ready now: in `async` and `sync` this frame's, in `two_sided` those a keyframe completes.
+        """Masks that are ready now: in `async` and `sync` this frame's, in `two_sided` those a keyframe
+        completes.
 
         The list is empty while the camera has no common feature (its first keyframe failed).
         """
         return run(self.steps(frame))
 
     def steps(self, frame: Frame, on_done: Callable[[], None] = lambda: None) -> Steps:
-        """As `process`, step by step, for callers who have other things to do than to wait. A camera's frames go one after the
-        other. on_done: called on any thread when `collect` has something to do."""
+        """As `process`, step by step, for callers who have other things to do than to wait. A camera's frames
+        go one after the other. on_done: called on any thread when `collect` has something to do."""
         with self._lock:
             stream, scheduler = self._stream(frame.camera), self._config.scheduler
         time_ns = stream.clock.time_ns(frame.stamp_ns, frame.arrival_ns)
@@ -118,8 +153,8 @@ class Segmenter:
     # Control
 
     def prepare(self) -> None:
-        """Compile and warm up everything for images of the model's own size, so that the first frame does not wait. Before the
-        first frame."""
+        """Compile and warm up everything for images of the model's own size, so that the first frame does not
+        wait. Before the first frame."""
         self._networks.prepare(self._machinery.model_size, self.config.alignment is Alignment.FLOW)
 
     def request_keyframe(self) -> None:
@@ -134,11 +169,13 @@ class Segmenter:
             self._encoder.reconfigure(self._config.scheduler)
 
     def end_encodes(self) -> None:
-        """No deep path from now on: the running one ends with its slice, and a frame that waits for one goes on without."""
+        """No deep path from now on: the running one ends with its slice, and a frame that waits for one goes
+        on without."""
         self._encoder.stop()
 
     def stop(self) -> None:
-        """End all threads; no frame may come any more, or be on its way. A network that is being compiled is waited for."""
+        """End all threads; no frame may come any more, or be on its way. A network that is being compiled is
+        waited for."""
         self._encoder.stop()
         stop_backend(self._backend)
         self._networks.stop()
@@ -199,10 +236,20 @@ class Segmenter:
 
 
 def _in_use(config: PipelineConfig, per_frame: bool) -> PipelineConfig:
-    """The same with the AKS score and threshold that are in use. A per-frame network makes every frame a keyframe, and its mask of
-    its own deep path."""
+    """The same with the AKS score and threshold that are in use. A per-frame network makes every frame a
+    keyframe, and its mask of its own deep path."""
     if per_frame:
-        config = replace(config, mode=Mode.SYNC, alignment=Alignment.NONE, scheduler=replace(
-            config.scheduler, min_interval=1, max_interval=1, threshold_rule=ThresholdRule.FIXED, keyframe_budget_hz=0.0,
-            aks_score=AksScore.AUTO))
+        config = replace(
+            config,
+            mode=Mode.SYNC,
+            alignment=Alignment.NONE,
+            scheduler=replace(
+                config.scheduler,
+                min_interval=1,
+                max_interval=1,
+                threshold_rule=ThresholdRule.FIXED,
+                keyframe_budget_hz=0.0,
+                aks_score=AksScore.AUTO,
+            ),
+        )
     return replace(config, scheduler=config.scheduler.resolved(config.alignment))

@@ -19,7 +19,15 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera_clock import CameraClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.encoder import Encoder
-from dcfm_ros.pipeline.frames import EncodeError, Frame, KeyframeEvent, PublishError, Reason, Segmentation, Wanted
+from dcfm_ros.pipeline.frames import (
+    EncodeError,
+    Frame,
+    KeyframeEvent,
+    PublishError,
+    Reason,
+    Segmentation,
+    Wanted,
+)
 from dcfm_ros.pipeline.keyframe import STALLED_S, Keyframe, Reference, Superseded, Work
 from dcfm_ros.pipeline.mask_maker import MaskMaker
 from dcfm_ros.pipeline.modes import AsyncMode, Decodable
@@ -34,7 +42,8 @@ Steps = Generator[Future | Segmentation, None, None]
 
 
 def run(steps: Steps) -> list[Segmentation]:
-    """The masks of a frame's way, which waits wherever it has to. The live pipeline does not wait: see `LiveSegmenter`."""
+    """The masks of a frame's way, which waits wherever it has to. The live pipeline does not wait: see
+    `LiveSegmenter`."""
     masks = []
     for step in steps:
         if isinstance(step, Future):
@@ -60,7 +69,8 @@ class Machinery(NamedTuple):
 
 
 class CameraStream:
-    """Everything of one camera. The masks' thread alone touches it, but for `telemetry` and `request_keyframe`."""
+    """Everything of one camera. The masks' thread alone touches it, but for `telemetry` and
+    `request_keyframe`."""
 
     def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, machinery: Machinery):
         self.camera, self._config, self._mode, self._machinery = camera, config, mode, machinery
@@ -70,17 +80,23 @@ class CameraStream:
         self._scheduler = KeyframeScheduler(config.scheduler)
         moves = config.alignment is Alignment.FLOW and not machinery.backend.per_frame
         self._motion = MotionTrack(both_ways=mode.masks_wait) if moves else None
-        self._open: list[Keyframe] = []        # of this sequence, whose outcome is not noted yet, the older first
-        self._newest_started = -1              # index of the newest keyframe that the encoder has taken up
+        self._open: list[Keyframe] = []  # of this sequence, whose outcome is not noted yet, the older first
+        self._newest_started = -1  # index of the newest keyframe that the encoder has taken up
         self._size: tuple[int, int] | None = None
         self._network_size = (0, 0)
-        self._index = -1                       # of the newest frame
+        self._index = -1  # of the newest frame
         self._time_ns = 0
-        self._requested = threading.Event()    # has somebody asked for a keyframe?
+        self._requested = threading.Event()  # has somebody asked for a keyframe?
 
-    def steps(self, frame: Frame, time_ns: int, scheduler: SchedulerConfig, on_done: Callable[[], None] = lambda: None) -> Steps:
-        """The way of a frame. It waits, by yielding a Future, in two places: for a network of a new size, and for the camera's
-        first common feature.
+    def steps(
+        self,
+        frame: Frame,
+        time_ns: int,
+        scheduler: SchedulerConfig,
+        on_done: Callable[[], None] = lambda: None,
+    ) -> Steps:
+        """The way of a frame. It waits, by yielding a Future, in two places: for a network of a new size, and
+        for the camera's first common feature.
 
         time_ns: of the camera's clock
         on_done: called on any thread when `collect` has something to do
@@ -93,8 +109,8 @@ class CameraStream:
         index = self._begin(frame, time_ns)
         compiled = self._machinery.networks.ready(self._network_size, self.camera)
         yield compiled
-        compiled.result()                      # a network that cannot be had is this frame's error
-        with gate.frame():                     # in one piece: no slice of the deep path comes between shallow path and mask
+        compiled.result()  # a network that cannot be had is this frame's error
+        with gate.frame():  # in one piece: no slice of the deep path comes between shallow path and mask
             started = time.perf_counter()
             picture = network_input(frame, self._network_size)
             prepared = time.perf_counter()
@@ -104,26 +120,39 @@ class CameraStream:
             computed = time.perf_counter()
             self.collect()
             decision = self._decide(picture, index)
-            work = Work(frame, index, time_ns, picture, shallow, decision, 1e3 * (prepared - started), 1e3 * (followed - prepared),
-                        1e3 * (computed - followed))
+            work = Work(
+                frame,
+                index,
+                time_ns,
+                picture,
+                shallow,
+                decision,
+                1e3 * (prepared - started),
+                1e3 * (followed - prepared),
+                1e3 * (computed - followed),
+            )
             before = self._reference
             if decision.reason is not None:
                 self._request(work, on_done)
-            self.collect()                     # a mask is made with the newest feature there is
+            self.collect()  # a mask is made with the newest feature there is
             while self._reference is None and self._open:
                 with gate.released():
                     yield self._open[0].outcome
                 self.collect()
             masks, error = self._decode(
-                self._mode.add(work, before, self._reference, self._scheduler.config.max_interval), work)
+                self._mode.add(work, before, self._reference, self._scheduler.config.max_interval), work
+            )
         yield from masks
         if error is not None:
             raise error
 
     def collect(self) -> None:
-        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call, the older first."""
+        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call,
+        the older first."""
         # The newer are looked at first: then no newer one is done where an older one is not.
-        found = [(keyframe, keyframe.outcome.done(), keyframe.has_started) for keyframe in reversed(self._open)]
+        found = [
+            (keyframe, keyframe.outcome.done(), keyframe.has_started) for keyframe in reversed(self._open)
+        ]
         for keyframe, is_done, has_started in reversed(found):
             if has_started and keyframe.work.index > self._newest_started:
                 self._newest_started = keyframe.work.index
@@ -186,7 +215,8 @@ class CameraStream:
         return self._index
 
     def _follow(self, picture: np.ndarray, index: int) -> None:
-        """Motion up to this frame, from all that masks may still be made with, or that still wait for theirs."""
+        """Motion up to this frame, from all that masks may still be made with, or that still wait for
+        theirs."""
         if self._motion is not None:
             needed = {keyframe.work.index for keyframe in self._open} | set(self._mode.waiting)
             if self._reference is not None:
@@ -211,15 +241,20 @@ class CameraStream:
         self._open.append(keyframe)
         if not self._machinery.encoder.submit(keyframe):
             self.telemetry.count("over_budget")
-        elif keyframe.is_cut:                # keyframes before the cut are useless; those of cuts must not end each other
+        elif keyframe.is_cut:  # keyframes before the cut are useless; those of cuts must not end each other
             for other in older:
                 if not other.is_cut:
                     other.superseded.set()
 
     def _conclude(self, keyframe: Keyframe) -> None:
         work, outcome = keyframe.work, keyframe.outcome
-        queue_ms, encode_ms = (1e-6 * (end - begin) for begin, end in (
-            (keyframe.requested_ns, keyframe.started_ns), (keyframe.started_ns, keyframe.ended_ns)))
+        queue_ms, encode_ms = (
+            1e-6 * (end - begin)
+            for begin, end in (
+                (keyframe.requested_ns, keyframe.started_ns),
+                (keyframe.started_ns, keyframe.ended_ns),
+            )
+        )
         if encode_ms > 1e3 * STALLED_S:
             self.telemetry.count("slow_encodes")
         if outcome.cancelled() or isinstance(outcome.exception(), Superseded):
@@ -234,13 +269,25 @@ class CameraStream:
         self.telemetry.encoded(queue_ms, encode_ms)
         self._note_feature()
         try:
-            self._machinery.on_keyframe(KeyframeEvent(
-                work.frame, work.index, work.decision.reason, work.decision.score, interval, queue_ms, encode_ms))
-        except Exception as error:             # whatever a publisher raises: masks go on
+            self._machinery.on_keyframe(
+                KeyframeEvent(
+                    work.frame,
+                    work.index,
+                    work.decision.reason,
+                    work.decision.score,
+                    interval,
+                    queue_ms,
+                    encode_ms,
+                )
+            )
+        except Exception as error:  # whatever a publisher raises: masks go on
             self._machinery.report(self.camera, PublishError("keyframe event", error))
 
-    def _decode(self, decodables: list[Decodable], own: Work | None = None) -> tuple[list[Segmentation], Exception | None]:
-        """Masks of all that have a feature. What fails is reported; but for the frame `own`, whose error is returned."""
+    def _decode(
+        self, decodables: list[Decodable], own: Work | None = None
+    ) -> tuple[list[Segmentation], Exception | None]:
+        """Masks of all that have a feature. What fails is reported; but for the frame `own`, whose error is
+        returned."""
         masks, own_error = [], None
         for work, references in decodables:
             found = [reference for reference in references if reference is not None]
@@ -259,28 +306,47 @@ class CameraStream:
     def _mask(self, work: Work, references: list[Reference]) -> Segmentation:
         frame, oldest = work.frame, references[0]
         started = time.perf_counter()
-        motions = [Motion() if self._motion is None else self._motion.motion(work.index, reference.index)
-                   for reference in references]
+        motions = [
+            Motion() if self._motion is None else self._motion.motion(work.index, reference.index)
+            for reference in references
+        ]
         masks = self._machinery.masks.make(
-            work.shallow, [reference.feature for reference in references], frame.image.shape[:2],
-            self._machinery.wanted(self.camera), [motion.map for motion in motions])
+            work.shallow,
+            [reference.feature for reference in references],
+            frame.image.shape[:2],
+            self._machinery.wanted(self.camera),
+            [motion.map for motion in motions],
+        )
         ended, now_ns = time.perf_counter(), time.monotonic_ns()
         latency_ms = (now_ns - frame.received_ns) / 1e6 if frame.received_ns else 0.0
         self.telemetry.masked(now_ns, latency_ms, work.motion_ms)
         if self._motion is not None and motions[0].found is Found.NONE:
             self.telemetry.count("unaligned")
         return Segmentation(
-            frame=frame, mask=masks.labels, confidence=masks.confidence, probabilities=masks.probabilities, index=work.index,
-            is_keyframe=work.decision.reason is not None, mode=self._config.mode,
-            feature_stamp_ns=oldest.stamp_ns, feature_age_frames=work.index - oldest.index,
+            frame=frame,
+            mask=masks.labels,
+            confidence=masks.confidence,
+            probabilities=masks.probabilities,
+            index=work.index,
+            is_keyframe=work.decision.reason is not None,
+            mode=self._config.mode,
+            feature_stamp_ns=oldest.stamp_ns,
+            feature_age_frames=work.index - oldest.index,
             feature_age_s=(work.time_ns - oldest.time_ns) / 1e9,
-            alignment=motions[0].found, motion_px=motions[0].pixels(frame.image.shape[:2]),
-            score=work.decision.score, dropped=self.telemetry.take_dropped(),
-            preprocess_ms=work.preprocess_ms, motion_ms=work.motion_ms, shallow_ms=work.shallow_ms,
-            postprocess_ms=1e3 * (ended - started), latency_ms=latency_ms)
+            alignment=motions[0].found,
+            motion_px=motions[0].pixels(frame.image.shape[:2]),
+            score=work.decision.score,
+            dropped=self.telemetry.take_dropped(),
+            preprocess_ms=work.preprocess_ms,
+            motion_ms=work.motion_ms,
+            shallow_ms=work.shallow_ms,
+            postprocess_ms=1e3 * (ended - started),
+            latency_ms=latency_ms,
+        )
 
     def _note_feature(self) -> None:
         reference = self._reference
         self.telemetry.note(
             has_feature=reference is not None,
-            feature_age_frames=0 if reference is None else self._index - reference.index)
+            feature_age_frames=0 if reference is None else self._index - reference.index,
+        )

@@ -1,10 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the first bits of a video packet say: whether decoding can begin with it, and the parameter sets that it brings.
+"""What the first bits of a video packet say: whether decoding can begin with it, and the parameter sets that
+it brings.
 
-The codec's own bits decide, as messages' flags say different things: of H.264 an IDR picture, of H.265 an IRAP picture (IDR, CRA,
-BLA), of AV1 a key frame that is shown, of VP9 a key frame.
+The codec's own bits decide, as messages' flags say different things: of H.264 an IDR picture, of H.265 an
+IRAP picture (IDR, CRA, BLA), of AV1 a key frame that is shown, of VP9 a key frame.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -12,38 +14,43 @@ from typing import NamedTuple
 
 from dcfm_ros.pipeline.frames import InputError
 
-START_CODE = b"\0\0\1"      # before each NAL unit of an Annex B stream
+START_CODE = b"\0\0\1"  # before each NAL unit of an Annex B stream
 _H264_SLICES, _H264_KEY, _H264_SETS = frozenset((1, 2, 3, 4, 5)), frozenset((5,)), {7: "SPS", 8: "PPS"}
-_H265_SLICES, _H265_KEY, _H265_SETS = frozenset(range(32)), frozenset(range(16, 22)), {32: "VPS", 33: "SPS", 34: "PPS"}
-_CLEAN = frozenset((5, 19, 20))   # IDR pictures of both; 5 is no key picture of H.265
+_H265_SLICES, _H265_KEY, _H265_SETS = (
+    frozenset(range(32)),
+    frozenset(range(16, 22)),
+    {32: "VPS", 33: "SPS", 34: "PPS"},
+)
+_CLEAN = frozenset((5, 19, 20))  # IDR pictures of both; 5 is no key picture of H.265
 _AV1_SEQUENCE, _AV1_FRAME_HEADER, _AV1_FRAME, _AV1_KEY_FRAME = 1, 3, 6, 0
 
 
 class VideoError(InputError):
     """A packet that brings no picture; the text names the value and the remedy.
 
-    `kind` is a stable word for counters: "encoding" (of the topic: its codec, or a form of it, is not read), "packet" (damaged),
-    "key" (waits for a key picture), "parameters" (a key picture without parameter sets), "picture" (brings none), "overrun".
+    `kind` is a stable word for counters: "encoding" (of the topic: its codec, or a form of it, is not read),
+    "packet" (damaged), "key" (waits for a key picture), "parameters" (a key picture without parameter sets),
+    "picture" (brings none), "overrun".
     """
 
 
 class Contents(NamedTuple):
     """Of a packet."""
 
-    is_key: bool             # can decoding begin here?
-    is_clean: bool           # does nothing from here on build on what came before? Pictures may after a CRA
-    has_picture: bool        # False: parameter sets and other side information alone
-    sets: dict[str, bytes]   # parameter sets by their name, with what stands before them in the stream
-    picture: bytes = b""     # how the first NAL unit with a picture begins; of H.264 and H.265
+    is_key: bool  # can decoding begin here?
+    is_clean: bool  # does nothing from here on build on what came before? Pictures may after a CRA
+    has_picture: bool  # False: parameter sets and other side information alone
+    sets: dict[str, bytes]  # parameter sets by their name, with what stands before them in the stream
+    picture: bytes = b""  # how the first NAL unit with a picture begins; of H.264 and H.265
 
 
 class Codec(NamedTuple):
     """A codec that is read."""
 
     name: str
-    decoder: str             # FFmpeg's name of it
-    sets: tuple[str, ...]    # parameter sets that a key picture needs
-    key: str                 # what a key picture is called
+    decoder: str  # FFmpeg's name of it
+    sets: tuple[str, ...]  # parameter sets that a key picture needs
+    key: str  # what a key picture is called
 
 
 CODECS = {
@@ -57,7 +64,10 @@ CODECS = {
 def look_into(codec: str, data: bytes) -> Contents:
     """codec: of CODECS. Raises VideoError where the data is no such packet."""
     if not data:
-        raise VideoError("picture", "a video packet has no data: its publisher could not encode the picture, and its log says why")
+        raise VideoError(
+            "picture",
+            "a video packet has no data: its publisher could not encode the picture, and its log says why",
+        )
     return {"h264": _h264, "h265": _h265, "av1": _av1, "vp9": _vp9}[codec](data)
 
 
@@ -70,17 +80,21 @@ def _h265(data: bytes) -> Contents:
 
 
 def _annex_b(name, data, type_bits, slices, key, names) -> Contents:
-    """type_bits: by how many bits the first byte of a NAL unit is shifted, and the mask that then leaves its type"""
+    """type_bits: by how many bits the first byte of a NAL unit is shifted, and the mask that then leaves its
+    type"""
     if data[:3] != START_CODE and data[:4] != b"\0" + START_CODE:
-        raise VideoError("encoding", f"a video packet begins with {data[:4].hex(' ')}, which is no start code of {name}: publish the "
-                                     "Annex B form, not that of MP4 files, and whole access units")
+        raise VideoError(
+            "encoding",
+            f"a video packet begins with {data[:4].hex(' ')}, which is no start code of {name}: publish the "
+            "Annex B form, not that of MP4 files, and whole access units",
+        )
     sets: dict[str, bytes] = {}
     for begin, end in _units(data):
         if begin == end:
             continue
         kind = data[begin] >> type_bits[0] & type_bits[1]
         if kind in slices:
-            return Contents(kind in key, kind in key & _CLEAN, True, sets, data[begin:begin + 64])
+            return Contents(kind in key, kind in key & _CLEAN, True, sets, data[begin : begin + 64])
         if kind in names:
             sets[names[kind]] = sets.get(names[kind], b"") + b"\0" + START_CODE + data[begin:end]
     return Contents(False, False, False, sets)
@@ -102,14 +116,17 @@ def _av1(data: bytes) -> Contents:
         size = len(data) - begin
         if header & 2:
             size, begin = _leb128(data, begin)
-        if header & 0x81 or begin + size > len(data):   # bits that are always 0
-            raise VideoError("packet", f"a video packet of {len(data)} bytes is no sequence of AV1's OBUs: publish the low overhead "
-                                       "format, whole temporal units, and look for a lossy network if it happens now and then")
+        if header & 0x81 or begin + size > len(data):  # bits that are always 0
+            raise VideoError(
+                "packet",
+                f"a video packet of {len(data)} bytes is no sequence of AV1's OBUs: publish the low overhead "
+                "format, whole temporal units, and look for a lossy network if it happens now and then",
+            )
         kind = header >> 3 & 15
         if kind == _AV1_SEQUENCE:
-            sets["sequence header"] = data[at:begin + size]
+            sets["sequence header"] = data[at : begin + size]
         elif kind in (_AV1_FRAME_HEADER, _AV1_FRAME) and size:
-            first = data[begin]   # show_existing_frame, two bits of the frame's type, show_frame
+            first = data[begin]  # show_existing_frame, two bits of the frame's type, show_frame
             is_key = not first & 0x80 and first >> 5 & 3 == _AV1_KEY_FRAME and bool(first & 0x10)
             return Contents(is_key, is_key, True, sets)
         at = begin + size
@@ -117,7 +134,8 @@ def _av1(data: bytes) -> Contents:
 
 
 def _leb128(data: bytes, at: int) -> tuple[int, int]:
-    """A number of AV1, and where what follows it begins; one that goes on for ever is larger than any packet."""
+    """A number of AV1, and where what follows it begins; one that goes on for ever is larger than any
+    packet."""
     value = 0
     for place in range(8):
         if at >= len(data):
@@ -130,10 +148,15 @@ def _leb128(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _vp9(data: bytes) -> Contents:
-    bits = f"{int.from_bytes(data[:2], 'big'):016b}"   # marker, two bits of the profile, show_existing_frame, frame_type
+    # marker, two bits of the profile, show_existing_frame, frame_type
+    bits = f"{int.from_bytes(data[:2], 'big'):016b}"
     if bits[:2] != "10" or len(data) < 2:
-        raise VideoError("packet", f"a video packet of {len(data)} bytes does not begin as a frame of VP9: publish whole frames, and "
-                                   "look for a lossy network if it happens now and then")
+        raise VideoError(
+            "packet",
+            f"a video packet of {len(data)} bytes does not begin as a frame of VP9: publish whole frames, "
+            f"and "
+            "look for a lossy network if it happens now and then",
+        )
     at = 5 if bits[2:4] == "11" else 4
-    is_key = bits[at:at + 2] == "00"
+    is_key = bits[at : at + 2] == "00"
     return Contents(is_key, is_key, True, {})

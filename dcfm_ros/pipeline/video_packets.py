@@ -1,11 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From video packets to pictures: `foxglove_msgs/CompressedVideo` and `ffmpeg_image_transport_msgs/FFMPEGPacket`.
+"""From video packets to pictures: `foxglove_msgs/CompressedVideo` and
+`ffmpeg_image_transport_msgs/FFMPEGPacket`.
 
-Each picture of a video builds on those before, so every packet of a topic goes through one decoder, in order. What is lost, damaged
-or sought costs the pictures up to the next key picture, and never shows a wrong one where the codec or the numbering tells of the
-loss. Messages are taken by their fields, whichever library has made them, so recordings need no ROS.
+Each picture of a video builds on those before, so every packet of a topic goes through one decoder, in order.
+What is lost, damaged or sought costs the pictures up to the next key picture, and never shows a wrong one
+where the codec or the numbering tells of the loss. Messages are taken by their fields, whichever library has
+made them, so recordings need no ROS.
 """
+
 from __future__ import annotations
 
 import re
@@ -21,26 +24,37 @@ from dcfm_ros.video_colours import BT601, to_rgb
 
 try:
     import av
-except ImportError:   # only videos need it
+except ImportError:  # only videos need it
     av = None
 
-_MOST_PIXELS = 2**25       # 8K; keeps a forged size from asking for gigabytes
-_REORDERED = 16            # packets that may wait for their picture, in a stream with B-frames: the most that H.264 allows
-_REORDERED_NS = NS_PER_S   # by so much stamps may run back there
-_NAMES = {codec: re.compile(names) for codec, names in {   # of encoders and of codecs
-    "h264": "264|avc", "h265": "265|hevc|kvazaar", "av1": "av1", "vp9": "vp9"}.items()}
-_NO_COLOURS = re.compile(r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)")   # encodings of what was encoded: depth, heat, a mosaic
+_MOST_PIXELS = 2**25  # 8K; keeps a forged size from asking for gigabytes
+_REORDERED = (
+    16  # packets that may wait for their picture, in a stream with B-frames: the most that H.264 allows
+)
+_REORDERED_NS = NS_PER_S  # by so much stamps may run back there
+_NAMES = {
+    codec: re.compile(names)
+    for codec, names in {  # of encoders and of codecs
+        "h264": "264|avc",
+        "h265": "265|hevc|kvazaar",
+        "av1": "av1",
+        "vp9": "vp9",
+    }.items()
+}
+_NO_COLOURS = re.compile(
+    r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)"
+)  # encodings of what was encoded: depth, heat, a mosaic
 
 
 class Packet(NamedTuple):
     """One message of a video topic."""
 
-    format: str              # "h264", or the name of an encoder: "hevc_nvenc", "libx264;yuv420p;bgr8"
+    format: str  # "h264", or the name of an encoder: "hevc_nvenc", "libx264;yuv420p;bgr8"
     data: bytes
     stamp_ns: int
-    pts: int | None = None   # number of the picture, where the message has one
-    unmarked: int | None = None   # colour matrix where the stream does not name it: of `to_rgb`
-    sender: Any = None       # the caller's own; comes back with the outcome
+    pts: int | None = None  # number of the picture, where the message has one
+    unmarked: int | None = None  # colour matrix where the stream does not name it: of `to_rgb`
+    sender: Any = None  # the caller's own; comes back with the outcome
 
 
 class Outcome(NamedTuple):
@@ -63,45 +77,61 @@ def of_compressed_video(message: Any, sender: Any = None) -> Packet:
 
 
 def of_ffmpeg_packet(message: Any, sender: Any = None) -> Packet:
-    """Of an `ffmpeg_image_transport_msgs/FFMPEGPacket`; colours that are not marked are BT.601 at any size, as its encoder makes them."""
-    return Packet(message.encoding, bytes(message.data), stamp_ns(message.header.stamp), message.pts, BT601, sender)
+    """Of an `ffmpeg_image_transport_msgs/FFMPEGPacket`; colours that are not marked are BT.601 at any size,
+    as its encoder makes them."""
+    return Packet(
+        message.encoding, bytes(message.data), stamp_ns(message.header.stamp), message.pts, BT601, sender
+    )
 
 
 def codec_of(text: str) -> str:
     """Of CODECS, for a message's `format` or `encoding`. Raises VideoError (kind "encoding")."""
-    parts = [part.strip() for part in text.lower().split(";")]   # the encoder, and in new versions what it was given
+    parts = [
+        part.strip() for part in text.lower().split(";")
+    ]  # the encoder, and in new versions what it was given
     codec = next((codec for codec, names in _NAMES.items() if names.search(parts[0])), None)
     if codec is None:
-        raise VideoError("encoding", f"video of format {text[:40]!r} is not read: publish {', '.join(CODECS)}, or images")
+        raise VideoError(
+            "encoding", f"video of format {text[:40]!r} is not read: publish {', '.join(CODECS)}, or images"
+        )
     if av is None:
-        raise VideoError("encoding", f"video of format {text[:40]!r} needs PyAV to be decoded: pip install av")
+        raise VideoError(
+            "encoding", f"video of format {text[:40]!r} needs PyAV to be decoded: pip install av"
+        )
     if held := next(filter(_NO_COLOURS.fullmatch, parts[1:]), None):
-        raise VideoError("encoding", f"video of format {text[:40]!r} holds {held} and no colours: publish the camera's colour images")
+        raise VideoError(
+            "encoding",
+            f"video of format {text[:40]!r} holds {held} and no colours: publish the camera's colour images",
+        )
     return codec
 
 
 class VideoDecoder:
     """Of one topic; for one thread at a time.
 
-    Every packet has exactly one outcome. In a stream without B-frames `decode` returns that of its packet at once. With B-frames
-    pictures come in the order in which they are shown, each with its own packet, up to 16 packets later; those before a loss, a
-    jump or another codec come before it. Decoding begins, and goes on after a loss, at a key picture whose parameter sets have come.
-    A loss is told by `pts` that counts the pictures, by H.264's picture numbers, by the decoder, or by the caller.
-    `counts`: pictures, and how often a stream was broken off: lost, damaged, jumped (to another time or codec), ended.
+    Every packet has exactly one outcome. In a stream without B-frames `decode` returns that of its packet at
+    once. With B-frames pictures come in the order in which they are shown, each with its own packet, up to 16
+    packets later; those before a loss, a jump or another codec come before it. Decoding begins, and goes on
+    after a loss, at a key picture whose parameter sets have come. A loss is told by `pts` that counts the
+    pictures, by H.264's picture numbers, by the decoder, or by the caller.
+    `counts`: pictures, and how often a stream was broken off: lost, damaged, jumped (to another time or
+        codec), ended.
     """
 
     def __init__(self):
         self.counts: Counter[str] = Counter()
         self._codec = ""
-        self._context: av.VideoCodecContext | None = None   # None: waits for a key picture
+        self._context: av.VideoCodecContext | None = None  # None: waits for a key picture
         self._since = "the stream was joined between two of them"
-        self._sets: dict[str, bytes] = {}          # the newest parameter sets
+        self._sets: dict[str, bytes] = {}  # the newest parameter sets
         self._numbers = FrameNumbers()
-        self._in_flight: dict[int, Packet] = {}    # by their running number, which goes through the decoder as time stamp
+        self._in_flight: dict[
+            int, Packet
+        ] = {}  # by their running number, which goes through the decoder as time stamp
         self._fed = 0
         self._newest_ns: int | None = None
         self._pts: int | None = None
-        self._pts_counts = False                   # has it gone on by one?
+        self._pts_counts = False  # has it gone on by one?
 
     def decode(self, packet: Packet) -> list[Outcome]:
         """Take the next packet of the topic."""
@@ -115,11 +145,17 @@ class VideoDecoder:
             contents = look_into(codec, packet.data)
             self._take_sets(contents)
             if not contents.has_picture:
-                raise VideoError("picture", f"a video packet of {len(packet.data)} bytes holds no picture, only parameters: publish them "
-                                            "in one message with the picture that follows")
+                raise VideoError(
+                    "picture",
+                    f"a video packet of {len(packet.data)} bytes holds no picture, only parameters: publish "
+                    f"them "
+                    "in one message with the picture that follows",
+                )
             if broken := self._break(packet, contents):
                 outcomes += self._stop(*broken)
-            elif contents.is_clean and self._in_flight:   # what was before comes out now, and does not wait for what follows
+            elif (
+                contents.is_clean and self._in_flight
+            ):  # what was before comes out now, and does not wait for what follows
                 outcomes += self._drain()
             if self._context is None:
                 self._begin(contents)
@@ -145,7 +181,7 @@ class VideoDecoder:
     def _take_sets(self, contents: Contents) -> None:
         self._sets |= contents.sets
         if self._codec == "h264" and "SPS" in contents.sets:
-            self._numbers.parameters(contents.sets["SPS"][len(START_CODE) + 1:])
+            self._numbers.parameters(contents.sets["SPS"][len(START_CODE) + 1 :])
 
     def _break(self, packet: Packet, contents: Contents) -> tuple[str, str] | None:
         """Why this packet does not follow the one before: for `counts`, and in words. None where it does."""
@@ -155,10 +191,18 @@ class VideoDecoder:
         follows = self._pts is not None and packet.pts == self._pts + 1
         has_gap = self._pts_counts and not reorders and not follows
         misses_pictures = self._codec == "h264" and self._numbers.picture(contents.picture)
-        before, self._pts, self._pts_counts = self._pts, packet.pts, follows or self._pts_counts and reorders
-        self._newest_ns = packet.stamp_ns if has_jumped or self._newest_ns is None else max(self._newest_ns, packet.stamp_ns)
-        if self._context is None or contents.is_key and not reorders:
-            return None   # nothing that came before is needed
+        before, self._pts, self._pts_counts = (
+            self._pts,
+            packet.pts,
+            follows or (self._pts_counts and reorders),
+        )
+        self._newest_ns = (
+            packet.stamp_ns
+            if has_jumped or self._newest_ns is None
+            else max(self._newest_ns, packet.stamp_ns)
+        )
+        if self._context is None or (contents.is_key and not reorders):
+            return None  # nothing that came before is needed
         if has_jumped:
             return "jumped", "the stamps jumped back"
         if has_gap:
@@ -166,14 +210,23 @@ class VideoDecoder:
         return ("lost", "pictures were lost (their numbers have a gap)") if misses_pictures else None
 
     def _begin(self, contents: Contents) -> None:
-        """Open a decoder for the key picture in a packet. Raises VideoError where there is none, or its parameter sets have not come."""
+        """Open a decoder for the key picture in a packet. Raises VideoError where there is none, or its
+        parameter sets have not come."""
         codec = CODECS[self._codec]
         if not contents.is_key:
-            raise VideoError("key", f"a video packet waits for {codec.key} of {codec.name}, since {self._since}: let the encoder make "
-                                    "them more often (gop_size), if it is to go on sooner")
+            raise VideoError(
+                "key",
+                f"a video packet waits for {codec.key} of {codec.name}, since {self._since}: let the encoder "
+                f"make "
+                "them more often (gop_size), if it is to go on sooner",
+            )
         if missing := [name for name in codec.sets if name not in self._sets]:
-            raise VideoError("parameters", f"{codec.key} of {codec.name} came without {' and '.join(missing)}: let the encoder repeat the "
-                                           "parameter sets with each of them")
+            raise VideoError(
+                "parameters",
+                f"{codec.key} of {codec.name} came without {' and '.join(missing)}: let the encoder repeat "
+                f"the "
+                "parameter sets with each of them",
+            )
         context = av.CodecContext.create(codec.decoder, "r")
         context.thread_count = 1
         context.flags |= av.codec.context.Flags.low_delay
@@ -181,8 +234,13 @@ class VideoDecoder:
         self._context = context
 
     def _feed(self, packet: Packet, contents: Contents) -> list[Outcome]:
-        # With a key picture sets that came in messages before are given again: this decoder may not know them.
-        given = [name for name in CODECS[self._codec].sets if name not in contents.sets] if contents.is_key else []
+        # With a key picture sets that came in messages before are given again: this decoder may not know
+        # them.
+        given = (
+            [name for name in CODECS[self._codec].sets if name not in contents.sets]
+            if contents.is_key
+            else []
+        )
         unit = av.Packet(b"".join(self._sets[name] for name in given if name in self._sets) + packet.data)
         unit.pts = self._fed
         self._in_flight[self._fed] = packet
@@ -208,12 +266,14 @@ class VideoDecoder:
         outcomes: list[Outcome] = []
         for frame in frames:
             packet = self._in_flight.pop(frame.pts, None)
-            if packet is None:   # it was given up
+            if packet is None:  # it was given up
                 continue
             if outcomes and outcomes[-1].error is not None:
                 outcomes.append(self._following(packet))
             elif frame.is_corrupt:
-                outcomes.append(Outcome(packet, None, self._damaged(packet, "the decoder had to invent a part of it")))
+                outcomes.append(
+                    Outcome(packet, None, self._damaged(packet, "the decoder had to invent a part of it"))
+                )
             else:
                 outcomes.append(Outcome(packet, frame, None))
         return outcomes
@@ -231,7 +291,7 @@ class VideoDecoder:
     def _drain(self) -> list[Outcome]:
         try:
             outcomes = self._outcomes(self._context.decode(None))
-        except av.error.FFmpegError:   # what it still had is lost as well
+        except av.error.FFmpegError:  # what it still had is lost as well
             outcomes = []
         outcomes += [self._without_picture(packet) for packet in self._in_flight.values()]
         self._in_flight.clear()
@@ -243,10 +303,22 @@ class VideoDecoder:
 
     @staticmethod
     def _damaged(packet: Packet, reason: str) -> VideoError:
-        return VideoError("packet", f"a video packet of {len(packet.data)} bytes cannot be decoded ({reason[:100]}): it is damaged or "
-                                    "follows a loss; look for a lossy network or a recorder that drops messages if it happens now and then")
+        return VideoError(
+            "packet",
+            f"a video packet of {len(packet.data)} bytes cannot be decoded ({reason[:100]}): it is damaged "
+            f"or "
+            "follows a loss; look for a lossy network or a recorder that drops messages if it happens now "
+            "and then",
+        )
 
     @staticmethod
     def _without_picture(packet: Packet) -> Outcome:
-        return Outcome(packet, None, VideoError(
-            "picture", f"a video packet of {len(packet.data)} bytes brought no picture: what it builds on is missing, or it is half of one"))
+        return Outcome(
+            packet,
+            None,
+            VideoError(
+                "picture",
+                f"a video packet of {len(packet.data)} bytes brought no picture: what it builds on is "
+                f"missing, or it is half of one",
+            ),
+        )

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A live camera's video: every packet is decoded in order, on a thread of its own, whether or not its picture becomes a mask."""
+"""A live camera's video: every packet is decoded in order, on a thread of its own, whether or not its picture
+becomes a mask."""
+
 from __future__ import annotations
 
 import logging
@@ -13,26 +15,29 @@ from dcfm_ros.pipeline.keyframe import left_behind
 from dcfm_ros.pipeline.video_bits import VideoError, look_into
 from dcfm_ros.pipeline.video_packets import Outcome, Packet, VideoDecoder, codec_of
 
-WAITING = 60   # packets, by default; two seconds at 30 Hz
+WAITING = 60  # packets, by default; two seconds at 30 Hz
 _log = logging.getLogger(__name__)
 
 
 class VideoThread:
-    """Any thread may call `put` and `lose`, which never wait; `deliver` gets each packet's outcome, on the decoder's thread.
+    """Any thread may call `put` and `lose`, which never wait; `deliver` gets each packet's outcome, on the
+    decoder's thread.
 
-    At most `waiting` packets wait. When one more comes, the decoder has fallen behind: it goes on at the last key picture that waits,
-    or where none does at the next that comes, and what lies before is dropped, each packet with an outcome of kind "overrun".
-    `stop` discards what waits, without an outcome.
+    At most `waiting` packets wait. When one more comes, the decoder has fallen behind: it goes on at the last
+    key picture that waits, or where none does at the next that comes, and what lies before is dropped, each
+    packet with an outcome of kind "overrun". `stop` discards what waits, without an outcome.
     """
 
     def __init__(self, deliver: Callable[[Outcome], None], name: str = "", waiting: int = WAITING):
         self._deliver, self._limit = deliver, waiting
         self._decoder = VideoDecoder()
         self._packets: deque[Packet] = deque()
-        self._dropped: list[Packet] = []     # before the packets that wait, without their data
+        self._dropped: list[Packet] = []  # before the packets that wait, without their data
         self._is_lost = self._closed = False  # was something lost before the packets that wait?
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=f"dcfm-video-{name}" if name else "dcfm-video", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"dcfm-video-{name}" if name else "dcfm-video", daemon=True
+        )
         self._thread.start()
 
     def put(self, packet: Packet) -> None:
@@ -45,8 +50,8 @@ class VideoThread:
             self._changed.notify()
 
     def lose(self) -> None:
-        """Packets are lost that should have come by now. Those that wait may have come before or after, so they go, too, up to the next
-        key picture."""
+        """Packets are lost that should have come by now. Those that wait may have come before or after, so
+        they go, too, up to the next key picture."""
         with self._changed:
             self._is_lost = True
             self._changed.notify()
@@ -75,9 +80,19 @@ class VideoThread:
                 dropped, self._dropped, is_lost, self._is_lost = self._dropped, [], self._is_lost, False
                 packet = self._packets.popleft() if self._packets else None
             outcomes = self._decoder.lose() if is_lost else []
-            outcomes += [Outcome(one, None, VideoError(
-                "overrun", f"{len(dropped)} video packets were dropped, as decoding fell {self._limit} packets behind: lower the camera's "
-                           "rate or size, or what else runs")) for one in dropped]
+            outcomes += [
+                Outcome(
+                    one,
+                    None,
+                    VideoError(
+                        "overrun",
+                        f"{len(dropped)} video packets were dropped, as decoding fell {self._limit} packets "
+                        f"behind: lower the camera's "
+                        "rate or size, or what else runs",
+                    ),
+                )
+                for one in dropped
+            ]
             outcomes += self._decoded(packet) if packet is not None else []
             for outcome in outcomes:
                 self._hand_over(outcome)
@@ -85,7 +100,7 @@ class VideoThread:
     def _decoded(self, packet: Packet) -> list[Outcome]:
         try:
             return self._decoder.decode(packet)
-        except Exception as error:   # no packet may end the camera's pictures
+        except Exception as error:  # no packet may end the camera's pictures
             _log.exception("a video packet of %d bytes", len(packet.data))
             self._decoder = VideoDecoder()
             text = f"a video packet of {len(packet.data)} bytes cannot be decoded: {describe(error)}"
@@ -96,7 +111,7 @@ class VideoThread:
             return
         try:
             self._deliver(outcome)
-        except Exception:   # nor may who takes them
+        except Exception:  # nor may who takes them
             _log.exception("a picture of the stamp %d", outcome.packet.stamp_ns)
 
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pinhole camera with its distortion: from pixels to rays and from points to pixels.
 
-The camera looks along z, x is right and y is down (an optical frame, REP 103). Pixels have their centre at whole numbers.
+The camera looks along z, x is right and y is down (an optical frame, REP 103). Pixels have their centre at
+whole numbers.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ import numpy as np
 
 from dcfm_ros.points.errors import PointsError
 
-_COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,)}   # how many there may be, by distortion model
-_MOST = 1e9            # of a calibration's numbers
-_LEAST = 1e-12         # of a distortion's: less bends nothing
-_ITERATIONS = 100     # of the inverse distortion; strong lenses need some 50
-_CONVERGED = 1e-9     # focal lengths: a millionth of a pixel
+_COEFFICIENTS = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8,),
+}  # how many there may be, by distortion model
+_MOST = 1e9  # of a calibration's numbers
+_LEAST = 1e-12  # of a distortion's: less bends nothing
+_ITERATIONS = 100  # of the inverse distortion; strong lenses need some 50
+_CONVERGED = 1e-9  # focal lengths: a millionth of a pixel
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Of images of width × height pixels. fx, fy, cx, cy, tx, ty: of a projection matrix, in pixels; tx and ty are of the second
-    camera of a stereo pair, as `CameraInfo` has them, else 0. distortion: k1, k2, p1, p2, k3, k4, k5, k6; empty for none."""
+    """Of images of width × height pixels. fx, fy, cx, cy, tx, ty: of a projection matrix, in pixels; tx and
+    ty are of the second camera of a stereo pair, as `CameraInfo` has them, else 0. distortion: k1, k2, p1,
+    p2, k3, k4, k5, k6; empty for none."""
 
     width: int
     height: int
@@ -36,9 +41,10 @@ class Camera:
     ty: float = 0.0
     distortion: tuple[float, ...] = ()
 
-    @lru_cache(maxsize=2)
+    @lru_cache(maxsize=2)  # noqa: B019
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
-        """(x, y) of each pixel at depth 1, float32, shapes that broadcast to (height, width); NaN where no ray leads to it.
+        """(x, y) of each pixel at depth 1, float32, shapes that broadcast to (height, width); NaN where no
+        ray leads to it.
 
         A point at depth z is (x z - tx / fx, y z - ty / fy, z).
         """
@@ -50,8 +56,8 @@ class Camera:
             return x.astype(np.float32), y.astype(np.float32)
 
     def project(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (u, v) of points (float64, metres, of the camera's frame), NaN for those that the camera cannot see: behind it,
-        or so far aside that the lens's polynomial turns back."""
+        """Pixels (u, v) of points (float64, metres, of the camera's frame), NaN for those that the camera
+        cannot see: behind it, or so far aside that the lens's polynomial turns back."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             depth = np.where(z > 0, z, np.nan)
             x, y = (x + self.tx / self.fx) / depth, (y + self.ty / self.fy) / depth
@@ -74,7 +80,7 @@ class Camera:
                 x_new, y_new = (x_seen - dx) / radial, (y_seen - dy) / radial
                 change = np.maximum(abs(x_new - x), abs(y_new - y))
                 x, y = x_new, y_new
-                if not np.any(change > _CONVERGED):   # NaN is settled, too
+                if not np.any(change > _CONVERGED):  # NaN is settled, too
                     break
             unseen = ~((change <= _CONVERGED) & (x * x + y * y < limit))
             return np.where(unseen, np.nan, x), np.where(unseen, np.nan, y)
@@ -88,8 +94,9 @@ class Camera:
         return radial, p1 * xy + p2 * (s + 2 * x * x), p1 * (s + 2 * y * y) + p2 * xy
 
     def _turns_back(self) -> float:
-        """The squared radius s from which more distant points come nearer again, where the polynomial is meaningless: the
-        least positive root of the derivative of r N(s) / D(s), or of D; infinite where there is none."""
+        """The squared radius s from which more distant points come nearer again, where the polynomial is
+        meaningless: the least positive root of the derivative of r N(s) / D(s), or of D; infinite where there
+            is none."""
         k1, k2, _, _, k3, k4, k5, k6 = self.distortion
         above, below, s = np.poly1d([k3, k2, k1, 1]), np.poly1d([k6, k5, k4, 1]), np.poly1d([1, 0])
         slope = above * below + 2 * s * (above.deriv() * below - above * below.deriv())
@@ -99,12 +106,21 @@ class Camera:
 
 
 def read_camera(info, rectified: bool) -> Camera:
-    """Of the fields of a `sensor_msgs/CameraInfo`. rectified: P describes the image; otherwise K and D. Raises PointsError."""
+    """Of the fields of a `sensor_msgs/CameraInfo`. rectified: P describes the image; otherwise K and D.
+    Raises PointsError."""
     roi = info.roi
-    if info.binning_x > 1 or info.binning_y > 1 or roi.x_offset or roi.y_offset or (
-            (roi.width, roi.height) not in ((0, 0), (info.width, info.height))):
-        raise PointsError("camera", "camera_info has binning or a region of interest, which is not read: publish the calibration "
-                                    "of the image as it is sent")
+    if (
+        info.binning_x > 1
+        or info.binning_y > 1
+        or roi.x_offset
+        or roi.y_offset
+        or ((roi.width, roi.height) not in ((0, 0), (info.width, info.height)))
+    ):
+        raise PointsError(
+            "camera",
+            "camera_info has binning or a region of interest, which is not read: publish the calibration "
+            "of the image as it is sent",
+        )
     if rectified:
         fx, _, cx, tx, _, fy, cy, ty, *_ = info.p
         distortion = ()
@@ -113,14 +129,22 @@ def read_camera(info, rectified: bool) -> Camera:
         tx = ty = 0.0
         distortion = _distortion(info.distortion_model, tuple(info.d))
     if not (info.width and info.height):
-        raise PointsError("camera", f"camera_info is for {info.width}×{info.height} pixels: its publisher must set width and "
-                                    "height")
-    if not (np.abs([fx, fy, cx, cy, tx, ty, *distortion]) < _MOST).all():   # nor is NaN less
-        raise PointsError("camera", f"camera_info is not finite or beyond {_MOST:g} in {'P' if rectified else 'K or D'}: calibrate "
-                                    "the camera, and give its driver the file")
+        raise PointsError(
+            "camera",
+            f"camera_info is for {info.width}×{info.height} pixels: its publisher must set width and height",
+        )
+    if not (np.abs([fx, fy, cx, cy, tx, ty, *distortion]) < _MOST).all():  # nor is NaN less
+        raise PointsError(
+            "camera",
+            f"camera_info is not finite or beyond {_MOST:g} in {'P' if rectified else 'K or D'}: calibrate "
+            "the camera, and give its driver the file",
+        )
     if fx <= 0 or fy <= 0:
-        raise PointsError("camera", f"camera_info has focal lengths {fx:g} and {fy:g} in {'P' if rectified else 'K'}, so the "
-                                    "camera is not calibrated: calibrate it, and give its driver the file")
+        raise PointsError(
+            "camera",
+            f"camera_info has focal lengths {fx:g} and {fy:g} in {'P' if rectified else 'K'}, so the "
+            "camera is not calibrated: calibrate it, and give its driver the file",
+        )
     return Camera(info.width, info.height, fx, fy, cx, cy, tx, ty, distortion)
 
 
@@ -129,7 +153,10 @@ def _distortion(model: str, coefficients: tuple[float, ...]) -> tuple[float, ...
     if not any(coefficients):
         return ()
     if len(coefficients) not in _COEFFICIENTS.get(model, ()):
-        raise PointsError("camera", f"camera_info has distortion_model {model[:40]!r} with {len(coefficients)} coefficients: "
-                                    "only plumb_bob (5) and rational_polynomial (8) are read; rectify the image, and set rectified "
-                                    "to true")
+        raise PointsError(
+            "camera",
+            f"camera_info has distortion_model {model[:40]!r} with {len(coefficients)} coefficients: "
+            "only plumb_bob (5) and rational_polynomial (8) are read; rectify the image, and set rectified "
+            "to true",
+        )
     return coefficients + (0.0,) * (8 - len(coefficients))

@@ -15,12 +15,27 @@ import numpy as np
 from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.rows import rows_of
 
-_DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}   # of sensor_msgs/PointField
+_DATATYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    8: "f8",
+}  # of sensor_msgs/PointField
 _NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
 _FLOAT32 = 7
-_MOST_BYTES = 1 << 16   # of a point; more is forged, and no record of numpy's
-_PADDING = ("", "_")   # names of no field, as PCL writes them
-_OWN = {"x": (0, "<f4"), "y": (4, "<f4"), "z": (8, "<f4"), "rgb": (12, "<u4"), "label": (16, "u1")}   # offset, type
+_MOST_BYTES = 1 << 16  # of a point; more is forged, and no record of numpy's
+_PADDING = ("", "_")  # names of no field, as PCL writes them
+_OWN = {
+    "x": (0, "<f4"),
+    "y": (4, "<f4"),
+    "z": (8, "<f4"),
+    "rgb": (12, "<u4"),
+    "label": (16, "u1"),
+}  # offset, type
 _CONFIDENCE = {"confidence": (17, "u1")}
 _OWN_BYTES = 20
 _REPLACED = frozenset({*_OWN, *_CONFIDENCE, "rgba"})
@@ -40,8 +55,8 @@ class Field:
 class LabelledCloud:
     """A cloud that goes out. records: (height, width), whose memory is `data`; little-endian.
 
-    x, y, z are float32 in metres; rgb is 0x00RRGGBB in the bits of a float32, which is what RViz and PCL read; label and
-    confidence are uint8.
+    x, y, z are float32 in metres; rgb is 0x00RRGGBB in the bits of a float32, which is what RViz and PCL
+    read; label and confidence are uint8.
     """
 
     records: np.ndarray
@@ -64,29 +79,52 @@ def read_cloud(message) -> np.ndarray:
     Raises PointsError.
     """
     if message.point_step > _MOST_BYTES:
-        raise PointsError("fields", f"cloud has point_step {message.point_step}: its publisher must set the bytes of a point, "
-                                    f"which are at most {_MOST_BYTES}")
+        raise PointsError(
+            "fields",
+            f"cloud has point_step {message.point_step}: its publisher must set the bytes of a point, "
+            f"which are at most {_MOST_BYTES}",
+        )
     order = ">" if message.is_bigendian else "<"
     fields = {}
     for field in message.fields:
         if field.name in _PADDING:
             continue
         if field.datatype not in _DATATYPES or field.name in fields:
-            raise PointsError("fields", f"cloud has a field {field.name[:40]!r} of datatype {field.datatype} that is unknown or "
-                                        "there twice: its publisher must describe each field once, as PointField says")
-        kind, count = np.dtype(order + _DATATYPES[field.datatype]), max(1, field.count)   # some leave the count at 0
+            raise PointsError(
+                "fields",
+                f"cloud has a field {field.name[:40]!r} of datatype {field.datatype} that is unknown or "
+                "there twice: its publisher must describe each field once, as PointField says",
+            )
+        kind, count = (
+            np.dtype(order + _DATATYPES[field.datatype]),
+            max(1, field.count),
+        )  # some leave the count at 0
         if field.offset + count * kind.itemsize > message.point_step:
-            raise PointsError("fields", f"cloud has a field {field.name[:40]!r} at offset {field.offset} that reaches beyond "
-                                        f"point_step {message.point_step}: its publisher must set offset, count and point_step")
+            raise PointsError(
+                "fields",
+                f"cloud has a field {field.name[:40]!r} at offset {field.offset} that reaches beyond "
+                f"point_step {message.point_step}: its publisher must set offset, count and point_step",
+            )
         fields[field.name] = (kind if count == 1 else (kind, (count,)), field.offset)
     for name in "xyz":
         if name not in fields or fields[name][0] not in (np.dtype(order + "f4"), np.dtype(order + "f8")):
-            raise PointsError("fields", f"cloud has no field {name} of one float32 or float64: its fields are "
-                                        f"{', '.join(fields)[:80] or 'none'}; subscribe to a cloud with x, y and z")
+            raise PointsError(
+                "fields",
+                f"cloud has no field {name} of one float32 or float64: its fields are "
+                f"{', '.join(fields)[:80] or 'none'}; subscribe to a cloud with x, y and z",
+            )
     kinds, offsets = zip(*fields.values())
-    record = np.dtype({"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": message.point_step})
-    return rows_of(message, record, message.row_step, "cloud", "row_step",
-                   f"{message.width} points of {message.point_step} bytes have")
+    record = np.dtype(
+        {"names": [*fields], "formats": kinds, "offsets": offsets, "itemsize": message.point_step}
+    )
+    return rows_of(
+        message,
+        record,
+        message.row_step,
+        "cloud",
+        "row_step",
+        f"{message.width} points of {message.point_step} bytes have",
+    )
 
 
 def new_cloud(shape: tuple[int, int], has_confidence: bool, others: np.dtype | None = None) -> LabelledCloud:
@@ -107,7 +145,8 @@ def _others(record: np.dtype) -> list[str]:
 
 
 def _record(has_confidence: bool, others: np.dtype | None) -> tuple[np.dtype, int]:
-    """The layout of a point, and its bytes. Each field begins at a multiple of its item's size: C++ can read it in place."""
+    """The layout of a point, and its bytes. Each field begins at a multiple of its item's size: C++ can read
+    it in place."""
     fields = {**_OWN, **(_CONFIDENCE if has_confidence else {})}
     end = _OWN_BYTES
     for name in _others(others) if others is not None else ():

@@ -6,8 +6,8 @@
 class PointsError(ValueError):
     """A message that cannot be used; the text is one sentence that names the value and the remedy.
 
-    `kind` is a stable word for counters: "encoding", "size" (width, height), "data" (step, length), "fields" (of a cloud),
-    "camera" (its calibration), "frame" (frame_id), "transform" or "palette".
+    `kind` is a stable word for counters: "encoding", "size" (width, height), "data" (step, length), "fields"
+    (of a cloud), "camera" (its calibration), "frame" (frame_id), "transform" or "palette".
     """
 
     def __init__(self, kind: str, text: str):

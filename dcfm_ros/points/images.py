@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and depth images from messages of the fields of `sensor_msgs/Image`, checked once; any row step, either byte order."""
+"""Masks and depth images from messages of the fields of `sensor_msgs/Image`, checked once; any row step,
+either byte order."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.rows import rows_of
 
 _MASK_ENCODINGS = {"mono8": "u1", "8UC1": "u1"}
-_DEPTH_ENCODINGS = {"16UC1": "u2", "32FC1": "f4"}   # REP 118
+_DEPTH_ENCODINGS = {"16UC1": "u2", "32FC1": "f4"}  # REP 118
 _MM_PER_M = np.float32(1000)
 
 
@@ -20,12 +21,13 @@ def read_mask(message) -> np.ndarray:
 
 
 def read_depth(message) -> np.ndarray:
-    """(H, W) float32: metres along the optical axis, NaN where there is no depth (0, negative, NaN, infinite).
+    """(H, W) float32: metres along the optical axis, NaN where there is no depth (0, negative, NaN,
+    infinite).
 
     16UC1 is in millimetres, 32FC1 in metres (REP 118). Raises PointsError.
     """
     rows = _pixels(message, _DEPTH_ENCODINGS, "depth image")
-    depth = rows / _MM_PER_M if message.encoding == "16UC1" else rows.astype(np.float32)   # either way a copy
+    depth = rows / _MM_PER_M if message.encoding == "16UC1" else rows.astype(np.float32)  # either way a copy
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth
 
@@ -34,7 +36,9 @@ def _pixels(message, encodings: dict[str, str], what: str) -> np.ndarray:
     """The pixels without row padding, a view: (height, width)."""
     width, height, encoding = message.width, message.height, message.encoding
     if encoding not in encodings:
-        raise PointsError("encoding", f"{what} has encoding {encoding[:40]!r}: publish it as {' or '.join(encodings)}")
+        raise PointsError(
+            "encoding", f"{what} has encoding {encoding[:40]!r}: publish it as {' or '.join(encodings)}"
+        )
     if not (width and height):
         raise PointsError("size", f"{what} is {width}×{height} pixels: its publisher must send a picture")
     kind = np.dtype(encodings[encoding]).newbyteorder(">" if message.is_bigendian else "<")

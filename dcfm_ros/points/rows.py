@@ -10,16 +10,24 @@ from dcfm_ros.points.errors import PointsError
 
 
 def rows_of(message, kind: np.dtype, step: int, what: str, step_name: str, a_row: str) -> np.ndarray:
-    """(height, width) of `kind`, a view of the message's data. Raises PointsError where step or data are too short.
+    """(height, width) of `kind`, a view of the message's data. Raises PointsError where step or data are too
+    short.
 
     step: bytes from one row to the next
     what, step_name, a_row: how the message, that field of it, and the contents of a row are called
     """
     width, height = message.width, message.height
     if step < width * kind.itemsize:
-        raise PointsError("data", f"{what} has {step_name} {step}, but {a_row} {width * kind.itemsize} bytes: its publisher must set "
-                                  f"{step_name} to the bytes per row")
+        raise PointsError(
+            "data",
+            f"{what} has {step_name} {step}, but {a_row} {width * kind.itemsize} bytes: its publisher must "
+            f"set "
+            f"{step_name} to the bytes per row",
+        )
     if len(message.data) < height * step:
-        raise PointsError("data", f"{what} has {len(message.data)} bytes of data, but height × {step_name} is {height * step}: its "
-                                  f"publisher sent a part of it, or a wrong {step_name} or height")
+        raise PointsError(
+            "data",
+            f"{what} has {len(message.data)} bytes of data, but height × {step_name} is {height * step}: its "
+            f"publisher sent a part of it, or a wrong {step_name} or height",
+        )
     return np.ndarray((height, width), kind, message.data, strides=(step, kind.itemsize))

@@ -11,14 +11,14 @@ import numpy as np
 
 from dcfm_ros.points.errors import PointsError
 
-_UNIT = 1e-3   # by so much the length of a quaternion may differ from 1
+_UNIT = 1e-3  # by so much the length of a quaternion may differ from 1
 
 
 class Transform(NamedTuple):
     """A point p of the source frame is rotation @ p + translation in the target frame."""
 
-    rotation: np.ndarray      # (3, 3) float64
-    translation: np.ndarray   # (3,) float64, metres
+    rotation: np.ndarray  # (3, 3) float64
+    translation: np.ndarray  # (3,) float64, metres
 
     def apply(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Coordinates in the target frame, float64."""
@@ -30,13 +30,22 @@ def from_quaternion(translation: Sequence[float], quaternion: Sequence[float]) -
     numbers = np.array([*translation, *quaternion], np.float64)
     length = np.linalg.norm(numbers[3:])
     if not np.isfinite(numbers).all() or abs(length - 1) > _UNIT:
-        raise PointsError("transform", f"transform {' '.join(f'{number:g}' for number in numbers)} is no translation x y z and "
-                                       "unit quaternion x y z w: check its publisher, or the parameter")
+        raise PointsError(
+            "transform",
+            f"transform {' '.join(f'{number:g}' for number in numbers)} is no translation x y z and "
+            "unit quaternion x y z w: check its publisher, or the parameter",
+        )
     x, y, z, w = numbers[3:] / length
-    return Transform(np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]), numbers[:3])
+    return Transform(
+        np.array(
+            [
+                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+            ]
+        ),
+        numbers[:3],
+    )
 
 
 def parse_transform(text: str) -> Transform:
@@ -45,5 +54,7 @@ def parse_transform(text: str) -> Transform:
         x, y, z, *quaternion = map(float, text.replace(",", " ").split())
         qx, qy, qz, qw = quaternion
     except ValueError:
-        raise PointsError("transform", f"transform {text[:80]!r}: give seven numbers, 'x y z qx qy qz qw'") from None
+        raise PointsError(
+            "transform", f"transform {text[:80]!r}: give seven numbers, 'x y z qx qy qz qw'"
+        ) from None
     return from_quaternion((x, y, z), (qx, qy, qz, qw))

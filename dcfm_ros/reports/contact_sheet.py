@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One picture that shows a run: frames with their masks, the classes, and when keyframes were taken and why."""
+"""One picture that shows a run: frames with their masks, the classes, and when keyframes were taken and
+why."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -12,7 +14,7 @@ import numpy as np
 
 Color = tuple[int, int, int]
 
-WIDTH = 1600   # pixels
+WIDTH = 1600  # pixels
 MARGIN = 40
 COLUMNS = 4
 GAP = 16
@@ -21,8 +23,11 @@ PAPER, PANEL, GRID = (255, 255, 255), (248, 248, 250), (226, 226, 232)
 INK, FAINT = (34, 36, 44), (112, 116, 128)
 SCORE, THRESHOLD, AGE, CUT = (30, 90, 170), (200, 60, 50), (90, 110, 130), (60, 60, 66)
 REASONS: dict[str, Color] = {
-    "first": (40, 150, 90), "deviation": (225, 125, 20), "interval": (120, 80, 190),
-    "requested": (20, 150, 190), "reset": (200, 60, 130),
+    "first": (40, 150, 90),
+    "deviation": (225, 125, 20),
+    "interval": (120, 80, 190),
+    "requested": (20, 150, 190),
+    "reset": (200, 60, 130),
 }
 OTHER_REASON = FAINT
 
@@ -31,35 +36,39 @@ OTHER_REASON = FAINT
 class Tile:
     """A frame of the run to show."""
 
-    image: np.ndarray                # (H, W, 3) uint8 RGB, the overlay
+    image: np.ndarray  # (H, W, 3) uint8 RGB, the overlay
     frame: int
-    reason: str | None = None        # why it was a keyframe; None if it was not
-    age: int | None = None           # age of the common feature used, frames; None if there was none
-    motion_px: float | None = None   # by which it was moved along, in the mean; None if it was not
+    reason: str | None = None  # why it was a keyframe; None if it was not
+    age: int | None = None  # age of the common feature used, frames; None if there was none
+    motion_px: float | None = None  # by which it was moved along, in the mean; None if it was not
 
 
 @dataclass(frozen=True)
 class Timeline:
     """What the scheduler saw and did, for frames 0..N-1."""
 
-    score: Sequence[float]                    # AKS score of each frame, nan where there is none
-    threshold: float | None                   # score that makes a keyframe; None for fixed intervals
-    keyframes: Sequence[tuple[int, str]]      # (frame, reason)
-    cuts: Sequence[int]                       # first frames of new shots
-    age: Sequence[float]                      # age of the common feature used, frames; nan where there was none
+    score: Sequence[float]  # AKS score of each frame, nan where there is none
+    threshold: float | None  # score that makes a keyframe; None for fixed intervals
+    keyframes: Sequence[tuple[int, str]]  # (frame, reason)
+    cuts: Sequence[int]  # first frames of new shots
+    age: Sequence[float]  # age of the common feature used, frames; nan where there was none
 
     def __post_init__(self):
         n = len(self.score)
         if n == 0:
             raise ValueError("the timeline is empty; give the score of at least one frame")
         if len(self.age) != n:
-            raise ValueError(f"the timeline has {n} scores but {len(self.age)} ages; give both for every frame")
+            raise ValueError(
+                f"the timeline has {n} scores but {len(self.age)} ages; give both for every frame"
+            )
         for frame in (*self.cuts, *(frame for frame, _ in self.keyframes)):
             if not 0 <= frame < n:
                 raise ValueError(f"the timeline has {n} frames; there is no frame {frame} to mark")
 
 
-def contact_sheet(tiles: list[Tile], legend: list[tuple[str, Color]], timeline: Timeline, title: str) -> np.ndarray:
+def contact_sheet(
+    tiles: list[Tile], legend: list[tuple[str, Color]], timeline: Timeline, title: str
+) -> np.ndarray:
     """Draw the sheet: (H, 1600, 3) uint8 RGB, as high as its contents need.
 
     tiles: frames to show, in reading order; 12 fill three rows
@@ -70,16 +79,23 @@ def contact_sheet(tiles: list[Tile], legend: list[tuple[str, Color]], timeline: 
         raise ValueError("there are no tiles; give at least one frame to show")
     for tile in tiles:
         if tile.image.ndim != 3 or tile.image.shape[2] != 3 or tile.image.dtype != np.uint8:
-            raise ValueError(f"tile of frame {tile.frame} has shape {tile.image.shape} and type {tile.image.dtype}; "
-                             "give (H, W, 3) uint8 RGB")
-    strips = [_title(title), _grid(tiles), _legend(legend), _timeline(timeline, [tile.frame for tile in tiles])]
+            raise ValueError(
+                f"tile of frame {tile.frame} has shape {tile.image.shape} and type {tile.image.dtype}; "
+                "give (H, W, 3) uint8 RGB"
+            )
+    strips = [
+        _title(title),
+        _grid(tiles),
+        _legend(legend),
+        _timeline(timeline, [tile.frame for tile in tiles]),
+    ]
     return np.concatenate(strips, axis=0)
 
 
 def _title(title):
     strip = _strip(84)
     size, room = 1.0, WIDTH - 2 * MARGIN
-    while size > 0.6 and _text_width(title, size, 2) > room:   # long titles get smaller letters, then an end
+    while size > 0.6 and _text_width(title, size, 2) > room:  # long titles get smaller letters, then an end
         size -= 0.05
     if _text_width(title, size, 2) > room:
         while _text_width(title + " ...", size, 2) > room:
@@ -93,14 +109,16 @@ def _grid(tiles):
     columns = min(COLUMNS, max(2, len(tiles)))
     width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
     height = max(round(width * tile.image.shape[0] / tile.image.shape[1]) for tile in tiles)
-    pitch = height + 46   # caption included
+    pitch = height + 46  # caption included
     strip = _strip(-(-len(tiles) // columns) * pitch + 6)
     for number, tile in enumerate(tiles):
         left, top = MARGIN + number % columns * (width + GAP), number // columns * pitch
         rows = round(width * tile.image.shape[0] / tile.image.shape[1])
         shrinks = tile.image.shape[1] > width
-        image = cv2.resize(tile.image, (width, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        strip[top:top + rows, left:left + width] = image
+        image = cv2.resize(
+            tile.image, (width, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        strip[top : top + rows, left : left + width] = image
         _text(strip, f"frame {tile.frame}", left, top + rows + 24, 0.56, INK)
         if tile.reason is not None:
             color = REASONS.get(tile.reason, OTHER_REASON)
@@ -121,7 +139,7 @@ def _legend(legend):
     cell = swatch + 10 + 24 + max(_text_width(name, size) for name, _ in legend)
     fits = max(1, (WIDTH - 2 * MARGIN + 24) // cell)
     rows = -(-len(legend) // fits)
-    columns = -(-len(legend) // rows)                        # rows of equal length
+    columns = -(-len(legend) // rows)  # rows of equal length
     cell = max(cell, (WIDTH - 2 * MARGIN) // columns) if rows > 1 else cell
     strip = _strip(rows * row + 24)
     for number, (name, color) in enumerate(legend):
@@ -142,7 +160,7 @@ def _timeline(timeline, shown):
     _key(strip, timeline, 20)
 
     top_score = max([*score[np.isfinite(score)], timeline.threshold or 0, 1e-9]) * 1.1
-    if timeline.threshold:   # the peak of a hard cut may not press everything else flat
+    if timeline.threshold:  # the peak of a hard cut may not press everything else flat
         top_score = min(top_score, 4 * timeline.threshold)
     y_score = _panel(strip, left, right, 66, 246, top_score, "AKS score", "since keyframe")
     top_age = max([*age[np.isfinite(age)], 1]) * 1.15
@@ -166,7 +184,7 @@ def _timeline(timeline, shown):
         _dashed(strip, left, y_score(timeline.threshold), right, y_score(timeline.threshold), THRESHOLD)
     _curve(strip, x, y_score, np.minimum(score, top_score), SCORE, steps=False)
     _curve(strip, x, y_age, age, AGE, steps=True)
-    for frame in shown:   # where the pictures above come from
+    for frame in shown:  # where the pictures above come from
         cv2.circle(strip, _point(x(frame), 262), 4, INK, cv2.FILLED, cv2.LINE_AA)
     return strip
 
@@ -185,9 +203,15 @@ def _key(strip, timeline, y):
     if timeline.cuts:
         entries.append((f"hard cut ({len(timeline.cuts)})", CUT, "dashes"))
     entries.append(("shown above", INK, "dot"))
-    marks = {"line": 34, "dashes": 34, "triangle": 18, "dot": 16, None: 0}   # width with its distance to the text
+    marks = {
+        "line": 34,
+        "dashes": 34,
+        "triangle": 18,
+        "dot": 16,
+        None: 0,
+    }  # width with its distance to the text
     room = WIDTH - 2 * MARGIN - sum(marks[mark] + _text_width(name, 0.5) for name, _, mark in entries)
-    gap = min(34, room // len(entries))   # shrinks with many entries, so that they stay in one line
+    gap = min(34, room // len(entries))  # shrinks with many entries, so that they stay in one line
     x = MARGIN
     for name, color, mark in entries:
         if mark == "line":
@@ -223,7 +247,7 @@ def _curve(strip, x, y, values, color, steps):
             continue
         here = _point(x(i), y(values[i]))
         if i + 1 == len(values) or not np.isfinite(values[i + 1]):
-            if i == 0 or not np.isfinite(values[i - 1]):   # a value on its own still shows
+            if i == 0 or not np.isfinite(values[i - 1]):  # a value on its own still shows
                 cv2.circle(strip, here, 2, color, cv2.FILLED, cv2.LINE_AA)
             continue
         there = _point(x(i + 1), y(values[i + 1]))
@@ -244,8 +268,14 @@ def _dashed(strip, x0, y0, x1, y1, color):
     length = max(abs(x1 - x0), abs(y1 - y0))
     for start in np.arange(0, length, 10):
         a, b = start / length, min(start + 6, length) / length
-        cv2.line(strip, _point(x0 + (x1 - x0) * a, y0 + (y1 - y0) * a),
-                 _point(x0 + (x1 - x0) * b, y0 + (y1 - y0) * b), color, 2, cv2.LINE_AA)
+        cv2.line(
+            strip,
+            _point(x0 + (x1 - x0) * a, y0 + (y1 - y0) * a),
+            _point(x0 + (x1 - x0) * b, y0 + (y1 - y0) * b),
+            color,
+            2,
+            cv2.LINE_AA,
+        )
 
 
 def _triangle(strip, x, y, color):
@@ -255,7 +285,8 @@ def _triangle(strip, x, y, color):
 
 
 def _text(strip, text, x, y, size, color, weight=1, align=0.0):
-    """Write on the base line `y`; `x` is the left end for align 0, the middle for 0.5, the right end for 1."""
+    """Write on the base line `y`; `x` is the left end for align 0, the middle for 0.5, the right end for
+    1."""
     x -= align * _text_width(text, size, weight)
     cv2.putText(strip, text, _point(x, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, weight, cv2.LINE_AA)
 

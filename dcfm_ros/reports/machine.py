@@ -18,5 +18,8 @@ def cpu_name() -> str:
 
 def machine() -> dict:
     """For reports: processor, GPU (None without), threads of PyTorch."""
-    return {"cpu": cpu_name(), "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "torch_threads": torch.get_num_threads()}
+    return {
+        "cpu": cpu_name(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch_threads": torch.get_num_threads(),
+    }

@@ -14,8 +14,12 @@ from dcfm_ros.pipeline.backends.base import Backend
 def model_description(name: str, config: ModelConfig, backend: Backend) -> dict:
     """Enough to have the same figures again. name: of a built-in model, or its folder."""
     return {
-        "name": name, "architecture": config.architecture, "backbone": config.backbone,
+        "name": name,
+        "architecture": config.architecture,
+        "backbone": config.backbone,
         "input": [config.input_height, config.input_width],
         "weights_sha256": hashlib.sha256((find_model(name) / WEIGHTS_FILE).read_bytes()).hexdigest(),
-        "backend": backend.name, "device": backend.device, "precision": backend.precision,
+        "backend": backend.name,
+        "device": backend.device,
+        "precision": backend.precision,
     }

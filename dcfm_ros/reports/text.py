@@ -10,7 +10,9 @@ from collections.abc import Sequence
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with columns under each other: the first to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    ]
 
 
 def percent(value: float | None) -> str:

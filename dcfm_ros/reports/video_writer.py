@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Videos that a browser plays."""
+
 from __future__ import annotations
 
 import math
@@ -12,15 +13,18 @@ import numpy as np
 
 try:
     import av
-except ImportError:   # everything but writing videos works without it
+except ImportError:  # everything but writing videos works without it
     av = None
 
 # Codec and its settings, best first: every browser plays H.264, some builds of FFmpeg can only write VP9.
 _CODECS = (
-    ("libx264", {"crf": "20", "preset": "veryfast", "g": "30"}),   # g: frames from one that can be jumped to to the next
+    (
+        "libx264",
+        {"crf": "20", "preset": "veryfast", "g": "30"},
+    ),  # g: frames from one that can be jumped to to the next
     ("libvpx-vp9", {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "g": "30"}),
 )
-_BT709 = 1   # the number of this colour standard in H.264 and VP9 streams
+_BT709 = 1  # the number of this colour standard in H.264 and VP9 streams
 _LIMITED_RANGE = 1
 
 
@@ -28,7 +32,8 @@ class VideoWriter:
     """Writes frames to an .mp4 file; use it in a `with` statement.
 
     path: ends in .mp4; its folder is made if needed and an existing file replaced
-    width, height: of the frames, pixels; odd sizes are padded by one column or row, as the codec needs even ones
+    width, height: of the frames, pixels; odd sizes are padded by one column or row, as the codec needs even
+        ones
     rate_hz: frames per second
     """
 
@@ -54,8 +59,10 @@ class VideoWriter:
         if self._container is None:
             raise RuntimeError(f"{self.path} is closed; add frames inside the with statement")
         if rgb.shape != (self.height, self.width, 3) or rgb.dtype != np.uint8:
-            raise ValueError(f"frame has shape {rgb.shape} and type {rgb.dtype}; "
-                             f"give ({self.height}, {self.width}, 3) uint8 RGB")
+            raise ValueError(
+                f"frame has shape {rgb.shape} and type {rgb.dtype}; "
+                f"give ({self.height}, {self.width}, 3) uint8 RGB"
+            )
         if self.width % 2 or self.height % 2:
             rgb = cv2.copyMakeBorder(rgb, 0, self.height % 2, 0, self.width % 2, cv2.BORDER_REPLICATE)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
@@ -84,7 +91,7 @@ class VideoWriter:
             raise RuntimeError(f"{self.path} was not written: no frame was added")
 
     def _add_stream(self, rate_hz):
-        rate = Fraction(rate_hz).limit_denominator(1001)   # exact for whole rates and for 30000/1001
+        rate = Fraction(rate_hz).limit_denominator(1001)  # exact for whole rates and for 30000/1001
         names = [name for name, _ in _CODECS]
         for name, options in _CODECS:
             if name in av.codecs_available:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The camera node's recordings: images and their camera_info to topics as they were recorded, at their rate or as fast as
-masks come back."""
+"""The camera node's recordings: images and their camera_info to topics as they were recorded, at their rate
+or as fast as masks come back."""
 
 from __future__ import annotations
 
@@ -37,35 +37,41 @@ from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.lockstep import LockStep
 from dcfm_ros.ros.play_options import PlayOptions
 
-_READ_AHEAD = 8          # images; at full HD 50 MB
-_END_OF_TIME_NS = 2**31 * stamps.NS_PER_S   # of seconds as messages have them
-_LONE_GAP_NS = 1e9       # from the end of a recording of a single image to its next beginning
-_NAMED = 3               # recordings in an error
-_LOG_PERIOD_S = 5.0      # of warnings that repeat
+_READ_AHEAD = 8  # images; at full HD 50 MB
+_END_OF_TIME_NS = 2**31 * stamps.NS_PER_S  # of seconds as messages have them
+_LONE_GAP_NS = 1e9  # from the end of a recording of a single image to its next beginning
+_NAMED = 3  # recordings in an error
+_LOG_PERIOD_S = 5.0  # of warnings that repeat
 
 
 class _Sendable(NamedTuple):
-    number: int | None   # among the messages of the cameras' topics, from 0; None: a camera_info
+    number: int | None  # among the messages of the cameras' topics, from 0; None: a camera_info
     publisher: Publisher
     step: LockStep | None
     log_ns: int
-    stamp: Time | None   # None: it cannot be sent
-    raw: bytes           # CDR
-    fault: str = ""      # why it cannot be sent
+    stamp: Time | None  # None: it cannot be sent
+    raw: bytes  # CDR
+    fault: str = ""  # why it cannot be sent
 
 
 class BagPlayer:
-    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded but video, whose pictures go out as
-    rgb8 images under the name that image_transport gives to these: anyone can take them, at any time.
+    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded but video,
+    whose pictures go out as rgb8 images under the name that image_transport gives to these: anyone can take
+    them, at any time.
 
-    Bytes that are no message are left out, as no subscriber could take them, and so is what has no time. Everything else
-    is sent, usable or not.
-    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`, `left_out` and
-    `without_mask` count images and may be read by any.
+    Bytes that are no message are left out, as no subscriber could take them, and so is what has no time.
+    Everything else is sent, usable or not.
+    `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`,
+    `left_out` and `without_mask` count images and may be read by any.
     """
 
-    def __init__(self, node: Node, options: PlayOptions, advertise: Callable[[type, str], Publisher],
-                 sent: Callable[[int, int, int], None]):
+    def __init__(
+        self,
+        node: Node,
+        options: PlayOptions,
+        advertise: Callable[[type, str], Publisher],
+        sent: Callable[[int, int, int], None],
+    ):
         self._node, self._options, self._sent = node, options, sent
         self.sent = self.left_out = self.without_mask = 0
         with ExitStack() as stack:
@@ -76,22 +82,30 @@ class BagPlayer:
             topics = options.image_topics(recorded, self._cameras[0].compressed)
             masks = options.mask_topics(names) if options.lockstep else []
             try:
-                self._steps = {camera.topic.key: LockStep(node, *pair, options.mask_timeout)
-                               for camera, *pair in zip(self._cameras, topics, masks)}
+                self._steps = {
+                    camera.topic.key: LockStep(node, *pair, options.mask_timeout)
+                    for camera, *pair in zip(self._cameras, topics, masks)
+                }
                 self._publishers = {
                     camera.topic.key: advertise(CompressedImage if camera.compressed else Image, topic)
-                    for camera, topic in zip(self._cameras, topics)}
+                    for camera, topic in zip(self._cameras, topics)
+                }
                 self._infos = self._advertise_infos(advertise)
                 self._all = {**self._publishers, **self._infos}
             except NameValidationException as error:
                 text = " ".join(str(error).split())
-                raise BagError(f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
-                               "image_topic, and where masks come from with mask_topic") from error
+                raise BagError(
+                    f"{self._bag.path}: {text}; choose a camera with `topics` and its topic with "
+                    "image_topic, and where masks come from with mask_topic"
+                ) from error
             self._time = BagTime(node, math.inf if options.lockstep else options.speed, options.clock)
             self._close = stack.pop_all().close
         count = sum(camera.topic.count for camera in self._cameras)
-        pace = (f"in lock-step with {', '.join(step.mask_topic for step in self._steps.values())}" if self._steps else
-                f"at {options.speed:g} times their rate")
+        pace = (
+            f"in lock-step with {', '.join(step.mask_topic for step in self._steps.values())}"
+            if self._steps
+            else f"at {options.speed:g} times their rate"
+        )
         on = ", ".join(publisher.topic_name for publisher in self._publishers.values())
         self.title = f"{options.source}: {count} images {pace} on {on}"
         for note in self._bag.notes:
@@ -103,11 +117,16 @@ class BagPlayer:
         return [*self._all.values()]
 
     def missing(self, subscribers: int) -> str:
-        """Who has to be there before it may begin, in words: so many listeners to each camera, and someone who publishes the
-        masks that are waited for. Empty if all are."""
-        parts = [f"{subscribers} subscribers of {publisher.topic_name}" for publisher in self._publishers.values()
-                 if publisher.get_subscription_count() < subscribers]
-        parts += [f"a publisher of {step.mask_topic}" for step in self._steps.values() if not step.has_segmenter()]
+        """Who has to be there before it may begin, in words: so many listeners to each camera, and someone
+        who publishes the masks that are waited for. Empty if all are."""
+        parts = [
+            f"{subscribers} subscribers of {publisher.topic_name}"
+            for publisher in self._publishers.values()
+            if publisher.get_subscription_count() < subscribers
+        ]
+        parts += [
+            f"a publisher of {step.mask_topic}" for step in self._steps.values() if not step.has_segmenter()
+        ]
         return " and ".join(parts)
 
     def prepare(self, stop: threading.Event) -> None:
@@ -138,33 +157,46 @@ class BagPlayer:
             self._time.end_round(span_ns / gaps if gaps else _LONE_GAP_NS)
         self._node.get_logger().info(
             f"{self.sent} images sent, {self.left_out} left out"
-            + (f", {self.without_mask} without a mask" if self._steps else ""))
+            + (f", {self.without_mask} without a mask" if self._steps else "")
+        )
 
     def close(self) -> None:
         """After the end of `play`."""
         self._close()
 
-    def _advertise_infos(self, advertise: Callable[[type, str], Publisher]) -> dict[tuple[str, str], Publisher]:
-        """Of each camera_info that was recorded beside a camera's images, or beside those of several, by its topic's key."""
+    def _advertise_infos(
+        self, advertise: Callable[[type, str], Publisher]
+    ) -> dict[tuple[str, str], Publisher]:
+        """Of each camera_info that was recorded beside a camera's images, or beside those of several, by its
+        topic's key."""
         infos = {}
         for camera in self._cameras:
             topic = find_topic(self._bag, info_topic(camera.raw_name), CAMERA_INFO)
             if topic is not None and topic.key not in infos:
-                infos[topic.key] = advertise(CameraInfo, info_topic(self._publishers[camera.topic.key].topic_name))
+                infos[topic.key] = advertise(
+                    CameraInfo, info_topic(self._publishers[camera.topic.key].topic_name)
+                )
         return infos
 
     def _messages(self) -> Iterator[_Sendable]:
-        """Of one round; read by a thread of its own. What follows the last image until the next would come belongs to it."""
+        """Of one round; read by a thread of its own. What follows the last image until the next would come
+        belongs to it."""
         images = 0
-        videos = {camera.topic.key: Video(self._bag, camera.topic) for camera in self._cameras if camera.is_video}
-        for topic, log_ns, raw in self._bag.messages([topic for topic in self._bag.topics if topic.key in self._all]):
+        videos = {
+            camera.topic.key: Video(self._bag, camera.topic) for camera in self._cameras if camera.is_video
+        }
+        for topic, log_ns, raw in self._bag.messages(
+            [topic for topic in self._bag.topics if topic.key in self._all]
+        ):
             number = None
             if topic.key in self._publishers:
                 if images == self._options.frames > 0:
                     break
                 number, images = images, images + 1
             if topic.key in videos:
-                yield from (self._picture(topic.key, one) for one in videos[topic.key].take(number, log_ns, raw))
+                yield from (
+                    self._picture(topic.key, one) for one in videos[topic.key].take(number, log_ns, raw)
+                )
             else:
                 yield self._recorded(topic, number, log_ns, raw)
         for key, video in videos.items():
@@ -181,10 +213,20 @@ class BagPlayer:
         try:
             image = filled_image(arrival.header, arrival.decode().pixels, "rgb8")
         except InputError as error:
-            return self._sendable(key, arrival.number, arrival.log_ns, None, b"", f"brings no picture ({error})")
-        return self._sendable(key, arrival.number, arrival.log_ns, arrival.header, bytes(typestore().serialize_cdr(image, IMAGE)))
+            return self._sendable(
+                key, arrival.number, arrival.log_ns, None, b"", f"brings no picture ({error})"
+            )
+        return self._sendable(
+            key,
+            arrival.number,
+            arrival.log_ns,
+            arrival.header,
+            bytes(typestore().serialize_cdr(image, IMAGE)),
+        )
 
-    def _sendable(self, key: Key, number: int | None, log_ns: int, header, raw: bytes, fault: str = "") -> _Sendable:
+    def _sendable(
+        self, key: Key, number: int | None, log_ns: int, header, raw: bytes, fault: str = ""
+    ) -> _Sendable:
         stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec) if header is not None else None
         if not 0 <= log_ns < _END_OF_TIME_NS:
             fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
@@ -201,15 +243,20 @@ class BagPlayer:
         if step is not None and (reason := step.wait(stop)):
             self.without_mask += 1
             self._node.get_logger().warning(
-                f"no mask for image {image.number} (stamp {stamps.stamp_ns(image.stamp)}), {self.without_mask} so far: "
-                f"{reason}")
+                f"no mask for image {image.number} (stamp {stamps.stamp_ns(image.stamp)}), "
+                f"{self.without_mask} so far: "
+                f"{reason}"
+            )
 
     def _leave_out(self, message: _Sendable) -> None:
         if message.number is None:
             text = f"a camera_info of {self._bag.path} {message.fault} and was left out"
         else:
             self.left_out += 1
-            text = f"message {message.number} of {self._bag.path} {message.fault} and was left out, {self.left_out} so far"
+            text = (
+                f"message {message.number} of {self._bag.path} {message.fault} and was left out, "
+                f"{self.left_out} so far"
+            )
         self._node.get_logger().warning(text, throttle_duration_sec=_LOG_PERIOD_S)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's calibration, read from the YAML file that camera_calibration and camera_calibration_parsers write."""
+"""A camera's calibration, read from the YAML file that camera_calibration and camera_calibration_parsers
+write."""
 
 from __future__ import annotations
 
@@ -13,16 +14,24 @@ from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.ros.transports import transport_of
 
-_DEFAULT_MODEL = "plumb_bob"   # of files from before there were others, as camera_calibration_parsers reads them
-_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}   # by distortion model
+_DEFAULT_MODEL = (
+    "plumb_bob"  # of files from before there were others, as camera_calibration_parsers reads them
+)
+_COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}  # by distortion model
 # Fields of CameraInfo by their names in the file, and their shapes.
-_MATRICES = {"k": ("camera_matrix", (3, 3)), "r": ("rectification_matrix", (3, 3)), "p": ("projection_matrix", (3, 4))}
+_MATRICES = {
+    "k": ("camera_matrix", (3, 3)),
+    "r": ("rectification_matrix", (3, 3)),
+    "p": ("projection_matrix", (3, 4)),
+}
 
 
 def read_calibration(url: str) -> CameraInfo:
-    """The calibration as a message, but for its header. url: a path, file:// and an absolute path, or package://NAME/PATH.
+    """The calibration as a message, but for its header. url: a path, file:// and an absolute path, or
+    package://NAME/PATH.
 
-    Lengths are in pixels. Raises ValueError where the file does not hold a calibration, OSError where it cannot be read.
+    Lengths are in pixels. Raises ValueError where the file does not hold a calibration, OSError where it
+    cannot be read.
     """
     path = _path(url)
     try:
@@ -30,12 +39,16 @@ def read_calibration(url: str) -> CameraInfo:
     except OSError as error:
         raise OSError(f"camera_info_url {url}: cannot read {path} ({error.strerror})") from error
     except RecursionError as error:
-        raise ValueError(f"camera_info_url {url}: {path} is no YAML of camera_calibration (nested too deep)") from error
+        raise ValueError(
+            f"camera_info_url {url}: {path} is no YAML of camera_calibration (nested too deep)"
+        ) from error
     except yaml.YAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
         what = getattr(error, "problem", None) or "unreadable"
-        raise ValueError(f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})") from error
-    except ValueError as error:   # text that is no UTF-8, too
+        raise ValueError(
+            f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})"
+        ) from error
+    except ValueError as error:  # text that is no UTF-8, too
         raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
 
 
@@ -47,18 +60,26 @@ def _path(url: str) -> Path:
         except (PackageNotFoundError, ValueError) as error:
             raise ValueError(f"camera_info_url {url}: there is no package {package!r}") from error
     if "://" in url and not url.startswith("file://"):
-        raise ValueError(f"camera_info_url {url}: give a path, file:// and an absolute path, or package://NAME/PATH")
+        raise ValueError(
+            f"camera_info_url {url}: give a path, file:// and an absolute path, or package://NAME/PATH"
+        )
     return Path(url.removeprefix("file://"))
 
 
 def uncalibrated(width: int, height: int) -> CameraInfo:
-    """What drivers send without a calibration: the size in pixels, and a camera matrix of zeros, which says so."""
+    """What drivers send without a calibration: the size in pixels, and a camera matrix of zeros, which says
+    so."""
     return CameraInfo(width=width, height=height)
 
 
 def info_topic(image_topic: str) -> str:
-    """Where the calibration belongs beside a resolved image topic, of whichever transport: as image_transport names it."""
-    raw = image_topic if (transport := transport_of(image_topic)) == "raw" else image_topic.removesuffix(f"/{transport}")
+    """Where the calibration belongs beside a resolved image topic, of whichever transport: as image_transport
+    names it."""
+    raw = (
+        image_topic
+        if (transport := transport_of(image_topic)) == "raw"
+        else image_topic.removesuffix(f"/{transport}")
+    )
     return f"{raw.rpartition('/')[0]}/camera_info"
 
 
@@ -66,24 +87,32 @@ def _calibration(document) -> CameraInfo:
     if not isinstance(document, dict):
         raise ValueError("it is no table of names and values, such as image_width and camera_matrix")
     model = document.get("distortion_model", _DEFAULT_MODEL)
-    if model not in [*_COEFFICIENTS]:   # whatever YAML makes of it
+    if model not in [*_COEFFICIENTS]:  # whatever YAML makes of it
         raise ValueError(f"distortion_model {model!r} is unknown: it can be {', '.join(_COEFFICIENTS)}")
-    info = CameraInfo(width=_side(document, "image_width"), height=_side(document, "image_height"), distortion_model=model)
+    info = CameraInfo(
+        width=_side(document, "image_width"), height=_side(document, "image_height"), distortion_model=model
+    )
     for field, (name, shape) in _MATRICES.items():
         setattr(info, field, _matrix(document, name, shape))
     rows, columns = _shape(document, "distortion_coefficients")
     if rows * columns != _COEFFICIENTS[model]:
-        raise ValueError(f"distortion_coefficients is {rows}x{columns}, and {model} has {_COEFFICIENTS[model]} of them")
+        raise ValueError(
+            f"distortion_coefficients is {rows}x{columns}, and {model} has {_COEFFICIENTS[model]} of them"
+        )
     info.d = _matrix(document, "distortion_coefficients", (rows, columns))
     if not (info.k[0] > 0 and info.k[4] > 0):
-        raise ValueError(f"camera_matrix has focal lengths {info.k[0]:g} and {info.k[4]:g}, which must be above 0")
+        raise ValueError(
+            f"camera_matrix has focal lengths {info.k[0]:g} and {info.k[4]:g}, which must be above 0"
+        )
     return info
 
 
 def _side(document: dict, name: str) -> int:
     value = document.get(name)
     if type(value) is not int or not 0 < value < 2**31:
-        raise ValueError(f"{name} is {'missing' if value is None else repr(value)}: it is a whole number of pixels above 0")
+        raise ValueError(
+            f"{name} is {'missing' if value is None else repr(value)}: it is a whole number of pixels above 0"
+        )
     return value
 
 
@@ -91,10 +120,14 @@ def _shape(document: dict, name: str) -> tuple[int, int]:
     """(rows, columns) as the file says them."""
     matrix = document.get(name)
     if not isinstance(matrix, dict) or not {"rows", "cols", "data"} <= matrix.keys():
-        raise ValueError(f"{name} is {'no matrix' if name in document else 'missing'}: it has rows, cols and data")
+        raise ValueError(
+            f"{name} is {'no matrix' if name in document else 'missing'}: it has rows, cols and data"
+        )
     shape = matrix["rows"], matrix["cols"]
     if any(type(side) is not int or side < 1 for side in shape):
-        raise ValueError(f"{name} has rows {shape[0]!r} and cols {shape[1]!r}: both are whole numbers above 0")
+        raise ValueError(
+            f"{name} has rows {shape[0]!r} and cols {shape[1]!r}: both are whole numbers above 0"
+        )
     return shape
 
 
@@ -105,7 +138,9 @@ def _matrix(document: dict, name: str, shape: tuple[int, int]) -> list[float]:
         raise ValueError(f"{name} is {found[0]}x{found[1]}: it must be {shape[0]}x{shape[1]}")
     if not isinstance(data, list) or len(data) != shape[0] * shape[1]:
         count = len(data) if isinstance(data, list) else "no"
-        raise ValueError(f"{name} of {shape[0]}x{shape[1]} has {count} numbers: it must have {shape[0] * shape[1]}")
+        raise ValueError(
+            f"{name} of {shape[0]}x{shape[1]} has {count} numbers: it must have {shape[0] * shape[1]}"
+        )
     return [_number(name, value) for value in data]
 
 

@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from dcfm_ros.stamps import stamp_ns
 
-_WAITING = 64   # infos, and masks, that may wait for each other: two seconds of a fast camera
+_WAITING = 64  # infos, and masks, that may wait for each other: two seconds of a fast camera
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class InfoCounts:
     """Of one camera's infos, so far."""
 
     topic: str = ""
-    paired: int = 0              # published beside a mask
-    refused: int = 0             # of another size than the image
+    paired: int = 0  # published beside a mask
+    refused: int = 0  # of another size than the image
     last_error: str = ""
 
 
@@ -37,7 +37,7 @@ class InfoPairing:
         self._topic, self._publish = topic, publish
         self._lock = threading.Lock()
         self._infos: OrderedDict[int, CameraInfo] = OrderedDict()
-        self._masks: OrderedDict[int, tuple] = OrderedDict()   # header, size of the image, size of the mask
+        self._masks: OrderedDict[int, tuple] = OrderedDict()  # header, size of the image, size of the mask
         self._paired, self._refused, self._last_error = 0, 0, ""
 
     def info(self, info: CameraInfo) -> None:
@@ -62,7 +62,9 @@ class InfoPairing:
         with self._lock:
             return InfoCounts(self._topic, self._paired, self._refused, self._last_error)
 
-    def _pair(self, info: CameraInfo, header, image_size: tuple[int, int], mask_size: tuple[int, int]) -> None:
+    def _pair(
+        self, info: CameraInfo, header, image_size: tuple[int, int], mask_size: tuple[int, int]
+    ) -> None:
         try:
             fitted = fitted_info(info, image_size, mask_size)
         except ValueError as error:
@@ -76,21 +78,39 @@ class InfoPairing:
 
 
 def fitted_info(info: CameraInfo, image_size: tuple[int, int], mask_size: tuple[int, int]) -> CameraInfo:
-    """The calibration of a picture of mask_size (H, W) that shows what an image of image_size does, but for the header.
+    """The calibration of a picture of mask_size (H, W) that shows what an image of image_size does, but for
+    the header.
 
-    A region of interest and binning are in it already, as they are in the image: the picture is the whole of it. The middle of
-    the first pixel is 0, so a coordinate x becomes (x + 0.5) * scale - 0.5, as masks are sampled; matrices of zeros, which are no
-    calibration, stay as they are. Raises ValueError where the info is of another size than the image.
+    A region of interest and binning are in it already, as they are in the image: the picture is the whole of
+    it. The middle of the first pixel is 0, so a coordinate x becomes (x + 0.5) * scale - 0.5, as masks are
+    sampled; matrices of zeros, which are no calibration, stay as they are. Raises ValueError where the info
+    is of another size than the image.
     """
-    roi = info.roi if info.roi.width and info.roi.height else RegionOfInterest(width=info.width, height=info.height)
-    told = tuple(side // max(1, binning) for side, binning in ((roi.height, info.binning_y), (roi.width, info.binning_x)))
+    roi = (
+        info.roi
+        if info.roi.width and info.roi.height
+        else RegionOfInterest(width=info.width, height=info.height)
+    )
+    told = tuple(
+        side // max(1, binning)
+        for side, binning in ((roi.height, info.binning_y), (roi.width, info.binning_x))
+    )
     if told != tuple(image_size):
-        raise ValueError(f"camera_info is of {told[1]}x{told[0]} and the image of {image_size[1]}x{image_size[0]}: let the driver send "
-                         "infos of its images' size (width, height, roi, binning)")
+        raise ValueError(
+            f"camera_info is of {told[1]}x{told[0]} and the image of {image_size[1]}x{image_size[0]}: let "
+            f"the driver send "
+            "infos of its images' size (width, height, roi, binning)"
+        )
     scales = mask_size[1] / roi.width, mask_size[0] / roi.height
     return CameraInfo(
-        height=mask_size[0], width=mask_size[1], distortion_model=info.distortion_model, d=info.d, r=info.r,
-        k=_moved(info.k, (3, 3), scales, roi), p=_moved(info.p, (3, 4), scales, roi))
+        height=mask_size[0],
+        width=mask_size[1],
+        distortion_model=info.distortion_model,
+        d=info.d,
+        r=info.r,
+        k=_moved(info.k, (3, 3), scales, roi),
+        p=_moved(info.p, (3, 4), scales, roi),
+    )
 
 
 def _moved(values, shape: tuple[int, int], scales: tuple[float, float], roi: RegionOfInterest) -> np.ndarray:

@@ -27,9 +27,14 @@ from dcfm_ros.ros.parameters import PROBABILITIES, OutputParameters
 _QUEUE = 5
 # Outputs beside the mask: name, topic and type.
 _TOPICS = {
-    "mask_info": ("mask_info", MaskInfo), "confidence": ("confidence", Image), "overlay": ("overlay", Image),
-    "overlay_compressed": ("overlay/compressed", CompressedImage), "mask_compressed": ("mask/compressed", CompressedImage),
-    "color_mask": ("color_mask", Image), "probabilities": ("probabilities", Image), "camera_info": ("camera_info", CameraInfo),
+    "mask_info": ("mask_info", MaskInfo),
+    "confidence": ("confidence", Image),
+    "overlay": ("overlay", Image),
+    "overlay_compressed": ("overlay/compressed", CompressedImage),
+    "mask_compressed": ("mask/compressed", CompressedImage),
+    "color_mask": ("color_mask", Image),
+    "probabilities": ("probabilities", Image),
+    "camera_info": ("camera_info", CameraInfo),
 }
 
 
@@ -37,7 +42,8 @@ class CameraOutputs:
     """A camera's publishers. `wanted`, `publish` and `publish_keyframe` are called on the masks' thread."""
 
     def __init__(self, node: LifecycleNode, prefix: str, class_map: ClassMap, binary_masks: tuple[str, ...]):
-        """binary_masks: names of classes that have a mask of their own. Raises ConfigError where one is no class."""
+        """binary_masks: names of classes that have a mask of their own. Raises ConfigError where one is no
+        class."""
         self._node, self._map = node, class_map
         self._sent = 0
         binary = {binary_topic(name): class_map.by_name(name) for name in binary_masks}
@@ -46,13 +52,18 @@ class CameraOutputs:
 
         def publisher(topic: str, kind: type):
             return node.create_lifecycle_publisher(
-                kind, prefix + topic, QoSProfile(depth=_QUEUE),
+                kind,
+                prefix + topic,
+                QoSProfile(depth=_QUEUE),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-                event_callbacks=PublisherEventCallbacks(use_default_callbacks=True))
+                event_callbacks=PublisherEventCallbacks(use_default_callbacks=True),
+            )
 
         self._mask, self._keyframe = publisher("mask", Image), publisher("keyframe", KeyframeMessage)
         self._others = {name: publisher(topic, kind) for name, (topic, kind) in _TOPICS.items()}
-        self._binary: list[tuple[MappedClass, object]] = [(mapped, publisher(topic, Image)) for topic, mapped in binary.items()]
+        self._binary: list[tuple[MappedClass, object]] = [
+            (mapped, publisher(topic, Image)) for topic, mapped in binary.items()
+        ]
 
     def destroy(self) -> None:
         for publisher in self._all():
@@ -68,16 +79,23 @@ class CameraOutputs:
     def wanted(self, parameters: OutputParameters) -> Wanted:
         """What is to be computed with the next mask."""
         kind = np.dtype(PROBABILITIES[parameters.probabilities_type]).type
-        return Wanted(self.wants("confidence", parameters), kind if self.wants("probabilities", parameters) else None)
+        return Wanted(
+            self.wants("confidence", parameters), kind if self.wants("probabilities", parameters) else None
+        )
 
     def publish(self, result: Segmentation, parameters: OutputParameters) -> None:
         header, mask = result.frame.header, result.mask
         self._mask.publish(messages.mono8_message(header, mask))
         self._sent += 1
         if "mask_info" in parameters.outputs:
-            self._others["mask_info"].publish(MaskInfo(
-                header=header, sequence=self._sent, feature_stamp=messages.time_message(result.feature_stamp_ns),
-                **mask_info_fields(result)))
+            self._others["mask_info"].publish(
+                MaskInfo(
+                    header=header,
+                    sequence=self._sent,
+                    feature_stamp=messages.time_message(result.feature_stamp_ns),
+                    **mask_info_fields(result),
+                )
+            )
 
         def give(output: str, make: Callable[[], object]) -> None:
             if self.wants(output, parameters):
@@ -95,7 +113,9 @@ class CameraOutputs:
         if self.wants("overlay", parameters) or self.wants("overlay_compressed", parameters):
             picture = _overlay(result, self._map.colors, parameters.overlay_alpha)
             give("overlay", lambda: messages.rgb8_message(header, picture))
-            give("overlay_compressed", lambda: messages.jpeg_message(header, picture, parameters.jpeg_quality))
+            give(
+                "overlay_compressed", lambda: messages.jpeg_message(header, picture, parameters.jpeg_quality)
+            )
 
     def publish_info(self, info: CameraInfo) -> None:
         """Any thread."""
@@ -105,14 +125,23 @@ class CameraOutputs:
         self._keyframe.publish(KeyframeMessage(header=event.frame.header, **keyframe_fields(event)))
 
     def _all(self) -> list:
-        return [self._mask, self._keyframe, *self._others.values(), *(publisher for _, publisher in self._binary)]
+        return [
+            self._mask,
+            self._keyframe,
+            *self._others.values(),
+            *(publisher for _, publisher in self._binary),
+        ]
 
 
 def binary_topic(name: str) -> str:
-    """Below a camera's topics: mask/<class>, with _ for what topics may not hold. Raises ValueError where that is taken."""
+    """Below a camera's topics: mask/<class>, with _ for what topics may not hold. Raises ValueError where
+    that is taken."""
     token = re.sub(r"\W|^(?=\d)", "_", name, flags=re.ASCII)
     if token == "compressed":
-        raise ValueError("binary_masks: mask/compressed is the mask as PNG; give class 'compressed' another name by class_map")
+        raise ValueError(
+            "binary_masks: mask/compressed is the mask as PNG; give class 'compressed' another name by "
+            "class_map"
+        )
     return f"mask/{token}"
 
 

@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
-from typing import Callable
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSCompatibility, qos_check_compatible, qos_policy_name_from_kind, qos_profile_sensor_data
+from rclpy.qos import (
+    QoSCompatibility,
+    qos_check_compatible,
+    qos_policy_name_from_kind,
+    qos_profile_sensor_data,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo
 
@@ -24,20 +29,28 @@ from dcfm_ros.ros.sequence_gaps import SequenceGaps
 from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
-LOG_PERIOD_S = 5.0   # of warnings that repeat
+LOG_PERIOD_S = 5.0  # of warnings that repeat
 
 
 class CameraPort:
     """Publishers live from configure to cleanup, subscriptions from activate to deactivate.
 
-    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another thread. What nobody wants
-    goes to `skip(camera, reason)` instead, the reason being a counter of CameraStatus, and a packet of a video that brings no picture
-    to `refuse(camera, error)`. With a video all three are called on its decoder's thread. `publish` is called on the masks' thread.
+    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another
+    thread. What nobody wants goes to `skip(camera, reason)` instead, the reason being a counter of
+    CameraStatus, and a packet of a video that brings no picture to `refuse(camera, error)`. With a video all
+    three are called on its decoder's thread. `publish` is called on the masks' thread.
     """
 
-    def __init__(self, node: LifecycleNode, camera: CameraParameters, outputs: CameraOutputs,
-                 parameters: Callable[[], OutputParameters], offer: Callable[[str, Callable[[int], Frame]], None],
-                 skip: Callable[[str, str], None], refuse: Callable[[str, Exception], None]):
+    def __init__(
+        self,
+        node: LifecycleNode,
+        camera: CameraParameters,
+        outputs: CameraOutputs,
+        parameters: Callable[[], OutputParameters],
+        offer: Callable[[str, Callable[[int], Frame]], None],
+        skip: Callable[[str, str], None],
+        refuse: Callable[[str, Exception], None],
+    ):
         self.camera, self.outputs, self._node = camera, outputs, node
         self._offer, self._skip, self._refuse = offer, skip, refuse
         self._parameters = parameters
@@ -54,7 +67,12 @@ class CameraPort:
     def subscribe(self) -> None:
         kind, name = TRANSPORTS[self.camera.transport].message_class(), self.camera.name
         intake = self._intake = open_intake(
-            name, self.camera.transport, self._admits, lambda load: self._offer(name, load), lambda error: self._refuse(name, error))
+            name,
+            self.camera.transport,
+            self._admits,
+            lambda load: self._offer(name, load),
+            lambda error: self._refuse(name, error),
+        )
 
         def received(message, info: dict) -> None:
             before = self._gaps.overwritten or 0
@@ -63,39 +81,64 @@ class CameraPort:
                 intake.lost()
             intake.received(message)
 
-        self._gaps.publishers_are(0)   # none is known yet, and what was sent while nobody listened is no gap
+        self._gaps.publishers_are(0)  # none is known yet, and what was sent while nobody listened is no gap
         self._subscription = self._node.create_subscription(
-            kind, self.camera.image_topic, received, copy(intake.qos),  # overrides are written into it
+            kind,
+            self.camera.image_topic,
+            received,
+            copy(intake.qos),  # overrides are written into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._incompatible, message_lost=self._message_lost,
-                matched=lambda info: self._gaps.publishers_are(info.current_count)))
+                incompatible_qos=self._incompatible,
+                message_lost=self._message_lost,
+                matched=lambda info: self._gaps.publishers_are(info.current_count),
+            ),
+        )
         self._info_subscription = self._node.create_subscription(
-            CameraInfo, self.camera.info_topic, self._infos.info, copy(qos_profile_sensor_data),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            CameraInfo,
+            self.camera.info_topic,
+            self._infos.info,
+            copy(qos_profile_sensor_data),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
 
     def topic_state(self) -> TopicState:
         wanted = TRANSPORTS[self.camera.transport].type
         heard, unfit = 0, ""
-        publishers = self._node.get_publishers_info_by_topic(self.camera.image_topic)   # which remaps the name itself
+        publishers = self._node.get_publishers_info_by_topic(
+            self.camera.image_topic
+        )  # which remaps the name itself
         for publisher in publishers:
             if publisher.topic_type == wanted:
                 fits, reason = QoSCompatibility.OK, ""
                 if self._subscription is not None:
                     fits, reason = qos_check_compatible(publisher.qos_profile, self._subscription.qos_profile)
                 heard += fits != QoSCompatibility.ERROR
-                unfit = reason.removeprefix("ERROR: ").strip(" ;") if fits == QoSCompatibility.ERROR else unfit
+                unfit = (
+                    reason.removeprefix("ERROR: ").strip(" ;") if fits == QoSCompatibility.ERROR else unfit
+                )
         others = {publisher.topic_type for publisher in publishers} - {wanted}
         return TopicState(
-            self.topic, wanted, heard, tuple(sorted(others)), unfit, elsewhere=() if publishers else self._image_topics(),
-            parameter=topic_parameter(self.camera.name), infos=self._infos.counts(), lost=self.lost, overwritten=self._gaps.overwritten)
+            self.topic,
+            wanted,
+            heard,
+            tuple(sorted(others)),
+            unfit,
+            elsewhere=() if publishers else self._image_topics(),
+            parameter=topic_parameter(self.camera.name),
+            infos=self._infos.counts(),
+            lost=self.lost,
+            overwritten=self._gaps.overwritten,
+        )
 
     def _image_topics(self) -> tuple[str, ...]:
         """Where images are published, but for this node's own."""
         own = f"{self._node.get_namespace().rstrip('/')}/"
-        return tuple(topic for topic, kinds in sorted(self._node.get_topic_names_and_types())
-                     if TYPES.keys() & set(kinds)
-                     and not topic.startswith(own) and self._node.count_publishers(topic))
+        return tuple(
+            topic
+            for topic, kinds in sorted(self._node.get_topic_names_and_types())
+            if TYPES.keys() & set(kinds) and not topic.startswith(own) and self._node.count_publishers(topic)
+        )
 
     def unsubscribe(self) -> None:
         for subscription in (self._subscription, self._info_subscription):
@@ -129,14 +172,17 @@ class CameraPort:
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change
-        if self._gaps.overwritten is None and self._intake is not None:   # else numbers have told it
+        if self._gaps.overwritten is None and self._intake is not None:  # else numbers have told it
             self._intake.lost()
         self._gaps.lost(info.total_count_change)
         self.log.warning(
             f"{self.lost} images lost on the way on {self.topic} so far: {room_for_images()}",
-            throttle_duration_sec=LOG_PERIOD_S)
+            throttle_duration_sec=LOG_PERIOD_S,
+        )
 
     def _incompatible(self, info) -> None:
         policy = qos_policy_name_from_kind(info.last_policy_kind).lower()
-        self._node.get_logger().warning(f"a publisher on {self.topic} offers a QoS that does not fit: change the override "
-                                        f"qos_overrides.{self.topic}.subscription.{policy}")
+        self._node.get_logger().warning(
+            f"a publisher on {self.topic} offers a QoS that does not fit: change the override "
+            f"qos_overrides.{self.topic}.subscription.{policy}"
+        )

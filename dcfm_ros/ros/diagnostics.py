@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the segmenter's state to diagnostic statuses: numbers, a level, and in words what is wrong and what to do about it."""
+"""From the segmenter's state to diagnostic statuses: numbers, a level, and in words what is wrong and what to
+do about it."""
 
 from __future__ import annotations
 
@@ -15,32 +16,35 @@ from dcfm_ros.pipeline.telemetry import COUNTERS, CameraStatus
 from dcfm_ros.ros.camera_info import InfoCounts
 from dcfm_ros.ros.transports import TYPES
 
-# After an event, until one has counted it for certain: the first may have been made before; the next is a second later.
+# After an event, until one has counted it for certain: the first may have been made before; the next is a
+# second later.
 REPORTS_THAT_COUNT = 2
 
 _SILENT_S = 2.0
-_STANDS_S = 2.0   # for which a stamp may stand still
+_STANDS_S = 2.0  # for which a stamp may stand still
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-_START_S = 10.0   # until then rates are those of a start, with networks that may have to be compiled
+_START_S = 10.0  # until then rates are those of a start, with networks that may have to be compiled
 _MANY_RESETS = 2  # in the last seconds; one is that of a camera that was started again
 _MOST_TOPICS = 3  # in a message
-_LEAST_SLACK = 3   # frames: an encode that takes so long beyond MaxK is no fault
+_LEAST_SLACK = 3  # frames: an encode that takes so long beyond MaxK is no fault
 
 
 @dataclass(frozen=True)
 class NodeState:
     """What all of a node's statuses depend on."""
 
-    node: str                    # fully qualified name: two robots' statuses must not be taken for each other's
-    state: str                   # lifecycle state: unconfigured, inactive or active
-    refusal: str = ""            # why the last configure or activate failed
-    in_state_s: float = 0.0      # since the state was reached
-    min_mask_hz: float = 0.0     # of each camera; 0: no bound
-    max_interval: int = 10       # MaxK, frames
-    masks_wait: bool = False     # in mode two_sided a mask comes with the next keyframe, and is late on purpose
+    node: str  # fully qualified name: two robots' statuses must not be taken for each other's
+    state: str  # lifecycle state: unconfigured, inactive or active
+    refusal: str = ""  # why the last configure or activate failed
+    in_state_s: float = 0.0  # since the state was reached
+    min_mask_hz: float = 0.0  # of each camera; 0: no bound
+    max_interval: int = 10  # MaxK, frames
+    masks_wait: bool = False  # in mode two_sided a mask comes with the next keyframe, and is late on purpose
     # Sentences that take a look at the machine, and are asked for only where they are said.
-    other_users: Callable[[], str] = str   # whom shared memory keeps apart: what to do about them; "" if there are none
-    room: Callable[[], str] = str          # what to do where large images get lost
+    other_users: Callable[[], str] = (
+        str  # whom shared memory keeps apart: what to do about them; "" if there are none
+    )
+    room: Callable[[], str] = str  # what to do where large images get lost
 
 
 @dataclass(frozen=True)
@@ -48,62 +52,100 @@ class TopicState:
     """What ROS knows of a camera's image topic."""
 
     topic: str
-    type: str = "sensor_msgs/msg/Image"   # which the node subscribes to
-    publishers: int = 0          # that the node can hear
-    other_types: tuple[str, ...] = ()     # of publishers that it cannot hear
-    incompatible_qos: str = ""   # of a publisher that it cannot hear: which policy does not fit
-    elsewhere: tuple[str, ...] = ()       # where images are published, if not here
-    parameter: str = "image_topic"        # which names the topic
-    lost: int = 0                # images that DDS lost on the way, which are not among `received`
+    type: str = "sensor_msgs/msg/Image"  # which the node subscribes to
+    publishers: int = 0  # that the node can hear
+    other_types: tuple[str, ...] = ()  # of publishers that it cannot hear
+    incompatible_qos: str = ""  # of a publisher that it cannot hear: which policy does not fit
+    elsewhere: tuple[str, ...] = ()  # where images are published, if not here
+    parameter: str = "image_topic"  # which names the topic
+    lost: int = 0  # images that DDS lost on the way, which are not among `received`
     infos: InfoCounts = InfoCounts()
-    overwritten: int | None = None   # images that newer ones overwrote in DDS's queue, nor are these; None: DDS does not tell
+    overwritten: int | None = (
+        None  # images that newer ones overwrote in DDS's queue, nor are these; None: DDS does not tell
+    )
 
 
 class Trouble(NamedTuple):
     """How often something went wrong with a camera's images: so far, or in the last seconds."""
 
-    dropped: int = 0             # pushed out by newer images
-    lost: int = 0                # by DDS, on the way
-    overwritten: int = 0         # by newer images, in DDS's queue
-    refused: int = 0             # could not be used
-    failures: int = 0            # an error on the way
-    resets: int = 0              # sequences that began anew
-    over_budget: int = 0         # frames whose keyframe the budget held back
-    unheard: int = 0             # for whose masks nobody listened
-    infos_refused: int = 0       # calibrations that do not belong to the images
+    dropped: int = 0  # pushed out by newer images
+    lost: int = 0  # by DDS, on the way
+    overwritten: int = 0  # by newer images, in DDS's queue
+    refused: int = 0  # could not be used
+    failures: int = 0  # an error on the way
+    resets: int = 0  # sequences that began anew
+    over_budget: int = 0  # frames whose keyframe the budget held back
+    unheard: int = 0  # for whose masks nobody listened
+    infos_refused: int = 0  # calibrations that do not belong to the images
 
 
 def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
     """So far."""
-    of_topic = {"lost": topic.lost, "overwritten": topic.overwritten or 0, "infos_refused": topic.infos.refused}
+    of_topic = {
+        "lost": topic.lost,
+        "overwritten": topic.overwritten or 0,
+        "infos_refused": topic.infos.refused,
+    }
     if status is None:
         return Trouble(**of_topic)
     return Trouble(
-        dropped=status.dropped, refused=sum(status.refused.values()), failures=status.failures + status.publish_failures,
-        resets=status.resets, over_budget=status.over_budget, unheard=status.unheard, **of_topic)
+        dropped=status.dropped,
+        refused=sum(status.refused.values()),
+        failures=status.failures + status.publish_failures,
+        resets=status.resets,
+        over_budget=status.over_budget,
+        unheard=status.unheard,
+        **of_topic,
+    )
 
 
-def camera_diagnostic(camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None,
-                      recent: Trouble = Trouble()) -> DiagnosticStatus:
+def camera_diagnostic(
+    camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None, recent: Trouble = Trouble()
+) -> DiagnosticStatus:
     """camera: its name; status: None where the node is not configured; recent: of the last seconds."""
-    level, text = _not_active(node) or _silent(node, topic, status) or _idle(status, recent) or _without_masks(status) or _limping(
-        node, topic, status, recent) or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
-    if _idle(status, recent) is None and node.state == "active" and node.in_state_s > _START_S and status.mask_hz < node.min_mask_hz:
-        level, text = _ERROR, f"{text}; {status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}"
+    level, text = (
+        _not_active(node)
+        or _silent(node, topic, status)
+        or _idle(status, recent)
+        or _without_masks(status)
+        or _limping(node, topic, status, recent)
+        or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
+    )
+    if (
+        _idle(status, recent) is None
+        and node.state == "active"
+        and node.in_state_s > _START_S
+        and status.mask_hz < node.min_mask_hz
+    ):
+        level, text = (
+            _ERROR,
+            f"{text}; {status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}",
+        )
     return DiagnosticStatus(
-        level=level, name=f"{node.node}: {camera or 'camera'}", message=text, hardware_id=topic.topic,
-        values=_key_values({"topic": topic.topic, "state": node.state, **(_numbers(status, topic) if status else {})}))
+        level=level,
+        name=f"{node.node}: {camera or 'camera'}",
+        message=text,
+        hardware_id=topic.topic,
+        values=_key_values(
+            {"topic": topic.topic, "state": node.state, **(_numbers(status, topic) if status else {})}
+        ),
+    )
 
 
 def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | None) -> DiagnosticStatus:
-    """Of the inference backend. device: as in the parameters; status: of `backends.base.status_of`, None: not configured."""
+    """Of the inference backend. device: as in the parameters; status: of `backends.base.status_of`, None: not
+    configured."""
     if status is None:
         level, text = _not_active(node)
     else:
         level, text = (_WARN, status["problem"]) if status.get("problem") else (_OK, status["state"])
     return DiagnosticStatus(
-        level=level, name=f"{node.node}: backend", message=text, hardware_id=(status or {}).get("device", device),
-        values=_key_values(status or {}))
+        level=level,
+        name=f"{node.node}: backend",
+        message=text,
+        hardware_id=(status or {}).get("device", device),
+        values=_key_values(status or {}),
+    )
 
 
 def _not_active(node: NodeState) -> tuple[bytes, str] | None:
@@ -112,7 +154,11 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
         return None if node.state == "active" else (_WARN, f"{node.state}: no masks")
     if node.refusal:
         return _ERROR, node.refusal
-    return _WARN, f"{node.state}: no masks until `ros2 lifecycle set {node.node} {transition}`, or a lifecycle manager does that"
+    return (
+        _WARN,
+        f"{node.state}: no masks until `ros2 lifecycle set {node.node} {transition}`, or a lifecycle manager "
+        f"does that",
+    )
 
 
 def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
@@ -124,16 +170,23 @@ def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[b
             remedy = f"set {topic.parameter.replace('topic', 'transport')} to {TYPES[other].name}"
         return _ERROR, f"{topic.topic} is published as {_short(other)}, not as {_short(wanted)}: {remedy}"
     if topic.publishers == 0 and topic.incompatible_qos:
-        return _ERROR, (f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the override "
-                        f"qos_overrides.{topic.topic}.subscription")
+        return _ERROR, (
+            f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the "
+            f"override "
+            f"qos_overrides.{topic.topic}.subscription"
+        )
     if topic.publishers == 0:
-        elsewhere = f"; there are images on {', '.join(topic.elsewhere[:_MOST_TOPICS])}" if topic.elsewhere else ""
+        elsewhere = (
+            f"; there are images on {', '.join(topic.elsewhere[:_MOST_TOPICS])}" if topic.elsewhere else ""
+        )
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set {topic.parameter}{elsewhere}"
     if status.received == 0:
-        reason = node.other_users() or ("if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
-                                      f"large for DDS: {node.room()}")
+        reason = node.other_users() or (
+            "if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
+            f"large for DDS: {node.room()}"
+        )
         return _WARN, f"no image yet on {topic.topic}, though somebody publishes: {reason}"
-    silent_s = min(status.silent_s, node.in_state_s)   # not the time before, in which nobody listened
+    silent_s = min(status.silent_s, node.in_state_s)  # not the time before, in which nobody listened
     if silent_s > _SILENT_S:
         reason = f": {users}" if (users := node.other_users()) else ""
         return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}{reason}"
@@ -155,8 +208,12 @@ def _short(kind: str) -> str:
 def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     """Why images that come give no mask, if they do not, or masks of an old feature."""
     if status.encoding_s > STALLED_S:
-        return _ERROR, (f"the deep path has not returned for {status.encoding_s:.0f} s: no keyframes of any camera, and where masks "
-                        "go on it is with old features; restart the node, and choose another backend or device if it happens again")
+        return _ERROR, (
+            f"the deep path has not returned for {status.encoding_s:.0f} s: no keyframes of any camera, and "
+            f"where masks "
+            "go on it is with old features; restart the node, and choose another backend or device if it "
+            "happens again"
+        )
     if status.mask_hz == 0.0 and status.refused:
         return _ERROR, f"images refused: {status.last_error}"
     if not status.has_feature:
@@ -169,50 +226,86 @@ def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     return None
 
 
-def _limping(node: NodeState, topic: TopicState, status: CameraStatus, recent: Trouble) -> tuple[bytes, str] | None:
+def _limping(
+    node: NodeState, topic: TopicState, status: CameraStatus, recent: Trouble
+) -> tuple[bytes, str] | None:
     """What is wrong with masks that come."""
     rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
     if recent.lost:
         return _WARN, f"{rate}, {recent.lost} images lost on the way: {node.room()}"
     if recent.overwritten:
-        return _WARN, (f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the whole "
-                       "process up for longer than DDS's queue lasts (docs/live.md)")
+        return _WARN, (
+            f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the "
+            f"whole "
+            "process up for longer than DDS's queue lasts (docs/live.md)"
+        )
     if recent.dropped:
-        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.dropped} dropped: too much for this machine; "
-                       "lower the camera's rate or size, or what else runs")
+        return _WARN, (
+            f"{rate} of {status.input_hz:.1f} images/s, {recent.dropped} dropped: too much for this machine; "
+            "lower the camera's rate or size, or what else runs"
+        )
     if recent.refused or recent.failures:
-        return _WARN, (f"{rate} of {status.input_hz:.1f} images/s, {recent.refused} refused, {recent.failures} failed; "
-                       f"the last error: {status.last_error}")
+        return _WARN, (
+            f"{rate} of {status.input_hz:.1f} images/s, {recent.refused} refused, {recent.failures} failed; "
+            f"the last error: {status.last_error}"
+        )
     if recent.infos_refused:
         return _WARN, f"{rate}, but no camera_info for them: {topic.infos.last_error}"
     if recent.resets >= _MANY_RESETS:
-        return _WARN, (f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two cameras "
-                       f"publish {topic.topic}")
+        return _WARN, (
+            f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two "
+            f"cameras "
+            f"publish {topic.topic}"
+        )
     if status.stamp_stands_s > _STANDS_S:
-        return _WARN, (f"{rate}, but the camera has no clock: its stamps have stood still for {status.stamp_stands_s:.0f} s, and the time "
-                       "of arrival is taken; let the driver fill header.stamp (with use_sim_time it needs a /clock that goes on)")
+        return _WARN, (
+            f"{rate}, but the camera has no clock: its stamps have stood still for "
+            f"{status.stamp_stands_s:.0f} s, and the time "
+            "of arrival is taken; let the driver fill header.stamp (with use_sim_time it needs a /clock that "
+            "goes on)"
+        )
     if not node.masks_wait and status.latency_p50_ms > period_ms:
-        return _WARN, (f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than the "
-                       f"{period_ms:.0f} ms from image to image: lower the camera's rate or size")
+        return _WARN, (
+            f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than "
+            f"the "
+            f"{period_ms:.0f} ms from image to image: lower the camera's rate or size"
+        )
     if status.feature_age_frames > node.max_interval + max(node.max_interval, _LEAST_SLACK):
-        reason = "raise keyframe_budget_hz" if recent.over_budget else "the encoder does not keep up: lower the camera's rate"
-        return _WARN, f"{rate}, common feature is {status.feature_age_frames} frames old, max_interval is {node.max_interval}: {reason}"
+        reason = (
+            "raise keyframe_budget_hz"
+            if recent.over_budget
+            else "the encoder does not keep up: lower the camera's rate"
+        )
+        return (
+            _WARN,
+            f"{rate}, common feature is {status.feature_age_frames} frames old, max_interval is "
+            f"{node.max_interval}: {reason}",
+        )
     return None
 
 
 def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
     return {
         "size": "" if status.size is None else f"{status.size[1]}x{status.size[0]}",
-        "input_hz": f"{status.input_hz:.1f}", "mask_hz": f"{status.mask_hz:.1f}", "keyframe_hz": f"{status.keyframe_hz:.2f}",
-        "latency_p50_ms": f"{status.latency_p50_ms:.1f}", "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
+        "input_hz": f"{status.input_hz:.1f}",
+        "mask_hz": f"{status.mask_hz:.1f}",
+        "keyframe_hz": f"{status.keyframe_hz:.2f}",
+        "latency_p50_ms": f"{status.latency_p50_ms:.1f}",
+        "latency_p99_ms": f"{status.latency_p99_ms:.1f}",
         "motion_p50_ms": f"{status.motion_p50_ms:.2f}",
-        "encode_p50_ms": f"{status.encode_p50_ms:.1f}", "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
-        "convert_p50_ms": f"{status.convert_p50_ms:.2f}", "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
-        "threshold": f"{status.threshold:.3f}", "feature_age_frames": str(status.feature_age_frames),
+        "encode_p50_ms": f"{status.encode_p50_ms:.1f}",
+        "queue_p50_ms": f"{status.queue_p50_ms:.1f}",
+        "convert_p50_ms": f"{status.convert_p50_ms:.2f}",
+        "publish_p50_ms": f"{status.publish_p50_ms:.2f}",
+        "threshold": f"{status.threshold:.3f}",
+        "feature_age_frames": str(status.feature_age_frames),
         "stamp_stands_s": f"{status.stamp_stands_s:.1f}",
-        "encoding_s": f"{status.encoding_s:.1f}", "last_error": status.last_error,
-        "lost": str(topic.lost), "overwritten": "" if topic.overwritten is None else str(topic.overwritten),
-        "camera_info_topic": topic.infos.topic, "camera_infos": str(topic.infos.paired),
+        "encoding_s": f"{status.encoding_s:.1f}",
+        "last_error": status.last_error,
+        "lost": str(topic.lost),
+        "overwritten": "" if topic.overwritten is None else str(topic.overwritten),
+        "camera_info_topic": topic.infos.topic,
+        "camera_infos": str(topic.infos.paired),
         "camera_infos_refused": str(topic.infos.refused),
         **{counter: str(getattr(status, counter)) for counter in COUNTERS},
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},

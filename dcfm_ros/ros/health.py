@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter's part of `/diagnostics`: the same statuses once a second, in every lifecycle state. What stays wrong is logged."""
+"""The segmenter's part of `/diagnostics`: the same statuses once a second, in every lifecycle state. What
+stays wrong is logged."""
 
 from __future__ import annotations
 
@@ -13,9 +14,16 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from dcfm_ros.pipeline.telemetry import CameraStatus
-from dcfm_ros.ros.diagnostics import NodeState, TopicState, Trouble, backend_diagnostic, camera_diagnostic, trouble_of
+from dcfm_ros.ros.diagnostics import (
+    NodeState,
+    TopicState,
+    Trouble,
+    backend_diagnostic,
+    camera_diagnostic,
+    trouble_of,
+)
 
-_RECENT = 5   # reports, and so seconds, for which trouble is a warning; as long as the rates look back
+_RECENT = 5  # reports, and so seconds, for which trouble is a warning; as long as the rates look back
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class CameraHealth:
 
 @dataclass(frozen=True)
 class Health:
-    """A moment of the whole node. backend: of `backends.base.status_of`, None where the node is not configured."""
+    """A moment of the whole node. backend: of `backends.base.status_of`, None where the node is not
+    configured."""
 
     node: NodeState
     device: str
@@ -42,8 +51,10 @@ class HealthReporter:
 
     def __init__(self, node: Node, look: Callable[[], Health]):
         self._node, self._look = node, look
-        self._troubles: dict[str, deque[Trouble]] = {}   # of each camera so far, by report
-        self._wrong: Counter[str] = Counter()   # for how many reports in a row something is wrong with a camera
+        self._troubles: dict[str, deque[Trouble]] = {}  # of each camera so far, by report
+        self._wrong: Counter[str] = (
+            Counter()
+        )  # for how many reports in a row something is wrong with a camera
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # In real time: a simulation that stands still is among what diagnostics are there to tell.
         node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -53,9 +64,13 @@ class HealthReporter:
         message = DiagnosticArray(status=[backend_diagnostic(health.node, health.device, health.backend)])
         message.header.stamp = self._node.get_clock().now().to_msg()
         for camera in health.cameras:
-            status = camera_diagnostic(camera.camera, health.node, camera.topic, camera.status, self._recent(camera))
+            status = camera_diagnostic(
+                camera.camera, health.node, camera.topic, camera.status, self._recent(camera)
+            )
             message.status.append(status)
-            self._log(camera.camera, health.node.state == "active" and status.level != DiagnosticStatus.OK, status)
+            self._log(
+                camera.camera, health.node.state == "active" and status.level != DiagnosticStatus.OK, status
+            )
         self._publisher.publish(message)
 
     def _log(self, camera: str, is_trouble: bool, status: DiagnosticStatus) -> None:
@@ -71,7 +86,9 @@ class HealthReporter:
     def _recent(self, camera: CameraHealth) -> Trouble:
         trouble = trouble_of(camera.status, camera.topic)
         troubles = self._troubles.setdefault(camera.camera, deque(maxlen=_RECENT + 1))
-        if troubles and any(now < before for now, before in zip(trouble, troubles[-1])):   # a new life of the node counts from 0
+        if troubles and any(
+            now < before for now, before in zip(trouble, troubles[-1])
+        ):  # a new life of the node counts from 0
             troubles.clear()
         troubles.append(trouble)
         return Trouble(*(now - before for now, before in zip(trouble, troubles[0])))

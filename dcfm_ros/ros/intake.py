@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera's messages to frames: images are decoded when a mask is made of them, video packets all, as each needs those before."""
+"""From a camera's messages to frames: images are decoded when a mask is made of them, video packets all, as
+each needs those before."""
 
 from __future__ import annotations
 
@@ -19,13 +20,13 @@ from dcfm_ros.pipeline.video_packets import Outcome, Packet, of_compressed_video
 from dcfm_ros.pipeline.video_thread import WAITING, VideoThread
 from dcfm_ros.ros.transports import TRANSPORTS
 
-Load = Callable[[int], Frame]   # (received_ns): makes the frame on the masks' thread, or raises InputError
+Load = Callable[[int], Frame]  # (received_ns): makes the frame on the masks' thread, or raises InputError
 
 
 class Intake(Protocol):
     """Of one camera, from activate to deactivate. `received` and `lost` are for the executor's thread."""
 
-    qos: QoSProfile   # of the subscription
+    qos: QoSProfile  # of the subscription
 
     def received(self, message) -> None: ...
 
@@ -40,9 +41,15 @@ class ImageIntake:
 
     qos = qos_profile_sensor_data
 
-    def __init__(self, camera: str, transport: str, admits: Callable[[int], bool], offer: Callable[[Load], None],
-                 refuse: Callable[[VideoError], None]):
-        self._camera, self._admits, self._offer = camera, admits, offer   # `load` refuses
+    def __init__(
+        self,
+        camera: str,
+        transport: str,
+        admits: Callable[[int], bool],
+        offer: Callable[[Load], None],
+        refuse: Callable[[VideoError], None],
+    ):
+        self._camera, self._admits, self._offer = camera, admits, offer  # `load` refuses
         self._decode = decode_compressed if transport == "compressed" else decode_image
 
     def received(self, message) -> None:
@@ -50,7 +57,15 @@ class ImageIntake:
 
         def load(received_ns: int) -> Frame:
             decoded = self._decode(message)
-            return Frame(self._camera, stamp_ns, decoded.pixels, decoded.is_bgr, received_ns, received_ns, message.header)
+            return Frame(
+                self._camera,
+                stamp_ns,
+                decoded.pixels,
+                decoded.is_bgr,
+                received_ns,
+                received_ns,
+                message.header,
+            )
 
         if self._admits(stamp_ns):
             self._offer(load)
@@ -63,15 +78,28 @@ class ImageIntake:
 
 
 class VideoIntake:
-    """See `open_intake`; what it calls, it calls on the decoder's thread. The conversion to RGB is left to `load`, so that pictures
-    which are dropped do not cost it."""
+    """See `open_intake`; what it calls, it calls on the decoder's thread. The conversion to RGB is left to
+    `load`, so that pictures which are dropped do not cost it."""
 
-    # Best effort as for images, but no newer packet may push out one that is needed: a burst after a key picture waits here.
+    # Best effort as for images, but no newer packet may push out one that is needed: a burst after a key
+    # picture waits here.
     qos = QoSProfile(depth=WAITING, reliability=qos_profile_sensor_data.reliability)
 
-    def __init__(self, camera: str, transport: str, admits: Callable[[int], bool], offer: Callable[[Load], None],
-                 refuse: Callable[[VideoError], None]):
-        self._camera, self._transport, self._admits, self._offer, self._refuse = camera, transport, admits, offer, refuse
+    def __init__(
+        self,
+        camera: str,
+        transport: str,
+        admits: Callable[[int], bool],
+        offer: Callable[[Load], None],
+        refuse: Callable[[VideoError], None],
+    ):
+        self._camera, self._transport, self._admits, self._offer, self._refuse = (
+            camera,
+            transport,
+            admits,
+            offer,
+            refuse,
+        )
         self._thread = VideoThread(self._deliver, camera)
         self.lost, self.stop = self._thread.lose, self._thread.stop
 
@@ -85,16 +113,23 @@ class VideoIntake:
         header, arrived_ns = outcome.packet.sender
 
         def load(received_ns: int) -> Frame:
-            return Frame(self._camera, outcome.packet.stamp_ns, outcome.rgb(), False, arrived_ns, arrived_ns, header)
+            return Frame(
+                self._camera, outcome.packet.stamp_ns, outcome.rgb(), False, arrived_ns, arrived_ns, header
+            )
 
         if self._admits(outcome.packet.stamp_ns):
             self._offer(load)
 
 
-def open_intake(camera: str, transport: str, admits: Callable[[int], bool], offer: Callable[[Load], None],
-                refuse: Callable[[VideoError], None]) -> Intake:
-    """admits(stamp_ns): is there to be a mask of this image? offer(load): takes each of which there is. refuse(error): of a packet
-    without a picture"""
+def open_intake(
+    camera: str,
+    transport: str,
+    admits: Callable[[int], bool],
+    offer: Callable[[Load], None],
+    refuse: Callable[[VideoError], None],
+) -> Intake:
+    """admits(stamp_ns): is there to be a mask of this image? offer(load): takes each of which there is.
+    refuse(error): of a packet without a picture"""
     kind = VideoIntake if TRANSPORTS[transport].is_video else ImageIntake
     return kind(camera, transport, admits, offer, refuse)
 
@@ -103,4 +138,6 @@ def read_packet(transport: str, message, arrived_ns: int = 0) -> Packet:
     """Of a video message; its sender is (header, arrived_ns)."""
     if transport == "ffmpeg":
         return of_ffmpeg_packet(message, (message.header, arrived_ns))
-    return of_compressed_video(message, (Header(stamp=message.timestamp, frame_id=message.frame_id), arrived_ns))
+    return of_compressed_video(
+        message, (Header(stamp=message.timestamp, frame_id=message.frame_id), arrived_ns)
+    )

@@ -17,7 +17,9 @@ try:
 except ImportError:  # not on PyPI: published where the distribution has it
     LabelInfo = None
 
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(
+    depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL, reliability=ReliabilityPolicy.RELIABLE
+)
 
 
 class ClassTopics:
@@ -25,11 +27,19 @@ class ClassTopics:
 
     def __init__(self, node: LifecycleNode, prefix: str, model: str, classes: Sequence[MappedClass]):
         self._node = node
-        self._latched = [(node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", LATCHED),
-                          _palette(model, classes))]
+        self._latched = [
+            (
+                node.create_lifecycle_publisher(ClassPalette, f"{prefix}palette", LATCHED),
+                _palette(model, classes),
+            )
+        ]
         if LabelInfo is not None:
-            self._latched.append((node.create_lifecycle_publisher(LabelInfo, f"{prefix}label_info", LATCHED),
-                                  _label_info(classes)))
+            self._latched.append(
+                (
+                    node.create_lifecycle_publisher(LabelInfo, f"{prefix}label_info", LATCHED),
+                    _label_info(classes),
+                )
+            )
 
     def publish(self) -> None:
         for publisher, message in self._latched:
@@ -47,4 +57,6 @@ def _palette(model: str, classes: Sequence[MappedClass]) -> ClassPalette:
 
 
 def _label_info(classes: Sequence[MappedClass]):
-    return LabelInfo(class_map=[VisionClass(class_id=c.id, class_name=c.name) for c in classes], threshold=0.0)
+    return LabelInfo(
+        class_map=[VisionClass(class_id=c.id, class_name=c.name) for c in classes], threshold=0.0
+    )

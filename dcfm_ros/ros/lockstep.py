@@ -21,9 +21,9 @@ _QUEUE = 10
 class LockStep:
     """Of one camera; make it before the publisher of its images, so that who sees that one has seen this.
 
-    An image for which no mask will come is told by the segmenter's diagnostics: that nothing is under way, neither in the
-    next report after its sending nor in the one after. So a corrupt image, or one that DDS lost, costs two seconds; without
-    such diagnostics it costs `timeout_s`.
+    An image for which no mask will come is told by the segmenter's diagnostics: that nothing is under way,
+    neither in the next report after its sending nor in the one after. So a corrupt image, or one that DDS
+    lost, costs two seconds; without such diagnostics it costs `timeout_s`.
     `expect` and `wait` are for one thread, messages arrive on the executor's.
     """
 
@@ -34,7 +34,7 @@ class LockStep:
         self._lock = threading.Lock()
         self._stamp: Time | None = None
         self._settled, self._masked = threading.Event(), False
-        self._idle: Counter[str] = Counter()   # reports of a node in a row that nothing is under way
+        self._idle: Counter[str] = Counter()  # reports of a node in a row that nothing is under way
         node.create_subscription(Image, self.mask_topic, self._mask, _QUEUE)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnostics, _QUEUE)
 
@@ -52,7 +52,7 @@ class LockStep:
     def wait(self, stop: threading.Event) -> str:
         """Until the mask is there; otherwise why it is not, in words. Empty as well where `stop` was set."""
         deadline = time.monotonic() + self._timeout_s
-        while not self._settled.wait(0.1) and time.monotonic() < deadline:   # bounds the wait for `stop`
+        while not self._settled.wait(0.1) and time.monotonic() < deadline:  # bounds the wait for `stop`
             if stop.is_set():
                 return ""
         with self._lock:
@@ -61,8 +61,11 @@ class LockStep:
                 return ""
             if self._settled.is_set():
                 return "the segmenter has none under way: it could not use the image, or did not get it"
-        return (f"none on {self.mask_topic} within {self._timeout_s:g} s: is the segmenter active, and in mode sync or "
-                "async? See its log and /diagnostics")
+        return (
+            f"none on {self.mask_topic} within {self._timeout_s:g} s: is the segmenter active, and in mode "
+            f"sync or "
+            "async? See its log and /diagnostics"
+        )
 
     def _mask(self, message: Image) -> None:
         with self._lock:
@@ -80,7 +83,8 @@ class LockStep:
 
 
 def _under_way(status: DiagnosticStatus) -> int | None:
-    """Images of a camera that the segmenter has received, and that may still bring masks; None where it does not say."""
+    """Images of a camera that the segmenter has received, and that may still bring masks; None where it does
+    not say."""
     counts = {item.key: int(item.value) for item in status.values if item.value.isdecimal()}
     if not {"received", "masks", "dropped", "failures"} <= counts.keys():
         return None

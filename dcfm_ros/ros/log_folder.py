@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS's log files, without whose folder rcl does not start: elsewhere, or none, where the usual one cannot be written."""
+"""ROS's log files, without whose folder rcl does not start: elsewhere, or none, where the usual one cannot be
+written."""
 
 from __future__ import annotations
 
@@ -13,18 +14,21 @@ _WITHOUT_FILES = ["--ros-args", "--disable-external-lib-logs"]
 
 
 def prepare_log_folder() -> list[str]:
-    """Set ROS_LOG_DIR so that rcl starts. Returns arguments for ROS: where there is no folder, to do without files."""
+    """Set ROS_LOG_DIR so that rcl starts. Returns arguments for ROS: where there is no folder, to do without
+    files."""
     usual = _usual_folder()
     if usual is not None and environment.is_writable(usual):
-        os.environ["ROS_LOG_DIR"] = str(usual)   # rcl itself knows only HOME, not the account's home folder
+        os.environ["ROS_LOG_DIR"] = str(usual)  # rcl itself knows only HOME, not the account's home folder
         return []
     why = f"{usual} cannot be written" if usual else "there is no home folder"
     place = environment.temporary_folder()
     if place is None:
         environment.say_once(f"{why}: ROS writes no log files; set ROS_LOG_DIR to a folder of yours")
         return _WITHOUT_FILES
-    environment.say_once(f"{why}: ROS's log files go to {place / 'log'}; set ROS_LOG_DIR to a folder of yours to keep them "
-                         "elsewhere")
+    environment.say_once(
+        f"{why}: ROS's log files go to {place / 'log'}; set ROS_LOG_DIR to a folder of yours to keep them "
+        "elsewhere"
+    )
     os.environ["ROS_LOG_DIR"] = str(place / "log")
     return []
 

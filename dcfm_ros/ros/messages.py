@@ -4,6 +4,7 @@
 
 An outgoing picture is copied once, into the message.
 """
+
 import sys
 
 import cv2
@@ -13,34 +14,46 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from dcfm_ros.stamps import NS_PER_S
 
-_LAST_S = 2**31 - 1   # of int32 seconds
+_LAST_S = 2**31 - 1  # of int32 seconds
 
 
 def mono8_message(header, array: np.ndarray) -> Image:
-    """A mask or a confidence, (H, W) uint8, as a mono8 message with step == width; `header` is passed on untouched."""
+    """A mask or a confidence, (H, W) uint8, as a mono8 message with step == width; `header` is passed on
+    untouched."""
     return _image_message(header, array, "mono8", channels=None)
 
 
 def rgb8_message(header, array: np.ndarray) -> Image:
-    """A picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width; `header` is passed on untouched."""
+    """A picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width; `header` is passed on
+    untouched."""
     return _image_message(header, array, "rgb8", channels=3)
 
 
 def channels_message(header, array: np.ndarray) -> Image:
-    """Several values per pixel, (H, W, n) uint8 or float32, as an 8UCn or 32FCn message; `header` is passed on untouched."""
+    """Several values per pixel, (H, W, n) uint8 or float32, as an 8UCn or 32FCn message; `header` is passed
+    on untouched."""
     height, width, channels = array.shape
-    message = Image(header=header, height=height, width=width, encoding=f"{'8U' if array.dtype == np.uint8 else '32F'}C{channels}",
-                    is_bigendian=sys.byteorder == "big", step=width * channels * array.itemsize)
+    message = Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding=f"{'8U' if array.dtype == np.uint8 else '32F'}C{channels}",
+        is_bigendian=sys.byteorder == "big",
+        step=width * channels * array.itemsize,
+    )
     _append(message.data, array)
     return message
 
 
 def camera_message(header, pixels: np.ndarray, encoding: str) -> Image | CompressedImage:
-    """What a camera sends. encoding: rgb8, bgr8 (H, W, 3), mono8 (H, W), or jpeg, png of an RGB picture (H, W, 3)."""
+    """What a camera sends. encoding: rgb8, bgr8 (H, W, 3), mono8 (H, W), or jpeg, png of an RGB picture (H,
+    W, 3)."""
     if encoding == "jpeg":
         return jpeg_message(header, pixels)
     if encoding == "png":
-        return _compressed_message(header, "rgb8; png compressed bgr8", ".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [])
+        return _compressed_message(
+            header, "rgb8; png compressed bgr8", ".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), []
+        )
     return _image_message(header, pixels, encoding, channels=None if encoding == "mono8" else 3)
 
 
@@ -52,28 +65,39 @@ def png_message(header, mask: np.ndarray) -> CompressedImage:
 
 
 def jpeg_message(header, rgb: np.ndarray, quality: int = 85) -> CompressedImage:
-    """A picture, (H, W, 3) uint8 RGB, as a JPEG message of `quality` 0 to 100. For people to look at: JPEG changes labels."""
+    """A picture, (H, W, 3) uint8 RGB, as a JPEG message of `quality` 0 to 100. For people to look at: JPEG
+    changes labels."""
     _check_array(rgb, channels=3)
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return _compressed_message(header, "rgb8; jpeg compressed bgr8", ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _compressed_message(
+        header, "rgb8; jpeg compressed bgr8", ".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
 
 
 def _check_array(array: np.ndarray, channels: int | None) -> None:
     """Outgoing arrays are our own, so a wrong one is a programming error: ValueError, not MessageError."""
     shape = "(H, W)" if channels is None else f"(H, W, {channels})"
-    if array.dtype != np.uint8 or array.ndim != (2 if channels is None else 3) or array.shape[2:] not in ((), (channels,)):
+    if (
+        array.dtype != np.uint8
+        or array.ndim != (2 if channels is None else 3)
+        or array.shape[2:] not in ((), (channels,))
+    ):
         raise ValueError(f"array is {array.dtype} of shape {array.shape}: expected uint8 {shape}")
 
 
 def _image_message(header, array: np.ndarray, encoding: str, channels: int | None) -> Image:
     _check_array(array, channels)
     height, width = array.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding=encoding, step=width * (channels or 1))
+    message = Image(
+        header=header, height=height, width=width, encoding=encoding, step=width * (channels or 1)
+    )
     _append(message.data, array)
     return message
 
 
-def _compressed_message(header, image_format: str, extension: str, picture: np.ndarray, options: list) -> CompressedImage:
+def _compressed_message(
+    header, image_format: str, extension: str, picture: np.ndarray, options: list
+) -> CompressedImage:
     encoded, data = cv2.imencode(extension, picture, options)
     if not encoded:
         raise ValueError(f"OpenCV could not encode an array of shape {picture.shape} as {extension}")
@@ -83,15 +107,17 @@ def _compressed_message(header, image_format: str, extension: str, picture: np.n
 
 
 def _append(data, array: np.ndarray) -> None:
-    """Copy `array`, in row order, to the end of a message's data (an `array.array` of bytes, empty in a new message).
+    """Copy `array`, in row order, to the end of a message's data (an `array.array` of bytes, empty in a new
+    message).
 
-    Filling the buffer in place is one memcpy; assigning a list or a numpy array to `message.data` is some 200 times slower,
-    because rclpy then visits every byte.
+    Filling the buffer in place is one memcpy; assigning a list or a numpy array to `message.data` is some 200
+    times slower, because rclpy then visits every byte.
     """
     data.frombytes(memoryview(np.ascontiguousarray(array)).cast("B"))
 
 
 def time_message(ns: int) -> Time:
-    """Nanoseconds as a stamp. Whatever `stamp_ns` gives fits: after the last second more than 10^9 nanoseconds may follow."""
+    """Nanoseconds as a stamp. Whatever `stamp_ns` gives fits: after the last second more than 10^9
+    nanoseconds may follow."""
     sec = min(int(ns) // NS_PER_S, _LAST_S)
     return Time(sec=sec, nanosec=int(ns) - sec * NS_PER_S)

@@ -17,22 +17,23 @@ class Pair(NamedTuple):
 
 
 class NearestJoin:
-    """Masks are made of images and come later than what else has their stamp; whatever comes waits, but few of each.
+    """Masks are made of images and come later than what else has their stamp; whatever comes waits, but few
+    of each.
 
-    slop_ns: difference of stamps at most, 0 for equal ones only; waiting: masks and values that may wait. From one thread.
-    Masks come in the order of their stamps, so a value's partner is known once a mask as new as the value is there. A stamp that
-    jumps back begins anew.
+    slop_ns: difference of stamps at most, 0 for equal ones only; waiting: masks and values that may wait.
+    From one thread. Masks come in the order of their stamps, so a value's partner is known once a mask as new
+    as the value is there. A stamp that jumps back begins anew.
     """
 
     def __init__(self, slop_ns: int, waiting: int):
         self._slop_ns, self._waiting = slop_ns, waiting
-        self._masks: deque[list] = deque()    # [stamp, mask, is it used]
+        self._masks: deque[list] = deque()  # [stamp, mask, is it used]
         self._values: deque[tuple[int, Any]] = deque()
         self._unused = 0
 
     def add_mask(self, stamp_ns: int, mask: Any) -> list[Pair]:
         """The values whose partner is known by now, in their order."""
-        if self._masks and stamp_ns <= self._masks[-1][0]:   # of equal stamps the newer counts
+        if self._masks and stamp_ns <= self._masks[-1][0]:  # of equal stamps the newer counts
             self._leave(1 if stamp_ns == self._masks[-1][0] else len(self._masks))
         self._masks.append([stamp_ns, mask, False])
         if len(self._masks) > self._waiting:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `points`: joins the segmenter's masks with depth images or point clouds, and publishes labelled point clouds."""
+"""The node `points`: joins the segmenter's masks with depth images or point clouds, and publishes labelled
+point clouds."""
 
 from __future__ import annotations
 
@@ -19,7 +20,14 @@ from dcfm_ros.points.camera import Camera, read_camera
 from dcfm_ros.points.cloud import LabelledCloud, read_cloud
 from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.images import read_depth, read_mask
-from dcfm_ros.points.labelling import ClassTable, Labels, class_table, label_depth, label_lidar, label_organised
+from dcfm_ros.points.labelling import (
+    ClassTable,
+    Labels,
+    class_table,
+    label_depth,
+    label_lidar,
+    label_organised,
+)
 from dcfm_ros.ros import points_parameters, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.latched import LATCHED
@@ -35,15 +43,18 @@ _DEPTH = 5
 class PointsNode(Node):
     """Subscribes to masks and geometry only while somebody subscribes to its points.
 
-    `counts`: masks and geometry that came; clouds published; geometry without a mask; masks without geometry, and without the
-    confidence that is wanted; refused_<kind>: by the kind of `PointsError`, and `palette` where there is none yet.
+    `counts`: masks and geometry that came; clouds published; geometry without a mask; masks without geometry,
+    and without the confidence that is wanted; refused_<kind>: by the kind of `PointsError`, and `palette`
+    where there is none yet.
     """
 
     def __init__(self, transforms: Transforms | None = None, **node_options):
         super().__init__("points", namespace=PACKAGE_NAMESPACE, **node_options)
         self._settings = settings = points_parameters.read(self)
         self._transforms = transforms or self._make_transforms()
-        self.counts = Counter(masks=0, geometry=0, published=0, without_mask=0, without_geometry=0, without_confidence=0)
+        self.counts = Counter(
+            masks=0, geometry=0, published=0, without_mask=0, without_geometry=0, without_confidence=0
+        )
         self._last_error, self._apart_ns = "", None
         self._info: CameraInfo | None = None
         self._classes: ClassTable | None = None
@@ -54,18 +65,38 @@ class PointsNode(Node):
         if settings.info_topic:
             self._subscribe(CameraInfo, settings.info_topic, self._take_info)
         self._publisher = self.create_publisher(
-            PointCloud2, f"{settings.prefix}points", QoSProfile(depth=_DEPTH),
+            PointCloud2,
+            f"{settings.prefix}points",
+            QoSProfile(depth=_DEPTH),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(matched=lambda info: self._follow_demand(info.current_count > 0)))
+            event_callbacks=PublisherEventCallbacks(
+                matched=lambda info: self._follow_demand(info.current_count > 0)
+            ),
+        )
         kind = "Image" if settings.source == "depth" else "PointCloud2"
         mask, topic = f"{settings.prefix}mask", settings.topic
-        PointsHealth(self, [
-            Input(self.resolve_topic_name(mask), "sensor_msgs/msg/Image", "masks", "start the segmenter, or set camera"),
-            Input(self.resolve_topic_name(topic), f"sensor_msgs/msg/{kind}", "geometry",
-                  "start the sensor, or set topic and source"),
-        ], self._state)
-        self.get_logger().info(f"{settings.source} {self.resolve_topic_name(topic)} and {self.resolve_topic_name(mask)} -> "
-                               f"{self._publisher.topic_name}")
+        PointsHealth(
+            self,
+            [
+                Input(
+                    self.resolve_topic_name(mask),
+                    "sensor_msgs/msg/Image",
+                    "masks",
+                    "start the segmenter, or set camera",
+                ),
+                Input(
+                    self.resolve_topic_name(topic),
+                    f"sensor_msgs/msg/{kind}",
+                    "geometry",
+                    "start the sensor, or set topic and source",
+                ),
+            ],
+            self._state,
+        )
+        self.get_logger().info(
+            f"{settings.source} {self.resolve_topic_name(topic)} and {self.resolve_topic_name(mask)} -> "
+            f"{self._publisher.topic_name}"
+        )
 
     def _make_transforms(self) -> Transforms | None:
         if self._settings.source != "lidar":
@@ -84,11 +115,19 @@ class PointsNode(Node):
             settings = self._settings
             self._begin()
             self._subscriptions_on_demand = [
-                self._subscribe(Image if settings.source == "depth" else PointCloud2, settings.topic, self._take_geometry),
-                self._subscribe(Image, f"{settings.prefix}mask", self._take_mask)]
+                self._subscribe(
+                    Image if settings.source == "depth" else PointCloud2, settings.topic, self._take_geometry
+                ),
+                self._subscribe(Image, f"{settings.prefix}mask", self._take_mask),
+            ]
             if settings.confidence:
-                self._subscriptions_on_demand.append(self._subscribe(
-                    Image, f"{settings.prefix}confidence", lambda message: self._take_part("confidence", message)))
+                self._subscriptions_on_demand.append(
+                    self._subscribe(
+                        Image,
+                        f"{settings.prefix}confidence",
+                        lambda message: self._take_part("confidence", message),
+                    )
+                )
         else:
             for subscription in self._subscriptions_on_demand:
                 self.destroy_subscription(subscription)
@@ -96,13 +135,20 @@ class PointsNode(Node):
             self._begin()
 
     def _subscribe(self, kind: type, topic: str, received):
-        return self.create_subscription(kind, topic, received, copy(qos_profile_sensor_data),   # overrides are written into it
-                                        qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        return self.create_subscription(
+            kind,
+            topic,
+            received,
+            copy(qos_profile_sensor_data),  # overrides are written into it
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
 
     def _palette(self, message: ClassPalette) -> None:
         try:
-            self._classes = class_table([(c.id, c.name, (c.r, c.g, c.b)) for c in message.classes], self._settings.classes)
-        except ValueError as error:   # of a model with other classes
+            self._classes = class_table(
+                [(c.id, c.name, (c.r, c.g, c.b)) for c in message.classes], self._settings.classes
+            )
+        except ValueError as error:  # of a model with other classes
             self._classes, self._without_classes = None, str(error)
             self.get_logger().error(str(error))
 
@@ -156,32 +202,61 @@ class PointsNode(Node):
         if settings.source == "lidar":
             to_camera = self._transforms.lookup(frame_of_mask, frame, geometry.header.stamp)
             return label_lidar(
-                read_cloud(geometry), geometry.is_dense, self._camera(), to_camera, labels, settings.drop_outside)
+                read_cloud(geometry),
+                geometry.is_dense,
+                self._camera(),
+                to_camera,
+                labels,
+                settings.drop_outside,
+            )
         if frame != frame_of_mask and not settings.allow_other_frame:
-            raise PointsError("frame", f"{settings.source} has frame_id {frame!r}, but the mask has {frame_of_mask!r}: use what "
-                                       "is registered to the camera of the masks, or set allow_other_frame to true")
+            raise PointsError(
+                "frame",
+                f"{settings.source} has frame_id {frame!r}, but the mask has {frame_of_mask!r}: use what "
+                "is registered to the camera of the masks, or set allow_other_frame to true",
+            )
         if settings.source == "depth":
             return label_depth(read_depth(geometry), self._camera(), labels)
         return label_organised(read_cloud(geometry), geometry.is_dense, labels)
 
     def _camera(self) -> Camera:
         if self._info is None:
-            raise PointsError("camera", f"no camera_info yet on {self.resolve_topic_name(self._settings.info_topic)}: start its "
-                                        "publisher, or set info_topic")
+            raise PointsError(
+                "camera",
+                f"no camera_info yet on {self.resolve_topic_name(self._settings.info_topic)}: start its "
+                "publisher, or set info_topic",
+            )
         return read_camera(self._info, self._settings.rectified)
 
     def _state(self) -> PointsState:
-        return PointsState(self._publisher.topic_name, bool(self._subscriptions_on_demand), self.counts, self._last_error,
-                           self._apart_ns, self._settings.sync == "exact")
+        return PointsState(
+            self._publisher.topic_name,
+            bool(self._subscriptions_on_demand),
+            self.counts,
+            self._last_error,
+            self._apart_ns,
+            self._settings.sync == "exact",
+        )
 
 
 def cloud_message(header, cloud: LabelledCloud) -> PointCloud2:
     """`header` is passed on untouched, the cloud's memory as well."""
     height, width = cloud.records.shape
     step = cloud.records.dtype.itemsize
-    fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in cloud.fields]
-    return PointCloud2(header=header, height=height, width=width, fields=fields, is_bigendian=False, point_step=step,
-                       row_step=step * width, data=cloud.data, is_dense=cloud.is_dense)
+    fields = [
+        PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=f.count) for f in cloud.fields
+    ]
+    return PointCloud2(
+        header=header,
+        height=height,
+        width=width,
+        fields=fields,
+        is_bigendian=False,
+        point_step=step,
+        row_step=step * width,
+        data=cloud.data,
+        is_dense=cloud.is_dense,
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

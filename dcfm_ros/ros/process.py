@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Sequence
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
@@ -26,21 +26,31 @@ from dcfm_ros.pipeline.memory import keep_freed_memory
 from dcfm_ros.ros import shared_memory
 from dcfm_ros.ros.log_folder import prepare_log_folder
 
-_NEIGHBOURS_S = 5.0   # between two looks for other users' processes
+_NEIGHBOURS_S = 5.0  # between two looks for other users' processes
 
 
 def start(arguments: list[str] | None) -> None:
     """Initialise ROS. Signals are ours: a mask in progress is finished before the context goes."""
     keep_freed_memory()
     arguments = sys.argv if arguments is None else arguments
-    os.environ.update(shared_memory.dds_environment(Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"))
+    os.environ.update(
+        shared_memory.dds_environment(
+            Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"
+        )
+    )
     try:
         _check_arguments(arguments)
         rclpy.init(args=[*arguments, *prepare_log_folder()], signal_handler_options=SignalHandlerOptions.NO)
-    except (RCLError, UnknownROSArgsError, UnicodeError) as error:   # a parameters file that is missing or no YAML, say
+    except (
+        RCLError,
+        UnknownROSArgsError,
+        UnicodeError,
+    ) as error:  # a parameters file that is missing or no YAML, say
         said = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
-        raise SystemExit(f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
-                         "-r from:=to") from None
+        raise SystemExit(
+            f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
+            "-r from:=to"
+        ) from None
     if lack := shared_memory.lack_of_room():
         rclpy.logging.get_logger("dcfm_ros").warning(lack)
 
@@ -48,8 +58,11 @@ def start(arguments: list[str] | None) -> None:
 def _check_arguments(arguments: list[str]) -> None:
     """What is not for ROS is for nobody: say so, and what there is."""
     name, *others = remove_ros_args(arguments) or [""]
-    usage = (f"usage: {Path(name).name} --ros-args -p NAME:=VALUE --params-file FILE -r __ns:=/NAMESPACE; while it runs, "
-             "`ros2 param describe NODE NAME` tells of its parameters")
+    usage = (
+        f"usage: {Path(name).name} --ros-args -p NAME:=VALUE --params-file FILE -r __ns:=/NAMESPACE; while "
+        f"it runs, "
+        "`ros2 param describe NODE NAME` tells of its parameters"
+    )
     if {"-h", "--help"} & set(others):
         print(usage)
         raise SystemExit(0)
@@ -58,11 +71,13 @@ def _check_arguments(arguments: list[str]) -> None:
 
 
 def stop_on_signal() -> threading.Event:
-    """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it loads a model."""
+    """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it
+    loads a model."""
     stop = threading.Event()
 
     def end(*_) -> None:
-        _ignore_signals()   # one that came while the event is set would wait for its lock, which this thread holds
+        # one that came while the event is set would wait for its lock, which this thread holds
+        _ignore_signals()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,8 +91,8 @@ def _ignore_signals() -> None:
 
 
 def create(kind: Callable[[], Node]) -> Node:
-    """A node of this class. Parameters that cannot be used, or a library that is missing, end the process with a message
-    instead of a traceback."""
+    """A node of this class. Parameters that cannot be used, or a library that is missing, end the process
+    with a message instead of a traceback."""
     try:
         return kind()
     except (ValueError, OSError, ParameterException, ModuleNotFoundError) as error:
@@ -105,9 +120,14 @@ def spin_until(node: Node, *stops: threading.Event) -> None:
         executor.shutdown()
 
 
-def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[Node, threading.Event], object] = lambda node, stop: None,
-        ends: Callable[[Node], Sequence[threading.Event]] = lambda node: ()) -> Node:
-    """The whole life of a node that has the process to itself: until a signal, or one of its own events. Returns the node.
+def run(
+    kind: Callable[[], Node],
+    arguments: list[str] | None,
+    begin: Callable[[Node, threading.Event], object] = lambda node, stop: None,
+    ends: Callable[[Node], Sequence[threading.Event]] = lambda node: (),
+) -> Node:
+    """The whole life of a node that has the process to itself: until a signal, or one of its own events.
+    Returns the node.
 
     begin: what it does first, which may take its time, and an event that a signal sets.
     """
@@ -118,7 +138,7 @@ def run(kind: Callable[[], Node], arguments: list[str] | None, begin: Callable[[
     try:
         begin(node, stop)
         spin_until(node, stop, *ends(node))
-    except OSError as error:   # a disk that is full
+    except OSError as error:  # a disk that is full
         failures.append(error)
     finally:
         try:

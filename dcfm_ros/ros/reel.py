@@ -28,17 +28,17 @@ class ReelOptions:
     """Of every source that is no recording."""
 
     source: str = "synthetic"
-    image_topic: str = ""        # camera/image_raw where empty
+    image_topic: str = ""  # camera/image_raw where empty
     loop: bool = True
-    frames: int = 0              # images before the end; 0: all of the source (an endless one has 300)
-    width: int = 0               # pixels; 0 keeps the source's
+    frames: int = 0  # images before the end; 0: all of the source (an endless one has 300)
+    width: int = 0  # pixels; 0 keeps the source's
     height: int = 0
-    rate: float = 15.0           # Hz
-    to_and_fro: bool = False     # go back from the end frame by frame
+    rate: float = 15.0  # Hz
+    to_and_fro: bool = False  # go back from the end frame by frame
     encoding: str = "bgr8"
-    preload: bool = False        # make all images before the first is sent
+    preload: bool = False  # make all images before the first is sent
     frame_id: str = "camera_optical_frame"
-    camera_info_url: str = ""    # of a calibration file; uncalibrated where empty
+    camera_info_url: str = ""  # of a calibration file; uncalibrated where empty
 
     def __post_init__(self):
         if self.encoding not in ENCODINGS:
@@ -53,28 +53,43 @@ class _Shot(NamedTuple):
 
 
 class Reel:
-    """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is measured.
+    """Messages are made ahead of time where `preload` is set, so that making them takes no time from what is
+    measured.
 
     `sent(index, stamp_ns, published_ns)` is called after each image: its index in the source, its stamp, and
     time.monotonic_ns() at its publishing. `prepare` and `play` are for one thread.
     """
 
-    def __init__(self, node: Node, options: ReelOptions, advertise: Callable[[type, str], Publisher],
-                 sent: Callable[[int, int, int], None]):
+    def __init__(
+        self,
+        node: Node,
+        options: ReelOptions,
+        advertise: Callable[[type, str], Publisher],
+        sent: Callable[[int, int, int], None],
+    ):
         self._node, self._options, self._sent = node, options, sent
-        self._source = open_source(options.source, rate_hz=options.rate, width=options.width or None,
-                                   height=options.height or None, length=options.frames or None)
+        self._source = open_source(
+            options.source,
+            rate_hz=options.rate,
+            width=options.width or None,
+            height=options.height or None,
+            length=options.frames or None,
+        )
         self._count = self._source.length or 300
         self._calibration = read_calibration(options.camera_info_url) if options.camera_info_url else None
-        self._info(self._source.width, self._source.height)   # a calibration of another size is refused at once
+        self._info(
+            self._source.width, self._source.height
+        )  # a calibration of another size is refused at once
         self._made: list[_Shot] = []
         topic, kind = options.image_topic or "camera/image_raw", Image
         if options.encoding in ("jpeg", "png"):
             topic, kind = f"{topic.removesuffix('/compressed')}/compressed", CompressedImage
         self._publisher = advertise(kind, topic)
         self._info_publisher = advertise(CameraInfo, info_topic(self._publisher.topic_name))
-        self.title = (f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on "
-                      f"{self._publisher.topic_name}")
+        self.title = (
+            f"{options.source}: {self._count} images at {options.rate:g} Hz as {options.encoding} on "
+            f"{self._publisher.topic_name}"
+        )
 
     @property
     def publishers(self) -> list[Publisher]:
@@ -133,9 +148,11 @@ class Reel:
             return known
         same_ratio = known.width * height == known.height * width
         raise ValueError(
-            f"camera_info_url {self._options.camera_info_url} is for images of {known.width}x{known.height}, and those of "
+            f"camera_info_url {self._options.camera_info_url} is for images of {known.width}x{known.height}, "
+            f"and those of "
             f"{self._options.source} are {width}x{height}: give a calibration of that size"
-            + (f", or set width to {known.width} and height to {known.height}" if same_ratio else ""))
+            + (f", or set width to {known.width} and height to {known.height}" if same_ratio else "")
+        )
 
     def _send(self, index: int, shot: _Shot) -> None:
         stamp = self._node.get_clock().now()

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which cameras a segmenter has: asked of the segmenter itself, whatever file, launch file or command line told it."""
+"""Which cameras a segmenter has: asked of the segmenter itself, whatever file, launch file or command line
+told it."""
 
 from __future__ import annotations
 
@@ -17,21 +18,21 @@ from dcfm_ros.ros import parameters
 from dcfm_ros.ros.parameters import CameraParameters
 
 _LOG_PERIOD_S = 5.0
-_PERIOD_S = 0.5      # between two looks for the segmenter
-_ANSWER_S = 2.0      # then a question is repeated: an answer can get lost, as a server's first to a new client
+_PERIOD_S = 0.5  # between two looks for the segmenter
+_ANSWER_S = 2.0  # then a question is repeated: an answer can get lost, as a server's first to a new client
 
 
 class SegmenterCameras:
     """Calls `found(cameras)` once, when the segmenter has answered. For the executor's thread.
 
-    segmenter: its name, relative to the node's namespace. Its relative image topics are read as those of a node in the same
-    namespace as this one.
+    segmenter: its name, relative to the node's namespace. Its relative image topics are read as those of a
+    node in the same namespace as this one.
     """
 
     def __init__(self, node: Node, segmenter: str, found: Callable[[list[CameraParameters]], None]):
         self._node, self._segmenter, self._found = node, segmenter, found
         self._values: dict[str, object] = {}
-        self._asked: tuple[Future, list[str], float] | None = None   # with the names and the time of asking
+        self._asked: tuple[Future, list[str], float] | None = None  # with the names and the time of asking
         self._client = AsyncParameterClient(node, segmenter)
         self._timer = node.create_timer(_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -43,7 +44,8 @@ class SegmenterCameras:
         elif not self._client.services_are_ready():
             self._node.get_logger().info(
                 f"waiting for the segmenter {self._segmenter} in namespace {self._node.get_namespace()}",
-                throttle_duration_sec=_LOG_PERIOD_S)
+                throttle_duration_sec=_LOG_PERIOD_S,
+            )
         elif self._asked is None or time.monotonic() - self._asked[2] > _ANSWER_S:
             self._ask(["cameras"] if not self._values else self._missing())
 
@@ -53,14 +55,18 @@ class SegmenterCameras:
     def _take(self, names: list[str], values: list) -> None:
         try:
             if len(values) != len(names):
-                raise ValueError(f"it has no parameters {', '.join(names)}, as a segmenter of this package has")
+                raise ValueError(
+                    f"it has no parameters {', '.join(names)}, as a segmenter of this package has"
+                )
             self._values.update(zip(names, map(parameter_value_to_python, values)))
             if missing := self._missing():
                 self._ask(missing)
                 return
             cameras = parameters.read_cameras(self._node, self._values.get)
-        except ValueError as error:   # the segmenter says so, too; it may be set right
-            self._node.get_logger().warning(f"the segmenter's cameras: {error}", throttle_duration_sec=_LOG_PERIOD_S)
+        except ValueError as error:  # the segmenter says so, too; it may be set right
+            self._node.get_logger().warning(
+                f"the segmenter's cameras: {error}", throttle_duration_sec=_LOG_PERIOD_S
+            )
             self._values.clear()
             return
         self._node.destroy_timer(self._timer)

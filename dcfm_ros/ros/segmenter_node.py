@@ -31,7 +31,8 @@ from dcfm_ros.ros.shared_memory import ForeignUsers, room_for_images
 
 
 class SegmenterNode(LifecycleNode):
-    """Configure loads the model and makes publishers; activate subscribes; deactivate stops the masks' thread."""
+    """Configure loads the model and makes publishers; activate subscribes; deactivate stops the masks'
+    thread."""
 
     def __init__(self, **node_options):
         super().__init__("segmenter", namespace=PACKAGE_NAMESPACE, **node_options)
@@ -45,7 +46,7 @@ class SegmenterNode(LifecycleNode):
         self._bond = ManagerBond(self)
         self._users = ForeignUsers()
         parameters.declare_segmenter(self)
-        given = getattr(self, "_parameter_overrides", ())   # private: without it nothing is said
+        given = getattr(self, "_parameter_overrides", ())  # private: without it nothing is said
         for sentence in parameters.misspelt(name for name in given if not self.has_parameter(name)):
             self.get_logger().warning(sentence)
         self.autostart = value_of(self, "autostart")
@@ -105,7 +106,8 @@ class SegmenterNode(LifecycleNode):
     def destroy_node(self) -> None:
         self._release()
         super().destroy_node()
-        # rclpy leaves it to the garbage collector, and until then the node and its publisher of transitions to the graph.
+        # rclpy leaves it to the garbage collector, and until then the node and its publisher of transitions
+        # to the graph.
         self._state_machine = None
 
     def _configure(self) -> None:
@@ -115,29 +117,49 @@ class SegmenterNode(LifecycleNode):
         self._outputs = parameters.read_outputs(self)
         model = load_model(name)
         self._segmenter = Segmenter.of(
-            model, value_of(self, "backend"), value_of(self, "device"), config, value_of(self, "precision"), live=True,
-            class_map=value_of(self, "class_map"), on_keyframe=self._publish_keyframe, on_error=self._report, wanted=self._wanted)
+            model,
+            value_of(self, "backend"),
+            value_of(self, "device"),
+            config,
+            value_of(self, "precision"),
+            live=True,
+            class_map=value_of(self, "class_map"),
+            on_keyframe=self._publish_keyframe,
+            on_error=self._report,
+            wanted=self._wanted,
+        )
         self._segmenter.prepare()
         classes, binary_masks = self._segmenter.class_map, value_of(self, "binary_masks")
         for camera in cameras:
-            self._segmenter.telemetry(camera.name)  # known from the start, so that diagnostics tell of its silence
+            self._segmenter.telemetry(
+                camera.name
+            )  # known from the start, so that diagnostics tell of its silence
             prefix = f"{camera.name}/" if camera.name else ""
             outputs = CameraOutputs(self, prefix, classes, binary_masks)
             self._ports[camera.name] = CameraPort(
-                self, camera, outputs, lambda: self._outputs, self._offer, self._skip, self._refuse_packet)
+                self, camera, outputs, lambda: self._outputs, self._offer, self._skip, self._refuse_packet
+            )
             self._class_topics.append(ClassTopics(self, prefix, name, classes.classes))
         backend = self._segmenter.backend
         self.get_logger().info(
             f"model {name} ({model.config.backbone}, {len(classes.classes)} classes, "
             f"{model.config.input_width}x{model.config.input_height}), "
-            f"backend {backend.name} on {backend.device} ({backend.precision}), mode {self._segmenter.config.mode.value}")
-        cv2.setNumThreads(1)   # pictures of this size are done sooner by one than by several that wait for the engine's cores
+            f"backend {backend.name} on {backend.device} ({backend.precision}), mode "
+            f"{self._segmenter.config.mode.value}"
+        )
+        cv2.setNumThreads(
+            1
+        )  # pictures of this size are done sooner by one than by several that wait for the engine's cores
         keep_what_is_there()
         if self._segmenter.per_frame:
-            self.get_logger().info("this model segments every frame on its own: mode and keyframe parameters have no effect")
+            self.get_logger().info(
+                "this model segments every frame on its own: mode and keyframe parameters have no effect"
+            )
 
     def _activate(self) -> None:
-        self._live = LiveSegmenter(self._segmenter, self._publish, waiting=self._segmenter.config.waiting_images)
+        self._live = LiveSegmenter(
+            self._segmenter, self._publish, waiting=self._segmenter.config.waiting_images
+        )
         for topics in self._class_topics:
             topics.publish()
         for port in self._ports.values():
@@ -166,7 +188,8 @@ class SegmenterNode(LifecycleNode):
         self._ports, self._class_topics = {}, []
 
     def _answer_invalid_transitions(self) -> None:
-        """rclpy lets an impossible transition escape from spin() and leaves the client waiting; answer it instead."""
+        """rclpy lets an impossible transition escape from spin() and leaves the client waiting; answer it
+        instead."""
         service = getattr(self, "_service_change_state", None)
         if service is None:
             return
@@ -176,7 +199,9 @@ class SegmenterNode(LifecycleNode):
             try:
                 return change(request, response)
             except Exception as error:
-                self.get_logger().warning(f"transition {request.transition.label or request.transition.id} refused: {error}")
+                self.get_logger().warning(
+                    f"transition {request.transition.label or request.transition.id} refused: {error}"
+                )
                 response.success = False
                 return response
 
@@ -206,9 +231,11 @@ class SegmenterNode(LifecycleNode):
         try:
             parameters.check_change(self, changed, configured=self._segmenter is not None)
         except ValueError as error:
-            for parameter in changed:   # rclpy has already noted the type of the value that is refused
+            for parameter in changed:  # rclpy has already noted the type of the value that is refused
                 if self.has_parameter(parameter.name):
-                    self.describe_parameter(parameter.name).type = self.get_parameter(parameter.name).type_.value
+                    self.describe_parameter(parameter.name).type = self.get_parameter(
+                        parameter.name
+                    ).type_.value
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -223,8 +250,11 @@ class SegmenterNode(LifecycleNode):
         response.success = self._state == "active"
         if response.success:
             self._segmenter.request_keyframe()
-        response.message = ("the next frame of every camera is a keyframe" if response.success
-                            else f"{self._state}: only an active node has frames")
+        response.message = (
+            "the next frame of every camera is a keyframe"
+            if response.success
+            else f"{self._state}: only an active node has frames"
+        )
         return response
 
     def _look(self) -> Health:
@@ -233,23 +263,42 @@ class SegmenterNode(LifecycleNode):
             return Health(self._node_state(), str(device), cameras=self._cameras_to_be())
         config = self._segmenter.config
         node = self._node_state(
-            max_interval=config.scheduler.max_interval, masks_wait=self._segmenter.masks_wait,
-            min_mask_hz=value_of(self, "min_mask_hz"))
-        return Health(node, str(device), self._segmenter.backend_status(), [
-            CameraHealth(status.camera, self._ports[status.camera].topic_state(), status)
-            for status in self._segmenter.status() if status.camera in self._ports])
+            max_interval=config.scheduler.max_interval,
+            masks_wait=self._segmenter.masks_wait,
+            min_mask_hz=value_of(self, "min_mask_hz"),
+        )
+        return Health(
+            node,
+            str(device),
+            self._segmenter.backend_status(),
+            [
+                CameraHealth(status.camera, self._ports[status.camera].topic_state(), status)
+                for status in self._segmenter.status()
+                if status.camera in self._ports
+            ],
+        )
 
     def _node_state(self, **limits) -> NodeState:
-        return NodeState(self.get_fully_qualified_name(), self._state, self._refusal, time.monotonic() - self._reached_s,
-                         other_users=self._users.hint, room=room_for_images, **limits)
+        return NodeState(
+            self.get_fully_qualified_name(),
+            self._state,
+            self._refusal,
+            time.monotonic() - self._reached_s,
+            other_users=self._users.hint,
+            room=room_for_images,
+            **limits,
+        )
 
     def _cameras_to_be(self) -> list[CameraHealth]:
         """So that diagnostics have the same names before the node is configured."""
         try:
             cameras = parameters.read_cameras(self)
-        except ValueError:   # told when the node is configured
+        except ValueError:  # told when the node is configured
             return []
-        return [CameraHealth(camera.name, TopicState(self.resolve_topic_name(camera.image_topic))) for camera in cameras]
+        return [
+            CameraHealth(camera.name, TopicState(self.resolve_topic_name(camera.image_topic)))
+            for camera in cameras
+        ]
 
     # From the masks' thread
 
@@ -265,16 +314,25 @@ class SegmenterNode(LifecycleNode):
     def _report(self, camera: str, error: Exception) -> None:
         name, log = camera or "the camera", self._ports[camera].log
         if isinstance(error, EncodeError):
-            log.error(f"no keyframe of {name}, masks go on with the old feature: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            log.error(
+                f"no keyframe of {name}, masks go on with the old feature: {error}",
+                throttle_duration_sec=LOG_PERIOD_S,
+            )
         elif isinstance(error, PublishError):
-            log.warning(f"something of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            log.warning(
+                f"something of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S
+            )
         else:
             log.warning(f"no mask for an image of {name}: {error}", throttle_duration_sec=LOG_PERIOD_S)
 
 
 def main(arguments: list[str] | None = None) -> int:
     def begin(node: SegmenterNode, stop: threading.Event) -> None:
-        if node.autostart and node.trigger_configure() == TransitionCallbackReturn.SUCCESS and not stop.is_set():
+        if (
+            node.autostart
+            and node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+            and not stop.is_set()
+        ):
             node.trigger_activate()
 
     process.run(SegmenterNode, arguments, begin)

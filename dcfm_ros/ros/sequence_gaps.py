@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images that were published and never came to a subscription's callback, seen by the publisher's sequence numbers."""
+"""Images that were published and never came to a subscription's callback, seen by the publisher's sequence
+numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from __future__ import annotations
 class SequenceGaps:
     """For the executor's thread.
 
-    Messages of one publisher have numbers that count up by one. Numbers do not say whose they are, so nothing is counted
-    while there are several publishers, nor from a number that is not larger than the one before, as of a publisher that was
-    started anew, until the publishers have changed.
+    Messages of one publisher have numbers that count up by one. Numbers do not say whose they are, so nothing
+    is counted while there are several publishers, nor from a number that is not larger than the one before,
+    as of a publisher that was started anew, until the publishers have changed.
     """
 
     def __init__(self):
@@ -20,7 +21,8 @@ class SequenceGaps:
 
     @property
     def overwritten(self) -> int | None:
-        """Messages that newer ones overwrote in DDS's queue, so far; None while DDS gives no numbers, as Cyclone DDS does not."""
+        """Messages that newer ones overwrote in DDS's queue, so far; None while DDS gives no numbers, as
+        Cyclone DDS does not."""
         return None if self._overwritten is None else max(0, self._overwritten)
 
     def publishers_are(self, count: int) -> None:

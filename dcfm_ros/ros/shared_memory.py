@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS's shared memory: how large a segment /dev/shm has room for, and in which cases nothing comes through it.
+"""Fast DDS's shared memory: how large a segment /dev/shm has room for, and in which cases nothing comes
+through it.
 
-A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS goes on without
-shared memory and loses most large images; and what belongs to another user it can neither read nor write, and says nothing.
+A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS
+goes on without shared memory and loses most large images; and what belongs to another user it can neither
+read nor write, and says nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import re
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
-SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"   # beside fastdds.xml
+SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"  # beside fastdds.xml
 # Versions from 3 (Kilted) know the first, those before (Jazzy) the second.
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _MIB = 2**20
-_DEFAULT_BYTES = _MIB // 2   # Fast DDS's own segment
-_ROOMY_BYTES = 256 * _MIB   # has room for large segments of seven participants
-_OVERHEAD_BYTES = 3 * _MIB   # of a participant beside its segment: descriptors, ports, a default segment
+_DEFAULT_BYTES = _MIB // 2  # Fast DDS's own segment
+_ROOMY_BYTES = 256 * _MIB  # has room for large segments of seven participants
+_OVERHEAD_BYTES = 3 * _MIB  # of a participant beside its segment: descriptors, ports, a default segment
 
 
 def is_fast_dds() -> bool:
@@ -28,14 +30,16 @@ def is_fast_dds() -> bool:
 
 
 def dds_environment(profile: Path) -> dict[str, str]:
-    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a profile of their own."""
+    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a
+    profile of their own."""
     if not profile.is_file() or (_profile() and not _is_same(Path(_profile()), profile)):
         return {}
     return dict.fromkeys(PROFILE_VARIABLES, str(fitting(profile)))
 
 
 def fitting(profile: Path, shared_memory: Path = SHARED_MEMORY) -> Path:
-    """This profile, or the one with small segments beside it where /dev/shm is small: docker gives a container 64 MiB."""
+    """This profile, or the one with small segments beside it where /dev/shm is small: docker gives a
+    container 64 MiB."""
     small = profile.with_name(SMALL_PROFILE)
     try:
         total = _size(shared_memory)[0]
@@ -54,9 +58,12 @@ def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
     if not is_fast_dds() or not wanted or free >= wanted + _OVERHEAD_BYTES:
         return ""
     taker = profile or "Fast DDS"
-    return (f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {taker} takes {wanted / _MIB:.1f} MiB for each "
-            "process: without shared memory DDS loses large images. Give a container more (docker run "
-            "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)")
+    return (
+        f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {taker} takes {wanted / _MIB:.1f} MiB for "
+        f"each "
+        "process: without shared memory DDS loses large images. Give a container more (docker run "
+        "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)"
+    )
 
 
 def room_for_images(shared_memory: Path = SHARED_MEMORY) -> str:
@@ -66,14 +73,21 @@ def room_for_images(shared_memory: Path = SHARED_MEMORY) -> str:
     except OSError:
         total = 0
     if is_fast_dds() and total < _ROOMY_BYTES and (segment := _segment_bytes()):
-        return (f"of the {total / _MIB:.0f} MiB of {shared_memory} a process takes {segment / _MIB:.1f} MiB, too little for such "
-                "images: give the container more (docker run --shm-size=512m, or --ipc=host)")
-    return ("give the camera's process config/fastdds.xml, too, or where an image has more than 16 MiB a copy of it with a larger "
-            "segment_size (docs/live.md)")
+        return (
+            f"of the {total / _MIB:.0f} MiB of {shared_memory} a process takes {segment / _MIB:.1f} MiB, too "
+            f"little for such "
+            "images: give the container more (docker run --shm-size=512m, or --ipc=host)"
+        )
+    return (
+        "give the camera's process config/fastdds.xml, too, or where an image has more than 16 MiB a copy of "
+        "it with a larger "
+        "segment_size (docs/live.md)"
+    )
 
 
 class ForeignUsers:
-    """Other users' processes in this ROS domain on this machine, which shared memory keeps apart from ours."""
+    """Other users' processes in this ROS domain on this machine, which shared memory keeps apart from
+    ours."""
 
     def __init__(self, shared_memory: Path = SHARED_MEMORY):
         self._folder, self._said = shared_memory, set()
@@ -102,7 +116,7 @@ class ForeignUsers:
                 number = re.fullmatch(r"fastrtps_port(\d+)_el", file.name)
                 if number and first <= int(number[1]) < first + 250:
                     yield Path(file.path), file.stat().st_uid
-        except OSError:   # gone meanwhile
+        except OSError:  # gone meanwhile
             return
 
 
@@ -110,10 +124,13 @@ def _between(users: set[int]) -> str:
     if not users:
         return ""
     names = " and ".join(f"user id {user}" for user in sorted(users))
-    return (f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between users "
-            "shared memory carries neither images nor masks; run all as one user, or set "
-            "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
-            f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)")
+    return (
+        f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between "
+        f"users "
+        "shared memory carries neither images nor masks; run all as one user, or set "
+        "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
+        f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)"
+    )
 
 
 def _is_held(lock: Path) -> bool:
@@ -127,7 +144,7 @@ def _is_held(lock: Path) -> bool:
     except OSError:
         return True
     finally:
-        os.close(handle)   # gives the lock back
+        os.close(handle)  # gives the lock back
     return False
 
 
@@ -165,11 +182,15 @@ def _segment_bytes() -> int:
 def _wanted_bytes() -> int:
     """Of the profile or, without one, of the variable that chooses transports."""
     if not _profile():
-        return 0 if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").upper().startswith("UDP") else _DEFAULT_BYTES
+        return (
+            0
+            if os.environ.get("FASTDDS_BUILTIN_TRANSPORTS", "").upper().startswith("UDP")
+            else _DEFAULT_BYTES
+        )
     try:
         text = re.sub(r"<!--.*?-->", "", Path(_profile()).read_text(), flags=re.DOTALL)
     except OSError:
-        return _DEFAULT_BYTES   # Fast DDS complains and takes its defaults
+        return _DEFAULT_BYTES  # Fast DDS complains and takes its defaults
     if size := re.search(r"<segment_size>\s*(\d+)", text):
         return int(size[1])
     return 0 if re.search(r"<useBuiltinTransports>\s*false", text) and "SHM" not in text else _DEFAULT_BYTES

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 
 class StampJoin:
@@ -19,9 +20,10 @@ class StampJoin:
         self._frames: OrderedDict[int, dict[str, Any]] = OrderedDict()
 
     def add(self, stamp_ns: int, part: str, value: Any) -> Iterator[tuple[int, dict[str, Any]]]:
-        """The frames that leave because of this part, as (stamp, parts): those that it completes or displaces."""
+        """The frames that leave because of this part, as (stamp, parts): those that it completes or
+        displaces."""
         frame = self._frames.setdefault(stamp_ns, {})
-        frame[part] = value   # an equal stamp again: the newer one counts
+        frame[part] = value  # an equal stamp again: the newer one counts
         if len(frame) == len(self._parts):
             yield stamp_ns, self._frames.pop(stamp_ns)
         while len(self._frames) > self._waiting:

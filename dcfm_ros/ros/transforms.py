@@ -25,7 +25,8 @@ class Transforms(Protocol):
 
 
 class FixedTransform:
-    """The same between all frames. text: "x y z qx qy qz qw", metres, the pose of the sensor in the camera's frame."""
+    """The same between all frames. text: "x y z qx qy qz qw", metres, the pose of the sensor in the camera's
+    frame."""
 
     def __init__(self, text: str):
         self._transform = parse_transform(text)
@@ -35,12 +36,15 @@ class FixedTransform:
 
 
 class TfTransforms:
-    """Of /tf and /tf_static, at the time of the stamp. For the executor's thread; never waits. Raises ModuleNotFoundError."""
+    """Of /tf and /tf_static, at the time of the stamp. For the executor's thread; never waits. Raises
+    ModuleNotFoundError."""
 
     def __init__(self, node: Node):
         if Buffer is None:
-            raise ModuleNotFoundError("tf2_ros is not installed: install ros-<distribution>-tf2-ros-py, or give the parameter "
-                                      "transform ('x y z qx qy qz qw', the sensor's pose in the camera's frame)")
+            raise ModuleNotFoundError(
+                "tf2_ros is not installed: install ros-<distribution>-tf2-ros-py, or give the parameter "
+                "transform ('x y z qx qy qz qw', the sensor's pose in the camera's frame)"
+            )
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, node)
 
@@ -48,7 +52,10 @@ class TfTransforms:
         try:
             found = self._buffer.lookup_transform(target, source, RosTime.from_msg(stamp)).transform
         except TransformException as error:
-            raise PointsError("transform", f"no transform from {source!r} to {target!r} ({error}): publish it on /tf or "
-                                           "/tf_static, or set the parameter transform") from error
+            raise PointsError(
+                "transform",
+                f"no transform from {source!r} to {target!r} ({error}): publish it on /tf or "
+                "/tf_static, or set the parameter transform",
+            ) from error
         t, q = found.translation, found.rotation
         return from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How images come: image_transport's names of the ways, and the types of their messages, of which not all are installed everywhere."""
+"""How images come: image_transport's names of the ways, and the types of their messages, of which not all are
+installed everywhere."""
 
 from __future__ import annotations
 
@@ -28,20 +29,28 @@ class Transport(NamedTuple):
         try:
             return getattr(import_module(f"{self.package}.msg"), self.message)
         except ImportError as error:
-            raise ValueError(f"image_transport {self.name} needs the package {self.package}, which cannot be imported ({error}): install "
-                             f"ros-<distribution>-{self.package.replace('_', '-')}, or take the camera's raw or compressed images") from error
+            raise ValueError(
+                f"image_transport {self.name} needs the package {self.package}, which cannot be imported "
+                f"({error}): install "
+                f"ros-<distribution>-{self.package.replace('_', '-')}, or take the camera's raw or "
+                f"compressed images"
+            ) from error
 
 
-TRANSPORTS = {transport.name: transport for transport in (
-    Transport("raw", "sensor_msgs", "Image"),
-    Transport("compressed", "sensor_msgs", "CompressedImage"),
-    Transport("ffmpeg", "ffmpeg_image_transport_msgs", "FFMPEGPacket"),
-    Transport("foxglove", "foxglove_msgs", "CompressedVideo"),
-)}
+TRANSPORTS = {
+    transport.name: transport
+    for transport in (
+        Transport("raw", "sensor_msgs", "Image"),
+        Transport("compressed", "sensor_msgs", "CompressedImage"),
+        Transport("ffmpeg", "ffmpeg_image_transport_msgs", "FFMPEGPacket"),
+        Transport("foxglove", "foxglove_msgs", "CompressedVideo"),
+    )
+}
 TYPES = {transport.type: transport for transport in TRANSPORTS.values()}
 
 
 def transport_of(topic: str) -> str:
-    """The name of the transport that a topic's ending tells: as image_transport writes it behind the raw topic's name."""
+    """The name of the transport that a topic's ending tells: as image_transport writes it behind the raw
+    topic's name."""
     ending = topic.rpartition("/")[2]
     return ending if ending in TRANSPORTS else "raw"

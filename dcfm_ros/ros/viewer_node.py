@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `viewer`: shows what the segmenter publishes, with the images that it was made of, in the Rerun viewer."""
+"""The node `viewer`: shows what the segmenter publishes, with the images that it was made of, in the Rerun
+viewer."""
 
 from __future__ import annotations
 
@@ -17,7 +18,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import Image
 
 from dcfm_ros import stamps
-from dcfm_ros.viewer.viewer import open_viewer
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
@@ -32,30 +32,40 @@ from dcfm_ros.ros.parameters import CameraParameters
 from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transports import TRANSPORTS
+from dcfm_ros.viewer.viewer import open_viewer
 
 _QUEUE = 50
 _PARTS = ("image", "mask", "info")
 _SILENT_S = 5.0
-_WAITING = 20   # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
+_WAITING = 20  # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
 
 
 class ViewerNode(Node):
     """Listens beside the segmenter of its namespace, which it asks for the cameras.
 
-    `counts`: frames shown; masks without an image or mask_info, shown without; images for which no mask came, not shown;
-    images and masks that could not be decoded.
+    `counts`: frames shown; masks without an image or mask_info, shown without; images for which no mask came,
+    not shown; images and masks that could not be decoded.
     """
 
     def __init__(self, **node_options):
         super().__init__("viewer", namespace=PACKAGE_NAMESPACE, **node_options)
-        target = declare_fixed(self, "target", "rerun", "rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.")
-        segmenter = declare_fixed(self, "segmenter", "segmenter", "Name of the segmenter to show, in the viewer's own namespace.")
+        target = declare_fixed(
+            self,
+            "target",
+            "rerun",
+            "rerun (a window), rerun:web (in a browser), or a file name ending in .rrd.",
+        )
+        segmenter = declare_fixed(
+            self, "segmenter", "segmenter", "Name of the segmenter to show, in the viewer's own namespace."
+        )
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
         self._classes: list[tuple[int, str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
-        self._thresholds: dict[str, float] = {}   # by image topic, as the segmenter's diagnostics tell them
-        self._joins: list[tuple[CameraParameters, StampJoin]] = []   # of each camera, once the segmenter has told of them
-        self._mask_s = time.monotonic()   # when the newest mask came
+        self._thresholds: dict[str, float] = {}  # by image topic, as the segmenter's diagnostics tell them
+        self._joins: list[
+            tuple[CameraParameters, StampJoin]
+        ] = []  # of each camera, once the segmenter has told of them
+        self._mask_s = time.monotonic()  # when the newest mask came
         self._target, self._viewer = target, open_viewer(target)
         self._cameras = SegmenterCameras(self, segmenter, self._listen_to)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._read_diagnostics, 10)
@@ -83,10 +93,13 @@ class ViewerNode(Node):
             def received(message) -> None:
                 for stamp_ns, parts in join.add(stamps.stamp_ns(message.header.stamp), name, message):
                     self._show(camera, stamp_ns, parts)
+
             return received
 
         def keyframe(message: KeyframeEvent) -> None:
-            self._viewer.keyframe(camera.name, stamps.stamp_ns(message.header.stamp), message.reason, message.score)
+            self._viewer.keyframe(
+                camera.name, stamps.stamp_ns(message.header.stamp), message.reason, message.score
+            )
 
         transport, decoder = TRANSPORTS[camera.transport], VideoDecoder()
 
@@ -99,9 +112,12 @@ class ViewerNode(Node):
                     self._show(camera, stamp_ns, parts)
 
         self.create_subscription(
-            transport.message_class(), camera.image_topic, packet if transport.is_video else part("image"),
+            transport.message_class(),
+            camera.image_topic,
+            packet if transport.is_video else part("image"),
             copy(VideoIntake.qos if transport.is_video else ImageIntake.qos),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
         self.create_subscription(Image, f"{prefix}mask", part("mask"), _QUEUE)
         self.create_subscription(MaskInfo, f"{prefix}mask_info", part("info"), _QUEUE)
         self.create_subscription(KeyframeEvent, f"{prefix}keyframe", keyframe, _QUEUE)
@@ -110,10 +126,11 @@ class ViewerNode(Node):
 
     def _palette(self, message: ClassPalette) -> None:
         classes = [(c.id, c.name, (c.r, c.g, c.b)) for c in message.classes]
-        if classes != self._classes:   # all cameras have the same
+        if classes != self._classes:  # all cameras have the same
             self._classes = classes
             self._viewer.classes(classes)
-            # Made last, the palette's subscription is known to the segmenter last: by now it sends all others their share, too.
+            # Made last, the palette's subscription is known to the segmenter last: by now it sends all others
+            # their share, too.
             self.get_logger().info(f"connected to the segmenter: {len(classes)} classes")
 
     def _show(self, camera: CameraParameters, stamp_ns: int, parts: dict) -> None:
@@ -126,22 +143,28 @@ class ViewerNode(Node):
             return
         self._mask_s = time.monotonic()
         self.counts["shown" if image is not None and info is not None else "mask_alone"] += 1
-        score, is_keyframe, age = (None, False, None) if info is None else (
-            info.score, info.is_keyframe, info.feature_age_frames)
+        score, is_keyframe, age = (
+            (None, False, None) if info is None else (info.score, info.is_keyframe, info.feature_age_frames)
+        )
         threshold = self._thresholds.get(self.resolve_topic_name(camera.image_topic))
         mask = mask[..., 0]
-        if image is not None and image.shape[:2] != mask.shape:   # `mask_size`: drawn over the image, pixel on pixel
+        if (
+            image is not None and image.shape[:2] != mask.shape
+        ):  # `mask_size`: drawn over the image, pixel on pixel
             mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         self._viewer.frame(camera.name, stamp_ns, image, mask, score, threshold, is_keyframe, age)
 
     def _decoded(self, message, transport: str = "raw") -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB; None where there is no image, or none that can be decoded. Three times the value for a mask."""
+        """(H, W, 3) uint8 RGB; None where there is no image, or none that can be decoded. Three times the
+        value for a mask."""
         if message is None:
             return None
         try:
-            if TRANSPORTS[transport].is_video:   # the outcome of its packet
+            if TRANSPORTS[transport].is_video:  # the outcome of its packet
                 return message.rgb()
-            pixels, is_bgr = decode_compressed(message) if transport == "compressed" else decode_image(message)
+            pixels, is_bgr = (
+                decode_compressed(message) if transport == "compressed" else decode_image(message)
+            )
         except InputError as error:
             self._undecodable(error)
             return None
@@ -155,7 +178,7 @@ class ViewerNode(Node):
         for status in message.status:
             for item in status.values:
                 if item.key == "threshold" and status.name.startswith(f"{self._segmenter}: "):
-                    with suppress(ValueError):   # anyone can send under this name
+                    with suppress(ValueError):  # anyone can send under this name
                         self._thresholds[status.hardware_id] = float(item.value)
 
     def _publish_diagnostics(self) -> None:
@@ -163,10 +186,17 @@ class ViewerNode(Node):
         level, text = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK, self._summary()
         if (silent_s := time.monotonic() - self._mask_s) > _SILENT_S:
             level = DiagnosticStatus.WARN
-            text += (f", no mask for {silent_s:.0f} s: is {self._segmenter} active? If it has other cameras since the viewer's "
-                     "start, start the viewer again")
-        status = DiagnosticStatus(level=level, name=self.get_fully_qualified_name(), message=text,
-                                  values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])
+            text += (
+                f", no mask for {silent_s:.0f} s: is {self._segmenter} active? If it has other cameras since "
+                f"the viewer's "
+                "start, start the viewer again"
+            )
+        status = DiagnosticStatus(
+            level=level,
+            name=self.get_fully_qualified_name(),
+            message=text,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
@@ -174,8 +204,11 @@ class ViewerNode(Node):
     def _summary(self) -> str:
         counts = self.counts
         text = f"{counts['shown']} frames"
-        for key, what in (("mask_alone", "masks without image or mask_info"), ("image_alone", "images without mask"),
-                          ("undecodable", "images that could not be decoded")):
+        for key, what in (
+            ("mask_alone", "masks without image or mask_info"),
+            ("image_alone", "images without mask"),
+            ("undecodable", "images that could not be decoded"),
+        ):
             text += f", {counts[key]} {what}" if counts[key] else ""
         text += f", {self._viewer.left_out} left out" if self._viewer.left_out else ""
         return text + (f", {self._viewer.errors} errors of the viewer" if self._viewer.errors else "")

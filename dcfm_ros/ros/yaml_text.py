@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Values as YAML that ROS's parser reads back as they are. Standard library only, since launch files write with it, too."""
+"""Values as YAML that ROS's parser reads back as they are. Standard library only, since launch files write
+with it, too."""
 
 from __future__ import annotations
 
@@ -12,9 +13,11 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def as_yaml(value) -> str:
-    """Text, numbers, booleans, lists and dicts of these as one line: JSON is YAML in which text cannot be taken for anything else.
+    """Text, numbers, booleans, lists and dicts of these as one line: JSON is YAML in which text cannot be
+    taken for anything else.
 
-    A ValueError names text that has no UTF-8, as a file's name in another encoding; ROS's parameters cannot hold it.
+    A ValueError names text that has no UTF-8, as a file's name in another encoding; ROS's parameters cannot
+    hold it.
     """
     text = json.dumps(value, ensure_ascii=False)
     try:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The one kind of error that sources raise, and where they say what is no error but should be known."""
+
 import sys
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A folder of images as a video, with labels where there are some."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -16,14 +17,14 @@ class ImageFolder:
     """The images of a folder in natural order of their names (frame2 before frame10).
 
     folder: holds the images, or `images/` and perhaps `labels/`; or is an image itself
-    labels: folder of `<image stem>.png`, single-channel class ids of 8 bits, 255 = void; frames without such a file
-        have no label. By default the `labels/` beside `images/`, if there is one
+    labels: folder of `<image stem>.png`, single-channel class ids of 8 bits, 255 = void; frames without such
+        a file have no label. By default the `labels/` beside `images/`, if there is one
     rate_hz: frames per second that the images are taken to have
 
     Frames keep the size that a viewer shows; `width` and `height` are those of the first.
     """
 
-    class_table = None   # label files hold bare numbers
+    class_table = None  # label files hold bare numbers
 
     def __init__(self, folder: str | Path, labels: str | Path | None, rate_hz: float):
         folder = Path(folder)
@@ -53,9 +54,14 @@ class ImageFolder:
         labels = {Path(name).stem: folder / name for name in files_in(folder, [".png"])}
         stems = Counter(image.stem for image in self._images)
         if not labels.keys() & stems:
-            raise SourceError(f"no image in {self._images[0].parent} has a label in {folder}; "
-                              f"expected, for example, {self._images[0].stem}.png")
+            raise SourceError(
+                f"no image in {self._images[0].parent} has a label in {folder}; "
+                f"expected, for example, {self._images[0].stem}.png"
+            )
         if shared := [stem for stem in labels if stems[stem] > 1]:
-            raise SourceError(f"{self._images[0].parent} has several images called {shared[0]}; rename them, since they share "
-                              "a label")
+            raise SourceError(
+                f"{self._images[0].parent} has several images called {shared[0]}; rename them, since they "
+                f"share "
+                "a label"
+            )
         return labels

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The frame that every source hands out."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ class VideoFrame:
     """One picture of a video, with its exact labels where they are known."""
 
     index: int
-    stamp_ns: int              # time since the start of the video
-    image: np.ndarray          # (H, W, 3) uint8 RGB
-    label: np.ndarray | None   # (H, W) uint8 class ids, 255 = void
-    is_cut: bool               # first frame of a new shot (hard cut); False where unknown
+    stamp_ns: int  # time since the start of the video
+    image: np.ndarray  # (H, W, 3) uint8 RGB
+    label: np.ndarray | None  # (H, W) uint8 class ids, 255 = void
+    is_cut: bool  # first frame of a new shot (hard cut); False where unknown

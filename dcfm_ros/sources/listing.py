@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What folders hold, from their listings alone: no file is opened."""
+
 from __future__ import annotations
 
 import os
@@ -13,13 +14,36 @@ from dcfm_ros.sources.names import natural_key
 from dcfm_ros.sources.read import IMAGE_ENDINGS
 
 # Pictures that a user would miss in masks, but that are not read.
-_OTHER_PICTURES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".tga", ".exr", ".hdr",
-                   ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".pef", ".srw")
+_OTHER_PICTURES = (
+    ".heic",
+    ".heif",
+    ".hif",
+    ".avif",
+    ".jxl",
+    ".jp2",
+    ".j2k",
+    ".tga",
+    ".exr",
+    ".hdr",
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".raf",
+    ".rw2",
+    ".orf",
+    ".pef",
+    ".srw",
+)
 
 
 def files_in(folder: Path, endings: Sequence[str]) -> list[str]:
-    """Names of the files in `folder` with one of the endings, in natural order; none where there is no such folder."""
-    return sorted((name for name in _listing(folder) if name.lower().endswith(tuple(endings))), key=natural_key)
+    """Names of the files in `folder` with one of the endings, in natural order; none where there is no such
+    folder."""
+    return sorted(
+        (name for name in _listing(folder) if name.lower().endswith(tuple(endings))), key=natural_key
+    )
 
 
 def folders_in(folder: Path) -> list[str]:
@@ -30,17 +54,24 @@ def folders_in(folder: Path) -> list[str]:
 def images_in(folder: Path) -> list[str]:
     """Names of the images in `folder`, in natural order.
 
-    A SourceError where there are none, or where pictures of other formats would be left out; raw files beside an image
-    of the same stem, as cameras write them, are not missed.
+    A SourceError where there are none, or where pictures of other formats would be left out; raw files beside
+    an image of the same stem, as cameras write them, are not missed.
     """
     names = files_in(folder, IMAGE_ENDINGS)
     if not names:
-        raise SourceError(f"there are no images in {folder}; expected files ending in {', '.join(IMAGE_ENDINGS)}"
-                          f"{_what_it_holds(folder)}")
+        raise SourceError(
+            f"there are no images in {folder}; expected files ending in {', '.join(IMAGE_ENDINGS)}"
+            f"{_what_it_holds(folder)}"
+        )
     stems = {os.path.splitext(name)[0] for name in names}
-    if missed := [name for name in files_in(folder, _OTHER_PICTURES) if os.path.splitext(name)[0] not in stems]:
-        raise SourceError(f"{folder} holds {len(missed)} picture(s) of a format that is not read, {missed[0]} for one; save "
-                          "them as JPEG or PNG, or take them out of the folder")
+    if missed := [
+        name for name in files_in(folder, _OTHER_PICTURES) if os.path.splitext(name)[0] not in stems
+    ]:
+        raise SourceError(
+            f"{folder} holds {len(missed)} picture(s) of a format that is not read, {missed[0]} for one; "
+            f"save "
+            "them as JPEG or PNG, or take them out of the folder"
+        )
     return names
 
 
@@ -51,7 +82,9 @@ def is_other_picture(path: Path) -> bool:
 
 def _what_it_holds(folder):
     folders, names = folders_in(folder), _listing(folder)
-    endings = Counter(os.path.splitext(name)[1].lower() or "no ending" for name in names if name not in folders)
+    endings = Counter(
+        os.path.splitext(name)[1].lower() or "no ending" for name in names if name not in folders
+    )
     found = [f"{count} of {ending}" for ending, count in endings.most_common(3)]
     found += [f"the folder {name}" for name in folders[:1]]
     return f", but it holds {', '.join(found)}" if found else ", but it is empty"

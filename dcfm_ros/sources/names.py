@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The order of files' names."""
+
 from __future__ import annotations
 
 import re

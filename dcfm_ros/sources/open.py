@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """One door to every recorded or rendered video: `open_source`."""
+
 from __future__ import annotations
 
 import math
@@ -18,7 +19,7 @@ from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.listing import is_other_picture
 from dcfm_ros.sources.read import IMAGE_ENDINGS, is_animated
 
-DEFAULT_SEED = 1000   # the first of the synthetic video's RESERVED_SEEDS: never trained on
+DEFAULT_SEED = 1000  # the first of the synthetic video's RESERVED_SEEDS: never trained on
 DEFAULT_SIZE = (480, 360)
 DEFAULT_RATE_HZ = 15.0
 
@@ -26,10 +27,10 @@ DEFAULT_RATE_HZ = 15.0
 class VideoSource(Protocol):
     """A video whose frames can be asked for in any order, by one thread at a time."""
 
-    width: int                      # pixels; of the first frame where frames differ
+    width: int  # pixels; of the first frame where frames differ
     height: int
     rate_hz: float
-    length: int | None              # frames; None = endless
+    length: int | None  # frames; None = endless
     class_table: ClassTable | None  # None = the source does not say what its label ids mean
 
     def frame(self, index: int) -> VideoFrame:
@@ -41,17 +42,25 @@ def has_classes(source: VideoSource, names: Sequence[str]) -> bool:
     return source.class_table is None or tuple(name for name, _ in source.class_table) == tuple(names)
 
 
-def open_source(name: str, labels: str | None = None, rate_hz: float | None = None,
-                width: int | None = None, height: int | None = None, length: int | None = None,
-                tell: Callable[[str], None] = to_stderr) -> VideoSource:
+def open_source(
+    name: str,
+    labels: str | None = None,
+    rate_hz: float | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    length: int | None = None,
+    tell: Callable[[str], None] = to_stderr,
+) -> VideoSource:
     """Open the video called `name`.
 
-    name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of images (or one
-        that holds `images/` and perhaps `labels/`), an image, or a video file; a folder that is itself called synthetic is
-        `./synthetic`
+    name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of
+        images (or one that holds `images/` and perhaps `labels/`), an image, or a video file; a folder that
+        is itself called synthetic is `./synthetic`
     labels: folder of `<image stem>.png` with class ids, for a folder of images
-    rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor repeated
-    width, height: pixels; other frames are resized (labels by nearest neighbour). One alone keeps the aspect ratio
+    rate_hz: frames per second; by default 15, or what a video file says. Frames are neither dropped nor
+        repeated
+    width, height: pixels; other frames are resized (labels by nearest neighbour). One alone keeps the aspect
+        ratio
     length: use at most this many frames
     tell: is called with each sentence on what a user should know, such as frames that a damaged file lacks
     """
@@ -64,7 +73,9 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     kind, _, seed = str(name).partition(":")
     path = Path(name)
     if kind != "synthetic" and not path.exists():
-        raise SourceError(f"there is no {name}; give a video file, a folder of images, synthetic or synthetic:SEED")
+        raise SourceError(
+            f"there is no {name}; give a video file, a folder of images, synthetic or synthetic:SEED"
+        )
     if labels is not None and not path.is_dir():
         raise SourceError(f"labels {labels} cannot go with {name}; only a folder of images takes labels")
 
@@ -78,7 +89,7 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
     if path.is_dir() or (path.suffix.lower() in IMAGE_ENDINGS and not is_animated(path)):
         source = ImageFolder(path, labels, rate_hz or DEFAULT_RATE_HZ)
     else:
-        from dcfm_ros.sources.video_file import VideoFile   # late: other sources need no PyAV
+        from dcfm_ros.sources.video_file import VideoFile  # late: other sources need no PyAV
 
         source = VideoFile(path, rate_hz, tell)
     resize = width is not None or height is not None
@@ -88,10 +99,13 @@ def open_source(name: str, labels: str | None = None, rate_hz: float | None = No
 
 
 def seed_range(text: str) -> tuple[int, int]:
-    """First and last seed of what follows `synthetic:`, SEED or FIRST-LAST; nothing stands for DEFAULT_SEED."""
+    """First and last seed of what follows `synthetic:`, SEED or FIRST-LAST; nothing stands for
+    DEFAULT_SEED."""
     numbers = text.split("-") if text else [str(DEFAULT_SEED)]
     if len(numbers) > 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise SourceError(f"synthetic:{text} has no valid seed; give a whole number of 0 or more, or two as in 1000-1019")
+        raise SourceError(
+            f"synthetic:{text} has no valid seed; give a whole number of 0 or more, or two as in 1000-1019"
+        )
     first, last = int(numbers[0]), int(numbers[-1])
     if last < first:
         raise SourceError(f"synthetic video: seeds {first}-{last}: the last is smaller than the first")
@@ -99,7 +113,7 @@ def seed_range(text: str) -> tuple[int, int]:
 
 
 def _open_synthetic(seed, rate_hz, size, length):
-    from dcfm_ros.sources.reel import SyntheticReel   # late, as the next: other sources need no numba
+    from dcfm_ros.sources.reel import SyntheticReel  # late, as the next: other sources need no numba
     from dcfm_ros.sources.synthetic.video import CLASSES, SyntheticVideo
 
     first, last = seed_range(seed)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A reel of synthetic videos: the first seconds of several seeds, one after the other, for evaluation."""
+
 from __future__ import annotations
 
 from dataclasses import replace

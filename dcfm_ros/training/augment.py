@@ -20,25 +20,27 @@ ZOOM_DRAWS = ("log", "linear", "crop")
 class AugmentConfig:
     """Ranges of the random changes; zoom above 1 enlarges. Rotation in degrees, colour changes as fractions.
 
-    zoom_draw says what is uniform: the logarithm of the zoom (log), the zoom (linear: the published VSPW scale), or the
-    side of the crop in the picture (crop: published Cityscapes and CamVid).
+    zoom_draw says what is uniform: the logarithm of the zoom (log), the zoom (linear: the published VSPW
+    scale), or the side of the crop in the picture (crop: published Cityscapes and CamVid).
     """
 
     min_zoom: float = 0.6
     max_zoom: float = 1.6
     zoom_draw: str = "log"
-    stretch: float = 0.05          # spread of the logarithm of the change in aspect ratio
+    stretch: float = 0.05  # spread of the logarithm of the change in aspect ratio
     rotation: float = 4.0
-    color: float = 0.25            # of both frames alike
-    color_labelled: float = 0.06   # further change of the labelled frame alone
+    color: float = 0.25  # of both frames alike
+    color_labelled: float = 0.06  # further change of the labelled frame alone
     color_neighbour: float = 0.06  # and of the neighbour alone
-    effects: float = 0.0           # share of pairs with each effect of camera, light and weather (camera_effects.py)
-    rare_center: float = 0.6       # share of crops centred on a pixel of a class drawn evenly from those present
+    effects: float = 0.0  # share of pairs with each effect of camera, light and weather (camera_effects.py)
+    rare_center: float = 0.6  # share of crops centred on a pixel of a class drawn evenly from those present
 
     def __post_init__(self):
         check_types(self)
         if not 0.1 <= self.min_zoom <= self.max_zoom <= 10:
-            raise ConfigError(f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10")
+            raise ConfigError(
+                f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10"
+            )
         if self.zoom_draw not in ZOOM_DRAWS:
             raise ConfigError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
         if not 0 <= self.rotation <= 180:
@@ -55,19 +57,42 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
     effects = draw_effects(config.effects, (height, width), rng) if config.effects else []
 
     def image(source: np.ndarray, color: float) -> np.ndarray:
-        crop = cv2.warpAffine(source, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT,
-                              borderValue=(124, 116, 104))
+        crop = cv2.warpAffine(
+            source,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(124, 116, 104),
+        )
         return with_effects(_recolor(crop, common + _color_change(color, rng)), effects, rng)
 
     def label(source: np.ndarray | None) -> np.ndarray | None:
-        return None if source is None else cv2.warpAffine(
-            source, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID)
+        return (
+            None
+            if source is None
+            else cv2.warpAffine(
+                source,
+                matrix,
+                (width, height),
+                flags=cv2.INTER_NEAREST,
+                borderMode=cv2.BORDER_CONSTANT,
+                borderValue=VOID,
+            )
+        )
 
-    return replace(pair, image=image(pair.image, config.color_labelled), label=label(pair.label),
-                   neighbour=image(pair.neighbour, config.color_neighbour), neighbour_label=label(pair.neighbour_label))
+    return replace(
+        pair,
+        image=image(pair.image, config.color_labelled),
+        label=label(pair.label),
+        neighbour=image(pair.neighbour, config.color_neighbour),
+        neighbour_label=label(pair.neighbour_label),
+    )
 
 
-def _geometry(label: np.ndarray, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+def _geometry(
+    label: np.ndarray, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
+) -> np.ndarray:
     """Affine map from source to crop."""
     source_height, source_width = label.shape
     zoom = _zoom(config, rng)

@@ -8,12 +8,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dcfm_ros.model.build import Model
 
-_FIRST = 10   # steps that weigh alike: fresh weights are forgotten faster than later ones
+_FIRST = 10  # steps that weigh alike: fresh weights are forgotten faster than later ones
 
 
 class WeightAverage:
-    """An exponential moving average; `model` has it, statistics of batch norms included. Where decay is 0, it is the model that
-    is trained."""
+    """An exponential moving average; `model` has it, statistics of batch norms included. Where decay is 0, it
+    is the model that is trained."""
 
     def __init__(self, trained: Model, decay: float):
         self._trained, self._decay = trained, decay
@@ -27,7 +27,9 @@ class WeightAverage:
         """After each step."""
         if self._averaged:
             steps = int(self._averaged.n_averaged)
-            self._averaged.multi_avg_fn = get_ema_multi_avg_fn(min(self._decay, (1 + steps) / (_FIRST + steps)))
+            self._averaged.multi_avg_fn = get_ema_multi_avg_fn(
+                min(self._decay, (1 + steps) / (_FIRST + steps))
+            )
             self._averaged.update_parameters(self._trained)
 
     def state(self) -> dict | None:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: `state.pt` to go on from, and the model folders `last` and `best`.
 
-Everything is written aside and renamed, so that whatever interrupts a save leaves the previous checkpoint whole.
+Everything is written aside and renamed, so that whatever interrupts a save leaves the previous checkpoint
+whole.
 """
 
 from __future__ import annotations
@@ -25,11 +26,25 @@ LAST, BEST = "last", "best"
 LOG_FILE = "log.jsonl"
 
 # Settings whose change leaves the course of training as it is; * stands for any number.
-FREE = ("data.sources.*.root", "data.in_memory", "validation.root", "init", "init_encoder", "init_terms",
-        "save_every")
+FREE = (
+    "data.sources.*.root",
+    "data.in_memory",
+    "validation.root",
+    "init",
+    "init_encoder",
+    "init_terms",
+    "save_every",
+)
 # Settings that checkpoints of older versions lack, with what was in effect then.
-YOUNGER = {"data.aligned": 0.0, "average": 0.0, "encoder_lr": 1.0, "init_encoder": "", "init_terms": "", "augment.effects": 0.0,
-           "validation.only": ""}
+YOUNGER = {
+    "data.aligned": 0.0,
+    "average": 0.0,
+    "encoder_lr": 1.0,
+    "init_encoder": "",
+    "init_terms": "",
+    "augment.effects": 0.0,
+    "validation.only": "",
+}
 
 
 class TrainingError(RuntimeError):
@@ -60,18 +75,23 @@ def save_folder(folder: Path, model: Model, record: dict) -> None:
 
 
 def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
-    """The state to go on from, or None where a training begins. It must be of the same configuration; only phases may have
-    been added or become longer, and paths have changed."""
+    """The state to go on from, or None where a training begins. It must be of the same configuration; only
+    phases may have been added or become longer, and paths have changed."""
     path = out / STATE_FILE
     if not path.is_file():
         _require_empty(out, resume)
         return None
     if not resume:
-        raise TrainingError(f"{out} holds a training already: give --resume to go on with it, or another --out")
+        raise TrainingError(
+            f"{out} holds a training already: give --resume to go on with it, or another --out"
+        )
     state = _state(path)
     if changed := differences(json.loads(state["configuration"]), plain_config(config)):
-        raise ConfigError(f"{path} was made with another configuration: " + "; ".join(changed)
-                          + ". Use the same settings, or start in another --out, perhaps with --init")
+        raise ConfigError(
+            f"{path} was made with another configuration: "
+            + "; ".join(changed)
+            + ". Use the same settings, or start in another --out, perhaps with --init"
+        )
     return state
 
 
@@ -80,14 +100,16 @@ def _state(path: Path) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
         json.loads(state["configuration"]), state["iteration"]
     except Exception as error:  # damaged bytes make torch.load fail in many ways
-        raise TrainingError(f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps "
-                            f"with --init {path.parent / LAST}") from error
+        raise TrainingError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}): start in another --out, perhaps "
+            f"with --init {path.parent / LAST}"
+        ) from error
     return state
 
 
 def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
-    """The configuration with the phases, warm-up and intervals of the checkpoint in `out`, which `fitted` chose; without one as
-    it is."""
+    """The configuration with the phases, warm-up and intervals of the checkpoint in `out`, which `fitted`
+    chose; without one as it is."""
     path = out / STATE_FILE
     if not path.is_file():
         return config
@@ -95,17 +117,24 @@ def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
     phases = tuple(PhaseConfig(**phase) for phase in before["phases"])
     every = (before["validation"] or {}).get("every")
     validation = config.validation and replace(config.validation, every=every or config.validation.every)
-    return replace(config, phases=phases, warmup=before["warmup"], save_every=before["save_every"], validation=validation)
+    return replace(
+        config, phases=phases, warmup=before["warmup"], save_every=before["save_every"], validation=validation
+    )
 
 
 def _require_empty(out: Path, resume: bool) -> None:
-    """Without a state nothing is overwritten, except, by --resume, what was there before the first checkpoint."""
+    """Without a state nothing is overwritten, except, by --resume, what was there before the first
+    checkpoint."""
     found = [f"{name}/" for name in (LAST, BEST) if (out / name).exists()]
-    if (out / LOG_FILE).is_file() and (out / LOG_FILE).stat().st_size:   # an empty one is of a training that failed at once
+    if (out / LOG_FILE).is_file() and (
+        out / LOG_FILE
+    ).stat().st_size:  # an empty one is of a training that failed at once
         found.append(LOG_FILE)
     if (f"{LAST}/" in found) if resume else found:
-        raise TrainingError(f"{out} holds {', '.join(found)} without {STATE_FILE} to go on from: give another --out, or "
-                            "move them away")
+        raise TrainingError(
+            f"{out} holds {', '.join(found)} without {STATE_FILE} to go on from: give another --out, or "
+            "move them away"
+        )
 
 
 def plain_config(config: TrainConfig) -> dict:
@@ -122,7 +151,11 @@ def differences(before: dict, now: dict) -> list[str]:
         changed.append(f"phases: {len(phases)} before, {len(more)} now")
     for number, (one, other) in enumerate(zip(phases, more)):
         longer = other["iterations"] > one["iterations"] and number == len(phases) - 1
-        changed += [text for text in _changed(one, other, f"phases.{number}") if not (longer and ".iterations" in text)]
+        changed += [
+            text
+            for text in _changed(one, other, f"phases.{number}")
+            if not (longer and ".iterations" in text)
+        ]
     return changed
 
 
@@ -154,5 +187,7 @@ def _remove(paths) -> None:
 
 
 def _not_saved(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with "
-                         "--resume")
+    return TrainingError(
+        f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with "
+        "--resume"
+    )

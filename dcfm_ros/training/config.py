@@ -27,25 +27,31 @@ from dcfm_ros.training.settings import (
 )
 
 OF_DCFM = ("common_width", "shallow_used", "head_layers")
-INHERITED = ("embed", *MEANING, *OF_DCFM)   # with `backbone: init`
+INHERITED = ("embed", *MEANING, *OF_DCFM)  # with `backbone: init`
 
 
-def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequence[str] = (), init: str = "",
-                      init_encoder: str = "") -> TrainConfig:
+def load_train_config(
+    path: str | Path,
+    changes: Sequence[str] = (),
+    roots: Sequence[str] = (),
+    init: str = "",
+    init_encoder: str = "",
+) -> TrainConfig:
     """Read a YAML file; unknown or missing settings are errors that name them.
 
-    The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11), the path of a
-    `classes.yaml`, or `data`: those of the first data source. With `backbone: init` everything that says what the weights mean
-    is as in the model that training starts from.
-    changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or `data.sources.0.weight=0.5`;
-        a value is read as YAML
+    The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11),
+    the path of a `classes.yaml`, or `data`: those of the first data source. With `backbone: init` everything
+    that says what the weights mean is as in the model that training starts from.
+    changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or
+        `data.sources.0.weight=0.5`; a value is read as YAML
     roots: folders of data sets, each `NAME=PATH`, or `PATH` where the configuration has one data set only
     init, init_encoder: what training starts from, in place of what the file has for either
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"no training configuration at {path}: name a YAML file, for example "
-                          "config/train/street11.yaml")
+        raise ConfigError(
+            f"no training configuration at {path}: name a YAML file, for example config/train/street11.yaml"
+        )
     try:
         plain = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
@@ -65,20 +71,26 @@ def load_train_config(path: str | Path, changes: Sequence[str] = (), roots: Sequ
 def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
     data, validation = dict(_known(DataConfig, plain.pop("data", {}), "data")), plain.pop("validation", None)
     if "sources" in data:
-        data["sources"] = tuple(_build(SourceConfig, source, "source") for source in _entries(data["sources"], "sources"))
+        data["sources"] = tuple(
+            _build(SourceConfig, source, "source") for source in _entries(data["sources"], "sources")
+        )
     data = _build(DataConfig, data, "data")
     validation = None if validation is None else _build(ValidationConfig, validation, "validation")
     given: dict[str, str] = {}
     for root in roots:
         name, folder = _named_root(data, validation, root)
         if name in given:
-            raise ConfigError(f"--data {root}: {name} has its folder already, {given[name]}; give one for each data set")
+            raise ConfigError(
+                f"--data {root}: {name} has its folder already, {given[name]}; give one for each data set"
+            )
         given[name] = folder
         data, validation = _with_root(data, validation, name, folder)
     return TrainConfig(
         model=_model(plain.pop("model", {}), data.sources[0], plain.get("init")),
         data=data,
-        phases=tuple(_build(PhaseConfig, phase, "phase") for phase in _entries(plain.pop("phases", []), "phases")),
+        phases=tuple(
+            _build(PhaseConfig, phase, "phase") for phase in _entries(plain.pop("phases", []), "phases")
+        ),
         augment=_build(AugmentConfig, plain.pop("augment", {}), "augment"),
         validation=validation,
         **_known(TrainConfig, plain, "training"),
@@ -95,27 +107,41 @@ def _named_root(data: DataConfig, validation: ValidationConfig | None, text: str
             raise ConfigError(f"--data {text}: the configuration has {_listed(names)}; write NAME=PATH")
         name, root = names[0], text
     if name not in names:
-        raise ConfigError(f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}")
+        raise ConfigError(
+            f"--data {text}: {name} takes no folder here; the configuration has {_listed(names)}"
+        )
     return name, root
 
 
 def _with_root(
-    data: DataConfig, validation: ValidationConfig | None, name: str, root: str,
+    data: DataConfig, validation: ValidationConfig | None, name: str, root: str
 ) -> tuple[DataConfig, ValidationConfig | None]:
     """A folder goes to every source of its name and to the validation."""
     if validation and validation.source == name:
         validation = replace(validation, root=root)
-    return replace(data, sources=tuple(replace(s, root=root) if s.source == name else s for s in data.sources)), validation
+    return replace(
+        data, sources=tuple(replace(s, root=root) if s.source == name else s for s in data.sources)
+    ), validation
 
 
 def _model(plain: dict, source: SourceConfig, init: str | None) -> ModelConfig:
     if isinstance(classes := _known(ModelConfig, plain, "model").get("classes"), str):
-        plain = {**plain, "classes": [{"name": name, "color": color} for name, color in _class_table(classes, source)]}
+        plain = {
+            **plain,
+            "classes": [{"name": name, "color": color} for name, color in _class_table(classes, source)],
+        }
     if plain.get("backbone") == "init":
         if not init:
-            raise ConfigError("backbone init is that of the model that training starts from: name one by --init, or give a backbone")
+            raise ConfigError(
+                "backbone init is that of the model that training starts from: name one by --init, or give a "
+                "backbone"
+            )
         origin = load_model_config(init)
-        names = INHERITED if origin.architecture == "dcfm" else [name for name in INHERITED if name not in OF_DCFM]
+        names = (
+            INHERITED
+            if origin.architecture == "dcfm"
+            else [name for name in INHERITED if name not in OF_DCFM]
+        )
         plain = {**{name: getattr(origin, name) for name in names}, **plain, "backbone": origin.backbone}
     return ModelConfig.from_dict(plain)
 
@@ -130,7 +156,9 @@ def _class_table(name: str, source: SourceConfig):
     if name.endswith((".yaml", ".yml")):
         return read_classes(Path(name)).table
     if name not in CLASS_TABLES:
-        raise ConfigError(f"classes {name!r}: use a list, {', '.join(CLASS_TABLES)}, data, or the path of a classes.yaml")
+        raise ConfigError(
+            f"classes {name!r}: use a list, {', '.join(CLASS_TABLES)}, data, or the path of a classes.yaml"
+        )
     return CLASS_TABLES[name]
 
 
@@ -141,7 +169,11 @@ def _apply(plain: dict, change: str) -> None:
         raise ConfigError(f"{change!r}: write setting=value, for example seed=1 or data.radius=1")
     place = plain
     for section in sections:
-        place = place.setdefault(section, {}) if isinstance(place, dict) else place[_number(place, section, change)]
+        place = (
+            place.setdefault(section, {})
+            if isinstance(place, dict)
+            else place[_number(place, section, change)]
+        )
         if not isinstance(place, (dict, list)):
             raise ConfigError(f"{change!r}: {section} has no settings of its own")
     try:
@@ -152,7 +184,9 @@ def _apply(plain: dict, change: str) -> None:
 
 def _number(entries: list, text: str, change: str) -> int:
     if not text.isdigit() or int(text) >= len(entries):
-        raise ConfigError(f"{change!r}: in place of {text} give the number of an entry, 0 to {len(entries) - 1}")
+        raise ConfigError(
+            f"{change!r}: in place of {text} give the number of an entry, 0 to {len(entries) - 1}"
+        )
     return int(text)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From pair sources to batches: sample number i is a pure function of (seed, i), so training resumes exactly."""
+"""From pair sources to batches: sample number i is a pure function of (seed, i), so training resumes
+exactly."""
 
 from __future__ import annotations
 
@@ -23,8 +24,7 @@ from dcfm_ros.training.pair_motion import with_motion
 from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
 
-
-_PATIENCE_S = 600   # with a worker that has not failed and gives nothing
+_PATIENCE_S = 600  # with a worker that has not failed and gives nothing
 
 
 class Batch(NamedTuple):
@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     labelled: Tensor
     neighbour: Tensor
     labels: Tensor
-    neighbour_labels: Tensor | None   # None where no neighbour of the batch has a label
+    neighbour_labels: Tensor | None  # None where no neighbour of the batch has a label
     origins: tuple[str, ...]
     motion: Tensor | None = None
 
@@ -44,11 +44,17 @@ class Batch(NamedTuple):
 class PairBatches:
     """Batches for one process of a data-parallel group; every process draws its own samples."""
 
-    def __init__(self, config: TrainConfig, sources: Sequence[PairSource | None], rank: int = 0, world: int = 1):
-        if uneven := [phase.batch for phase in config.phases if phase.batch % world]:   # gradients of processes count alike
+    def __init__(
+        self, config: TrainConfig, sources: Sequence[PairSource | None], rank: int = 0, world: int = 1
+    ):
+        if uneven := [
+            phase.batch for phase in config.phases if phase.batch % world
+        ]:  # gradients of processes count alike
             more = uneven[0] + world - uneven[0] % world
-            raise ConfigError(f"batch {uneven[0]} cannot be shared out evenly to {world} processes: use a multiple of "
-                              f"{world}, such as {more}, or another number of processes")
+            raise ConfigError(
+                f"batch {uneven[0]} cannot be shared out evenly to {world} processes: use a multiple of "
+                f"{world}, such as {more}, or another number of processes"
+            )
         self.config, self.sources, self.rank, self.world = config, sources, rank, world
 
     def pairs(self, iteration: int) -> list[Pair]:
@@ -58,7 +64,8 @@ class PairBatches:
         return [self._sample(phase, (self.config.seed, 1, iteration, number)) for number in numbers]
 
     def __getitem__(self, iteration: int) -> Batch | DataError:
-        """The batch of an iteration. An error comes as a value, so that its message passes from a worker unchanged."""
+        """The batch of an iteration. An error comes as a value, so that its message passes from a worker
+        unchanged."""
         try:
             return stacked(self.pairs(iteration))
         except (ValueError, RuntimeError, OSError) as error:
@@ -69,8 +76,10 @@ class PairBatches:
         counts = np.zeros(256, np.int64)
         phase = self.config.phases[0]
         for number in range(self.rank, samples, self.world):
-            counts += np.bincount(self._sample(phase, (self.config.seed, 2, number)).label.ravel(), minlength=256)
-        return counts[:len(self.config.model.classes)]
+            counts += np.bincount(
+                self._sample(phase, (self.config.seed, 2, number)).label.ravel(), minlength=256
+            )
+        return counts[: len(self.config.model.classes)]
 
     def _sample(self, phase: PhaseConfig, key: tuple[int, ...]) -> Pair:
         rng = np.random.default_rng(key)
@@ -81,35 +90,55 @@ class PairBatches:
 
 
 def load_batches(
-    batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False,
+    batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False
 ) -> Iterator[Batch | DataError]:
     """The batches of `iterations` in order, each or the error that prevented it.
 
-    workers: processes that prepare batches ahead, two each at most; 0 prepares them when they are asked for. The batches
-        are the same. pin_memory: lay them where a GPU copies from while it computes
+    workers: processes that prepare batches ahead, two each at most; 0 prepares them when they are asked for.
+        The batches are the same. pin_memory: lay them where a GPU copies from while it computes
     """
     if workers:
-        cv2.setNumThreads(0)   # before the fork: OpenCV's threads do not survive it
+        cv2.setNumThreads(0)  # before the fork: OpenCV's threads do not survive it
     yield from DataLoader(
-        batches, batch_size=None, sampler=iterations, num_workers=workers, collate_fn=_as_is, pin_memory=pin_memory,
-        **({"multiprocessing_context": "fork", "prefetch_factor": 2, "worker_init_fn": _prepare_worker,
-            "timeout": _PATIENCE_S} if workers else {}))
+        batches,
+        batch_size=None,
+        sampler=iterations,
+        num_workers=workers,
+        collate_fn=_as_is,
+        pin_memory=pin_memory,
+        **(
+            {
+                "multiprocessing_context": "fork",
+                "prefetch_factor": 2,
+                "worker_init_fn": _prepare_worker,
+                "timeout": _PATIENCE_S,
+            }
+            if workers
+            else {}
+        ),
+    )
 
 
-def affordable_workers(config: TrainConfig, workers: int, group: Group, tell: Callable[[str], None] = tqdm.write) -> int:
-    """`workers`, or as many as /dev/shm has room for: batches pass through it, and a worker that finds it full says so and
-    leaves the training waiting for ever. It is 64 MB in a container of docker's, unless told otherwise."""
+def affordable_workers(
+    config: TrainConfig, workers: int, group: Group, tell: Callable[[str], None] = tqdm.write
+) -> int:
+    """`workers`, or as many as /dev/shm has room for: batches pass through it, and a worker that finds it
+    full says so and leaves the training waiting for ever. It is 64 MB in a container of docker's, unless told
+    otherwise."""
     try:
         free = shutil.disk_usage("/dev/shm").free
-    except OSError:   # not Linux: they pass in another way
+    except OSError:  # not Linux: they pass in another way
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
-    pixel = 8 + bool(config.data.aligned)   # bytes of both images and labels, and of motion
-    each = 3 * pixel * largest   # two batches ahead and one on its way
+    pixel = 8 + bool(config.data.aligned)  # bytes of both images and labels, and of motion
+    each = 3 * pixel * largest  # two batches ahead and one on its way
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
-        tell(f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are free: {room} are "
-             "used; give a container more (docker run --shm-size)")
+        tell(
+            f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are "
+            f"free: {room} are "
+            "used; give a container more (docker run --shm-size)"
+        )
     return min(room, workers)
 
 
@@ -119,14 +148,17 @@ def stacked(pairs: Sequence[Pair]) -> Batch:
         _stack([pair.image for pair in pairs]),
         _stack([pair.neighbour for pair in pairs]),
         _stack([pair.label for pair in pairs]),
-        None if all(label is None for label in labels) else _stack([void if label is None else label for label in labels]),
+        None
+        if all(label is None for label in labels)
+        else _stack([void if label is None else label for label in labels]),
         tuple(pair.origin for pair in pairs),
         None if pairs[0].motion is None else _stack([pair.motion for pair in pairs]),
     )
 
 
 def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
-    """Class weights (median frequency / frequency) ** exponent, scaled so that a mean pixel weighs 1; None for 0."""
+    """Class weights (median frequency / frequency) ** exponent, scaled so that a mean pixel weighs 1; None
+    for 0."""
     if exponent == 0:
         return None
     share = np.maximum(counts / max(counts.sum(), 1), 1e-4)
@@ -135,7 +167,8 @@ def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
 
 
 def _prepare_worker(number: int) -> None:
-    """Signals are for the training process, which still wants the batches it asked for; one thread for each worker."""
+    """Signals are for the training process, which still wants the batches it asked for; one thread for each
+    worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(0)

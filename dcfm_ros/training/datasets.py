@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the data sets of a training, all of them before anything long starts, so that one error tells all that is wrong."""
+"""Opens the data sets of a training, all of them before anything long starts, so that one error tells all
+that is wrong."""
 
 from __future__ import annotations
 
@@ -27,8 +28,9 @@ class Data(NamedTuple):
 def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
     """Everything that a training reads.
 
-    Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists that are not
-    the model's are one DataError for all data sets. Validation on images that training uses, too, is a ConfigError.
+    Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists
+    that are not the model's are one DataError for all data sets. Validation on images that training uses,
+    too, is a ConfigError.
     """
     pairs: list[PairSource | None] = []
     validation, problems = None, []
@@ -43,7 +45,9 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
         try:
             validation = _clips(config.validation, config)
             if only := config.validation.only:
-                validation = _kept(validation, f"only {only!r}", lambda name: name.startswith(only), f"{only} alone")
+                validation = _kept(
+                    validation, f"only {only!r}", lambda name: name.startswith(only), f"{only} alone"
+                )
             if not any(len(clip.labelled) for clip in validation.clips):
                 raise DataError(f"{validation.name} has no labelled frame: validation needs some")
         except (ValueError, RuntimeError, OSError) as error:
@@ -51,7 +55,9 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
     if validation:
-        _require_apart(config.validation, validation, [source for source in pairs if isinstance(source, ClipPairs)])
+        _require_apart(
+            config.validation, validation, [source for source in pairs if isinstance(source, ClipPairs)]
+        )
     if config.data.in_memory:
         for source in pairs:
             if source is not None:
@@ -63,12 +69,17 @@ def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> 
     data, names = config.data, config.model.class_names
     if source.source == SYNTHETIC:
         from dcfm_ros.sources.classes import STREET11
+
         _require_classes("synthetic scenes", tuple(name for name, _ in STREET11), names)
         return SyntheticPairs(source.clips, data.radius, rank, world, data.neighbour_labels)
     clips = _clips(source, config)
     if source.exclude:
-        clips = _kept(clips, f"exclude {source.exclude!r}", lambda name: not name.startswith(source.exclude),
-                      f"without {source.exclude}")
+        clips = _kept(
+            clips,
+            f"exclude {source.exclude!r}",
+            lambda name: not name.startswith(source.exclude),
+            f"without {source.exclude}",
+        )
     return ClipPairs(clips, data.radius, [names.index(name) for name in data.movable], data.neighbour_labels)
 
 
@@ -76,8 +87,10 @@ def _kept(clips: ClipSet, setting: str, keeps: Callable[[str], bool], called: st
     """The clips whose names are kept: some, and not all."""
     kept = tuple(clip for clip in clips.clips if keeps(clip.name))
     if len(kept) in (0, len(clips.clips)):
-        raise DataError(f"{setting} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
-                        f"give the beginning of some clips' names, such as {clips.clips[0].name}")
+        raise DataError(
+            f"{setting} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
+            f"give the beginning of some clips' names, such as {clips.clips[0].name}"
+        )
     return replace(clips, name=f"{clips.name} {called}", clips=kept)
 
 
@@ -96,16 +109,27 @@ def _require_apart(settings: ValidationConfig, validation: ClipSet, training: It
         if common:
             remedy = f"name a split of its own for validation, or exclude those clips from {source.name}"
             if settings.source == "folder" and os.path.isdir(os.path.join(settings.root, "images")):
-                remedy = (f"{settings.root} has no splits, so every split is all of it: make some by moving images and "
-                          f"labels to {os.path.join(settings.root, 'train')} and {os.path.join(settings.root, 'val')}, "
-                          "each with images/ and labels/, or train without validation")
-            raise ConfigError(f"validation on {validation.name} would see {len(common)} images that training learns from: "
-                              f"{remedy}")
+                remedy = (
+                    f"{settings.root} has no splits, so every split is all of it: make some by moving images "
+                    f"and "
+                    f"labels to {os.path.join(settings.root, 'train')} and "
+                    f"{os.path.join(settings.root, 'val')}, "
+                    "each with images/ and labels/, or train without validation"
+                )
+            raise ConfigError(
+                f"validation on {validation.name} would see {len(common)} images that training learns from: "
+                f"{remedy}"
+            )
 
 
 def _images(clips: Iterable[Clip]) -> set[tuple[str, str]]:
     """(folder, file) of all frames, labelled or not; of clips in files, which all but synthetic ones are."""
-    return {(folder, name) for clip in clips for folder in [os.path.realpath(clip.image_folder)] for name in clip.images}
+    return {
+        (folder, name)
+        for clip in clips
+        for folder in [os.path.realpath(clip.image_folder)]
+        for name in clip.images
+    }
 
 
 def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:
@@ -117,6 +141,12 @@ def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...])
         difference = f"only the model has {some(lacking)}, only the data {some(unknown)}"
     else:
         number = next(i for i, (a, b) in enumerate(zip(found, wanted)) if a != b)
-        difference = f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in the data"
-    raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes of "
-                    "its data")
+        difference = (
+            f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in "
+            f"the data"
+        )
+    raise DataError(
+        f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes "
+        f"of "
+        "its data"
+    )

@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A schedule that fits a time: some steps are timed, then the phases are made as long as the rest of the time allows.
+"""A schedule that fits a time: some steps are timed, then the phases are made as long as the rest of the time
+allows.
 
-The learning rate stays a function of the iteration, so that a fitted training resumes as exactly as any other.
+The learning rate stays a function of the iteration, so that a fitted training resumes as exactly as any
+other.
 """
 
 from __future__ import annotations
@@ -26,33 +28,48 @@ from dcfm_ros.training.start import fresh_model
 from dcfm_ros.training.step import on_device, step
 from dcfm_ros.training.validate import score
 
-_TIMING = 0.05       # share of the time in which steps are timed
+_TIMING = 0.05  # share of the time in which steps are timed
 _LONGEST_TIMING = 0.5
-_SPARE = 0.06        # share of the rest for saving, and for steps that take longer than those timed
-_VALIDATING = 0.15   # most of the time that validations may take
-_LEAST = 3           # steps of a phase that are timed; of all the later half counts
+_SPARE = 0.06  # share of the rest for saving, and for steps that take longer than those timed
+_VALIDATING = 0.15  # most of the time that validations may take
+_LEAST = 3  # steps of a phase that are timed; of all the later half counts
 _SAVE_S = 60.0
-_SCORED = 4          # frames by which a validation is timed
+_SCORED = 4  # frames by which a validation is timed
 
 
-def fitted(config: TrainConfig, data: Data, group: Group, workers: int, seconds: float,
-           tell: Callable[[str], None] = tqdm.write) -> TrainConfig:
-    """`config` with phases that together take about `seconds`, in the proportions which they have, and a checkpoint each minute.
+def fitted(
+    config: TrainConfig,
+    data: Data,
+    group: Group,
+    workers: int,
+    seconds: float,
+    tell: Callable[[str], None] = tqdm.write,
+) -> TrainConfig:
+    """`config` with phases that together take about `seconds`, in the proportions which they have, and a
+    checkpoint each minute.
 
-    Warm-up and the distance of validations change alike; validations are fewer where they would take too much of the time.
-    Batches that do not fit into a GPU's memory are halved, and the learning rates lowered with the square root. A ConfigError
-    where there is no time for one iteration of each phase.
+    Warm-up and the distance of validations change alike; validations are fewer where they would take too much
+    of the time. Batches that do not fit into a GPU's memory are halved, and the learning rates lowered with
+    the square root. A ConfigError where there is no time for one iteration of each phase.
     """
     if group.world > 1:
-        raise ConfigError("training is fitted into a time by one process only: train without torchrun, or give iterations")
+        raise ConfigError(
+            "training is fitted into a time by one process only: train without torchrun, or give iterations"
+        )
     begun = time.monotonic()
     while True:
         try:
-            each = [_step_time(config, phase, data, group, workers, seconds / len(config.phases)) for phase in config.phases]
+            each = [
+                _step_time(config, phase, data, group, workers, seconds / len(config.phases))
+                for phase in config.phases
+            ]
             break
         except torch.cuda.OutOfMemoryError:
             config = _with_half_batches(config)
-            tell(f"fit: too little memory; the batches are now of {', '.join(str(phase.batch) for phase in config.phases)}")
+            tell(
+                f"fit: too little memory; the batches are now of "
+                f"{', '.join(str(phase.batch) for phase in config.phases)}"
+            )
     validating = _validation_time(config, data, group) if config.validation else 0.0
     left = (1.0 - _SPARE) * (seconds - (time.monotonic() - begun))
     validations = math.ceil(config.iterations / config.validation.every) if config.validation else 0
@@ -61,19 +78,32 @@ def fitted(config: TrainConfig, data: Data, group: Group, workers: int, seconds:
     left -= validating * validations
     scale = left / sum(phase.iterations * of for phase, of in zip(config.phases, each))
     if min(phase.iterations for phase in config.phases) * scale < 1.0:
-        raise ConfigError(f"fit: a step takes {max(each):.1f} s, and of {seconds:.0f} s {max(0.0, left):.0f} are left, too few: "
-                          "give more minutes, smaller batches or smaller crops")
+        raise ConfigError(
+            f"fit: a step takes {max(each):.1f} s, and of {seconds:.0f} s {max(0.0, left):.0f} are left, too "
+            f"few: "
+            "give more minutes, smaller batches or smaller crops"
+        )
     phases = tuple(replace(phase, iterations=int(phase.iterations * scale)) for phase in config.phases)
     iterations = sum(phase.iterations for phase in phases)
-    tell(f"fit: {', '.join(f'{1e3 * of:.0f} ms' for of in each)} a step; "
-         f"{' + '.join(str(phase.iterations) for phase in phases)} iterations")
+    tell(
+        f"fit: {', '.join(f'{1e3 * of:.0f} ms' for of in each)} a step; "
+        f"{' + '.join(str(phase.iterations) for phase in phases)} iterations"
+    )
     return replace(
-        config, phases=phases, warmup=round(config.warmup * scale), save_every=max(1, int(_SAVE_S / max(each))),
-        validation=config.validation and replace(config.validation, every=math.ceil(iterations / validations)))
+        config,
+        phases=phases,
+        warmup=round(config.warmup * scale),
+        save_every=max(1, int(_SAVE_S / max(each))),
+        validation=config.validation
+        and replace(config.validation, every=math.ceil(iterations / validations)),
+    )
 
 
-def _step_time(config: TrainConfig, phase: PhaseConfig, data: Data, group: Group, workers: int, seconds: float) -> float:
-    """Seconds that a step of the phase takes, its batch included. Batches made ahead would flatter the first steps.
+def _step_time(
+    config: TrainConfig, phase: PhaseConfig, data: Data, group: Group, workers: int, seconds: float
+) -> float:
+    """Seconds that a step of the phase takes, its batch included. Batches made ahead would flatter the first
+    steps.
 
     seconds: for which the phase is timed in a small part, or in half, where steps are long."""
     config = replace(config, phases=(replace(phase, iterations=1_000_000),), validation=None)
@@ -81,7 +111,9 @@ def _step_time(config: TrainConfig, phase: PhaseConfig, data: Data, group: Group
     optimiser, precision = make_optimiser(model, config), Precision(config.amp, group.device)
     begun, ends = time.monotonic(), []
     batches = PairBatches(config, data.pairs, group.rank, group.world)
-    with closing(load_batches(batches, range(config.iterations), workers, group.device.type == "cuda")) as loaded:
+    with closing(
+        load_batches(batches, range(config.iterations), workers, group.device.type == "cuda")
+    ) as loaded:
         for iteration, batch in enumerate(loaded):
             if isinstance(batch, Exception):
                 raise batch
@@ -106,8 +138,19 @@ def _validation_time(config: TrainConfig, data: Data, group: Group) -> float:
 
 def _with_half_batches(config: TrainConfig) -> TrainConfig:
     if min(phase.batch for phase in config.phases) < 2:
-        raise ConfigError("not even one pair of images fits into the GPU's memory: use smaller crops (phases.0.height and "
-                          "width), or a smaller backbone")
-    return replace(config, phases=tuple(
-        replace(phase, batch=phase.batch // 2, lr_start=phase.lr_start * 0.5 ** 0.5, lr_end=phase.lr_end * 0.5 ** 0.5)
-        for phase in config.phases))
+        raise ConfigError(
+            "not even one pair of images fits into the GPU's memory: use smaller crops (phases.0.height and "
+            "width), or a smaller backbone"
+        )
+    return replace(
+        config,
+        phases=tuple(
+            replace(
+                phase,
+                batch=phase.batch // 2,
+                lr_start=phase.lr_start * 0.5**0.5,
+                lr_end=phase.lr_end * 0.5**0.5,
+            )
+            for phase in config.phases
+        ),
+    )

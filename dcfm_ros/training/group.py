@@ -37,8 +37,8 @@ def cores() -> int:
 
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
-    """The group of torchrun's processes, or of this process alone. device: auto, cpu, cuda or cuda:N; in a group, cuda is
-    each process's own GPU."""
+    """The group of torchrun's processes, or of this process alone. device: auto, cpu, cuda or cuda:N; in a
+    group, cuda is each process's own GPU."""
     own = find_device(device)
     if "RANK" not in os.environ:
         yield Group(0, 1, own)
@@ -62,10 +62,12 @@ def find_device(name: str) -> torch.device:
         return device
     number = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
     if number >= torch.cuda.device_count():
-        raise ConfigError(f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, "
-                          "fewer processes, or a PyTorch built with CUDA")
+        raise ConfigError(
+            f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, "
+            "fewer processes, or a PyTorch built with CUDA"
+        )
     torch.cuda.set_device(number)
-    torch.backends.cudnn.benchmark = True   # crops have one size for long
+    torch.backends.cudnn.benchmark = True  # crops have one size for long
     return torch.device("cuda", number)
 
 

@@ -24,28 +24,43 @@ BOARD_FOLDER = "tensorboard"
 class TrainingLog:
     """Mean losses of every EVERY iterations, and validation scores, in `out`.
 
-    start: iterations done before; what the log holds beyond them is dropped, since it is about to be done again
+    start: iterations done before; what the log holds beyond them is dropped, since it is about to be done
+        again
     kept: what `state()` gave at `start`
     enabled: False in all but one process of a group
     """
 
     EVERY = 20
 
-    def __init__(self, out: Path, config: TrainConfig, start: int = 0, kept: dict | None = None, enabled: bool = True,
-                 tensorboard: bool = False):
+    def __init__(
+        self,
+        out: Path,
+        config: TrainConfig,
+        start: int = 0,
+        kept: dict | None = None,
+        enabled: bool = True,
+        tensorboard: bool = False,
+    ):
         self.path, self.config, self.enabled = out / LOG_FILE, config, enabled
         self.sums, self.count = torch.zeros(len(Losses._fields)), 0
-        self.last: dict[str, float] = {}   # mean losses as last written
+        self.last: dict[str, float] = {}  # mean losses as last written
         if kept:
             self.sums, self.count, self.last = torch.tensor(kept["sums"]), kept["count"], kept["last"]
         self.pairs, self.since = 0, time.monotonic()
         self.board = _board(out / BOARD_FOLDER, start) if tensorboard and enabled else None
         if enabled:
             _keep(self.path, start)
-        self.bar = tqdm(total=config.iterations, initial=start, disable=None if enabled else True, mininterval=2.0, unit="it")
+        self.bar = tqdm(
+            total=config.iterations,
+            initial=start,
+            disable=None if enabled else True,
+            mininterval=2.0,
+            unit="it",
+        )
 
     def add(self, iteration: int, losses: Tensor) -> None:
-        """losses: (3,) in the order of `Losses`, on any device; only every EVERY iterations they are waited for."""
+        """losses: (3,) in the order of `Losses`, on any device; only every EVERY iterations they are waited
+        for."""
         self.sums = self.sums.to(losses.device) + losses.detach()
         self.count += 1
         self.pairs += self.config.phase_at(iteration)[0].batch
@@ -53,7 +68,7 @@ class TrainingLog:
         if (iteration + 1) % self.EVERY == 0:
             self._write(iteration + 1)
         elif not self.last and self.count == 1:
-            self._show(self._values(iteration + 1))   # a slow machine's user wants to see something
+            self._show(self._values(iteration + 1))  # a slow machine's user wants to see something
 
     def validated(self, done: int, scores: dict[str, float]) -> None:
         self._entry({"iteration": done, "validation": scores}, "validation", scores)
@@ -85,7 +100,11 @@ class TrainingLog:
 
     def _values(self, done: int) -> dict[str, float]:
         speed = 2 * self.pairs / max(1e-9, time.monotonic() - self.since)
-        return {**self._means(), "learning_rate": self.config.learning_rate(done - 1), "images_per_s": round(speed, 2)}
+        return {
+            **self._means(),
+            "learning_rate": self.config.learning_rate(done - 1),
+            "images_per_s": round(speed, 2),
+        }
 
     def _show(self, values: dict[str, float]) -> None:
         """In the progress bar, which adds the time left."""
@@ -107,7 +126,8 @@ class TrainingLog:
 
 
 def _keep(path: Path, start: int) -> None:
-    """Drop the lines beyond `start`; written aside and renamed, so that nothing which interrupts it costs the others."""
+    """Drop the lines beyond `start`; written aside and renamed, so that nothing which interrupts it costs the
+    others."""
     lines = path.read_text().splitlines() if start and path.is_file() else []
     part = path.with_name(f"{path.name}.part")
     part.write_text("".join(f"{line}\n" for line in lines if _iteration(line) <= start))
@@ -117,7 +137,7 @@ def _keep(path: Path, start: int) -> None:
 def _iteration(line: str) -> float:
     try:
         return json.loads(line)["iteration"]
-    except ValueError:   # the process was killed while it wrote
+    except ValueError:  # the process was killed while it wrote
         return math.inf
 
 
@@ -125,5 +145,7 @@ def _board(folder: Path, start: int):
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise RuntimeError("TensorBoard is missing: pip install tensorboard, or train without --tensorboard") from error
+        raise RuntimeError(
+            "TensorBoard is missing: pip install tensorboard, or train without --tensorboard"
+        ) from error
     return SummaryWriter(folder, purge_step=start + 1)

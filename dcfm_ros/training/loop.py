@@ -17,7 +17,15 @@ from tqdm import tqdm
 
 from dcfm_ros.training.average import WeightAverage
 from dcfm_ros.training.checkpoint import (
-    BEST, LAST, TrainingError, as_fitted, load_state, plain_config, save_folder, save_state)
+    BEST,
+    LAST,
+    TrainingError,
+    as_fitted,
+    load_state,
+    plain_config,
+    save_folder,
+    save_state,
+)
 from dcfm_ros.training.data import Batch, PairBatches, affordable_workers, balanced_weights, load_batches
 from dcfm_ros.training.datasets import Data, open_data
 from dcfm_ros.training.fit import fitted
@@ -36,18 +44,29 @@ from dcfm_ros.training.validate import score
 class Outcome:
     """How a call of `train` ended."""
 
-    folder: Path   # model folder of the last checkpoint
-    code: int      # exit code: 0 at the end or when time was over, 128 + its number after a signal
-    note: str      # for the user; empty in all but one process of a group
+    folder: Path  # model folder of the last checkpoint
+    code: int  # exit code: 0 at the end or when time was over, 128 + its number after a signal
+    note: str  # for the user; empty in all but one process of a group
 
 
-def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bool = False, workers: int | None = None,
-          minutes: float | None = None, fit: bool = False, tensorboard: bool = False,
-          on_save: Callable[[Path], None] = lambda out: None) -> Outcome:
-    """Train to the end of the last phase, or until a signal or the end of `minutes` stops it with a checkpoint saved.
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    minutes: float | None = None,
+    fit: bool = False,
+    tensorboard: bool = False,
+    on_save: Callable[[Path], None] = lambda out: None,
+) -> Outcome:
+    """Train to the end of the last phase, or until a signal or the end of `minutes` stops it with a
+    checkpoint saved.
 
-    Under torchrun, one call per process. workers: processes that prepare batches, by default one per core, 8 at most
-    fit: phases are made as long as fits into the minutes (`fit.py`); when going on, they stay as they were made
+    Under torchrun, one call per process. workers: processes that prepare batches, by default one per core, 8
+    at most
+    fit: phases are made as long as fits into the minutes (`fit.py`); when going on, they stay as they were
+        made
     on_save: is called with `out` after each checkpoint
     """
     if workers is not None and workers < 0:
@@ -60,7 +79,9 @@ def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bo
     state = load_state(out, config, resume)
     threads = cv2.getNumThreads()
     with joined(device) as group:
-        stop = StopRequest(minutes, speaks=group.rank == 0)   # time counts from here on, signals once there is something to save
+        stop = StopRequest(
+            minutes, speaks=group.rank == 0
+        )  # time counts from here on, signals once there is something to save
         workers = affordable_workers(config, workers, group)
         data = open_data(config, group.rank, group.world)
         try:
@@ -78,13 +99,23 @@ def train(config: TrainConfig, out: str | Path, device: str = "auto", resume: bo
 class Trainer:
     """One process's part in a training: the model and all that changes with it."""
 
-    def __init__(self, config: TrainConfig, data: Data, out: Path, group: Group, state: dict | None,
-                 tensorboard: bool = False, on_save: Callable[[Path], None] = lambda out: None):
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Data,
+        out: Path,
+        group: Group,
+        state: dict | None,
+        tensorboard: bool = False,
+        on_save: Callable[[Path], None] = lambda out: None,
+    ):
         self.config, self.out, self.group, self.on_save = config, out, group, on_save
         self.data, self.validation = data
         self.batches = PairBatches(config, self.data, group.rank, group.world)
         tell = tqdm.write if group.rank == 0 else (lambda text: None)
-        self.model = on_device(new_model(config, tell) if state is None else fresh_model(config), config, group.device)
+        self.model = on_device(
+            new_model(config, tell) if state is None else fresh_model(config), config, group.device
+        )
         self.average = WeightAverage(self.model, config.average)
         self.optimiser = make_optimiser(self.model, config)
         self.precision = Precision(config.amp, group.device)
@@ -99,7 +130,9 @@ class Trainer:
             self.average.restore(state.get("average"))
             self.optimiser.load_state_dict(state["optimiser"])
             self.precision.scaler.load_state_dict(state["scaler"])
-        self.done, self.seconds, self.scores, self.best = (state[key] for key in ("iteration", "seconds", "scores", "best"))
+        self.done, self.seconds, self.scores, self.best = (
+            state[key] for key in ("iteration", "seconds", "scores", "best")
+        )
         self.class_weights = None if weights is None else weights.to(group.device)
         if group.rank == 0:
             out.mkdir(parents=True, exist_ok=True)
@@ -114,7 +147,11 @@ class Trainer:
             for iteration, batch in zip(iterations, batches):
                 failed, code = largest([isinstance(batch, Exception), stop.code])
                 if failed:
-                    raise batch if isinstance(batch, Exception) else TrainingError("another process could not read its data")
+                    raise (
+                        batch
+                        if isinstance(batch, Exception)
+                        else TrainingError("another process could not read its data")
+                    )
                 if code != GO_ON:
                     break
                 self._iteration(iteration, batch)
@@ -134,7 +171,9 @@ class Trainer:
 
     def _iteration(self, iteration: int, batch: Batch) -> None:
         seed_dropout(self.config.seed, iteration, self.group.rank)
-        losses = step(self.model, self.optimiser, self.precision, batch, self.config, iteration, self.class_weights)
+        losses = step(
+            self.model, self.optimiser, self.precision, batch, self.config, iteration, self.class_weights
+        )
         self.average.update()
         self.log.add(iteration, losses)
         self.done = iteration + 1
@@ -147,8 +186,14 @@ class Trainer:
 
     def _validate(self) -> None:
         self._share_statistics()
-        scores = score(self.average.model, self.validation, self.config.validation.frames, self.config.data.radius, self.group,
-                       self.config.data.aligned > 0)
+        scores = score(
+            self.average.model,
+            self.validation,
+            self.config.validation.frames,
+            self.config.data.radius,
+            self.group,
+            self.config.data.aligned > 0,
+        )
         self.log.validated(self.done, scores)
         self.scores = {"iteration": self.done, **scores}
         if scores["score"] > self.best:
@@ -161,22 +206,39 @@ class Trainer:
         self.saved = self.done
         if self.group.rank > 0:
             return
-        save_state(self.out, {
-            "configuration": json.dumps(plain_config(self.config)), "iteration": self.done, "seconds": self._seconds(),
-            "model": self.model.state_dict(), "average": self.average.state(), "optimiser": self.optimiser.state_dict(),
-            "scaler": self.precision.scaler.state_dict(), "class_weights": self.class_weights,
-            "scores": self.scores, "best": self.best, "log": self.log.state()})
+        save_state(
+            self.out,
+            {
+                "configuration": json.dumps(plain_config(self.config)),
+                "iteration": self.done,
+                "seconds": self._seconds(),
+                "model": self.model.state_dict(),
+                "average": self.average.state(),
+                "optimiser": self.optimiser.state_dict(),
+                "scaler": self.precision.scaler.state_dict(),
+                "class_weights": self.class_weights,
+                "scores": self.scores,
+                "best": self.best,
+                "log": self.log.state(),
+            },
+        )
         save_folder(self.out / LAST, self.average.model, self._record())
         self.on_save(self.out)
 
     def _share_statistics(self) -> None:
-        for model in dict.fromkeys((self.model, self.average.model)):   # in one order in all processes
+        for model in dict.fromkeys((self.model, self.average.model)):  # in one order in all processes
             average_statistics(model)
 
     def _record(self) -> dict:
-        progress = {"iterations_done": self.done, "hours": round(self._seconds() / 3600, 3), "losses": self.log.losses,
-                    **({"validation": self.scores} if self.scores else {})}
-        return training_record(self.config, self.data, self.validation, self.group, str(self.precision), progress)
+        progress = {
+            "iterations_done": self.done,
+            "hours": round(self._seconds() / 3600, 3),
+            "losses": self.log.losses,
+            **({"validation": self.scores} if self.scores else {}),
+        }
+        return training_record(
+            self.config, self.data, self.validation, self.group, str(self.precision), progress
+        )
 
     def _seconds(self) -> float:
         """Spent on training so far, over all calls."""

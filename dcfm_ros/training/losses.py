@@ -44,10 +44,11 @@ def symmetric_losses(
 ) -> Losses:
     """Losses of a batch of pairs.
 
-    labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the neighbour is
-    labelled too (rendered scenes, warped stills), the pair is used in both directions and the cross entropies are the
-    means of the two. `consistency` False drops the third term ("without consistency loss"). motion: as of a batch, (B, 2, H/4,
-    W/4, 2); common features of the other frame, and what consistency compares, then move with the scene.
+    labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the
+    neighbour is labelled too (rendered scenes, warped stills), the pair is used in both directions and the
+    cross entropies are the means of the two. `consistency` False drops the third term ("without consistency
+    loss"). motion: as of a batch, (B, 2, H/4, W/4, 2); common features of the other frame, and what
+    consistency compares, then move with the scene.
     """
     count = labelled.shape[0]
     both = model.features(torch.cat([labelled, neighbour]), aligned=True)
@@ -57,7 +58,7 @@ def symmetric_losses(
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     supervised = targets.shape[0]
     others = both.common.roll(count, 0)[:supervised]
-    if motion is not None:   # first those of the labelled frames to their neighbours, then those back
+    if motion is not None:  # first those of the labelled frames to their neighbours, then those back
         motion = on_grid(motion.transpose(0, 1).flatten(0, 1), tuple(both.common.shape[2:]))
         others = aligned(others, motion[:supervised])
     swapped = Features(others, both.shallow[:supervised])
@@ -67,7 +68,9 @@ def symmetric_losses(
     if consistency:
         fused_other, logits_other = key_fused[count:], key_logits[count:]
         if motion is not None:
-            fused_other, logits_other = (aligned(tensor, motion[:count]) for tensor in (fused_other, logits_other))
+            fused_other, logits_other = (
+                aligned(tensor, motion[:count]) for tensor in (fused_other, logits_other)
+            )
         agreement = consistency_loss(key_fused[:count], fused_other, key_logits[:count], logits_other)
     return Losses(
         _cross_entropy(key_logits[:supervised], targets, class_weights),
@@ -84,8 +87,8 @@ def per_frame_losses(
     neighbour_labels: Tensor | None = None,
     class_weights: Tensor | None = None,
 ) -> Losses:
-    """Cross entropy of a network that segments every frame on its own, on the same pairs: the reference's budget is
-    the same. A neighbour without labels is not looked at."""
+    """Cross entropy of a network that segments every frame on its own, on the same pairs: the reference's
+    budget is the same. A neighbour without labels is not looked at."""
     images = labelled if neighbour_labels is None else torch.cat([labelled, neighbour])
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     nothing = torch.zeros((), device=labelled.device)

@@ -13,14 +13,19 @@ from dcfm_ros.training.start import BACKBONE
 
 
 def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD. The fusion learns at the configuration's rate, the encoder at `encoder_lr` times that and all else at
-    `decoder_lr` times (a group's `factor`); norms and biases are decayed only if `decay_norms` says so."""
+    """AdamW or SGD. The fusion learns at the configuration's rate, the encoder at `encoder_lr` times that and
+    all else at `decoder_lr` times (a group's `factor`); norms and biases are decayed only if `decay_norms`
+    says so."""
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((_factor(name, config), config.decay_norms or parameter.ndim > 1), []).append(parameter)
-    parts = [{"params": parameters, "factor": factor, "weight_decay": config.weight_decay if decayed else 0.0}
-             for (factor, decayed), parameters in groups.items()]
-    rate = config.learning_rate(0)   # set anew in every iteration
+        groups.setdefault((_factor(name, config), config.decay_norms or parameter.ndim > 1), []).append(
+            parameter
+        )
+    parts = [
+        {"params": parameters, "factor": factor, "weight_decay": config.weight_decay if decayed else 0.0}
+        for (factor, decayed), parameters in groups.items()
+    ]
+    rate = config.learning_rate(0)  # set anew in every iteration
     if config.optimiser == "sgd":
         return torch.optim.SGD(parts, lr=rate, momentum=config.momentum)
     return torch.optim.AdamW(parts, lr=rate)
@@ -39,11 +44,14 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 class Precision:
-    """Mixed precision: the type of the forward pass, and the scaling of the loss that float16's small range needs."""
+    """Mixed precision: the type of the forward pass, and the scaling of the loss that float16's small range
+    needs."""
 
     def __init__(self, amp: bool, device: torch.device):
         self.device, self.dtype = device, lowest_type(device) if amp else torch.float32
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)   # does nothing if not enabled
+        self.scaler = torch.amp.GradScaler(
+            device.type, enabled=self.dtype == torch.float16
+        )  # does nothing if not enabled
 
     def autocast(self) -> torch.autocast:
         mixed = self.dtype != torch.float32

@@ -25,39 +25,45 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class Pair:
-    """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be missing.
+    """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be
+    missing.
 
-    motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the neighbour to the
-    image; None where common features are not aligned
+    motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the
+    neighbour to the image; None where common features are not aligned
     """
 
     image: np.ndarray
     label: np.ndarray
     neighbour: np.ndarray
     neighbour_label: np.ndarray | None
-    origin: str = ""   # data set, clip and frames, for messages
+    origin: str = ""  # data set, clip and frames, for messages
     motion: np.ndarray | None = None
 
 
 class PairSource(Protocol):
-    name: str    # of the data set
-    terms: str   # source and terms of use, for training records
+    name: str  # of the data set
+    terms: str  # source and terms of use, for training records
 
     def pair(self, rng: np.random.Generator) -> Pair:
         """A random pair, determined by the generator's state."""
 
     def bring_to_memory(self) -> None:
-        """Read or render everything now, on all cores, so that no pair waits for it; processes forked later share it."""
+        """Read or render everything now, on all cores, so that no pair waits for it; processes forked later
+        share it."""
 
 
 class ClipPairs:
-    """Pairs of a data set: any labelled frame, and a neighbour 1 to `radius` frames before or after it in its clip.
+    """Pairs of a data set: any labelled frame, and a neighbour 1 to `radius` frames before or after it in its
+    clip.
 
-    A still has no neighbour: one is made by warping, with objects of the classes `movable` (ids) pasted into both.
+    A still has no neighbour: one is made by warping, with objects of the classes `movable` (ids) pasted into
+    both.
     neighbour_labels: hand out the neighbour's label, too, where it has one
     """
 
-    def __init__(self, data: ClipSet, radius: int, movable: Sequence[int] = (), neighbour_labels: bool = True):
+    def __init__(
+        self, data: ClipSet, radius: int, movable: Sequence[int] = (), neighbour_labels: bool = True
+    ):
         self.name, self.terms = data.name, data.terms
         self.clips = [clip for clip in data.clips if len(clip.labelled)]
         if not self.clips:
@@ -76,14 +82,22 @@ class ClipPairs:
         clip = self.clips[which]
         if clip.length == 1:
             image, label, neighbour, neighbour_label = self._stills.pair(clip, rng)
-            return Pair(image, label, neighbour, neighbour_label if self.neighbour_labels else None,
-                        f"{self.name} {clip.name} (still)")
+            return Pair(
+                image,
+                label,
+                neighbour,
+                neighbour_label if self.neighbour_labels else None,
+                f"{self.name} {clip.name} (still)",
+            )
         index = clip.labelled[number - (int(self._ends[which]) - len(clip.labelled))]
         other = self._neighbour(clip, index, rng)
         image, neighbour = clip.image(index), clip.image(other)
         if image.shape != neighbour.shape:
-            raise DataError(f"{self.name} {clip.name}: frame {index} is {image.shape[1]}x{image.shape[0]} but frame {other} "
-                            f"{neighbour.shape[1]}x{neighbour.shape[0]}; frames of a clip must have one size")
+            raise DataError(
+                f"{self.name} {clip.name}: frame {index} is {image.shape[1]}x{image.shape[0]} but frame "
+                f"{other} "
+                f"{neighbour.shape[1]}x{neighbour.shape[0]}; frames of a clip must have one size"
+            )
         neighbour_label = clip.label(other) if self.neighbour_labels and other in clip.labelled else None
         origin = f"{self.name} {clip.name} frames {index} and {other}"
         return Pair(image, clip.label(index), neighbour, neighbour_label, origin)
@@ -95,11 +109,15 @@ class ClipPairs:
 
     def _read(self, clip: Clip) -> Clip:
         """Frames that are labelled or near one that is."""
-        near = {n for i in clip.labelled for n in range(max(0, i - self.radius), min(clip.length, i + self.radius + 1))}
+        near = {
+            n
+            for i in clip.labelled
+            for n in range(max(0, i - self.radius), min(clip.length, i + self.radius + 1))
+        }
         return ClipInMemory(clip, near)
 
     def _neighbour(self, clip, index: int, rng: np.random.Generator) -> int:
         """Evenly one of the frames around `index` that the clip has."""
         first, last = max(0, index - self.radius), min(clip.length - 1, index + self.radius)
-        other = int(rng.integers(first, last))   # one fewer than there are, as `index` itself is left out
+        other = int(rng.integers(first, last))  # one fewer than there are, as `index` itself is left out
         return other + (other >= index)

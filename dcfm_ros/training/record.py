@@ -18,10 +18,16 @@ from dcfm_ros.training.pairs import PairSource
 from dcfm_ros.training.settings import TrainConfig
 
 
-def training_record(config: TrainConfig, data: Sequence[PairSource | None], validation: ClipSet | None, group: Group,
-                    precision: str, progress: dict) -> dict:
-    """Configuration, data with their terms, hardware, versions and `progress`: iterations, time, losses, scores. No path
-    of this machine is in it."""
+def training_record(
+    config: TrainConfig,
+    data: Sequence[PairSource | None],
+    validation: ClipSet | None,
+    group: Group,
+    precision: str,
+    progress: dict,
+) -> dict:
+    """Configuration, data with their terms, hardware, versions and `progress`: iterations, time, losses,
+    scores. No path of this machine is in it."""
     plain = plain_config(config)
     plain.pop("model")
     plain |= {"init": Path(config.init).name, "init_encoder": Path(config.init_encoder).name}
@@ -32,7 +38,8 @@ def training_record(config: TrainConfig, data: Sequence[PairSource | None], vali
         "data": [{"name": source.name, "terms": source.terms} for source in used],
         **({"validation_data": {"name": validation.name, "terms": validation.terms}} if validation else {}),
         **progress,
-        "hardware": f"{_device_name(group.device)}, {precision}, {group.world} process{'es' if group.world > 1 else ''}",
+        "hardware": f"{_device_name(group.device)}, {precision}, {group.world} "
+        f"process{'es' if group.world > 1 else ''}",
         "versions": versions(),
         "seed": config.seed,
         "configuration": plain,

@@ -30,23 +30,31 @@ def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: No
     if config.init_encoder:
         take_encoder(model, config.init_encoder)
     if config.init:
-        fresh = take_weights(model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init))
+        fresh = take_weights(
+            model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init)
+        )
         if fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
             more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
-            tell(f"init: {config.init} gives no weights, or not all, of {', '.join(fresh[:3])}{more}; these start fresh")
+            tell(
+                f"init: {config.init} gives no weights, or not all, of {', '.join(fresh[:3])}{more}; these "
+                f"start fresh"
+            )
     return model
 
 
 def take_encoder(model: Model, file: str) -> None:
-    """The weights of a pretrained encoder; everything else stays. A ConfigError where it is of another backbone, a CheckpointError
-    where the file is not whole."""
+    """The weights of a pretrained encoder; everything else stays. A ConfigError where it is of another
+    backbone, a CheckpointError where the file is not whole."""
     if model.config.is_timm:
         model.encoder.take(read_checkpoint(Path(file)).tensors)
         return
     origin = read_model([file]).model
     if origin.config.backbone != model.config.backbone:
-        raise ConfigError(f"init_encoder: {file} is {origin.config.backbone}, the configuration has {model.config.backbone}; give the "
-                          "configuration that backbone, or another file")
+        raise ConfigError(
+            f"init_encoder: {file} is {origin.config.backbone}, the configuration has "
+            f"{model.config.backbone}; give the "
+            "configuration that backbone, or another file"
+        )
     _require_same(origin.config, model.config, "init_encoder")
     model.encoder.load_state_dict(origin.encoder.state_dict())
 
@@ -54,8 +62,10 @@ def take_encoder(model: Model, file: str) -> None:
 def _require_same(origin: ModelConfig, wanted: ModelConfig, setting: str) -> None:
     if changed := [name for name in MEANING if getattr(origin, name) != getattr(wanted, name)]:
         raise ConfigError(
-            f"{setting}: the model has {_values(origin, changed)}, the configuration {_values(wanted, changed)}; give the "
-            "configuration those of the model")
+            f"{setting}: the model has {_values(origin, changed)}, the configuration "
+            f"{_values(wanted, changed)}; give the "
+            "configuration those of the model"
+        )
 
 
 def _values(config: ModelConfig, names: Sequence[str]) -> str:
@@ -77,31 +87,39 @@ def fresh_model(config: TrainConfig) -> Model:
     if config.model.architecture == "dcfm":
         nn.init.normal_(model.head.classifier.weight, std=config.head_std)  # its input has unit length
     else:
-        nn.init.normal_(model.classifier.weight, std=0.01)  # its input has not: larger weights begin with a large loss
+        nn.init.normal_(
+            model.classifier.weight, std=0.01
+        )  # its input has not: larger weights begin with a large loss
     return model
 
 
 def take_weights(
-    model: Model, origin: Model, backbone_only: bool = False, untrained: tuple[str, ...] = (),
+    model: Model, origin: Model, backbone_only: bool = False, untrained: tuple[str, ...] = ()
 ) -> list[str]:
     """Copy what fits from `origin`; returns the names of the tensors that stay fresh.
 
-    The backbone must be the same. Decoder tensors are taken where names and shapes agree; of a classifier the rows of
-    classes with the same name, so that a model can be tuned to another class list. Nothing is taken of `untrained` parts
-    (such as the fusion of an imported backbone).
+    The backbone must be the same. Decoder tensors are taken where names and shapes agree; of a classifier the
+    rows of classes with the same name, so that a model can be tuned to another class list. Nothing is taken
+    of `untrained` parts (such as the fusion of an imported backbone).
     """
     if origin.config.backbone != model.config.backbone:
-        raise ConfigError(f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the same "
-                          "backbone")
+        raise ConfigError(
+            f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the "
+            f"same "
+            "backbone"
+        )
     _require_same(origin.config, model.config, "init")
     given, fresh = origin.state_dict(), []
-    rows = [(new, origin.config.class_names.index(name)) for new, name in enumerate(model.config.class_names)
-            if name in origin.config.class_names]
+    rows = [
+        (new, origin.config.class_names.index(name))
+        for new, name in enumerate(model.config.class_names)
+        if name in origin.config.class_names
+    ]
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
             decoder = not name.startswith(BACKBONE)
             random = name.split(".")[0] in untrained
-            source = None if random or decoder and backbone_only else given.get(name)
+            source = None if random or (decoder and backbone_only) else given.get(name)
             if source is not None and name in CLASSIFIERS and source.shape[1:] == tensor.shape[1:]:
                 for new, old in rows:
                     tensor[new] = source[old]
@@ -112,6 +130,8 @@ def take_weights(
             elif decoder or random or name.endswith("num_batches_tracked"):
                 fresh.append(name)
             else:
-                raise ConfigError(f"init: {name} is {None if source is None else tuple(source.shape)} in the model and "
-                                  f"{tuple(tensor.shape)} in the configuration; use the same embed")
+                raise ConfigError(
+                    f"init: {name} is {None if source is None else tuple(source.shape)} in the model and "
+                    f"{tuple(tensor.shape)} in the configuration; use the same embed"
+                )
     return fresh

@@ -31,9 +31,11 @@ class StopRequest:
         self._speaks, self._in_group = speaks, "RANK" in os.environ
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():   # signals are no other thread's business
-            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():  # signals are no other thread's business
+            self._before = {
+                number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)
+            }
         return self
 
     def __exit__(self, *error) -> None:
@@ -46,7 +48,8 @@ class StopRequest:
 
     @property
     def code(self) -> int:
-        """The exit code to end with: GO_ON to go on, 0 where time is over, 128 + its number after a signal."""
+        """The exit code to end with: GO_ON to go on, 0 where time is over, 128 + its number after a
+        signal."""
         if self._signal is not None:
             return 128 + self._signal
         return 0 if time.monotonic() >= self._end else GO_ON
@@ -55,5 +58,5 @@ class StopRequest:
         if number == self._signal == signal.SIGINT and not self._in_group:
             raise KeyboardInterrupt
         if self._signal is None and self._speaks:
-            os.write(2, _NOTICE)   # print() may be what was interrupted
+            os.write(2, _NOTICE)  # print() may be what was interrupted
         self._signal = number

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The score by which training keeps its best model.
 
-Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2 before it (R is
-the radius of training), an age that live use has on average; where training aligns, it has moved with the scene by then. The
-score is the mean of the two mIoU. `dcfm evaluate` measures properly; this is to choose.
+Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2
+before it (R is the radius of training), an age that live use has on average; where training aligns, it has
+moved with the scene by then. The score is the mean of the two mIoU. `dcfm evaluate` measures properly; this
+is to choose.
 """
 
 from __future__ import annotations
@@ -28,24 +29,31 @@ from dcfm_ros.training.group import Group, summed
 from dcfm_ros.training.losses import IGNORE
 
 
-def score(model: Model, data: ClipSet, frames: int, radius: int, group: Group, align: bool = False) -> dict[str, float]:
-    """{"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame networks and where
-    no frame has one before it.
+def score(
+    model: Model, data: ClipSet, frames: int, radius: int, group: Group, align: bool = False
+) -> dict[str, float]:
+    """{"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame
+    networks and where no frame has one before it.
 
-    frames: so many labelled frames, evenly over the data set (0: all), which the processes of the group share out
+    frames: so many labelled frames, evenly over the data set (0: all), which the processes of the group share
+        out
     align: common features move with the scene, as live
     """
     classes, age = len(model.config.classes), max(1, radius // 2)
-    counts = np.zeros((2, classes, classes), np.int64)   # [keyframe or causal, label, mask]
+    counts = np.zeros((2, classes, classes), np.int64)  # [keyframe or causal, label, mask]
     model.eval()
     with torch.inference_mode():
-        for clip, index in chosen(data, frames)[group.rank::group.world]:
+        for clip, index in chosen(data, frames)[group.rank :: group.world]:
             for way, (logits, label) in enumerate(_segmented(model, clip, index, age, align, group.device)):
-                counts[way] += confusion(resize(logits.float(), tuple(label.shape)).argmax(1)[0], label, classes)
+                counts[way] += confusion(
+                    resize(logits.float(), tuple(label.shape)).argmax(1)[0], label, classes
+                )
     model.train()
     keyframe, causal = (mean_iou(matrix) for matrix in summed(counts))
     found = {"keyframe": keyframe} if math.isnan(causal) else {"keyframe": keyframe, "causal": causal}
-    return {name: round(value, 5) for name, value in {"score": sum(found.values()) / len(found), **found}.items()}
+    return {
+        name: round(value, 5) for name, value in {"score": sum(found.values()) / len(found), **found}.items()
+    }
 
 
 def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
@@ -54,14 +62,16 @@ def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
     if not frames or frames >= len(labelled):
         return labelled
     step = len(labelled) / frames
-    return [labelled[int((number + 0.5) * step)] for number in range(frames)]   # half a step: not just beginnings of clips
+    return [
+        labelled[int((number + 0.5) * step)] for number in range(frames)
+    ]  # half a step: not just beginnings of clips
 
 
 def confusion(mask: Tensor, label: Tensor, classes: int) -> np.ndarray:
     """(classes, classes) int64 pixel counts by label and mask; 255 is left out."""
     valid = label != IGNORE
     pairs = label[valid].long() * classes + mask[valid]
-    return torch.bincount(pairs, minlength=classes ** 2).reshape(classes, classes).cpu().numpy()
+    return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes).cpu().numpy()
 
 
 def mean_iou(counts: np.ndarray) -> float:
@@ -82,7 +92,9 @@ def _segmented(model: Model, clip: Clip, index: int, age: int, align: bool, devi
         common = model.features(_prepared(clip.image(before), model, device)).common
         motion = _motion(model, clip, index, before) if align else None
         if motion is not None:
-            common = aligned(common, on_grid(torch.from_numpy(motion)[None].to(device), tuple(common.shape[2:])))
+            common = aligned(
+                common, on_grid(torch.from_numpy(motion)[None].to(device), tuple(common.shape[2:]))
+            )
         yield model.nonkey(image, common), label
 
 

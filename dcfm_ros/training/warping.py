@@ -17,23 +17,29 @@ VOID = 255
 class MovedStills:
     """Makes pairs of the stills it is given, clips of one labelled frame.
 
-    The camera's move is a small homography and a zoom, as large as between frames 1 to `radius` apart; objects of the
-    classes `movable` (ids), cut out of another still, are pasted at two places, so that both frames keep exact labels.
+    The camera's move is a small homography and a zoom, as large as between frames 1 to `radius` apart;
+    objects of the classes `movable` (ids), cut out of another still, are pasted at two places, so that both
+    frames keep exact labels.
     """
 
-    ZOOM = 0.015   # of a frame's step at most: 0.12 over 8 frames
+    ZOOM = 0.015  # of a frame's step at most: 0.12 over 8 frames
     SMALLEST = 60  # pixels of an object that is cut out
 
     def __init__(self, stills: Sequence[Clip], movable: Sequence[int] = (), radius: int = 8):
         self.stills, self.movable, self.radius = stills, movable, radius
 
-    def pair(self, still: Clip, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Image (H, W, 3) and label (H, W), then those of the neighbour; determined by the generator's state."""
+    def pair(
+        self, still: Clip, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Image (H, W, 3) and label (H, W), then those of the neighbour; determined by the generator's
+        state."""
         image, label = _writable(still)
-        steps = int(rng.integers(1, self.radius + 1))   # frames between the two
+        steps = int(rng.integers(1, self.radius + 1))  # frames between the two
         size = (image.shape[1], image.shape[0])
         homography = self._camera_move(rng, *size, steps)
-        moved = cv2.warpPerspective(image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        moved = cv2.warpPerspective(
+            image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
         moved_label = cv2.warpPerspective(
             label, homography, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID
         )
@@ -67,7 +73,9 @@ class MovedStills:
         x, y, w, h = stats[part, :4]
         cut = (slice(y, y + h), slice(x, x + w))
         height, width = label.shape
-        place = np.array([x + rng.integers(-width // 3, width // 3), y + rng.integers(-height // 20, height // 20)])
+        place = np.array(
+            [x + rng.integers(-width // 3, width // 3), y + rng.integers(-height // 20, height // 20)]
+        )
         step = rng.normal(0.0, (0.004 * steps * width, 0.001 * steps * height))
         for target, target_label, at in ((image, label, place), (moved, moved_label, place + step)):
             shift = np.float32([[1, 0, at[0] - x], [0, 1, at[1] - y]])

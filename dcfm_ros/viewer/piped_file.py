@@ -11,11 +11,12 @@ from pathlib import Path
 
 
 class PipedFile:
-    """Writes to `path` what comes out of a pipe, until the other end is closed; a failing disk is noted in `error`, and the pipe
-    is emptied all the same.
+    """Writes to `path` what comes out of a pipe, until the other end is closed; a failing disk is noted in
+    `error`, and the pipe is emptied all the same.
 
-    Rerun 0.41's own writer of files ends at the first write that fails; whoever then disconnects from it waits for ever, and so
-    does the end of the process. To be given the name `pipe` to open, then told `connected`, then closed, then `join`ed.
+    Rerun 0.41's own writer of files ends at the first write that fails; whoever then disconnects from it
+    waits for ever, and so does the end of the process. To be given the name `pipe` to open, then told
+    `connected`, then closed, then `join`ed.
     """
 
     def __init__(self, path: Path):
@@ -29,7 +30,9 @@ class PipedFile:
         self._path = path
         read, self._write = os.pipe()
         self.pipe = f"/proc/self/fd/{self._write}"
-        self._thread = threading.Thread(target=self._run, args=(os.fdopen(read, "rb", buffering=0),), name="dcfm-file", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(os.fdopen(read, "rb", buffering=0),), name="dcfm-file", daemon=True
+        )
         self._thread.start()
 
     def connected(self) -> None:
@@ -45,6 +48,8 @@ class PipedFile:
                 with self._file:
                     shutil.copyfileobj(pipe, self._file)
             except OSError as error:
-                self.error = OSError(f"cannot go on writing {self._path} ({error.strerror}): what is there ends in the middle")
+                self.error = OSError(
+                    f"cannot go on writing {self._path} ({error.strerror}): what is there ends in the middle"
+                )
                 with open(os.devnull, "wb") as nowhere:
                     shutil.copyfileobj(pipe, nowhere)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -23,27 +23,31 @@ from dcfm_ros.viewer.piped_file import PipedFile
 
 _UNLABELLED = 255
 _TIMELINE = "stamp"
-_LEGEND = "classes/legend"   # beside the entities of a camera of that name, too
+_LEGEND = "classes/legend"  # beside the entities of a camera of that name, too
 _JPEG_QUALITY = 85
 _OVERLAY_OPACITY = 0.5
-_LIVE_MEMORY = "1GB"           # of what a live viewer keeps; beyond it the oldest goes
-_DATA_PORT, _WEB_PORT = 9876, 9090   # Rerun's own, so that a tunnel can be made ahead
+_LIVE_MEMORY = "1GB"  # of what a live viewer keeps; beyond it the oldest goes
+_DATA_PORT, _WEB_PORT = 9876, 9090  # Rerun's own, so that a tunnel can be made ahead
 _FLUSH_S = 20.0
 _SCORE, _THRESHOLD, _DUE, _KEYFRAME = (80, 160, 240), (150, 150, 150), (80, 160, 240), (240, 90, 60)
 
-_web_port: int | None = None   # the library serves its pages to the end of the process
+_web_port: int | None = None  # the library serves its pages to the end of the process
 
 
 class RerunScene:
-    """One recording in the Rerun viewer; target: as for `open_viewer`. To be used from one thread at a time."""
+    """One recording in the Rerun viewer; target: as for `open_viewer`. To be used from one thread at a
+    time."""
 
     def __init__(self, target: str):
-        rr.set_strict_mode(True)   # else the library only warns of what it cannot show
-        self._recording = rr.RecordingStream("dcfm", recording_id=uuid4())   # by default one of the whole process
-        # The stamps are the time here. Those that the library adds by itself would only be more to choose from.
+        rr.set_strict_mode(True)  # else the library only warns of what it cannot show
+        self._recording = rr.RecordingStream(
+            "dcfm", recording_id=uuid4()
+        )  # by default one of the whole process
+        # The stamps are the time here. Those that the library adds by itself would only be more to choose
+        # from.
         self._recording.set_log_time_enabled(False)
         self._recording.set_log_tick_enabled(False)
-        self._cameras: dict[str, bool] = {}   # has it per-frame masks?
+        self._cameras: dict[str, bool] = {}  # has it per-frame masks?
         self._classes = 0
         self._file: PipedFile | None = None
         if target.endswith(".rrd"):
@@ -60,13 +64,31 @@ class RerunScene:
         infos.append(rr.AnnotationInfo(_UNLABELLED, "unlabelled", (0, 0, 0, 0)))
         self._recording.log("/", rr.AnnotationContext(infos), static=True)
         self._classes = len(classes)
-        self._recording.log(_LEGEND, rr.Points2D(
-            [(0.0, float(row)) for row in range(self._classes)], radii=0.3, class_ids=[number for number, _, _ in classes],
-            labels=[name for _, name, _ in classes], show_labels=True), static=True)
+        self._recording.log(
+            _LEGEND,
+            rr.Points2D(
+                [(0.0, float(row)) for row in range(self._classes)],
+                radii=0.3,
+                class_ids=[number for number, _, _ in classes],
+                labels=[name for _, name, _ in classes],
+                show_labels=True,
+            ),
+            static=True,
+        )
         self._lay_out()
 
-    def frame(self, camera: str, stamp_ns: int, image: np.ndarray | None, mask: np.ndarray, score: float | None,
-              threshold: float | None, is_keyframe: bool, age_frames: int | None, reference: np.ndarray | None) -> None:
+    def frame(
+        self,
+        camera: str,
+        stamp_ns: int,
+        image: np.ndarray | None,
+        mask: np.ndarray,
+        score: float | None,
+        threshold: float | None,
+        is_keyframe: bool,
+        age_frames: int | None,
+        reference: np.ndarray | None,
+    ) -> None:
         self._check_file()
         path = self._camera(camera, reference is not None)
         self._set_time(stamp_ns)
@@ -111,10 +133,17 @@ class RerunScene:
         """The window stays when this process ends, so that one can go on looking; who looks closes it."""
         try:
             rr.spawn(
-                port=_DATA_PORT, memory_limit=_LIVE_MEMORY, server_memory_limit=_LIVE_MEMORY, hide_welcome_screen=True,
-                executable_path=str(Path(rerun_cli.__file__).with_name("rerun")), recording=self._recording)
+                port=_DATA_PORT,
+                memory_limit=_LIVE_MEMORY,
+                server_memory_limit=_LIVE_MEMORY,
+                hide_welcome_screen=True,
+                executable_path=str(Path(rerun_cli.__file__).with_name("rerun")),
+                recording=self._recording,
+            )
         except RuntimeError as error:
-            raise OSError(f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd") from error
+            raise OSError(
+                f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd"
+            ) from error
 
     def _serve(self) -> None:
         """Both servers are threads of this process. The data is served to this machine only."""
@@ -133,7 +162,8 @@ class RerunScene:
         self._recording.set_time(_TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
 
     def _camera(self, camera: str, has_reference: bool = False) -> str:
-        """The entity under which all of a camera lies. A camera that is new, or has something new, is laid out."""
+        """The entity under which all of a camera lies. A camera that is new, or has something new, is laid
+        out."""
         path = camera or "camera"
         known = self._cameras.get(path)
         if known is None:
@@ -150,44 +180,79 @@ class RerunScene:
     def _name_series(self, path: str) -> None:
         log = self._recording.log
         log(f"{path}/scheduling/score", rr.SeriesLines(names="score", colors=_SCORE, widths=1.5), static=True)
-        log(f"{path}/scheduling/threshold", rr.SeriesLines(names="threshold", colors=_THRESHOLD, widths=1.0), static=True)
-        log(f"{path}/scheduling/due", rr.SeriesPoints(
-            names="due", colors=_DUE, markers="circle", marker_sizes=2.5), static=True)
-        log(f"{path}/scheduling/keyframe", rr.SeriesPoints(
-            names="keyframe", colors=_KEYFRAME, markers="diamond", marker_sizes=5.0), static=True)
-        log(f"{path}/feature_age", rr.SeriesLines(
-            names="age of the common feature", colors=_SCORE, widths=1.5, interpolation_mode="StepAfter"), static=True)
+        log(
+            f"{path}/scheduling/threshold",
+            rr.SeriesLines(names="threshold", colors=_THRESHOLD, widths=1.0),
+            static=True,
+        )
+        log(
+            f"{path}/scheduling/due",
+            rr.SeriesPoints(names="due", colors=_DUE, markers="circle", marker_sizes=2.5),
+            static=True,
+        )
+        log(
+            f"{path}/scheduling/keyframe",
+            rr.SeriesPoints(names="keyframe", colors=_KEYFRAME, markers="diamond", marker_sizes=5.0),
+            static=True,
+        )
+        log(
+            f"{path}/feature_age",
+            rr.SeriesLines(
+                names="age of the common feature", colors=_SCORE, widths=1.5, interpolation_mode="StepAfter"
+            ),
+            static=True,
+        )
 
 
 def _layout(cameras: dict[str, bool], classes: int) -> rrb.Blueprint:
-    """One camera: pictures, its plots below. Several: a row each, its plot at the end. Keyframes and classes stand beside."""
+    """One camera: pictures, its plots below. Several: a row each, its plot at the end. Keyframes and classes
+    stand beside."""
+
     def pictures(path: str) -> list[rrb.Spatial2DView]:
         name = "" if len(cameras) == 1 else f"{path}: "
-        views = [rrb.Spatial2DView(origin=path, contents=[f"{path}/image", f"{path}/mask"], name=f"{name}DCFM")]
+        views = [
+            rrb.Spatial2DView(origin=path, contents=[f"{path}/image", f"{path}/mask"], name=f"{name}DCFM")
+        ]
         if cameras[path]:
-            views.append(rrb.Spatial2DView(
-                origin=path, contents=[f"{path}/image", f"{path}/per_frame"], name=f"{name}per frame"))
+            views.append(
+                rrb.Spatial2DView(
+                    origin=path, contents=[f"{path}/image", f"{path}/per_frame"], name=f"{name}per frame"
+                )
+            )
         return views
 
     def score(path: str) -> rrb.TimeSeriesView:
         name = "" if len(cameras) == 1 else f"{path}: "
-        return rrb.TimeSeriesView(origin=f"{path}/scheduling", name=f"{name}score of adaptive keyframe scheduling")
+        return rrb.TimeSeriesView(
+            origin=f"{path}/scheduling", name=f"{name}score of adaptive keyframe scheduling"
+        )
 
     events = rrb.TextLogView(
-        contents=[f"{path}/keyframes" for path in cameras], name="keyframes",
-        columns=rrb.TextLogColumns(text_log_columns=[rrb.encodings.TextLogColumn("Body")]))
-    legend = rrb.Spatial2DView(contents=_LEGEND, name="classes", visual_bounds=rrb.VisualBounds2D(
-        x_range=(-2.0, 2.0), y_range=(-1.0, max(classes, 1.0))))
+        contents=[f"{path}/keyframes" for path in cameras],
+        name="keyframes",
+        columns=rrb.TextLogColumns(text_log_columns=[rrb.encodings.TextLogColumn("Body")]),
+    )
+    legend = rrb.Spatial2DView(
+        contents=_LEGEND,
+        name="classes",
+        visual_bounds=rrb.VisualBounds2D(x_range=(-2.0, 2.0), y_range=(-1.0, max(classes, 1.0))),
+    )
     if len(cameras) == 1:
-        path, = cameras
-        age = rrb.TimeSeriesView(contents=f"{path}/feature_age", name="age of the common feature, frames",
-                                 plot_legend=rrb.PlotLegend(visible=False))
+        (path,) = cameras
+        age = rrb.TimeSeriesView(
+            contents=f"{path}/feature_age",
+            name="age of the common feature, frames",
+            plot_legend=rrb.PlotLegend(visible=False),
+        )
         left = rrb.Vertical(rrb.Horizontal(*pictures(path)), score(path), age, row_shares=[5, 3, 2])
     else:
         left = rrb.Vertical(*[rrb.Horizontal(*pictures(path), score(path)) for path in cameras])
     return rrb.Blueprint(
-        rrb.Horizontal(left, rrb.Vertical(legend, events), column_shares=[7, 2]), rrb.BlueprintPanel(state="collapsed"),
-        rrb.SelectionPanel(state="collapsed"), rrb.TimePanel(state="collapsed", timeline=_TIMELINE))
+        rrb.Horizontal(left, rrb.Vertical(legend, events), column_shares=[7, 2]),
+        rrb.BlueprintPanel(state="collapsed"),
+        rrb.SelectionPanel(state="collapsed"),
+        rrb.TimePanel(state="collapsed", timeline=_TIMELINE),
+    )
 
 
 def _free_port(usual: int) -> int:

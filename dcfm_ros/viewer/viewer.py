@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Watching a run: what is segmented goes to the Rerun viewer while it comes, or into a file for it. Optional."""
+"""Watching a run: what is segmented goes to the Rerun viewer while it comes, or into a file for it.
+Optional."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ import logging
 import math
 import queue
 import threading
-from typing import Callable, Protocol, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
 LIVE = ("rerun", "rerun:web")
-_WAITING = 16      # frames that may wait to be shown
-_END_S = 30.0      # to show what waits, and to write it out
+_WAITING = 16  # frames that may wait to be shown
+_END_S = 30.0  # to show what waits, and to write it out
 _log = logging.getLogger(__name__)
 
 
@@ -23,8 +25,18 @@ class Scene(Protocol):
 
     def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None: ...
 
-    def frame(self, camera: str, stamp_ns: int, image: np.ndarray | None, mask: np.ndarray, score: float | None,
-              threshold: float | None, is_keyframe: bool, age_frames: int | None, reference: np.ndarray | None) -> None: ...
+    def frame(
+        self,
+        camera: str,
+        stamp_ns: int,
+        image: np.ndarray | None,
+        mask: np.ndarray,
+        score: float | None,
+        threshold: float | None,
+        is_keyframe: bool,
+        age_frames: int | None,
+        reference: np.ndarray | None,
+    ) -> None: ...
 
     def keyframe(self, camera: str, stamp_ns: int, reason: str, score: float) -> None: ...
 
@@ -34,36 +46,41 @@ class Scene(Protocol):
 def check_target(target: str) -> None:
     """Raise ValueError for what is no target of `open_viewer`."""
     if target not in LIVE and not target.endswith(".rrd"):
-        raise ValueError(f"viewer {target!r}: use rerun, rerun:web, or the name of a file to write that ends in .rrd")
+        raise ValueError(
+            f"viewer {target!r}: use rerun, rerun:web, or the name of a file to write that ends in .rrd"
+        )
 
 
-def open_viewer(target: str) -> "Viewer":
-    """The Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a URL that is printed), or
-    a file for it (a name that ends in `.rrd`).
+def open_viewer(target: str) -> Viewer:
+    """The Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a URL
+    that is printed), or a file for it (a name that ends in `.rrd`).
 
-    Raises ValueError for another target, ModuleNotFoundError where rerun-sdk is missing, and OSError where the viewer does not
-    open or a file cannot be written.
+    Raises ValueError for another target, ModuleNotFoundError where rerun-sdk is missing, and OSError where
+    the viewer does not open or a file cannot be written.
     """
     check_target(target)
     try:
         from dcfm_ros.viewer.rerun_scene import RerunScene
     except ImportError as error:
-        raise ModuleNotFoundError(f"the viewer needs rerun-sdk ({error}): pip install 'rerun-sdk==0.41.*', with Python 3.11 or "
-                           "newer") from error
+        raise ModuleNotFoundError(
+            f"the viewer needs rerun-sdk ({error}): pip install 'rerun-sdk==0.41.*', with Python 3.11 or "
+            "newer"
+        ) from error
     return Viewer(RerunScene(target), complete=target not in LIVE)
 
 
 class Viewer:
-    """Shows on a thread of its own, so that what is watched goes on whatever happens here: an error is logged once and counted.
+    """Shows on a thread of its own, so that what is watched goes on whatever happens here: an error is logged
+    once and counted.
 
-    complete: wait rather than leave something out while `_WAITING` frames wait, for files; a live viewer that cannot keep up
-    leaves frames out and counts them. Methods may be called from any thread; arrays are read later, so nobody may write
-    into them. The owner calls `close`, after which nothing is shown any more.
+    complete: wait rather than leave something out while `_WAITING` frames wait, for files; a live viewer that
+    cannot keep up leaves frames out and counts them. Methods may be called from any thread; arrays are read
+    later, so nobody may write into them. The owner calls `close`, after which nothing is shown any more.
     """
 
     def __init__(self, scene: Scene, complete: bool = False):
-        self.errors = 0      # of what could not be shown
-        self.left_out = 0    # because the viewer could not keep up
+        self.errors = 0  # of what could not be shown
+        self.left_out = 0  # because the viewer could not keep up
         self._scene, self._complete = scene, complete
         self._closed = False
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
@@ -75,18 +92,41 @@ class Viewer:
         classes = [(number, name, tuple(color)) for number, name, color in classes]
         self._show(lambda: self._scene.classes(classes))
 
-    def frame(self, camera: str, stamp_ns: int, image_rgb: np.ndarray | None, mask: np.ndarray, score: float | None,
-              threshold: float | None, is_keyframe: bool, age_frames: int | None, reference: np.ndarray | None = None) -> None:
+    def frame(
+        self,
+        camera: str,
+        stamp_ns: int,
+        image_rgb: np.ndarray | None,
+        mask: np.ndarray,
+        score: float | None,
+        threshold: float | None,
+        is_keyframe: bool,
+        age_frames: int | None,
+        reference: np.ndarray | None = None,
+    ) -> None:
         """A frame with its mask.
 
-        camera: "" for an only one; image_rgb: (H, W, 3) uint8, None to show none; mask, reference (that of a per-frame run):
-        (H, W) uint8 class ids, 255 = unlabelled; score, threshold: of AKS; age_frames: of the common feature. None: unknown.
+        camera: "" for an only one; image_rgb: (H, W, 3) uint8, None to show none; mask, reference (that of a
+        per-frame run): (H, W) uint8 class ids, 255 = unlabelled; score, threshold: of AKS; age_frames: of the
+        common feature. None: unknown.
         """
-        self._show(lambda: self._scene.frame(
-            camera, stamp_ns, image_rgb, mask, _finite(score), _finite(threshold), is_keyframe, age_frames, reference))
+        self._show(
+            lambda: self._scene.frame(
+                camera,
+                stamp_ns,
+                image_rgb,
+                mask,
+                _finite(score),
+                _finite(threshold),
+                is_keyframe,
+                age_frames,
+                reference,
+            )
+        )
 
     def keyframe(self, camera: str, stamp_ns: int, reason: str, score: float) -> None:
-        """A keyframe whose common feature is ready. stamp_ns: of its image; reason: first, deviation, interval, ..."""
+        """A keyframe whose common feature is ready. stamp_ns: of its image; reason: first, deviation,
+        interval, ..."""
         self._show(lambda: self._scene.keyframe(camera, stamp_ns, reason, score))
 
     def close(self) -> None:
@@ -97,13 +137,16 @@ class Viewer:
         try:
             self._jobs.put(None, timeout=_END_S)
         except queue.Full:
-            pass                                   # it hangs, as the join below finds, too
+            pass  # it hangs, as the join below finds, too
         self._thread.join(_END_S)
         if self._thread.is_alive():
             _log.warning("the viewer did not end within %g s: what waited for it is lost", _END_S)
         if self.errors or self.left_out:
-            _log.warning("viewer: %d frames or events could not be shown, %d were left out as it could not keep up",
-                         self.errors, self.left_out)
+            _log.warning(
+                "viewer: %d frames or events could not be shown, %d were left out as it could not keep up",
+                self.errors,
+                self.left_out,
+            )
 
     def _show(self, job: Callable[[], None]) -> None:
         if self._closed:
@@ -121,7 +164,9 @@ class Viewer:
     def _try(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except Exception as error:  # whatever is wrong with the viewer must not become a fault of what is watched
+        except (
+            Exception
+        ) as error:  # whatever is wrong with the viewer must not become a fault of what is watched
             self.errors += 1
             if self.errors == 1:
                 _log.warning("the viewer fails, all else goes on; further errors are counted only: %s", error)

@@ -14,18 +14,35 @@ from gpu.steps import HELPERS, ROOT, TESTS
 
 MOST_BYTES = 60_000_000
 MANIFEST = "pack.json"
-_SOURCES = ("dcfm_ros", "config", "scripts/gpu", "scripts/gpu_run.py", "LICENSE", "docs/gpu.md", *TESTS, *HELPERS)
+_SOURCES = (
+    "dcfm_ros",
+    "config",
+    "scripts/gpu",
+    "scripts/gpu_run.py",
+    "LICENSE",
+    "docs/gpu.md",
+    *TESTS,
+    *HELPERS,
+)
 _LEFT_OUT = ("__pycache__", "engines")
 
 
 def pack(folder: Path, data: Mapping[str, str], config: str, init: str) -> int:
-    """Fill the new `folder`; returns its bytes. data: path of each data set by name; config: of the training; init: model that
-    it starts from, empty for the configuration's. A ValueError where it would be too large, before anything is copied."""
+    """Fill the new `folder`; returns its bytes. data: path of each data set by name; config: of the training;
+    init: model that it starts from, empty for the configuration's. A ValueError where it would be too large,
+        before anything is copied."""
     copies = [(ROOT / name, Path(name)) for name in _SOURCES]
-    known = {"commit": commit(), "data": {name: f"data/{name}" for name in data}, "config": config, "init": init}
+    known = {
+        "commit": commit(),
+        "data": {name: f"data/{name}" for name in data},
+        "config": config,
+        "init": init,
+    }
     copies += [(Path(path), Path("data") / name) for name, path in data.items()]
     for key, place in (("config", "train.yaml"), ("init", "init")):
-        if known[key] and Path(known[key]).exists():   # else it is a built-in model's name, or a path within the sources
+        if (
+            known[key] and Path(known[key]).exists()
+        ):  # else it is a built-in model's name, or a path within the sources
             copies.append((Path(known[key]), Path(place)))
             known[key] = place
     _require_room(folder, copies)
@@ -44,8 +61,10 @@ def _require_room(folder: Path, copies: Sequence[tuple[Path, Path]]) -> None:
     sizes = {origin: _bytes(origin) for origin, _ in copies}
     if (size := sum(sizes.values())) > MOST_BYTES:
         largest = max(sizes, key=sizes.get)
-        raise ValueError(f"{size / 1e6:.0f} MB are more than {MOST_BYTES / 1e6:.0f}, {sizes[largest] / 1e6:.0f} MB are in "
-                         f"{largest}: pack less data or a smaller model")
+        raise ValueError(
+            f"{size / 1e6:.0f} MB are more than {MOST_BYTES / 1e6:.0f}, {sizes[largest] / 1e6:.0f} MB are in "
+            f"{largest}: pack less data or a smaller model"
+        )
 
 
 def packed() -> dict:
@@ -57,9 +76,11 @@ def packed() -> dict:
 def unpacked(folder: Path) -> dict:
     """Configuration, model and data of a pack, as a training there has them."""
     known = json.loads((folder / MANIFEST).read_text())
-    return {"config": str(folder.resolve() / known["config"]),
-            "init": str(folder.resolve() / known["init"]) if known["init"] == "init" else known["init"],
-            "data": tuple(f"{name}={folder.resolve() / path}" for name, path in known["data"].items())}
+    return {
+        "config": str(folder.resolve() / known["config"]),
+        "init": str(folder.resolve() / known["init"]) if known["init"] == "init" else known["init"],
+        "data": tuple(f"{name}={folder.resolve() / path}" for name, path in known["data"].items()),
+    }
 
 
 def commit() -> str:
@@ -67,8 +88,13 @@ def commit() -> str:
     if found := packed().get("commit"):
         return found
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], cwd=ROOT,
-                              capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -78,7 +104,9 @@ def _copy(origin: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     if origin.is_dir():
         # Without access rights: data may be read-only.
-        shutil.copytree(origin, place, ignore=shutil.ignore_patterns(*_LEFT_OUT), copy_function=shutil.copyfile)
+        shutil.copytree(
+            origin, place, ignore=shutil.ignore_patterns(*_LEFT_OUT), copy_function=shutil.copyfile
+        )
     else:
         shutil.copyfile(origin, place)
 
@@ -86,4 +114,8 @@ def _copy(origin: Path, place: Path) -> None:
 def _bytes(path: Path) -> int:
     if not path.is_dir():
         return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not set(file.parts) & set(_LEFT_OUT))
+    return sum(
+        file.stat().st_size
+        for file in path.rglob("*")
+        if file.is_file() and not set(file.parts) & set(_LEFT_OUT)
+    )

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-_LOG_BYTES = 4_000_000   # in all; of a step that says more the beginning goes
+_LOG_BYTES = 4_000_000  # in all; of a step that says more the beginning goes
 _STEP_BYTES = 300_000
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
@@ -30,7 +30,8 @@ class Outcome:
 
 
 class Results:
-    """The outcomes so far. A disk that is full costs what cannot be written, and nothing else; `problem` then tells it."""
+    """The outcomes so far. A disk that is full costs what cannot be written, and nothing else; `problem` then
+    tells it."""
 
     def __init__(self, folder: Path, about: dict):
         self.folder, self.about = folder, about
@@ -44,8 +45,10 @@ class Results:
 
     def add(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
-        steps = [{key: value for key, value in asdict(one).items() if key not in ("output", "is_measurement")}
-                 for one in self.outcomes]
+        steps = [
+            {key: value for key, value in asdict(one).items() if key not in ("output", "is_measurement")}
+            for one in self.outcomes
+        ]
         self._write("report.json", json.dumps({**self.about, "steps": steps}, indent=1))
         self._write("report.txt", self.text())
         self._log(outcome)
@@ -53,8 +56,13 @@ class Results:
     def text(self) -> str:
         """All lines, then what the steps have printed of their figures."""
         lines = [summary(outcome) for outcome in self.outcomes] + ([self.problem] if self.problem else [])
-        tables = [f"=== {outcome.name}\n{outcome.output.strip()}" for outcome in self.outcomes
-                  if outcome.status == DONE and outcome.output and outcome.name not in ("environment", "tests", "training")]
+        tables = [
+            f"=== {outcome.name}\n{outcome.output.strip()}"
+            for outcome in self.outcomes
+            if outcome.status == DONE
+            and outcome.output
+            and outcome.name not in ("environment", "tests", "training")
+        ]
         return "\n\n".join(["\n".join(lines), *tables]) + "\n"
 
     def _log(self, outcome: Outcome) -> None:

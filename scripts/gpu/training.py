@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The step `training`: as long as the minutes allow, with a checkpoint that can be carried away after each."""
+"""The step `training`: as long as the minutes allow, with a checkpoint that can be carried away after
+each."""
 
 from __future__ import annotations
 
@@ -10,8 +11,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from gpu.carried import carry, carried_back
-
 from dcfm_ros.model.folder import training_record
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE, as_fitted, load_state
 from dcfm_ros.training.config import load_train_config
@@ -20,13 +19,18 @@ from dcfm_ros.training.group import cores
 from dcfm_ros.training.loop import train
 from dcfm_ros.training.settings import TrainConfig
 from dcfm_ros.training.start import new_model
+from gpu.carried import carried_back, carry
 
 
 def main() -> int:
     options = _options()
     try:
         return _check(options) if options.check else _train(options)
-    except (RuntimeError, ValueError, OSError) as error:   # wrong settings or data, too little memory, a full disk
+    except (
+        RuntimeError,
+        ValueError,
+        OSError,
+    ) as error:  # wrong settings or data, too little memory, a full disk
         print(" ".join(str(error).split()))
         return 1
 
@@ -49,7 +53,7 @@ def _config(options) -> TrainConfig:
 
 
 def _train(options) -> int:
-    run = options.json.parent / "run"   # a temporary folder, that of the figures
+    run = options.json.parent / "run"  # a temporary folder, that of the figures
     if options.resume:
         carried_back(options.resume, run)
 
@@ -58,8 +62,16 @@ def _train(options) -> int:
         lines = [json.loads(line) for line in (run / LOG_FILE).read_text().splitlines()]
         _write(options.json, {"line": _line(lines, run) + left_out, "is_partial": True, "log": lines})
 
-    outcome = train(_config(options), run, device=options.device, resume=bool(options.resume), minutes=options.minutes,
-                    fit=True, workers=max(1, cores() - 2), on_save=save)
+    outcome = train(
+        _config(options),
+        run,
+        device=options.device,
+        resume=bool(options.resume),
+        minutes=options.minutes,
+        fit=True,
+        workers=max(1, cores() - 2),
+        on_save=save,
+    )
     figures = json.loads(options.json.read_text())
     _write(options.json, {**figures, "is_partial": outcome.code != 0})
     return outcome.code
@@ -76,18 +88,26 @@ def _options():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path, required=True, help="file for figures; its folder is worked in")
-    parser.add_argument("--check", action="store_true", help="only look whether configuration, data and models can be read")
+    parser.add_argument(
+        "--check", action="store_true", help="only look whether configuration, data and models can be read"
+    )
     return parser.parse_args()
 
 
 def _line(log: list[dict], run: Path) -> str:
     record = training_record(run / LAST)
-    text = (f"{record['iterations_done']} of {sum(phase['iterations'] for phase in record['configuration']['phases'])} "
-            "iterations")
+    text = (
+        f"{record['iterations_done']} of "
+        f"{sum(phase['iterations'] for phase in record['configuration']['phases'])} "
+        "iterations"
+    )
     if entries := [entry for entry in log if "ce_key" in entry]:
         first, last = entries[0], entries[-1]
-        text += (f", {last['images_per_s']:.0f} images/s, cross entropy {first['ce_key']:.3f} to {last['ce_key']:.3f} "
-                 f"(keyframes), {first['ce_nonkey']:.3f} to {last['ce_nonkey']:.3f} (others)")
+        text += (
+            f", {last['images_per_s']:.0f} images/s, cross entropy {first['ce_key']:.3f} to "
+            f"{last['ce_key']:.3f} "
+            f"(keyframes), {first['ce_nonkey']:.3f} to {last['ce_nonkey']:.3f} (others)"
+        )
     return text
 
 

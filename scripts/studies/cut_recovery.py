@@ -14,12 +14,13 @@ import argparse
 import statistics
 
 from recovery import BEFORE, RECOVERED, SETTLED, recoveries
+
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 from dcfm_ros.sources.synthetic.video import SyntheticVideo
 
-LONGEST = 3000   # frames in which the cuts of a seed are looked for
+LONGEST = 3000  # frames in which the cuts of a seed are looked for
 
 
 def main() -> None:
@@ -38,18 +39,25 @@ def main() -> None:
     found = []
     for seed in range(first, last + 1):
         video = SyntheticVideo(seed)
-        for cut in [cut for cut in video.cut_frames(LONGEST) if cut >= BEFORE][:options.cuts]:
+        for cut in [cut for cut in video.cut_frames(LONGEST) if cut >= BEFORE][: options.cuts]:
             found += recoveries(backend, size, video, cut, delays)
     print(f"frames from the cut to the first mask with {RECOVERED:.0%} of the settled agreement\n")
-    print("| delay | cuts | requested on the cut frame | settled agreement | on the cut frame | median | max | not within "
-          f"{SETTLED} |\n|---|---|---|---|---|---|---|---|")
+    print(
+        "| delay | cuts | requested on the cut frame | settled agreement | on the cut frame | median | max | "
+        "not within "
+        f"{SETTLED} |\n|---|---|---|---|---|---|---|---|"
+    )
     for delay in delays:
         rows = [row for row in found if row.delay == delay]
         frames = [row.frames for row in rows if row.frames is not None]
-        level, on_cut = (statistics.mean(values) for values in zip(*((row.level, row.on_cut) for row in rows)))
-        print(f"| {delay} | {len(rows)} | {sum(row.requested for row in rows)} | {level:.3f} | {on_cut:.3f} "
-              f"| {statistics.median(frames) if frames else '-'} "
-              f"| {max(frames, default='-')} | {len(rows) - len(frames)} |")
+        level, on_cut = (
+            statistics.mean(values) for values in zip(*((row.level, row.on_cut) for row in rows))
+        )
+        print(
+            f"| {delay} | {len(rows)} | {sum(row.requested for row in rows)} | {level:.3f} | {on_cut:.3f} "
+            f"| {statistics.median(frames) if frames else '-'} "
+            f"| {max(frames, default='-')} | {len(rows) - len(frames)} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Is `dcfm bag evaluate` as fast as the segmenter? Frames per second of both, side by side: `dcfm benchmark`'s row sync, K = 6,
-and an evaluation of the same pictures as a recording, without per-frame run and page, in turns.
+"""Is `dcfm bag evaluate` as fast as the segmenter? Frames per second of both, side by side: `dcfm
+benchmark`'s row sync, K = 6, and an evaluation of the same pictures as a recording, without per-frame run and
+page, in turns.
 
     scripts/studies/replay_rate.py --rounds 5 --precision f32
 
 Evaluation reads and decodes the images, and counts keyframes, steadiness and flicker.
 """
+
 import argparse
 import json
 import statistics
@@ -37,12 +39,19 @@ def write_scene(folder: Path) -> None:
 
 
 def report(*command: str, file: Path) -> dict:
-    subprocess.run(["dcfm", *command, "--json", str(file)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        ["dcfm", *command, "--json", str(file)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return json.loads(file.read_text())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="auto")
     options = parser.parse_args()
@@ -52,17 +61,47 @@ def main() -> None:
         write_scene(folder / "scene")
         for _ in range(options.rounds):
             evaluation = report(
-                "bag", "evaluate", str(folder / "scene"), "--no-page", "--no-per-frame", "--out", str(folder / "out"),
-                "--min-interval", str(K), "--max-interval", str(K), "--precision", options.precision, file=folder / "a.json")
-            benchmark = report("benchmark", "--only", "schedules", "--seconds", str(SECONDS), "--precision", options.precision,
-                               file=folder / "b.json")
+                "bag",
+                "evaluate",
+                str(folder / "scene"),
+                "--no-page",
+                "--no-per-frame",
+                "--out",
+                str(folder / "out"),
+                "--min-interval",
+                str(K),
+                "--max-interval",
+                str(K),
+                "--precision",
+                options.precision,
+                file=folder / "a.json",
+            )
+            benchmark = report(
+                "benchmark",
+                "--only",
+                "schedules",
+                "--seconds",
+                str(SECONDS),
+                "--precision",
+                options.precision,
+                file=folder / "b.json",
+            )
             evaluated.append(evaluation["frames_per_s"])
-            benchmarked.append(next(row for row in benchmark["rows"] if row["key"] == f"sync_k{K}")["frames_per_s"])
-            print(f"evaluate {evaluated[-1]:.1f}, benchmark {benchmarked[-1]:.1f} frames/s, ratio {evaluated[-1] / benchmarked[-1]:.3f}; "
-                  f"{evaluation['rows'][0]['keyframe_rate']:.3f} keyframes per frame", flush=True)
+            benchmarked.append(
+                next(row for row in benchmark["rows"] if row["key"] == f"sync_k{K}")["frames_per_s"]
+            )
+            print(
+                f"evaluate {evaluated[-1]:.1f}, benchmark {benchmarked[-1]:.1f} frames/s, ratio "
+                f"{evaluated[-1] / benchmarked[-1]:.3f}; "
+                f"{evaluation['rows'][0]['keyframe_rate']:.3f} keyframes per frame",
+                flush=True,
+            )
     ratios = [mine / theirs for mine, theirs in zip(evaluated, benchmarked)]
-    print(f"median of {len(ratios)}: evaluate {statistics.median(evaluated):.1f}, benchmark {statistics.median(benchmarked):.1f} "
-          f"frames/s, ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+    print(
+        f"median of {len(ratios)}: evaluate {statistics.median(evaluated):.1f}, benchmark "
+        f"{statistics.median(benchmarked):.1f} "
+        f"frames/s, ratio {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Real data: CamVid's val sequence as a recording has just the figures that `dcfm evaluate` gives its files."""
+"""Real data: CamVid's val sequence as a recording has just the figures that `dcfm evaluate` gives its
+files."""
+
 from pathlib import Path
 
 import pytest
@@ -13,23 +15,46 @@ from dcfm_ros.pipeline.settings import THRESHOLDS
 
 CAMVID = Path(__file__).parents[3] / "shared" / "camvid"
 # Of no labels, or of the way a row was made.
-OTHERS = {"name", "labelled_frames", "steady8", "flicker", "agreement", "keyframe_reasons", "mean_keyframe_interval",
-          "feature_age_frames", "feature_age_s", "alignments", "motion_px", "miou_by_age", "mode", "interval"}
+OTHERS = {
+    "name",
+    "labelled_frames",
+    "steady8",
+    "flicker",
+    "agreement",
+    "keyframe_reasons",
+    "mean_keyframe_interval",
+    "feature_age_frames",
+    "feature_age_s",
+    "alignments",
+    "motion_px",
+    "miou_by_age",
+    "mode",
+    "interval",
+}
 
 pytestmark = pytest.mark.skipif(not CAMVID.is_dir(), reason=f"{CAMVID.name} is not beside the repository")
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    """`evaluated(mode, alignment)`: the result of the recording, each made once; the first with a per-frame run."""
+    """`evaluated(mode, alignment)`: the result of the recording, each made once; the first with a per-frame
+    run."""
     folder, made = tmp_path_factory.mktemp("camvid"), {}
     make_bag(MakeOptions(str(CAMVID / "val"), str(folder / "val"), rate_hz=15.0))
 
     def result(mode, alignment):
         if (mode, alignment) not in made:
-            made[mode, alignment] = evaluate_bag(BagEvaluateOptions(
-                str(folder / "val"), labels=("/camera/label",), out=str(folder / "out"), page=False, mode=mode,
-                alignment=alignment, per_frame=not made))
+            made[mode, alignment] = evaluate_bag(
+                BagEvaluateOptions(
+                    str(folder / "val"),
+                    labels=("/camera/label",),
+                    out=str(folder / "out"),
+                    page=False,
+                    mode=mode,
+                    alignment=alignment,
+                    per_frame=not made,
+                )
+            )
         return made[mode, alignment]
 
     return result
@@ -38,9 +63,16 @@ def evaluated(tmp_path_factory):
 @pytest.fixture(scope="module")
 def by_files(tmp_path_factory):
     """Rows of `dcfm evaluate` by mode, alignment, interval and threshold."""
-    report = evaluate(EvaluateOptions(
-        str(CAMVID), modes=("causal", "two_sided"), alignments=("flow", "none"), intervals=(1,),
-        thresholds=tuple(THRESHOLDS.values()), out=str(tmp_path_factory.mktemp("out"))))
+    report = evaluate(
+        EvaluateOptions(
+            str(CAMVID),
+            modes=("causal", "two_sided"),
+            alignments=("flow", "none"),
+            intervals=(1,),
+            thresholds=tuple(THRESHOLDS.values()),
+            out=str(tmp_path_factory.mktemp("out")),
+        )
+    )
     return {(row["mode"], row["alignment"], row["interval"], row["threshold"]): row for row in report["rows"]}
 
 
@@ -48,9 +80,13 @@ def by_files(tmp_path_factory):
 def test_figures_are_those_of_the_files(evaluated, by_files, mode, alignment):
     dcfm, *per_frame = evaluated(mode, alignment).rows
     adaptive = by_files["causal" if mode == "sync" else mode, alignment, None, dcfm["threshold"]]
-    for mine, theirs in ((dcfm, adaptive), *((row, by_files["causal", "none", 1, None]) for row in per_frame)):
+    for mine, theirs in (
+        (dcfm, adaptive),
+        *((row, by_files["causal", "none", 1, None]) for row in per_frame),
+    ):
         assert {name: value for name, value in mine.items() if name not in OTHERS} == {
-            name: value for name, value in theirs.items() if name not in OTHERS | {"model"}}
+            name: value for name, value in theirs.items() if name not in OTHERS | {"model"}
+        }
     assert dcfm["labelled_frames"] == 101 and dcfm["miou"] > 0.5
     moved = dcfm["alignments"].get("flow", 0)
     assert moved > 50 and dcfm["motion_px"] > 1 if alignment == "flow" else moved == 0

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm bag evaluate`: figures of recordings, with labels and without, what is wrong with them, and what is written."""
+"""`dcfm bag evaluate`: figures of recordings, with labels and without, what is wrong with them, and what is
+written."""
+
 import errno
 import json
 from collections import Counter
@@ -14,9 +16,9 @@ from helpers import write_tiny_model
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.evaluate import evaluate_bag
 from dcfm_ros.bags.options import BagEvaluateOptions
-from dcfm_ros.reports.replay_table import replay_table
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.reports.replay_table import replay_table
 
 TIMES = ("times_ms", "frames_per_s", "bag", "options", "machine", "versions")
 
@@ -29,8 +31,16 @@ def model(tmp_path_factory):
 @pytest.fixture
 def evaluated(tmp_path, model):
     def evaluate(path, **options):
-        options = {"page": False, "backend": "torch", "precision": "f32", "model": model, "out": str(tmp_path / "out"), **options}
+        options = {
+            "page": False,
+            "backend": "torch",
+            "precision": "f32",
+            "model": model,
+            "out": str(tmp_path / "out"),
+            **options,
+        }
         return evaluate_bag(BagEvaluateOptions(str(path), **options))
+
     return evaluate
 
 
@@ -38,14 +48,26 @@ def test_without_labels(tmp_path, evaluated):
     report = evaluated(write_bag(tmp_path / "drive", 30)).report
     dcfm, per_frame = report["rows"]
     assert (dcfm["name"], per_frame["name"]) == ("DCFM", "per frame")
-    assert dcfm["frames"] == per_frame["frames"] == per_frame["keyframes"] == 30 and 3 <= dcfm["keyframes"] < 30
-    assert sum(dcfm["keyframe_reasons"].values()) == dcfm["keyframes"] and dcfm["keyframe_reasons"]["first"] == 1
+    assert (
+        dcfm["frames"] == per_frame["frames"] == per_frame["keyframes"] == 30 and 3 <= dcfm["keyframes"] < 30
+    )
+    assert (
+        sum(dcfm["keyframe_reasons"].values()) == dcfm["keyframes"] and dcfm["keyframe_reasons"]["first"] == 1
+    )
     assert 0 < dcfm["agreement"] < 1 and dcfm["flicker"] > 0 and dcfm["miou"] is None
-    assert per_frame["feature_age_frames"] == {"mean": 0.0, "max": 0} and dcfm["feature_age_frames"]["max"] > 0
+    assert (
+        per_frame["feature_age_frames"] == {"mean": 0.0, "max": 0} and dcfm["feature_age_frames"]["max"] > 0
+    )
     assert report["cameras"][0]["topic"] == CAMERA and report["cameras"][0]["sizes"] == [[96, 64]]
     assert report["notes"] == [] and report["mode"] == "sync"
-    assert report["scheduler"] == {"alignment": "flow", "aks_score": "residual", "min_interval": 2, "max_interval": 10,
-                                   "threshold": 0.18, "cut_threshold": 0.6}
+    assert report["scheduler"] == {
+        "alignment": "flow",
+        "aks_score": "residual",
+        "min_interval": 2,
+        "max_interval": 10,
+        "threshold": 0.18,
+        "cut_threshold": 0.6,
+    }
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
 
 
@@ -54,27 +76,42 @@ def test_motion_of_common_features_is_told(tmp_path, evaluated, alignment, mode)
     """Where they do not move, keyframes are those of the published score."""
     result = evaluated(write_bag(tmp_path / "drive", 20), alignment=alignment, mode=mode)
     dcfm, per_frame = result.rows
-    assert sum(dcfm["alignments"].values()) == 20 and (dcfm["alignment"], per_frame["alignment"]) == (alignment, "none")
+    assert sum(dcfm["alignments"].values()) == 20 and (dcfm["alignment"], per_frame["alignment"]) == (
+        alignment,
+        "none",
+    )
     assert per_frame["alignments"] == {} and per_frame["motion_px"] is None
     scheduler, times = result.report["scheduler"], result.report["times_ms"]
     assert scheduler["alignment"] == alignment and dcfm["threshold"] == scheduler["threshold"]
     if alignment == "none":
-        assert dcfm["alignments"] == {"none": 20} and dcfm["motion_px"] is None and scheduler["aks_score"] == "paper"
+        assert (
+            dcfm["alignments"] == {"none": 20}
+            and dcfm["motion_px"] is None
+            and scheduler["aks_score"] == "paper"
+        )
     else:
         assert dcfm["alignments"]["flow"] >= 5 and dcfm["motion_px"] > 1 and times["motion"]["p50"] > 0
         assert f"motion p50 {times['motion']['p50']:.1f} ms; shallow" in replay_table(result.report)
 
 
 def test_the_same_recording_gives_the_same_figures(tmp_path, evaluated):
-    reports = [evaluated(write_bag(tmp_path / name, 25, labels="/labels", storage=storage), labels=("/labels",)).report
-               for name, storage in (("a", "mcap"), ("b", "sqlite3"))]
-    first, second = ({name: value for name, value in report.items() if name not in TIMES} for report in reports)
+    reports = [
+        evaluated(
+            write_bag(tmp_path / name, 25, labels="/labels", storage=storage), labels=("/labels",)
+        ).report
+        for name, storage in (("a", "mcap"), ("b", "sqlite3"))
+    ]
+    first, second = (
+        {name: value for name, value in report.items() if name not in TIMES} for report in reports
+    )
     assert first == second
 
 
 def test_accuracy_is_that_of_the_labels(tmp_path, evaluated):
-    result = evaluated(write_bag(tmp_path / "drive", 20, labels="/labels"), labels=("/labels",), per_frame=False)
-    tally, = result.tallies
+    result = evaluated(
+        write_bag(tmp_path / "drive", 20, labels="/labels"), labels=("/labels",), per_frame=False
+    )
+    (tally,) = result.tallies
     labelled = sum(np.count_nonzero(label != 255) for label in labels_of(drive(20)))
     assert tally.score.matrix.counts.sum() == labelled and tally.labelled == 20
     assert result.report["rows"][0]["miou"] == pytest.approx(tally.score.matrix.miou, abs=1e-6)
@@ -83,13 +120,18 @@ def test_accuracy_is_that_of_the_labels(tmp_path, evaluated):
 
 
 def test_labels_for_some_frames_only(tmp_path, evaluated):
-    report = evaluated(write_bag(tmp_path / "drive", 20, labels="/labels", labelled=(0, 4, 9)), labels=("/labels",)).report
+    report = evaluated(
+        write_bag(tmp_path / "drive", 20, labels="/labels", labelled=(0, 4, 9)), labels=("/labels",)
+    ).report
     assert report["rows"][0]["labelled_frames"] == 3 and report["rows"][0]["mvc8"] is None
     assert report["notes"] == [f"{CAMERA}: 3 of 20 masks have a label; accuracy is of these"]
 
 
 def test_labels_without_their_images(tmp_path, evaluated):
-    report = evaluated(write_bag(tmp_path / "drive", 10, labels="/labels", encoding="jpeg", corrupt=(4,)), labels=("/labels",)).report
+    report = evaluated(
+        write_bag(tmp_path / "drive", 10, labels="/labels", encoding="jpeg", corrupt=(4,)),
+        labels=("/labels",),
+    ).report
     assert report["cameras"][0]["skipped"] == {"decode": 1} and report["rows"][0]["labelled_frames"] == 9
     skipped, unused = report["notes"]
     assert skipped.startswith(f"{CAMERA}: 1 of 10 images skipped (1 decode); the first at ")
@@ -97,18 +139,27 @@ def test_labels_without_their_images(tmp_path, evaluated):
 
 
 def test_labels_of_another_size_are_left_out(tmp_path, evaluated):
-    report = evaluated(write_bag(tmp_path / "drive", 10, labels="/labels", sizes={5: (48, 64)}), labels=("/labels",)).report
+    report = evaluated(
+        write_bag(tmp_path / "drive", 10, labels="/labels", sizes={5: (48, 64)}), labels=("/labels",)
+    ).report
     refused = [note for note in report["notes"] if "cannot be used" in note]
-    assert refused == [f"{CAMERA}: 5 labels cannot be used; the first: a label on /labels is 96x64 but its image 64x48; "
-                       "bring both to one size"]
-    assert f"{CAMERA}: images of several sizes (96x64, 64x48); the segmenter began anew at each change, as live" in report["notes"]
+    assert refused == [
+        f"{CAMERA}: 5 labels cannot be used; the first: a label on /labels is 96x64 but its image 64x48; "
+        "bring both to one size"
+    ]
+    assert (
+        f"{CAMERA}: images of several sizes (96x64, 64x48); the segmenter began anew at each change, as live"
+        in report["notes"]
+    )
 
 
 def test_a_class_that_the_model_does_not_have(tmp_path, evaluated, model):
     path = write_bag(tmp_path / "drive", 5, labels="/labels")
     few = str(write_tiny_model(tmp_path / "few", classes=2))
     stamp = f"{START_NS // 10**9}.{START_NS % 10**9:09d}"
-    with pytest.raises(BagError, match=f"drive: label at {stamp}: label holds the id [23], but there are 2 classes"):
+    with pytest.raises(
+        BagError, match=f"drive: label at {stamp}: label holds the id [23], but there are 2 classes"
+    ):
         evaluated(path, labels=("/labels",), model=few)
 
 
@@ -118,28 +169,38 @@ def test_faults_of_a_recording_are_noted(tmp_path, evaluated):
     report = evaluated(path).report
     assert report["notes"] == [
         "metadata.yaml is missing: read by its files",
-        f"{CAMERA}: 1 stamps before the one before; the segmenter began anew there, as live"]
+        f"{CAMERA}: 1 stamps before the one before; the segmenter began anew there, as live",
+    ]
     assert report["rows"][0]["keyframe_reasons"]["reset"] == 1
 
 
 def test_a_camera_of_which_nothing_can_be_used_leaves_the_others(tmp_path, evaluated):
     """Half a JPEG each, on a topic of its own."""
     path = write_bag(tmp_path / "drive", 6, topics=("/front/image",))
-    broken = write_bag(tmp_path / "broken", 6, topics=("/rear/image/compressed",), encoding="jpeg", corrupt=range(6))
+    broken = write_bag(
+        tmp_path / "broken", 6, topics=("/rear/image/compressed",), encoding="jpeg", corrupt=range(6)
+    )
     for name in (path, broken):
         (name / "metadata.yaml").unlink()
-    (broken / "broken.mcap").rename(path / "drive_1.mcap")   # two files, one after the other
+    (broken / "broken.mcap").rename(path / "drive_1.mcap")  # two files, one after the other
     report = evaluated(path).report
     assert {camera["camera"]: (camera["images"], camera["masks"]) for camera in report["cameras"]} == {
-        "front": (6, 6), "rear": (6, 0)}
+        "front": (6, 6),
+        "rear": (6, 0),
+    }
     assert report["rows"][0]["frames"] == 6
-    assert any(note.startswith("/rear/image/compressed: 6 of 6 images skipped (6 decode)") for note in report["notes"])
+    assert any(
+        note.startswith("/rear/image/compressed: 6 of 6 images skipped (6 decode)")
+        for note in report["notes"]
+    )
 
 
 def test_several_cameras_count_together(tmp_path, evaluated):
     both = evaluated(write_bag(tmp_path / "both", 15, topics=("/front/image", "/rear/image")))
-    alone = [evaluated(write_bag(tmp_path / name, 15, topics=(f"/{name}/image",), seed=seed))
-             for seed, name in enumerate(("front", "rear"))]
+    alone = [
+        evaluated(write_bag(tmp_path / name, 15, topics=(f"/{name}/image",), seed=seed))
+        for seed, name in enumerate(("front", "rear"))
+    ]
     assert [camera["camera"] for camera in both.report["cameras"]] == ["front", "rear"]
     alone[0].merge(alone[1])
     assert alone[0].rows == both.report["rows"]
@@ -149,14 +210,23 @@ def test_the_merged_figures_of_two_recordings_are_those_of_one_that_holds_both(t
     """The second half begins anew, for its stamps jump back."""
     pictures = [drive(20, seed) for seed in (0, 1)]
     stamps = {20 + index: index * PERIOD_NS for index in range(20)}
-    joined = evaluated(write_bag(tmp_path / "joined", 40, pictures=sum(pictures, []), labels="/labels", stamps=stamps), labels=("/labels",))
+    joined = evaluated(
+        write_bag(tmp_path / "joined", 40, pictures=sum(pictures, []), labels="/labels", stamps=stamps),
+        labels=("/labels",),
+    )
     # A label of the joined recording has a stamp twice; each image takes the first that is left.
-    halves = [evaluated(write_bag(tmp_path / f"half{number}", 20, pictures=half, labels="/labels"), labels=("/labels",))
-              for number, half in enumerate(pictures)]
+    halves = [
+        evaluated(
+            write_bag(tmp_path / f"half{number}", 20, pictures=half, labels="/labels"), labels=("/labels",)
+        )
+        for number, half in enumerate(pictures)
+    ]
     halves[0].merge(halves[1])
     ignored = "keyframe_reasons"
     for one, other in zip(halves[0].rows, joined.report["rows"]):
-        assert {k: v for k, v in one.items() if k != ignored} == {k: v for k, v in other.items() if k != ignored}
+        assert {k: v for k, v in one.items() if k != ignored} == {
+            k: v for k, v in other.items() if k != ignored
+        }
     assert joined.report["rows"][0]["keyframe_reasons"]["reset"] == 1
 
 
@@ -167,14 +237,19 @@ def test_results_of_other_rows_are_not_added_up(tmp_path, evaluated):
 
 
 def test_two_sided_masks_are_counted_once(tmp_path, evaluated):
-    report = evaluated(write_bag(tmp_path / "drive", 25, labels="/labels"), labels=("/labels",), mode="two_sided").report
-    assert report["rows"][0]["frames"] == report["rows"][0]["labelled_frames"] == 25 and report["rows"][0]["mode"] == "two_sided"
+    report = evaluated(
+        write_bag(tmp_path / "drive", 25, labels="/labels"), labels=("/labels",), mode="two_sided"
+    ).report
+    assert (
+        report["rows"][0]["frames"] == report["rows"][0]["labelled_frames"] == 25
+        and report["rows"][0]["mode"] == "two_sided"
+    )
 
 
 def test_a_per_frame_model_has_one_row(tmp_path, evaluated):
     per_frame = str(write_tiny_model(tmp_path / "per_frame", architecture="per_frame"))
     report = evaluated(write_bag(tmp_path / "drive", 6), model=per_frame, page=True).report
-    row, = report["rows"]
+    (row,) = report["rows"]
     assert row["name"] == "per frame" and row["keyframe_rate"] == 1.0
     assert row["alignments"] == {} and row["motion_px"] is None and report["scheduler"]["alignment"] == "none"
     assert report["times_ms"]["motion"] == {"p50": None, "p99": None} and "motion" not in replay_table(report)
@@ -183,8 +258,15 @@ def test_a_per_frame_model_has_one_row(tmp_path, evaluated):
 
 def test_the_page_its_video_and_progress(tmp_path, evaluated):
     ticks, starts, out = Counter(), [], tmp_path / "out"
-    options = BagEvaluateOptions(str(write_bag(tmp_path / "drive", 12, labels="/labels")), labels=("/labels",), backend="torch",
-                                 precision="f32", model=str(write_tiny_model(tmp_path / "model")), video_s=0.4, out=str(out))
+    options = BagEvaluateOptions(
+        str(write_bag(tmp_path / "drive", 12, labels="/labels")),
+        labels=("/labels",),
+        backend="torch",
+        precision="f32",
+        model=str(write_tiny_model(tmp_path / "model")),
+        video_s=0.4,
+        out=str(out),
+    )
     evaluate_bag(options, lambda: ticks.update("x"), starts.append)
     assert starts == [12] and ticks["x"] == 12
     page = (out / "report.html").read_text()
@@ -195,20 +277,35 @@ def test_the_page_its_video_and_progress(tmp_path, evaluated):
 
 def test_a_folder_that_cannot_be_made(tmp_path, model):
     with pytest.raises(OSError, match="cannot make the folder /dev/full/out"):
-        evaluate_bag(BagEvaluateOptions(str(write_bag(tmp_path / "drive", 2)), model=model, out="/dev/full/out"))
+        evaluate_bag(
+            BagEvaluateOptions(str(write_bag(tmp_path / "drive", 2)), model=model, out="/dev/full/out")
+        )
 
 
-@pytest.mark.parametrize("write", ["dcfm_ros.bags.evaluate.write_text", "dcfm_ros.bags.gallery.write_page",
-                                   "dcfm_ros.bags.gallery.VideoWriter.add"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        "dcfm_ros.bags.evaluate.write_text",
+        "dcfm_ros.bags.gallery.write_page",
+        "dcfm_ros.bags.gallery.VideoWriter.add",
+    ],
+)
 def test_a_disk_that_fills_up(tmp_path, model, monkeypatch, write):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(write, full)
     out = tmp_path / "out"
-    with pytest.raises(BagError, match=f"no space left for {out}, on the disk at .* \\(No space left on device\\): make room there, "
-                                       "or give another folder with --out"):
-        evaluate_bag(BagEvaluateOptions(str(write_bag(tmp_path / "drive", 8)), model=model, backend="torch", out=str(out)))
+    with pytest.raises(
+        BagError,
+        match=f"no space left for {out}, on the disk at .* \\(No space left on device\\): make room there, "
+        "or give another folder with --out",
+    ):
+        evaluate_bag(
+            BagEvaluateOptions(
+                str(write_bag(tmp_path / "drive", 8)), model=model, backend="torch", out=str(out)
+            )
+        )
 
 
 def test_without_a_video_there_is_none_and_nothing_of_an_evaluation_before(tmp_path, evaluated):
@@ -241,5 +338,7 @@ def test_a_per_frame_run_that_fails_is_an_error(tmp_path, evaluated, monkeypatch
         return segmenters[-1]
 
     monkeypatch.setattr(Segmenter, "of", classmethod(watched))
-    with pytest.raises(RuntimeError, match="no mask in the per-frame run of .*drive: keyframe encoder: out of memory"):
+    with pytest.raises(
+        RuntimeError, match="no mask in the per-frame run of .*drive: keyframe encoder: out of memory"
+    ):
         evaluated(write_bag(tmp_path / "drive", 12))

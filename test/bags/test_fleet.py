@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Many recordings: figures of all together, what fails leaves the others alone, and what is written."""
+
 import json
 import os
 import re
@@ -52,12 +53,24 @@ def here(monkeypatch):
 
 @pytest.fixture
 def evaluated(tmp_path, model, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")   # of each worker: sums of floats depend on the number of threads
+    monkeypatch.setenv(
+        "OMP_NUM_THREADS", "1"
+    )  # of each worker: sums of floats depend on the number of threads
 
     def evaluate(*bags, workers=None, ray="", **options):
-        options = {"page": False, "backend": "torch", "precision": "f32", "model": model, "labels": ("/labels",), **options}
-        return evaluate_fleet(FleetOptions(tuple(map(str, bags)), str(tmp_path / "out"), workers, ray),
-                              BagEvaluateOptions("", **options))
+        options = {
+            "page": False,
+            "backend": "torch",
+            "precision": "f32",
+            "model": model,
+            "labels": ("/labels",),
+            **options,
+        }
+        return evaluate_fleet(
+            FleetOptions(tuple(map(str, bags)), str(tmp_path / "out"), workers, ray),
+            BagEvaluateOptions("", **options),
+        )
+
     return evaluate
 
 
@@ -82,7 +95,10 @@ def test_workers_change_nothing(tmp_path, drives, evaluated):
         first.pop("frames_per_s"), second.pop("frames_per_s")
         assert first == second
     assert [bag["name"] for bag in two["bags"]] == ["drive1", "drive2", "drive10"]
-    assert json.loads((tmp_path / "out" / "drive10" / "report.json").read_text())["rows"][0]["frames"] == FRAMES + 2
+    assert (
+        json.loads((tmp_path / "out" / "drive10" / "report.json").read_text())["rows"][0]["frames"]
+        == FRAMES + 2
+    )
 
 
 def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, capsys):
@@ -102,10 +118,13 @@ def test_bad_recordings_leave_the_others_alone(tmp_path, drives, evaluated, caps
 
 
 @pytest.mark.parametrize("dies, status, tries", [("dies once", "done", 2), ("dies", "failed", 2)])
-def test_a_recording_that_kills_its_process_leaves_the_others_alone(tmp_path, evaluated, drives, monkeypatch, dies, status, tries):
+def test_a_recording_that_kills_its_process_leaves_the_others_alone(
+    tmp_path, evaluated, drives, monkeypatch, dies, status, tries
+):
     """Also where there is one worker, as by default."""
-    monkeypatch.setattr(fleet_module, "_evaluate",
-                        partial(kill_for, str(drives / "drive1"), dies, str(tmp_path / "tried")))
+    monkeypatch.setattr(
+        fleet_module, "_evaluate", partial(kill_for, str(drives / "drive1"), dies, str(tmp_path / "tried"))
+    )
     summary = evaluated(drives / "drive1", drives / "drive2")
     first, second = summary["bags"]
     assert (first["status"], first["tries"]) == (status, tries) and second["status"] == "done"
@@ -125,12 +144,18 @@ def test_without_one_good_recording(tmp_path, evaluated):
     assert "all together" in fleet_table(summary) and "bad" in (tmp_path / "out" / "index.html").read_text()
 
 
-@pytest.mark.parametrize("errors, status, tries, reason", [
-    ([OSError("the share is away")], "done", 2, ""),
-    ([OSError("the share is away"), OSError("still away")], "failed", 2, "still away"),
-    ([BagError("it is empty")], "failed", 1, "it is empty"),
-    ([OSError("the share is away"), BagError("it is empty")], "failed", 2, "it is empty")])
-def test_what_may_pass_is_tried_again_once(here, drives, evaluated, monkeypatch, capsys, errors, status, tries, reason):
+@pytest.mark.parametrize(
+    "errors, status, tries, reason",
+    [
+        ([OSError("the share is away")], "done", 2, ""),
+        ([OSError("the share is away"), OSError("still away")], "failed", 2, "still away"),
+        ([BagError("it is empty")], "failed", 1, "it is empty"),
+        ([OSError("the share is away"), BagError("it is empty")], "failed", 2, "it is empty"),
+    ],
+)
+def test_what_may_pass_is_tried_again_once(
+    here, drives, evaluated, monkeypatch, capsys, errors, status, tries, reason
+):
     left, real = list(errors), fleet_module.evaluate_bag
 
     def moody(options, on_frame):
@@ -153,15 +178,20 @@ def test_recordings_of_one_name_have_folders_of_their_own(tmp_path, evaluated):
         write_bag(tmp_path / day / "drive", FRAMES + number, labels="/labels")
     summary = evaluated(tmp_path / "*day")
     assert [(bag["name"], bag["frames"]) for bag in summary["bags"]] == [
-        ("monday_drive", FRAMES), ("tuesday_drive", FRAMES + 1)]
+        ("monday_drive", FRAMES),
+        ("tuesday_drive", FRAMES + 1),
+    ]
     assert (tmp_path / "out" / "tuesday_drive" / "report.json").is_file()
 
 
 @pytest.fixture
 def segmented(tmp_path, model):
     def segment(*bags, workers=None):
-        return segment_fleet(FleetOptions(tuple(map(str, bags)), str(tmp_path / "masks"), workers),
-                             BagSegmentOptions("", "", topics=(CAMERA,), model=model, backend="torch", precision="f32"))
+        return segment_fleet(
+            FleetOptions(tuple(map(str, bags)), str(tmp_path / "masks"), workers),
+            BagSegmentOptions("", "", topics=(CAMERA,), model=model, backend="torch", precision="f32"),
+        )
+
     return segment
 
 
@@ -171,7 +201,10 @@ def test_segmenting_goes_on_where_it_was(tmp_path, drives, segmented):
     before = (tmp_path / "masks" / "drive1" / "metadata.yaml").stat().st_mtime_ns
     second = segmented(drives, workers=2)
     assert [(bag["name"], bag["status"]) for bag in second["bags"]] == [
-        ("drive1", "exists"), ("drive2", "done"), ("drive10", "exists")]
+        ("drive1", "exists"),
+        ("drive2", "done"),
+        ("drive10", "exists"),
+    ]
     assert "remove it to have it made anew" in second["bags"][0]["reason"]
     assert (tmp_path / "masks" / "drive1" / "metadata.yaml").stat().st_mtime_ns == before
     assert len(read_bag(tmp_path / "masks" / "drive2", "/dcfm/mask")["/dcfm/mask"]) == FRAMES + 1
@@ -179,10 +212,14 @@ def test_segmenting_goes_on_where_it_was(tmp_path, drives, segmented):
 
 
 def test_what_is_wrong_with_a_segmented_recording_is_noted(tmp_path, model):
-    path = write_bag(tmp_path / "drive", FRAMES, encoding="jpeg", corrupt=(2, 5), topics=(f"{CAMERA}/compressed",))
+    path = write_bag(
+        tmp_path / "drive", FRAMES, encoding="jpeg", corrupt=(2, 5), topics=(f"{CAMERA}/compressed",)
+    )
     (path / "metadata.yaml").unlink()
-    summary = segment_fleet(FleetOptions((str(path),), str(tmp_path / "masks"), workers=1),
-                            BagSegmentOptions("", "", model=model, backend="torch"))
+    summary = segment_fleet(
+        FleetOptions((str(path),), str(tmp_path / "masks"), workers=1),
+        BagSegmentOptions("", "", model=model, backend="torch"),
+    )
     missing, skipped = summary["bags"][0]["notes"]
     assert missing == "metadata.yaml is missing: read by its files"
     assert skipped.startswith(f"{CAMERA}/compressed: 2 of {FRAMES} images skipped (2 decode); the first at ")
@@ -192,11 +229,16 @@ def test_frames_per_second_are_those_of_this_run(tmp_path, drives, model, monkey
     options = dict(topics=(CAMERA,), model=model, backend="torch", precision="f32")
     (tmp_path / "masks").mkdir()
     with pytest.raises(KeyboardInterrupt):
-        segment_bag(BagSegmentOptions(str(drives / "drive1"), str(tmp_path / "masks" / "drive1"), **options), stop_at(9))
+        segment_bag(
+            BagSegmentOptions(str(drives / "drive1"), str(tmp_path / "masks" / "drive1"), **options),
+            stop_at(9),
+        )
     clock = iter([100.0, 102.0])
     monkeypatch.setattr(fleet_module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    summary = segment_fleet(FleetOptions((str(drives / "drive1"),), str(tmp_path / "masks"), workers=1),
-                            BagSegmentOptions("", "", **options))
+    summary = segment_fleet(
+        FleetOptions((str(drives / "drive1"),), str(tmp_path / "masks"), workers=1),
+        BagSegmentOptions("", "", **options),
+    )
     assert summary["rows"][0]["frames"] == FRAMES and summary["seconds"] == 2.0
     assert summary["frames_per_s"] == (FRAMES - 9) / 2
 
@@ -217,20 +259,29 @@ def test_paths_are_whole_for_workers_elsewhere(here, tmp_path, monkeypatch):
         evaluate_fleet(FleetOptions(("drive",), "out", 1), BagEvaluateOptions("", model=model, labels=labels))
     folders, names = seen
     assert [folders.bag, folders.out, folders.model, *folders.labels] == [
-        str(tmp_path / name) for name in ("drive", "out/drive", "model", "labels")]
+        str(tmp_path / name) for name in ("drive", "out/drive", "model", "labels")
+    ]
     assert (names.model, names.labels) == ("street11_b0", ("/labels", "/more"))
 
 
 def test_results_among_the_recordings_are_no_recordings_to_work_on(tmp_path, model, drives):
     for _ in range(2):
         write_bag(tmp_path / "in" / "drive", FRAMES) if not (tmp_path / "in").exists() else None
-        summary = segment_fleet(FleetOptions((str(tmp_path / "in"),), str(tmp_path / "in" / "masks")),
-                                BagSegmentOptions("", "", model=model, backend="torch", precision="f32"))
+        summary = segment_fleet(
+            FleetOptions((str(tmp_path / "in"),), str(tmp_path / "in" / "masks")),
+            BagSegmentOptions("", "", model=model, backend="torch", precision="f32"),
+        )
         assert [bag["name"] for bag in summary["bags"]] == ["drive"]
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"bags": ()}, "no recording"), ({"workers": 0}, "workers 0: use 1"), ({"workers": -3}, "workers -3: use 1")])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"bags": ()}, "no recording"),
+        ({"workers": 0}, "workers 0: use 1"),
+        ({"workers": -3}, "workers -3: use 1"),
+    ],
+)
 def test_refused_options(changes, message):
     with pytest.raises(ValueError, match=message):
         FleetOptions(**{"bags": ("drive",), **changes})
@@ -244,9 +295,14 @@ def test_a_viewer_is_for_one(drives, evaluated):
 def test_one_recording_is_no_fleet(tmp_path, drives):
     one = str(drives / "drive1")
     assert FleetOptions((one,)).only_bag == one
-    assert FleetOptions((str(tmp_path / "missing"),)).only_bag is not None   # whose error says more
-    for fleet in (FleetOptions((one, one)), FleetOptions((one,), workers=1), FleetOptions((one,), ray="local"),
-                  FleetOptions((str(drives),)), FleetOptions((str(drives / "drive*"),))):
+    assert FleetOptions((str(tmp_path / "missing"),)).only_bag is not None  # whose error says more
+    for fleet in (
+        FleetOptions((one, one)),
+        FleetOptions((one,), workers=1),
+        FleetOptions((one,), ray="local"),
+        FleetOptions((str(drives),)),
+        FleetOptions((str(drives / "drive*"),)),
+    ):
         assert fleet.only_bag is None
 
 
@@ -254,16 +310,34 @@ def test_the_command(tmp_path, drives, model, capsys):
     broken = tmp_path / "broken.mcap"
     broken.write_bytes(b"")
     common = ["--model", model, "--backend", "torch", "--out", str(tmp_path / "out")]
-    assert main(["bag", "evaluate", str(drives / "drive1"), str(drives / "drive2"), *common, "--no-page",
-                 "--json", str(tmp_path / "copy.json")]) == 0
+    assert (
+        main(
+            [
+                "bag",
+                "evaluate",
+                str(drives / "drive1"),
+                str(drives / "drive2"),
+                *common,
+                "--no-page",
+                "--json",
+                str(tmp_path / "copy.json"),
+            ]
+        )
+        == 0
+    )
     assert "all together" in capsys.readouterr().out
     assert (tmp_path / "copy.json").read_text() == (tmp_path / "out" / "summary.json").read_text()
-    assert main(["bag", "segment", str(drives / "drive1"), str(broken), *common[:-1], str(tmp_path / "masks")]) == 1
+    assert (
+        main(["bag", "segment", str(drives / "drive1"), str(broken), *common[:-1], str(tmp_path / "masks")])
+        == 1
+    )
     assert "failed: broken: " in capsys.readouterr().out
     assert main(["bag", "evaluate", str(tmp_path / "no*"), *common]) == 2
     assert capsys.readouterr().err == (
-        f"dcfm bag: {tmp_path}/no*: no recording there; give a folder with metadata.yaml, a file .mcap or .db3, a folder that "
-        "holds some, or a glob of these\n")
+        f"dcfm bag: {tmp_path}/no*: no recording there; give a folder with metadata.yaml, a file .mcap or "
+        f".db3, a folder that "
+        "holds some, or a glob of these\n"
+    )
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -275,12 +349,32 @@ def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, 
     script.write_text(template.read_text().replace("@module@", "dcfm_ros.cli").replace("@name@", "dcfm"))
     path = os.pathsep.join(filter(None, sys.path))
     process = subprocess.Popen(
-        [sys.executable, str(script), "bag", "segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"),
-         "--model", model, "--backend", "torch", "--workers", workers, "--part", "20"], env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        [
+            sys.executable,
+            str(script),
+            "bag",
+            "segment",
+            str(tmp_path / "in"),
+            "-o",
+            str(tmp_path / "out"),
+            "--model",
+            model,
+            "--backend",
+            "torch",
+            "--workers",
+            workers,
+            "--part",
+            "20",
+        ],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         out = tmp_path / "out"
-        begun = "b.partial" if workers == "1" else "c.partial"   # by the worker that has told of the first
+        begun = "b.partial" if workers == "1" else "c.partial"  # by the worker that has told of the first
         until(lambda: (out / begun / "state.json").exists() or process.poll() is not None, 120)
         assert process.poll() is None
         children = psutil.Process(process.pid).children(recursive=True)
@@ -289,9 +383,15 @@ def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, 
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130 and "Traceback" not in errors and errors.endswith("dcfm bag: interrupted\n")
+    assert (
+        process.returncode == 130 and "Traceback" not in errors and errors.endswith("dcfm bag: interrupted\n")
+    )
     assert not psutil.wait_procs(children, timeout=10)[1]
     summary = json.loads((out / "summary.json").read_text())
-    assert [(bag["name"], bag["status"]) for bag in summary["bags"]] == [("a", "done"), ("b", "not done"), ("c", "not done")]
+    assert [(bag["name"], bag["status"]) for bag in summary["bags"]] == [
+        ("a", "done"),
+        ("b", "not done"),
+        ("c", "not done"),
+    ]
     assert summary["bags"][1]["reason"] == "interrupted" and not (out / "b").exists()
     assert "not done" in (out / "index.html").read_text()

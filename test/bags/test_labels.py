@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Labels by stamp: of topics and of folders; what cannot be used says why."""
+
 import cv2
 import numpy as np
 import pytest
@@ -45,19 +46,30 @@ def test_a_topic_by_stamp(tmp_path):
             assert found is None
         elif found is not None:
             np.testing.assert_array_equal(found, expected[number])
-    assert labels.unused == 0 and labels.take(START_NS, SIZE) is None   # each once
+    assert labels.unused == 0 and labels.take(START_NS, SIZE) is None  # each once
 
 
-@pytest.mark.parametrize("ending, cut, text", [
-    (".jpg", None, "a label on /labels of format 'mono8; .jpg compressed ' is no PNG: publish class ids as PNG, since other formats "
-                   "change them, or as mono8 or 8UC1"),
-    (".png", 60, "label on /labels cannot be read as a PNG; it is damaged or not what its name says"),
-])
+@pytest.mark.parametrize(
+    "ending, cut, text",
+    [
+        (
+            ".jpg",
+            None,
+            "a label on /labels of format 'mono8; .jpg compressed ' is no PNG: publish class ids as PNG, "
+            "since other formats "
+            "change them, or as mono8 or 8UC1",
+        ),
+        (".png", 60, "label on /labels cannot be read as a PNG; it is damaged or not what its name says"),
+    ],
+)
 def test_compressed_labels_that_cannot_be_used(tmp_path, ending, cut, text):
     mask = np.random.default_rng(0).integers(0, 4, SIZE).astype(np.uint8)
     header = image_message(7, "eye", mask, "mono8").header
-    message = typestore().types[COMPRESSED_IMAGE](header=header, format=f"mono8; {ending} compressed ",
-                                                  data=cv2.imencode(ending, mask)[1].reshape(-1)[:cut])
+    message = typestore().types[COMPRESSED_IMAGE](
+        header=header,
+        format=f"mono8; {ending} compressed ",
+        data=cv2.imencode(ending, mask)[1].reshape(-1)[:cut],
+    )
     labels = opened(label_bag(tmp_path / "bag", [message], COMPRESSED_IMAGE), "/labels")[""]
     with pytest.raises(InputError) as caught:
         labels.take(7, SIZE)
@@ -66,7 +78,9 @@ def test_compressed_labels_that_cannot_be_used(tmp_path, ending, cut, text):
 
 def test_equal_stamps_take_turns(tmp_path):
     masks = [np.full(SIZE, value, np.uint8) for value in (3, 1)]
-    labels = opened(label_bag(tmp_path / "bag", [image_message(7, "eye", mask, "mono8") for mask in masks]), "/labels")[""]
+    labels = opened(
+        label_bag(tmp_path / "bag", [image_message(7, "eye", mask, "mono8") for mask in masks]), "/labels"
+    )[""]
     assert [labels.take(7, SIZE)[0, 0], labels.take(7, SIZE)[0, 0], labels.take(7, SIZE)] == [3, 1, None]
 
 
@@ -76,8 +90,9 @@ def test_padded_rows_and_png(tmp_path):
     padded.width = SIZE[1]
     labels = opened(label_bag(tmp_path / "raw", [padded]), "/labels")[""]
     np.testing.assert_array_equal(labels.take(7, SIZE), mask)
-    png = typestore().types[COMPRESSED_IMAGE](header=padded.header, format="mono8; png compressed ",
-                                              data=cv2.imencode(".png", mask)[1].reshape(-1))
+    png = typestore().types[COMPRESSED_IMAGE](
+        header=padded.header, format="mono8; png compressed ", data=cv2.imencode(".png", mask)[1].reshape(-1)
+    )
     labels = opened(label_bag(tmp_path / "png", [png], COMPRESSED_IMAGE), "/labels")[""]
     np.testing.assert_array_equal(labels.take(7, SIZE), mask)
 
@@ -93,11 +108,14 @@ def spoilt(kind):
     return message
 
 
-@pytest.mark.parametrize("kind, text", [
-    ("colour", "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1"),
-    ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is cut off"),
-    ("size", "a label on /labels is 20x10 but its image 96x64; bring both to one size"),
-])
+@pytest.mark.parametrize(
+    "kind, text",
+    [
+        ("colour", "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1"),
+        ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is cut off"),
+        ("size", "a label on /labels is 20x10 but its image 96x64; bring both to one size"),
+    ],
+)
 def test_a_label_message_that_cannot_be_used(tmp_path, kind, text):
     labels = opened(label_bag(tmp_path / "bag", [spoilt(kind)]), "/labels")[""]
     with pytest.raises(InputError, match=text) as caught:
@@ -113,7 +131,9 @@ def folder(tmp_path):
 
 
 def test_a_folder_by_stamp(tmp_path, folder):
-    for number, name in enumerate([f"{START_NS}", f"{START_NS // 10**9}_{PERIOD_NS:09d}", f"{START_NS // 10**9}.{2 * PERIOD_NS:09d}"]):
+    for number, name in enumerate(
+        [f"{START_NS}", f"{START_NS // 10**9}_{PERIOD_NS:09d}", f"{START_NS // 10**9}.{2 * PERIOD_NS:09d}"]
+    ):
         cv2.imwrite(str(folder / f"{name}.png"), np.full(SIZE, number, np.uint8))
     labels = opened(write_bag(tmp_path / "bag", 3), str(folder))[""]
     assert labels.unused == 3
@@ -139,12 +159,19 @@ def test_a_label_file_that_cannot_be_used(tmp_path, folder):
         labels.take(6, SIZE)
 
 
-@pytest.mark.parametrize("labels, text", [
-    (("nowhere",), "labels nowhere: there is no such folder, and .*bag has no such topic"),
-    (("/nowhere",), "bag has no topic /nowhere: its image topics are"),
-    (("/labels", "/labels"), r"2 label topics for 1 cameras \(/camera/image_raw\): give one for each, in their order, or one folder"),
-    (("/notes",), "topic /notes of .* is of type std_msgs/msg/String, not an image"),
-])
+@pytest.mark.parametrize(
+    "labels, text",
+    [
+        (("nowhere",), "labels nowhere: there is no such folder, and .*bag has no such topic"),
+        (("/nowhere",), "bag has no topic /nowhere: its image topics are"),
+        (
+            ("/labels", "/labels"),
+            r"2 label topics for 1 cameras \(/camera/image_raw\): give one for each, in their order, or one "
+            r"folder",
+        ),
+        (("/notes",), "topic /notes of .* is of type std_msgs/msg/String, not an image"),
+    ],
+)
 def test_labels_that_are_not_there(tmp_path, labels, text):
     path = write_bag(tmp_path / "bag", 1, labels="/labels", extra=("/notes",))
     with pytest.raises(BagError, match=text):
@@ -157,5 +184,7 @@ def test_a_folder_whose_names_are_no_stamps(tmp_path, folder):
     with pytest.raises(BagError, match="the folder of labels .* holds no PNG files"):
         opened(path, str(folder))
     cv2.imwrite(str(folder / "frame_1.png"), np.zeros(SIZE, np.uint8))
-    with pytest.raises(BagError, match="frame_1.png is not called by a stamp: name it <nanoseconds>.png or <seconds>_"):
+    with pytest.raises(
+        BagError, match="frame_1.png is not called by a stamp: name it <nanoseconds>.png or <seconds>_"
+    ):
         opened(path, str(folder))

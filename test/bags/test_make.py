@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A recording made of files: what is in it, for any reader."""
+
 import re
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 from bags_helpers import read_bag
 from rosbags.highlevel import AnyReader
 
-from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags import make
+from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import find_bags
 from dcfm_ros.bags.make import MakeOptions, make_bag
 
@@ -24,16 +25,25 @@ def folder(tmp_path):
     for name in ("images", "labels"):
         (tmp_path / "data" / name).mkdir(parents=True)
     for number in range(COUNT):
-        cv2.imwrite(str(tmp_path / "data" / "images" / f"{number}.png"), np.full((24, 32, 3), (200, 10, 40 * number), np.uint8))
+        cv2.imwrite(
+            str(tmp_path / "data" / "images" / f"{number}.png"),
+            np.full((24, 32, 3), (200, 10, 40 * number), np.uint8),
+        )
         if number != 1:
-            cv2.imwrite(str(tmp_path / "data" / "labels" / f"{number}.png"), np.full((24, 32), number, np.uint8))
+            cv2.imwrite(
+                str(tmp_path / "data" / "labels" / f"{number}.png"), np.full((24, 32), number, np.uint8)
+            )
     return tmp_path / "data"
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_images_and_labels_share_stamps(folder, tmp_path, storage):
     out = tmp_path / "bag"
-    report = make_bag(MakeOptions(str(folder), str(out), rate_hz=10.0, storage=storage, image_topic="/front/image", frame_id="eye"))
+    report = make_bag(
+        MakeOptions(
+            str(folder), str(out), rate_hz=10.0, storage=storage, image_topic="/front/image", frame_id="eye"
+        )
+    )
     assert (report["images"], report["labels"]) == (COUNT, COUNT - 1)
     images, labels = [], []
     with AnyReader([out]) as reader:
@@ -41,13 +51,23 @@ def test_images_and_labels_share_stamps(folder, tmp_path, storage):
         for connection, log_ns, raw in reader.messages():
             message = reader.deserialize(raw, connection.msgtype)
             stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-            assert stamp_ns == log_ns and message.header.frame_id == "eye" and message.step * message.height == len(message.data)
+            assert (
+                stamp_ns == log_ns
+                and message.header.frame_id == "eye"
+                and message.step * message.height == len(message.data)
+            )
             (images if connection.topic == "/front/image" else labels).append((stamp_ns, message))
     assert np.diff([stamp for stamp, _ in images]).tolist() == [10**8] * (COUNT - 1)
-    assert [stamp for stamp, _ in labels] == [stamp for number, (stamp, _) in enumerate(images) if number != 1]
-    assert [message.data[:3].tolist() for _, message in images] == [[40 * number, 10, 200] for number in range(COUNT)]
+    assert [stamp for stamp, _ in labels] == [
+        stamp for number, (stamp, _) in enumerate(images) if number != 1
+    ]
+    assert [message.data[:3].tolist() for _, message in images] == [
+        [40 * number, 10, 200] for number in range(COUNT)
+    ]
     assert [set(message.data.tolist()) for _, message in labels] == [{0}, {2}, {3}, {4}]
-    assert {message.encoding for _, message in images} == {"rgb8"} and {message.encoding for _, message in labels} == {"mono8"}
+    assert {message.encoding for _, message in images} == {"rgb8"} and {
+        message.encoding for _, message in labels
+    } == {"mono8"}
 
 
 @pytest.mark.parametrize("rate_hz, expected_hz", [(None, 25), (10.0, 10)])
@@ -56,7 +76,10 @@ def test_a_video_keeps_its_own_times(tmp_path, rate_hz, expected_hz):
     for number in range(6):
         video.write(np.full((24, 32, 3), 40 * number, np.uint8))
     video.release()
-    assert make_bag(MakeOptions(str(tmp_path / "drive.mp4"), str(tmp_path / "bag"), rate_hz=rate_hz))["images"] == 6
+    assert (
+        make_bag(MakeOptions(str(tmp_path / "drive.mp4"), str(tmp_path / "bag"), rate_hz=rate_hz))["images"]
+        == 6
+    )
     with AnyReader([tmp_path / "bag"]) as reader:
         assert np.diff([log_ns for _, log_ns, _ in reader.messages()]).tolist() == [10**9 // expected_hz] * 5
 
@@ -83,8 +106,12 @@ def test_nothing_is_left_of_an_aborted_one(folder, tmp_path, monkeypatch, error)
 
     def fails(stamp_ns, *arguments):
         if stamp_ns > make._START_NS:
-            seen.extend(file.relative_to(tmp_path / "out").as_posix() for file in (tmp_path / "out").rglob("*.mcap"))
-            with pytest.raises(BagError, match="no recording there"):   # a half one is not taken for a recording
+            seen.extend(
+                file.relative_to(tmp_path / "out").as_posix() for file in (tmp_path / "out").rglob("*.mcap")
+            )
+            with pytest.raises(
+                BagError, match="no recording there"
+            ):  # a half one is not taken for a recording
                 find_bags([tmp_path / "out"])
             raise error
         return made(stamp_ns, *arguments)
@@ -110,7 +137,9 @@ def test_what_another_command_left_is_not_touched(folder, tmp_path):
     left = tmp_path / "bag.partial"
     left.mkdir()
     (left / "state.json").write_text("{}")
-    with pytest.raises(BagError, match=f"{left} is an unfinished output of another command: finish it by running"):
+    with pytest.raises(
+        BagError, match=f"{left} is an unfinished output of another command: finish it by running"
+    ):
         make_bag(MakeOptions(str(folder), str(tmp_path / "bag")))
     assert (left / "state.json").exists() and not (tmp_path / "bag").exists()
 
@@ -120,18 +149,41 @@ def test_what_is_there_is_not_written_over(folder, tmp_path):
         make_bag(MakeOptions(str(folder), str(tmp_path)))
 
 
-@pytest.mark.parametrize("changes, text", [
-    (dict(rate_hz=0.0), "rate 0: use 0.1 to 1000 images per second"),
-    (dict(rate_hz=1e-300), "rate 1e-300: use 0.1 to 1000"),
-    (dict(rate_hz=1e9), "rate 1e+09: use 0.1 to 1000"),
-    (dict(rate_hz=float("nan")), "rate nan: use 0.1 to 1000"),
-    (dict(label_topic="/camera/image_raw"), "image topic and label topic are both /camera/image_raw: give labels a topic of their own"),
-    *[(dict(image_topic=name), f"image topic {name!r} is no full name of ROS: give letters, digits and underscores")
-      for name in ("no good", "x//y", "/x//y", "/x/", "image", "/1st", "/größe", "/a-b", "/", "/x" * 124, "/x\n")],
-    (dict(label_topic="label"), "label topic 'label' is no full name of ROS"),
-    (dict(frames=0), "frames 0: give at least 1"),
-    (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
-])
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        (dict(rate_hz=0.0), "rate 0: use 0.1 to 1000 images per second"),
+        (dict(rate_hz=1e-300), "rate 1e-300: use 0.1 to 1000"),
+        (dict(rate_hz=1e9), "rate 1e+09: use 0.1 to 1000"),
+        (dict(rate_hz=float("nan")), "rate nan: use 0.1 to 1000"),
+        (
+            dict(label_topic="/camera/image_raw"),
+            "image topic and label topic are both /camera/image_raw: give labels a topic of their own",
+        ),
+        *[
+            (
+                dict(image_topic=name),
+                f"image topic {name!r} is no full name of ROS: give letters, digits and underscores",
+            )
+            for name in (
+                "no good",
+                "x//y",
+                "/x//y",
+                "/x/",
+                "image",
+                "/1st",
+                "/größe",
+                "/a-b",
+                "/",
+                "/x" * 124,
+                "/x\n",
+            )
+        ],
+        (dict(label_topic="label"), "label topic 'label' is no full name of ROS"),
+        (dict(frames=0), "frames 0: give at least 1"),
+        (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
+    ],
+)
 def test_options_that_cannot_be_used(changes, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         MakeOptions("images", "bag", **changes)

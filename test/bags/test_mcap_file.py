@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Files .mcap of every form that writers make: all messages in order of time, or a note on what is missing."""
+"""Files .mcap of every form that writers make: all messages in order of time, or a note on what is
+missing."""
+
 import json
 import random
 import struct
@@ -25,8 +27,13 @@ FORMS = {
     "no chunks": {"use_chunking": False},
     "no chunks, no statistics": {"use_chunking": False, "use_statistics": False},
     "no statistics": {"use_statistics": False},
-    "no summary": {"use_statistics": False, "index_types": IndexType.NONE, "repeat_channels": False, "repeat_schemas": False,
-                   "use_summary_offsets": False},
+    "no summary": {
+        "use_statistics": False,
+        "index_types": IndexType.NONE,
+        "repeat_channels": False,
+        "repeat_schemas": False,
+        "use_summary_offsets": False,
+    },
     "channels not repeated": {"repeat_channels": False, "repeat_schemas": False},
     "lz4": {"compression": CompressionType.LZ4},
     "lz4 without index": {"compression": CompressionType.LZ4, "index_types": IndexType.NONE},
@@ -45,7 +52,9 @@ def test_every_form_gives_all_messages(tmp_path, form):
         assert {topic.name: topic.count for topic in bag.topics} == {"/notes": 40, "/other": 40}
         assert (bag.start_ns, bag.end_ns) == (START_NS, MESSAGES[-1][1] + 1)
         one = [topic for topic in bag.topics if topic.name == "/other"]
-        assert [log_ns for _, log_ns, _ in bag.messages(one)] == [log_ns for name, log_ns, _ in MESSAGES if name == "/other"]
+        assert [log_ns for _, log_ns, _ in bag.messages(one)] == [
+            log_ns for name, log_ns, _ in MESSAGES if name == "/other"
+        ]
         assert not bag.notes
 
 
@@ -54,7 +63,7 @@ def test_every_form_gives_all_messages(tmp_path, form):
 def test_order_is_that_of_log_times(tmp_path, form, disorder):
     written = list(MESSAGES)
     if disorder == "in each chunk":
-        written = [message for first in range(0, 80, 8) for message in reversed(MESSAGES[first:first + 8])]
+        written = [message for first in range(0, 80, 8) for message in reversed(MESSAGES[first : first + 8])]
     elif disorder == "over the whole file":
         random.Random(0).shuffle(written)
     else:
@@ -70,7 +79,7 @@ def test_equal_times_keep_the_order_of_the_file(tmp_path, form):
         assert contents(bag) == same
 
 
-FOREIGN = {   # serialization, schema
+FOREIGN = {  # serialization, schema
     "protobuf": ("protobuf", ("foxglove.SceneUpdate", "protobuf", b"\x0a\x00")),
     "json": ("json", ("foxglove.SceneUpdate", "jsonschema", json.dumps({"type": "object"}).encode())),
     "ros1": ("ros1", ("std_msgs/Float64", "ros1msg", b"float64 x\n")),
@@ -90,12 +99,18 @@ def test_a_channel_that_is_not_of_ros2_leaves_the_others_alone(tmp_path, kind):
 
     def extra(writer):
         number = 0 if schema is None else writer.register_schema(*schema)
-        writer.add_message(writer.register_channel("/foreign", encoding, number), START_NS, b"\1\2\3", START_NS)
+        writer.add_message(
+            writer.register_channel("/foreign", encoding, number), START_NS, b"\1\2\3", START_NS
+        )
 
     camera = [(CAMERA, log_ns, raw) for _, log_ns, raw in texts(5)]
-    with open_bag(write_mcap(tmp_path / "drive.mcap", camera, extra=extra, msgtype="sensor_msgs/msg/Image")) as bag:
+    with open_bag(
+        write_mcap(tmp_path / "drive.mcap", camera, extra=extra, msgtype="sensor_msgs/msg/Image")
+    ) as bag:
         assert [camera.topic.name for camera in choose_cameras(bag)] == [CAMERA]
-        assert [message[1:] for message in contents(bag) if message[0] == CAMERA] == [message[1:] for message in camera]
+        assert [message[1:] for message in contents(bag) if message[0] == CAMERA] == [
+            message[1:] for message in camera
+        ]
         copied, left_out = original_topics(bag, [])
         assert [topic.name for topic in copied] == [CAMERA] and left_out["/foreign"]
 
@@ -109,17 +124,32 @@ def test_a_channel_that_does_not_name_its_serialization_is_taken_for_ros2s(tmp_p
         assert {topic.name for topic in original_topics(bag, [])[0]} == {"/notes", "/things"}
 
 
-@pytest.mark.parametrize("encoding, name, text", [
-    ("protobuf", "foxglove.CompressedImage", "/cam is of type foxglove.CompressedImage serialized as protobuf"),
-    ("ros1", "sensor_msgs/Image", "/cam is of type sensor_msgs/Image serialized as ros1"),
-    ("cdr", "theora_image_transport/msg/Packet", "/cam is of type theora_image_transport/msg/Packet"),
-])
+@pytest.mark.parametrize(
+    "encoding, name, text",
+    [
+        (
+            "protobuf",
+            "foxglove.CompressedImage",
+            "/cam is of type foxglove.CompressedImage serialized as protobuf",
+        ),
+        ("ros1", "sensor_msgs/Image", "/cam is of type sensor_msgs/Image serialized as ros1"),
+        ("cdr", "theora_image_transport/msg/Packet", "/cam is of type theora_image_transport/msg/Packet"),
+    ],
+)
 def test_pictures_of_other_kinds_are_named(tmp_path, encoding, name, text):
     def extra(writer):
-        writer.add_message(writer.register_channel("/cam", encoding, writer.register_schema(name, "", b"")), START_NS, b"", START_NS)
+        writer.add_message(
+            writer.register_channel("/cam", encoding, writer.register_schema(name, "", b"")),
+            START_NS,
+            b"",
+            START_NS,
+        )
 
     with open_bag(write_mcap(tmp_path / "drive.mcap", [], extra=extra)) as bag:
-        with pytest.raises(BagError, match=f"holds no camera images: {text}; only sensor_msgs/msg/Image, .* and .* are read: convert"):
+        with pytest.raises(
+            BagError,
+            match=f"holds no camera images: {text}; only sensor_msgs/msg/Image, .* and .* are read: convert",
+        ):
             choose_cameras(bag)
         with pytest.raises(BagError, match=f"topic /cam of .* is {text[8:]}, not an image of ROS 2"):
             choose_cameras(bag, ["/cam"])
@@ -133,7 +163,10 @@ def test_a_type_named_without_msg_and_a_topic_of_two_channels(tmp_path):
 
     with open_bag(write_mcap(tmp_path / "drive.mcap", texts(3), extra=extra)) as bag:
         assert [(topic.msgtype, topic.count) for topic in bag.topics] == [(STRING, 4)]
-        assert [log_ns for _, log_ns, _ in bag.messages()] == [START_NS - 1, *(log_ns for _, log_ns, _ in texts(3))]
+        assert [log_ns for _, log_ns, _ in bag.messages()] == [
+            START_NS - 1,
+            *(log_ns for _, log_ns, _ in texts(3)),
+        ]
 
 
 @pytest.mark.parametrize("compression", ["", "storage", "message"])
@@ -149,14 +182,19 @@ def test_of_a_cut_file_the_whole_part_is_read(tmp_path, compression, metadata, s
     with open_bag(path) as bag:
         rescued = contents(bag)
         # Where it was cut, a message is written after another that is recorded later.
-        assert rescued[:-2] == everything[:len(rescued) - 2] and set(rescued) <= set(everything)
+        assert rescued[:-2] == everything[: len(rescued) - 2] and set(rescued) <= set(everything)
         assert len(rescued) == sum(topic.count for topic in bag.topics)
         assert len(rescued) > (share - 0.35) * len(everything), "a chunk is lost at most"
-        note = f"bag.mcap is cut off, or still being written: {len(rescued)} messages before the end of its whole part"
+        note = (
+            f"bag.mcap is cut off, or still being written: {len(rescued)} messages before the end of its "
+            f"whole part"
+        )
         if not metadata:
             assert bag.notes == ["metadata.yaml is missing: read by its files", note]
         elif len(rescued) < 800:
-            assert bag.notes[0] == note and bag.notes[1].startswith(f"metadata.yaml counts 400 messages on {CAMERA}, its files hold ")
+            assert bag.notes[0] == note and bag.notes[1].startswith(
+                f"metadata.yaml counts 400 messages on {CAMERA}, its files hold "
+            )
         assert (bag.start_ns, bag.end_ns) == (rescued[0][1], rescued[-1][1] + 1)
         assert all("uint8[] data" in topic.definition for topic in bag.topics if topic.name == CAMERA)
 
@@ -166,7 +204,7 @@ def damaged_chunk(file):
     offsets = [chunk.offset for chunk in McapFile(file, file)._index.chunks]
     data = bytearray(file.read_bytes())
     at = offsets[len(offsets) // 3] + 80
-    data[at:at + 30] = bytes(30)
+    data[at : at + 30] = bytes(30)
     return data
 
 
@@ -176,30 +214,42 @@ def test_a_damaged_file_without_end_is_read_up_to_the_damage(tmp_path, form):
     file.write_bytes(damaged_chunk(file)[:-60])
     with open_bag(file) as bag:
         found = contents(bag)
-        assert 0 < len(found) < 60 and found == MESSAGES[:len(found)]
-        assert bag.notes == [f"drive.mcap is cut off, or still being written: {len(found)} messages before the end of its whole part"]
+        assert 0 < len(found) < 60 and found == MESSAGES[: len(found)]
+        assert bag.notes == [
+            f"drive.mcap is cut off, or still being written: {len(found)} messages before the end of its "
+            f"whole part"
+        ]
 
 
 def test_a_file_whose_end_is_there_and_whose_index_is_not(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     data = bytearray(file.read_bytes())
     summary = struct.unpack_from("<Q", data, len(data) - 28)[0]
-    data[summary:summary + 40] = b"\xff" * 40
+    data[summary : summary + 40] = b"\xff" * 40
     file.write_bytes(data)
     with open_bag(file) as bag:
-        assert contents(bag) == MESSAGES and bag.notes == ["drive.mcap has a damaged index and was read from its start"]
+        assert contents(bag) == MESSAGES and bag.notes == [
+            "drive.mcap has a damaged index and was read from its start"
+        ]
 
 
 @pytest.mark.parametrize("second", ["the same layout", "another layout"])
 def test_files_that_were_joined(tmp_path, second):
     first = write_mcap(tmp_path / "drive.mcap", MESSAGES, compression=CompressionType.NONE)
     later = texts(40 if second == "the same layout" else 7, first_ns=START_NS + 10**12)
-    other = write_mcap(tmp_path / "other.mcap", later + texts(40, "/other", START_NS + 10**12), compression=CompressionType.NONE).read_bytes()
+    other = write_mcap(
+        tmp_path / "other.mcap",
+        later + texts(40, "/other", START_NS + 10**12),
+        compression=CompressionType.NONE,
+    ).read_bytes()
     with first.open("ab") as file:
         file.write(other)
     with open_bag(first) as bag:
         assert contents(bag) == MESSAGES
-        assert bag.notes == [f"drive.mcap is followed by {len(other)} bytes of another .mcap, which are not read: give that as a file of its own"]
+        assert bag.notes == [
+            f"drive.mcap is followed by {len(other)} bytes of another .mcap, which are not read: give that "
+            f"as a file of its own"
+        ]
 
 
 @pytest.mark.parametrize("rest", [bytes(1000), b"a line\n", b"\n"])
@@ -207,7 +257,10 @@ def test_what_follows_the_end_is_no_damage(tmp_path, rest):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     file.write_bytes(file.read_bytes() + rest)
     with open_bag(file) as bag:
-        assert contents(bag) == MESSAGES and bag.notes in ([], ["drive.mcap has a damaged index and was read from its start"])
+        assert contents(bag) == MESSAGES and bag.notes in (
+            [],
+            ["drive.mcap has a damaged index and was read from its start"],
+        )
 
 
 def test_messages_of_a_channel_that_is_not_described(tmp_path):
@@ -223,10 +276,17 @@ def test_messages_of_a_channel_that_is_not_described(tmp_path):
 def test_a_channel_of_two_topics(tmp_path, form):
     """As tools make that join files."""
     one, other = texts(20), texts(20, "/other", START_NS + 10**12)
-    file = write_mcap(tmp_path / "drive.mcap", one + other, **{**FORMS[form], "compression": CompressionType.NONE, "enable_crcs": False})
+    file = write_mcap(
+        tmp_path / "drive.mcap",
+        one + other,
+        **{**FORMS[form], "compression": CompressionType.NONE, "enable_crcs": False},
+    )
     data = file.read_bytes()
     assert struct.pack("<HH", 2, 1) + struct.pack("<I", 6) + b"/other" in data
-    data = data.replace(struct.pack("<HH", 2, 1) + struct.pack("<I", 6) + b"/other", struct.pack("<HH", 1, 1) + struct.pack("<I", 6) + b"/other")
+    data = data.replace(
+        struct.pack("<HH", 2, 1) + struct.pack("<I", 6) + b"/other",
+        struct.pack("<HH", 1, 1) + struct.pack("<I", 6) + b"/other",
+    )
     file.write_bytes(data)
     try:
         with open_bag(file) as bag:
@@ -239,7 +299,11 @@ def test_a_channel_of_two_topics(tmp_path, form):
 def test_the_memory_stays_small_where_another_channel_has_old_times_in_each_chunk(tmp_path):
     """As a node without a clock has. A chunk is put off then, and not kept."""
     big = bytes(40_000)
-    messages = [message for number in range(40) for message in (("/old", number, b"\0\1\0\0old"), ("/new", START_NS + number, big))]
+    messages = [
+        message
+        for number in range(40)
+        for message in (("/old", number, b"\0\1\0\0old"), ("/new", START_NS + number, big))
+    ]
     with open_bag(write_mcap(tmp_path / "drive.mcap", messages, chunk_size=50_000)) as bag:
         new = [topic for topic in bag.topics if topic.name == "/new"]
         tracemalloc.start()
@@ -254,8 +318,8 @@ def test_the_memory_stays_small_where_another_channel_has_old_times_in_each_chun
 def test_the_duration_is_that_of_the_messages(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     data, times = file.read_bytes(), struct.pack("<QQ", START_NS, MESSAGES[-1][1])
-    at = data.rindex(times)   # in the statistics
-    file.write_bytes(data[:at] + struct.pack("<QQ", 0, 2**62) + data[at + 16:])
+    at = data.rindex(times)  # in the statistics
+    file.write_bytes(data[:at] + struct.pack("<QQ", 0, 2**62) + data[at + 16 :])
     with open_bag(file) as bag:
         assert (bag.start_ns, bag.end_ns) == (START_NS, MESSAGES[-1][1] + 1) and contents(bag) == MESSAGES
 
@@ -264,24 +328,29 @@ def test_times_of_the_index_that_do_not_hold_are_noted(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     data = bytearray(file.read_bytes())
     _, second, *_ = (chunk.start_ns for chunk in McapFile(file, file)._index.chunks)
-    at = data.rindex(struct.pack("<Q", second))   # in the index; the chunk itself has it, too
-    data[at:at + 8] = struct.pack("<Q", START_NS + 10**10)
+    at = data.rindex(struct.pack("<Q", second))  # in the index; the chunk itself has it, too
+    data[at : at + 8] = struct.pack("<Q", START_NS + 10**10)
     file.write_bytes(data)
     with open_bag(file) as bag:
         assert sorted(contents(bag)) == sorted(MESSAGES)
-        assert bag.notes[0].endswith("came after later ones, as the times in the files' index do not hold: `mcap recover` mends that")
+        assert bag.notes[0].endswith(
+            "came after later ones, as the times in the files' index do not hold: `mcap recover` mends that"
+        )
 
 
 def test_a_damaged_chunk_of_an_indexed_file(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     file.write_bytes(damaged_chunk(file))
-    with open_bag(file) as bag, pytest.raises(BagError, match=f"{file} is damaged: .*; repair it with `mcap recover`"):
+    with (
+        open_bag(file) as bag,
+        pytest.raises(BagError, match=f"{file} is damaged: .*; repair it with `mcap recover`"),
+    ):
         contents(bag)
 
 
 def test_what_is_there_is_compared_with_what_the_file_says(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
-    data, statistics = file.read_bytes(), struct.pack("<QHI", 80, 1, 2)   # messages, schemas, channels
+    data, statistics = file.read_bytes(), struct.pack("<QHI", 80, 1, 2)  # messages, schemas, channels
     assert data.count(statistics) == 1
     file.write_bytes(data.replace(statistics, struct.pack("<QHI", 90, 1, 2)))
     with open_bag(file) as bag:
@@ -293,15 +362,26 @@ def test_chunks_of_an_unknown_compression(tmp_path):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES)
     data = file.read_bytes()
     file.write_bytes(data.replace(b"\4\0\0\0zstd", b"\4\0\0\0bzip"))
-    with open_bag(file) as bag, pytest.raises(
-            BagError, match=f"{file}: chunks are compressed by 'bzip', and zstd and lz4 are read: rewrite it with `mcap compress`"):
+    with (
+        open_bag(file) as bag,
+        pytest.raises(
+            BagError,
+            match=f"{file}: chunks are compressed by 'bzip', and zstd and lz4 are read: rewrite it with "
+            f"`mcap compress`",
+        ),
+    ):
         contents(bag)
 
 
 def test_a_chunk_that_would_fill_the_memory(tmp_path, monkeypatch):
     file = write_mcap(tmp_path / "drive.mcap", MESSAGES, chunk_size=3000)
     monkeypatch.setattr(compression, "MOST_BYTES", 1000)
-    with open_bag(file) as bag, pytest.raises(BagError, match=f"{file}: a chunk of 3[0-9]* bytes, and none may have more than 1000: write it "):
+    with (
+        open_bag(file) as bag,
+        pytest.raises(
+            BagError, match=f"{file}: a chunk of 3[0-9]* bytes, and none may have more than 1000: write it "
+        ),
+    ):
         contents(bag)
     file.write_bytes(file.read_bytes()[:-40])
     with open_bag(file) as bag:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What a pass over a recording is asked for, and what is refused."""
+
 import pytest
 from bags_helpers import write_bag
 
@@ -15,23 +16,39 @@ def test_a_recording_is_called_as_its_folder_or_file(tmp_path):
     assert BagEvaluateOptions(str(path)).folder.name == "drive.1"
 
 
-@pytest.mark.parametrize("changes, text", [
-    (dict(mode="async"), "mode 'async': use sync or two_sided; to see mode async play the recording to the live node"),
-    (dict(video_s=-1), "video_s -1: use 0 to 3600 seconds"),
-    (dict(min_interval=0), "min_interval 0: use 1 to 1000 frames"),
-    (dict(threshold=-1), "threshold -1: use a value above 0 and up to 10, or 0 for the score's own"),
-    (dict(alignment="logits"), "alignment 'logits': use one of flow, none"),
-    (dict(aks_score="sum"), "aks_score 'sum': use one of auto, residual, paper"),
-    (dict(alignment="none", aks_score="residual"), "aks_score residual with alignment none: nothing tells what has moved"),
-])
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        (
+            dict(mode="async"),
+            "mode 'async': use sync or two_sided; to see mode async play the recording to the live node",
+        ),
+        (dict(video_s=-1), "video_s -1: use 0 to 3600 seconds"),
+        (dict(min_interval=0), "min_interval 0: use 1 to 1000 frames"),
+        (dict(threshold=-1), "threshold -1: use a value above 0 and up to 10, or 0 for the score's own"),
+        (dict(alignment="logits"), "alignment 'logits': use one of flow, none"),
+        (dict(aks_score="sum"), "aks_score 'sum': use one of auto, residual, paper"),
+        (
+            dict(alignment="none", aks_score="residual"),
+            "aks_score residual with alignment none: nothing tells what has moved",
+        ),
+    ],
+)
 def test_options_that_cannot_be_used(changes, text):
     with pytest.raises(ValueError, match=text):
         BagEvaluateOptions("drive", **changes)
 
 
-@pytest.mark.parametrize("alignment, aks_score, threshold, score", [
-    ("flow", "auto", 0, AksScore.RESIDUAL), ("none", "auto", 0, AksScore.PAPER), ("flow", "paper", 0, AksScore.PAPER),
-    ("flow", "residual", 0.25, AksScore.RESIDUAL), ("none", "paper", 0.25, AksScore.PAPER)])
+@pytest.mark.parametrize(
+    "alignment, aks_score, threshold, score",
+    [
+        ("flow", "auto", 0, AksScore.RESIDUAL),
+        ("none", "auto", 0, AksScore.PAPER),
+        ("flow", "paper", 0, AksScore.PAPER),
+        ("flow", "residual", 0.25, AksScore.RESIDUAL),
+        ("none", "paper", 0.25, AksScore.PAPER),
+    ],
+)
 def test_the_configuration_has_a_definite_score_and_threshold(alignment, aks_score, threshold, score):
     config = BagEvaluateOptions("drive", alignment=alignment, aks_score=aks_score, threshold=threshold).config
     assert config.alignment is Alignment(alignment) and config.scheduler.aks_score is score
@@ -39,4 +56,7 @@ def test_the_configuration_has_a_definite_score_and_threshold(alignment, aks_sco
 
 
 def test_by_default_common_features_move():
-    assert BagEvaluateOptions("drive").config == BagEvaluateOptions("drive", alignment="flow", aks_score="residual").config
+    assert (
+        BagEvaluateOptions("drive").config
+        == BagEvaluateOptions("drive", alignment="flow", aks_score="residual").config
+    )

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Ray: one cluster of two workers on this machine for the whole file."""
+
 import os
 import signal
 import sys
@@ -24,11 +25,11 @@ def cluster(tmp_path_factory):
     pytest.importorskip("ray", reason="Ray is not installed")
     before = os.environ.get("PYTHONPATH")
     with pytest.MonkeyPatch.context() as patch:
-        # Locks of cores lie in the folder of temporary files: other clusters of this machine shall take none of ours. Ray
-        # itself stays where it was: its sockets need short names.
+        # Locks of cores lie in the folder of temporary files: other clusters of this machine shall take none
+        # of ours. Ray itself stays where it was: its sockets need short names.
         patch.setenv("RAY_TMPDIR", tempfile.gettempdir())
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("locks")))
-        patch.setenv("OMP_NUM_THREADS", "1")   # sums of floats depend on the number of threads
+        patch.setenv("OMP_NUM_THREADS", "1")  # sums of floats depend on the number of threads
         cluster = RayCluster("local", workers=2)
     assert os.environ.get("PYTHONPATH") == before
     yield cluster
@@ -42,12 +43,14 @@ def test_every_job_is_done_once(cluster):
 
 def test_failures_of_tasks_and_workers_are_outcomes(cluster, tmp_path):
     moods = ("fine", "dies", "bad", "fails")
-    fine, dead, bad, system = run_all(cluster, tasks.moody, [(mood, str(tmp_path / mood)) for mood in moods])[0]
+    fine, dead, bad, system = run_all(cluster, tasks.moody, [(mood, str(tmp_path / mood)) for mood in moods])[
+        0
+    ]
     assert fine.result == "fine" and not fine.failure
     assert dead.failure.startswith("Ray: ") and dead.transient
     assert bad.failure.startswith("bad: record anew (on ") and not bad.transient
     assert system.failure.startswith("fails: the disk is gone (on ") and system.transient
-    assert [(tmp_path / mood).read_text() for mood in moods] == ["x"] * 4   # Ray itself tries nothing again
+    assert [(tmp_path / mood).read_text() for mood in moods] == ["x"] * 4  # Ray itself tries nothing again
 
 
 def test_tasks_have_cores_of_their_own(cluster, tmp_path):
@@ -73,9 +76,12 @@ def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(fleet, "RayCluster", lambda address, workers: cluster)
     monkeypatch.setattr(cluster, "close", lambda: None)
     alone, on_ray = (
-        fleet.evaluate_fleet(fleet.FleetOptions((str(tmp_path / "in"),), str(tmp_path / "out"), workers, address),
-                             BagEvaluateOptions("", page=False, model=model, backend="torch", precision="f32"))
-        for workers, address in ((1, ""), (2, "local")))
+        fleet.evaluate_fleet(
+            fleet.FleetOptions((str(tmp_path / "in"),), str(tmp_path / "out"), workers, address),
+            BagEvaluateOptions("", page=False, model=model, backend="torch", precision="f32"),
+        )
+        for workers, address in ((1, ""), (2, "local"))
+    )
     assert on_ray["rows"] == alone["rows"] and on_ray["rows"][0]["frames"] == 24
     assert on_ray["counts"] == {"failed": 1, "done": 2} and on_ray["ray"] == "local"
     bad = on_ray["bags"][0]
@@ -97,7 +103,7 @@ def test_an_interruption_ends_tasks_in_order(cluster, tmp_path):
     thread.join()
     assert [file.with_suffix(".ended").read_text() for file in files] == ["in order"] * 2
     assert not (tmp_path / "c.pid").exists()
-    assert run_all(cluster, tasks.square, [2])[0][0].result == 4   # and the cluster is as good as before
+    assert run_all(cluster, tasks.square, [2])[0][0].result == 4  # and the cluster is as good as before
 
 
 def test_a_second_connection_is_refused(cluster):
@@ -113,23 +119,34 @@ def test_free_cores(tmp_path):
         seen = []
 
         def other():
-            os.sched_setaffinity(0, mine)   # a thread begins with its parent's
+            os.sched_setaffinity(0, mine)  # a thread begins with its parent's
             with bound_to_free_cores(len(mine), tmp_path) as cores:
                 seen.append((cores, os.sched_getaffinity(0)))
 
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()
-        assert seen == [(sorted(mine), mine)]   # one of them is taken, so it is bound to none
+        assert seen == [(sorted(mine), mine)]  # one of them is taken, so it is bound to none
     assert os.sched_getaffinity(0) == mine
     with bound_to_free_cores(len(mine), tmp_path) as cores:
         assert cores == sorted(mine)
 
 
-@pytest.mark.parametrize("cpus, gpus, workers, expected", [
-    ([2], [0], 1, (2, 0)), ([2], [0], 2, (1, 0)), ([2], [0], 5, (1, 0)), ([8, 8], [0, 0], 2, (8, 0)),
-    ([4, 64], [0, 0], 2, (32, 0)), ([8, 8], [0, 0], 3, (4, 0)), ([16], [1], 1, (16, 1)), ([16], [1], 3, (5, 0.33)),
-    ([16, 16], [4, 0], 4, (8, 1)), ([500], [1], 200, (2, 0.01))])
+@pytest.mark.parametrize(
+    "cpus, gpus, workers, expected",
+    [
+        ([2], [0], 1, (2, 0)),
+        ([2], [0], 2, (1, 0)),
+        ([2], [0], 5, (1, 0)),
+        ([8, 8], [0, 0], 2, (8, 0)),
+        ([4, 64], [0, 0], 2, (32, 0)),
+        ([8, 8], [0, 0], 3, (4, 0)),
+        ([16], [1], 1, (16, 1)),
+        ([16], [1], 3, (5, 0.33)),
+        ([16, 16], [4, 0], 4, (8, 1)),
+        ([500], [1], 200, (2, 0.01)),
+    ],
+)
 def test_shares_of_a_cluster(cpus, gpus, workers, expected):
     assert share(cpus, gpus, workers) == expected
 
@@ -140,10 +157,18 @@ def test_without_ray_one_line_says_so(monkeypatch):
         RayCluster("local")
 
 
-@pytest.mark.parametrize("address, why", [("nowhere", "it is not HOST:PORT"), ("127.0.0.1:1", ".*Connection refused"),
-                                          ("ray://127.0.0.1:1", "it is not HOST:PORT")])
+@pytest.mark.parametrize(
+    "address, why",
+    [
+        ("nowhere", "it is not HOST:PORT"),
+        ("127.0.0.1:1", ".*Connection refused"),
+        ("ray://127.0.0.1:1", "it is not HOST:PORT"),
+    ],
+)
 def test_no_cluster_at_the_address(address, why, monkeypatch):
     ray = pytest.importorskip("ray", reason="Ray is not installed")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(RuntimeError, match=rf"^no Ray cluster at '{address}' \({why}\): give the address that"):
+    with pytest.raises(
+        RuntimeError, match=rf"^no Ray cluster at '{address}' \({why}\): give the address that"
+    ):
         RayCluster(address)

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading of recordings: every storage and compression alike, what a dead recorder left, and refusals by their message."""
+"""Reading of recordings: every storage and compression alike, what a dead recorder left, and refusals by
+their message."""
+
 import errno
 import os
 import shutil
@@ -14,8 +16,15 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.pipeline.frames import InputError
 
-FORMS = [("mcap", ""), ("mcap", "storage"), ("mcap", "message"), ("mcap", "file"), ("sqlite3", ""), ("sqlite3", "message"),
-         ("sqlite3", "file")]
+FORMS = [
+    ("mcap", ""),
+    ("mcap", "storage"),
+    ("mcap", "message"),
+    ("mcap", "file"),
+    ("sqlite3", ""),
+    ("sqlite3", "message"),
+    ("sqlite3", "file"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +40,9 @@ def test_every_storage_gives_the_same_messages(plain, tmp_path, storage, compres
     with open_bag(path) as bag:
         assert contents(bag) == plain and not bag.notes
         assert {topic.name: (topic.msgtype, topic.count) for topic in bag.topics} == {
-            CAMERA: ("sensor_msgs/msg/Image", 6), "/notes": ("std_msgs/msg/String", 6)}
+            CAMERA: ("sensor_msgs/msg/Image", 6),
+            "/notes": ("std_msgs/msg/String", 6),
+        }
         assert (bag.start_ns, bag.end_ns) == (plain[0][1], plain[-1][1] + 1)
         camera = next(topic for topic in bag.topics if topic.name == CAMERA)
         assert "uint8[] data" in camera.definition and camera.digest.startswith("RIHS01_")
@@ -84,7 +95,9 @@ def test_parts_of_a_recording_are_merged_by_time(tmp_path):
             expected += contents(bag)
     with open_bag(whole) as bag:
         found = contents(bag)
-        assert sorted(found) == sorted(expected) and [log_ns for _, log_ns, _ in found] == sorted(log_ns for _, log_ns, _ in expected)
+        assert sorted(found) == sorted(expected) and [log_ns for _, log_ns, _ in found] == sorted(
+            log_ns for _, log_ns, _ in expected
+        )
         assert {topic.name: topic.count for topic in bag.topics} == {CAMERA: 15, "/notes": 15}
         assert contents(bag) == found, "every time in the same order"
 
@@ -99,27 +112,49 @@ def test_a_part_is_opened_when_its_time_comes(tmp_path, monkeypatch):
     with open_bag(whole) as bag:
         begun = []
         for storage in bag._storages:
-            monkeypatch.setattr(storage, "messages", lambda keys, of=storage, all_of=storage.messages: (
-                begun.append(of), all_of(keys))[1])
+            monkeypatch.setattr(
+                storage,
+                "messages",
+                lambda keys, of=storage, all_of=storage.messages: (begun.append(of), all_of(keys))[1],
+            )
         seen = [len(begun) for _ in bag.messages()]
         assert seen[:3] == [1] * 3 and seen[4:7] == [2] * 3 and seen[8:] == [3] * 4
 
 
-@pytest.mark.parametrize("kind, text", [
-    ("missing", "there is no .*bag: give a folder with metadata.yaml, or a file"),
-    ("empty folder", "holds no metadata.yaml and no file .mcap or .db3: it is no recording"),
-    ("unfinished", "bag.partial is an unfinished output: finish it by running the command again"),
-    ("text", "notes.txt is no recording: it begins neither as .mcap nor as .db3 files do; copy it again, or give another"),
-    ("ros1", "old.bag is a recording of ROS 1: convert it with `rosbags-convert --src .*old.bag --dst old`"),
-    ("pointer", "bag.mcap is a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`"),
-    ("damaged sqlite3", "bag.db3 is damaged|bag.db3 cannot be opened"),
-    ("no sqlite3", "bag.db3 is no recording: it begins neither as"),
-    ("other database", "bag.db3 is a database without messages of ROS: give a recording of ROS 2"),
-    ("empty mcap", "bag.mcap is empty: its recorder wrote nothing, or copying it failed"),
-    ("file missing", "metadata.yaml names bag.mcap, and there is no file .mcap or .db3; copy the files beside it"),
-    ("bad metadata", "bag: metadata.yaml is no YAML, and there is no file .mcap or .db3 beside it"),
-    ("other storage", "metadata.yaml names drive.xyz of storage 'xyz', and there is no file .mcap or .db3"),
-])
+@pytest.mark.parametrize(
+    "kind, text",
+    [
+        ("missing", "there is no .*bag: give a folder with metadata.yaml, or a file"),
+        ("empty folder", "holds no metadata.yaml and no file .mcap or .db3: it is no recording"),
+        ("unfinished", "bag.partial is an unfinished output: finish it by running the command again"),
+        (
+            "text",
+            "notes.txt is no recording: it begins neither as .mcap nor as .db3 files do; copy it again, or "
+            "give another",
+        ),
+        (
+            "ros1",
+            "old.bag is a recording of ROS 1: convert it with `rosbags-convert --src .*old.bag --dst old`",
+        ),
+        (
+            "pointer",
+            "bag.mcap is a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`",
+        ),
+        ("damaged sqlite3", "bag.db3 is damaged|bag.db3 cannot be opened"),
+        ("no sqlite3", "bag.db3 is no recording: it begins neither as"),
+        ("other database", "bag.db3 is a database without messages of ROS: give a recording of ROS 2"),
+        ("empty mcap", "bag.mcap is empty: its recorder wrote nothing, or copying it failed"),
+        (
+            "file missing",
+            "metadata.yaml names bag.mcap, and there is no file .mcap or .db3; copy the files beside it",
+        ),
+        ("bad metadata", "bag: metadata.yaml is no YAML, and there is no file .mcap or .db3 beside it"),
+        (
+            "other storage",
+            "metadata.yaml names drive.xyz of storage 'xyz', and there is no file .mcap or .db3",
+        ),
+    ],
+)
 def test_what_is_no_recording(tmp_path, kind, text):
     with pytest.raises(BagError, match=text):
         open_bag(unreadable(tmp_path, kind))
@@ -132,8 +167,12 @@ def unreadable(tmp_path, kind):
     elif kind == "unfinished":
         return write_bag(tmp_path / "bag.partial", 2)
     elif kind in ("text", "ros1", "empty mcap", "pointer"):
-        name, data = {"text": ("notes.txt", b"hello"), "ros1": ("old.bag", b"#ROSBAG V2.0\n"), "empty mcap": ("bag.mcap", b""),
-                      "pointer": ("bag.mcap", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")}[kind]
+        name, data = {
+            "text": ("notes.txt", b"hello"),
+            "ros1": ("old.bag", b"#ROSBAG V2.0\n"),
+            "empty mcap": ("bag.mcap", b""),
+            "pointer": ("bag.mcap", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        }[kind]
         path = tmp_path / name
         path.write_bytes(data)
     elif kind == "damaged sqlite3":
@@ -152,15 +191,20 @@ def unreadable(tmp_path, kind):
         if kind == "bad metadata":
             (path / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
         elif kind == "other storage":
-            text = (path / "metadata.yaml").read_text().replace("bag.mcap", "drive.xyz").replace("identifier: mcap", "identifier: xyz")
+            text = (
+                (path / "metadata.yaml")
+                .read_text()
+                .replace("bag.mcap", "drive.xyz")
+                .replace("identifier: mcap", "identifier: xyz")
+            )
             (path / "metadata.yaml").write_text(text)
     return path
 
 
 @pytest.mark.parametrize("named", ["file", "folder"])
 def test_a_file_that_the_system_cannot_read(tmp_path, named):
-    """What the system refuses is no damage, so that it is tried again. The memory of this process at address 0 can be opened, and
-    gives EIO."""
+    """What the system refuses is no damage, so that it is tried again. The memory of this process at address
+    0 can be opened, and gives EIO."""
     path = tmp_path / "bag"
     path.mkdir()
     os.symlink("/proc/self/mem", path / "bag.mcap")
@@ -187,17 +231,24 @@ def test_a_sqlite3_file_that_breaks_on_the_way(tmp_path):
     path = write_bag(tmp_path / "bag", 100, storage="sqlite3")
     file = path / "bag.db3"
     data = bytearray(file.read_bytes())
-    data[len(data) // 2:] = bytes(len(data) - len(data) // 2)
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
     file.write_bytes(data)
-    with pytest.raises(BagError, match=f"{file} (is damaged|cannot be opened): .*; repair it with `sqlite3"), open_bag(path) as bag:
+    with (
+        pytest.raises(BagError, match=f"{file} (is damaged|cannot be opened): .*; repair it with `sqlite3"),
+        open_bag(path) as bag,
+    ):
         contents(bag)
 
 
-@pytest.mark.parametrize("raw", [b"", b"\0\1\0\0", b"\0\1\0\0" + bytes(20), b"\0\1\0\0" + b"\xff" * 200, b"rubbish " * 50])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\0\1\0\0", b"\0\1\0\0" + bytes(20), b"\0\1\0\0" + b"\xff" * 200, b"rubbish " * 50]
+)
 def test_bytes_that_are_no_message(tmp_path, raw):
     with open_bag(write_bag(tmp_path / "bag", 1)) as bag:
         topic = bag.topics[0]
-        with pytest.raises(InputError, match=f"a message of {len(raw)} bytes on {CAMERA} is no sensor_msgs/msg/Image") as caught:
+        with pytest.raises(
+            InputError, match=f"a message of {len(raw)} bytes on {CAMERA} is no sensor_msgs/msg/Image"
+        ) as caught:
             bag.decode(topic, raw)
         assert caught.value.kind == "message"
 

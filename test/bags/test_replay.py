@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Replay: every image once, in order, the same masks each time; what cannot be used is told, not passed over."""
+"""Replay: every image once, in order, the same masks each time; what cannot be used is told, not passed
+over."""
+
 import threading
 
 import pytest
@@ -20,16 +22,31 @@ MODEL = tiny_model()
 def replayed(path, config=PipelineConfig(Mode.SYNC), **options):
     """(results, keyframe events, replay) of a whole recording."""
     events = []
-    with open_bag(path) as bag:
-        with Replay(bag, choose_cameras(bag), MODEL, "torch", "f32", config, events.append, **options) as replay:
-            return list(replay.run()), events, replay
+    with (
+        open_bag(path) as bag,
+        Replay(bag, choose_cameras(bag), MODEL, "torch", "f32", config, events.append, **options) as replay,
+    ):
+        return list(replay.run()), events, replay
 
 
 def summary(results):
     """All that must not depend on the machine."""
-    return [(r.frame.camera, r.frame.header.number, r.frame.stamp_ns, r.mask.tobytes(), r.is_keyframe, r.score,
-             r.feature_age_frames, r.alignment.value, r.motion_px)
-            if not isinstance(r, Skipped) else (r.number, r.error.kind) for r in results]
+    return [
+        (
+            r.frame.camera,
+            r.frame.header.number,
+            r.frame.stamp_ns,
+            r.mask.tobytes(),
+            r.is_keyframe,
+            r.score,
+            r.feature_age_frames,
+            r.alignment.value,
+            r.motion_px,
+        )
+        if not isinstance(r, Skipped)
+        else (r.number, r.error.kind)
+        for r in results
+    ]
 
 
 @pytest.mark.parametrize("storage, encoding", [("mcap", "bgr8"), ("sqlite3", "png")])
@@ -37,7 +54,9 @@ def test_the_same_masks_and_keyframes_each_time_whatever_the_form(tmp_path, stor
     first, events, _ = replayed(write_bag(tmp_path / "a", 25))
     again, events_again, _ = replayed(write_bag(tmp_path / "b", 25, storage=storage, encoding=encoding))
     assert summary(first) == summary(again)
-    told = [[(e.index, e.reason, e.score, e.interval_frames) for e in some] for some in (events, events_again)]
+    told = [
+        [(e.index, e.reason, e.score, e.interval_frames) for e in some] for some in (events, events_again)
+    ]
     assert told[0] == told[1] and len(told[0]) > 2
     assert sum(r.alignment is Found.FLOW and r.motion_px > 1 for r in first) > 10
     assert [r.frame.stamp_ns for r in first] == [START_NS + number * PERIOD_NS for number in range(25)]
@@ -71,7 +90,9 @@ def test_a_corrupt_image_is_skipped_and_the_rest_goes_on(tmp_path, encoding, kin
     assert [(s.number, s.error.kind) for s in skipped] == [(0, kind), (5, kind)]
     record = replay.cameras[""]
     assert (record.images, record.masks, record.skipped) == (12, 10, {kind: 2})
-    assert len(record.examples) == 2 and record.examples[0].startswith(f"at {(START_NS + 2_000_000) / 1e9:.3f} s: ")
+    assert len(record.examples) == 2 and record.examples[0].startswith(
+        f"at {(START_NS + 2_000_000) / 1e9:.3f} s: "
+    )
 
 
 def test_stamps_that_jump_back_begin_anew_and_equal_ones_do_not(tmp_path):
@@ -93,8 +114,10 @@ def test_without_stamps_time_is_that_of_the_log(tmp_path):
     assert [r.is_keyframe for r in results] == good and summary(results) == summary(again)
     assert (replay.cameras[""].equal_stamps, replay.cameras[""].resets) == (59, 0)
     assert replay.cameras[""].notes("/camera") == [
-        "/camera: the camera had no clock: 59 of 60 images have the stamp of the one before. Silences and a keyframe budget go by the "
-        "times of the log; let the driver fill header.stamp"]
+        "/camera: the camera had no clock: 59 of 60 images have the stamp of the one before. Silences and a "
+        "keyframe budget go by the "
+        "times of the log; let the driver fill header.stamp"
+    ]
 
 
 def test_another_size_on_the_way_begins_anew(tmp_path):
@@ -111,7 +134,10 @@ def test_it_can_begin_at_a_keyframe(tmp_path):
     start = [e.index for e in events][2]
     rest, _, _ = replayed(path, first={"": start})
     assert any(r.alignment is Found.FLOW for r in rest)
-    assert summary(rest)[1:] == summary(whole[start:])[1:] and rest[0].mask.tobytes() == whole[start].mask.tobytes()
+    assert (
+        summary(rest)[1:] == summary(whole[start:])[1:]
+        and rest[0].mask.tobytes() == whole[start].mask.tobytes()
+    )
 
 
 def test_the_rate_is_that_of_the_log(tmp_path):
@@ -122,22 +148,32 @@ def test_the_rate_is_that_of_the_log(tmp_path):
 def test_a_recording_of_which_nothing_can_be_used(tmp_path):
     path = write_bag(tmp_path / "bag", 3, encoding="jpeg", corrupt=range(3))
     _, _, replay = replayed(path)
-    with open_bag(path) as bag, pytest.raises(BagError, match="none of the 3 images can be used; at .* s: compressed image of"):
+    with (
+        open_bag(path) as bag,
+        pytest.raises(BagError, match="none of the 3 images can be used; at .* s: compressed image of"),
+    ):
         check_images(bag, replay)
 
 
 def test_mode_async_is_left_to_the_live_node(tmp_path):
-    with open_bag(write_bag(tmp_path / "bag", 1)) as bag, pytest.raises(ValueError, match="mode async depends on the machine"):
+    with (
+        open_bag(write_bag(tmp_path / "bag", 1)) as bag,
+        pytest.raises(ValueError, match="mode async depends on the machine"),
+    ):
         Replay(bag, choose_cameras(bag), MODEL, config=PipelineConfig(Mode.ASYNC))
 
 
 def test_a_deep_path_that_fails_ends_the_replay(tmp_path, monkeypatch):
     with open_bag(write_bag(tmp_path / "bag", 3)) as bag:
         with Replay(bag, choose_cameras(bag), MODEL, "torch", "f32") as replay:
+
             def fails(*arguments):
                 raise RuntimeError("out of memory")
+
             monkeypatch.setattr(replay.segmenter.backend, "deep", fails)
-            with pytest.raises(RuntimeError, match="no keyframe for an image of .*bag: keyframe encoder: out of memory"):
+            with pytest.raises(
+                RuntimeError, match="no keyframe for an image of .*bag: keyframe encoder: out of memory"
+            ):
                 list(replay.run())
 
 
@@ -148,4 +184,6 @@ def test_leaving_early_ends_all_threads(tmp_path):
             run = replay.run()
             next(run)
             run.close()
-    assert not [t for t in set(threading.enumerate()) - before if t.name.startswith(("reading", "dcfm-encoder"))]
+    assert not [
+        t for t in set(threading.enumerate()) - before if t.name.startswith(("reading", "dcfm-encoder"))
+    ]

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The output's disk is full, or broken: what is told, and that the same command goes on once that is mended."""
+"""The output's disk is full, or broken: what is told, and that the same command goes on once that is
+mended."""
+
 import errno
 import json
 import os
@@ -20,9 +22,14 @@ from dcfm_ros.bags.progress import STATE_FILE
 from dcfm_ros.bags.writing import WriteError, mount_point
 
 IMAGES = FRAMES * len(CAMERAS)
-PLAIN = dict(compression="none")   # masks of 6 KB each
-_SPACE = shutil.which("unshare") is not None and subprocess.run(
-    ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True).returncode == 0
+PLAIN = dict(compression="none")  # masks of 6 KB each
+_SPACE = (
+    shutil.which("unshare") is not None
+    and subprocess.run(
+        ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True
+    ).returncode
+    == 0
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +55,27 @@ def test_a_disk_that_is_full(bag, model, whole, tmp_path, storage):
     """A real one, of 240 KB; then it is made larger, and the same command is given again."""
     disk, kept = tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
-    command = (f"{sys.executable} -m dcfm_ros bag segment {bag} -o {disk}/out --model {model} --backend torch "
-               f"--precision f32 --storage {storage} --compression none --part {PART}")
+    command = (
+        f"{sys.executable} -m dcfm_ros bag segment {bag} -o {disk}/out --model {model} --backend torch "
+        f"--precision f32 --storage {storage} --compression none --part {PART}"
+    )
     script = f"""mount -t tmpfs -o size=240k tmpfs {disk}
         {command}; echo "code $?"; ls {disk}
         mount -o remount,size=50m {disk}
         {command} --json {tmp_path}/report.json > {tmp_path}/again.txt; cp -r {disk}/out {kept}"""
-    run = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, env={
-        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"})
+    run = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
     assert run.stdout == "code 2\nout.partial\n", run.stderr
-    told = re.search(rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): make room there, and "
-                     rf"the same command goes on from image (\d+) of {IMAGES}", run.stderr)
+    told = re.search(
+        rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): make room there, "
+        rf"and "
+        rf"the same command goes on from image (\d+) of {IMAGES}",
+        run.stderr,
+    )
     assert told, run.stderr
     done = int(told[1])
     assert 0 < done < IMAGES and done % PART == 0
@@ -72,8 +89,11 @@ def test_files_that_may_not_grow(bag, model, whole, tmp_path, storage):
     out, (soft, hard) = tmp_path / "out", resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
     try:
-        with pytest.raises(WriteError, match=rf"{out}.partial, on the disk at {mount_point(tmp_path)} \(.*\): .*, and the "
-                                             rf"same command goes on from image 0 of {IMAGES}"):
+        with pytest.raises(
+            WriteError,
+            match=rf"{out}.partial, on the disk at {mount_point(tmp_path)} \(.*\): .*, and the "
+            rf"same command goes on from image 0 of {IMAGES}",
+        ):
             segment(bag, out, model, storage=storage, **PLAIN)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -82,11 +102,25 @@ def test_files_that_may_not_grow(bag, model, whole, tmp_path, storage):
     assert content(out) == whole
 
 
-@pytest.mark.parametrize("number, text", [
-    (errno.ENOSPC, f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of {IMAGES}"),
-    (errno.EDQUOT, f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of {IMAGES}"),
-    (errno.EIO, f"cannot write to .*: mend that, and the same command goes on from image {2 * PART} of {IMAGES}"),
-])
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (
+            errno.ENOSPC,
+            f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of "
+            f"{IMAGES}",
+        ),
+        (
+            errno.EDQUOT,
+            f"no space left for .*: make room there, and the same command goes on from image {2 * PART} of "
+            f"{IMAGES}",
+        ),
+        (
+            errno.EIO,
+            f"cannot write to .*: mend that, and the same command goes on from image {2 * PART} of {IMAGES}",
+        ),
+    ],
+)
 def test_words_for_errors_of_the_disk(bag, model, whole, tmp_path, monkeypatch, number, text):
     out, closed = tmp_path / "out", McapWriter.close
     calls = iter(range(2))
@@ -100,13 +134,18 @@ def test_words_for_errors_of_the_disk(bag, model, whole, tmp_path, monkeypatch, 
         patch.setattr(McapWriter, "close", close)
         with pytest.raises(WriteError, match=text):
             segment(bag, out, model)
-    assert {path.name for path in (tmp_path / "out.partial").iterdir()} == {"out_0.mcap", "out_1.mcap", STATE_FILE}
+    assert {path.name for path in (tmp_path / "out.partial").iterdir()} == {
+        "out_0.mcap",
+        "out_1.mcap",
+        STATE_FILE,
+    }
     assert segment(bag, out, model)["resumed_at_image"] == 2 * PART
     assert content(out) == whole
 
 
 def test_a_disk_that_fails_when_nothing_is_missing(bag, model, whole, tmp_path, monkeypatch):
     """The output has its name, so nobody is told that the command goes on."""
+
     def broken(path):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -131,7 +170,9 @@ def test_a_disk_that_is_full_when_little_is_missing(bag, model, whole, tmp_path,
             patch.setattr("dcfm_ros.bags.writing.write_text", full)
         else:
             patch.setattr("dcfm_ros.bags.progress.os.rename", full)
-        with pytest.raises(WriteError, match=rf"no space left for .*image {0 if what == 'state' else IMAGES} of {IMAGES}"):
+        with pytest.raises(
+            WriteError, match=rf"no space left for .*image {0 if what == 'state' else IMAGES} of {IMAGES}"
+        ):
             segment(bag, out, model)
     assert calls and not out.exists()
     segment(bag, out, model)

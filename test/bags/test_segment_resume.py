@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Masks of a recording that was stopped and gone on with: the same as those of one that was not."""
+
 import json
 import os
 import signal
@@ -34,15 +35,29 @@ class Case:
 
     def __init__(self, folder: Path, topics, changes):
         self.model = write_tiny_model(folder / "tiny")
-        # Sizes and stamps that make cameras begin anew, and images that cannot be used, are among those that are stopped at.
-        self.bag = write_bag(folder / "drive", FRAMES, topics, corrupt=CORRUPT, sizes={16: (48, 64)},
-                             stamps={21: 0, 22: 10**7}, extra=("/chatter",), motion=0.5, cut=9)
+        # Sizes and stamps that make cameras begin anew, and images that cannot be used, are among those that
+        # are stopped at.
+        self.bag = write_bag(
+            folder / "drive",
+            FRAMES,
+            topics,
+            corrupt=CORRUPT,
+            sizes={16: (48, 64)},
+            stamps={21: 0, 22: 10**7},
+            extra=("/chatter",),
+            motion=0.5,
+            cut=9,
+        )
         self.changes = changes
         self.images = FRAMES * len(topics)
         self.report = self.segment(folder / "whole")
         self.content = content(folder / "whole")
-        moved = {message["alignment"] for topic, messages in self.content.items() if topic.endswith("mask_info")
-                 for _, message in messages}
+        moved = {
+            message["alignment"]
+            for topic, messages in self.content.items()
+            if topic.endswith("mask_info")
+            for _, message in messages
+        }
         assert ("flow" in moved) == (changes.get("alignment") != "none")
 
     def segment(self, out, on_frame=lambda: None, on_start=lambda images: None, **changes):
@@ -95,14 +110,19 @@ def file_ending(files) -> str:
 
 # Stopped in order
 
-@pytest.mark.parametrize("case, at", [
-    (ONE, 22),           # after stamps have jumped back
-    (TWO, PART),         # a part was just closed
-    (TWO, 38),           # after another size
-    (TWO_SIDED, 1),
-    (TWO_SIDED, PART + 1),
-    (TWO_SIDED, 38),
-], indirect=["case"])
+
+@pytest.mark.parametrize(
+    "case, at",
+    [
+        (ONE, 22),  # after stamps have jumped back
+        (TWO, PART),  # a part was just closed
+        (TWO, 38),  # after another size
+        (TWO_SIDED, 1),
+        (TWO_SIDED, PART + 1),
+        (TWO_SIDED, 38),
+    ],
+    indirect=["case"],
+)
 def test_stopped_once(case, tmp_path, at, capsys):
     out = tmp_path / "out"
     case.stop(out, at)
@@ -140,15 +160,32 @@ def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
     two.stop(out, 36)
     processed = []
     process = Segmenter.process
-    monkeypatch.setattr(Segmenter, "process", lambda self, frame: (processed.append(frame), process(self, frame))[1])
+    monkeypatch.setattr(
+        Segmenter, "process", lambda self, frame: (processed.append(frame), process(self, frame))[1]
+    )
     two.check(out, two.segment(out))
     left = two.images - 36
-    assert left - len(CORRUPT) <= len(processed) <= left + 2 * 10   # from each camera's last keyframe on, MaxK at most
+    assert (
+        left - len(CORRUPT) <= len(processed) <= left + 2 * 10
+    )  # from each camera's last keyframe on, MaxK at most
 
 
 def command(case, out):
-    return ["bag", "segment", str(case.bag), "-o", str(out), "--model", str(case.model), "--backend", "torch",
-            "--precision", "f32", "--part", str(PART)]
+    return [
+        "bag",
+        "segment",
+        str(case.bag),
+        "-o",
+        str(out),
+        "--model",
+        str(case.model),
+        "--backend",
+        "torch",
+        "--precision",
+        "f32",
+        "--part",
+        str(PART),
+    ]
 
 
 @pytest.mark.parametrize("write", [1, 50])
@@ -197,13 +234,18 @@ def test_ctrl_c_while_the_last_is_written(two, tmp_path, monkeypatch, capsys, ow
 
 @pytest.mark.parametrize("all_topics", [False, True])
 def test_a_recording_that_is_damaged_on_the_way(two, tmp_path, all_topics):
-    """What was made before the damage stays, however often it is tried, and is finished once the recording is mended."""
-    bag, out = write_bag(tmp_path / "drive", 16, CAMERAS, compression="storage", extra=("/chatter",),
-                         sizes={0: (128, 192)}), tmp_path / "out"
+    """What was made before the damage stays, however often it is tried, and is finished once the recording is
+    mended."""
+    bag, out = (
+        write_bag(
+            tmp_path / "drive", 16, CAMERAS, compression="storage", extra=("/chatter",), sizes={0: (128, 192)}
+        ),
+        tmp_path / "out",
+    )
     file, part_images = bag / "drive.mcap", 1000
     whole = file.read_bytes()
     at = int(0.7 * len(whole))
-    file.write_bytes(whole[:at] + b"\xff" * 3000 + whole[at + 3000:])   # in the second chunk
+    file.write_bytes(whole[:at] + b"\xff" * 3000 + whole[at + 3000 :])  # in the second chunk
     done = []
     for _ in range(2):
         with pytest.raises(BagError, match=f"{bag}/drive.mcap is damaged"):
@@ -284,18 +326,37 @@ for line in sys.stdin:
 @pytest.fixture(scope="module")
 def segmenting():
     """A process that segments in processes of its own; its libraries are loaded once."""
-    with subprocess.Popen([sys.executable, "-c", _SEGMENTING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", _SEGMENTING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    ) as process:
         yield process
 
 
-@pytest.mark.parametrize("case, points", [
-    (TWO, [("Parts.write", 1),                       # before anything is there
-           ("UnfinishedOutput.save", 3),             # a part is closed, and the state does not know it
-           ("UnfinishedOutput.conclude", 1)]),       # all is there but the name
-    (TWO_SIDED, [("Parts.write", 100),               # in the middle of a part
-                 ("Parts.finish", 1)]),              # all is there but metadata.yaml
-], indirect=["case"])
+@pytest.mark.parametrize(
+    "case, points",
+    [
+        (
+            TWO,
+            [
+                ("Parts.write", 1),  # before anything is there
+                ("UnfinishedOutput.save", 3),  # a part is closed, and the state does not know it
+                ("UnfinishedOutput.conclude", 1),
+            ],
+        ),  # all is there but the name
+        (
+            TWO_SIDED,
+            [
+                ("Parts.write", 100),  # in the middle of a part
+                ("Parts.finish", 1),
+            ],
+        ),  # all is there but metadata.yaml
+    ],
+    indirect=["case"],
+)
 def test_killed_again_and_again(case, segmenting, tmp_path, points):
     out = tmp_path / "out"
     for where, count in points:
@@ -306,7 +367,11 @@ def test_killed_again_and_again(case, segmenting, tmp_path, points):
 
 def kill(segmenting, case, out, where, count):
     """Segment in a process that is killed when this is called for the count-th time."""
-    print((str(case.bag), str(out), str(case.model), where, count, case.changes), file=segmenting.stdin, flush=True)
+    print(
+        (str(case.bag), str(out), str(case.model), where, count, case.changes),
+        file=segmenting.stdin,
+        flush=True,
+    )
     word, number = segmenting.stdout.readline().split()
     assert word == "here", f"{where} was not called {count} times"
     try:
@@ -321,7 +386,9 @@ def test_an_unfinished_output_is_no_recording(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 30)
     assert [path.name for path in tmp_path.iterdir()] == ["out.partial"] and not is_bag(partial(out))
-    with pytest.raises(BagError, match="out.partial is an unfinished output: finish it by running the command again"):
+    with pytest.raises(
+        BagError, match="out.partial is an unfinished output: finish it by running the command again"
+    ):
         open_bag(partial(out))
 
 
@@ -331,11 +398,17 @@ def test_every_closed_part_is_readable(two, tmp_path):
     two.stop(out, 30)
     state = json.loads((partial(out) / STATE_FILE).read_text())
     parts = [partial(out) / name for name in state["metadata"]["relative_file_paths"]]
-    masks = [len(messages) for part in parts for topic, messages in read_bag(part).items() if topic.endswith("/mask")]
+    masks = [
+        len(messages)
+        for part in parts
+        for topic, messages in read_bag(part).items()
+        if topic.endswith("/mask")
+    ]
     assert len(parts) == -(-30 // PART) and sum(masks) == 30 - sum(2 for number in CORRUPT if number < 15)
 
 
 # Another output than the one that was begun
+
 
 def test_other_options(two, tmp_path):
     out = tmp_path / "out"
@@ -347,14 +420,18 @@ def test_other_options(two, tmp_path):
         (dict(storage="sqlite3"), 'storage "mcap", now "sqlite3"; compression "zstd", now "none"'),
         (dict(threshold=0.5), "threshold 0.18, now 0.5"),
         (dict(aks_score="paper"), 'aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
-        (dict(alignment="none"),
-         'alignment "flow", now "none"; aks_score "residual", now "paper"; threshold 0.18, now 0.32'),
+        (
+            dict(alignment="none"),
+            'alignment "flow", now "none"; aks_score "residual", now "paper"; threshold 0.18, now 0.32',
+        ),
         (dict(topics=("/rear/image_raw",)), r'cameras \{"front": .*\}, now \{"": "/rear/image_raw"\}'),
     ]:
-        with pytest.raises(BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"):
+        with pytest.raises(
+            BagError, match=f"out.partial was begun with {text}: finish it as it was begun, remove it to"
+        ):
             two.segment(out, **changes)
         assert {path: path.read_bytes() for path in partial(out).iterdir()} == before
-    two.check(out, two.segment(out, part_images=9))   # how large parts are changes nothing
+    two.check(out, two.segment(out, part_images=9))  # how large parts are changes nothing
 
 
 def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
@@ -364,8 +441,10 @@ def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
         two.segment(out, stop_at(10), viewer=str(seen))
     before = seen.read_bytes()
     assert len(before) > 1000
-    for changes, text in [({}, r"drive.rrd is there already, and this run shows only what comes after image \d+: give"),
-                          (dict(mode="two_sided"), "was begun with")]:
+    for changes, text in [
+        ({}, r"drive.rrd is there already, and this run shows only what comes after image \d+: give"),
+        (dict(mode="two_sided"), "was begun with"),
+    ]:
         with pytest.raises(BagError, match=text):
             two.segment(out, viewer=str(seen), **changes)
         assert seen.read_bytes() == before
@@ -394,7 +473,9 @@ def test_a_state_that_is_damaged(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10)
     (partial(out) / STATE_FILE).write_text('{"cameras"')
-    with pytest.raises(BagError, match=r"state.json cannot be read \(.*\): remove .*out.partial to begin anew"):
+    with pytest.raises(
+        BagError, match=r"state.json cannot be read \(.*\): remove .*out.partial to begin anew"
+    ):
         two.segment(out)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Files .db3 of every version, name and state that recorders leave."""
+
 import shutil
 import sqlite3
 
@@ -12,7 +13,18 @@ from dcfm_ros.bags.make import MakeOptions, make_bag
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.topics import choose_cameras
 
-NAMES = ["run#3", "what?", "100%41", "ä b", "50%", "a?mode=memory", "q'uo\"te", "line\nbreak", "back\\slash", "file:x"]
+NAMES = [
+    "run#3",
+    "what?",
+    "100%41",
+    "ä b",
+    "50%",
+    "a?mode=memory",
+    "q'uo\"te",
+    "line\nbreak",
+    "back\\slash",
+    "file:x",
+]
 
 
 @pytest.fixture
@@ -49,14 +61,17 @@ def test_writing_to_such_names(tmp_path, name):
 
 
 def in_write_ahead_log(drive, count):
-    """The recording, with so many messages more that its recorder had not yet taken over into the database when it died."""
+    """The recording, with so many messages more that its recorder had not yet taken over into the database
+    when it died."""
     left = drive.with_name("left")
     database = sqlite3.connect(drive / "drive.db3")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA wal_autocheckpoint = 0")
-    number, = database.execute("SELECT id FROM topics WHERE name = '/notes'").fetchone()
-    database.executemany("INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)",
-                         [(number, log_ns, raw) for _, log_ns, raw in texts(count, first_ns=START_NS + 10**12)])
+    (number,) = database.execute("SELECT id FROM topics WHERE name = '/notes'").fetchone()
+    database.executemany(
+        "INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)",
+        [(number, log_ns, raw) for _, log_ns, raw in texts(count, first_ns=START_NS + 10**12)],
+    )
     database.commit()
     shutil.copytree(drive, left)
     database.close()
@@ -76,8 +91,11 @@ def test_what_a_dead_recorder_left_in_the_write_ahead_log_is_read(drive, metadat
         files = bag.files
         assert contents(bag) == before + texts(5, first_ns=START_NS + 10**12)
         assert {topic.name: topic.count for topic in bag.topics}["/notes"] == 9
-        assert bag.notes == (["metadata.yaml counts 4 messages on /notes, its files hold 9"] if metadata else
-                             ["metadata.yaml is missing: read by its files"])
+        assert bag.notes == (
+            ["metadata.yaml counts 4 messages on /notes, its files hold 9"]
+            if metadata
+            else ["metadata.yaml is missing: read by its files"]
+        )
         assert bag.files == files, "what SQLite makes for reading is no part of the recording"
     assert (database, log) == ((left / "drive.db3").read_bytes(), (left / "drive.db3-wal").read_bytes())
 
@@ -106,8 +124,11 @@ def test_a_recorder_that_died_in_the_middle_of_writing(drive):
     database.execute("ROLLBACK")
     database.close()
     file = left / "drive.db3"
-    with pytest.raises(BagError, match=f"{file} is in the middle of being written, as drive.db3-journal tells: wait .*, or where that "
-                                       f"has died, roll it back by `sqlite3 {file} 'PRAGMA user_version'`"):
+    with pytest.raises(
+        BagError,
+        match=f"{file} is in the middle of being written, as drive.db3-journal tells: wait .*, or where that "
+        f"has died, roll it back by `sqlite3 {file} 'PRAGMA user_version'`",
+    ):
         open_bag(left)
     with sqlite3.connect(file) as mended:
         mended.execute("PRAGMA user_version").fetchall()
@@ -148,7 +169,10 @@ def test_another_serialization(drive):
     with sqlite3.connect(drive / "drive.db3") as database:
         database.execute("UPDATE topics SET serialization_format = 'protobuf' WHERE name = '/notes'")
     with open_bag(drive / "drive.db3") as bag:
-        assert {topic.name: topic.serialization for topic in bag.topics} == {"/camera/image_raw": "cdr", "/notes": "protobuf"}
+        assert {topic.name: topic.serialization for topic in bag.topics} == {
+            "/camera/image_raw": "cdr",
+            "/notes": "protobuf",
+        }
         assert len(choose_cameras(bag)) == 1
 
 
@@ -157,13 +181,28 @@ def test_times_before_1970(drive):
         database.execute("UPDATE messages SET timestamp = timestamp - ?", (START_NS + 10**10,))
     with open_bag(drive) as bag:
         times = [log_ns for _, log_ns, _ in contents(bag)]
-        assert times == sorted(times) and times[-1] < 0 and (bag.start_ns, bag.end_ns) == (times[0], times[-1] + 1) and not bag.notes
+        assert (
+            times == sorted(times)
+            and times[-1] < 0
+            and (bag.start_ns, bag.end_ns) == (times[0], times[-1] + 1)
+            and not bag.notes
+        )
 
 
-@pytest.mark.parametrize("change", ["data = NULL", "timestamp = NULL", "timestamp = 1.5", "timestamp = 'soon'", "data = 'text'", "topic_id = 9"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "data = NULL",
+        "timestamp = NULL",
+        "timestamp = 1.5",
+        "timestamp = 'soon'",
+        "data = 'text'",
+        "topic_id = 9",
+    ],
+)
 def test_rows_that_hold_something_else_are_left_out_and_noted(drive, change):
     with sqlite3.connect(drive / "drive.db3") as database:
-        database.execute("CREATE TABLE loose AS SELECT * FROM messages")   # without the constraints
+        database.execute("CREATE TABLE loose AS SELECT * FROM messages")  # without the constraints
         database.execute("DROP TABLE messages")
         database.execute("ALTER TABLE loose RENAME TO messages")
         database.execute(f"UPDATE messages SET {change} WHERE id % 4 = 0")

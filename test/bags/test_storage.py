@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Files by their names and by what is in them; whole files that are compressed."""
+
 import resource
 import tempfile
 
@@ -10,8 +11,8 @@ from bags_helpers import contents, write_bag
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import find_bags
-from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.names import storage_stem
+from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.storage import storage_files
 
 
@@ -25,9 +26,24 @@ def file_of(folder):
     return next(file for file in folder.iterdir() if file.name != "metadata.yaml")
 
 
-@pytest.mark.parametrize("name, stem", [
-    ("a.mcap", "a"), ("A.MCAP", "A"), ("a.Db3", "a"), ("a.mcap.zstd", "a"), ("a.mcap.zst", "a"), ("a.DB3.ZSTD", "a"), ("a.b.mcap", "a.b"),
-    ("a.zstd", ""), ("a.db3-wal", ""), ("a.bag", ""), ("metadata.yaml", ""), (".mcap", ""), ("._a.mcap", "")])
+@pytest.mark.parametrize(
+    "name, stem",
+    [
+        ("a.mcap", "a"),
+        ("A.MCAP", "A"),
+        ("a.Db3", "a"),
+        ("a.mcap.zstd", "a"),
+        ("a.mcap.zst", "a"),
+        ("a.DB3.ZSTD", "a"),
+        ("a.b.mcap", "a.b"),
+        ("a.zstd", ""),
+        ("a.db3-wal", ""),
+        ("a.bag", ""),
+        ("metadata.yaml", ""),
+        (".mcap", ""),
+        ("._a.mcap", ""),
+    ],
+)
 def test_names(name, stem):
     assert storage_stem(name) == stem
 
@@ -58,14 +74,19 @@ def test_a_compressed_file_is_read(packed, metadata):
     for given in (packed, file_of(packed)):
         with open_bag(given) as bag:
             assert len(contents(bag)) == 6
-            assert bag.notes == ([] if metadata or given != packed else ["metadata.yaml is missing: read by its files"])
+            assert bag.notes == (
+                [] if metadata or given != packed else ["metadata.yaml is missing: read by its files"]
+            )
 
 
 @pytest.mark.parametrize("magic", [b"\x1f\x8b\x08", b"PK\3\4", b"\xfd7zXZ\0", b"BZh9"])
 def test_other_compressions_are_named(tmp_path, magic):
     file = tmp_path / "drive.mcap"
     file.write_bytes(magic + bytes(100))
-    with pytest.raises(BagError, match=f"{file} is compressed in a way that is not read: decompress it, or compress it with `zstd`"):
+    with pytest.raises(
+        BagError,
+        match=f"{file} is compressed in a way that is not read: decompress it, or compress it with `zstd`",
+    ):
         open_bag(file)
 
 
@@ -98,10 +119,14 @@ def test_no_room_to_decompress(packed, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "small"))
     (tmp_path / "small").mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))   # Python ignores the signal
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # Python ignores the signal
     try:
-        with pytest.raises(BagError, match=f"{file} cannot be decompressed to {tmp_path / 'small'} .File too large.: make room there, or "
-                                           "let TMPDIR name a folder on a larger disk"):
+        with pytest.raises(
+            BagError,
+            match=f"{file} cannot be decompressed to {tmp_path / 'small'} .File too large.: make room there, "
+            f"or "
+            "let TMPDIR name a folder on a larger disk",
+        ):
             open_bag(packed)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -111,7 +136,9 @@ def test_no_room_to_decompress(packed, tmp_path, monkeypatch):
 def test_a_compressed_file_that_is_cut_off(packed):
     file = file_of(packed)
     file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(BagError, match=f"{file} is cut off or damaged .*: decompress what is whole of it with `zstd -d`"):
+    with pytest.raises(
+        BagError, match=f"{file} is cut off or damaged .*: decompress what is whole of it with `zstd -d`"
+    ):
         open_bag(packed)
 
 
@@ -121,4 +148,6 @@ def test_a_file_that_was_cut_off_and_then_compressed(tmp_path):
     file.write_bytes(zstandard.compress(zstandard.decompress(file.read_bytes(), 2**24)[:-40]))
     with open_bag(path) as bag:
         assert len(contents(bag)) == 20
-        assert bag.notes == ["drive.mcap.zstd is cut off, or still being written: 20 messages before the end of its whole part"]
+        assert bag.notes == [
+            "drive.mcap.zstd is cut off, or still being written: 20 messages before the end of its whole part"
+        ]

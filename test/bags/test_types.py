@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Our message definitions as recordings have them, which are read from `msg/`."""
+
 import re
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from dcfm_ros.pipeline.frames import Mode, Reason
 FILES = sorted((Path(__file__).parents[2] / "msg").glob("*.msg"))
 
 
-@pytest.mark.parametrize("msgtype, kinds", [
-    (MASK_INFO, {"MODE_": Mode, "ALIGNMENT_": Found}), (KEYFRAME, {"REASON_": Reason})], ids=["MaskInfo", "KeyframeEvent"])
+@pytest.mark.parametrize(
+    "msgtype, kinds",
+    [(MASK_INFO, {"MODE_": Mode, "ALIGNMENT_": Found}), (KEYFRAME, {"REASON_": Reason})],
+    ids=["MaskInfo", "KeyframeEvent"],
+)
 def test_constants_are_the_enums(msgtype, kinds):
     constants = {name: value for name, value_type, value in typestore().fielddefs[msgtype][0]}
-    assert constants == {prefix + member.name: member.value for prefix, kind in kinds.items() for member in kind}
+    assert constants == {
+        prefix + member.name: member.value for prefix, kind in kinds.items() for member in kind
+    }
     message = typestore().types[msgtype]
     assert {name: getattr(message, name) for name in constants} == constants
 
@@ -31,7 +37,8 @@ def test_embedded_definitions_have_fields_and_constants(msgtype):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_field_is_explained_above_it(file):
-    """A comment behind a field is lost where tools show the message within another one; the unit is in the field's name."""
+    """A comment behind a field is lost where tools show the message within another one; the unit is in the
+    field's name."""
     lines = file.read_text().splitlines()
     assert lines[0].startswith("# ") and lines[1] == ""
     for above, line in zip(lines, lines[1:]):

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Workers: every job has one outcome, whatever becomes of the worker, and none is left behind."""
+
 import os
 import signal
 import subprocess
@@ -40,7 +41,9 @@ def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
 
 
 def test_failures_are_told_apart(tmp_path):
-    system, bad, mistake = (attempt(tasks.moody, job, None) for job in of(tmp_path, "fails", "bad", "mistake"))
+    system, bad, mistake = (
+        attempt(tasks.moody, job, None) for job in of(tmp_path, "fails", "bad", "mistake")
+    )
     assert system.failure == "fails: the disk is gone" and system.transient and not system.trace
     assert bad.failure == "bad: record anew" and not bad.transient and not bad.trace
     assert mistake.failure == "KeyError: 'mistake'" and not mistake.transient and "in moody" in mistake.trace
@@ -63,9 +66,15 @@ def test_workers_have_their_share_of_the_cores(tmp_path):
     assert sorted(by_process.values()) == sorted(expected)
 
 
-@pytest.mark.parametrize("cores, count, expected", [
-    ([0, 1, 2, 3], 1, [[0, 1, 2, 3]]), ([0, 1, 2, 3], 2, [[0, 1], [2, 3]]), ([4, 5, 8, 9, 11], 2, [[4, 5], [8, 9, 11]]),
-    ([0, 1], 3, [[0], [1], [0]])])
+@pytest.mark.parametrize(
+    "cores, count, expected",
+    [
+        ([0, 1, 2, 3], 1, [[0, 1, 2, 3]]),
+        ([0, 1, 2, 3], 2, [[0, 1], [2, 3]]),
+        ([4, 5, 8, 9, 11], 2, [[4, 5], [8, 9, 11]]),
+        ([0, 1], 3, [[0], [1], [0]]),
+    ],
+)
 def test_shares(cores, count, expected):
     assert shares(cores, count) == expected
 
@@ -99,8 +108,13 @@ def program(tmp_path):
         script, files = tmp_path / "program.py", [tmp_path / "a.pid", tmp_path / "b.pid"]
         script.write_text(PROGRAM.format(task=task))
         path = os.pathsep.join([str(Path(tasks.__file__).parent), *filter(None, sys.path)])
-        process = subprocess.Popen([sys.executable, str(script), *map(str, files)], env={**os.environ, "PYTHONPATH": path},
-                                   start_new_session=True, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, str(script), *map(str, files)],
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         started.append(process)
         until(lambda: all(file.exists() for file in files) or process.poll() is not None)
         assert process.poll() is None
@@ -129,14 +143,19 @@ def test_an_interruption_ends_all_workers_in_order(program, everyone):
 def test_a_second_interruption_ends_workers_that_do_not_listen(program):
     process, files, children = program("ignore_interruption")
     os.kill(process.pid, signal.SIGINT)
-    until(lambda: files[0].with_suffix(".joined").exists() and all(file.with_suffix(".asked").exists() for file in files))
+    until(
+        lambda: (
+            files[0].with_suffix(".joined").exists()
+            and all(file.with_suffix(".asked").exists() for file in files)
+        )
+    )
     os.kill(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
 def test_workers_of_a_killed_program_end_by_themselves(program):
-    process, files, children = program("tell_of_frames")
+    process, _files, children = program("tell_of_frames")
     process.kill()
     process.wait()
     assert not psutil.wait_procs(children, timeout=30)[1]

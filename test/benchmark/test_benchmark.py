@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm benchmark` with a tiny model."""
+
 import json
 import shlex
 from dataclasses import replace
@@ -10,13 +11,13 @@ import pytest
 import torch
 from helpers import write_tiny_model
 
-from dcfm_ros.cli import main
 from dcfm_ros.benchmark import benchmark as module
 from dcfm_ros.benchmark.benchmark import BenchmarkOptions, benchmark
+from dcfm_ros.cli import main
 from dcfm_ros.pipeline.backends import BackendError
 
 CAMERA = (72, 108)
-TRANSFORMERS = ["transformers"] if find_spec("transformers") else []   # a row where it is installed
+TRANSFORMERS = ["transformers"] if find_spec("transformers") else []  # a row where it is installed
 
 
 @pytest.fixture(scope="module")
@@ -34,40 +35,84 @@ def options(models):
 @pytest.fixture(autouse=True)
 def short_bursts(monkeypatch):
     interleave = module.interleave
-    monkeypatch.setattr(module, "interleave", lambda *arguments, **how: interleave(*arguments, burst_s=0.0, **how))
+    monkeypatch.setattr(
+        module, "interleave", lambda *arguments, **how: interleave(*arguments, burst_s=0.0, **how)
+    )
 
 
 def test_the_report_has_everything(options, models):
     report = benchmark(replace(options, only=options.only))
     assert [row["key"] for row in report["rows"]] == [
-        *TRANSFORMERS, "eager", "published", "rewritten", "pipeline",
-        "keyframe", "shallow", "shallow_none", "shallow_border",
-        "sync_k2", "sync_k6", "sync_aks", "async_k2", "async_k6", "async_aks",
-        "alone", "encoding", "alone_paced", "encoding_paced"]
+        *TRANSFORMERS,
+        "eager",
+        "published",
+        "rewritten",
+        "pipeline",
+        "keyframe",
+        "shallow",
+        "shallow_none",
+        "shallow_border",
+        "sync_k2",
+        "sync_k6",
+        "sync_aks",
+        "async_k2",
+        "async_k6",
+        "async_aks",
+        "alone",
+        "encoding",
+        "alone_paced",
+        "encoding_paced",
+    ]
     rows = {row["key"]: row for row in report["rows"]}
     for row in rows.values():
         assert 0 < row["median_ms"] <= row["p99_ms"] and row["samples"] >= 6 and row["precision"] == "f32"
-    rates = {"pipeline": 1, "keyframe": 1, "shallow": 0, "shallow_none": 0, "sync_k2": 1 / 2, "sync_k6": 1 / 6}
+    rates = {
+        "pipeline": 1,
+        "keyframe": 1,
+        "shallow": 0,
+        "shallow_none": 0,
+        "sync_k2": 1 / 2,
+        "sync_k6": 1 / 6,
+    }
     assert {key: rows[key]["keyframes_per_frame"] for key in rates} == pytest.approx(rates, abs=1e-3)
     assert rows["encoding"]["keyframes_per_s"] > 0 and rows["alone"]["keyframes_per_s"] == 0
     assert 0 < rows["alone_paced"]["frames_per_s"] < 210
     assert len(report["ratios"]) == 11 + 2 * len(TRANSFORMERS)
-    moving, = (ratio for ratio in report["ratios"] if ratio["fast"] == "shallow_none")
+    (moving,) = (ratio for ratio in report["ratios"] if ratio["fast"] == "shallow_none")
     assert moving["slow"] == "shallow" and moving["low"] <= moving["ratio"] <= moving["high"]
     assert [of["pace"] for of in report["guarantees"]] == ["back to back", "200 Hz"]
-    fastest = min((*TRANSFORMERS, "eager", "published", "rewritten", "pipeline"), key=lambda key: rows[key]["median_ms"])
+    fastest = min(
+        (*TRANSFORMERS, "eager", "published", "rewritten", "pipeline"), key=lambda key: rows[key]["median_ms"]
+    )
     assert {of["slow"] for of in report["ratios"] if of["fastest_per_frame"]} == {fastest}
-    assert [step["step"] for step in report["steps"] if step["shallow_ms"] is None] == ["deep path, common feature"]
+    assert [step["step"] for step in report["steps"] if step["shallow_ms"] is None] == [
+        "deep path, common feature"
+    ]
     assert report["slices"]["number"] >= 4 and report["transfers"] is None
-    assert [row["logits"] for row in report["upsampling"]] == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
+    assert [row["logits"] for row in report["upsampling"]] == [
+        "the model's own",
+        "made, 0%",
+        "made, 15%",
+        "made, 100%",
+    ]
     assert [part["of"] for part in report["kernels"]] == ["shallow frame", "deep path"]
     for part in report["kernels"]:
         longest = [kernel["ms"] for kernel in part["kernels"]]
-        assert len(longest) == 5 and longest == sorted(longest, reverse=True) and 0 < sum(longest) <= part["total_ms"]
+        assert (
+            len(longest) == 5
+            and longest == sorted(longest, reverse=True)
+            and 0 < sum(longest) <= part["total_ms"]
+        )
     assert report["camera"] == list(CAMERA) and report["model"]["input"] == [64, 96]
-    assert report["model"]["classes"] == 4 and 0 <= report["model"]["border_share"] <= 1 and report["rounds"] == 3
+    assert (
+        report["model"]["classes"] == 4
+        and 0 <= report["model"]["border_share"] <= 1
+        and report["rounds"] == 3
+    )
     assert report["backend"] == {"name": "torch", "device": "cpu", "precision": "f32"}
-    assert report["machine"]["cpu"] and report["machine"]["torch_threads"] == 1 and report["versions"]["torch"]
+    assert (
+        report["machine"]["cpu"] and report["machine"]["torch_threads"] == 1 and report["versions"]["torch"]
+    )
     assert json.loads(json.dumps(report))["options"]["camera"] == list(CAMERA)
 
 
@@ -85,11 +130,16 @@ def test_groups_are_measured_alone(options):
 def test_a_per_frame_model_has_a_dcfm_beside_it(options, models):
     report = benchmark(replace(options, model=models["per_frame"], only=("per_frame", "dcfm")))
     assert {"pipeline", "shallow"} < {row["key"] for row in report["rows"]}
-    assert "DCFM's fusion with S is random and its classifier is fitted to its masks" in report["model"]["weights"]
+    assert (
+        "DCFM's fusion with S is random and its classifier is fitted to its masks"
+        in report["model"]["weights"]
+    )
 
 
 def test_random_weights_say_so(options):
-    report = benchmark(replace(options, model=None, backbone="mit_b0", classes=6, size=(64, 96), only=("dcfm",)))
+    report = benchmark(
+        replace(options, model=None, backbone="mit_b0", classes=6, size=(64, 96), only=("dcfm",))
+    )
     assert report["model"]["weights"].startswith("random weights") and report["model"]["classes"] == 6
     assert report["model"]["name"] == "mit_b0" and report["model"]["input"] == [64, 96]
     assert "--backbone mit_b0 --classes 6 --size 64x96 --camera 72x108" in report["command"]
@@ -104,36 +154,57 @@ def test_a_backend_that_makes_masks_beside_logits(options, monkeypatch):
     monkeypatch.setattr(module, "stop_backend", stopped.append)
     report = benchmark(replace(options, only=("per_frame", "dcfm", "steps", "upsampling")))
     assert [row["key"] for row in report["rows"]] == [
-        "eager", "published", "pipeline", "keyframe", "shallow", "shallow_none"]
-    assert report["steps"][-1]["step"] == "fusion, head, upsample-argmax, mask to the host" and report["upsampling"] == []
-    assert [backend.per_frame for backend in stopped] == [True, False, False]   # of DCFM one for each kind of mode
-    with pytest.raises(ValueError, match="upsampling: backend torch on cpu has nothing of it; give some of per_frame, dcfm"):
+        "eager",
+        "published",
+        "pipeline",
+        "keyframe",
+        "shallow",
+        "shallow_none",
+    ]
+    assert (
+        report["steps"][-1]["step"] == "fusion, head, upsample-argmax, mask to the host"
+        and report["upsampling"] == []
+    )
+    assert [backend.per_frame for backend in stopped] == [
+        True,
+        False,
+        False,
+    ]  # of DCFM one for each kind of mode
+    with pytest.raises(
+        ValueError, match="upsampling: backend torch on cpu has nothing of it; give some of per_frame, dcfm"
+    ):
         benchmark(replace(options, only=("upsampling",)))
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"classes": 4}, "classes 4: a model has its own; give the number with a backbone only"),
-    ({"model": "a", "backbone": "mit_b0"}, "model a and backbone mit_b0: give one of them"),
-    ({"backbone": "mit_b0", "classes": 1}, "classes 1: use 2 to 255"),
-    ({"backbone": "mit_b0", "classes": 256}, "classes 256: use 2 to 255"),
-    ({"camera": (16, 96)}, "camera 16x96: use 32 to 8192 pixels for height and width"),
-    ({"size": (64, 9000)}, "size 64x9000: use 32 to 8192 pixels for height and width"),
-    ({"seconds": 0.0}, "seconds 0.0: use a number above 0"),
-    ({"rate_hz": float("inf")}, "rate_hz inf: use a number above 0"),
-    ({"only": ("dcfm", "fast")}, "unknown group 'fast' in only: use some of per_frame, dcfm, schedules"),
-    ({"only": ()}, "nothing to measure: give some of per_frame"),
-    ({"turns": "never"}, "turns 'never': use one of auto"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"classes": 4}, "classes 4: a model has its own; give the number with a backbone only"),
+        ({"model": "a", "backbone": "mit_b0"}, "model a and backbone mit_b0: give one of them"),
+        ({"backbone": "mit_b0", "classes": 1}, "classes 1: use 2 to 255"),
+        ({"backbone": "mit_b0", "classes": 256}, "classes 256: use 2 to 255"),
+        ({"camera": (16, 96)}, "camera 16x96: use 32 to 8192 pixels for height and width"),
+        ({"size": (64, 9000)}, "size 64x9000: use 32 to 8192 pixels for height and width"),
+        ({"seconds": 0.0}, "seconds 0.0: use a number above 0"),
+        ({"rate_hz": float("inf")}, "rate_hz inf: use a number above 0"),
+        ({"only": ("dcfm", "fast")}, "unknown group 'fast' in only: use some of per_frame, dcfm, schedules"),
+        ({"only": ()}, "nothing to measure: give some of per_frame"),
+        ({"turns": "never"}, "turns 'never': use one of auto"),
+    ],
+)
 def test_bad_options_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         BenchmarkOptions(**changes)
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"device": "tpu"}, "unknown device 'tpu': use auto, cpu, cuda or cuda:N"),
-    ({"backend": "fast"}, "unknown backend 'fast': use one of auto, torch, openvino"),
-    ({"precision": "f8"}, "unknown precision 'f8'"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"device": "tpu"}, "unknown device 'tpu': use auto, cpu, cuda or cuda:N"),
+        ({"backend": "fast"}, "unknown backend 'fast': use one of auto, torch, openvino"),
+        ({"precision": "f8"}, "unknown precision 'f8'"),
+    ],
+)
 def test_backends_refuse_what_they_do_not_know(options, changes, message):
     with pytest.raises(BackendError, match=message):
         benchmark(replace(options, **changes))
@@ -146,12 +217,24 @@ def test_a_device_that_is_not_there(options):
 
 
 def test_the_command_gives_these_options_again(monkeypatch):
-    options = BenchmarkOptions("my models/b0", size=(64, 96), camera=(72, 108), source="drive.mp4", backend="torch",
-                               precision="f32", device="cpu", turns="sliced", rate_hz=30.0, seconds=5.0,
-                               only=("dcfm", "steps"))
-    assert options.command() == ("dcfm benchmark 'my models/b0' --size 64x96 --camera 72x108 --source drive.mp4 "
-                                 "--backend torch --precision f32 --device cpu --turns sliced --rate 30.0 --seconds 5.0 "
-                                 "--only dcfm,steps")
+    options = BenchmarkOptions(
+        "my models/b0",
+        size=(64, 96),
+        camera=(72, 108),
+        source="drive.mp4",
+        backend="torch",
+        precision="f32",
+        device="cpu",
+        turns="sliced",
+        rate_hz=30.0,
+        seconds=5.0,
+        only=("dcfm", "steps"),
+    )
+    assert options.command() == (
+        "dcfm benchmark 'my models/b0' --size 64x96 --camera 72x108 --source drive.mp4 "
+        "--backend torch --precision f32 --device cpu --turns sliced --rate 30.0 --seconds 5.0 "
+        "--only dcfm,steps"
+    )
     received = []
 
     def note(options):
@@ -167,8 +250,25 @@ def test_the_command_gives_these_options_again(monkeypatch):
 
 def test_the_command_prints_a_table_and_writes_the_report(options, models, capsys, tmp_path):
     file = tmp_path / "deep" / "report.json"
-    assert main(["benchmark", models["dcfm"], "--camera", "72x108", "--backend", "torch", "--seconds", "0.1", "--only",
-                 "per_frame,dcfm", "--json", str(file)]) == 0
+    assert (
+        main(
+            [
+                "benchmark",
+                models["dcfm"],
+                "--camera",
+                "72x108",
+                "--backend",
+                "torch",
+                "--seconds",
+                "0.1",
+                "--only",
+                "per_frame,dcfm",
+                "--json",
+                str(file),
+            ]
+        )
+        == 0
+    )
     output = capsys.readouterr().out
     report = json.loads(file.read_text())
     assert output.startswith("dcfm benchmark ") and "times faster" in output and "step by step" not in output

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Logits with a known share of border cells."""
+
 import numpy as np
 import pytest
 
@@ -11,10 +12,10 @@ def test_the_share_of_border_cells_by_hand():
     winners = np.zeros((3, 4), np.int64)
     winners[0, 0] = 1
     logits = np.eye(2, dtype=np.float32)[winners].transpose(2, 0, 1)
-    assert border_share(logits) == pytest.approx(1 / 6)      # a corner belongs to one of 2 x 3 cells
+    assert border_share(logits) == pytest.approx(1 / 6)  # a corner belongs to one of 2 x 3 cells
     winners[1, 1] = 1
     assert border_share(np.eye(2)[winners].transpose(2, 0, 1)) == pytest.approx(4 / 6)
-    assert border_share(np.zeros((3, 1, 8))) == 0.0          # no cells at all
+    assert border_share(np.zeros((3, 1, 8))) == 0.0  # no cells at all
 
 
 @pytest.mark.parametrize("classes", [2, 3, 11, 124])
@@ -35,7 +36,9 @@ def test_both_classes_of_a_border_stand_out():
 
 @pytest.mark.parametrize("classes, share", [(4, -0.1), (4, 1.1), (1, 0.15)])
 def test_what_cannot_be_made_is_refused(classes, share):
-    with pytest.raises(ValueError, match=f"border share {share} of {classes} classes: use 0 to 1, and two classes or more"):
+    with pytest.raises(
+        ValueError, match=f"border share {share} of {classes} classes: use 0 to 1, and two classes or more"
+    ):
         blocky_logits(classes, (8, 8), share)
 
 
@@ -44,7 +47,7 @@ def test_one_class_has_no_borders():
 
 
 def test_layouts_are_copied_and_values_kept():
-    other = np.zeros((5, 6, 4), np.float32).transpose(2, 0, 1)   # classes last in memory
+    other = np.zeros((5, 6, 4), np.float32).transpose(2, 0, 1)  # classes last in memory
     logits = blocky_logits(4, (5, 6), 0.5)
     copy = laid_out_as(other, logits)
     assert copy.strides == other.strides != logits.strides and np.array_equal(copy, logits)

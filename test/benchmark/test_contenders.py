@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What takes part gives the masks it stands for, and does its work in the frame's time."""
+
 import itertools
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -13,15 +14,25 @@ from pipeline_helpers import FakeBackend
 
 from dcfm_ros.benchmark.border import border_share
 from dcfm_ros.benchmark.contenders import (
-    ALWAYS, NEVER, EveryCellABorder, PipelineRow, PublishedNetwork, RewrittenNetwork, adaptive, fixed_interval,
-    published_run, rewritten_run, type_of)
+    ALWAYS,
+    NEVER,
+    EveryCellABorder,
+    PipelineRow,
+    PublishedNetwork,
+    RewrittenNetwork,
+    adaptive,
+    fixed_interval,
+    published_run,
+    rewritten_run,
+    type_of,
+)
 from dcfm_ros.benchmark.hugging_face import TransformersNetwork
+from dcfm_ros.benchmark.interleave import interleave
 from dcfm_ros.benchmark.networks import random_networks
 from dcfm_ros.benchmark.participants import transformers_rows
 from dcfm_ros.benchmark.scene import open_scene
 from dcfm_ros.benchmark.steps import StepByStep, transfers
 from dcfm_ros.benchmark.upsampling import Upsampling, measured_border_share
-from dcfm_ros.benchmark.interleave import interleave
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
@@ -31,7 +42,9 @@ from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning"
+)
 
 CAMERA, SIZE = (72, 108), (64, 96)
 
@@ -81,18 +94,28 @@ def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch
     for network in (in_torch(published, "cpu"), compile_whole(published, SIZE, like).run):
         noting, seen = noted(network)
         published_run(noting, SIZE)(Frame("", 0, scene.images[0]), None)
-        assert seen[0].shape == (1, *CAMERA) and seen[0].dtype == np.uint8 and (seen[0][0] == wanted).mean() > 0.999
+        assert (
+            seen[0].shape == (1, *CAMERA)
+            and seen[0].dtype == np.uint8
+            and (seen[0][0] == wanted).mean() > 0.999
+        )
     made = []
-    monkeypatch.setattr("dcfm_ros.benchmark.contenders.upsampled_argmax",
-                        lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)))
-    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(Frame("", 0, scene.images[0]), None)
+    monkeypatch.setattr(
+        "dcfm_ros.benchmark.contenders.upsampled_argmax",
+        lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)),
+    )
+    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(
+        Frame("", 0, scene.images[0]), None
+    )
     assert made[0].shape == CAMERA and (made[0] == wanted).mean() > 0.999
 
 
 def test_transformers_gives_the_models_masks(networks, scene):
     pytest.importorskip("transformers", reason="transformers is not installed")
     model = networks.per_frame
-    seen = in_torch(TransformersNetwork(model, CAMERA).eval(), "cpu")(network_input(Frame("", 0, scene.images[0]), SIZE))
+    seen = in_torch(TransformersNetwork(model, CAMERA).eval(), "cpu")(
+        network_input(Frame("", 0, scene.images[0]), SIZE)
+    )
     wanted = own_mask(model, scene.images[0])
     assert seen.shape == (1, *CAMERA) and seen.dtype == np.uint8 and (seen[0] == wanted).mean() > 0.999
 
@@ -109,8 +132,15 @@ def test_in_half_precision_weights_are_half_and_the_network_stays_as_it_was(netw
         assert np.array_equal(in_torch(network, "cpu")(image), whole)
 
 
-@pytest.mark.parametrize("device, precision, rows", [
-    ("cpu", "f32", ["f32"]), ("cpu", "bf16", ["f32"]), ("cuda", "f32", ["f32"]), ("cuda:1", "f16", ["f32", "f16"])])
+@pytest.mark.parametrize(
+    "device, precision, rows",
+    [
+        ("cpu", "f32", ["f32"]),
+        ("cpu", "bf16", ["f32"]),
+        ("cuda", "f32", ["f32"]),
+        ("cuda:1", "f16", ["f32", "f16"]),
+    ],
+)
 def test_transformers_has_a_row_in_half_precision_on_a_gpu(device, precision, rows):
     found = transformers_rows(SimpleNamespace(device=device, precision=precision))
     assert [precision for _, precision in found] == rows and len(dict(found)) == len(rows)
@@ -124,11 +154,16 @@ def timed(contender, rounds=2):
     return interleave([contender], 0.0, rounds, burst_s=0.0)[contender.name]
 
 
-@pytest.mark.parametrize("mode, scheduler, how, per_frame", [
-    (Mode.SYNC, ALWAYS, {}, 1.0), (Mode.SYNC, NEVER, {}, 0.0),
-    (Mode.SYNC, SchedulerConfig(2, 2), fixed_interval(2), 1 / 2),
-    (Mode.SYNC, SchedulerConfig(6, 6), fixed_interval(6), 1 / 6),
-    (Mode.SYNC, SchedulerConfig(2, 5, threshold=10.0), adaptive(SchedulerConfig(2, 5)), 1 / 5)])
+@pytest.mark.parametrize(
+    "mode, scheduler, how, per_frame",
+    [
+        (Mode.SYNC, ALWAYS, {}, 1.0),
+        (Mode.SYNC, NEVER, {}, 0.0),
+        (Mode.SYNC, SchedulerConfig(2, 2), fixed_interval(2), 1 / 2),
+        (Mode.SYNC, SchedulerConfig(6, 6), fixed_interval(6), 1 / 6),
+        (Mode.SYNC, SchedulerConfig(2, 5, threshold=10.0), adaptive(SchedulerConfig(2, 5)), 1 / 5),
+    ],
+)
 def test_rows_have_their_schedules_keyframes(scene, mode, scheduler, how, per_frame):
     backend = FakeBackend()
     times = timed(row(backend, mode, scheduler).contender(scene, **how))
@@ -139,7 +174,11 @@ def test_rows_have_their_schedules_keyframes(scene, mode, scheduler, how, per_fr
 @pytest.mark.parametrize("alignment", list(Alignment))
 def test_common_features_of_a_row_move_where_it_says_so(scene, alignment):
     backend = FakeBackend()
-    timed(row(backend, Mode.SYNC, SchedulerConfig(6, 6), alignment=alignment).contender(scene, **fixed_interval(6)))
+    timed(
+        row(backend, Mode.SYNC, SchedulerConfig(6, 6), alignment=alignment).contender(
+            scene, **fixed_interval(6)
+        )
+    )
     moved = sum(motion is not None for motions in backend.motions for motion in motions)
     assert moved > len(backend.motions) / 2 if alignment is Alignment.FLOW else moved == 0
 
@@ -172,8 +211,10 @@ def test_a_frame_without_a_mask_ends_the_benchmark(scene, mode):
 
 def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeypatch):
     worst, made = EveryCellABorder(backend), []
-    monkeypatch.setattr("dcfm_ros.benchmark.contenders.upsampled_argmax",
-                        lambda logits, size: made.append(logits) or postprocess.upsampled_argmax(logits, size))
+    monkeypatch.setattr(
+        "dcfm_ros.benchmark.contenders.upsampled_argmax",
+        lambda logits, size: made.append(logits) or postprocess.upsampled_argmax(logits, size),
+    )
     shallow = worst.shallow(np.zeros((*SIZE, 3), np.uint8))
     common = worst.deep(shallow)
     asked, decode = [], backend.decode
@@ -191,16 +232,26 @@ def test_steps_are_those_of_a_frame(backend, scene, monkeypatch):
     tail = ["fusion and head", "upsample-argmax"]
     split, moved = StepByStep(backend, scene, SIZE), []
     decode = backend.decode
-    monkeypatch.setattr(backend, "decode", lambda shallow, commons, motions=(): (
-        moved.append([motion is not None for motion in motions]), decode(shallow, commons, motions))[1])
+    monkeypatch.setattr(
+        backend,
+        "decode",
+        lambda shallow, commons, motions=(): (
+            moved.append([motion is not None for motion in motions]),
+            decode(shallow, commons, motions),
+        )[1],
+    )
     times = interleave(split.contenders, 0.0, 2, burst_s=0.0)
     shallow, keyframe = times.values()
     assert list(shallow.steps()) == common + tail
-    assert {len(of_frame) for of_frame in moved} == {1} and [True] in moved and [False] in moved   # of keyframes their own
+    assert (
+        {len(of_frame) for of_frame in moved} == {1} and [True] in moved and [False] in moved
+    )  # of keyframes their own
     assert list(keyframe.steps()) == [*common, "deep path, common feature", *tail]
     assert 0 < sum(values.sum() for values in keyframe.steps().values()) <= keyframe.samples.sum()
     report = split.report(times)
-    assert [step["step"] for step in report["steps"]] == list(keyframe.steps()) and report["transfers"] is None
+    assert [step["step"] for step in report["steps"]] == list(keyframe.steps()) and report[
+        "transfers"
+    ] is None
     assert report["slices"]["number"] >= 4 and report["slices"]["longest_ms"] > 0
 
 
@@ -215,16 +266,21 @@ def test_upsampling_is_timed_on_the_models_logits_and_on_made_ones(backend, scen
     assert shares[1:] == pytest.approx([0.0, 0.15, 1.0], abs=0.05) and 0 < shares[0] < 1
     rows = made.report(interleave(made.contenders, 0.0, 1, burst_s=0.0))
     assert [(row["logits"], row["border_share"]) for row in rows] == [
-        (what, pytest.approx(share, abs=1e-4)) for what, share in made.shares.items()]
+        (what, pytest.approx(share, abs=1e-4)) for what, share in made.shares.items()
+    ]
     assert [way["layout"] for way in rows[0]["torch"]] == ["channels first", "channels last"]
 
 
 def test_both_ways_of_upsampling_make_the_mask(backend, scene, monkeypatch):
     ours, theirs = [], []
-    monkeypatch.setattr("dcfm_ros.benchmark.upsampling.upsampled_argmax",
-                        lambda *arguments: ours.append(postprocess.upsampled_argmax(*arguments)))
-    monkeypatch.setattr("dcfm_ros.benchmark.upsampling.resize",
-                        lambda *arguments: theirs.append(resize(*arguments)) or theirs[-1])
+    monkeypatch.setattr(
+        "dcfm_ros.benchmark.upsampling.upsampled_argmax",
+        lambda *arguments: ours.append(postprocess.upsampled_argmax(*arguments)),
+    )
+    monkeypatch.setattr(
+        "dcfm_ros.benchmark.upsampling.resize",
+        lambda *arguments: theirs.append(resize(*arguments)) or theirs[-1],
+    )
     interleave(Upsampling(backend, scene, SIZE).contenders, 0.0, 0, burst_s=0.0)
     for mask, logits in zip(ours[::3], theirs[::6], strict=True):
         assert mask.shape == CAMERA and (mask == logits[0].argmax(0).numpy()).mean() > 0.999
@@ -238,6 +294,8 @@ def test_one_class_has_no_borders_to_make(scene):
 
 def test_border_cells_are_those_of_shallow_frames(backend, scene, monkeypatch):
     commons, decode = [], backend.decode
-    monkeypatch.setattr(backend, "decode", lambda shallow, common: commons.append(common[0]) or decode(shallow, common))
+    monkeypatch.setattr(
+        backend, "decode", lambda shallow, common: commons.append(common[0]) or decode(shallow, common)
+    )
     assert 0 < measured_border_share(backend, scene, SIZE, frames=3) < 1
     assert len(commons) == 3 and all(common is commons[0] for common in commons)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Interleaved timing, with a clock that only contenders move."""
+
 import itertools
 from contextlib import contextmanager
 
@@ -24,10 +25,18 @@ class Clock:
 
 
 class Fake:
-    """A contender whose frames take `ms`, the first of each burst `first_ms`. `log` notes what happens to all."""
+    """A contender whose frames take `ms`, the first of each burst `first_ms`. `log` notes what happens to
+    all."""
 
     def __init__(self, name, clock, log, ms=10, first_ms=1000, laps=(), **how):
-        self.name, self.clock, self.log, self.ms, self.first_ms, self.laps = name, clock, log, ms, first_ms, laps
+        self.name, self.clock, self.log, self.ms, self.first_ms, self.laps = (
+            name,
+            clock,
+            log,
+            ms,
+            first_ms,
+            laps,
+        )
         self.opened, self.keyframes = 0, 0
         self.contender = Contender(name, self.open, itertools.count, count=lambda: self.keyframes, **how)
 
@@ -46,7 +55,7 @@ class Fake:
             fresh[0] = False
 
         yield run
-        self.clock.pass_ms(7777)   # closing counts nowhere
+        self.clock.pass_ms(7777)  # closing counts nowhere
         self.log.append(f"close {self.name}")
 
 
@@ -58,7 +67,9 @@ def test_everyone_has_one_burst_in_each_round_and_rounds_begin_with_another():
     clock, log = Clock(), []
     run(*(Fake(name, clock, log) for name in "abc"), least_rounds=4, burst_s=0.0)
     opened = "".join(entry[-1] for entry in log if isinstance(entry, str) and entry.startswith("open"))
-    assert opened == "abc" + "abc" + "bca" + "cab" + "abc"   # once for all to compile and load, then the rounds
+    assert (
+        opened == "abc" + "abc" + "bca" + "cab" + "abc"
+    )  # once for all to compile and load, then the rounds
     assert [log[at + 1] for at in range(0, len(log), 5)][:3] == [("a", 0), ("b", 0), ("c", 0)]
 
 
@@ -69,7 +80,7 @@ def test_frames_that_settle_are_not_counted_and_everything_else_is():
     assert times.samples.tolist() == pytest.approx([10] * 15)
     assert times.wall_s == pytest.approx(0.15) and times.frames_per_second == pytest.approx(100)
     slow = run(Fake("a", clock, [], settle=0, least=5), least_rounds=3, burst_s=0.0)["a"]
-    assert slow.samples.max() == pytest.approx(1000) and len(slow.samples) == 15   # an outlier stays
+    assert slow.samples.max() == pytest.approx(1000) and len(slow.samples) == 15  # an outlier stays
     assert slow.percentile(50) == pytest.approx(10) and slow.percentile(99) > 900
 
 
@@ -86,7 +97,7 @@ def test_rounds_are_whole_and_go_on_until_the_time_is_over():
     fakes = [Fake(name, clock, [], ms=500) for name in "ab"]
     times = run(*fakes, seconds=50.0, least_rounds=2, burst_s=0.0, on_round=told.append)
     rounds = len(times["a"].bursts)
-    assert rounds == len(times["b"].bursts) == len(told) == 3   # each takes 2 x (1 + 2 x 0.5 + 7.777) s
+    assert rounds == len(times["b"].bursts) == len(told) == 3  # each takes 2 x (1 + 2 x 0.5 + 7.777) s
     assert told[-2] < 50.0 <= told[-1]
 
 
@@ -95,7 +106,9 @@ def test_each_contender_walks_on_through_its_own_frames():
     fakes = [Fake(name, Clock(), log, settle=1, least=2) for name in "ab"]
     run(*fakes, least_rounds=2, burst_s=0.0)
     for name in "ab":
-        assert [entry[1] for entry in log if entry[0] == name and not isinstance(entry, str)] == list(range(9))
+        assert [entry[1] for entry in log if entry[0] == name and not isinstance(entry, str)] == list(
+            range(9)
+        )
 
 
 def test_waiting_for_a_frame_is_not_the_frames_time():
@@ -117,7 +130,9 @@ def test_steps_add_up_and_keyframes_are_those_of_counted_frames():
     fake = Fake("a", clock, [], ms=3, laps=(("one", 5), ("two", 2)), least=4)
     times = run(fake, least_rounds=2, burst_s=0.0)["a"]
     assert {name: values.tolist() for name, values in times.steps().items()} == {
-        "one": pytest.approx([5] * 8), "two": pytest.approx([2] * 8)}
+        "one": pytest.approx([5] * 8),
+        "two": pytest.approx([2] * 8),
+    }
     assert times.samples.tolist() == pytest.approx([10] * 8) and times.keyframes == 8
 
 
@@ -142,12 +157,14 @@ def times_of(*bursts):
 
 def test_percentiles_are_of_all_samples_together():
     times = times_of(range(1, 51), range(51, 101))
-    assert times.percentile(50) == pytest.approx(50_500) and times.percentile(99) == pytest.approx(1000 * np.percentile(
-        np.arange(1, 101), 99))
+    assert times.percentile(50) == pytest.approx(50_500) and times.percentile(99) == pytest.approx(
+        1000 * np.percentile(np.arange(1, 101), 99)
+    )
 
 
 def test_a_ratio_is_that_of_the_rounds():
-    """A phase that slows everything threefold changes no ratio; one round in which only one is slow does not count much."""
+    """A phase that slows everything threefold changes no ratio; one round in which only one is slow does not
+    count much."""
     slow = times_of((0.2, 0.2, 0.9), (0.6, 0.6), (0.2, 0.2), (1.0, 1.0), (0.2, 0.2))
     fast = times_of((0.1, 0.1, 0.1), (0.3, 0.3), (0.1, 0.1), (0.1, 0.1), (0.1, 0.1))
     found = ratio(slow, fast)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Both networks of a comparison, and classifiers that give regions."""
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,9 @@ CAMERA = (96, 128)
 
 
 def picture():
-    frame = open_source("synthetic", height=CAMERA[0], width=CAMERA[1]).frame(5)   # not one of those that are fitted to
+    frame = open_source("synthetic", height=CAMERA[0], width=CAMERA[1]).frame(
+        5
+    )  # not one of those that are fitted to
     return normalised(torch.from_numpy(frame.image)[None], IMAGENET), frame.label
 
 
@@ -28,22 +31,30 @@ def keyframe(model, image):
 
 
 def same_backbone(networks):
-    parts = [{**network.encoder.state_dict(), **network.fusion.state_dict()}
-             for network in (networks.dcfm, networks.per_frame)]
-    return parts[0].keys() == parts[1].keys() and all(torch.equal(parts[0][key], parts[1][key]) for key in parts[0])
+    parts = [
+        {**network.encoder.state_dict(), **network.fusion.state_dict()}
+        for network in (networks.dcfm, networks.per_frame)
+    ]
+    return parts[0].keys() == parts[1].keys() and all(
+        torch.equal(parts[0][key], parts[1][key]) for key in parts[0]
+    )
 
 
 @pytest.mark.parametrize("backbone", ["mit_b0", "resnet18"])
 def test_random_networks_have_regions(backbone):
     networks = random_networks(backbone, 124, CAMERA, CAMERA)
-    assert isinstance(networks.dcfm, DCFM) and isinstance(networks.per_frame, PerFrame) and same_backbone(networks)
+    assert (
+        isinstance(networks.dcfm, DCFM)
+        and isinstance(networks.per_frame, PerFrame)
+        and same_backbone(networks)
+    )
     assert not networks.dcfm.training and networks.weights.startswith("random weights")
     image, label = picture()
     for network in (networks.dcfm, networks.per_frame):
         logits = keyframe(network, image)
         assert len(logits) == 124 and 0.01 < border_share(logits) < 0.45
         step = CAMERA[0] // logits.shape[1]
-        assert (logits.argmax(0) == label[step // 2::step, step // 2::step]).mean() > 0.5
+        assert (logits.argmax(0) == label[step // 2 :: step, step // 2 :: step]).mean() > 0.5
 
 
 def test_random_networks_are_the_same_each_time_and_spare_the_generator():
@@ -57,8 +68,11 @@ def test_random_networks_are_the_same_each_time_and_spare_the_generator():
 
 
 @pytest.mark.parametrize("architecture, other", [("dcfm", "per_frame"), ("per_frame", "dcfm")])
-@pytest.mark.parametrize("changes", [{}, {"head_layers": 1}, {"backbone": "resnet18", "common_width": 8}],
-                         ids=["mit", "two layers", "resnet"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"head_layers": 1}, {"backbone": "resnet18", "common_width": 8}],
+    ids=["mit", "two layers", "resnet"],
+)
 def test_the_counterpart_has_the_models_backbone_and_nearly_its_masks(tmp_path, architecture, other, changes):
     folder = str(write_tiny_model(tmp_path / "model", architecture=architecture, **changes))
     networks = load_networks(folder, CAMERA, CAMERA)
@@ -66,10 +80,12 @@ def test_the_counterpart_has_the_models_backbone_and_nearly_its_masks(tmp_path, 
     assert made.config.architecture == other and same_backbone(networks) and folder in networks.weights
     image, _ = picture()
     wanted = keyframe(own, image)
-    assert np.array_equal(wanted, keyframe(tiny_model(architecture=architecture, **changes), image))   # is left as it was
+    assert np.array_equal(
+        wanted, keyframe(tiny_model(architecture=architecture, **changes), image)
+    )  # is left as it was
     found = keyframe(made, image).argmax(0)
     most = np.bincount(wanted.argmax(0).ravel()).max() / found.size
-    assert (found == wanted.argmax(0)).mean() >= most - 0.02   # never worse than the commonest class alone
+    assert (found == wanted.argmax(0)).mean() >= most - 0.02  # never worse than the commonest class alone
 
 
 def test_another_size_than_the_models(tmp_path):

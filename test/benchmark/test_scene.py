@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The images of a benchmark."""
+
 import itertools
 
 import cv2
@@ -31,10 +32,10 @@ def test_paced_frames_wait_for_their_turn_and_late_ones_do_not_pile_up():
 
     frames = scene().paced(10.0, clock=lambda: now[0], sleep=sleep)
     next(frames)
-    now[0] += 0.03            # what the first frame takes
+    now[0] += 0.03  # what the first frame takes
     next(frames)
     assert slept == pytest.approx([0.07])
-    now[0] += 0.35            # longer than three periods: the next comes at once, the one after it a period later
+    now[0] += 0.35  # longer than three periods: the next comes at once, the one after it a period later
     next(frames)
     next(frames)
     assert slept == pytest.approx([0.07, 0.1])
@@ -61,5 +62,7 @@ def test_a_scene_ends_before_a_hard_cut(tmp_path):
 
 def test_one_frame_is_no_scene(tmp_path):
     source = write(tmp_path / "one", make_clip(1).images)
-    with pytest.raises(SourceError, match=r"begins with 1 frame\(s\) of one shot; the benchmark needs a video of 2 or more"):
+    with pytest.raises(
+        SourceError, match=r"begins with 1 frame\(s\) of one shot; the benchmark needs a video of 2 or more"
+    ):
         open_scene(source)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm calibrate`: the threshold it finds gives the rate it says, with the live scheduler."""
+
 import json
 from dataclasses import replace
 
@@ -12,10 +13,10 @@ from helpers import write_tiny_model
 
 from dcfm_ros.cli import main
 from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibration_table, find_threshold
-from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
 from dcfm_ros.pipeline.settings import AksScore, Alignment, SchedulerConfig
+from dcfm_ros.reports.video_writer import VideoWriter
 
 CONFIGS = [SchedulerConfig(min_interval=2, max_interval=10).resolved(alignment) for alignment in Alignment]
 
@@ -27,11 +28,14 @@ def config(request):
 
 
 def calm_clip(length, seed):
-    """A picture that drifts, now fast, now slowly, and so little from frame to frame that there are no hard cuts."""
+    """A picture that drifts, now fast, now slowly, and so little from frame to frame that there are no hard
+    cuts."""
     rng = np.random.default_rng(seed)
-    wide = cv2.resize(rng.integers(60, 200, (3, 60, 3), dtype=np.uint8), (60 * 60, SIZE[0]), interpolation=cv2.INTER_CUBIC)
+    wide = cv2.resize(
+        rng.integers(60, 200, (3, 60, 3), dtype=np.uint8), (60 * 60, SIZE[0]), interpolation=cv2.INTER_CUBIC
+    )
     at = np.cumsum(2 + 12 * np.abs(np.sin(np.arange(length) / 9)) * rng.random(length)).astype(int)
-    return MemoryClip([np.ascontiguousarray(wide[:, x:x + SIZE[1]]) for x in at], {})
+    return MemoryClip([np.ascontiguousarray(wide[:, x : x + SIZE[1]]) for x in at], {})
 
 
 def keyframes_after_the_first(clip, threshold, config):
@@ -77,7 +81,11 @@ def test_the_table_tells_the_truth(clips, config):
     for row in report["table"]:
         assert row["keyframe_hz"] == pytest.approx(rate(clips, row["threshold"], config), abs=1e-5)
     rates = [row["keyframe_hz"] for row in report["table"]]
-    assert rates[0] == most(config) and rates[-1] == pytest.approx(1.5, rel=0.01) and rates == sorted(rates, reverse=True)
+    assert (
+        rates[0] == most(config)
+        and rates[-1] == pytest.approx(1.5, rel=0.01)
+        and rates == sorted(rates, reverse=True)
+    )
 
 
 def test_medians_of_differences(clips, config):
@@ -90,17 +98,25 @@ def test_medians_of_differences(clips, config):
             motion.add(image, index, range(index - 6, index))
             for distance in (1, 6):
                 if index >= distance:
-                    differences[distance].append(residual(*motion.pictures(index - distance)) if moves
-                                                 else deviation(image, clip.images[index - distance]))
+                    differences[distance].append(
+                        residual(*motion.pictures(index - distance))
+                        if moves
+                        else deviation(image, clip.images[index - distance])
+                    )
     assert report["difference_medians"] == {
-        str(distance): pytest.approx(np.median(values), abs=1e-6) for distance, values in differences.items()}
+        str(distance): pytest.approx(np.median(values), abs=1e-6) for distance, values in differences.items()
+    }
     assert report["scheduler"]["aks_score"] == config.aks_score and "threshold" not in report["scheduler"]
 
 
 def test_the_bounds_make_some_rates_impossible(clips, config):
-    with pytest.raises(ValueError, match="keyframe_hz 9 is out of reach: min_interval 2 allows at most 7.50 keyframes/s"):
+    with pytest.raises(
+        ValueError, match="keyframe_hz 9 is out of reach: min_interval 2 allows at most 7.50 keyframes/s"
+    ):
         find_threshold(clips, 9.0, SIZE, config)
-    with pytest.raises(ValueError, match="keyframe_hz 1 is out of reach: max_interval 10 brings at least 1.50 keyframes/s"):
+    with pytest.raises(
+        ValueError, match="keyframe_hz 1 is out of reach: max_interval 10 brings at least 1.50 keyframes/s"
+    ):
         find_threshold(clips, 1.0, SIZE, config)
 
 
@@ -118,11 +134,18 @@ def test_a_picture_that_never_changes_takes_the_nearest_rate(config):
 def test_short_clips_without_a_second_keyframe(config):
     clip = MemoryClip([np.full((*SIZE, 3), 90, np.uint8)] * 4, {})
     report = find_threshold([clip], 1.5, SIZE, config)
-    assert report["keyframe_hz"] == 0 and report["frames_per_keyframe"] is None and report["difference_medians"]["6"] is None
+    assert (
+        report["keyframe_hz"] == 0
+        and report["frames_per_keyframe"] is None
+        and report["difference_medians"]["6"] is None
+    )
     text = calibration_table({**report, "data": {"name": "four frames"}, "options": {"keyframe_hz": 1.5}})
-    assert "none after a clip's first frame" in text 
+    assert "none after a clip's first frame" in text
     what = "residual" if config.aks_score is AksScore.RESIDUAL else "deviation"
-    assert f"median {what} 1 frames apart: 0.000" in text and f"median {what} 6 frames apart: no such frames" in text
+    assert (
+        f"median {what} 1 frames apart: 0.000" in text
+        and f"median {what} 6 frames apart: no such frames" in text
+    )
 
 
 def test_hard_cuts_are_keyframes_whatever_the_threshold(config):
@@ -136,26 +159,51 @@ def test_stills_are_refused():
         find_threshold([make_clip(1), make_clip(1)], 4.0, SIZE, CONFIGS[0])
 
 
-@pytest.mark.parametrize("changes, message", [
-    (dict(keyframe_hz=0.0), "keyframe_hz 0.0: use a number of keyframes per second above 0"),
-    (dict(keyframe_hz=float("nan")), "keyframe_hz nan"),
-    (dict(keyframe_hz=2.0, min_interval=0), "min_interval 0: use 1 to 1000 frames"),
-    (dict(keyframe_hz=2.0, alignment="logits"), "alignment 'logits': use one of flow, none"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (dict(keyframe_hz=0.0), "keyframe_hz 0.0: use a number of keyframes per second above 0"),
+        (dict(keyframe_hz=float("nan")), "keyframe_hz nan"),
+        (dict(keyframe_hz=2.0, min_interval=0), "min_interval 0: use 1 to 1000 frames"),
+        (dict(keyframe_hz=2.0, alignment="logits"), "alignment 'logits': use one of flow, none"),
+    ],
+)
 def test_bad_options_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         CalibrateOptions("somewhere", **changes)
 
 
-@pytest.mark.parametrize("options, alignment, what", [
-    ([], "flow", "residual"), (["--alignment", "flow"], "flow", "residual"), (["--alignment", "none"], "none", "deviation")])
+@pytest.mark.parametrize(
+    "options, alignment, what",
+    [
+        ([], "flow", "residual"),
+        (["--alignment", "flow"], "flow", "residual"),
+        (["--alignment", "none"], "none", "deviation"),
+    ],
+)
 def test_the_command_takes_a_video_without_labels(tmp_path, capsys, options, alignment, what):
     model = write_tiny_model(tmp_path / "model")
     with VideoWriter(tmp_path / "drive.mp4", SIZE[1], SIZE[0], 15.0) as video:
         for image in calm_clip(61, 3).images:
             video.add(image)
-    assert main(["calibrate", str(tmp_path / "drive.mp4"), "--keyframe-hz", "4", "--model", str(model),
-                 "--max-interval", "12", "--json", str(tmp_path / "out.json"), *options]) == 0
+    assert (
+        main(
+            [
+                "calibrate",
+                str(tmp_path / "drive.mp4"),
+                "--keyframe-hz",
+                "4",
+                "--model",
+                str(model),
+                "--max-interval",
+                "12",
+                "--json",
+                str(tmp_path / "out.json"),
+                *options,
+            ]
+        )
+        == 0
+    )
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["keyframe_hz"] == pytest.approx(4, rel=0.1) and report["scheduler"]["max_interval"] == 12
     output = capsys.readouterr().out

@@ -1,38 +1,61 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Plots are made of what a report has."""
+
 from types import SimpleNamespace
 
 import cv2
 import pytest
 
 from dcfm_ros.evaluation import plots as module
-from dcfm_ros.evaluation.schedule import ALIGNMENTS
 from dcfm_ros.evaluation.plots import write_plots
+from dcfm_ros.evaluation.schedule import ALIGNMENTS
 
 
 def row(mode="causal", interval=2, threshold=None, delay=0, rate=0.5, alignment="none", **values):
-    return {"model": "runs/mine", "mode": mode, "delay": delay, "interval": interval, "threshold": threshold,
-            "alignment": alignment, "keyframe_rate": rate, "miou": 0.5, "mvc8": 0.8,
-            "per_class_iou": {"sky": 0.9, "road": 0.1, "tree": None}, **values}
+    return {
+        "model": "runs/mine",
+        "mode": mode,
+        "delay": delay,
+        "interval": interval,
+        "threshold": threshold,
+        "alignment": alignment,
+        "keyframe_rate": rate,
+        "miou": 0.5,
+        "mvc8": 0.8,
+        "per_class_iou": {"sky": 0.9, "road": 0.1, "tree": None},
+        **values,
+    }
 
 
 def report(*rows, ages=(0.5, 0.4), ways=("none",)):
-    return {"models": [{"name": "runs/mine", "architecture": "dcfm"}], "data": {"name": "my data", "labelled_frames": 9},
-            "rows": list(rows), "by_age": {"frames": 7, "miou": {way: list(ages) for way in ways}} if ages else None}
+    return {
+        "models": [{"name": "runs/mine", "architecture": "dcfm"}],
+        "data": {"name": "my data", "labelled_frames": 9},
+        "rows": list(rows),
+        "by_age": {"frames": 7, "miou": {way: list(ages) for way in ways}} if ages else None,
+    }
 
 
 def written(folder):
     return sorted(path.name for path in folder.glob("*.png"))
 
 
-@pytest.mark.parametrize("rows", [
-    [row()],
-    [row(interval=None, threshold=0.3)],
-    [row("per_frame", 1, rate=1.0)],
-    [row("per_frame", 1, rate=1.0), row("two_sided", 1, rate=1.0), row("two_sided"), row("causal", None, 0.3),
-     *(row("async", delay=delay) for delay in (1, 2, 4, 8, 16))],
-])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row()],
+        [row(interval=None, threshold=0.3)],
+        [row("per_frame", 1, rate=1.0)],
+        [
+            row("per_frame", 1, rate=1.0),
+            row("two_sided", 1, rate=1.0),
+            row("two_sided"),
+            row("causal", None, 0.3),
+            *(row("async", delay=delay) for delay in (1, 2, 4, 8, 16)),
+        ],
+    ],
+)
 def test_all_pictures_are_written_and_not_blank(tmp_path, rows):
     write_plots(report(*rows), tmp_path)
     assert written(tmp_path) == ["accuracy.png", "age.png", "consistency.png", "per_class.png"]
@@ -45,23 +68,44 @@ def test_all_pictures_are_written_and_not_blank(tmp_path, rows):
 def test_each_alignment_has_a_panel_and_a_line(tmp_path, monkeypatch, ways, per_frame):
     """In the order of ALIGNMENTS; a per-frame network, which has nothing to align, is in all of them."""
     figures, write = {}, module.FigureCanvasAgg
-    monkeypatch.setattr(module, "FigureCanvasAgg", lambda figure: SimpleNamespace(
-        print_png=lambda path: (figures.update({path.stem: figure}), write(figure).print_png(path))))
-    rows = [row(interval=None if number == 2 else number, threshold=0.3 if number == 2 else None, rate=1 / number,
-                miou=0.5 - 0.01 * number, alignment=way) for way in ways for number in (1, 2, 4)]
+    monkeypatch.setattr(
+        module,
+        "FigureCanvasAgg",
+        lambda figure: SimpleNamespace(
+            print_png=lambda path: (figures.update({path.stem: figure}), write(figure).print_png(path))
+        ),
+    )
+    rows = [
+        row(
+            interval=None if number == 2 else number,
+            threshold=0.3 if number == 2 else None,
+            rate=1 / number,
+            miou=0.5 - 0.01 * number,
+            alignment=way,
+        )
+        for way in ways
+        for number in (1, 2, 4)
+    ]
     write_plots(report(*per_frame, *rows, ways=ways), tmp_path)
     names = [name for way, name in ALIGNMENTS.items() if way in ways]
     for picture in ("accuracy", "consistency"):
         panels = figures[picture].axes
-        assert [text.get_text() for panel in panels for text in panel.texts] == (names if len(ways) > 1 else [])
+        assert [text.get_text() for panel in panels for text in panel.texts] == (
+            names if len(ways) > 1 else []
+        )
         assert len(panels) == len(ways) and all(len(panel.lines) == 2 + len(per_frame) for panel in panels)
-    age, = figures["age"].axes
+    (age,) = figures["age"].axes
     lines = [line for line in age.lines if not line.get_label().startswith("per frame")]
     assert [line.get_label() for line in lines] == [ALIGNMENTS[way] for way in ways]
     assert len({line.get_linestyle() for line in lines}) == len(ways)
-    classes, = figures["per_class"].axes
-    assert len(classes.containers) == 2 + len(per_frame)   # of the first alignment: every frame a keyframe, and one more
-    narrow, wide = cv2.imread(str(tmp_path / "age.png")).shape[1], cv2.imread(str(tmp_path / "accuracy.png")).shape[1]
+    (classes,) = figures["per_class"].axes
+    assert len(classes.containers) == 2 + len(
+        per_frame
+    )  # of the first alignment: every frame a keyframe, and one more
+    narrow, wide = (
+        cv2.imread(str(tmp_path / "age.png")).shape[1],
+        cv2.imread(str(tmp_path / "accuracy.png")).shape[1],
+    )
     assert narrow == 1170 and wide == {1: 1170, 2: 1482, 3: 2028}[len(ways)]
 
 

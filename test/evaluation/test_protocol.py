@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The offline protocol against masks and figures computed one by one."""
+
 from collections import Counter
 
 import numpy as np
@@ -9,9 +10,9 @@ from evaluation_helpers import CLASSES, SIZE, MemoryClip, NotingBackend, logits_
 from helpers import tiny_model
 from protocol_helpers import THRESHOLDS, backend, counts_of, model, noted_mask, own_classes, run  # noqa: F401
 
+from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.evaluation.schedule import ALIGNMENTS, MODES, Schedule, fixed_keyframes, serving
 from dcfm_ros.metrics.consistency import consistency_windows
-from dcfm_ros.evaluation.protocol import Network, Protocol
 from dcfm_ros.model.class_map import ClassMap, MappedClass
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
@@ -23,12 +24,20 @@ def naive(clip, schedule, phases):
     masks, keyframes = [], []
     for phase in phases:
         keyframes.append(fixed_keyframes(clip.length, schedule.mode, schedule.interval, phase))
-        masks.append([noted_mask(frame, serving(schedule, keyframes[-1], frame)) for frame in range(clip.length)])
+        masks.append(
+            [noted_mask(frame, serving(schedule, keyframes[-1], frame)) for frame in range(clip.length)]
+        )
     return masks, keyframes
 
 
-@pytest.mark.parametrize("schedule", [
-    Schedule("two_sided", interval=3), Schedule("causal", interval=4), Schedule("async", interval=3, delay=2)])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule("two_sided", interval=3),
+        Schedule("causal", interval=4),
+        Schedule("async", interval=3, delay=2),
+    ],
+)
 def test_a_single_clip_is_pooled_over_all_phases(schedule):
     clip = make_clip(21)
     results, _ = run([clip], schedule)
@@ -36,7 +45,9 @@ def test_a_single_clip_is_pooled_over_all_phases(schedule):
     masks, keyframes = naive(clip, schedule, range(schedule.interval))
     labels = [clip.labels[frame] for frame in range(21)]
     assert np.array_equal(score.matrix.counts, sum(counts_of(phase, labels) for phase in masks))
-    on_keyframes = sum(counts_of([phase[k] for k in ks], [labels[k] for k in ks]) for phase, ks in zip(masks, keyframes))
+    on_keyframes = sum(
+        counts_of([phase[k] for k in ks], [labels[k] for k in ks]) for phase, ks in zip(masks, keyframes)
+    )
     assert np.array_equal(score.on_keyframes.counts, on_keyframes)
     assert score.frames == 21 * schedule.interval and score.keyframes == sum(map(len, keyframes))
     for n in (8, 16):
@@ -64,7 +75,9 @@ def test_of_several_clips_each_has_its_own_phase():
 
 def test_a_keyframe_in_every_frame_gives_the_keyframes_masks(backend, model):
     clip = make_clip(4)
-    results, _ = run([clip], *(Schedule(mode, interval=1) for mode in ("causal", "two_sided")), backend=backend)
+    results, _ = run(
+        [clip], *(Schedule(mode, interval=1) for mode in ("causal", "two_sided")), backend=backend
+    )
     masks = []
     for image in clip.images:
         shallow = backend.shallow(image)
@@ -76,7 +89,7 @@ def test_a_keyframe_in_every_frame_gives_the_keyframes_masks(backend, model):
 
 def test_two_sided_is_the_sum_of_the_logits(backend):
     clip = make_clip(5)
-    results, _ = run([clip, clip], Schedule("two_sided", interval=4), backend=backend)   # keyframes 0, 4 and 1
+    results, _ = run([clip, clip], Schedule("two_sided", interval=4), backend=backend)  # keyframes 0, 4 and 1
     shallows = [backend.shallow(image) for image in clip.images]
     commons = [backend.deep(shallow) for shallow in shallows]
 
@@ -100,8 +113,17 @@ def test_async_without_delay_gives_causal_figures():
 
 
 def all_schedules(alignments=("none",)):
-    return [Schedule(mode, delay=2 if mode == "async" else 0, alignment=way, **rule) for way in alignments for mode in MODES
-            for rule in ({"interval": 1}, {"interval": 3}, {"threshold": THRESHOLDS[0]}, {"threshold": THRESHOLDS[1]})]
+    return [
+        Schedule(mode, delay=2 if mode == "async" else 0, alignment=way, **rule)
+        for way in alignments
+        for mode in MODES
+        for rule in (
+            {"interval": 1},
+            {"interval": 3},
+            {"threshold": THRESHOLDS[0]},
+            {"threshold": THRESHOLDS[1]},
+        )
+    ]
 
 
 @pytest.mark.parametrize("alignments", [("none",), tuple(ALIGNMENTS)])
@@ -111,19 +133,23 @@ def test_schedules_share_masks_and_features(alignments):
     _, backend = run([clip], *all_schedules(alignments), max_age=4)
     made = Counter(zip(backend.decoded, backend.moved))
     assert len(made) > 100 * min(2, len(alignments)) and any(backend.moved) == ("flow" in alignments)
-    logits = {(frame, (frame,)) for frame in range(19)} if "logits" in alignments else set()   # to keep, beside the mask
+    logits = (
+        {(frame, (frame,)) for frame in range(19)} if "logits" in alignments else set()
+    )  # to keep, beside the mask
     assert all(count == 1 + (of in logits) for (of, _), count in made.items())
     assert sorted(backend.shallows) == sorted(backend.deeps) == list(range(19))
     assert clip.read == list(range(19))
 
 
-@pytest.mark.parametrize("alignments, memory_bytes", [(("none",), 1), (("none",), 40_000), (tuple(ALIGNMENTS), 40_000)])
+@pytest.mark.parametrize(
+    "alignments, memory_bytes", [(("none",), 1), (("none",), 40_000), (tuple(ALIGNMENTS), 40_000)]
+)
 def test_figures_do_not_depend_on_the_memory(alignments, memory_bytes):
     clips = [make_clip(18, 1, motion=3.0), make_clip(9, 2, labelled=[0, 7])]
     wanted, _ = run(clips, *all_schedules(alignments), max_age=4)
     clips = [make_clip(18, 1, motion=3.0), make_clip(9, 2, labelled=[0, 7])]
     found, _ = run(clips, *all_schedules(alignments), max_age=4, memory_bytes=memory_bytes)
-    assert len(clips[0].read) > 18   # some were forgotten
+    assert len(clips[0].read) > 18  # some were forgotten
     for first, second in zip(wanted.scores, found.scores, strict=True):
         assert np.array_equal(first.on_keyframes.counts, second.on_keyframes.counts)
         assert np.array_equal(first.elsewhere.counts, second.elsewhere.counts)
@@ -135,7 +161,7 @@ def test_figures_do_not_depend_on_the_memory(alignments, memory_bytes):
 
 
 def test_adaptive_async_serves_old_features_to_keyframes_too():
-    clip = make_clip(10, motion=0.0)   # nothing changes: keyframes by MaxK alone
+    clip = make_clip(10, motion=0.0)  # nothing changes: keyframes by MaxK alone
     _, backend = run([clip], Schedule("async", threshold=0.45, delay=2))
     assert backend.decoded == [(frame, (6,) if frame >= 8 else (0,)) for frame in range(10)]
 
@@ -151,7 +177,9 @@ def test_figures_by_age_are_of_the_same_frames():
 
 def test_sparse_labels_need_few_frames_and_give_no_consistency():
     clip = make_clip(30, labelled=[19])
-    results, backend = run([clip, make_clip(2)], Schedule("two_sided", interval=8), Schedule("causal", interval=6))
+    results, backend = run(
+        [clip, make_clip(2)], Schedule("two_sided", interval=8), Schedule("causal", interval=6)
+    )
     assert clip.read == [16, 18, 19, 24] and set(backend.shallows[:3]) == {19, 16, 24}
     score = results.scores[0]
     assert (19, (16, 24)) in backend.decoded and (19, (18,)) in backend.decoded
@@ -164,13 +192,18 @@ def test_clips_without_labels_count_for_nothing_but_the_phase():
     clips = [make_clip(6, 1, labelled=[]), make_clip(6, 2)]
     results, backend = run(clips, Schedule("two_sided", interval=2))
     assert clips[0].read == [] and results.scores[0].frames == 6
-    assert backend.decoded[0] == (0, (1,))   # the second clip has the second phase
+    assert backend.decoded[0] == (0, (1,))  # the second clip has the second phase
 
 
 def test_stills_are_keyframes_whatever_the_interval():
     clips = [make_clip(1, seed) for seed in range(3)]
-    results, _ = run(clips, Schedule("two_sided", interval=8), Schedule("async", interval=8, delay=4),
-                     Schedule("causal", threshold=0.45), max_age=2)
+    results, _ = run(
+        clips,
+        Schedule("two_sided", interval=8),
+        Schedule("async", interval=8, delay=4),
+        Schedule("causal", threshold=0.45),
+        max_age=2,
+    )
     assert [score.keyframe_rate for score in results.scores] == [1, 1, 1] and results.aged_frames == 0
     assert len({score.matrix.counts.tobytes() for score in results.scores}) == 1
 
@@ -190,19 +223,27 @@ def test_exact_inputs_have_the_models_size_whatever_the_images_shape(exact):
     backend.shallow = lambda image: (sizes.add(image.shape[:2]), shallow(image))[1]
     results, _ = run([clip], Schedule("causal", interval=2), backend=backend, exact_size=exact)
     assert sizes == {SIZE if exact else input_size((96, 96), SIZE)} and input_size((96, 96), SIZE) != SIZE
-    assert results.scores[0].matrix.counts.sum() == 2 * 3 * (96 - 3) * 96   # two phases, masks of the label's size
+    assert (
+        results.scores[0].matrix.counts.sum() == 2 * 3 * (96 - 3) * 96
+    )  # two phases, masks of the label's size
 
 
-@pytest.mark.parametrize("interval, delay, length, too_soon", [(2, 4, 12, 5), (4, 4, 12, 0), (1, 2, 5, 3), (4, 2, 12, 0)])
+@pytest.mark.parametrize(
+    "interval, delay, length, too_soon", [(2, 4, 12, 5), (4, 4, 12, 0), (1, 2, 5, 3), (4, 2, 12, 0)]
+)
 def test_keyframes_that_come_too_soon_are_counted(interval, delay, length, too_soon):
     """Of one phase: the second clip of two starts at 1, with frame 0 as a keyframe that serves at once."""
     clips = [make_clip(1, 0, labelled=[]), make_clip(length, 1)] if interval > 1 else [make_clip(length)]
-    results, _ = run(clips, Schedule("async", interval=interval, delay=delay), Schedule("causal", interval=interval))
+    results, _ = run(
+        clips, Schedule("async", interval=interval, delay=delay), Schedule("causal", interval=interval)
+    )
     assert [score.keyframes_too_soon for score in results.scores] == [too_soon, 0]
 
 
-@pytest.mark.parametrize("shallow_on, zeroed", [
-    ("all", []), ("nonkey", [(0, (0,)), (3, (3,))]), ("key", [(1, (0,)), (2, (0,)), (4, (3,))])])
+@pytest.mark.parametrize(
+    "shallow_on, zeroed",
+    [("all", []), ("nonkey", [(0, (0,)), (3, (3,))]), ("key", [(1, (0,)), (2, (0,)), (4, (3,))])],
+)
 def test_ablations_take_the_shallow_feature_away(shallow_on, zeroed):
     clip = MemoryClip(make_clip(5).images, make_clip(5).labels)
     _, backend = run([clip, clip], Schedule("causal", interval=3), shallow_on=shallow_on)
@@ -226,15 +267,23 @@ def test_a_per_frame_network_is_its_own_keyframe_everywhere():
 def test_masks_and_labels_are_mapped_before_they_are_compared():
     merged = ClassMap((MappedClass(9, "a", (0, 0, 0), (0, 2)), MappedClass(4, "b", (0, 0, 0), (1,))), CLASSES)
     clip, schedule = make_clip(6), Schedule("causal", interval=2)
-    plain, found = (run([clip], schedule, class_map=class_map)[0].scores[0].matrix.counts for class_map in (own_classes(CLASSES), merged))
+    plain, found = (
+        run([clip], schedule, class_map=class_map)[0].scores[0].matrix.counts
+        for class_map in (own_classes(CLASSES), merged)
+    )
     rows = np.stack([plain[0] + plain[2], plain[1]])
-    assert np.array_equal(found, np.stack([rows[:, 0] + rows[:, 2], rows[:, 1], rows[:, 3] + rows[:, 4]], 1)) and found.all()
+    assert (
+        np.array_equal(found, np.stack([rows[:, 0] + rows[:, 2], rows[:, 1], rows[:, 3] + rows[:, 4]], 1))
+        and found.all()
+    )
 
 
 def test_every_labelled_frame_is_reported():
     clips = [make_clip(5), make_clip(4, labelled=[2])]
     done = []
-    Protocol([Schedule("causal", interval=2)]).run(Network(NotingBackend(), SIZE, own_classes(CLASSES)), clips, lambda: done.append(1))
+    Protocol([Schedule("causal", interval=2)]).run(
+        Network(NotingBackend(), SIZE, own_classes(CLASSES)), clips, lambda: done.append(1)
+    )
     assert len(done) == 6
 
 

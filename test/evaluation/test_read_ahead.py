@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Reading ahead in a thread."""
+
 import threading
 
 import numpy as np
@@ -42,7 +43,7 @@ def test_an_error_comes_where_its_result_is_due():
 
 
 def test_closing_ends_the_thread():
-    results = ahead(range(10 ** 9), 2)
+    results = ahead(range(10**9), 2)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("reading")]

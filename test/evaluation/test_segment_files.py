@@ -11,7 +11,6 @@ from helpers import own_mask, write_tiny_model
 from importing_helpers import nvlabs_segmentation, per_frame, written
 
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation import segment_files as offline
 from dcfm_ros.evaluation.segment_files import SegmentOptions, segment
 from dcfm_ros.model.importing.import_model import import_model
 
@@ -26,7 +25,10 @@ def source(tmp_path):
         picture = cv2.resize(rng.integers(0, 256, (8, 12, 3), dtype=np.uint8), (120, 80))
         cv2.imwrite(str(tmp_path / "drive" / "images" / f"{number}.png"), picture)
         if number != 3:
-            cv2.imwrite(str(tmp_path / "drive" / "labels" / f"{number}.png"), rng.integers(0, 3, (80, 120), dtype=np.uint8))
+            cv2.imwrite(
+                str(tmp_path / "drive" / "labels" / f"{number}.png"),
+                rng.integers(0, 3, (80, 120), dtype=np.uint8),
+            )
     return tmp_path / "drive"
 
 
@@ -34,7 +36,9 @@ def source(tmp_path):
 def test_every_frame_gets_its_mask(tmp_path, source, mode):
     write_tiny_model(tmp_path / "model")
     out = tmp_path / "out"
-    report = segment(SegmentOptions(str(source), out=str(out), model=str(tmp_path / "model"), backend="torch", mode=mode))
+    report = segment(
+        SegmentOptions(str(source), out=str(out), model=str(tmp_path / "model"), backend="torch", mode=mode)
+    )
     masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted((out / "masks").iterdir())]
     assert len(masks) == report["frames"] == 6 and all(mask.shape == (80, 120) for mask in masks)
     assert report["labelled_frames"] == 5 and 0.0 <= report["miou"] <= 1.0
@@ -43,8 +47,10 @@ def test_every_frame_gets_its_mask(tmp_path, source, mode):
 
 def test_the_same_twice_in_sync_mode(tmp_path, source):
     write_tiny_model(tmp_path / "model")
-    options = [SegmentOptions(str(source), out=str(tmp_path / name), model=str(tmp_path / "model"), backend="torch")
-               for name in ("first", "second")]
+    options = [
+        SegmentOptions(str(source), out=str(tmp_path / name), model=str(tmp_path / "model"), backend="torch")
+        for name in ("first", "second")
+    ]
     assert segment(options[0]) == segment(options[1])
     for path in (tmp_path / "first" / "masks").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / "masks" / path.name).read_bytes()
@@ -53,7 +59,11 @@ def test_the_same_twice_in_sync_mode(tmp_path, source):
 def test_unknown_mode_and_source_are_named(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     with pytest.raises(ValueError, match="sideways"):
-        segment(SegmentOptions(str(source), model=str(tmp_path / "model"), mode="sideways", out=str(tmp_path / "out")))
+        segment(
+            SegmentOptions(
+                str(source), model=str(tmp_path / "model"), mode="sideways", out=str(tmp_path / "out")
+            )
+        )
     with pytest.raises(ValueError, match="/no/such"):
         segment(SegmentOptions("/no/such", model=str(tmp_path / "model"), out=str(tmp_path / "out")))
 
@@ -69,7 +79,8 @@ def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, cap
     options = dict(model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out"))
     segment(SegmentOptions(str(source), **options))
     assert capsys.readouterr().err == (
-        f"{source}: its 6 images are taken as consecutive frames of one video, in order of their names\n")  # and no progress bar
+        f"{source}: its 6 images are taken as consecutive frames of one video, in order of their names\n"
+    )  # and no progress bar
     segment(SegmentOptions("synthetic", frames=1, **options))
     segment(SegmentOptions(str(source / "images" / "0.png"), **options))
     assert capsys.readouterr().err == ""
@@ -78,34 +89,66 @@ def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, cap
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot make the folder .*/file/masks .Not a directory.: give another one with --out"):
-        segment(SegmentOptions(str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "file")))
+    with pytest.raises(
+        OSError, match="cannot make the folder .*/file/masks .Not a directory.: give another one with --out"
+    ):
+        segment(
+            SegmentOptions(
+                str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "file")
+            )
+        )
 
 
 def test_a_mask_that_cannot_be_written_is_named(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     (tmp_path / "out" / "masks" / "000002.png").mkdir(parents=True)
-    with pytest.raises(OSError, match="masks/000002.png could not be written .Is a directory.: free space there, or give another"):
-        segment(SegmentOptions(str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out")))
+    with pytest.raises(
+        OSError,
+        match="masks/000002.png could not be written .Is a directory.: free space there, or give another",
+    ):
+        segment(
+            SegmentOptions(
+                str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out")
+            )
+        )
 
 
 def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsys):
     """Whatever the mode: the masks are those of the network on each frame by itself."""
     files = written(tmp_path / "segformer.pth", {"state_dict": nvlabs_segmentation(per_frame())})
     import_model([files], tmp_path / "model", input_size=(64, 96))
-    arguments = ["segment", str(source), "--model", str(tmp_path / "model"), "--backend", "torch", "--mode", "async"]
+    arguments = [
+        "segment",
+        str(source),
+        "--model",
+        str(tmp_path / "model"),
+        "--backend",
+        "torch",
+        "--mode",
+        "async",
+    ]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--json", str(tmp_path / "report.json")]) == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["frames"] == report["keyframes"] == 6
     for number in range(6):
         picture = cv2.cvtColor(cv2.imread(str(source / "images" / f"{number}.png")), cv2.COLOR_BGR2RGB)
         mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
-        assert np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3   # rounding may decide where two classes are alike
+        assert (
+            np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3
+        )  # rounding may decide where two classes are alike
         assert len(np.unique(mask)) > 1
 
 
 def test_labels_of_other_classes_are_not_compared(tmp_path):
     write_tiny_model(tmp_path / "model", classes=3)
-    found = segment(SegmentOptions("synthetic:1000", model=str(tmp_path / "model"), backend="torch", frames=2, out=str(tmp_path / "out")))
+    found = segment(
+        SegmentOptions(
+            "synthetic:1000",
+            model=str(tmp_path / "model"),
+            backend="torch",
+            frames=2,
+            out=str(tmp_path / "out"),
+        )
+    )
     assert found["no_iou"] == "the source is labelled with other classes than the model's"
     assert "miou" not in found and found["labelled_frames"] == 0

@@ -1,15 +1,17 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Tallies of runs over recordings: the windows of the offline protocol, ages, and that merging is one run over all."""
+"""Tallies of runs over recordings: the windows of the offline protocol, ages, and that merging is one run
+over all."""
+
 import pickle
 
 import numpy as np
 import pytest
 
 from dcfm_ros.evaluation.schedule import CAUSAL, Schedule
+from dcfm_ros.evaluation.tally import Course, Tally, tally_report
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.consistency import consistency_windows
-from dcfm_ros.evaluation.tally import Course, Tally, tally_report
 
 CLASSES, SIZE = 3, (6, 8)
 NAMES = ("a", "b", "c")
@@ -26,8 +28,10 @@ def frames(count, seed=0):
     mask, label = (random.integers(0, CLASSES, SIZE).astype(np.uint8) for _ in range(2))
     made = []
     for _ in range(count):
-        mask, label = (np.where(random.random(SIZE) < 0.04, random.integers(0, CLASSES, SIZE), m).astype(np.uint8)
-                       for m in (mask, label))
+        mask, label = (
+            np.where(random.random(SIZE) < 0.04, random.integers(0, CLASSES, SIZE), m).astype(np.uint8)
+            for m in (mask, label)
+        )
         made.append((image, mask, label))
     return made
 
@@ -35,8 +39,15 @@ def frames(count, seed=0):
 def run(into, video, sequence=0, labels=True, course=None):
     course = course or Course(into)
     for number, (image, mask, label) in enumerate(video):
-        course.add(image, mask, label if labels is True or number in (labels or ()) else None, sequence, number % 4 == 0,
-                   number % 4, number % 4 * 100)
+        course.add(
+            image,
+            mask,
+            label if labels is True or number in (labels or ()) else None,
+            sequence,
+            number % 4 == 0,
+            number % 4,
+            number % 4 * 100,
+        )
     return course
 
 
@@ -54,8 +65,11 @@ def test_windows_are_of_consecutive_labelled_frames_of_one_sequence():
     course = run(made, video[:20], labels=set(range(20)) - {10})
     run(made, video[20:], sequence=1, course=course)
     parts = [video[:10], video[11:20], video[20:]]
-    expected = [share for part in parts for share in
-                consistency_windows([mask for _, mask, _ in part], [label for _, _, label in part], 8)]
+    expected = [
+        share
+        for part in parts
+        for share in consistency_windows([mask for _, mask, _ in part], [label for _, _, label in part], 8)
+    ]
     assert made.score.windows[8] == expected and len(expected) == 2 + 1 + 12
     assert made.labelled == 39 and made.score.frames == 40
 
@@ -69,7 +83,9 @@ def test_accuracy_is_of_keyframes_of_others_and_by_age():
             counts.add(mask, label)
         np.testing.assert_array_equal(made.by_age[age].counts, counts.counts)
     np.testing.assert_array_equal(made.score.on_keyframes.counts, made.by_age[0].counts)
-    np.testing.assert_array_equal(made.score.matrix.counts, sum(matrix.counts for matrix in made.by_age.values()))
+    np.testing.assert_array_equal(
+        made.score.matrix.counts, sum(matrix.counts for matrix in made.by_age.values())
+    )
     report = tally_report(made, NAMES)
     assert report["feature_age_frames"] == {"mean": 1.5, "max": 3} and report["keyframe_rate"] == 0.25
     assert list(report["miou_by_age"]) == ["0", "1", "2", "3"]
@@ -82,7 +98,7 @@ def test_the_returned_counts_are_of_the_frame_alone():
     flicker, counts = course.add(image, mask, label, 0, True, 0, 0)
     assert flicker is None and counts.counts.sum() == label.size
     assert course.add(*second[:2], None, 0, False, 1, 100)[1] is None
-    assert counts.counts.sum() == label.size   # nothing was added to it
+    assert counts.counts.sum() == label.size  # nothing was added to it
 
 
 def test_merging_is_one_run_over_all():
@@ -99,12 +115,17 @@ def test_merging_is_one_run_over_all():
             one.moved("none", 0.0)
             one.compare(video[0][1], video[-1][1])
     for part in parts[1:]:
-        parts[0].merge(pickle.loads(pickle.dumps(part)))   # as they come from other processes
+        parts[0].merge(pickle.loads(pickle.dumps(part)))  # as they come from other processes
     assert tally_report(parts[0], NAMES) == tally_report(together, NAMES)
     report = tally_report(together, NAMES)
-    assert report["mean_keyframe_interval"] == 4.0 and report["keyframe_reasons"] == {"deviation": 3, "first": 3}
+    assert report["mean_keyframe_interval"] == 4.0 and report["keyframe_reasons"] == {
+        "deviation": 3,
+        "first": 3,
+    }
     assert 0 < report["agreement"] < 1 and 0 < report["flicker"] < 1
-    assert report["alignments"] == {"flow": 3, "none": 3} and report["motion_px"] == 3.5   # of those that have moved
+    assert (
+        report["alignments"] == {"flow": 3, "none": 3} and report["motion_px"] == 3.5
+    )  # of those that have moved
 
 
 def test_nothing_seen_gives_no_figures():

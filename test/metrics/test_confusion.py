@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Metrics against a slow and obvious reference, and by hand."""
+
 import numpy as np
 import pytest
 
@@ -39,11 +40,14 @@ def reference_consistency(predictions, labels, n):
     return windows
 
 
-@pytest.mark.parametrize("predicted, labelled", [
-    ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 255]),
-    ([0, 1, 2, 3, 4, 17, 255], [0, 1, 3, 255]),   # predictions that are no class; labels without 2 and 4
-    ([255], [0, 1]),
-])
+@pytest.mark.parametrize(
+    "predicted, labelled",
+    [
+        ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 255]),
+        ([0, 1, 2, 3, 4, 17, 255], [0, 1, 3, 255]),  # predictions that are no class; labels without 2 and 4
+        ([255], [0, 1]),
+    ],
+)
 def test_scores_equal_the_reference(predicted, labelled):
     pairs = list(zip(masks(4, predicted), masks(4, labelled, seed=1)))
     matrix = ConfusionMatrix(5)
@@ -51,8 +55,11 @@ def test_scores_equal_the_reference(predicted, labelled):
         matrix.add(prediction, label)
     iou, miou, miou_all, wiou, accuracy = reference_scores(pairs, 5)
     np.testing.assert_allclose(matrix.iou(), iou, rtol=1e-12)
-    np.testing.assert_allclose([matrix.miou, matrix.miou_all, matrix.wiou, matrix.pixel_accuracy],
-                               [miou, miou_all, wiou, accuracy], rtol=1e-12)
+    np.testing.assert_allclose(
+        [matrix.miou, matrix.miou_all, matrix.wiou, matrix.pixel_accuracy],
+        [miou, miou_all, wiou, accuracy],
+        rtol=1e-12,
+    )
 
 
 def test_scores_by_hand():
@@ -121,7 +128,9 @@ def test_consistency_equals_the_reference(n):
 
 def test_consistency_by_hand():
     labels = [np.array([[0, 0, 1, 255]], np.uint8)] * 4
-    predictions = [np.array([row], np.uint8) for row in ([5, 2, 1, 0], [5, 2, 1, 1], [5, 3, 1, 1], [5, 3, 0, 1])]
+    predictions = [
+        np.array([row], np.uint8) for row in ([5, 2, 1, 0], [5, 2, 1, 1], [5, 3, 1, 1], [5, 3, 0, 1])
+    ]
     # Two windows of two frames; the change of the last frame is in the window that the published code misses.
     assert consistency_windows(predictions, labels, 2).tolist() == [0.75, 0.75]
     assert consistency_windows(predictions, labels, 3).tolist() == [0.5]
@@ -144,12 +153,23 @@ def test_a_bad_number_of_classes_is_refused(classes):
         ConfusionMatrix(classes)
 
 
-@pytest.mark.parametrize("prediction, label, message", [
-    (np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), r"prediction has shape \(2, 3\) but label \(3, 2\)"),
-    (np.zeros((2, 3), np.int64), np.zeros((2, 3), np.uint8), "prediction has .* type int64; give"),
-    (np.zeros((2, 3), np.uint8), np.zeros((2, 3, 1), np.uint8), r"label has shape \(2, 3, 1\)"),
-    (np.zeros((2, 3), np.uint8), np.full((2, 3), 4, np.uint8), "label holds the id 4, but there are 2 classes"),
-])
+@pytest.mark.parametrize(
+    "prediction, label, message",
+    [
+        (
+            np.zeros((2, 3), np.uint8),
+            np.zeros((3, 2), np.uint8),
+            r"prediction has shape \(2, 3\) but label \(3, 2\)",
+        ),
+        (np.zeros((2, 3), np.int64), np.zeros((2, 3), np.uint8), "prediction has .* type int64; give"),
+        (np.zeros((2, 3), np.uint8), np.zeros((2, 3, 1), np.uint8), r"label has shape \(2, 3, 1\)"),
+        (
+            np.zeros((2, 3), np.uint8),
+            np.full((2, 3), 4, np.uint8),
+            "label holds the id 4, but there are 2 classes",
+        ),
+    ],
+)
 def test_bad_masks_are_refused(prediction, label, message):
     matrix = ConfusionMatrix(2)
     with pytest.raises(ValueError, match=message):
@@ -157,13 +177,20 @@ def test_bad_masks_are_refused(prediction, label, message):
     assert not matrix.counts.any()
 
 
-@pytest.mark.parametrize("predictions, labels, n, message", [
-    (masks(5, [0]), masks(4, [0]), 2, "5 predictions for 4 labels"),
-    (masks(5, [0]), masks(5, [0]), 1, "n is 1; give a window of at least 2 frames"),
-    (masks(3, [0]), masks(3, [0], size=(4, 4)), 2, "bring the prediction to the size of the label"),
-    (masks(2, [0]) + masks(2, [0], size=(4, 4)), masks(2, [0]) + masks(2, [0], size=(4, 4)), 2,
-     "frame 2 has shape .* need one size"),
-])
+@pytest.mark.parametrize(
+    "predictions, labels, n, message",
+    [
+        (masks(5, [0]), masks(4, [0]), 2, "5 predictions for 4 labels"),
+        (masks(5, [0]), masks(5, [0]), 1, "n is 1; give a window of at least 2 frames"),
+        (masks(3, [0]), masks(3, [0], size=(4, 4)), 2, "bring the prediction to the size of the label"),
+        (
+            masks(2, [0]) + masks(2, [0], size=(4, 4)),
+            masks(2, [0]) + masks(2, [0], size=(4, 4)),
+            2,
+            "frame 2 has shape .* need one size",
+        ),
+    ],
+)
 def test_bad_videos_are_refused(predictions, labels, n, message):
     with pytest.raises(ValueError, match=message):
         consistency_windows(predictions, labels, n)

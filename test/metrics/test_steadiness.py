@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Steadiness without labels: against definitions that are written out pixel by pixel."""
+
 import numpy as np
 import pytest
 
@@ -15,7 +16,9 @@ def frames(count, seed, classes=3):
     image, mask = random.integers(0, 256, (*SIZE, 3)), random.integers(0, classes, SIZE)
     for _ in range(count):
         jumps = random.random(SIZE) < 0.03
-        image = np.where(jumps[..., None], random.integers(0, 256, (*SIZE, 3)), image + random.integers(-7, 8, image.shape))
+        image = np.where(
+            jumps[..., None], random.integers(0, 256, (*SIZE, 3)), image + random.integers(-7, 8, image.shape)
+        )
         image = np.clip(image, 0, 255)
         mask = np.where(random.random(SIZE) < 0.15, random.integers(0, classes, SIZE), mask)
         yield image.astype(np.uint8), mask.astype(np.uint8)
@@ -27,9 +30,12 @@ def by_hand(sequence):
     for t in range(len(sequence)):
         watched += SIZE[0] * SIZE[1] if t > RETURN else 0
         for y, x in np.ndindex(SIZE):
-            mask = [int(m[y, x]) for _, m in sequence[:t + 1]]
+            mask = [int(m[y, x]) for _, m in sequence[: t + 1]]
             if t >= WINDOW - 1:
-                steps = [abs(sequence[k][0][y, x].astype(int) - sequence[k - 1][0][y, x]).max() for k in range(t - WINDOW + 2, t + 1)]
+                steps = [
+                    abs(sequence[k][0][y, x].astype(int) - sequence[k - 1][0][y, x]).max()
+                    for k in range(t - WINDOW + 2, t + 1)
+                ]
                 if max(steps) < STILL:
                     still += 1
                     steady += len(set(mask[-WINDOW:])) == 1
@@ -48,8 +54,8 @@ def test_counts_are_those_of_the_definition(seed):
     assert (counts.still, counts.steady, counts.returned, counts.watched) == expected
     assert min(expected) > 0 and expected[1] < expected[0]
     assert counts.steady_share == expected[1] / expected[0] and counts.flicker == expected[2] / expected[3]
-    assert shares[:RETURN + 1] == [None] * (RETURN + 1)
-    assert sum(shares[RETURN + 1:]) * SIZE[0] * SIZE[1] == pytest.approx(expected[2])
+    assert shares[: RETURN + 1] == [None] * (RETURN + 1)
+    assert sum(shares[RETURN + 1 :]) * SIZE[0] * SIZE[1] == pytest.approx(expected[2])
 
 
 @pytest.mark.parametrize("change, still", [(STILL - 1, True), (STILL, False)])

@@ -20,7 +20,7 @@ from dcfm_ros.model.pyramid import LastStage, PyramidPooling
 from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
 
 TRAIN = Path(__file__).parents[2] / "config" / "train"
-PUBLISHED = {   # backbone, shallow channels, deep width, common width, s, head layers, classes, test input
+PUBLISHED = {  # backbone, shallow channels, deep width, common width, s, head layers, classes, test input
     "vspw_mit_b2": ("mit_b2", 64, 256, 256, 32, 0, 124, (480, 853)),
     "vspw_mit_b5": ("mit_b5", 64, 256, 256, 32, 0, 124, (480, 853)),
     "cityscapes_mit_b1": ("mit_b1", 64, 256, 256, 32, 1, 19, (512, 1024)),
@@ -34,16 +34,29 @@ PUBLISHED = {   # backbone, shallow channels, deep width, common width, s, head 
 def published_config(row: str) -> ModelConfig:
     backbone, _, deep, common, _, head_layers, classes, (height, width) = PUBLISHED[row]
     return ModelConfig(
-        backbone=backbone, classes=tuple(ClassSpec(f"class {i}", (i, 0, 0)) for i in range(classes)),
-        common_width=0 if common == deep else common, head_layers=head_layers, input_height=height, input_width=width)
+        backbone=backbone,
+        classes=tuple(ClassSpec(f"class {i}", (i, 0, 0)) for i in range(classes)),
+        common_width=0 if common == deep else common,
+        head_layers=head_layers,
+        input_height=height,
+        input_width=width,
+    )
 
 
 def check(row: str, config: ModelConfig) -> None:
     """The network of this configuration is that of the row, down to the sizes of its features and logits."""
     backbone, shallow, deep, common, used, head_layers, classes, (height, width) = PUBLISHED[row]
-    assert (config.backbone, config.shallow_channels, config.deep_channels, config.common_channels, config.shallow_used,
-            config.head_layers, len(config.classes), config.input_height, config.input_width) == (
-        backbone, shallow, deep, common, used, head_layers, classes, height, width)
+    assert (
+        config.backbone,
+        config.shallow_channels,
+        config.deep_channels,
+        config.common_channels,
+        config.shallow_used,
+        config.head_layers,
+        len(config.classes),
+        config.input_height,
+        config.input_width,
+    ) == (backbone, shallow, deep, common, used, head_layers, classes, height, width)
     with torch.no_grad(), torch.device("meta"):
         model = build_model(config).eval()
         image = torch.empty(1, 3, height, width)
@@ -77,9 +90,17 @@ def test_every_backbone_has_its_fusion(name):
     with torch.device("meta"):
         encoder, fusion = make_backbone(ModelConfig(backbone=name, classes=CLASSES))
     if name in MIT_SPECS:
-        assert type(encoder) is MixTransformer and type(fusion) is SegFormerFusion and encoder.spec is MIT_SPECS[name]
+        assert (
+            type(encoder) is MixTransformer
+            and type(fusion) is SegFormerFusion
+            and encoder.spec is MIT_SPECS[name]
+        )
     elif name in EFFICIENTNET_SPECS:
-        assert type(encoder) is EfficientNetLite and type(fusion) is SegFormerFusion and encoder.spec is EFFICIENTNET_SPECS[name]
+        assert (
+            type(encoder) is EfficientNetLite
+            and type(fusion) is SegFormerFusion
+            and encoder.spec is EFFICIENTNET_SPECS[name]
+        )
     else:
         assert type(encoder) is DilatedResNet and encoder.spec is RESNET_SPECS[name]
         assert type(fusion) is (PyramidPooling if name.startswith("psp") else LastStage)

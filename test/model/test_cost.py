@@ -55,11 +55,18 @@ def test_counting_ends_with_the_call():
     assert cost.layers == 6
 
 
-@pytest.mark.parametrize("changes", (
-    {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 320},
-    {"backbone": "resnet50", "common_width": 64, "head_layers": 1}, {"architecture": "per_frame", "backbone": "mit_b1"}))
+@pytest.mark.parametrize(
+    "changes",
+    (
+        {"head_layers": 1},
+        {"backbone": "pspnet18", "common_width": 320},
+        {"backbone": "resnet50", "common_width": 64, "head_layers": 1},
+        {"architecture": "per_frame", "backbone": "mit_b1"},
+    ),
+)
 def test_nothing_is_missed(changes):
     """Everything PyTorch's counter sees in a network is there, published or folded."""
+
     def check(run, *inputs):
         with FlopCounterMode(display=False) as counter:
             cost, result = counted(run, *inputs)

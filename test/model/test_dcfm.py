@@ -30,7 +30,10 @@ def test_unit_length_has_the_right_gradient():
 @pytest.mark.parametrize("scale", (1.0, 1e-14, 0.0))
 def test_unit_length_is_that_of_pytorch(scale):
     torch.manual_seed(0)
-    base, direction = scale * torch.randn(2, 5, 3, 4, dtype=torch.float64), torch.randn(2, 5, 3, 4, dtype=torch.float64)
+    base, direction = (
+        scale * torch.randn(2, 5, 3, 4, dtype=torch.float64),
+        torch.randn(2, 5, 3, 4, dtype=torch.float64),
+    )
     found = []
     for normalise in (unit, lambda feature: F.normalize(feature, dim=1, eps=1e-12)):
         feature = base.clone().requires_grad_()
@@ -53,8 +56,13 @@ def test_the_fusion_may_be_split_into_two_products(training):
     """W [C ; S] + b = (W_c C + b) + W_s S."""
     torch.manual_seed(0)
     ffm = FeatureFusion(common=12, used=3, out_channels=8).double().train(training)
-    common, shallow = torch.randn(2, 12, 4, 5, dtype=torch.float64), torch.randn(2, 6, 4, 5, dtype=torch.float64)
-    torch.testing.assert_close(ffm(common, shallow), ffm(common, shallow, published_order=True), rtol=1e-12, atol=1e-12)
+    common, shallow = (
+        torch.randn(2, 12, 4, 5, dtype=torch.float64),
+        torch.randn(2, 6, 4, 5, dtype=torch.float64),
+    )
+    torch.testing.assert_close(
+        ffm(common, shallow), ffm(common, shallow, published_order=True), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_the_fusion_reads_only_the_first_shallow_channels():
@@ -122,4 +130,6 @@ def test_published_order_changes_nothing(images, layers):
 def test_every_parameter_learns(images):
     model = tiny_model(head_layers=1).train()
     model(images.flatten(0, 1)).square().mean().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ] == []

@@ -11,22 +11,41 @@ from torch import Tensor, nn
 from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, ConvNorm, EfficientNetLite
 
 # Blocks of Lite0: kernel, stride, expansion, channels they end in.
-LITE0 = ((3, 1, 1, 16), (3, 2, 6, 24), (3, 1, 6, 24), (5, 2, 6, 40), (5, 1, 6, 40), (3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80),
-         (5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112), (5, 2, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192), (5, 1, 6, 192),
-         (3, 1, 6, 320))
+LITE0 = (
+    (3, 1, 1, 16),
+    (3, 2, 6, 24),
+    (3, 1, 6, 24),
+    (5, 2, 6, 40),
+    (5, 1, 6, 40),
+    (3, 2, 6, 80),
+    (3, 1, 6, 80),
+    (3, 1, 6, 80),
+    (5, 1, 6, 112),
+    (5, 1, 6, 112),
+    (5, 1, 6, 112),
+    (5, 2, 6, 192),
+    (5, 1, 6, 192),
+    (5, 1, 6, 192),
+    (5, 1, 6, 192),
+    (3, 1, 6, 320),
+)
 
 
 def reference(weights: dict[str, Tensor], image: Tensor) -> list[Tensor]:
-    """Outputs of all blocks of Lite0, by the published arithmetic: TensorFlow's SAME padding, batch norm with eps 0.001, ReLU6."""
+    """Outputs of all blocks of Lite0, by the published arithmetic: TensorFlow's SAME padding, batch norm with
+    eps 0.001, ReLU6."""
+
     def layer(name: str, feature: Tensor, stride: int = 1, groups: int = 1) -> Tensor:
         weight = weights[f"{name}.conv.weight"]
         pads = []
-        for size in feature.shape[:1:-1]:   # width, then height
+        for size in feature.shape[:1:-1]:  # width, then height
             pad = max((-(-size // stride) - 1) * stride + weight.shape[-1] - size, 0)
             pads += [pad // 2, pad - pad // 2]
         feature = F.conv2d(F.pad(feature, pads), weight, stride=stride, groups=groups)
-        mean, variance, gain, bias = (weights[f"{name}.norm.{part}"][:, None, None]
-                                      for part in ("running_mean", "running_var", "weight", "bias"))
+        mean, variance, gain, bias = (
+            weights[f"{name}.norm.{part}"][:, None, None]
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
         return (feature - mean) / (variance + 1e-3) ** 0.5 * gain + bias
 
     feature, outputs = layer("stem", image, 2).clamp(0, 6), []
@@ -49,19 +68,27 @@ def test_features_are_those_of_the_published_arithmetic(size):
         wanted = reference(encoder.state_dict(), image)
         found = encoder.deep(encoder.shallow(image))
     assert [tuple(feature.shape[1:]) for feature in found] == [
-        (channels, -(-size[0] // stride), -(-size[1] // stride)) for channels, stride in ((24, 4), (40, 8), (112, 16), (320, 32))]
+        (channels, -(-size[0] // stride), -(-size[1] // stride))
+        for channels, stride in ((24, 4), (40, 8), (112, 16), (320, 32))
+    ]
     for feature, number in zip(found, (2, 4, 10, 15)):
         assert torch.allclose(feature, wanted[number], rtol=1e-9, atol=1e-9)
         assert wanted[number].std() > 0.1
 
 
-@pytest.mark.parametrize("name, parameters", [
-    ("efficientnet_lite0", 4_652_008),    # of ImageNet classification, published: 4.7, 5.4, 6.1, 8.2 and 13.0 million
-    ("efficientnet_lite1", 5_416_680),
-    ("efficientnet_lite2", 6_092_072),
-    ("efficientnet_lite3", 8_197_096),
-    ("efficientnet_lite4", 13_006_568),
-])
+@pytest.mark.parametrize(
+    "name, parameters",
+    [
+        (
+            "efficientnet_lite0",
+            4_652_008,
+        ),  # of ImageNet classification, published: 4.7, 5.4, 6.1, 8.2 and 13.0 million
+        ("efficientnet_lite1", 5_416_680),
+        ("efficientnet_lite2", 6_092_072),
+        ("efficientnet_lite3", 8_197_096),
+        ("efficientnet_lite4", 13_006_568),
+    ],
+)
 def test_parameter_counts(name, parameters):
     spec = EFFICIENTNET_SPECS[name]
     with torch.device("meta"):
@@ -93,7 +120,9 @@ def test_parts_do_what_the_whole_does():
 def test_residual_branches_are_dropped_more_often_the_deeper_they_are():
     with torch.device("meta"):
         encoder = EfficientNetLite(EFFICIENTNET_SPECS["efficientnet_lite0"], drop_path=0.2)
-    assert [round(block.drop_path, 4) for block in encoder.blocks] == [round(0.2 * number / 16, 4) for number in range(16)]
+    assert [round(block.drop_path, 4) for block in encoder.blocks] == [
+        round(0.2 * number / 16, 4) for number in range(16)
+    ]
     block = tiny_model(backbone="efficientnet_lite0", embed=16, drop_path=0.9).encoder.blocks[14]
     feature = torch.randn(64, 192, 2, 2)
     block.train()

@@ -14,7 +14,14 @@ from safetensors.torch import load_file, save_file
 from dcfm_ros.model import folder as folder_module
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import (
-    CONFIG_FILE, WEIGHTS_FILE, ModelError, find_model, load_model, load_model_config, save_model, training_record,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelError,
+    find_model,
+    load_model,
+    load_model_config,
+    save_model,
+    training_record,
 )
 
 
@@ -27,8 +34,12 @@ def written(tmp_path_factory):
 @pytest.fixture
 def spoilt(written, tmp_path):
     """A folder like `written` whose tensors or settings may be changed: `spoilt(tensors=f, plain=g)`."""
+
     def make(tensors=None, plain=None):
-        weights, settings = load_file(written / WEIGHTS_FILE), yaml.safe_load((written / CONFIG_FILE).read_text())
+        weights, settings = (
+            load_file(written / WEIGHTS_FILE),
+            yaml.safe_load((written / CONFIG_FILE).read_text()),
+        )
         if tensors:
             tensors(weights)
         if plain:
@@ -36,6 +47,7 @@ def spoilt(written, tmp_path):
         save_file(weights, tmp_path / WEIGHTS_FILE)
         (tmp_path / CONFIG_FILE).write_text(yaml.safe_dump(settings))
         return tmp_path
+
     return make
 
 
@@ -56,7 +68,9 @@ def test_half_precision_is_half_the_size_and_nearly_the_same(written, tmp_path):
     ratio = (small / WEIGHTS_FILE).stat().st_size / (written / WEIGHTS_FILE).stat().st_size
     assert 0.49 < ratio < 0.52
     model, image = load_model(small), torch.randn(1, 3, 64, 96)
-    assert all(value.dtype == torch.float32 for value in model.state_dict().values() if value.is_floating_point())
+    assert all(
+        value.dtype == torch.float32 for value in model.state_dict().values() if value.is_floating_point()
+    )
     with torch.inference_mode():
         torch.testing.assert_close(model(image), tiny_model()(image), rtol=0, atol=5e-3)
 
@@ -69,7 +83,9 @@ def test_the_training_record_is_kept(tmp_path):
 
 def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "config_folders", lambda kind: [written.parent])
-    with pytest.raises(ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or .* model \(tiny\)"):
+    with pytest.raises(
+        ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or .* model \(tiny\)"
+    ):
         load_model("street99")
     assert find_model("tiny") == written
     assert load_model_config("tiny") == tiny_model().config
@@ -104,7 +120,10 @@ def test_another_width_is_named(spoilt):
 def test_unexpected_and_missing_weights_are_named(spoilt):
     def spoil(tensors):
         tensors["head.extra"] = tensors.pop("head.classifier.weight")
-    with pytest.raises(ModelError, match="does not fit mit_b0: missing head.classifier.weight, unexpected head.extra"):
+
+    with pytest.raises(
+        ModelError, match="does not fit mit_b0: missing head.classifier.weight, unexpected head.extra"
+    ):
         load_model(spoilt(tensors=spoil))
 
 
@@ -119,21 +138,32 @@ def test_unreadable_weights_are_named(spoilt):
     whole = (folder / WEIGHTS_FILE).read_bytes()
     for content in (b"", b"not a safetensors file", whole[:-1000]):
         (folder / WEIGHTS_FILE).write_bytes(content)
-        with pytest.raises(ModelError, match="weights.safetensors is not a readable safetensors file .*export it again"):
+        with pytest.raises(
+            ModelError, match="weights.safetensors is not a readable safetensors file .*export it again"
+        ):
             load_model(folder)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("model: [unclosed", "model.yaml is not valid YAML"),
-    ("", "model.yaml has no section 'model'"),
-    ("- a\n- b", "model.yaml has no section 'model'"),
-    ("model: 3", "model.yaml has no section 'model'"),
-    ("model: {backbone: mit_b0}", r"model.yaml: model settings lack \['classes'\]"),
-    ("model: {backbone: mit_b9, classes: [{name: a, color: [0, 0, 0]}]}", "model.yaml: unknown backbone 'mit_b9'"),
-    ("model: {backbone: mit_b0, classes: [{name: a}]}", "model.yaml: .*color"),
-    ("model: {backbone: mit_b0, classes: 3}", "model.yaml: "),
-    ("model: {backbone: mit_b0, classes: [{name: a, color: [0, 0, 0]}], input_width: wide}", "model.yaml: "),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("model: [unclosed", "model.yaml is not valid YAML"),
+        ("", "model.yaml has no section 'model'"),
+        ("- a\n- b", "model.yaml has no section 'model'"),
+        ("model: 3", "model.yaml has no section 'model'"),
+        ("model: {backbone: mit_b0}", r"model.yaml: model settings lack \['classes'\]"),
+        (
+            "model: {backbone: mit_b9, classes: [{name: a, color: [0, 0, 0]}]}",
+            "model.yaml: unknown backbone 'mit_b9'",
+        ),
+        ("model: {backbone: mit_b0, classes: [{name: a}]}", "model.yaml: .*color"),
+        ("model: {backbone: mit_b0, classes: 3}", "model.yaml: "),
+        (
+            "model: {backbone: mit_b0, classes: [{name: a, color: [0, 0, 0]}], input_width: wide}",
+            "model.yaml: ",
+        ),
+    ],
+)
 def test_bad_settings_are_named(tmp_path, text, message):
     (tmp_path / CONFIG_FILE).write_text(text)
     with pytest.raises(ModelError, match=message):
@@ -147,7 +177,10 @@ def test_an_interrupted_write_leaves_the_old_model(tmp_path, monkeypatch):
         path.write_bytes(b"the beginning of")
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="model could not be written .*No space left"):
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(OSError, match="model could not be written .*No space left"),
+    ):
         patched.setattr(folder_module, "save_file", disk_is_full)
         save_model(folder, tiny_model(3, seed=1))
     assert same_weights(load_model(folder), tiny_model())
@@ -160,7 +193,9 @@ def test_an_interrupted_write_leaves_the_old_model(tmp_path, monkeypatch):
 def test_weights_are_on_the_disk_before_they_get_their_name(tmp_path, monkeypatch):
     done, fsync, replace = [], folder_module.os.fsync, folder_module.os.replace
     monkeypatch.setattr(folder_module.os, "fsync", lambda file: (done.append("flushed"), fsync(file)))
-    monkeypatch.setattr(folder_module.os, "replace", lambda old, new: (done.append(new.name), replace(old, new)))
+    monkeypatch.setattr(
+        folder_module.os, "replace", lambda old, new: (done.append(new.name), replace(old, new))
+    )
     write_tiny_model(tmp_path / "model")
     assert done == ["flushed", "flushed", WEIGHTS_FILE, CONFIG_FILE]
 
@@ -168,6 +203,7 @@ def test_weights_are_on_the_disk_before_they_get_their_name(tmp_path, monkeypatc
 @pytest.mark.parametrize("failing", ["save_file", "_flush"])
 def test_a_failed_write_removes_what_it_made(tmp_path, monkeypatch, failing):
     """Whatever the error; folders that were there stay."""
+
     def fail(*_):
         raise KeyboardInterrupt
 
@@ -208,7 +244,9 @@ def test_folders_of_any_name_are_written_and_read(tmp_path, name):
     assert torch.equal(load_model(tmp_path / name).head.classifier.weight, model.head.classifier.weight)
 
 
-@pytest.mark.parametrize("names", [("on", "null", "1", "1e5"), ("#", "a: b", "'", '"'), ("Straße", "木", "🚗", "~")])
+@pytest.mark.parametrize(
+    "names", [("on", "null", "1", "1e5"), ("#", "a: b", "'", '"'), ("Straße", "木", "🚗", "~")]
+)
 def test_names_of_classes_stay_as_they_are(tmp_path, names):
     model = tiny_model(len(names))
     model.config = replace(model.config, classes=tuple(ClassSpec(name, (0, 0, 0)) for name in names))
@@ -219,7 +257,9 @@ def test_names_of_classes_stay_as_they_are(tmp_path, names):
 def test_settings_in_another_encoding_are_named(tmp_path):
     save_model(tmp_path, tiny_model())
     (tmp_path / CONFIG_FILE).write_bytes("# Straße".encode("latin-1"))
-    with pytest.raises(ModelError, match="model.yaml is not valid YAML in UTF-8, correct it: .*decode byte 0xdf"):
+    with pytest.raises(
+        ModelError, match="model.yaml is not valid YAML in UTF-8, correct it: .*decode byte 0xdf"
+    ):
         load_model_config(tmp_path)
 
 

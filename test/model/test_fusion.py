@@ -20,11 +20,16 @@ def fusion():
 @pytest.fixture
 def stages():
     torch.manual_seed(2)
-    return [torch.randn(2, width, *grid, dtype=torch.float64, requires_grad=True) for width, grid in zip(WIDTHS, GRIDS)]
+    return [
+        torch.randn(2, width, *grid, dtype=torch.float64, requires_grad=True)
+        for width, grid in zip(WIDTHS, GRIDS)
+    ]
 
 
 def test_folded_is_published(fusion, stages):
-    torch.testing.assert_close(fusion.mix_folded(stages), fusion.mix_published(stages), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        fusion.mix_folded(stages), fusion.mix_published(stages), rtol=1e-12, atol=1e-12
+    )
     assert torch.equal(fusion(stages), fusion(stages, published_order=False))
     assert fusion(stages).shape == (2, 12, 13, 18)
 
@@ -45,7 +50,9 @@ def test_the_folded_weights_belong_to_stages_one_to_four(fusion):
     weights, bias = fusion.folded()
     assert [tuple(weight.shape) for weight in weights] == [(12, width) for width in WIDTHS]
     assert bias.shape == (12,)
-    last = fusion.linear_fuse.conv.weight[:, :12, 0, 0] @ fusion.linear_c4.proj.weight   # c4 comes first, as published
+    last = (
+        fusion.linear_fuse.conv.weight[:, :12, 0, 0] @ fusion.linear_c4.proj.weight
+    )  # c4 comes first, as published
     torch.testing.assert_close(weights[3], last)
 
 
@@ -61,4 +68,4 @@ def test_resize():
     assert resize(feature, (2, 3)) is feature
     larger = resize(feature, (4, 6))
     assert larger.shape == (1, 1, 4, 6)
-    assert larger[0, 0, 0].tolist() == [0.0, 0.25, 0.75, 1.25, 1.75, 2.0]   # corners are not aligned
+    assert larger[0, 0, 0].tolist() == [0.0, 0.25, 0.75, 1.25, 1.75, 2.0]  # corners are not aligned

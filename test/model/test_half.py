@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Parts in float16: within a bound of float32, and safe where float16 is not."""
+
 import pytest
 import torch
 from helpers import one_thread, tiny_model  # noqa: F401
@@ -12,10 +13,14 @@ from dcfm_ros.model.inference import fold, unit_length
 
 # Measured: at most 5.4e-4 in S, 4.0e-4 in the common contribution, 1.4e-3 in logits.
 BOUND = 4e-3
-# In trained EfficientNet-Lite2 70 convolutions follow one another without a norm in float32. Measured on noise: 4.6e-3 in the logits, and 3 of 1000 pixels of another class.
+# In trained EfficientNet-Lite2 70 convolutions follow one another without a norm in float32. Measured on
+# noise: 4.6e-3 in the logits, and 3 of 1000 pixels of another class.
 DEEP_BOUND = 1e-2
 KINDS = {
-    "mit_b0": {}, "head": {"head_layers": 1}, "per_frame": {"architecture": "per_frame"}, "resnet18": {"backbone": "resnet18"},
+    "mit_b0": {},
+    "head": {"head_layers": 1},
+    "per_frame": {"architecture": "per_frame"},
+    "resnet18": {"backbone": "resnet18"},
     "efficientnet_lite0": {"backbone": "efficientnet_lite0", "embed": 32},
     "pspnet18": {"backbone": "pspnet18", "common_width": 24, "head_layers": 1},
     "per_frame_pspnet18": {"architecture": "per_frame", "backbone": "pspnet18"},
@@ -70,7 +75,9 @@ def test_a_length_beyond_float16(scale):
     feature = torch.full((1, 256, 2, 2), scale, dtype=torch.float16)
     found = unit_length(feature)
     assert found.dtype == torch.float16 and torch.isfinite(found).all()
-    torch.testing.assert_close(found.float().norm(dim=1), torch.full((1, 2, 2), float(scale > 0)), rtol=2e-3, atol=0)
+    torch.testing.assert_close(
+        found.float().norm(dim=1), torch.full((1, 2, 2), float(scale > 0)), rtol=2e-3, atol=0
+    )
 
 
 def test_a_decoder_of_features_of_nothing():
@@ -112,5 +119,7 @@ def test_batch_norms_are_folded_exactly():
 
 
 def test_a_batch_norm_without_a_convolution_is_named():
-    with pytest.raises(ValueError, match="no convolution stands before the batch norms 1: float16 needs them folded"):
+    with pytest.raises(
+        ValueError, match="no convolution stands before the batch norms 1: float16 needs them folded"
+    ):
         fold_batch_norms(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)))

@@ -13,17 +13,26 @@ from dcfm_ros.model.inference import fold
 
 
 def pictures(height, width):
-    return torch.randint(0, 256, (3, 1, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4))
+    return torch.randint(
+        0, 256, (3, 1, height, width, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(4)
+    )
 
 
 @pytest.mark.parametrize("height, width", ((64, 96), (50, 70)))
-@pytest.mark.parametrize("changes", (
-    {}, {"head_layers": 1}, {"shallow_used": 32, "embed": 48}, {"common_width": 40},
-    {"backbone": "efficientnet_lite0", "embed": 32, "shallow_used": 24},
-    {"backbone": "resnet18"}, {"backbone": "resnet18", "common_width": 40, "head_layers": 1},
-    {"backbone": "pspnet18", "common_width": 40},
-    {"backbone": "pspnet18", "common_width": 40, "head_layers": 1, "shallow_used": 9},
-))
+@pytest.mark.parametrize(
+    "changes",
+    (
+        {},
+        {"head_layers": 1},
+        {"shallow_used": 32, "embed": 48},
+        {"common_width": 40},
+        {"backbone": "efficientnet_lite0", "embed": 32, "shallow_used": 24},
+        {"backbone": "resnet18"},
+        {"backbone": "resnet18", "common_width": 40, "head_layers": 1},
+        {"backbone": "pspnet18", "common_width": 40},
+        {"backbone": "pspnet18", "common_width": 40, "head_layers": 1, "shallow_used": 9},
+    ),
+)
 def test_folded_is_the_training_form(changes, height, width):
     model = tiny_model(**changes)
     parts, raw = fold(model), pictures(height, width)
@@ -37,7 +46,10 @@ def test_folded_is_the_training_form(changes, height, width):
             (parts.deep.feature(shallow[0]), model.deep(shallow[0])),
             (parts.decoder(shallow[0], common[0]), model.keyframe(image[0])),
             (parts.decoder(shallow[2], common[0]), model.nonkey(image[2], kept[0])),
-            (parts.decoder(shallow[2], common[0]) + parts.decoder(shallow[2], common[1]), model.nonkey(image[2], *kept)),
+            (
+                parts.decoder(shallow[2], common[0]) + parts.decoder(shallow[2], common[1]),
+                model.nonkey(image[2], *kept),
+            ),
         ):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
         assert resize(parts.decoder(shallow[0], common[0]), (height, width)).shape == model(image[0]).shape
@@ -52,7 +64,7 @@ def test_a_folded_per_frame_network_gives_its_logits(backbone, height, width):
         expected = model.keyframe(normalised(raw[0], model.config.normalisation))
         logits = parts.deep(parts.shallow(raw[0]))
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=2e-5)
-        for frame in raw[:2]:   # whatever the frame
+        for frame in raw[:2]:  # whatever the frame
             assert torch.equal(parts.decoder(parts.shallow(frame), logits), logits)
 
 
@@ -69,8 +81,10 @@ def test_a_common_contribution_of_another_size_is_met(backbone, stride):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("changes", (
-    {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}))
+@pytest.mark.parametrize(
+    "changes",
+    ({"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}),
+)
 def test_everything_is_on_the_models_device(changes):
     with torch.device("meta"):
         model = build_model(tiny_config(**changes)).eval()
@@ -89,8 +103,10 @@ def test_a_model_in_training_is_refused():
         fold(tiny_model().train())
 
 
-@pytest.mark.parametrize("changes", (
-    {}, {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}))
+@pytest.mark.parametrize(
+    "changes",
+    ({}, {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}),
+)
 def test_the_model_stays_as_it_was_and_shares_nothing(changes):
     model = tiny_model(**changes)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -116,4 +132,6 @@ def test_normalisation_of_pixels():
     black, white = normalised(image, IMAGENET)[0, :, 0].T
     torch.testing.assert_close(black, torch.tensor([-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225]))
     torch.testing.assert_close(white, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
-    assert normalised(torch.zeros(2, 4, 6, 3, dtype=torch.uint8), IMAGENET).is_contiguous(memory_format=torch.channels_last)
+    assert normalised(torch.zeros(2, 4, 6, 3, dtype=torch.uint8), IMAGENET).is_contiguous(
+        memory_format=torch.channels_last
+    )

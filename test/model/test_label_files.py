@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm model labels`: files for Hydra and Kimera."""
+
 import csv
 
 import pytest
@@ -21,14 +22,30 @@ def test_classes_of_a_model(tmp_path):
     model = str(write_tiny_model(tmp_path / "model", classes=5))
     assert main(["model", "labels", "--model", model, "--out", str(tmp_path / "out")]) == 0
     space, colors = read(tmp_path / "out")
-    assert space["label_names"] == [{"label": number, "name": name} for number, name in enumerate(["sky", "road", "tree", "car", "pedestrian"])]
-    assert (space["total_semantic_labels"], space["dynamic_labels"], space["invalid_labels"]) == (256, [3, 4], [255])
-    assert colors[1] == {"name": "road", "red": "128", "green": "64", "blue": "128", "alpha": "255", "id": "1"}
+    assert space["label_names"] == [
+        {"label": number, "name": name}
+        for number, name in enumerate(["sky", "road", "tree", "car", "pedestrian"])
+    ]
+    assert (space["total_semantic_labels"], space["dynamic_labels"], space["invalid_labels"]) == (
+        256,
+        [3, 4],
+        [255],
+    )
+    assert colors[1] == {
+        "name": "road",
+        "red": "128",
+        "green": "64",
+        "blue": "128",
+        "alpha": "255",
+        "id": "1",
+    }
     assert colors[-1]["id"] == "255" and len(colors) == 6
 
 
 def test_classes_of_a_map_and_named_dynamic_ones(tmp_path):
-    (tmp_path / "map.yaml").write_text("{classes: {still: {of: [sky, road, tree], id: 9}, moves: {of: car, id: 2}}}")
+    (tmp_path / "map.yaml").write_text(
+        "{classes: {still: {of: [sky, road, tree], id: 9}, moves: {of: car, id: 2}}}"
+    )
     model = str(write_tiny_model(tmp_path / "model"))
     write_labels(model, tmp_path, str(tmp_path / "map.yaml"), ["moves"])
     space, colors = read(tmp_path)

@@ -12,19 +12,22 @@ from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.drop_path import drop_path
 from dcfm_ros.model.mit import MIT_SPECS, Attention, MixTransformer, PatchEmbedding, image_of, tokens_of
 
-UNUSED = 2451   # the published counts include a classifier 128 -> 19 which nothing uses
+UNUSED = 2451  # the published counts include a classifier 128 -> 19 which nothing uses
 
 
 def count(*modules: nn.Module) -> int:
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("backbone, classes, head_layers, encoder, decoder", [
-    ("mit_b0", 19, 0, 3_716_595, 75_264),
-    ("mit_b1", 19, 1, 13_679_699, 145_408),
-    ("mit_b2", 124, 0, 24_724_563, 106_240),
-    ("mit_b5", 124, 0, 81_971_283, 106_240),
-])
+@pytest.mark.parametrize(
+    "backbone, classes, head_layers, encoder, decoder",
+    [
+        ("mit_b0", 19, 0, 3_716_595, 75_264),
+        ("mit_b1", 19, 1, 13_679_699, 145_408),
+        ("mit_b2", 124, 0, 24_724_563, 106_240),
+        ("mit_b5", 124, 0, 81_971_283, 106_240),
+    ],
+)
 def test_published_parameter_counts(backbone, classes, head_layers, encoder, decoder):
     table = tuple(ClassSpec(f"class {i}", (i, 0, 0)) for i in range(classes))
     with torch.device("meta"):
@@ -47,8 +50,11 @@ def test_every_table_row_is_consistent(name):
 def test_layer_norms_have_the_published_eps():
     """1e-6 in blocks and after stages, 1e-5 in patch embeddings and spatial reductions."""
     encoder = MixTransformer(MIT_SPECS["mit_b0"])
-    inner = {id(module.norm) for module in encoder.modules()
-             if isinstance(module, PatchEmbedding) or isinstance(module, Attention) and module.reduction > 1}
+    inner = {
+        id(module.norm)
+        for module in encoder.modules()
+        if isinstance(module, PatchEmbedding) or (isinstance(module, Attention) and module.reduction > 1)
+    }
     norms = [module for module in encoder.modules() if isinstance(module, nn.LayerNorm)]
     assert len(inner) == 4 + 6 and len(norms) == 10 + 2 * 8 + 4
     assert all(norm.eps == (1e-5 if id(norm) in inner else 1e-6) for norm in norms)
@@ -62,11 +68,14 @@ def test_tokens_and_images_are_two_views_of_the_same_memory():
     assert torch.equal(again, image) and again.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("height, width, grids", [
-    (64, 96, [(16, 24), (8, 12), (4, 6), (2, 3)]),
-    (50, 70, [(13, 18), (7, 9), (4, 5), (2, 3)]),
-    (33, 32, [(9, 8), (5, 4), (3, 2), (2, 1)]),
-])
+@pytest.mark.parametrize(
+    "height, width, grids",
+    [
+        (64, 96, [(16, 24), (8, 12), (4, 6), (2, 3)]),
+        (50, 70, [(13, 18), (7, 9), (4, 5), (2, 3)]),
+        (33, 32, [(9, 8), (5, 4), (3, 2), (2, 1)]),
+    ],
+)
 def test_deep_goes_on_from_shallow(height, width, grids):
     encoder = tiny_model().encoder
     with torch.inference_mode():
@@ -74,7 +83,8 @@ def test_deep_goes_on_from_shallow(height, width, grids):
         features = encoder.deep(shallow)
     assert shallow.shape == (2, 32, *grids[0])
     assert [tuple(feature.shape) for feature in features] == [
-        (2, channels, *grid) for channels, grid in zip(encoder.spec.widths, grids)]
+        (2, channels, *grid) for channels, grid in zip(encoder.spec.widths, grids)
+    ]
 
 
 def test_a_camera_frame_of_odd_size():
@@ -103,7 +113,7 @@ def test_attention_is_that_of_the_formula():
     query, key, value = attention.q(tokens), attention.kv(tokens)[..., :8], attention.kv(tokens)[..., 8:]
     heads = []
     for part in (slice(0, 4), slice(4, 8)):
-        weights = (query[..., part] @ key[..., part].transpose(1, 2) / 4 ** 0.5).softmax(-1)
+        weights = (query[..., part] @ key[..., part].transpose(1, 2) / 4**0.5).softmax(-1)
         heads.append(weights @ value[..., part])
     torch.testing.assert_close(attention(tokens, (2, 3)), attention.proj(torch.cat(heads, -1)))
 

@@ -15,8 +15,10 @@ def image():
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(5))
 
 
-@pytest.mark.parametrize("backbone, width, grid", (
-    ("mit_b0", 256, (16, 24)), ("pspnet18", 1024, (8, 12)), ("resnet18", 512, (8, 12))))
+@pytest.mark.parametrize(
+    "backbone, width, grid",
+    (("mit_b0", 256, (16, 24)), ("pspnet18", 1024, (8, 12)), ("resnet18", 512, (8, 12))),
+)
 def test_it_is_the_backbone_and_a_classifier_with_bias(image, backbone, width, grid):
     model = tiny_model(architecture="per_frame", backbone=backbone)
     with torch.inference_mode():
@@ -33,10 +35,13 @@ def test_it_is_the_backbone_and_a_classifier_with_bias(image, backbone, width, g
 def test_the_backbone_is_that_of_dcfm():
     """So that training may start from one or the other."""
     for backbone in ("mit_b0", "pspnet18"):
-        alone, dcfm = (tiny_model(architecture=kind, backbone=backbone).state_dict() for kind in ("per_frame", "dcfm"))
+        alone, dcfm = (
+            tiny_model(architecture=kind, backbone=backbone).state_dict() for kind in ("per_frame", "dcfm")
+        )
         parts = ("encoder.", "fusion.")
         assert [(k, v.shape) for k, v in alone.items() if k.startswith(parts)] == [
-            (k, v.shape) for k, v in dcfm.items() if k.startswith(parts)]
+            (k, v.shape) for k, v in dcfm.items() if k.startswith(parts)
+        ]
 
 
 @pytest.mark.parametrize("backbone", ("mit_b0", "pspnet18"))
@@ -60,4 +65,6 @@ def test_published_order_changes_nothing(image):
 def test_every_parameter_learns(image):
     model = tiny_model(architecture="per_frame").train()
     model(image).square().mean().backward()
-    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+    assert [
+        name for name, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()
+    ] == []

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Backbones of timm: on a stand-in of it everywhere, on timm itself where it can be imported."""
+
 import sys
 from types import SimpleNamespace
 
@@ -22,7 +23,9 @@ SIZE = (64, 96)
 
 
 def block(channels, out, stride=2):
-    return nn.Sequential(nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    )
 
 
 class Chain(nn.Module):
@@ -36,8 +39,10 @@ class Chain(nn.Module):
         self.stages = nn.Sequential(block(12, 16), block(16, 20), block(20, 24))
         self.head = nn.Linear(24, 5)
         modules = ("stem", "layer1", "stages.0", "stages.1", "stages.2")
-        self.feature_info = [{"reduction": stride, "module": module, "num_chs": width}
-                             for stride, module, width in zip(self.strides, modules, (8, 12, 16, 20, 24))]
+        self.feature_info = [
+            {"reduction": stride, "module": module, "num_chs": width}
+            for stride, module, width in zip(self.strides, modules, (8, 12, 16, 20, 24))
+        ]
         self.pretrained_cfg = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.2, 0.1)}
 
     def between(self, feature):
@@ -61,7 +66,7 @@ class Dilated(Chain):
     strides = (2, 4, 8, 8, 8)
 
 
-class Transposed(Chain):   # channels last, as of window transformers
+class Transposed(Chain):  # channels last, as of window transformers
     def between(self, feature):
         return feature.transpose(2, 3)
 
@@ -71,7 +76,13 @@ def stand_in(monkeypatch, request):
     if "real" in request.node.name:
         yield
         return
-    networks = {"chain": Chain, "skips": Skips, "one_size": OneSize, "dilated": Dilated, "transposed": Transposed}
+    networks = {
+        "chain": Chain,
+        "skips": Skips,
+        "one_size": OneSize,
+        "dilated": Dilated,
+        "transposed": Transposed,
+    }
 
     def create_model(name):
         if name not in networks:
@@ -85,7 +96,9 @@ def stand_in(monkeypatch, request):
 
 
 def config(name, **settings) -> ModelConfig:
-    return ModelConfig(f"timm/{name}", CLASSES, input_height=SIZE[0], input_width=SIZE[1], embed=16, **settings)
+    return ModelConfig(
+        f"timm/{name}", CLASSES, input_height=SIZE[0], input_width=SIZE[1], embed=16, **settings
+    )
 
 
 def test_the_parts_give_the_features_of_the_whole_and_the_model_takes_its_normalisation():
@@ -97,7 +110,12 @@ def test_the_parts_give_the_features_of_the_whole_and_the_model_takes_its_normal
     with torch.no_grad():
         shallow = encoder.shallow(image)
         features = encoder.deep(shallow)
-        assert [tuple(feature.shape[1:]) for feature in features] == [(12, 16, 24), (16, 8, 12), (20, 4, 6), (24, 2, 3)]
+        assert [tuple(feature.shape[1:]) for feature in features] == [
+            (12, 16, 24),
+            (16, 8, 12),
+            (20, 4, 6),
+            (24, 2, 3),
+        ]
         assert torch.equal(features[0], shallow)
         assert torch.equal(encoder.without_deep().shallow(image), shallow)
         staged = shallow
@@ -115,7 +133,10 @@ def test_weights_come_by_the_names_of_timm(tmp_path):
     take_encoder(model, file)
     image = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
-        assert torch.equal(model.encoder.deep(model.encoder.shallow(image))[-1], trained.stages(trained.layer1(trained.stem(image))))
+        assert torch.equal(
+            model.encoder.deep(model.encoder.shallow(image))[-1],
+            trained.stages(trained.layer1(trained.stem(image))),
+        )
 
 
 def test_weights_of_another_network_are_listed(tmp_path):
@@ -124,18 +145,24 @@ def test_weights_of_another_network_are_listed(tmp_path):
     tensors["stem.0.weight"], tensors["stem.7.bias"] = torch.zeros(8, 3, 5, 5), torch.zeros(1)
     file = str(tmp_path / "other.safetensors")
     save_file(tensors, file)
-    with pytest.raises(ConfigError, match=r"missing: layer1\.1\.weight; of another shape: stem\.0\.weight \(8, 3, 5, 5\) instead of "
-                                          r"\(8, 3, 3, 3\); not in it: stem\.7\.bias"):
+    with pytest.raises(
+        ConfigError,
+        match=r"missing: layer1\.1\.weight; of another shape: stem\.0\.weight \(8, 3, 5, 5\) instead of "
+        r"\(8, 3, 3, 3\); not in it: stem\.7\.bias",
+    ):
         take_encoder(build_model(config("chain")), file)
 
 
-@pytest.mark.parametrize("name, message", (
-    ("nothing", r"timm/nothing: timm cannot make it \(Unknown model \(nothing\)\)"),
-    ("dilated", "no feature at stride 16, 32; use a convolutional one"),
-    ("skips", "cannot be cut at stride 8: its network is no chain"),
-    ("one_size", "timm/one_size cannot be cut: .*any size"),
-    ("transposed", "cannot be cut at stride 8"),
-))
+@pytest.mark.parametrize(
+    "name, message",
+    (
+        ("nothing", r"timm/nothing: timm cannot make it \(Unknown model \(nothing\)\)"),
+        ("dilated", "no feature at stride 16, 32; use a convolutional one"),
+        ("skips", "cannot be cut at stride 8: its network is no chain"),
+        ("one_size", "timm/one_size cannot be cut: .*any size"),
+        ("transposed", "cannot be cut at stride 8"),
+    ),
+)
 def test_what_cannot_be_cut_is_refused(name, message):
     with pytest.raises(ConfigError, match=message):
         build_model(config(name))
@@ -147,7 +174,9 @@ def test_without_timm_it_says_what_to_install(monkeypatch):
         config("chain")
 
 
-@pytest.mark.parametrize("name", ("resnet18", "mobilenetv3_small_100", "convnext_atto", "regnety_002", "efficientnet_lite0"))
+@pytest.mark.parametrize(
+    "name", ("resnet18", "mobilenetv3_small_100", "convnext_atto", "regnety_002", "efficientnet_lite0")
+)
 def test_real_networks_run_in_the_backends(name, tmp_path, monkeypatch):
     try:
         import timm  # noqa: F401
@@ -157,7 +186,9 @@ def test_real_networks_run_in_the_backends(name, tmp_path, monkeypatch):
     model = build_model(config(name)).eval()
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     with torch.inference_mode():
-        wanted = model.keyframe(normalised(torch.from_numpy(image)[None], model.config.normalisation))[0].numpy()
+        wanted = model.keyframe(normalised(torch.from_numpy(image)[None], model.config.normalisation))[
+            0
+        ].numpy()
     for backend_name in ("torch", "openvino"):
         backend = make_backend(backend_name, model, "cpu", "f32")
         shallow = backend.shallow(image)

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The motion of a camera over many frames: maps that add up, what is forgotten, and what is not taken for motion."""
+"""The motion of a camera over many frames: maps that add up, what is forgotten, and what is not taken for
+motion."""
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,11 @@ def median(motion, inner, cells=6):
 
 @pytest.fixture
 def drive(seen):
-    """`drive(frames, step, size=SMALL, noise=0.0)`: pictures of a camera that moves by `step` pixels (x, y) a frame."""
+    """`drive(frames, step, size=SMALL, noise=0.0)`: pictures of a camera that moves by `step` pixels (x, y) a
+    frame."""
     return lambda frames, step, size=SMALL, noise=0.0: [
-        seen(size, (step[0] * index, step[1] * index), noise, seed=index) for index in range(frames)]
+        seen(size, (step[0] * index, step[1] * index), noise, seed=index) for index in range(frames)
+    ]
 
 
 class Constant:
@@ -39,9 +43,13 @@ class Constant:
         return np.full((*here.shape, 2), self.offset, np.float32)
 
 
-@pytest.mark.parametrize("size, step", [
-    *((NETWORK, step) for step in ((3, 1), (-2.5, 0.5), (0, 4), (0.25, 0))),
-    *((SMALL, step) for step in ((1.5, -0.5), (0, 1)))])
+@pytest.mark.parametrize(
+    "size, step",
+    [
+        *((NETWORK, step) for step in ((3, 1), (-2.5, 0.5), (0, 4), (0.25, 0))),
+        *((SMALL, step) for step in ((1.5, -0.5), (0, 1))),
+    ],
+)
 @pytest.mark.parametrize("noise", [0, 3])
 def test_flows_add_up_to_the_motion_of_many_frames(drive, inner, size, step, noise):
     """Those of a quarter of a pixel a frame, too. From the newer frame to the older, in cells of 4 pixels."""
@@ -90,7 +98,8 @@ def test_the_newest_flow_comes_first_forth_and_last_back(seen, monkeypatch):
 
 
 def test_maps_to_frames_that_were_older_then_stay(drive):
-    """As frames that wait for a second keyframe need them; the other way there are maps to the newest alone."""
+    """As frames that wait for a second keyframe need them; the other way there are maps to the newest
+    alone."""
     images = drive(7, (3, 0))
     track = tracked(images[:5], range(7), both_ways=True)
     wanted = track.motion(4, 1)
@@ -100,7 +109,9 @@ def test_maps_to_frames_that_were_older_then_stay(drive):
     assert track.motion(4, 6).found is track.motion(6, 4).found is Found.FLOW
     assert track.motion(1, 4) == Motion()
     one_way = tracked(images, range(7))
-    assert one_way.motion(6, 4).found is Found.FLOW and one_way.motion(4, 6) == one_way.motion(4, 1) == Motion()
+    assert (
+        one_way.motion(6, 4).found is Found.FLOW and one_way.motion(4, 6) == one_way.motion(4, 1) == Motion()
+    )
 
 
 @pytest.mark.parametrize("both_ways", [False, True])
@@ -109,7 +120,9 @@ def test_what_is_not_needed_is_forgotten(drive, both_ways):
     for index in range(40):
         track.add(images[index % 4], index, {index - 1, index - 3, 5, 100})
         known = {other for other in range(45) if track.motion(index, other) != Motion()}
-        assert known <= {index - 1, index, 5} and track.known == sorted(track.known)   # 3 before was not needed when 2 before
+        assert known <= {index - 1, index, 5} and track.known == sorted(
+            track.known
+        )  # 3 before was not needed when 2 before
         assert len(track.known) <= 3
     assert track.known == [5, 38, 39]
     assert track.motion(39, 100) == track.motion(2, 39) == track.motion(39, -1) == Motion()
@@ -133,8 +146,12 @@ def test_after_a_restart_there_is_nothing_to_align_across(drive, seen):
     images = drive(6, (2, 0))
     track = tracked(images[:3], range(3), both_ways=True)
     track.restart()
-    assert track.motion(2, 1) == track.motion(2, 2) == Motion() and track.pictures(2) is None and track.known == []
-    track.add(seen(NETWORK), 3, range(4))   # of another size
+    assert (
+        track.motion(2, 1) == track.motion(2, 2) == Motion()
+        and track.pictures(2) is None
+        and track.known == []
+    )
+    track.add(seen(NETWORK), 3, range(4))  # of another size
     track.add(seen(NETWORK, (8, 0)), 4, range(4))
     assert track.motion(4, 3).found is Found.FLOW
     for old in range(3):
@@ -160,7 +177,9 @@ def test_a_map_is_not_changed_by_later_frames(drive):
     images, track, held = drive(6, (2, 1)), MotionTrack(both_ways=True), []
     for index, image in enumerate(images):
         track.add(image, index, range(6))
-        held += [found.map for found in (track.motion(index, 0), track.motion(0, index)) if found.map is not None]
+        held += [
+            found.map for found in (track.motion(index, 0), track.motion(0, index)) if found.map is not None
+        ]
         if index == 2:
             copies = [motion.copy() for motion in held]
     assert len(held) == 10 and all(np.array_equal(one, other) for one, other in zip(held, copies))
@@ -185,20 +204,28 @@ def test_pictures_are_brought_to_where_things_are_now(drive, inner):
     track = tracked(images, estimator=Constant(2, 0))
     older, newest = track.pictures(0)
     assert older.shape == newest.shape == (16, 24, 3) and older.dtype == newest.dtype == np.uint8
-    assert np.abs(older[:, :20].astype(int) - newest[:, :20]).max() <= 1   # 3 cells have come in from the right
+    assert (
+        np.abs(older[:, :20].astype(int) - newest[:, :20]).max() <= 1
+    )  # 3 cells have come in from the right
     assert np.array_equal(older[:, 20:], older[:, 20:21].repeat(4, 1))
     assert np.array_equal(newest, MotionTrack.pictures(tracked(images[3:]), 0)[1])
     before, now = track.newest_two()
     assert np.array_equal(now, newest) and np.abs(before[:, :23].astype(int) - now[:, :23]).max() <= 1
     assert np.array_equal(before[:, 23], before[:, 22])
-    wrong = tracked(images, estimator=Constant(-2, 0))   # nothing is known to have moved: all stays where it was
+    wrong = tracked(
+        images, estimator=Constant(-2, 0)
+    )  # nothing is known to have moved: all stays where it was
     assert np.array_equal(wrong.pictures(0)[0], tracked(images[:1]).pictures(0)[1])
     assert np.array_equal(wrong.newest_two()[0], tracked(images[:3]).pictures(2)[1])
 
 
 def test_length_in_pixels_of_an_image():
-    assert Motion(Found.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels((704, 960)) == pytest.approx(40)
-    assert Motion(Found.FLOW, np.full((40, 296, 2), (0, 2), np.float32)).pixels((1, 16384)) == pytest.approx(0.05)   # of a strip
+    assert Motion(Found.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels((704, 960)) == pytest.approx(
+        40
+    )
+    assert Motion(Found.FLOW, np.full((40, 296, 2), (0, 2), np.float32)).pixels((1, 16384)) == pytest.approx(
+        0.05
+    )  # of a strip
     assert Motion(Found.STILL).pixels((704, 960)) == Motion().pixels((704, 960)) == 0.0
 
 
@@ -211,7 +238,9 @@ SPOILT = {
 
 def spoiled(images, what, at):
     rng = np.random.default_rng(7)
-    return [SPOILT[what](image.shape[:2], rng) if index in at else image for index, image in enumerate(images)]
+    return [
+        SPOILT[what](image.shape[:2], rng) if index in at else image for index, image in enumerate(images)
+    ]
 
 
 @pytest.mark.parametrize("what", SPOILT)
@@ -228,18 +257,23 @@ def test_a_map_is_used_only_where_it_brings_pictures_nearer(drive, what, at, ste
             unmoved, newest = tracked([image]).pictures(0)[1], track.pictures(0)[1]
             assert np.array_equal(unmoved, newest) and np.isfinite(found.map).all()
             older = track._known[0].view.picture
-            assert explains(newest, older, moved(older, found.map)) and np.array_equal(moved(older, found.map), track.pictures(0)[0])
+            assert explains(newest, older, moved(older, found.map)) and np.array_equal(
+                moved(older, found.map), track.pictures(0)[0]
+            )
 
 
 @pytest.mark.parametrize("what", ["covered", "flash"])
 @pytest.mark.parametrize("at", [(4,), (4, 5, 6)], ids=["one", "three"])
 def test_what_passes_leaves_the_map_as_it_was_and_it_goes_on_from_there(drive, inner, what, at):
-    """A frame of nothing has no motion, so what happened from the frame before to the frame after is not in the map."""
+    """A frame of nothing has no motion, so what happened from the frame before to the frame after is not in
+    the map."""
     track = MotionTrack()
     for index, image in enumerate(spoiled(drive(10, (1, 0), NETWORK, noise=3), what, at)):
         track.add(image, index, {0})
         if index in (3, 9):
             missed = len(at) + 1 if index == 9 else 0
-            assert median(track.motion(index, 0), inner, 10) == pytest.approx([(index - missed) / 4, 0], abs=0.2)
+            assert median(track.motion(index, 0), inner, 10) == pytest.approx(
+                [(index - missed) / 4, 0], abs=0.2
+            )
     still = tracked(spoiled(drive(10, (0, 0), NETWORK, noise=3), what, at))
     assert still.motion(9, 0) == Motion(Found.STILL)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Common features that move with the scene, from frames to masks: which map each mask is made with."""
+
 import cv2
 import numpy as np
 import pytest
@@ -14,14 +15,18 @@ from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, Schedule
 from dcfm_ros.pipeline.stream import run
 
 SIZE = (128, 192)
-STEP = 4          # pixels to the left, from number to number: a cell of the maps
+STEP = 4  # pixels to the left, from number to number: a cell of the maps
 
 
 def panorama(seed=0):
     """A wide picture with structure at all scales."""
     rng = np.random.default_rng(seed)
-    layers = [cv2.resize(rng.uniform(0, 255, (SIZE[0] // s, 1600 // s, 3)), (1600, SIZE[0]), interpolation=cv2.INTER_CUBIC)
-              for s in (4, 8, 16, 32)]
+    layers = [
+        cv2.resize(
+            rng.uniform(0, 255, (SIZE[0] // s, 1600 // s, 3)), (1600, SIZE[0]), interpolation=cv2.INTER_CUBIC
+        )
+        for s in (4, 8, 16, 32)
+    ]
     return np.clip(sum(layers) / len(layers) * 1.5 - 60, 0, 255).astype(np.uint8)
 
 
@@ -29,9 +34,10 @@ WORLD, OTHER = panorama(), panorama(1)
 
 
 def seen(number, step=STEP, world=WORLD, size=SIZE, camera="", stamp=None, tag=None):
-    """Frame of a camera that turns right, `number` steps from where it began. Its first pixel carries the tag for FakeBackend."""
+    """Frame of a camera that turns right, `number` steps from where it began. Its first pixel carries the tag
+    for FakeBackend."""
     left = number * step
-    image = np.ascontiguousarray(world[:, left:left + SIZE[1]])
+    image = np.ascontiguousarray(world[:, left : left + SIZE[1]])
     if size != SIZE:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
     image[0, 0] = number if tag is None else tag
@@ -46,17 +52,27 @@ class Camera:
         self.backend = self.bench.backend
 
     def add(self, *frames):
-        return [mask for frame in frames for mask in run(self.bench.segmenter.steps(frame, self.bench._done.set))]
+        return [
+            mask for frame in frames for mask in run(self.bench.segmenter.steps(frame, self.bench._done.set))
+        ]
 
     @property
     def maps(self):
-        """Of each mask so far: the middle of the map to each keyframe, in half cells; None where it had none."""
-        return [[None if motion is None else tuple((np.round(2 * np.median(motion[8:-8, 8:-8], axis=(0, 1))) / 2 + 0.0).tolist())
-                 for motion in motions] for motions in self.backend.motions]
+        """Of each mask so far: the middle of the map to each keyframe, in half cells; None where it had
+        none."""
+        return [
+            [
+                None
+                if motion is None
+                else tuple((np.round(2 * np.median(motion[8:-8, 8:-8], axis=(0, 1))) / 2 + 0.0).tolist())
+                for motion in motions
+            ]
+            for motions in self.backend.motions
+        ]
 
 
 @pytest.fixture
-def camera(bench):  # noqa: F811
+def camera(bench):
     return lambda *arguments, **options: Camera(bench, *arguments, **options)
 
 
@@ -85,7 +101,9 @@ def test_a_camera_that_stands_still_has_its_features_as_they_are(camera):
     rng = np.random.default_rng(0)
     frames = [seen(0, stamp=stamp, tag=stamp) for stamp in range(6)]
     for frame in frames:
-        frame.image[1:] = np.clip(frame.image[1:] + rng.normal(0, 4, frame.image[1:].shape), 0, 255).astype(np.uint8)
+        frame.image[1:] = np.clip(frame.image[1:] + rng.normal(0, 4, frame.image[1:].shape), 0, 255).astype(
+            np.uint8
+        )
     camera = camera()
     assert {mask.alignment for mask in camera.add(*frames)} == {Found.STILL} and camera.maps == [[None]] * 6
 
@@ -106,12 +124,12 @@ def test_a_keyframe_that_is_ready_late_is_aligned_all_the_way_back_to_its_frame(
     camera = camera(Mode.ASYNC, max_interval=3)
     camera.add(seen(0))
     camera.bench.block()
-    masks = camera.add(*(seen(number) for number in range(1, 6)))          # due on 3, and encoded until 6
+    masks = camera.add(*(seen(number) for number in range(1, 6)))  # due on 3, and encoded until 6
     assert [mask.feature_age_frames for mask in masks] == [1, 2, 3, 4, 5]
     camera.backend.gate.set()
     while camera.bench.keyframe().index != 3:
         pass
-    mask, = camera.add(seen(6))
+    (mask,) = camera.add(seen(6))
     assert mask.feature_age_frames == 3 and camera.maps[-1] == [(3.0, 0.0)]
     assert camera.maps[:-1] == [[None], *([(float(number), 0.0)] for number in range(1, 6))]
 
@@ -132,7 +150,9 @@ def test_two_sided_frames_between_have_a_map_to_either_side(camera):
     masks = camera.add(*(seen(number) for number in range(7)))
     to_both = [[(1.0, 0.0), (-2.0, 0.0)], [(2.0, 0.0), (-1.0, 0.0)]]
     assert camera.maps == [[None], *to_both, [None], *to_both, [None]]
-    assert [mask.motion_px for mask in masks] == pytest.approx([0, 4, 8, 0, 4, 8, 0], abs=0.8)   # to the earlier
+    assert [mask.motion_px for mask in masks] == pytest.approx(
+        [0, 4, 8, 0, 4, 8, 0], abs=0.8
+    )  # to the earlier
 
 
 def test_two_sided_frames_that_the_end_finds_waiting_are_aligned_to_the_one_keyframe(camera):
@@ -155,7 +175,9 @@ def test_a_fast_turn_is_no_hard_cut(camera):
 def test_a_new_sequence_begins_anew(camera, mode, how):
     camera = camera(mode, max_interval=2)
     camera.add(seen(0), seen(1), seen(2))
-    change = {"size": dict(size=(192, 128)), "time runs back": dict(stamp=0), "silence": dict(stamp=1000)}[how]
+    change = {"size": dict(size=(192, 128)), "time runs back": dict(stamp=0), "silence": dict(stamp=1000)}[
+        how
+    ]
     first, *_ = camera.add(seen(3, **change))
     later = camera.add(seen(4, **{**change, **({"stamp": change["stamp"] + 1} if "stamp" in change else {})}))
     assert (first.feature_age_frames, first.alignment) == (0, Found.STILL)
@@ -168,23 +190,28 @@ def test_nothing_is_aligned_across_a_hard_cut(camera):
     camera.add(seen(0), seen(1))
     camera.bench.block()
     after = camera.add(*(seen(number, world=OTHER // 3) for number in range(2, 5)))
-    assert [(mask.is_keyframe, mask.alignment) for mask in after] == [(True, Found.NONE)] + [(False, Found.NONE)] * 2
+    assert [(mask.is_keyframe, mask.alignment) for mask in after] == [(True, Found.NONE)] + [
+        (False, Found.NONE)
+    ] * 2
     assert camera.maps[2:] == [[None]] * 3 and camera.bench.status().unaligned == 3
     camera.backend.gate.set()
     while camera.bench.keyframe().index != 2:
         pass
-    mask, = camera.add(seen(5, world=OTHER // 3))
+    (mask,) = camera.add(seen(5, world=OTHER // 3))
     assert mask.feature_age_frames == 3 and camera.maps[-1] == [(3.0, 0.0)]
 
 
 def test_a_covered_lens_or_a_flash_is_not_followed(camera):
     camera = camera(cut_threshold=10.0, threshold=10.0)
-    covered = [Frame("", number * PERIOD_NS, np.full((*SIZE, 3), level, np.uint8)) for number, level in ((2, 0), (3, 0), (5, 255))]
+    covered = [
+        Frame("", number * PERIOD_NS, np.full((*SIZE, 3), level, np.uint8))
+        for number, level in ((2, 0), (3, 0), (5, 255))
+    ]
     masks = camera.add(seen(0), seen(1), *covered[:2], seen(4), covered[2], seen(6))
     assert Found.FLOW not in [mask.alignment for mask in (*masks[2:4], masks[5])]
     # Seen again: moved as far as is known, and never elsewhere.
     for mask, (found,) in zip((masks[4], masks[6]), (camera.maps[4], camera.maps[6])):
-        assert mask.alignment is not Found.FLOW or 0.0 < found[0] <= 6.0 and abs(found[1]) <= 0.5
+        assert mask.alignment is not Found.FLOW or (0.0 < found[0] <= 6.0 and abs(found[1]) <= 0.5)
 
 
 def test_a_frame_that_fails_does_not_break_the_chain(camera):
@@ -201,8 +228,12 @@ def test_a_frame_that_fails_does_not_break_the_chain(camera):
 def test_cameras_move_independently(camera):
     camera = camera()
     for number in range(4):
-        camera.add(seen(number, camera="front"), seen(number, step=-STEP, world=np.roll(WORLD, 300, axis=1)[:, :], camera="rear")
-                   if number == 0 else seen(number, step=2 * STEP, camera="rear"))
+        camera.add(
+            seen(number, camera="front"),
+            seen(number, step=-STEP, world=np.roll(WORLD, 300, axis=1)[:, :], camera="rear")
+            if number == 0
+            else seen(number, step=2 * STEP, camera="rear"),
+        )
     assert [found[0] for found in camera.maps[0::2]] == [None, (1.0, 0.0), (2.0, 0.0), (3.0, 0.0)]
 
 
@@ -213,9 +244,14 @@ def test_maps_of_a_long_run_are_bounded_and_the_same_again(camera, mode):
         one = camera(mode, max_interval=7)
         for number in range(60):
             one.add(seen(number % 40, stamp=number, tag=number % 100))
-            stream, = one.bench.segmenter._all()
+            (stream,) = one.bench.segmenter._all()
             assert len(stream._motion.known) <= 2 + (7 if mode is Mode.TWO_SIDED else 1)
-        runs.append([[None if motion is None else motion.tobytes() for motion in motions] for motions in one.backend.motions])
+        runs.append(
+            [
+                [None if motion is None else motion.tobytes() for motion in motions]
+                for motions in one.backend.motions
+            ]
+        )
     assert runs[0] == runs[1]
 
 
@@ -244,5 +280,7 @@ def test_the_first_keyframe_of_a_sequence_has_its_reason(camera):
 
 def test_two_sided_frames_before_a_hard_cut_keep_their_map_to_the_keyframe_of_their_own_shot(camera):
     camera = camera(Mode.TWO_SIDED)
-    camera.add(*(seen(number) for number in range(3)), *(seen(number, world=OTHER // 3) for number in range(3, 5)))
+    camera.add(
+        *(seen(number) for number in range(3)), *(seen(number, world=OTHER // 3) for number in range(3, 5))
+    )
     assert camera.maps == [[None], [(1.0, 0.0), None], [(2.0, 0.0), None], [None]]

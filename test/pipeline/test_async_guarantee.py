@@ -1,12 +1,24 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""No mask waits for the deep path, however slow it is: an encode takes as long as ten frames, and one follows the other."""
+"""No mask waits for the deep path, however slow it is: an encode takes as long as ten frames, and one follows
+the other."""
+
 import queue
 import threading
 import time
 
 import pytest
-from pipeline_helpers import SIZE, TIMEOUT_S, FakeBackend, acquire, frame, in_thread, join, settle, until_it_waits
+from pipeline_helpers import (
+    SIZE,
+    TIMEOUT_S,
+    FakeBackend,
+    acquire,
+    frame,
+    in_thread,
+    join,
+    settle,
+    until_it_waits,
+)
 
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -33,7 +45,8 @@ class SlowBackend(FakeBackend):
 
 
 class Stalls:
-    """Times in which the machine left this process without a core, as a thread finds them that does nothing but sleep."""
+    """Times in which the machine left this process without a core, as a thread finds them that does nothing
+    but sleep."""
 
     def __init__(self):
         self._found, self._stopping = [], threading.Event()
@@ -57,12 +70,18 @@ class Stalls:
         return sum(max(0, min(last_ns, end) - max(first_ns, begin)) for begin, end in self._found) / 1e6
 
 
-@pytest.mark.parametrize("turns, slices", [
-    (TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)])
+@pytest.mark.parametrize(
+    "turns, slices", [(TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)]
+)
 def test_every_frame_gets_its_mask_and_no_latency_contains_the_encode(turns, slices):
     backend, masks, errors, events = SlowBackend(slices), queue.Queue(), [], []
-    segmenter = Segmenter(backend, SIZE, PipelineConfig(scheduler=SchedulerConfig(1, 1), turns=turns), on_keyframe=events.append,
-                          on_error=lambda *error: errors.append(error))
+    segmenter = Segmenter(
+        backend,
+        SIZE,
+        PipelineConfig(scheduler=SchedulerConfig(1, 1), turns=turns),
+        on_keyframe=events.append,
+        on_error=lambda *error: errors.append(error),
+    )
     live = LiveSegmenter(segmenter, masks.put, waiting=3)
     stalls = Stalls()
     try:
@@ -83,14 +102,14 @@ def test_every_frame_gets_its_mask_and_no_latency_contains_the_encode(turns, sli
         began_ns = mask.frame.received_ns
         stalled_ms = stalls.within_ms(began_ns, began_ns + round(1e6 * mask.latency_ms))
         assert mask.latency_ms - stalled_ms < 1e3 * ENCODE_S / 2
-    assert len(events) >= 3                                       # neither does the deep path starve
+    assert len(events) >= 3  # neither does the deep path starve
     assert max(event.encode_ms for event in events) >= 1e3 * ENCODE_S
 
 
 def test_an_encode_ends_with_its_slice_when_the_segmenter_stops():
     begun, go = threading.Semaphore(0), threading.Semaphore(0)
 
-    def work(seconds):   # as long as the test wants
+    def work(seconds):  # as long as the test wants
         begun.release()
         acquire(go)
 
@@ -101,11 +120,11 @@ def test_an_encode_ends_with_its_slice_when_the_segmenter_stops():
     for _ in range(SLICES):
         acquire(begun)
     segmenter.process(frame(1))
-    acquire(begun)                                        # its first slice is at work
+    acquire(begun)  # its first slice is at work
     waiting = until_it_waits(segmenter.steps(frame(0, camera="other")))
     stopping, _ = in_thread(segmenter.stop)
-    settle(waiting)                                       # the encoder knows that it is to stop
+    settle(waiting)  # the encoder knows that it is to stop
     assert stopping.is_alive()
     go.release()
     join(stopping)
-    assert backend.encoded == [0] and not begun.acquire(blocking=False)   # no other slice has begun
+    assert backend.encoded == [0] and not begun.acquire(blocking=False)  # no other slice has begun

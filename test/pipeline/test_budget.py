@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The keyframe budget, and the clock that runs on stamps."""
+
 import numpy as np
 import pytest
 
@@ -48,7 +49,7 @@ def test_bursts_are_bounded_whatever_comes(hz, borrowed):
 
 def test_debts_are_paid_off():
     budget = KeyframeBudget(2.0)
-    assert len(taken(budget, [0.0] * 10, borrowed=True)) == 4        # two saved, two borrowed
+    assert len(taken(budget, [0.0] * 10, borrowed=True)) == 4  # two saved, two borrowed
     assert budget.wait_s(0) == pytest.approx(1.5) and budget.wait_s(0, borrowed=True) == pytest.approx(0.5)
     assert not budget.allows(round(1.49 * SECOND)) and budget.allows(round(1.5 * SECOND))
 
@@ -64,10 +65,10 @@ def test_another_rate_keeps_no_more_than_it_would_have_saved():
 def test_stamp_clock_follows_the_camera_that_has_come_furthest():
     clock = StampClock(silence_s=2.0)
     assert clock.advance("front", 500 * SECOND) == 0
-    assert clock.advance("rear", 3 * SECOND) == 0                    # clocks need not agree
+    assert clock.advance("rear", 3 * SECOND) == 0  # clocks need not agree
     assert clock.advance("front", 501 * SECOND) == SECOND
     assert clock.advance("rear", 3 * SECOND + 100) == SECOND
-    assert clock.advance("late", 9 * SECOND) == SECOND               # joins now
+    assert clock.advance("late", 9 * SECOND) == SECOND  # joins now
     assert clock.advance("late", 10 * SECOND) == 2 * SECOND
 
 

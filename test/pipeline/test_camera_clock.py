@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A camera whose stamps stand still: time goes by when its images arrive."""
+
 from itertools import pairwise
 
 import pytest
@@ -20,15 +21,21 @@ def gaps(*frames):
     return [after - before for before, after in pairwise([clock.time_ns(*frame) for frame in frames])]
 
 
-@pytest.mark.parametrize("frames, expected", [
-    ([(7, 500), (10, 900), (40, 901), (30, 902)], [3, 30, -10]),                # stamps alone
-    ([(0, 500), (0, 530), (0, 560)], [30, 30]),                                 # arrivals alone
-    ([(0, 500), (0, 530), (100, 566), (100, 610), (200, 640)], [30, 70, 44, 56]),      # each sent twice: no time is won
-    ([(0, 500), (0, 900), (33, 933), (66, 966)], [400, 0, 33]),                 # the stamp has stood, and goes on
-    ([(5, 500), (5, 600), (0, 610)], [100, -5]),                                # runs back
-    ([(5, 0), (5, 0)], [0]),                                                    # nobody knows of arrivals
-    ([(5, 700), (5, 600), (5, 710)], [0, 10]),                                  # nor does an arrival run back
-])
+@pytest.mark.parametrize(
+    "frames, expected",
+    [
+        ([(7, 500), (10, 900), (40, 901), (30, 902)], [3, 30, -10]),  # stamps alone
+        ([(0, 500), (0, 530), (0, 560)], [30, 30]),  # arrivals alone
+        (
+            [(0, 500), (0, 530), (100, 566), (100, 610), (200, 640)],
+            [30, 70, 44, 56],
+        ),  # each sent twice: no time is won
+        ([(0, 500), (0, 900), (33, 933), (66, 966)], [400, 0, 33]),  # the stamp has stood, and goes on
+        ([(5, 500), (5, 600), (0, 610)], [100, -5]),  # runs back
+        ([(5, 0), (5, 0)], [0]),  # nobody knows of arrivals
+        ([(5, 700), (5, 600), (5, 710)], [0, 10]),  # nor does an arrival run back
+    ],
+)
 def test_time(frames, expected):
     assert gaps(*frames) == expected
 
@@ -44,10 +51,13 @@ def test_it_tells_for_how_long_the_stamp_stands():
 @pytest.mark.parametrize("stamp_ns", [0, 1_700_000_000 * SECOND])
 def test_keyframes_under_a_budget_go_on(bench, stamp_ns):
     """As those of the same camera with stamps."""
+
     def keyframes(**stamps):
         made = bench(Mode.SYNC)
         made.segmenter.reconfigure(SchedulerConfig(1, 2, keyframe_budget_hz=1.0))
-        masks = [mask for tag in range(90) for mask in made.process(tag, arrival_ns=tag * PERIOD_NS, **stamps)]
+        masks = [
+            mask for tag in range(90) for mask in made.process(tag, arrival_ns=tag * PERIOD_NS, **stamps)
+        ]
         return [mask.feature_age_frames for mask in masks]
 
     ages = keyframes(stamp_ns=stamp_ns)

@@ -15,7 +15,8 @@ from dcfm_ros.pipeline.settings import Mode, PipelineConfig, TurnTaking
 
 
 class Stepped:
-    """Some steps on a thread of their own: `begun` counts those that have begun, `go` lets one end, `order` notes them."""
+    """Some steps on a thread of their own: `begun` counts those that have begun, `go` lets one end, `order`
+    notes them."""
 
     def __init__(self, order: list | None = None):
         self.begun, self.go = threading.Semaphore(0), threading.Semaphore(0)
@@ -99,7 +100,7 @@ def test_between_frames_without_a_gap_one_slice_passes():
         until(lambda: gate.slice_waits, TIMEOUT_S)
         frames.go.release()
         acquire(encode.begun)
-        if number < 2:   # the next frame is there before this slice ends: there is no gap
+        if number < 2:  # the next frame is there before this slice ends: there is no gap
             until(lambda: gate.frame_waits, TIMEOUT_S)
         encode.go.release()
     encode.join()
@@ -109,13 +110,12 @@ def test_between_frames_without_a_gap_one_slice_passes():
 
 def test_a_frame_that_waits_for_the_deep_path_lets_it_run():
     gate = CpuGate()
-    with gate.frame():
-        with gate.released():
-            encode = Encode(gate, 2)
-            for _ in range(2):
-                acquire(encode.begun)
-                encode.go.release()
-            encode.join()
+    with gate.frame(), gate.released():
+        encode = Encode(gate, 2)
+        for _ in range(2):
+            acquire(encode.begun)
+            encode.go.release()
+        encode.join()
 
 
 def test_frames_run_beside_a_slice_that_takes_too_long_and_wait_for_it_once(monkeypatch):
@@ -131,7 +131,7 @@ def test_frames_run_beside_a_slice_that_takes_too_long_and_wait_for_it_once(monk
     encode.go.release()
     acquire(encode.begun)
     frames = Frames(gate, 1)
-    until(lambda: gate.frame_waits, TIMEOUT_S)           # the next slice is waited for again
+    until(lambda: gate.frame_waits, TIMEOUT_S)  # the next slice is waited for again
     for stepped in (encode, frames):
         stepped.go.release()
         stepped.join()
@@ -151,9 +151,8 @@ def test_without_a_gate_nothing_waits():
 def test_who_fails_leaves_the_gate():
     gate = CpuGate()
     for failing, next_one in ((gate.frame, Encode), (gate.encoding, Frames)):
-        with pytest.raises(RuntimeError, match="bad"):
-            with failing():
-                raise RuntimeError("bad")
+        with pytest.raises(RuntimeError, match="bad"), failing():
+            raise RuntimeError("bad")
         stepped = next_one(gate, 1)
         acquire(stepped.begun)
         stepped.go.release()
@@ -174,9 +173,16 @@ def test_a_slice_that_has_not_begun_is_none_that_takes_too_long(monkeypatch):
         stepped.join()
 
 
-@pytest.mark.parametrize("cores, taking, shared", [
-    (2, TurnTaking.AUTO, True), (4, TurnTaking.AUTO, True), (5, TurnTaking.AUTO, False),
-    (2, TurnTaking.CONCURRENT, False), (16, TurnTaking.SLICED, True)])
+@pytest.mark.parametrize(
+    "cores, taking, shared",
+    [
+        (2, TurnTaking.AUTO, True),
+        (4, TurnTaking.AUTO, True),
+        (5, TurnTaking.AUTO, False),
+        (2, TurnTaking.CONCURRENT, False),
+        (16, TurnTaking.SLICED, True),
+    ],
+)
 def test_few_cores_are_shared_unless_told_otherwise(monkeypatch, cores, taking, shared):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
     assert cores_are_shared(taking) is shared
@@ -185,8 +191,12 @@ def test_few_cores_are_shared_unless_told_otherwise(monkeypatch, cores, taking, 
 def test_a_gate_stands_where_both_run_at_the_same_time_on_the_same_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1})
     for taking, device, inline, kind in (
-            ("auto", "cpu", False, CpuGate), ("auto", "cpu", True, NoGate), ("concurrent", "cpu", False, NoGate),
-            ("auto", "cuda:0", False, NoGate), ("sliced", "cuda:0", False, CpuGate)):
+        ("auto", "cpu", False, CpuGate),
+        ("auto", "cpu", True, NoGate),
+        ("concurrent", "cpu", False, NoGate),
+        ("auto", "cuda:0", False, NoGate),
+        ("sliced", "cuda:0", False, CpuGate),
+    ):
         assert type(make_gate(PipelineConfig(turns=taking), device, inline)) is kind, (taking, device, inline)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The threshold that follows the encoder, in a simulated encoder with a fake clock."""
+
 from collections import Counter
 
 import numpy as np
@@ -37,7 +38,7 @@ class Simulation:
                 self.waits, self.score, self.left_s = False, 0.0, self.encode_s
             works.append(self.left_s > STEP_S / 2)
             self.threshold.update(now_ns, works[-1] + self.waits)
-        return np.array(factors), np.mean(works[len(works) // 2:])
+        return np.array(factors), np.mean(works[len(works) // 2 :])
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
@@ -46,11 +47,11 @@ def test_the_encoder_works_for_its_share_of_time(share, encode_s, speed):
     simulation = Simulation(share, speed, encode_s)
     simulation.run(30)
     factors, works = simulation.run(30)
-    wanted = speed * encode_s / share / THRESHOLD   # the score grows by this from keyframe to keyframe
+    wanted = speed * encode_s / share / THRESHOLD  # the score grows by this from keyframe to keyframe
     assert LOWEST < wanted < HIGHEST
     assert works == pytest.approx(share, abs=0.06)
     assert factors.mean() == pytest.approx(wanted, rel=0.15)
-    assert factors.max() / factors.min() < 1.15     # it has settled and does not swing
+    assert factors.max() / factors.min() < 1.15  # it has settled and does not swing
 
 
 def test_slower_and_faster_encoders_are_followed_without_swinging():
@@ -61,7 +62,7 @@ def test_slower_and_faster_encoders_are_followed_without_swinging():
         factors, _ = simulation.run(30)
         before, after = factors[0], factors[-500:].mean()
         low, high = min(before, after), max(before, after)
-        assert (factors > 0.85 * low).all() and (factors < 1.15 * high).all()   # hardly beyond where it goes
+        assert (factors > 0.85 * low).all() and (factors < 1.15 * high).all()  # hardly beyond where it goes
         assert factors[-500:].max() / factors[-500:].min() < 1.15
         assert after == pytest.approx(simulation.speed * encode_s / 0.8 / THRESHOLD, rel=0.15)
 
@@ -85,15 +86,15 @@ def test_of_several_cameras_the_most_changed_gets_the_keyframes_and_none_starves
     for step in range(steps):
         now_ns = round(step * STEP_S * 1e9)
         for number, (camera, speed) in enumerate(speeds.items()):
-            if step % 5 == number:   # a frame of this camera
+            if step % 5 == number:  # a frame of this camera
                 age = (step - last[camera]) // 5
                 score = speed * (step - last[camera]) * STEP_S
                 ages[camera] = max(ages[camera], age)
                 limit = THRESHOLD * threshold.factor(now_ns)
-                if age >= 2 and score >= limit or age >= longest:
+                if (age >= 2 and score >= limit) or age >= longest:
                     queue.put(keyframe(camera, np.inf if age >= longest else score / limit), now_ns)
         if step >= busy_until and (taken := queue.take(now_ns)) is not None:
-            busy_until = step + 12   # 120 ms
+            busy_until = step + 12  # 120 ms
             last[taken.camera] = step
             keyframes[taken.camera] += step > steps // 2
         works += step > steps // 2 and step < busy_until
@@ -110,4 +111,4 @@ def test_limits():
 
 def test_time_before_the_first_keyframe_does_not_count():
     threshold = DeadlineThreshold(0.8)
-    assert threshold.factor(10 ** 18) == 1.0
+    assert threshold.factor(10**18) == 1.0

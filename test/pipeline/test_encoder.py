@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The keyframe encoders, with a deep path that the test holds in hand."""
+
 import gc
 import math
 import threading
@@ -79,7 +80,10 @@ def test_newest_of_a_camera_displaces_the_waiting_one(bench):
 
 
 def test_what_runs_is_not_displaced_and_cameras_do_not_displace_each_other(bench):
-    made = [bench.hold(0, camera="a"), *(bench.submit(tag, camera) for tag, camera in ((1, "a"), (2, "b"), (3, "c")))]
+    made = [
+        bench.hold(0, camera="a"),
+        *(bench.submit(tag, camera) for tag, camera in ((1, "a"), (2, "b"), (3, "c"))),
+    ]
     assert not any(one.outcome.done() for one in made)
     bench.release()
     assert [feature(one)[0] for one in made] == [0, 1, 2, 3]
@@ -98,7 +102,7 @@ def test_most_urgent_first_and_equals_in_order_of_arrival(bench):
 def test_an_idle_encoder_takes_a_keyframe_up_at_once(bench):
     bench.backend.gate.clear()
     first = bench.submit(1)
-    assert first.has_started and bench.encoder.running() is first      # before anything else can come
+    assert first.has_started and bench.encoder.running() is first  # before anything else can come
     second, third = bench.submit(2), bench.submit(3)
     assert second.outcome.cancelled() and not third.has_started
     bench.release()
@@ -107,12 +111,12 @@ def test_an_idle_encoder_takes_a_keyframe_up_at_once(bench):
 
 
 def test_budget_holds_a_keyframe_back_until_there_is_more(make):
-    bench = make(keyframe_budget_hz=0.01)   # one is saved up
+    bench = make(keyframe_budget_hz=0.01)  # one is saved up
     settle(bench.submit(1).outcome)
     held = keyframe("a", tag=2)
     assert not bench.encoder.submit(held) and not held.outcome.done()
     first = keyframe("b", tag=3, is_first=True)
-    assert bench.encoder.submit(first)      # on credit
+    assert bench.encoder.submit(first)  # on credit
     settle(first.outcome)
     assert bench.backend.encoded == [1, 3] and not held.has_started
     bench.encoder.reconfigure(SchedulerConfig(keyframe_budget_hz=0.0))
@@ -169,13 +173,13 @@ def test_thresholds_follow_the_encoder_within_limits_if_they_are_to(make, monkey
     settle(waiting.outcome)
     until(lambda: bench.encoder.running() is None, TIMEOUT_S)
     now_ns += 100_000_000_000
-    assert bench.encoder.threshold_scale() == pytest.approx(0.5)     # nothing to do
+    assert bench.encoder.threshold_scale() == pytest.approx(0.5)  # nothing to do
     bench.encoder.reconfigure(SchedulerConfig())
     assert bench.encoder.threshold_scale() == 1.0
 
 
 def test_a_failing_encoder_does_not_raise_the_threshold(make, monkeypatch):
-    now_ns = 0   # failures take no time, whatever the machine is busy with
+    now_ns = 0  # failures take no time, whatever the machine is busy with
     monkeypatch.setattr("dcfm_ros.pipeline.encoder.time.monotonic_ns", lambda: now_ns)
     bench = make(threshold_rule="deadline")
     bench.backend.deep_error = RuntimeError("out of memory")
@@ -271,6 +275,7 @@ def test_every_keyframe_has_an_outcome_whatever_happens(bench):
 
 # Within the frame
 
+
 @pytest.fixture
 def inline():
     stamps, backend = StampClock(), FakeBackend()
@@ -283,7 +288,11 @@ def test_inline_keyframes_are_encoded_at_once_or_not_at_all(inline):
     for tag, stamp_ns in enumerate((0, 0, 999_000_000, 1_000_000_000)):
         stamps.advance("a", stamp_ns)
         made = keyframe("a", tag=tag)
-        assert encoder.submit(made) is not made.outcome.cancelled() and made.outcome.done() and encoder.running() is None
+        assert (
+            encoder.submit(made) is not made.outcome.cancelled()
+            and made.outcome.done()
+            and encoder.running() is None
+        )
         outcomes.append(made.has_started)
     assert outcomes == [True, False, False, True] and backend.encoded == [0, 3]
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Images that wait, with simulated time: whose turn it is under load, and what becomes of the rest."""
+
 import itertools
 from collections import Counter
 
@@ -16,12 +17,19 @@ SECOND = 1_000_000_000
 class Simulation:
     """Cameras with rates of their own, and a machine that makes `masks_per_s` masks a second."""
 
-    def __init__(self, rates: dict[str, float], masks_per_s: float, waiting: int = 3, phase_ns: int = 7_000_003):
+    def __init__(
+        self, rates: dict[str, float], masks_per_s: float, waiting: int = 3, phase_ns: int = 7_000_003
+    ):
         self.queue, self.most_waiting = ImageQueue(waiting), 0
         self.cameras = {camera: CameraTelemetry(camera, 0.3) for camera in rates}
         self.service_ns = round(SECOND / masks_per_s)
-        self.arrivals = {camera: map(lambda n, number=number, rate=rate: round(n * SECOND / rate) + number * phase_ns,
-                                     itertools.count(1)) for number, (camera, rate) in enumerate(rates.items())}
+        self.arrivals = {
+            camera: map(
+                lambda n, number=number, rate=rate: round(n * SECOND / rate) + number * phase_ns,
+                itertools.count(1),
+            )
+            for number, (camera, rate) in enumerate(rates.items())
+        }
         self.next = {camera: next(times) for camera, times in self.arrivals.items()}
 
     def offer_until(self, now_ns):
@@ -40,7 +48,7 @@ class Simulation:
                 self.offer_until(now_ns)
             masks[self.queue.take(blocked=()).camera] += 1
             now_ns += self.service_ns
-            self.offer_until(now_ns)                # while it is in progress
+            self.offer_until(now_ns)  # while it is in progress
         return {camera: masks[camera] / seconds for camera in self.next}
 
 
@@ -48,9 +56,11 @@ class Simulation:
 @pytest.mark.parametrize("masks_per_s", [20, 50, 70])
 @pytest.mark.parametrize("phase_ns", [0, 7_000_003], ids=["synchronised", "not synchronised"])
 def test_equal_rates_have_equal_masks_under_overload(masks_per_s, waiting, phase_ns):
-    found = Simulation(dict(front=20.0, rear=20.0, left=20.0, right=20.0), masks_per_s, waiting, phase_ns).run(60)
+    found = Simulation(
+        dict(front=20.0, rear=20.0, left=20.0, right=20.0), masks_per_s, waiting, phase_ns
+    ).run(60)
     assert max(found.values()) <= 1.05 * min(found.values())
-    assert sum(found.values()) == pytest.approx(masks_per_s, rel=0.02)   # nothing is left unused
+    assert sum(found.values()) == pytest.approx(masks_per_s, rel=0.02)  # nothing is left unused
 
 
 def test_all_masks_where_the_machine_is_fast_enough():

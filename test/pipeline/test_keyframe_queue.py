@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Which keyframe is next, with a fake clock and cameras that only exist on paper."""
+
 import math
 from collections import Counter
 
@@ -41,11 +42,12 @@ def test_urgent_ones_first_in_the_order_in_which_cameras_became_due():
     made = queue()
     for camera, urgency in (("a", 9.0), ("b", 1.0), ("c", math.inf), ("d", math.inf), ("b", math.inf)):
         made.put(keyframe(camera, urgency), 0)
-    assert names(drain(made)) == "bcda"   # b has waited longest
+    assert names(drain(made)) == "bcda"  # b has waited longest
 
 
-@pytest.mark.parametrize("urgencies", [
-    dict(a=2.0, b=1.0), dict(a=1.0, b=1.0, c=1.0, d=1.0), dict(a=5.0, b=1.2, c=2.4, d=1.0)])
+@pytest.mark.parametrize(
+    "urgencies", [dict(a=2.0, b=1.0), dict(a=1.0, b=1.0, c=1.0, d=1.0), dict(a=5.0, b=1.2, c=2.4, d=1.0)]
+)
 def test_keyframes_in_proportion_to_urgency_where_all_wait(urgencies):
     made, found = queue(), []
     for _ in range(600):
@@ -56,7 +58,7 @@ def test_keyframes_in_proportion_to_urgency_where_all_wait(urgencies):
     for camera, urgency in urgencies.items():
         assert found.count(camera) == pytest.approx(600 * urgency / total, abs=2)
         gaps = np.diff([number for number, name in enumerate(found) if name == camera])
-        assert gaps.max() <= len(urgencies) * math.ceil(total / urgency)   # evenly, not in blocks
+        assert gaps.max() <= len(urgencies) * math.ceil(total / urgency)  # evenly, not in blocks
 
 
 def test_a_camera_that_pauses_earns_nothing_by_it():
@@ -77,7 +79,7 @@ def test_no_camera_starves_beyond_max_interval():
     """Scores of 9 cameras keep the encoder busy; the one with the least goes on when it is overdue."""
     made, served, since = queue(), Counter(), 0
     longest = 0
-    for slot in range(300):
+    for _slot in range(300):
         for number in range(9):
             made.put(keyframe(str(number), 50.0), 0)
         made.put(keyframe("least", math.inf if since > 20 else 1.0), 0)
@@ -89,7 +91,8 @@ def test_no_camera_starves_beyond_max_interval():
 
 
 def test_simulated_cameras_share_a_slow_encoder_in_proportion_and_never_wait_long():
-    """Scores grow with each camera's own speed from keyframe to keyframe: the faster, the more keyframes; none starves."""
+    """Scores grow with each camera's own speed from keyframe to keyframe: the faster, the more keyframes;
+    none starves."""
     speeds = dict(a=4.0, b=2.0, c=1.0, d=1.0)
     made, last, served, ages = queue(), dict.fromkeys(speeds, 0), Counter(), Counter()
     for slot in range(1, 1000):
@@ -99,7 +102,9 @@ def test_simulated_cameras_share_a_slow_encoder_in_proportion_and_never_wait_lon
                 made.put(keyframe(camera, math.inf if slot - last[camera] > 12 else score), 0)
         camera = made.take(0).camera
         served[camera], last[camera] = served[camera] + 1, slot
-    assert served["a"] > 1.2 * served["b"] > 1.2 * served["c"] and served["c"] == pytest.approx(served["d"], rel=0.1)
+    assert served["a"] > 1.2 * served["b"] > 1.2 * served["c"] and served["c"] == pytest.approx(
+        served["d"], rel=0.1
+    )
     assert max(ages.values()) <= 12 + len(speeds)
 
 
@@ -109,7 +114,7 @@ def test_the_budget_wins_over_everything_but_first_keyframes():
         made.put(keyframe(str(number), urgency), 0)
     assert names(drain(made)) == "1" and made.wait_s(0) == pytest.approx(1.0)
     made.put(keyframe("new", math.inf, is_first=True), 0)
-    assert made.wait_s(0) == 0.0 and names(drain(made)) == "new"   # on credit, which the others pay off
+    assert made.wait_s(0) == 0.0 and names(drain(made)) == "new"  # on credit, which the others pay off
     assert made.wait_s(0) == pytest.approx(2.0)
     assert names(drain(made, round(1.9 * SECOND))) == "" and names(drain(made, 2 * SECOND)) == "2"
     assert names(drain(made, 3 * SECOND)) == "0" and made.wait_s(3 * SECOND) is None
@@ -130,7 +135,7 @@ def test_a_camera_that_begins_anew_all_the_time_does_not_starve_the_others():
         made.put(keyframe("good", math.inf if step - times["good"][-1] > 10 else 1.0), now_ns)
         while (taken := made.take(now_ns)) is not None:
             times[taken.camera].append(step)
-    assert np.diff(times["good"]).max() <= 10 + 2 * 5   # frames: overdue, and two of the budget's keyframes
+    assert np.diff(times["good"]).max() <= 10 + 2 * 5  # frames: overdue, and two of the budget's keyframes
     assert len(times["good"]) + len(times["anew"]) <= 4 * 60 + 8
 
 
@@ -142,11 +147,11 @@ def test_next_is_left_to_the_camera_whose_turn_it_is_as_long_as_it_asks():
     assert made.take_if_next(urgent, 0)
     for now_ns in (0, SECOND // 2):
         made.put(urgent, now_ns)
-        assert not made.take_if_next(urgent, now_ns)              # no budget
+        assert not made.take_if_next(urgent, now_ns)  # no budget
     made.put(patient, SECOND)
-    assert not made.take_if_next(patient, SECOND)                 # it would be the urgent one's
+    assert not made.take_if_next(patient, SECOND)  # it would be the urgent one's
     made.put(patient, 2 * SECOND)
-    assert made.take_if_next(patient, 2 * SECOND)                 # which asks no more
+    assert made.take_if_next(patient, 2 * SECOND)  # which asks no more
     assert made.take(2 * SECOND) is None
 
 

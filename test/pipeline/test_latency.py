@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Sliding windows of durations and events."""
+
 import threading
 
 import pytest

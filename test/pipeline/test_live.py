@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Live driving: the newest image of each camera wins. The shallow path stands still while a test says so."""
+
 import queue
 import threading
 
@@ -18,10 +19,17 @@ class Bench:
     def __init__(self, waiting=1, mode="async"):
         self.backend = FakeBackend()
         self.masks, self.errors, self.keyframes = queue.Queue(), queue.Queue(), queue.Queue()
-        self.publish, self.report = self.masks.put, lambda *error: self.errors.put(error)   # tests put others in their places
+        self.publish, self.report = (
+            self.masks.put,
+            lambda *error: self.errors.put(error),
+        )  # tests put others in their places
         self.segmenter = Segmenter(
-            self.backend, SIZE, PipelineConfig(mode=mode, scheduler=SchedulerConfig(2, 5)), on_keyframe=self.keyframes.put,
-            on_error=lambda *error: self.report(*error))
+            self.backend,
+            SIZE,
+            PipelineConfig(mode=mode, scheduler=SchedulerConfig(2, 5)),
+            on_keyframe=self.keyframes.put,
+            on_error=lambda *error: self.report(*error),
+        )
         self.loaded = []  # (camera, tag), on the masks' thread
         self.start(waiting)
 
@@ -138,7 +146,9 @@ def test_error_while_processing_is_counted_and_the_next_frame_works(bench, error
     bench.offer(1)
     assert bench.mask()[1] == 1
     status = bench.status()
-    assert status.failures == 1 and status.refused == {} and status.last_error == (str(error) or "MemoryError")
+    assert (
+        status.failures == 1 and status.refused == {} and status.last_error == (str(error) or "MemoryError")
+    )
 
 
 def test_error_while_publishing_does_not_end_the_masks(bench):
@@ -207,8 +217,11 @@ def test_offer_after_stop_does_not_hang_and_another_live_segmenter_goes_on(bench
 
 def test_many_threads_may_offer_and_nothing_is_lost_from_the_count(bench):
     cameras = "abc"
-    threads = [threading.Thread(target=lambda c=camera: [bench.offer(tag, c) for tag in range(80)])
-               for camera in cameras for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda c=camera: [bench.offer(tag, c) for tag in range(80)])
+        for camera in cameras
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -287,7 +300,7 @@ def test_keyframes_are_reported_though_no_other_frame_comes(bench):
     bench.segmenter.request_keyframe()
     bench.backend.gate.clear()
     bench.offer(1)
-    assert bench.mask()[1] == 1 and bench.keyframes.empty()   # the deep path still stands
+    assert bench.mask()[1] == 1 and bench.keyframes.empty()  # the deep path still stands
     bench.backend.gate.set()
     assert bench.keyframes.get(timeout=TIMEOUT_S).index == 1
 
@@ -305,7 +318,8 @@ def test_a_suspended_frame_is_discarded_when_the_live_segmenter_stops(bench):
 
 
 def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_stops():
-    """In mode two_sided. Their masks would come with the first keyframe of the next life, however long after."""
+    """In mode two_sided. Their masks would come with the first keyframe of the next life, however long
+    after."""
     bench = Bench(mode="two_sided")
     try:
         bench.begin("")
@@ -314,7 +328,7 @@ def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_s
             acquire(bench.backend.shallow_started)
         bench.live.stop()
         bench.start(waiting=10)
-        for tag in (3, 4, 5):   # the last is MaxK frames after the first
+        for tag in (3, 4, 5):  # the last is MaxK frames after the first
             bench.offer(tag)
         assert [bench.mask()[1] for _ in range(3)] == [3, 4, 5] and bench.masks.empty()
         assert bench.status().discarded == 2
@@ -338,7 +352,8 @@ class Halt:
 @pytest.mark.parametrize("mode", ["async", "sync", "two_sided"])
 @pytest.mark.parametrize("moment", ["load", "prepare", "shallow", "deep", "mask", "publish"])
 def test_stopping_at_any_moment(mode, moment):
-    """Of a frame's way; others wait behind it. What is on its way ends, the rest is discarded, and no thread is left."""
+    """Of a frame's way; others wait behind it. What is on its way ends, the rest is discarded, and no thread
+    is left."""
     bench = Bench(waiting=3, mode=mode)
     halt = Halt(getattr(bench.backend, moment, lambda *arguments: None))
     if moment == "publish":
@@ -349,14 +364,22 @@ def test_stopping_at_any_moment(mode, moment):
     assert halt.reached.wait(TIMEOUT_S)
     for tag in (1, 2):
         bench.offer(tag)
-    stopping, _ = in_thread(lambda: (bench.segmenter.end_encodes(), bench.live.stop(), bench.segmenter.stop()))
+    stopping, _ = in_thread(
+        lambda: (bench.segmenter.end_encodes(), bench.live.stop(), bench.segmenter.stop())
+    )
     # Of an encode on its own thread nobody tells from outside that it is to end.
     until(lambda: bench.status().discarded >= 2 or (moment, mode) == ("deep", "async"), TIMEOUT_S)
     halt.go.set()
     join(stopping)
     status = bench.status()
-    assert status.received == status.masks + status.discarded + status.without_feature and status.failures == 0
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("dcfm-masks", "dcfm-key", "dcfm-comp"))]
+    assert (
+        status.received == status.masks + status.discarded + status.without_feature and status.failures == 0
+    )
+    assert not [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith(("dcfm-masks", "dcfm-key", "dcfm-comp"))
+    ]
 
 
 def test_a_frame_that_does_not_end_is_left_behind_and_refuses_another_life(bench, monkeypatch, caplog):
@@ -368,7 +391,7 @@ def test_a_frame_that_does_not_end_is_left_behind_and_refuses_another_life(bench
         bench.start()
     bench.release()
     until(lambda: not bench.is_alive(), TIMEOUT_S)
-    assert bench.masks.empty()     # nobody waits for it any more
+    assert bench.masks.empty()  # nobody waits for it any more
     bench.start()
     bench.offer(1)
     assert bench.mask()[1] == 1

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Masks of other sizes and classes, of logits in which every class wins somewhere."""
+
 import numpy as np
 import pytest
 from helpers import tiny_model
@@ -25,12 +26,19 @@ class GivenLogits(TorchBackend):
 
 
 def mask(mask_size="", class_map=None, wanted=Wanted()):
-    segmenter = Segmenter(GivenLogits(tiny_model()), SIZE, PipelineConfig(Mode.SYNC, mask_size=mask_size), wanted=lambda camera: wanted,
-                          class_map=class_map)
+    segmenter = Segmenter(
+        GivenLogits(tiny_model()),
+        SIZE,
+        PipelineConfig(Mode.SYNC, mask_size=mask_size),
+        wanted=lambda camera: wanted,
+        class_map=class_map,
+    )
     return segmenter.process(Frame("", 0, IMAGE))[0]
 
 
-@pytest.mark.parametrize("text, size", [("", SIZE), ("0.5", (32, 48)), ("1/3", (21, 32)), ("40x30", (30, 40)), ("2", (128, 192))])
+@pytest.mark.parametrize(
+    "text, size", [("", SIZE), ("0.5", (32, 48)), ("1/3", (21, 32)), ("40x30", (30, 40)), ("2", (128, 192))]
+)
 def test_a_mask_is_the_arg_max_of_the_logits_at_its_size(text, size):
     found = mask(text, wanted=Wanted(confidence=True))
     assert MaskSize(text).of(SIZE) == size == found.mask.shape == found.confidence.shape
@@ -62,7 +70,9 @@ def test_probabilities_are_of_the_published_classes(class_map, classes, kind, on
     assert mask(class_map=class_map).probabilities is None
 
 
-@pytest.mark.parametrize("text", ["0", "-0.5", "640x", "x480", "0x10", "10x20x30", "20000x3", "5", "nan", "big", "1/0", "6.5x3"])
+@pytest.mark.parametrize(
+    "text", ["0", "-0.5", "640x", "x480", "0x10", "10x20x30", "20000x3", "5", "nan", "big", "1/0", "6.5x3"]
+)
 def test_sizes_that_are_none_are_refused(text):
     with pytest.raises(ValueError, match=f"mask_size '{text}': use WIDTHxHEIGHT"):
         PipelineConfig(mask_size=text)

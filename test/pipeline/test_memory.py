@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Memory of images and features."""
+
 import gc
 import weakref
 
@@ -11,7 +12,7 @@ from dcfm_ros.pipeline.memory import keep_what_is_there
 
 class Node:
     def __init__(self):
-        self.self = self   # only the garbage collector ends it
+        self.self = self  # only the garbage collector ends it
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Seconds in messages, milliseconds elsewhere, and nothing lost between the two."""
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,20 +16,64 @@ FRAME = Frame("front", 7, np.zeros((2, 2, 3), np.uint8))
 
 def test_a_mask():
     result = Segmentation(
-        FRAME, FRAME.image[..., 0], None, None, index=9, is_keyframe=True, mode=Mode.TWO_SIDED, feature_stamp_ns=5,
-        feature_age_frames=3, feature_age_s=0.25, alignment=Found.STILL, motion_px=1.5, score=0.5, dropped=2,
-        preprocess_ms=1.0, motion_ms=0.5, shallow_ms=20.0, postprocess_ms=300.0, latency_ms=4000.0)
+        FRAME,
+        FRAME.image[..., 0],
+        None,
+        None,
+        index=9,
+        is_keyframe=True,
+        mode=Mode.TWO_SIDED,
+        feature_stamp_ns=5,
+        feature_age_frames=3,
+        feature_age_s=0.25,
+        alignment=Found.STILL,
+        motion_px=1.5,
+        score=0.5,
+        dropped=2,
+        preprocess_ms=1.0,
+        motion_ms=0.5,
+        shallow_ms=20.0,
+        postprocess_ms=300.0,
+        latency_ms=4000.0,
+    )
     fields = mask_info_fields(result)
-    told = {"is_keyframe": True, "mode": "two_sided", "feature_age_frames": 3, "feature_age_s": 0.25,
-            "alignment": "still", "motion_px": 1.5, "score": 0.5, "dropped_since_last": 2}
+    told = {
+        "is_keyframe": True,
+        "mode": "two_sided",
+        "feature_age_frames": 3,
+        "feature_age_s": 0.25,
+        "alignment": "still",
+        "motion_px": 1.5,
+        "score": 0.5,
+        "dropped_since_last": 2,
+    }
     assert fields == {
-        **told, "camera": "front", "preprocess_s": 0.001, "motion_s": 0.0005, "shallow_s": 0.02, "postprocess_s": 0.3, "latency_s": 4.0}
+        **told,
+        "camera": "front",
+        "preprocess_s": 0.001,
+        "motion_s": 0.0005,
+        "shallow_s": 0.02,
+        "postprocess_s": 0.3,
+        "latency_s": 4.0,
+    }
     assert read_mask_info(SimpleNamespace(**fields)) == pytest.approx(
-        {**told, "preprocess_ms": 1.0, "motion_ms": 0.5, "shallow_ms": 20.0, "postprocess_ms": 300.0, "latency_ms": 4000.0})
+        {
+            **told,
+            "preprocess_ms": 1.0,
+            "motion_ms": 0.5,
+            "shallow_ms": 20.0,
+            "postprocess_ms": 300.0,
+            "latency_ms": 4000.0,
+        }
+    )
 
 
 def test_a_keyframe():
-    fields = keyframe_fields(KeyframeEvent(FRAME, 9, Reason.DEVIATION, 0.5, interval_frames=4, queue_ms=2.0, encode_ms=60.0))
+    fields = keyframe_fields(
+        KeyframeEvent(FRAME, 9, Reason.DEVIATION, 0.5, interval_frames=4, queue_ms=2.0, encode_ms=60.0)
+    )
     told = {"reason": "deviation", "score": 0.5, "interval_frames": 4}
     assert fields == {**told, "camera": "front", "queue_s": 0.002, "encode_s": 0.06}
-    assert read_keyframe(SimpleNamespace(**fields)) == pytest.approx({**told, "queue_ms": 2.0, "encode_ms": 60.0})
+    assert read_keyframe(SimpleNamespace(**fields)) == pytest.approx(
+        {**told, "queue_ms": 2.0, "encode_ms": 60.0}
+    )

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Which frames can be decoded, and with whose features: the modes on paper."""
+
 import pytest
 from pipeline_helpers import work
 
@@ -14,7 +15,10 @@ def references(count):
 
 
 def found(decodables):
-    return [(work.index, [reference.index for reference in references if reference]) for work, references in decodables]
+    return [
+        (work.index, [reference.index for reference in references if reference])
+        for work, references in decodables
+    ]
 
 
 @pytest.mark.parametrize("kind", [AsyncMode, SyncMode])
@@ -49,5 +53,9 @@ def test_two_sided_frames_do_not_wait_longer_than_max_interval_nor_without_a_fea
 
 
 def test_only_in_async_the_deep_path_runs_beside_the_masks():
-    assert [mode_type(mode, per_frame=False).inline for mode in (Mode.ASYNC, Mode.SYNC, Mode.TWO_SIDED)] == [False, True, True]
+    assert [mode_type(mode, per_frame=False).inline for mode in (Mode.ASYNC, Mode.SYNC, Mode.TWO_SIDED)] == [
+        False,
+        True,
+        True,
+    ]
     assert {mode_type(mode, per_frame=True) for mode in Mode} == {PerFrameMode}

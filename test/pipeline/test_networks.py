@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """How many compiled networks are kept, and which."""
+
 import threading
 
 import numpy as np
@@ -53,7 +54,7 @@ def ready(networks, size, camera=""):
 def test_a_camera_whose_size_changes_each_time_keeps_a_few(networks, backend):
     for size in 5 * sizes(_KEPT):
         ready(networks, size)
-    assert backend.compiled == sizes(_KEPT)   # none a second time
+    assert backend.compiled == sizes(_KEPT)  # none a second time
     for size in sizes(4 * _KEPT):
         ready(networks, size)
     networks.stop()
@@ -86,7 +87,7 @@ def test_what_is_being_compiled_is_not_forgotten(networks, backend):
     assert backend.has == set(sizes(2 * _KEPT))
 
 
-def test_masks_go_on_whatever_was_forgotten(bench, monkeypatch, tmp_path):  # noqa: F811
+def test_masks_go_on_whatever_was_forgotten(bench, monkeypatch, tmp_path):
     """Two sizes in turn with a bound of one, so that each comes back after it was forgotten."""
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Masks as colours over the picture."""
+
 import time
 
 import numpy as np
@@ -40,8 +41,8 @@ def test_blend_is_the_weighted_mean(alpha):
     result = blend(image, mask, palette_table(COLORS), alpha)
     assert result.dtype == np.uint8
     wanted = (1 - alpha) * image + alpha * palette_table(COLORS)[mask]
-    assert np.abs(result[5:] - wanted[5:]).max() <= 0.51   # rounding
-    assert np.array_equal(result[:5], image[:5])           # unlabelled
+    assert np.abs(result[5:] - wanted[5:]).max() <= 0.51  # rounding
+    assert np.array_equal(result[:5], image[:5])  # unlabelled
     assert np.array_equal(image, before)
 
 
@@ -60,28 +61,37 @@ def test_blend_is_fast():
         start = time.perf_counter()
         blend(image, mask, table, 0.5)
         times.append(time.perf_counter() - start)
-    assert min(times) < 0.01   # 0.0012 was measured; ten times that would spoil a camera's frame rate
+    assert min(times) < 0.01  # 0.0012 was measured; ten times that would spoil a camera's frame rate
 
 
-@pytest.mark.parametrize("colors, message", [
-    ([], "there are 0 colours; give 1 to 255"),
-    ([(0, 0, 0)] * 256, "there are 256 colours"),
-    ([(0, 0, 0), (0, 300, 0)], r"colour of class 1 is \(0, 300, 0\)"),
-    ([(0, 0)], r"colour of class 0 is \(0, 0\); give red, green and blue"),
-])
+@pytest.mark.parametrize(
+    "colors, message",
+    [
+        ([], "there are 0 colours; give 1 to 255"),
+        ([(0, 0, 0)] * 256, "there are 256 colours"),
+        ([(0, 0, 0), (0, 300, 0)], r"colour of class 1 is \(0, 300, 0\)"),
+        ([(0, 0)], r"colour of class 0 is \(0, 0\); give red, green and blue"),
+    ],
+)
 def test_bad_palettes_are_refused(colors, message):
     with pytest.raises(ValueError, match=message):
         palette_table(colors)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"image": np.zeros((30, 40), np.uint8)}, r"image has shape \(30, 40\)"),
-    ({"image": np.zeros((30, 40, 3))}, "image has .* type float64"),
-    ({"mask": np.zeros((30, 41), np.uint8)}, r"mask has shape \(30, 41\).*give \(30, 40\) uint8, the size"),
-    ({"mask": np.zeros((30, 40), np.int64)}, "mask has .* type int64"),
-    ({"table": np.zeros((3, 3), np.uint8)}, "table has .*make it with palette_table"),
-    ({"alpha": 1.5}, "alpha is 1.5; give a weight from 0 to 1"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"image": np.zeros((30, 40), np.uint8)}, r"image has shape \(30, 40\)"),
+        ({"image": np.zeros((30, 40, 3))}, "image has .* type float64"),
+        (
+            {"mask": np.zeros((30, 41), np.uint8)},
+            r"mask has shape \(30, 41\).*give \(30, 40\) uint8, the size",
+        ),
+        ({"mask": np.zeros((30, 40), np.int64)}, "mask has .* type int64"),
+        ({"table": np.zeros((3, 3), np.uint8)}, "table has .*make it with palette_table"),
+        ({"alpha": 1.5}, "alpha is 1.5; give a weight from 0 to 1"),
+    ],
+)
 def test_bad_input_is_refused(change, message):
     image, mask = scene()
     arguments = {"image": image, "mask": mask, "table": palette_table(COLORS), "alpha": 0.5} | change

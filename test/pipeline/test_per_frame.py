@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import tiny_model
-from pipeline_helpers import SIZE, frame, paper, FakeBackend
+from pipeline_helpers import SIZE, FakeBackend, frame, paper
 
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
@@ -35,9 +35,12 @@ def test_every_frame_is_segmented_as_the_network_alone_does_it(segmenter, mode):
     assert runner.per_frame
     for tag in range(5):
         image = frame(tag)
-        mask, = runner.process(image)
+        (mask,) = runner.process(image)
         with torch.inference_mode():
-            logits = resize(model.keyframe(normalised(torch.from_numpy(image.image)[None], model.config.normalisation)), SIZE)[0]
+            logits = resize(
+                model.keyframe(normalised(torch.from_numpy(image.image)[None], model.config.normalisation)),
+                SIZE,
+            )[0]
         two = logits.topk(2, dim=0).values
         clear = (two[0] - two[1] > 1e-4).numpy()
         assert clear.mean() > 0.9 and np.array_equal(mask.mask[clear], logits.argmax(0).numpy()[clear])

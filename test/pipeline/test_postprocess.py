@@ -1,21 +1,26 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Upsample-and-argmax against PyTorch's interpolate and argmax."""
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence, upsampled_probabilities
+from dcfm_ros.pipeline.postprocess import (
+    upsampled_argmax,
+    upsampled_argmax_confidence,
+    upsampled_probabilities,
+)
 
 SIZES = [  # of the logits, of the mask
-    ((15, 20), (60, 80)),      # stride 4
-    ((15, 20), (67, 101)),     # not a whole number
+    ((15, 20), (60, 80)),  # stride 4
+    ((15, 20), (67, 101)),  # not a whole number
     ((12, 20), (90, 160)),
-    ((23, 17), (23, 17)),      # as it is
-    ((20, 30), (13, 11)),      # down
-    ((20, 30), (50, 11)),      # up and down
-    ((1, 20), (30, 80)),       # one row
+    ((23, 17), (23, 17)),  # as it is
+    ((20, 30), (13, 11)),  # down
+    ((20, 30), (50, 11)),  # up and down
+    ((1, 20), (30, 80)),  # one row
     ((20, 1), (80, 30)),
     ((1, 1), (9, 7)),
     ((9, 7), (1, 1)),
@@ -33,7 +38,9 @@ def make_logits(classes, size, seed=0, smooth=False):
 
 def reference(logits, size):
     """Argmax (H, W), softmax of the winner, and where the winner leads by more than rounding."""
-    values = F.interpolate(torch.from_numpy(logits)[None].double(), size, mode="bilinear", align_corners=False)[0]
+    values = F.interpolate(
+        torch.from_numpy(logits)[None].double(), size, mode="bilinear", align_corners=False
+    )[0]
     confidence = values.softmax(0).amax(0)
     if len(logits) == 1:
         return np.zeros(size, np.uint8), confidence.numpy(), np.ones(size, bool)
@@ -133,14 +140,25 @@ def test_logits_are_read_where_they_lie():
 @pytest.mark.parametrize("small, large", SIZES)
 def test_probabilities_of_groups_are_sums_of_softmax(small, large):
     logits, groups = make_logits(6, small), np.array([2, 0, -1, 0, 1, 2])
-    values = F.interpolate(torch.from_numpy(logits)[None].double(), large, mode="bilinear", align_corners=False)[0].softmax(0).numpy()
+    values = (
+        F.interpolate(torch.from_numpy(logits)[None].double(), large, mode="bilinear", align_corners=False)[0]
+        .softmax(0)
+        .numpy()
+    )
     sums = np.stack([values[groups == group].sum(0) for group in range(3)], 2)
     exact = upsampled_probabilities(logits, large, groups, 3, np.float32)
     rounded = upsampled_probabilities(logits, large, groups, 3, np.uint8)
-    assert exact.shape == rounded.shape == (*large, 3) and (exact.dtype, rounded.dtype) == (np.float32, np.uint8)
+    assert exact.shape == rounded.shape == (*large, 3) and (exact.dtype, rounded.dtype) == (
+        np.float32,
+        np.uint8,
+    )
     assert np.abs(exact - sums).max() < 1e-5
     assert np.abs(rounded - 255 * sums).max() <= 0.51
     mask, confidence = upsampled_argmax_confidence(logits, large, groups)
     assert np.array_equal(mask, upsampled_argmax(logits, large))
-    own = np.where(groups[mask] < 0, values[2], np.take_along_axis(sums, np.maximum(groups[mask], 0)[..., None], 2)[..., 0])
+    own = np.where(
+        groups[mask] < 0,
+        values[2],
+        np.take_along_axis(sums, np.maximum(groups[mask], 0)[..., None], 2)[..., 0],
+    )
     assert np.abs(confidence - 255 * own).max() <= 1

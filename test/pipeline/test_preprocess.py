@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """From a camera image to the network's input."""
+
 import cv2
 import numpy as np
 import pytest
@@ -8,8 +9,18 @@ import pytest
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input, shrunk
 
-SIZES = [((60, 90), (60, 90)), ((60, 90), (24, 40)), ((60, 90), (120, 160)), ((60, 90), (48, 120)), ((61, 93), (32, 48)), ((1, 1), (32, 32)),
-         ((1, 900), (32, 96)), ((900, 1), (96, 32)), ((2, 2), (32, 64)), ((31, 33), (32, 32))]
+SIZES = [
+    ((60, 90), (60, 90)),
+    ((60, 90), (24, 40)),
+    ((60, 90), (120, 160)),
+    ((60, 90), (48, 120)),
+    ((61, 93), (32, 48)),
+    ((1, 1), (32, 32)),
+    ((1, 900), (32, 96)),
+    ((900, 1), (96, 32)),
+    ((2, 2), (32, 64)),
+    ((31, 33), (32, 32)),
+]
 
 
 def noise(height, width, seed=0):
@@ -48,9 +59,9 @@ def test_nothing_is_copied_where_nothing_is_to_do():
 def test_gaps_between_rows_and_read_only_memory_are_taken(make, camera, network):
     padded = np.zeros((camera[0], camera[1] + 7, 3), np.uint8)
     image = noise(*camera)
-    padded[:, :camera[1]] = image
+    padded[:, : camera[1]] = image
     padded.flags.writeable = False
-    result = network_input(make(padded[:, :camera[1]]), network)
+    result = network_input(make(padded[:, : camera[1]]), network)
     assert result.flags.c_contiguous
     assert np.array_equal(result, network_input(make(image), network))
 
@@ -75,14 +86,23 @@ def test_shrinking_averages_and_an_even_picture_stays_even():
 
 def test_of_a_strip_one_side_is_averaged_and_the_other_enlarged():
     strip = np.zeros((1, 1600, 3), np.uint8)
-    strip[:, 1::2] = (200, 100, 60)   # every other column: picking some would show one colour or the other
+    strip[:, 1::2] = (200, 100, 60)  # every other column: picking some would show one colour or the other
     result = network_input(bgr(strip), (32, 160))
     assert np.abs(result.astype(int) - (30, 50, 100)).max() <= 1
 
 
-@pytest.mark.parametrize("camera, network", [
-    ((360, 480), (352, 480)), ((1080, 1920), (320, 576)), ((61, 93), (32, 48)), ((64, 96), (32, 32)), ((7, 5), (1, 1)),
-    ((33, 50), (32, 50)), ((480, 853), (320, 576))])
+@pytest.mark.parametrize(
+    "camera, network",
+    [
+        ((360, 480), (352, 480)),
+        ((1080, 1920), (320, 576)),
+        ((61, 93), (32, 48)),
+        ((64, 96), (32, 32)),
+        ((7, 5), (1, 1)),
+        ((33, 50), (32, 50)),
+        ((480, 853), (320, 576)),
+    ],
+)
 def test_shrinking_is_opencvs_but_for_rounding(camera, network):
     image = cv2.GaussianBlur(noise(*camera), (0, 0), 1.5)
     wanted = cv2.resize(image, network[::-1], interpolation=cv2.INTER_AREA).astype(int)

@@ -1,18 +1,25 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The programs of docs/python.md run as they stand there, but for the webcam and the window."""
+
 import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-FIRST, WEBCAM = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "python.md").read_text(), re.DOTALL)
+FIRST, WEBCAM = re.findall(
+    r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "python.md").read_text(), re.DOTALL
+)
 
 
 def test_eight_lines(capsys):
     exec(compile(FIRST, "docs/python.md", "exec"), {})
-    assert capsys.readouterr().out.splitlines() == ["0 True (360, 480)", "1 False (360, 480)", "2 False (360, 480)"]
+    assert capsys.readouterr().out.splitlines() == [
+        "0 True (360, 480)",
+        "1 False (360, 480)",
+        "2 False (360, 480)",
+    ]
 
 
 def test_webcam(monkeypatch):

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Adaptive keyframe scheduling, frame by frame."""
+
 import time
 
 import cv2
@@ -10,9 +11,8 @@ from pipeline_helpers import SIZE, paper
 
 from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.pipeline.frames import Reason
-from dcfm_ros.pipeline.scheduler import KeyframeScheduler, averaged, deviation, is_scene_change, is_hard_cut
+from dcfm_ros.pipeline.scheduler import KeyframeScheduler, averaged, deviation, is_hard_cut, is_scene_change
 from dcfm_ros.pipeline.settings import SchedulerConfig
-
 
 
 def grey(level):
@@ -37,7 +37,9 @@ def run(scheduler, images, start=0, succeed=True):
 
 
 def keyframes(decisions):
-    return [(index, decision.reason) for index, decision in enumerate(decisions) if decision.reason is not None]
+    return [
+        (index, decision.reason) for index, decision in enumerate(decisions) if decision.reason is not None
+    ]
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (360, 480), (33, 51)])
@@ -62,7 +64,7 @@ def test_in_a_still_scene_every_max_interval_frames(longest):
     decisions = run(scheduler, [grey(100)] * 31)
     assert keyframes(decisions)[0] == (0, Reason.FIRST)
     assert keyframes(decisions)[1:] == [(index, Reason.INTERVAL) for index in range(longest, 31, longest)]
-    assert [decision.interval for decision in decisions[1:longest + 1]] == list(range(1, longest + 1))
+    assert [decision.interval for decision in decisions[1 : longest + 1]] == list(range(1, longest + 1))
 
 
 def test_threshold_is_reached_not_passed():
@@ -83,7 +85,9 @@ def test_slow_change_adds_up_against_the_keyframe():
     config = SchedulerConfig(min_interval=2, max_interval=1000, threshold=0.20)
     first, last = (street(seed).astype(np.float64) for seed in (0, 1))
     shares = np.linspace(0, 1, 60)[:, None, None, None]
-    decisions = run(KeyframeScheduler(paper(config)), (first + shares * (last - first)).round().astype(np.uint8))
+    decisions = run(
+        KeyframeScheduler(paper(config)), (first + shares * (last - first)).round().astype(np.uint8)
+    )
     found = keyframes(decisions)[1:]
     assert len(found) >= 4 and {reason for _, reason in found} == {Reason.DEVIATION}
     assert len(set(np.diff([index for index, _ in found]))) == 1
@@ -112,7 +116,12 @@ def test_light_and_noise_are_no_change_and_everything_else_is():
     for unchanged in (picture, noisy, (picture * 0.85).astype(np.uint8), (picture * 1.2).astype(np.uint8)):
         threshold = deviation(picture, unchanged)
         assert not is_scene_change(averaged(picture), averaged(unchanged), max(threshold, 0.01))
-    for changed in (other, np.roll(picture, 8, axis=1), (picture * 0.5).astype(np.uint8), (other * 0.9).astype(np.uint8)):
+    for changed in (
+        other,
+        np.roll(picture, 8, axis=1),
+        (picture * 0.5).astype(np.uint8),
+        (other * 0.9).astype(np.uint8),
+    ):
         assert is_scene_change(averaged(picture), averaged(changed), deviation(picture, changed))
 
 
@@ -171,7 +180,9 @@ def test_restart_forgets_pictures_and_their_size():
 
 
 def test_failed_keyframe_does_not_count():
-    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=2, max_interval=5, threshold=0.2, cut_threshold=10.0)))
+    scheduler = KeyframeScheduler(
+        paper(SchedulerConfig(min_interval=2, max_interval=5, threshold=0.2, cut_threshold=10.0))
+    )
     run(scheduler, [grey(100)] * 3)
     assert scheduler.evaluate_and_start(grey(140), 3).reason is Reason.DEVIATION
     scheduler.failed(3)
@@ -229,12 +240,17 @@ def test_result_that_comes_while_a_later_one_is_under_way_is_fallen_back_to():
 
 
 def test_due_until_a_keyframe_has_started_and_urgency_is_that_of_the_newest_frame():
-    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0)))
+    scheduler = KeyframeScheduler(
+        paper(SchedulerConfig(min_interval=2, max_interval=8, threshold=0.2, cut_threshold=10.0))
+    )
     run(scheduler, [grey(100)])
-    decisions = [scheduler.evaluate(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)]
+    decisions = [
+        scheduler.evaluate(grey(level), index) for index, level in enumerate((140, 140, 180, 100), 1)
+    ]
     assert [decision.reason for decision in decisions] == [None] + [Reason.DEVIATION] * 3
     assert [decision.urgency for decision in decisions[1:]] == [
-        pytest.approx(deviation(grey(100), grey(level)) / 0.2) for level in (140, 180, 100)]
+        pytest.approx(deviation(grey(100), grey(level)) / 0.2) for level in (140, 180, 100)
+    ]
     scheduler.started(grey(180), 3)
     decision = scheduler.evaluate(grey(180), 5)
     assert (decision.reason, decision.score, decision.interval) == (None, 0.0, 2)
@@ -253,7 +269,9 @@ def test_beyond_max_interval_and_after_a_cut_nothing_else_goes_first():
 
 @pytest.mark.parametrize("reason", [Reason.REQUESTED, Reason.RESET])
 def test_a_demand_holds_until_it_is_met_and_no_longer(reason):
-    scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0)))
+    scheduler = KeyframeScheduler(
+        paper(SchedulerConfig(min_interval=1, max_interval=100, threshold=0.2, cut_threshold=10.0))
+    )
     run(scheduler, [grey(100)])
     scheduler.force(reason)
     found = [scheduler.evaluate(grey(level), index) for index, level in enumerate((100, 180, 100), 1)]
@@ -274,7 +292,9 @@ def test_a_demand_made_while_a_keyframe_waits_is_met_by_the_next_frame():
 def test_threshold_scale_moves_the_threshold_and_not_that_of_cuts():
     step = deviation(grey(100), grey(130))
     for scale, wanted in ((0.5, Reason.DEVIATION), (1.0, Reason.DEVIATION), (1.01, None)):
-        scheduler = KeyframeScheduler(paper(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0)))
+        scheduler = KeyframeScheduler(
+            paper(SchedulerConfig(min_interval=1, threshold=step, cut_threshold=2.0))
+        )
         run(scheduler, [grey(100)])
         assert scheduler.evaluate(grey(130), 1, scale).reason is wanted
         assert scheduler.evaluate(grey(255), 2, threshold_scale=1000.0).reason is Reason.DEVIATION
@@ -296,16 +316,19 @@ def test_pictures_that_are_kept_are_few():
 def test_any_sequence_keeps_the_bounds(seed):
     rng = np.random.default_rng(seed)
     shortest = int(rng.integers(1, 6))
-    config = SchedulerConfig(shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)),
-                             float(rng.uniform(0.3, 2)))
+    config = SchedulerConfig(
+        shortest, shortest + int(rng.integers(0, 8)), float(rng.uniform(0.05, 1)), float(rng.uniform(0.3, 2))
+    )
     scheduler = KeyframeScheduler(paper(config))
     scenes = [street(seed) for seed in range(5)]
     level, previous, waiting = 128.0, None, []
     reference = None  # picture and index of the last requested keyframe
-    good = None       # of the last one that succeeded
+    good = None  # of the last one that succeeded
     for index in range(200):
         level = np.clip(level + rng.normal(0, 8), 0, 255) if rng.random() > 0.05 else rng.uniform(0, 255)
-        image = np.clip(scenes[index // 40] + (level - 128) + rng.integers(-9, 10, (*SIZE, 3)), 0, 255).astype(np.uint8)
+        image = np.clip(
+            scenes[index // 40] + (level - 128) + rng.integers(-9, 10, (*SIZE, 3)), 0, 255
+        ).astype(np.uint8)
         forced = rng.random() < 0.03
         if forced:
             scheduler.force(Reason.REQUESTED)
@@ -318,10 +341,20 @@ def test_any_sequence_keeps_the_bounds(seed):
             interval = index - reference[1]
             assert decision.interval == interval
             assert decision.score == pytest.approx(deviation(image, reference[0]))
-            due = cut or (interval >= config.min_interval and decision.score >= config.threshold
-                          and is_scene_change(averaged(reference[0]), averaged(image), config.threshold))
-            wanted = Reason.REQUESTED if forced else Reason.DEVIATION if due else \
-                Reason.INTERVAL if interval >= config.max_interval else None
+            due = cut or (
+                interval >= config.min_interval
+                and decision.score >= config.threshold
+                and is_scene_change(averaged(reference[0]), averaged(image), config.threshold)
+            )
+            wanted = (
+                Reason.REQUESTED
+                if forced
+                else Reason.DEVIATION
+                if due
+                else Reason.INTERVAL
+                if interval >= config.max_interval
+                else None
+            )
             assert decision.reason is wanted
         if decision.reason is not None:
             reference = (image, index)
@@ -337,31 +370,36 @@ def test_any_sequence_keeps_the_bounds(seed):
                     reference = good
 
 
-@pytest.mark.parametrize("values, message", [
-    (dict(min_interval=0), "min_interval 0: use 1 to 1000"),
-    (dict(min_interval=1001, max_interval=1001), "min_interval 1001"),
-    (dict(min_interval=5, max_interval=4), r"max_interval 4: use min_interval \(5\)"),
-    (dict(max_interval=1001), "max_interval 1001"),
-    (dict(threshold=-0.1), "threshold -0.1: use a value above 0"),
-    (dict(cut_threshold=10.5), "cut_threshold 10.5"),
-    (dict(threshold=float("nan")), "threshold nan"),
-    (dict(threshold_rule="clock"), "threshold_rule 'clock': use one of fixed, deadline"),
-    (dict(encoder_share=0.01), "encoder_share 0.01: use 0.05 to 1"),
-    (dict(encoder_share=float("nan")), "encoder_share nan"),
-    (dict(keyframe_budget_hz=-1.0), "keyframe_budget_hz -1.0: use 0.01 to 1000, or 0 for no bound"),
-    (dict(keyframe_budget_hz=float("nan")), "keyframe_budget_hz nan"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (dict(min_interval=0), "min_interval 0: use 1 to 1000"),
+        (dict(min_interval=1001, max_interval=1001), "min_interval 1001"),
+        (dict(min_interval=5, max_interval=4), r"max_interval 4: use min_interval \(5\)"),
+        (dict(max_interval=1001), "max_interval 1001"),
+        (dict(threshold=-0.1), "threshold -0.1: use a value above 0"),
+        (dict(cut_threshold=10.5), "cut_threshold 10.5"),
+        (dict(threshold=float("nan")), "threshold nan"),
+        (dict(threshold_rule="clock"), "threshold_rule 'clock': use one of fixed, deadline"),
+        (dict(encoder_share=0.01), "encoder_share 0.01: use 0.05 to 1"),
+        (dict(encoder_share=float("nan")), "encoder_share nan"),
+        (dict(keyframe_budget_hz=-1.0), "keyframe_budget_hz -1.0: use 0.01 to 1000, or 0 for no bound"),
+        (dict(keyframe_budget_hz=float("nan")), "keyframe_budget_hz nan"),
+    ],
+)
 def test_settings_that_cannot_work_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         SchedulerConfig(**values)
 
 
 def test_a_frame_of_480x853_costs_less_than_three_blurs_of_it():
-    """Both in time of the processor and in turn, so that neither a busy machine nor a slow one matters. A blur takes 0.3 to
-    0.6 ms on one core."""
+    """Both in time of the processor and in turn, so that neither a busy machine nor a slow one matters. A
+    blur takes 0.3 to 0.6 ms on one core."""
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (480, 853, 3), dtype=np.uint8) for _ in range(2)]
-    scheduler = KeyframeScheduler(paper(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000)))
+    scheduler = KeyframeScheduler(
+        paper(SchedulerConfig(threshold=10.0, cut_threshold=10.0, max_interval=1000))
+    )
     times, blurs = [], []
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -375,4 +413,4 @@ def test_a_frame_of_480x853_costs_less_than_three_blurs_of_it():
             blurs.append(time.thread_time() - between)
     finally:
         cv2.setNumThreads(threads)
-    assert np.median(times[1:]) < 3 * np.median(blurs[1:])   # the first frame has nothing to be compared with
+    assert np.median(times[1:]) < 3 * np.median(blurs[1:])  # the first frame has nothing to be compared with

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Noise, flicker of the light and automatic exposure bring no storm of keyframes, and hide no hard cut."""
+
 import numpy as np
 import pytest
 
@@ -37,17 +38,20 @@ def exposure(image, index):
 @pytest.fixture(scope="module")
 def drives():
     """Images of two drives without a cut, and of one that begins anew in the middle."""
+
     def images(seed, first, count):
         video = SyntheticVideo(seed, 160, 120, RATE_HZ)
         return [video.frame(index).image for index in range(first, first + count)]
 
     whole = [images(seed, 0, FRAMES) for seed in (1000, 1007)]
-    return whole, whole[0][:FRAMES // 2] + whole[1][:FRAMES // 2]
+    return whole, whole[0][: FRAMES // 2] + whole[1][: FRAMES // 2]
 
 
 def seen(images, disturbance):
-    return [np.clip(disturbance(image.astype(np.float64), index), 0, 255).astype(np.uint8)
-            for index, image in enumerate(images)]
+    return [
+        np.clip(disturbance(image.astype(np.float64), index), 0, 255).astype(np.uint8)
+        for index, image in enumerate(images)
+    ]
 
 
 def reasons(images, alignment, **config):
@@ -70,16 +74,19 @@ def alignment(request):
     return request.param
 
 
-@pytest.mark.parametrize("disturbance", [noise(5), noise(10), lamps, blinking],
-                         ids=["noise 5", "noise 10", "lamps", "blinking"])
+@pytest.mark.parametrize(
+    "disturbance", [noise(5), noise(10), lamps, blinking], ids=["noise 5", "noise 10", "lamps", "blinking"]
+)
 def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance, alignment):
     still = seen([drives[0][0][0]] * FRAMES, disturbance)
     assert set(reasons(still, alignment)[1:]) == {None, Reason.INTERVAL}
 
 
-@pytest.mark.parametrize("disturbance, most", [
-    (noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
-    ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"])
+@pytest.mark.parametrize(
+    "disturbance, most",
+    [(noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],
+    ids=["noise 5", "noise 10", "lamps", "blinking", "exposure"],
+)
 def test_a_moving_scene_has_hardly_more_keyframes_than_without(drives, disturbance, most, alignment):
     for images in drives[0]:
         plain = count(images, alignment)
@@ -91,8 +98,11 @@ def test_exposure_of_a_still_scene_brings_few_keyframes(drives, alignment):
     assert count(seen([drives[0][0][0]] * FRAMES, exposure), alignment, max_interval=1000) <= 5
 
 
-@pytest.mark.parametrize("disturbance", [noise(0), noise(10), lamps, blinking, exposure],
-                         ids=["none", "noise", "lamps", "blinking", "exposure"])
+@pytest.mark.parametrize(
+    "disturbance",
+    [noise(0), noise(10), lamps, blinking, exposure],
+    ids=["none", "noise", "lamps", "blinking", "exposure"],
+)
 def test_hard_cut_is_requested_on_its_frame_and_is_the_only_one(drives, disturbance, alignment):
     found = reasons(seen(drives[1], disturbance), alignment, min_interval=1000, max_interval=1000)
     assert [index for index, reason in enumerate(found) if reason is Reason.DEVIATION] == [FRAMES // 2]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The way of a frame, in the three modes, with a deep path that the test holds in hand."""
+
 import threading
 
 import numpy as np
@@ -14,8 +15,8 @@ from dcfm_ros.pipeline.frames import Frame, Reason, Wanted
 from dcfm_ros.pipeline.settings import Mode, SchedulerConfig
 from dcfm_ros.pipeline.stream import run
 
-
 # One frame
+
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [SIZE, (128, 192), (67, 101), (200, 100), (40, 40)])
@@ -35,14 +36,21 @@ def test_mask_has_the_cameras_size_and_the_frames_own_header(bench, mode, size):
 @pytest.mark.parametrize("mode", MODES)
 def test_images_of_any_shape_have_masks_of_their_size(bench, mode):
     """Motion, scores and masks of pictures as no camera has them, each twice, by a real network."""
-    bench = bench(mode, backend=TorchBackend(tiny_model()), max_interval=1, wanted=lambda camera: Wanted(confidence=True))
+    bench = bench(
+        mode,
+        backend=TorchBackend(tiny_model()),
+        max_interval=1,
+        wanted=lambda camera: Wanted(confidence=True),
+    )
     shapes = [(1, 1), (1, 400), (400, 1), (1, 16384), (16384, 1), (2, 2), (31, 33), (4320, 7680)]
     masks = []
     for number, size in enumerate(shape for shape in shapes for _ in range(2)):
         image = np.full((*size, 3), 10 * number, np.uint8)
         masks += bench.segmenter.process(Frame("", number * PERIOD_NS, image))
     masks += bench.segmenter.flush()
-    assert [mask.mask.shape for mask in masks] == [shape for shape in shapes for _ in range(2)] and not bench.errors
+    assert [mask.mask.shape for mask in masks] == [
+        shape for shape in shapes for _ in range(2)
+    ] and not bench.errors
     assert all(mask.confidence.shape == mask.mask.shape for mask in masks)
 
 
@@ -74,6 +82,7 @@ def test_preparing_leaves_no_trace(bench):
 
 # Asynchronous
 
+
 def test_async_only_the_first_frame_waits_for_the_deep_path(bench):
     bench = bench()
     bench.backend.gate.clear()
@@ -83,7 +92,7 @@ def test_async_only_the_first_frame_waits_for_the_deep_path(bench):
     assert bench.backend.decoded == [] and not awaited.done()
     bench.backend.gate.set()
     settle(awaited)
-    mask, = run(steps)
+    (mask,) = run(steps)
     assert numbers([mask]) == [0] and mask.feature_age_frames == 0
 
 
@@ -92,17 +101,19 @@ def test_async_masks_go_on_while_the_deep_path_is_blocked(bench):
     bench.process(0)
     bench.block()
     for tag in range(1, 11):
-        mask, = bench.process(tag)
+        (mask,) = bench.process(tag)
         if tag == 4:
             acquire(bench.backend.deep_started)
         assert mask.index == tag and mask.feature_age_frames == tag and mask.feature_stamp_ns == 0
         assert mask.feature_age_s == pytest.approx(tag * PERIOD_NS / 1e9)
-        assert mask.is_keyframe == (tag == 4 or tag >= 8) and (mask.mask == 0).all()  # due until the encoder has time
+        assert (
+            mask.is_keyframe == (tag == 4 or tag >= 8) and (mask.mask == 0).all()
+        )  # due until the encoder has time
     assert bench.backend.decoded == [(tag, [0]) for tag in range(11)]
     assert bench.status().feature_age_frames == 10 and bench.status().keyframes == 1
     bench.backend.gate.set()
     assert [bench.keyframe().index for _ in range(3)] == [0, 4, 10]
-    mask, = bench.process(11)
+    (mask,) = bench.process(11)
     assert mask.feature_age_frames == 1 and (mask.mask == 10 % CLASSES).all()
 
 
@@ -127,12 +138,15 @@ def test_async_hard_cut_is_requested_on_the_cut_frame_and_replaces_a_waiting_one
     bench.process(*range(1, 5))
     acquire(bench.backend.deep_started)
     bench.process(*range(5, 9))  # 4 is under way, 8 waits
-    cut, = bench.process(9, scene=250)
+    (cut,) = bench.process(9, scene=250)
     assert cut.is_keyframe and cut.score > 1.0 and cut.feature_age_frames == 9
     bench.backend.gate.set()
     events = [bench.keyframe() for _ in range(3)]
     assert [(event.index, event.reason) for event in events] == [
-        (0, Reason.FIRST), (4, Reason.INTERVAL), (9, Reason.DEVIATION)]
+        (0, Reason.FIRST),
+        (4, Reason.INTERVAL),
+        (9, Reason.DEVIATION),
+    ]
     assert events[2].score == cut.score
 
 
@@ -148,6 +162,7 @@ def test_keyframe_event_tells_about_the_keyframe(bench):
 
 # Synchronous
 
+
 def test_sync_a_keyframe_is_decoded_with_its_own_feature(bench):
     bench = bench(Mode.SYNC, max_interval=3)
     masks = bench.process(*range(8))
@@ -158,17 +173,27 @@ def test_sync_a_keyframe_is_decoded_with_its_own_feature(bench):
 
 
 def test_sync_is_deterministic(bench):
-    images = [np.random.default_rng(seed).integers(40, 200, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-              for seed in (0, 0, 0, 1, 1, 1, 1, 1, 1, 2)]
+    images = [
+        np.random.default_rng(seed).integers(40, 200, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+        for seed in (0, 0, 0, 1, 1, 1, 1, 1, 1, 2)
+    ]
 
     def run():
-        segmenter = bench(Mode.SYNC, backend=TorchBackend(tiny_model()), wanted=lambda camera: Wanted(confidence=True)).segmenter
-        return [mask for number, image in enumerate(images)
-                for mask in segmenter.process(Frame("", number * PERIOD_NS, image))]
+        segmenter = bench(
+            Mode.SYNC, backend=TorchBackend(tiny_model()), wanted=lambda camera: Wanted(confidence=True)
+        ).segmenter
+        return [
+            mask
+            for number, image in enumerate(images)
+            for mask in segmenter.process(Frame("", number * PERIOD_NS, image))
+        ]
 
     for first, second in zip(run(), run()):
         assert (first.is_keyframe, first.score, first.feature_age_frames) == (
-            second.is_keyframe, second.score, second.feature_age_frames)
+            second.is_keyframe,
+            second.score,
+            second.feature_age_frames,
+        )
         assert np.array_equal(first.mask, second.mask) and np.array_equal(first.confidence, second.confidence)
 
 
@@ -179,12 +204,13 @@ def test_async_equals_sync_once_settled_in_a_still_scene(bench):
     for mode in (Mode.SYNC, Mode.ASYNC):
         made = bench(mode, backend=TorchBackend(model), max_interval=3)
         for number in range(4):
-            masks[mode], = made.segmenter.process(Frame("", number * PERIOD_NS, image))
+            (masks[mode],) = made.segmenter.process(Frame("", number * PERIOD_NS, image))
     assert len(np.unique(masks[Mode.SYNC].mask)) > 1
     assert np.array_equal(masks[Mode.SYNC].mask, masks[Mode.ASYNC].mask)
 
 
 # Two-sided
+
 
 def test_two_sided_frames_between_keyframes_are_decoded_with_both(bench):
     bench = bench(Mode.TWO_SIDED, max_interval=3)
@@ -212,7 +238,9 @@ def test_two_sided_of_several_cameras_do_not_mix(bench):
         masks += bench.process(tag, camera="front") + bench.process(tag + 50, camera="rear", size=(96, 64))
     masks += bench.segmenter.flush()
     for camera, start in (("front", 0), ("rear", 50)):
-        assert numbers(mask for mask in masks if mask.frame.camera == camera) == list(range(start, start + 10))
+        assert numbers(mask for mask in masks if mask.frame.camera == camera) == list(
+            range(start, start + 10)
+        )
 
 
 def test_two_sided_reset_completes_the_old_sequence_first(bench):
@@ -226,15 +254,16 @@ def test_two_sided_reset_completes_the_old_sequence_first(bench):
 
 # Several cameras
 
+
 @pytest.mark.parametrize("mode", [Mode.ASYNC, Mode.SYNC])
 def test_cameras_of_different_sizes_are_independent(bench, mode):
     bench = bench(mode, max_interval=100)
     for tag in range(4):
-        front, = bench.process(tag, camera="front")
+        (front,) = bench.process(tag, camera="front")
         assert front.mask.shape == SIZE and front.index == tag and front.feature_age_frames == tag
         assert (front.mask == 0).all()
         if tag >= 2:
-            rear, = bench.process(tag + 50, camera="rear", size=(192, 128), stamp_ns=10 ** 15 + tag)
+            (rear,) = bench.process(tag + 50, camera="rear", size=(192, 128), stamp_ns=10**15 + tag)
             assert rear.mask.shape == (192, 128) and rear.index == rear.feature_age_frames == tag - 2
             assert (rear.mask == 52 % CLASSES).all()
     bench.process(9, camera="rear", size=(64, 64))
@@ -243,6 +272,7 @@ def test_cameras_of_different_sizes_are_independent(bench, mode):
 
 
 # Control and reporting
+
 
 def test_requested_keyframe_is_the_next_frame_of_every_camera(bench):
     bench = bench(Mode.SYNC, min_interval=5, max_interval=100)
@@ -277,14 +307,19 @@ def test_control_and_status_from_other_threads_while_frames_run(bench):
 
     def disturb(action):
         try:
-            while not stop.wait(0.001):   # without a pause they would take turns with the frames, 5 ms each
+            while not stop.wait(0.001):  # without a pause they would take turns with the frames, 5 ms each
                 action()
         except Exception as error:
             errors.append(error)
 
-    threads = [threading.Thread(target=disturb, args=(action,)) for action in (
-        bench.segmenter.status, bench.segmenter.request_keyframe,
-        lambda: bench.segmenter.reconfigure(SchedulerConfig(1, 4)))]
+    threads = [
+        threading.Thread(target=disturb, args=(action,))
+        for action in (
+            bench.segmenter.status,
+            bench.segmenter.request_keyframe,
+            lambda: bench.segmenter.reconfigure(SchedulerConfig(1, 4)),
+        )
+    ]
     for thread in threads:
         thread.start()
     masks = [mask for tag in range(60) for camera in "abc" for mask in bench.process(tag, camera=camera)]
@@ -297,7 +332,7 @@ def test_control_and_status_from_other_threads_while_frames_run(bench):
 def test_status_is_a_snapshot_with_the_right_numbers(bench):
     bench = bench(Mode.SYNC, max_interval=3)
     bench.process(*range(8))
-    status, = bench.segmenter.status()
+    (status,) = bench.segmenter.status()
     assert status.camera == "" and status.size == SIZE
     assert status.masks == 8 and status.keyframes == 3 and status.encode_failures == 0 and status.resets == 0
     assert status.received == 0 and status.dropped == 0 and status.refused == {} and status.failures == 0
@@ -310,7 +345,7 @@ def test_status_is_a_snapshot_with_the_right_numbers(bench):
 def test_latency_is_measured_from_arrival(bench, monkeypatch):
     bench = bench(Mode.SYNC)
     monkeypatch.setattr("dcfm_ros.pipeline.stream.time.monotonic_ns", lambda: 5_040_000_000)
-    mask, = bench.process(0, received_ns=5_000_000_000)
+    (mask,) = bench.process(0, received_ns=5_000_000_000)
     assert mask.latency_ms == pytest.approx(40.0)
     assert bench.status().latency_p50_ms == bench.status().latency_p99_ms == pytest.approx(40.0)
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What becomes of keyframes and frames when something fails, and when a sequence ends."""
+
 from concurrent.futures import Future
 
 import pytest
@@ -13,8 +14,8 @@ from dcfm_ros.pipeline.keyframe import Keyframe
 from dcfm_ros.pipeline.settings import Mode, SchedulerConfig
 from dcfm_ros.pipeline.stream import run
 
-
 # Failures
+
 
 def test_sync_failing_encoder_masks_go_on_and_the_next_frame_tries_again(bench):
     bench = bench(Mode.SYNC, max_interval=3)
@@ -24,10 +25,12 @@ def test_sync_failing_encoder_masks_go_on_and_the_next_frame_tries_again(bench):
     assert [mask.feature_age_frames for mask in masks] == [3, 4] and all(mask.is_keyframe for mask in masks)
     assert [str(bench.error()) for _ in range(2)] == ["keyframe encoder: out of memory"] * 2
     status = bench.status()
-    assert status.encode_failures == 2 and status.keyframes == 1 and status.masks == 5 and status.failures == 0
+    assert (
+        status.encode_failures == 2 and status.keyframes == 1 and status.masks == 5 and status.failures == 0
+    )
     assert "out of memory" in status.last_error
     bench.backend.deep_error = None
-    mask, = bench.process(5)
+    (mask,) = bench.process(5)
     assert mask.is_keyframe and mask.feature_age_frames == 0
     assert [bench.keyframe().index for _ in range(2)] == [0, 5]
 
@@ -56,7 +59,7 @@ def test_first_keyframe_that_fails_gives_no_mask_and_is_tried_on_the_next_frame(
     status = bench.status()
     assert status.masks == 0 and status.encode_failures == 2 and not status.has_feature
     bench.backend.deep_error = None
-    mask, = bench.process(2)
+    (mask,) = bench.process(2)
     assert (mask.index, mask.is_keyframe, mask.feature_age_frames) == (2, True, 0)
     assert bench.keyframe().reason is Reason.FIRST
 
@@ -85,10 +88,18 @@ def test_keyframe_callback_that_raises_does_not_cost_masks(bench):
 
 # New sequences
 
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("change", [
-    dict(size=(96, 64)), dict(size=(128, 192)), dict(stamp_ns=0), dict(stamp_ns=2 * PERIOD_NS + 2_000_000_001)],
-    ids=["other shape", "other resolution", "time jumps back", "silence"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(size=(96, 64)),
+        dict(size=(128, 192)),
+        dict(stamp_ns=0),
+        dict(stamp_ns=2 * PERIOD_NS + 2_000_000_001),
+    ],
+    ids=["other shape", "other resolution", "time jumps back", "silence"],
+)
 def test_what_begins_a_new_sequence(bench, mode, change):
     bench = bench(mode)
     bench.process(0, 1, 2)
@@ -99,30 +110,34 @@ def test_what_begins_a_new_sequence(bench, mode, change):
     assert bench.status().resets == 1 and bench.status().size == mask.mask.shape
 
 
-@pytest.mark.parametrize("gap_ns, resets", [(0, 0), (PERIOD_NS, 0), (2_000_000_000, 0), (2_000_000_001, 1), (-1, 1)])
+@pytest.mark.parametrize(
+    "gap_ns, resets", [(0, 0), (PERIOD_NS, 0), (2_000_000_000, 0), (2_000_000_001, 1), (-1, 1)]
+)
 def test_stamps_that_do_not_fit_begin_a_new_sequence(bench, gap_ns, resets):
     bench = bench(Mode.SYNC)
-    first = 10 ** 18
+    first = 10**18
     bench.process(0, stamp_ns=first)
     bench.process(1, stamp_ns=first + gap_ns)
     assert bench.status().resets == resets
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")], ids=["result", "failure"])
-@pytest.mark.parametrize("change", [dict(size=(96, 64)), dict(stamp_ns=0)], ids=["other shape", "time jumps back"])
+@pytest.mark.parametrize(
+    "change", [dict(size=(96, 64)), dict(stamp_ns=0)], ids=["other shape", "time jumps back"]
+)
 def test_what_comes_late_from_the_old_sequence_is_discarded(bench, change, error):
     bench = bench(max_interval=2)
     bench.process(0)
     bench.block()
     bench.process(1, 2)
-    acquire(bench.backend.deep_started)   # the deep path is busy with 2
+    acquire(bench.backend.deep_started)  # the deep path is busy with 2
     steps = bench.steps(3, **change)
     awaited = until_it_waits(steps)
     bench.backend.deep_error = error
     bench.backend.deep_errors_left = 1
     bench.backend.gate.set()
     settle(awaited)
-    mask, = run(steps)
+    (mask,) = run(steps)
     assert numbers([mask]) == [3] and mask.feature_age_frames == 0
     assert bench.backend.encoded == ([0, 2, 3] if error is None else [0, 3])
     assert bench.backend.decoded[-1] == (3, [3])
@@ -133,21 +148,31 @@ def test_what_comes_late_from_the_old_sequence_is_discarded(bench, change, error
 CUT, ORDINARY = dict(scene=250), dict()
 
 
-@pytest.mark.parametrize("first, second, budget_hz, encoded", [
-    (ORDINARY, CUT, 0.0, [0, 2]),
-    (ORDINARY, dict(stamp_ns=0), 0.0, [0, 2]),
-    (ORDINARY, ORDINARY, 0.0, [0, 1, 2]),
-    (CUT, dict(scene=10), 0.0, [0, 1, 2]),
-    (ORDINARY, CUT, 0.01, [0, 1]),
-], ids=["hard cut", "new sequence", "ordinary", "cuts in a row do not end each other", "no budget for another"])
+@pytest.mark.parametrize(
+    "first, second, budget_hz, encoded",
+    [
+        (ORDINARY, CUT, 0.0, [0, 2]),
+        (ORDINARY, dict(stamp_ns=0), 0.0, [0, 2]),
+        (ORDINARY, ORDINARY, 0.0, [0, 1, 2]),
+        (CUT, dict(scene=10), 0.0, [0, 1, 2]),
+        (ORDINARY, CUT, 0.01, [0, 1]),
+    ],
+    ids=[
+        "hard cut",
+        "new sequence",
+        "ordinary",
+        "cuts in a row do not end each other",
+        "no budget for another",
+    ],
+)
 def test_what_runs_ends_with_its_slice_where_it_has_become_useless(bench, first, second, budget_hz, encoded):
     bench = bench(max_interval=1)
     bench.process(0)
-    bench.segmenter.reconfigure(SchedulerConfig(1, 1, keyframe_budget_hz=budget_hz))   # one is saved up
+    bench.segmenter.reconfigure(SchedulerConfig(1, 1, keyframe_budget_hz=budget_hz))  # one is saved up
     slices = Slices(bench.backend)
     bench.block()
     bench.process(1, **first)
-    acquire(bench.backend.deep_started)     # the first slice of 1 is at work
+    acquire(bench.backend.deep_started)  # the first slice of 1 is at work
     awaited = until_it_waits(steps := bench.steps(2, **second))
     bench.backend.gate.set()
     slices.go.release(10)
@@ -222,7 +247,9 @@ def test_a_frame_that_cannot_be_decoded_costs_no_other_its_mask(bench):
 
     bench.backend.mask = fails
     steps = bench.steps(4)
-    with pytest.raises(RuntimeError, match="decoder broken"):   # its own error comes after the masks of those before it
+    with pytest.raises(
+        RuntimeError, match="decoder broken"
+    ):  # its own error comes after the masks of those before it
         masks.extend(steps)
     assert numbers(mask for mask in masks if not isinstance(mask, Future)) == [0, 1, 3]
     assert [str(error) for error in bench.errors] == ["decoder broken"] and bench.status().failures == 1

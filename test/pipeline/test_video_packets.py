@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Video packets become the pictures that were encoded, each with its own stamp; what is lost costs no more than it must."""
+"""Video packets become the pictures that were encoded, each with its own stamp; what is lost costs no more
+than it must."""
+
 import os
 from types import SimpleNamespace
 
@@ -8,10 +10,27 @@ import numpy as np
 import pytest
 from video_helpers import av, picture
 from video_packet_helpers import (
-    FRAMES, GOP, PERIOD_NS, STREAMS, WITH_B, WITHOUT_B, Encoded, encoded, shown, stamp, told)
+    FRAMES,
+    GOP,
+    PERIOD_NS,
+    STREAMS,
+    WITH_B,
+    WITHOUT_B,
+    Encoded,
+    encoded,
+    shown,
+    stamp,
+    told,
+)
 
 from dcfm_ros.pipeline.video_bits import look_into
-from dcfm_ros.pipeline.video_packets import Packet, VideoDecoder, codec_of, of_compressed_video, of_ffmpeg_packet
+from dcfm_ros.pipeline.video_packets import (
+    Packet,
+    VideoDecoder,
+    codec_of,
+    of_compressed_video,
+    of_ffmpeg_packet,
+)
 
 ALL = list(range(FRAMES))
 
@@ -62,7 +81,7 @@ def test_pictures_that_are_shown_before_the_key_picture_and_build_on_others_do_n
     assert not look_into("h265", stream[start].data).is_clean
     leading = [one.number for one in stream[start:] if one.number < stream[start].number]
     outcomes, _ = decoded(stream[start:])
-    assert leading and [one for one in told(outcomes) if one != "picture"] == ALL[stream[start].number:]
+    assert leading and [one for one in told(outcomes) if one != "picture"] == ALL[stream[start].number :]
     assert sorted(outcome.packet.sender for outcome in outcomes if outcome.error) == sorted(leading)
 
 
@@ -70,18 +89,20 @@ def test_pictures_that_are_shown_before_the_key_picture_and_build_on_others_do_n
 def test_the_codec_tells_of_a_loss(name):
     """No picture is wrong, and at the next key picture all is well."""
     stream = encoded(name)
-    lost = 5 if name in WITH_B else 4   # one on which others build
-    outcomes, decoder = decoded(stream[:lost] + stream[lost + 1:])
+    lost = 5 if name in WITH_B else 4  # one on which others build
+    outcomes, decoder = decoded(stream[:lost] + stream[lost + 1 :])
     found = told(outcomes)
-    assert found[-(FRAMES - GOP):] == ALL[GOP:]
-    assert set(found[lost:-(FRAMES - GOP)]) <= {"key", "packet"} and len(found) == FRAMES - 1
+    assert found[-(FRAMES - GOP) :] == ALL[GOP:]
+    assert set(found[lost : -(FRAMES - GOP)]) <= {"key", "packet"} and len(found) == FRAMES - 1
     assert decoder.counts["lost"] + decoder.counts["damaged"] == 1
 
 
 def test_a_loss_that_others_do_not_build_on_costs_one_picture():
     stream = encoded("h265 b")
-    lost = next(at for at, one in enumerate(stream) if at and one.number < stream[at - 1].number and one.number % 2)
-    outcomes, _ = decoded(stream[:lost] + stream[lost + 1:])
+    lost = next(
+        at for at, one in enumerate(stream) if at and one.number < stream[at - 1].number and one.number % 2
+    )
+    outcomes, _ = decoded(stream[:lost] + stream[lost + 1 :])
     assert told(outcomes) == [number for number in ALL if number != stream[lost].number]
 
 
@@ -101,8 +122,8 @@ def test_pts_that_are_times_tell_of_none():
 
 def test_a_lost_key_picture_is_waited_for_too():
     stream = encoded("h264")
-    outcomes, _ = decoded([one.packet(pts=one.number) for one in stream[:GOP] + stream[GOP + 1:]])
-    assert told(outcomes) == ALL[:GOP] + ["key"] * (GOP - 1) + ALL[2 * GOP:]
+    outcomes, _ = decoded([one.packet(pts=one.number) for one in stream[:GOP] + stream[GOP + 1 :]])
+    assert told(outcomes) == ALL[:GOP] + ["key"] * (GOP - 1) + ALL[2 * GOP :]
 
 
 def test_the_caller_may_know_of_a_loss():
@@ -136,45 +157,70 @@ def test_stamps_that_stand_still_are_no_seek():
 
 
 def spoilt(data, how):
-    return {"cut": data[:len(data) // 2], "zeros": data[:20] + bytes(len(data) - 20), "start alone": data[:5],
-            "noise": np.random.default_rng(len(data)).bytes(len(data))}[how]
+    return {
+        "cut": data[: len(data) // 2],
+        "zeros": data[:20] + bytes(len(data) - 20),
+        "start alone": data[:5],
+        "noise": np.random.default_rng(len(data)).bytes(len(data)),
+    }[how]
 
 
 @pytest.mark.parametrize("how", ["cut", "zeros", "start alone", "noise"])
 @pytest.mark.parametrize("name", [*WITHOUT_B, *WITH_B])
 def test_damage_is_told_and_ends_with_the_next_key_picture(name, how):
     stream = encoded(name)
-    for at in (0, 4, GOP):   # a key picture, another, a later key picture
+    for at in (0, 4, GOP):  # a key picture, another, a later key picture
         bad = stream[at]._replace(data=spoilt(stream[at].data, how))
-        outcomes, _ = decoded([*stream[:at], bad, *stream[at + 1:]])
+        outcomes, _ = decoded([*stream[:at], bad, *stream[at + 1 :]])
         assert len(outcomes) == FRAMES
         after = (at // GOP + 1) * GOP
-        assert [outcome.packet.sender for outcome in outcomes if outcome.error is None and outcome.packet.sender >= after] == ALL[after:]
+        assert [
+            outcome.packet.sender
+            for outcome in outcomes
+            if outcome.error is None and outcome.packet.sender >= after
+        ] == ALL[after:]
 
 
 def test_a_cut_packet_of_h264_is_damaged():
     """FFmpeg makes a picture of what there is."""
     stream = encoded("h264")
-    outcomes, decoder = decoded([*stream[:GOP], stream[GOP]._replace(data=stream[GOP].data[:-60]), *stream[GOP + 1:]])
-    assert told(outcomes) == ALL[:GOP] + ["packet"] + ["key"] * (GOP - 1) + ALL[2 * GOP:]
-    assert "cannot be decoded (the decoder had to invent a part of it): it is damaged" in str(outcomes[GOP].error)
+    outcomes, decoder = decoded(
+        [*stream[:GOP], stream[GOP]._replace(data=stream[GOP].data[:-60]), *stream[GOP + 1 :]]
+    )
+    assert told(outcomes) == ALL[:GOP] + ["packet"] + ["key"] * (GOP - 1) + ALL[2 * GOP :]
+    assert "cannot be decoded (the decoder had to invent a part of it): it is damaged" in str(
+        outcomes[GOP].error
+    )
     assert decoder.counts["damaged"] == 1
 
 
-@pytest.mark.parametrize("format, data, kind, words", [
-    ("mjpeg", b"x", "encoding", "video of format 'mjpeg' is not read: publish h264, h265, av1, vp9, or images"),
-    ("", b"x", "encoding", "video of format '' is not read"),
-    ("hevc_nvenc;gray12le;mono16;16UC1", b"x", "encoding", "holds 16uc1 and no colours"),
-    ("libx264;gray;mono8;bayer_rggb8", b"x", "encoding", "holds bayer_rggb8 and no colours"),
-    ("h264", b"", "picture", "has no data: its publisher could not encode"),
-    ("h264", b"\0\0\0\x20\x65\x88\x84", "encoding", "begins with 00 00 00 20, which is no start code of H.264: publish the Annex B form"),
-    ("av1", b"\xff\xff", "packet", "is no sequence of AV1's OBUs"),
-    ("av1", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff", "packet", "is no sequence of AV1's OBUs"),
-    ("vp9", b"\0", "packet", "does not begin as a frame of VP9"),
-    ("h265", b"\0\0\1", "picture", "holds no picture, only parameters"),
-])
+@pytest.mark.parametrize(
+    "format, data, kind, words",
+    [
+        (
+            "mjpeg",
+            b"x",
+            "encoding",
+            "video of format 'mjpeg' is not read: publish h264, h265, av1, vp9, or images",
+        ),
+        ("", b"x", "encoding", "video of format '' is not read"),
+        ("hevc_nvenc;gray12le;mono16;16UC1", b"x", "encoding", "holds 16uc1 and no colours"),
+        ("libx264;gray;mono8;bayer_rggb8", b"x", "encoding", "holds bayer_rggb8 and no colours"),
+        ("h264", b"", "picture", "has no data: its publisher could not encode"),
+        (
+            "h264",
+            b"\0\0\0\x20\x65\x88\x84",
+            "encoding",
+            "begins with 00 00 00 20, which is no start code of H.264: publish the Annex B form",
+        ),
+        ("av1", b"\xff\xff", "packet", "is no sequence of AV1's OBUs"),
+        ("av1", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff", "packet", "is no sequence of AV1's OBUs"),
+        ("vp9", b"\0", "packet", "does not begin as a frame of VP9"),
+        ("h265", b"\0\0\1", "picture", "holds no picture, only parameters"),
+    ],
+)
 def test_what_is_no_such_packet_is_said(format, data, kind, words):
-    outcome, = VideoDecoder().decode(Packet(format, data, 0))
+    (outcome,) = VideoDecoder().decode(Packet(format, data, 0))
     assert outcome.error.kind == kind and words in str(outcome.error) and "\n" not in str(outcome.error)
 
 
@@ -217,7 +263,11 @@ def test_the_size_may_change(name):
 
 
 def test_the_codec_may_change():
-    packets = [one.packet(2 * GOP * turn + one.number) for turn, name in enumerate(("h264 b", "vp9", "h265 b")) for one in encoded(name, 2 * GOP)]
+    packets = [
+        one.packet(2 * GOP * turn + one.number)
+        for turn, name in enumerate(("h264 b", "vp9", "h265 b"))
+        for one in encoded(name, 2 * GOP)
+    ]
     outcomes, decoder = decoded(packets)
     assert told(outcomes) == [*range(2 * GOP)] * 3 and decoder.counts["jumped"] == 2
 
@@ -229,38 +279,80 @@ def exp_golomb(value: int) -> str:
 
 def test_a_forged_size_asks_for_no_memory():
     """An SPS of 16384x16384 pixels."""
-    bits = "".join((f"{66:08b}", "0" * 8, f"{62:08b}", *map(exp_golomb, (0, 0, 2, 1)), "0", *map(exp_golomb, (1023, 1023)), "11001"))
-    forged = b"\0\0\0\1\x67" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
+    bits = "".join(
+        (
+            f"{66:08b}",
+            "0" * 8,
+            f"{62:08b}",
+            *map(exp_golomb, (0, 0, 2, 1)),
+            "0",
+            *map(exp_golomb, (1023, 1023)),
+            "11001",
+        )
+    )
+    forged = b"\0\0\0\1\x67" + int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(
+        -(-len(bits) // 8), "big"
+    )
     key = encoded("h264")[0]
     data = key.data.replace(look_into("h264", key.data).sets["SPS"], forged)
     assert data != key.data
-    outcome, = VideoDecoder().decode(Packet("h264", data, 0))
+    (outcome,) = VideoDecoder().decode(Packet("h264", data, 0))
     assert outcome.error.kind == "packet"
 
 
-@pytest.mark.parametrize("text, codec", [
-    ("h264", "h264"), ("libx264", "h264"), ("libx264rgb;rgb24;rgb8", "h264"), ("h264_nvenc;nv12;bgr8;bgr8", "h264"), ("H264", "h264"),
-    ("libopenh264", "h264"), ("h265", "h265"), ("hevc", "h265"), ("hevc_nvenc", "h265"), ("libx265;yuv420p;bgr8;8UC3", "h265"),
-    ("libkvazaar", "h265"), ("av1", "av1"), ("libsvtav1", "av1"), ("librav1e", "av1"), ("libaom-av1", "av1"), ("av1_nvenc", "av1"),
-    ("vp9", "vp9"), ("libvpx-vp9", "vp9")])
+@pytest.mark.parametrize(
+    "text, codec",
+    [
+        ("h264", "h264"),
+        ("libx264", "h264"),
+        ("libx264rgb;rgb24;rgb8", "h264"),
+        ("h264_nvenc;nv12;bgr8;bgr8", "h264"),
+        ("H264", "h264"),
+        ("libopenh264", "h264"),
+        ("h265", "h265"),
+        ("hevc", "h265"),
+        ("hevc_nvenc", "h265"),
+        ("libx265;yuv420p;bgr8;8UC3", "h265"),
+        ("libkvazaar", "h265"),
+        ("av1", "av1"),
+        ("libsvtav1", "av1"),
+        ("librav1e", "av1"),
+        ("libaom-av1", "av1"),
+        ("av1_nvenc", "av1"),
+        ("vp9", "vp9"),
+        ("libvpx-vp9", "vp9"),
+    ],
+)
 def test_names_of_encoders(text, codec):
     assert codec_of(text) == codec
 
 
 def test_messages_are_read_by_their_fields():
     header = SimpleNamespace(stamp=stamp(1_500_000_001), frame_id="eye")
-    message = SimpleNamespace(header=header, width=64, height=48, encoding="libx264", pts=7, flags=1, is_bigendian=False, data=memoryview(b"ab"))
+    message = SimpleNamespace(
+        header=header,
+        width=64,
+        height=48,
+        encoding="libx264",
+        pts=7,
+        flags=1,
+        is_bigendian=False,
+        data=memoryview(b"ab"),
+    )
     assert of_ffmpeg_packet(message, "mine")[:4] == ("libx264", b"ab", 1_500_000_001, 7)
     video = SimpleNamespace(timestamp=stamp(2), frame_id="eye", data=memoryview(b"cd"), format="h265")
     assert of_compressed_video(video)[:4] == ("h265", b"cd", 2, None)
 
 
-@pytest.mark.parametrize("matrix, marked, read, right", [
-    (5, False, of_ffmpeg_packet, True),      # as ffmpeg_image_transport makes them at any size
-    (1, False, of_compressed_video, True),   # as players take unmarked videos of this size
-    (5, False, of_compressed_video, False),
-    (1, True, of_ffmpeg_packet, True),
-])
+@pytest.mark.parametrize(
+    "matrix, marked, read, right",
+    [
+        (5, False, of_ffmpeg_packet, True),  # as ffmpeg_image_transport makes them at any size
+        (1, False, of_compressed_video, True),  # as players take unmarked videos of this size
+        (5, False, of_compressed_video, False),
+        (1, True, of_ffmpeg_packet, True),
+    ],
+)
 def test_colours_are_those_of_the_matrix(matrix, marked, read, right):
     context = av.CodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = 1056, 32, "yuv444p"
@@ -268,11 +360,20 @@ def test_colours_are_those_of_the_matrix(matrix, marked, read, right):
     if marked:
         context.colorspace = matrix
     green = np.full((32, 1056, 3), (30, 200, 60), np.uint8)
-    frame = av.VideoFrame.from_ndarray(green, format="rgb24").reformat(format="yuv444p", dst_colorspace=matrix)
+    frame = av.VideoFrame.from_ndarray(green, format="rgb24").reformat(
+        format="yuv444p", dst_colorspace=matrix
+    )
     frame.pts, frame.colorspace = 0, matrix if marked else 2
     data = b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
-    fields = {"header": SimpleNamespace(stamp=stamp(0)), "timestamp": stamp(0), "encoding": "libx264", "format": "h264", "pts": 0, "data": data}
-    outcome, = VideoDecoder().decode(read(SimpleNamespace(**fields)))
+    fields = {
+        "header": SimpleNamespace(stamp=stamp(0)),
+        "timestamp": stamp(0),
+        "encoding": "libx264",
+        "format": "h264",
+        "pts": 0,
+        "data": data,
+    }
+    (outcome,) = VideoDecoder().decode(read(SimpleNamespace(**fields)))
     assert (np.abs(outcome.rgb().astype(int) - green).max() <= 4) == right
 
 

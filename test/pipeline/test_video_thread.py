@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Live video: every packet is decoded, in order; a decoder that falls behind goes on at a key picture, and says what it has dropped."""
+"""Live video: every packet is decoded, in order; a decoder that falls behind goes on at a key picture, and
+says what it has dropped."""
+
 import queue
 import threading
 
@@ -66,20 +68,22 @@ def test_putting_never_waits(bench):
 
 @pytest.mark.parametrize("bench", [15], indirect=True)
 def test_who_falls_behind_goes_on_at_the_last_key_picture_that_waits(bench):
-    bench.hold(encoded("h264")[:18])   # 0 is handed over, 1 to 15 wait, and 16 is one too many
+    bench.hold(encoded("h264")[:18])  # 0 is handed over, 1 to 15 wait, and 16 is one too many
     outcomes = bench.take(18)
     assert told(outcomes) == [0] + ["overrun"] * 9 + ALL[10:18]
     assert [outcome.packet.sender for outcome in outcomes] == ALL[:18]
-    assert str(outcomes[1].error).startswith("9 video packets were dropped, as decoding fell 15 packets behind: lower the camera's rate")
+    assert str(outcomes[1].error).startswith(
+        "9 video packets were dropped, as decoding fell 15 packets behind: lower the camera's rate"
+    )
 
 
 @pytest.mark.parametrize("bench", [4], indirect=True)
 def test_without_one_it_waits_for_the_next(bench):
-    bench.hold(encoded("h264")[:7])    # 1 to 4 are dropped for 5
+    bench.hold(encoded("h264")[:7])  # 1 to 4 are dropped for 5
     outcomes = bench.take(7)
     bench.put(encoded("h264")[7:9])
     bench.take(2)
-    for one in encoded("h264")[9:]:    # one at a time
+    for one in encoded("h264")[9:]:  # one at a time
         bench.put([one])
         outcomes += bench.take(1)
     assert told(outcomes) == [0] + ["overrun"] * 4 + ["key"] * 3 + ALL[GOP:]
@@ -94,7 +98,7 @@ def test_what_waits_is_bounded_and_every_packet_has_an_outcome(bench):
 
 
 def test_a_loss_on_the_way_is_heeded(bench):
-    stream = encoded("vp9")   # which does not tell of it
+    stream = encoded("vp9")  # which does not tell of it
     bench.put(stream[:1])
     outcomes = bench.take(1)
     bench.video.lose()
@@ -108,7 +112,7 @@ def test_after_stop_nothing_is_handed_over(bench):
     bench.gate.set()
     join(thread)
     bench.put(encoded("h264"))
-    assert told(list(bench.outcomes.queue)) in ([0], [0, 1])   # what was being handed over
+    assert told(list(bench.outcomes.queue)) in ([0], [0, 1])  # what was being handed over
 
 
 def test_errors_end_nothing(monkeypatch):

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Videos that a browser plays, read back."""
+
 import os
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def picture(number, width, height):
     """A smooth picture with a coloured block that moves; coding changes it little."""
     y, x = np.mgrid[:height, :width]
     image = np.stack([x * 200 // width, y * 200 // height, np.full_like(x, 80)], -1).astype(np.uint8)
-    image[8:24, 4 * number:4 * number + 16] = (230, 30, 30)
+    image[8:24, 4 * number : 4 * number + 16] = (230, 30, 30)
     return image
 
 
@@ -42,11 +43,14 @@ def test_what_is_written_is_read_back(tmp_path):
     for ours, theirs in zip(images, back):
         assert theirs.shape == ours.shape
         assert np.abs(ours.astype(int) - theirs).mean() < 4
-        # Inside areas of one colour only the colour conversion is left; a wrong colour standard is off by 10 and more.
+        # Inside areas of one colour only the colour conversion is left; a wrong colour standard is off by 10
+        # and more.
         assert np.abs(ours[40:].astype(int) - theirs[40:]).mean(axis=(0, 1)).max() < 3
 
 
-@pytest.mark.parametrize("name", [b"a: b", b"file:x", b"pipe:1", b"out #1", b"%02d", b"dr\xe4ve", "ü 🚗".encode()], ids=ascii)
+@pytest.mark.parametrize(
+    "name", [b"a: b", b"file:x", b"pipe:1", b"out #1", b"%02d", b"dr\xe4ve", "ü 🚗".encode()], ids=ascii
+)
 def test_folders_may_be_called_anything(tmp_path, monkeypatch, name):
     """Relative ones, too, which FFmpeg by itself would take for a protocol or a sequence of files."""
     monkeypatch.chdir(tmp_path)
@@ -62,9 +66,9 @@ def test_the_file_suits_browsers(tmp_path):
         assert stream.codec_context.name == "h264"
         assert stream.pix_fmt == "yuv420p"
         assert (stream.frames, stream.average_rate) == (12, 15)
-        assert stream.codec_context.colorspace == 1   # BT.709, so that players need not guess
+        assert stream.codec_context.colorspace == 1  # BT.709, so that players need not guess
     data = (tmp_path / "a.mp4").read_bytes()
-    assert data.index(b"moov") < data.index(b"mdat")   # faststart
+    assert data.index(b"moov") < data.index(b"mdat")  # faststart
 
 
 def test_ntsc_rates_are_kept_exactly(tmp_path):
@@ -110,19 +114,21 @@ def test_no_frame_leaves_no_file(tmp_path):
 
 
 def test_an_error_inside_keeps_what_was_written(tmp_path):
-    with pytest.raises(KeyError):
-        with VideoWriter(tmp_path / "a.mp4", 96, 64, 15.0) as writer:
-            writer.add(picture(0, 96, 64))
-            raise KeyError("something else went wrong")
+    with pytest.raises(KeyError), VideoWriter(tmp_path / "a.mp4", 96, 64, 15.0) as writer:
+        writer.add(picture(0, 96, 64))
+        raise KeyError("something else went wrong")
     assert len(read(tmp_path / "a.mp4")) == 1
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"path": "a.avi"}, "cannot write .*a.avi; give a path ending in .mp4"),
-    ({"width": 0}, "video size is 0x64; give at least 1x1 pixel"),
-    ({"rate_hz": 0.0}, "rate_hz is 0.0; give a number of frames per second"),
-    ({"rate_hz": float("inf")}, "rate_hz is inf"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"path": "a.avi"}, "cannot write .*a.avi; give a path ending in .mp4"),
+        ({"width": 0}, "video size is 0x64; give at least 1x1 pixel"),
+        ({"rate_hz": 0.0}, "rate_hz is 0.0; give a number of frames per second"),
+        ({"rate_hz": float("inf")}, "rate_hz is inf"),
+    ],
+)
 def test_bad_arguments_are_refused(tmp_path, change, message):
     arguments = {"path": "a.mp4", "width": 96, "height": 64, "rate_hz": 15.0} | change
     arguments["path"] = tmp_path / arguments["path"]

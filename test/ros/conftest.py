@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the ROS layer's tests. Each run of pytest has a DDS domain of its own, so that runs do not see each other."""
+"""Fixtures of the ROS layer's tests. Each run of pytest has a DDS domain of its own, so that runs do not see
+each other."""
 
 import os
 import socket
@@ -39,13 +40,14 @@ os.environ["ROS_DOMAIN_ID"] = _claimed_domain()
 _OTHER_DOMAIN = _claimed_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-from helpers import write_tiny_model  # noqa: E402
-from ros_helpers import DEFAULTS, Camera, Probe, Process, Segmenter  # noqa: E402
+from helpers import write_tiny_model
+from ros_helpers import DEFAULTS, Camera, Probe, Process, Segmenter
 
 
 @pytest.fixture(autouse=True, scope="module")
 def environment():
-    """Commands set the profile of Fast DDS for their own process; the tests of the next file begin without."""
+    """Commands set the profile of Fast DDS for their own process; the tests of the next file begin
+    without."""
     before = dict(os.environ)
     yield
     os.environ.clear()
@@ -60,7 +62,8 @@ def other_domain(monkeypatch):
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
-    """Folder of a random model with 4 classes, of which it finds two in the tests' pictures, in about equal parts."""
+    """Folder of a random model with 4 classes, of which it finds two in the tests' pictures, in about equal
+    parts."""
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", seed=11)
 
 

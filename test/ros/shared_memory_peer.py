@@ -15,11 +15,13 @@ IMAGES, TOPIC = 30, "/shared_memory/image"
 
 def send(node) -> None:
     publisher = node.create_publisher(Image, TOPIC, qos_profile_sensor_data)
-    message = Image(height=1080, width=1920, step=5760, encoding="bgr8", data=array.array("B", bytes(1080 * 5760)))
+    message = Image(
+        height=1080, width=1920, step=5760, encoding="bgr8", data=array.array("B", bytes(1080 * 5760))
+    )
     deadline = time.monotonic() + 60.0
     while publisher.get_subscription_count() == 0 and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1.0)   # until the other side knows this one, too
+    time.sleep(1.0)  # until the other side knows this one, too
     for _ in range(IMAGES):
         publisher.publish(message)
         time.sleep(0.1)
@@ -32,7 +34,7 @@ def take(node) -> None:
     while len(taken) < IMAGES and time.monotonic() < end:
         known = node.count_publishers(TOPIC)
         rclpy.spin_once(node, timeout_sec=0.1)
-        if known and not node.count_publishers(TOPIC):   # it has ended
+        if known and not node.count_publishers(TOPIC):  # it has ended
             break
     print(f"taken: {len(taken)}")
 

@@ -1,9 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A segmenter node for `test_staying_up`: it lives through some lives, counts what the process holds, and then encodes slowly.
+"""A segmenter node for `test_staying_up`: it lives through some lives, counts what the process holds, and
+then encodes slowly.
 
-Usage: slow_segmenter.py LIVES BACKEND MODE MODEL TOPIC. After each life a line of JSON; then `ready`, and `encoding` when an
-encode has begun, which takes SLOW_S in many slices.
+Usage: slow_segmenter.py LIVES BACKEND MODE MODEL TOPIC. After each life a line of JSON; then `ready`, and
+`encoding` when an encode has begun, which takes SLOW_S in many slices.
 """
 
 from __future__ import annotations
@@ -91,14 +92,19 @@ class Company(Node):
 
         def own(endpoints) -> int:
             """Others in the domain come and go."""
-            return sum(end.node_name in (_NODE, self.get_name()) for topic in topics for end in endpoints(topic))
+            return sum(
+                end.node_name in (_NODE, self.get_name()) for topic in topics for end in endpoints(topic)
+            )
 
         return {
-            "threads": len(os.listdir("/proc/self/task")), "python_threads": threading.active_count(),
+            "threads": len(os.listdir("/proc/self/task")),
+            "python_threads": threading.active_count(),
             "descriptors": len(os.listdir("/proc/self/fd")),
             "publishers": own(self.get_publishers_info_by_topic),
             "subscriptions": own(self.get_subscriptions_info_by_topic),
-            "rss_mb": int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20,
+            "rss_mb": int(Path("/proc/self/statm").read_text().split()[1])
+            * os.sysconf("SC_PAGE_SIZE")
+            / 2**20,
         }
 
     def _note(self, mask: Image) -> None:
@@ -112,7 +118,12 @@ def live(node: segmenter_node.SegmenterNode, lives: int, topic: str) -> None:
     for _ in range(lives):
         company.see_a_mask()
         print(json.dumps(company.held()), flush=True)
-        for change in (node.trigger_deactivate, node.trigger_cleanup, node.trigger_configure, node.trigger_activate):
+        for change in (
+            node.trigger_deactivate,
+            node.trigger_cleanup,
+            node.trigger_configure,
+            node.trigger_activate,
+        ):
             assert change() == segmenter_node.TransitionCallbackReturn.SUCCESS, change
     company.destroy_node()
     executor.remove_node(node)
@@ -131,9 +142,19 @@ def main(lives: int, backend: str, mode: str, model: str, topic: str) -> int:
 
     process.spin_until = spin_until
     values = {**DEFAULTS, "backend": backend, "mode": mode, "model": model, "image_topic": topic}
-    return segmenter_node.main([
-        "--ros-args", "-r", f"__node:={_NODE}", *(
-            part for name, value in values.items() if value not in ("", [""]) for part in ("-p", f"{name}:={value}"))])
+    return segmenter_node.main(
+        [
+            "--ros-args",
+            "-r",
+            f"__node:={_NODE}",
+            *(
+                part
+                for name, value in values.items()
+                if value not in ("", [""])
+                for part in ("-p", f"{name}:={value}")
+            ),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """How many images a rate limit lets through, by their stamps."""
+
 import numpy as np
 import pytest
 
@@ -12,9 +13,14 @@ def admitted(stamps_s, max_rate):
     return [stamp for stamp in stamps_s if limit.admits(int(1e9 * stamp), max_rate)]
 
 
-@pytest.mark.parametrize("camera_hz, max_rate, expected", [(30, 10, 100), (30, 12, 120), (30, 30, 300), (30, 40, 300), (30, 0, 300), (25, 7, 70)])
+@pytest.mark.parametrize(
+    "camera_hz, max_rate, expected",
+    [(30, 10, 100), (30, 12, 120), (30, 30, 300), (30, 40, 300), (30, 0, 300), (25, 7, 70)],
+)
 def test_the_rate_is_kept_on_average(camera_hz, max_rate, expected):
-    stamps = np.arange(10 * camera_hz) / camera_hz + np.random.default_rng(0).uniform(-0.002, 0.002, 10 * camera_hz)
+    stamps = np.arange(10 * camera_hz) / camera_hz + np.random.default_rng(0).uniform(
+        -0.002, 0.002, 10 * camera_hz
+    )
     assert abs(len(admitted(stamps, max_rate)) - expected) <= 1
 
 

@@ -14,7 +14,8 @@ MS = 1_000_000
 
 
 class World:
-    """Real time, in seconds, what was told on /clock and when, and the event that ends the waiting at `ends_s`."""
+    """Real time, in seconds, what was told on /clock and when, and the event that ends the waiting at
+    `ends_s`."""
 
     def __init__(self, monkeypatch):
         self.now_s, self.ends_s, self.told, self.warnings = 1000.0, math.inf, [], []
@@ -107,7 +108,10 @@ def test_a_clock_that_was_set_is_not_waited_for(world, speed):
         assert time.reach(at_ns, world)
     assert world.now_s - 1000.0 == pytest.approx(0.05 / speed, abs=1e-6)
     assert world.told[:2] == [(0, 1000.0), (today_ns, 1000.0)] and world.times()[-1] == today_ns + 50 * MS
-    assert world.warnings == [f"the recording has nothing to play for 472222.2 hours, from log time 0 to {today_ns} ns: not waited for"]
+    assert world.warnings == [
+        f"the recording has nothing to play for 472222.2 hours, from log time 0 to {today_ns} ns: not waited "
+        f"for"
+    ]
 
 
 def test_a_pause_of_a_recording_is_kept(world):

@@ -1,7 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The bond with a lifecycle manager, here a stand-in that follows the rule of Nav2's: after activating a node it wants a bond with
-it, under the node's name as it was told it, on the topic `bond` of its own namespace, within half of bond_timeout (4 s)."""
+"""The bond with a lifecycle manager, here a stand-in that follows the rule of Nav2's: after activating a node
+it wants a bond with it, under the node's name as it was told it, on the topic `bond` of its own namespace,
+within half of bond_timeout (4 s)."""
 
 import signal
 
@@ -16,7 +17,8 @@ needs_bondpy = pytest.mark.skipif(bond.Bond is None, reason="bondpy is not insta
 
 
 class Manager:
-    """For one node. name: the node's, relative to the manager's namespace, as in Nav2's parameter node_names."""
+    """For one node. name: the node's, relative to the manager's namespace, as in Nav2's parameter
+    node_names."""
 
     def __init__(self, probe, namespace: str, name: str):
         self.probe, self.name, self.broken = probe, name, False
@@ -26,7 +28,9 @@ class Manager:
         probe.add(self._node)
 
     def bring_up(self) -> None:
-        assert self.probe.change("configure", self._full_name) and self.probe.change("activate", self._full_name)
+        assert self.probe.change("configure", self._full_name) and self.probe.change(
+            "activate", self._full_name
+        )
         self.broken = False
         self._bond = bond.Bond(self._node, "bond", self.name, on_broken=lambda: setattr(self, "broken", True))
         self._bond.set_heartbeat_timeout(BOND_TIMEOUT_S)
@@ -64,8 +68,20 @@ def managed(processes, probe, model):
 
     def start(namespace="/", name="dcfm/segmenter", *arguments):
         node_namespace, _, node = f"{namespace.rstrip('/')}/{name}".rpartition("/")
-        process = processes("segmenter", "-r", f"__node:={node}", "-r", f"__ns:={node_namespace}", "-p", f"model:={model}",
-                            "-p", "backend:=torch", "-p", "autostart:=false", *arguments)
+        process = processes(
+            "segmenter",
+            "-r",
+            f"__node:={node}",
+            "-r",
+            f"__ns:={node_namespace}",
+            "-p",
+            f"model:={model}",
+            "-p",
+            "backend:=torch",
+            "-p",
+            "autostart:=false",
+            *arguments,
+        )
         managers.append(Manager(probe, namespace, name))
         return process, managers[-1]
 
@@ -75,7 +91,9 @@ def managed(processes, probe, model):
 
 
 @needs_bondpy
-@pytest.mark.parametrize("namespace, name", [("/", "dcfm/managed"), ("/robot1", "dcfm/segmenter"), ("/robot1", "segmenter")])
+@pytest.mark.parametrize(
+    "namespace, name", [("/", "dcfm/managed"), ("/robot1", "dcfm/segmenter"), ("/robot1", "segmenter")]
+)
 def test_a_manager_brings_it_up_and_hears_of_its_death(managed, probe, namespace, name):
     process, manager = managed(namespace, name)
     manager.bring_up()
@@ -103,18 +121,25 @@ def test_masks_go_on_without_the_manager(managed, probe):
     for number in (1, 2):
         manager.bring_up()
         manager.die()
-        probe.spin_until(lambda: process.text().count("is broken: its lifecycle manager is gone; masks go on") == number, "its words")
+        probe.spin_until(
+            lambda: process.text().count("is broken: its lifecycle manager is gone; masks go on") == number,
+            "its words",
+        )
         assert probe.change("deactivate", "/dcfm/managed") and probe.change("cleanup", "/dcfm/managed")
     assert process.stop() == 0 and "Traceback" not in process.text(), process.text()
 
 
 def test_no_bond_where_the_node_starts_itself_or_is_told_not_to(processes, model, probe):
     for name, arguments in (("alone", ()), ("told", ("-p", "autostart:=false", "-p", "bond:=false"))):
-        processes("segmenter", "-r", f"__node:={name}", "-p", f"model:={model}", "-p", "backend:=torch", *arguments)
+        processes(
+            "segmenter", "-r", f"__node:={name}", "-p", f"model:={model}", "-p", "backend:=torch", *arguments
+        )
         if arguments:
             assert probe.change("configure", f"/dcfm/{name}") and probe.change("activate", f"/dcfm/{name}")
         probe.spin_until(lambda: probe.state(f"/dcfm/{name}") == "active", "the active node")
-        assert name not in [publisher.node_name for publisher in probe.node.get_publishers_info_by_topic("/bond")]
+        assert name not in [
+            publisher.node_name for publisher in probe.node.get_publishers_info_by_topic("/bond")
+        ]
 
 
 def test_without_bondpy_it_says_what_to_set(probe, monkeypatch, capfd):
@@ -125,8 +150,15 @@ def test_without_bondpy_it_says_what_to_set(probe, monkeypatch, capfd):
     assert "bondpy is not installed; give Nav2's manager bond_timeout 0.0" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("namespace, identity", [
-    ("/dcfm", "dcfm/segmenter"), ("/robot1/dcfm", "dcfm/segmenter"), ("/robot1", "segmenter"), ("/", "segmenter")])
+@pytest.mark.parametrize(
+    "namespace, identity",
+    [
+        ("/dcfm", "dcfm/segmenter"),
+        ("/robot1/dcfm", "dcfm/segmenter"),
+        ("/robot1", "segmenter"),
+        ("/", "segmenter"),
+    ],
+)
 def test_its_name_is_relative_to_the_robots_namespace(probe, namespace, identity):
     node = Node("segmenter", namespace=namespace, context=probe.context)
     assert ManagerBond(node).id == identity

@@ -20,10 +20,12 @@ SILENCE_S = 5.0  # of stamps
 
 def _raw(**fields):
     """Makes a bad image of a good one."""
+
     def spoil(image):
         for name, value in fields.items():
             setattr(image, name, value)
         return image
+
     return spoil
 
 
@@ -95,7 +97,10 @@ def test_another_size_begins_a_new_sequence(camera):
 
 @pytest.mark.parametrize("width, height", [(1, 1), (1, 400), (400, 1), (16384, 1), (2, 2), (31, 33)])
 def test_images_of_any_shape_have_masks_and_overlays_of_their_size(camera, probe, width, height):
-    overlays, pngs = probe.collect(Image, "/dcfm/overlay"), probe.collect(CompressedImage, "/dcfm/mask/compressed")
+    overlays, pngs = (
+        probe.collect(Image, "/dcfm/overlay"),
+        probe.collect(CompressedImage, "/dcfm/mask/compressed"),
+    )
     probe.meet("/dcfm/segmenter")
     for _ in range(2):
         image = camera.send(width=width, height=height)
@@ -111,15 +116,15 @@ def test_stamps_that_jump(segmenter, probe):
     camera = Camera(probe).connect()
     camera.segment()
     camera.segment()
-    camera.stamp_ns -= 60 * 10**9                          # a bag that begins again
+    camera.stamp_ns -= 60 * 10**9  # a bag that begins again
     assert camera.segment()[1].is_keyframe
-    camera.stamp_ns += int(SILENCE_S * 1e9) + PERIOD_NS    # a camera that was silent
+    camera.stamp_ns += int(SILENCE_S * 1e9) + PERIOD_NS  # a camera that was silent
     assert camera.segment()[1].is_keyframe
     camera.stamp_ns += int(SILENCE_S * 1e9) - 2 * PERIOD_NS  # a short break
     assert not camera.segment()[1].is_keyframe
-    camera.stamp_ns -= PERIOD_NS                           # the same stamp twice
+    camera.stamp_ns -= PERIOD_NS  # the same stamp twice
     assert not camera.segment()[1].is_keyframe
-    camera.stamp_ns = -PERIOD_NS                           # a driver that sets no stamps
+    camera.stamp_ns = -PERIOD_NS  # a driver that sets no stamps
     assert camera.segment()[1].is_keyframe
     probe.spin_until(lambda: len(camera.keyframes) == 4, "four keyframes")
     assert [event.reason for event in camera.keyframes] == ["first", "reset", "reset", "reset"]
@@ -128,7 +133,9 @@ def test_stamps_that_jump(segmenter, probe):
 def test_a_camera_that_goes_and_another_that_comes(camera, probe):
     camera.segment()
     camera.close()
-    probe.diagnostic(camera.topic, lambda status: status.message.startswith(f"no publisher on {camera.topic}"))
+    probe.diagnostic(
+        camera.topic, lambda status: status.message.startswith(f"no publisher on {camera.topic}")
+    )
     again = Camera(probe, reliable=True, stamp_ns=camera.stamp_ns).connect()
     assert not again.segment()[1].is_keyframe  # by its stamps it was gone for one image only
 
@@ -138,7 +145,13 @@ def test_compressed_images_good_and_bad(segmenter, probe):
     camera = Camera(probe, "/camera/image_raw/compressed", kind=CompressedImage).connect()
     image = camera.send(width=80, height=48)
     check_mask(camera.answer(image)[0], image, 80, 48, 4)
-    for damaged in (b"", b"\xff\xd8\xff", b"hello", bytes(image.data)[:len(image.data) // 2], bytes(image.data)[200:]):
+    for damaged in (
+        b"",
+        b"\xff\xd8\xff",
+        b"hello",
+        bytes(image.data)[: len(image.data) // 2],
+        bytes(image.data)[200:],
+    ):
         count = probe.diagnostic(camera.topic).number("refused_decode")
         bad = camera.image()
         bad.data = array.array("B", damaged)
@@ -147,15 +160,26 @@ def test_compressed_images_good_and_bad(segmenter, probe):
         assert ("not a whole JPEG or PNG" if damaged else "has no data") in status.values["last_error"]
         assert not camera.has_mask(bad)
     png = camera.image()
-    png.format, png.data = "bgr8; png compressed bgr8", array.array(
-        "B", cv2.imencode(".png", np.zeros((40, 50, 3), np.uint8))[1].tobytes())
+    png.format, png.data = (
+        "bgr8; png compressed bgr8",
+        array.array("B", cv2.imencode(".png", np.zeros((40, 50, 3), np.uint8))[1].tobytes()),
+    )
     camera.send(png)
     check_mask(camera.answer(png)[0], png, 50, 40, 4)
 
 
 def test_the_transport_is_that_of_the_topic_after_remapping(processes, model, probe):
-    processes("segmenter", "-r", "__ns:=/remapped", "-r", "/remapped/camera/image_raw:=/c/image_raw/compressed",
-              "-p", f"model:={model}", "-p", "backend:=torch")
+    processes(
+        "segmenter",
+        "-r",
+        "__ns:=/remapped",
+        "-r",
+        "/remapped/camera/image_raw:=/c/image_raw/compressed",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+    )
     camera = Camera(probe, "/c/image_raw/compressed", "/remapped", CompressedImage).connect()
     image = camera.send()
     check_mask(camera.answer(image)[0], image, 96, 64, 4)
@@ -217,18 +241,25 @@ def test_masks_are_reliable_for_those_who_ask(camera, probe):
 
     def reliability(endpoints, topic):
         """Of the one endpoint of a topic, once those of the tests before are gone."""
-        found = probe.spin_until(lambda: len(found := endpoints(topic)) == 1 and found, f"one endpoint of {topic}")
+        found = probe.spin_until(
+            lambda: len(found := endpoints(topic)) == 1 and found, f"one endpoint of {topic}"
+        )
         return found[0].qos_profile.reliability
 
     assert reliability(probe.node.get_publishers_info_by_topic, "/dcfm/mask") == ReliabilityPolicy.RELIABLE
-    assert reliability(probe.node.get_subscriptions_info_by_topic, camera.topic) == ReliabilityPolicy.BEST_EFFORT
+    assert (
+        reliability(probe.node.get_subscriptions_info_by_topic, camera.topic) == ReliabilityPolicy.BEST_EFFORT
+    )
 
 
-@pytest.mark.skipif(any(os.environ.get(f"FAST{name}_DEFAULT_PROFILES_FILE") for name in ("RTPS", "DDS"))
-                    or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp",
-                    reason="only Fast DDS with its own settings loses large images")
+@pytest.mark.skipif(
+    any(os.environ.get(f"FAST{name}_DEFAULT_PROFILES_FILE") for name in ("RTPS", "DDS"))
+    or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp",
+    reason="only Fast DDS with its own settings loses large images",
+)
 def test_images_that_dds_loses_are_counted_and_told(segmenter, camera, probe):
-    """Best effort, and greater than any shared memory: that of Fast DDS, and of our profile, which other tests may have loaded."""
+    """Best effort, and greater than any shared memory: that of Fast DDS, and of our profile, which other
+    tests may have loaded."""
     before, sent = segmenter.said(), 0
     image = camera.image(width=4096, height=3072)
 

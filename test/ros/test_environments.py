@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes where a service or a container runs them: without home folder and terminal, on a read-only disk, as another user."""
+"""Nodes where a service or a container runs them: without home folder and terminal, on a read-only disk, as
+another user."""
 
 import os
 import signal
@@ -16,15 +17,34 @@ SEGMENTER = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "seg
 
 
 class Service(Process):
-    """The segmenter as a service manager starts it: working folder /, no terminal, its output a pipe, few variables."""
+    """The segmenter as a service manager starts it: working folder /, no terminal, its output a pipe, few
+    variables."""
 
     def __init__(self, log: Path, model, wrap=lambda command: command, **variables):
         self.log = log
-        command = wrap([SEGMENTER, "--ros-args", "-p", f"model:={model}", "-p", "backend:=torch", "-r", "__node:=service"])
+        command = wrap(
+            [
+                SEGMENTER,
+                "--ros-args",
+                "-p",
+                f"model:={model}",
+                "-p",
+                "backend:=torch",
+                "-r",
+                "__node:=service",
+            ]
+        )
         with log.open("w") as output:
             self._copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
-        self._process = subprocess.Popen(command, cwd="/", stdin=subprocess.DEVNULL, stdout=self._copy.stdin,
-                                         stderr=subprocess.STDOUT, start_new_session=True, env=bare(**variables))
+        self._process = subprocess.Popen(
+            command,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=self._copy.stdin,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=bare(**variables),
+        )
         self._copy.stdin.close()
 
     def end(self) -> None:
@@ -56,7 +76,7 @@ def temporary(tmp_path):
 
 
 def test_as_a_service_without_home(service, temporary):
-    process = service(TMPDIR=str(temporary))   # the account's home folder serves
+    process = service(TMPDIR=str(temporary))  # the account's home folder serves
     process.end()
 
 
@@ -64,7 +84,10 @@ def test_as_a_user_without_account_and_home(service, temporary):
     process = service(as_user, TMPDIR=str(temporary))
     process.end()
     place = temporary / f"dcfm_ros-{STRANGER}"
-    assert f"caches go to {place};" in process.text() and f"ROS's log files go to {place / 'log'};" in process.text()
+    assert (
+        f"caches go to {place};" in process.text()
+        and f"ROS's log files go to {place / 'log'};" in process.text()
+    )
     assert list((place / "log").iterdir())
 
 
@@ -77,15 +100,19 @@ def test_a_folder_of_logs_that_cannot_be_written_is_named(service, temporary):
 def test_where_nothing_can_be_written_it_works_without_files(service):
     process = service(lambda command: in_namespace(read_only(but="/dev/shm"), as_user(command)), HOME="/root")
     process.end()
-    assert "nothing is cached" in process.text() and "ROS writes no log files; set ROS_LOG_DIR" in process.text()
+    assert (
+        "nothing is cached" in process.text() and "ROS writes no log files; set ROS_LOG_DIR" in process.text()
+    )
 
 
 def test_log_files_stay_where_ros_has_them(monkeypatch, tmp_path):
     from dcfm_ros.ros.log_folder import prepare_log_folder
+
     for variables, expected in (
-            ({"HOME": str(tmp_path)}, tmp_path / ".ros" / "log"),
-            ({"HOME": str(tmp_path), "ROS_HOME": str(tmp_path / "ros")}, tmp_path / "ros" / "log"),
-            ({"HOME": str(tmp_path), "ROS_LOG_DIR": "~/mine"}, tmp_path / "mine")):
+        ({"HOME": str(tmp_path)}, tmp_path / ".ros" / "log"),
+        ({"HOME": str(tmp_path), "ROS_HOME": str(tmp_path / "ros")}, tmp_path / "ros" / "log"),
+        ({"HOME": str(tmp_path), "ROS_LOG_DIR": "~/mine"}, tmp_path / "mine"),
+    ):
         for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A deep path, a decoder and an executor that fail or stand still, in a node within the test's own process: masks go on."""
+"""A deep path, a decoder and an executor that fail or stand still, in a node within the test's own process:
+masks go on."""
 
 import threading
 
@@ -22,7 +23,8 @@ TOPIC = "/failing/image"
 
 
 class FailingBackend(MasksOnHost):
-    """A backend whose deep path fails while `fails` is set, and whose decoder fails while `fails_decoding` is."""
+    """A backend whose deep path fails while `fails` is set, and whose decoder fails while `fails_decoding`
+    is."""
 
     def __init__(self, backend):
         self._backend = backend
@@ -32,7 +34,8 @@ class FailingBackend(MasksOnHost):
         self._go_on.set()
 
     def hold(self) -> tuple[threading.Event, threading.Event]:
-        """From now on the deep path stands still until the second event is set; the first tells that it does."""
+        """From now on the deep path stands still until the second event is set; the first tells that it
+        does."""
         self._entered.clear()
         self._go_on.clear()
         return self._entered, self._go_on
@@ -67,8 +70,11 @@ def failing(model, monkeypatch):
     context = Context()
     rclpy.init(context=context)
     values = {**DEFAULTS, "model": str(model), "image_topic": TOPIC, "max_interval": 3}
-    node = segmenter_node.SegmenterNode(context=context, cli_args=["--ros-args", "-r", "__node:=failing"], parameter_overrides=[
-        Parameter(name, value=value) for name, value in values.items()])
+    node = segmenter_node.SegmenterNode(
+        context=context,
+        cli_args=["--ros-args", "-r", "__node:=failing"],
+        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+    )
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin)
@@ -100,7 +106,9 @@ def test_masks_go_on_with_the_old_feature(failing, probe):
     backend.fails = False
     probe.spin_until(lambda: camera.segment() and len(camera.keyframes) > 2, "the next keyframe")
     assert camera.keyframes[2].reason == "interval"
-    assert probe.spin_until(lambda: camera.segment()[1].feature_age_frames < min(ages[-1], 3), "the new feature")
+    assert probe.spin_until(
+        lambda: camera.segment()[1].feature_age_frames < min(ages[-1], 3), "the new feature"
+    )
     assert all(info.dropped_since_last == 0 for info in camera.infos)
 
 
@@ -111,9 +119,13 @@ def test_no_masks_until_the_first_keyframe_succeeds(failing, probe):
     lost = [camera.send()]
 
     def waiting(status):
-        if status.message.startswith("no image for "):  # a machine that pauses for two seconds makes a silence
+        if status.message.startswith(
+            "no image for "
+        ):  # a machine that pauses for two seconds makes a silence
             lost.append(camera.send())
-        return status.number("encode_failures") == len(lost) and status.message.startswith("waiting for first keyframe (")
+        return status.number("encode_failures") == len(lost) and status.message.startswith(
+            "waiting for first keyframe ("
+        )
 
     assert "out of memory" in probe.diagnostic(TOPIC, waiting).message
     backend.fails = False
@@ -138,7 +150,7 @@ def test_a_failing_decoder_costs_its_frames_only(failing, probe):
 
 
 def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
-    backend, node = failing
+    backend, _node = failing
     camera = Camera(probe, TOPIC).connect()
     camera.segment()
     entered, go_on = backend.hold()
@@ -151,15 +163,21 @@ def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
 
 
 def test_a_deep_path_that_does_not_return_is_an_error_and_masks_go_on(failing, probe, monkeypatch):
-    backend, node = failing
+    backend, _node = failing
     for module in ("ros.diagnostics", "pipeline.stream"):
         monkeypatch.setattr(f"dcfm_ros.{module}.STALLED_S", 0.5)
     camera = Camera(probe, TOPIC).connect()
     camera.segment()
     entered, go_on = backend.hold()
     probe.spin_until(lambda: camera.segment() and entered.is_set(), "a keyframe in the deep path")
-    status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.message.startswith("the deep path has not returned"))
-    assert status.level == DiagnosticStatus.ERROR and status.number("masks") > 0 and float(status.values["encoding_s"]) > 0.5
+    status = probe.diagnostic(
+        TOPIC, lambda s: camera.segment() and s.message.startswith("the deep path has not returned")
+    )
+    assert (
+        status.level == DiagnosticStatus.ERROR
+        and status.number("masks") > 0
+        and float(status.values["encoding_s"]) > 0.5
+    )
     go_on.set()
     status = probe.diagnostic(TOPIC, lambda s: camera.segment() and s.level == DiagnosticStatus.OK)
     assert status.number("slow_encodes") >= 1
@@ -177,19 +195,26 @@ def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, pro
     for _ in range(12):
         camera.send()
     go_on.set()
-    status = probe.diagnostic(TOPIC, lambda s: s.number("received") + s.number("overwritten") + s.number("lost") == 13)
+    status = probe.diagnostic(
+        TOPIC, lambda s: s.number("received") + s.number("overwritten") + s.number("lost") == 13
+    )
     overwritten = status.number("overwritten")
-    assert 0 < overwritten <= 12 - 5 and f"{overwritten:.0f} images overwritten before the node took them" in status.message
+    assert (
+        0 < overwritten <= 12 - 5
+        and f"{overwritten:.0f} images overwritten before the node took them" in status.message
+    )
 
 
 def test_images_that_are_sent_while_nobody_listens_are_not_overwritten(failing, probe):
-    _, node = failing
+    _, _node = failing
     camera = Camera(probe, TOPIC).connect()
     camera.segment()
     assert probe.change("deactivate", "/dcfm/failing")
     for _ in range(12):
         camera.send()
     assert probe.change("activate", "/dcfm/failing")
-    probe.spin_until(lambda: camera.has_mask(camera.send()) or len(camera.masks) > 1, "a mask of the second life")
+    probe.spin_until(
+        lambda: camera.has_mask(camera.send()) or len(camera.masks) > 1, "a mask of the second life"
+    )
     status = probe.diagnostic(TOPIC, lambda s: s.number("received") > 1)
     assert status.number("overwritten") == 0

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Four unsynchronised cameras of different sizes and rates through one node, over DDS, and then one of them in trouble."""
+"""Four unsynchronised cameras of different sizes and rates through one node, over DDS, and then one of them
+in trouble."""
 
 import time
 from collections import Counter
@@ -11,25 +12,50 @@ from ros_helpers import Camera, check_mask
 from sensor_msgs.msg import CompressedImage, Image
 
 # name: kind of topic, width, height, images a second
-CAMERAS = {"front": (Image, 96, 64, 20.0), "rear": (Image, 64, 96, 20.0), "left": (CompressedImage, 160, 120, 20.0),
-           "right": (Image, 48, 80, 7.0)}
+CAMERAS = {
+    "front": (Image, 96, 64, 20.0),
+    "rear": (Image, 64, 96, 20.0),
+    "left": (CompressedImage, 160, 120, 20.0),
+    "right": (Image, 48, 80, 7.0),
+}
 EQUAL = ("front", "rear", "left")
-ROUNDS, SECONDS = 5, 0.8   # of streams; those with trouble come between the others, so that a busy machine is so to both
-BUDGET_HZ = 3.0    # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
+ROUNDS, SECONDS = (
+    5,
+    0.8,
+)  # of streams; those with trouble come between the others, so that a busy machine is so to both
+BUDGET_HZ = (
+    3.0  # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
+)
 
 
 @pytest.fixture
 def four(processes, model, probe, tmp_path):
     """Cameras by name, all with masks already."""
     settings = tmp_path / "four.yaml"
-    topics = {name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "")
-              for name, (kind, *_) in CAMERAS.items()}
-    settings.write_text("/dcfm/four:\n  ros__parameters:\n" + "".join(f"    {line}\n" for line in (
-        f"model: {model}", "backend: torch", f"cameras: [{', '.join(CAMERAS)}]", "max_interval: 2", "silence_s: 1000.0",
-        f"keyframe_budget_hz: {BUDGET_HZ}", *(f"{name}: {{image_topic: {topic}}}" for name, topic in topics.items()))))
+    topics = {
+        name: f"/four/{name}" + ("/compressed" if kind is CompressedImage else "")
+        for name, (kind, *_) in CAMERAS.items()
+    }
+    settings.write_text(
+        "/dcfm/four:\n  ros__parameters:\n"
+        + "".join(
+            f"    {line}\n"
+            for line in (
+                f"model: {model}",
+                "backend: torch",
+                f"cameras: [{', '.join(CAMERAS)}]",
+                "max_interval: 2",
+                "silence_s: 1000.0",
+                f"keyframe_budget_hz: {BUDGET_HZ}",
+                *(f"{name}: {{image_topic: {topic}}}" for name, topic in topics.items()),
+            )
+        )
+    )
     processes("segmenter", "-r", "__node:=four", "--params-file", str(settings))
-    cameras = {name: Camera(probe, topics[name], f"/dcfm/{name}", kind, frame_id=name).connect()
-               for name, (kind, *_) in CAMERAS.items()}
+    cameras = {
+        name: Camera(probe, topics[name], f"/dcfm/{name}", kind, frame_id=name).connect()
+        for name, (kind, *_) in CAMERAS.items()
+    }
     for name, camera in cameras.items():
         camera.segment(width=CAMERAS[name][1], height=CAMERAS[name][2])
     return cameras
@@ -49,7 +75,9 @@ def stream(cameras, probe, trouble=None) -> dict[str, list]:
                 if name == trouble:
                     message.data = message.data[:50]
                 sent[name].append(camera.send(message))
-                due[name] = max(due[name] + 1 / rate_hz, time.monotonic())  # what was missed is not made up for
+                due[name] = max(
+                    due[name] + 1 / rate_hz, time.monotonic()
+                )  # what was missed is not made up for
     return sent
 
 
@@ -64,7 +92,7 @@ def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
     begun = time.monotonic()
     earlier = sum(len(camera.keyframes) for camera in four.values())
     images, masks = Counter(), Counter()
-    beside_trouble = {name: [] for name in four if name != "rear"}   # shares of the images that have a mask
+    beside_trouble = {name: [] for name in four if name != "rear"}  # shares of the images that have a mask
     for _ in range(ROUNDS):
         sent = stream(four, probe)
         for name, camera in four.items():
@@ -84,13 +112,17 @@ def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
 
     shares = {name: masks[name] / images[name] for name in four}
     equal = [shares[name] for name in EQUAL]
-    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)   # the slow camera has no less
+    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)  # the slow camera has no less
     for name in beside_trouble:
         assert median(beside_trouble[name]) >= 0.9 * shares[name]
     for camera in four.values():
         status = probe.diagnostic(camera.topic)
         assert status.number("failures") == status.number("resets") == 0
-        assert status.number("keyframes") >= 3 and status.number("over_budget") > 0 and status.number("threshold") > 0
+        assert (
+            status.number("keyframes") >= 3
+            and status.number("over_budget") > 0
+            and status.number("threshold") > 0
+        )
     status = probe.diagnostic(four["rear"].topic)
     assert status.number("received") > status.number("masks")
     assert any(key.startswith("refused_") for key in status.values)

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's messages on their way to frames: of a video every packet is decoded, also where no mask is made of it."""
+"""A camera's messages on their way to frames: of a video every packet is decoded, also where no mask is made
+of it."""
+
 import array
 import queue
 import sys
@@ -32,8 +34,16 @@ def fields_of(transport, one):
     stamp = time_message(START_NS + one.number * PERIOD_NS)
     if transport == "foxglove":
         return dict(timestamp=stamp, frame_id="eye", data=one.data, format=one.format)
-    return dict(header=Header(stamp=stamp, frame_id="eye"), width=64, height=48, encoding=one.format, pts=one.number, flags=0,
-                is_bigendian=False, data=one.data)
+    return dict(
+        header=Header(stamp=stamp, frame_id="eye"),
+        width=64,
+        height=48,
+        encoding=one.format,
+        pts=one.number,
+        flags=0,
+        is_bigendian=False,
+        data=one.data,
+    )
 
 
 def message(transport, one):
@@ -75,13 +85,17 @@ def test_packets_become_frames_with_their_headers(opened, taken, transport, name
     assert [number_in(frame.image) for frame in frames] == ALL
     assert [frame.stamp_ns for frame in frames] == [START_NS + number * PERIOD_NS for number in ALL]
     assert [stamp_ns(frame.header.stamp) for frame in frames] == [frame.stamp_ns for frame in frames]
-    assert {(frame.camera, frame.header.frame_id, frame.is_bgr) for frame in frames} == {("front", "eye", False)}
+    assert {(frame.camera, frame.header.frame_id, frame.is_bgr) for frame in frames} == {
+        ("front", "eye", False)
+    }
     received = [frame.received_ns for frame in frames]
     assert received == sorted(received) and received == [frame.arrival_ns for frame in frames]
 
 
 def test_what_is_not_wanted_is_decoded_all_the_same(opened, taken):
-    intake = opened("", "ffmpeg", lambda stamp: (stamp - START_NS) // PERIOD_NS % 7 == 6, taken.put, taken.put)
+    intake = opened(
+        "", "ffmpeg", lambda stamp: (stamp - START_NS) // PERIOD_NS % 7 == 6, taken.put, taken.put
+    )
     for one in encoded("h264"):
         intake.received(message("ffmpeg", one))
     assert [number_in(frame.image) for frame in loaded(taken, 4)] == [6, 13, 20, 27]
@@ -93,7 +107,11 @@ def test_packets_without_a_picture_are_refused_with_the_reason(opened, taken):
         intake.received(message("ffmpeg", one))
     intake.received(message("ffmpeg", encoded("h264")[12]._replace(format="mpeg4")))
     found = loaded(taken, 6)
-    assert [one if isinstance(one, str) else number_in(one.image) for one in found] == ["key"] * 3 + [10, 11, "encoding"]
+    assert [one if isinstance(one, str) else number_in(one.image) for one in found] == ["key"] * 3 + [
+        10,
+        11,
+        "encoding",
+    ]
 
 
 def test_messages_that_were_lost_on_the_way(opened, taken):
@@ -104,7 +122,9 @@ def test_messages_that_were_lost_on_the_way(opened, taken):
     for one in encoded("vp9")[2:]:
         intake.received(message("foxglove", one))
     found = frames + loaded(taken, FRAMES - 2)
-    assert [one if isinstance(one, str) else number_in(one.image) for one in found] == [0] + ["key"] * (GOP - 2) + ALL[GOP:]
+    assert [one if isinstance(one, str) else number_in(one.image) for one in found] == [0] + ["key"] * (
+        GOP - 2
+    ) + ALL[GOP:]
 
 
 def test_a_mask_that_takes_long_costs_pictures_and_breaks_none(opened, taken):
@@ -112,7 +132,9 @@ def test_a_mask_that_takes_long_costs_pictures_and_breaks_none(opened, taken):
     backend, masks = FakeBackend(), queue.Queue()
     segmenter = Segmenter(backend, (48, 64))
     live = LiveSegmenter(segmenter, masks.put)
-    intake = opened("", "ffmpeg", lambda stamp: True, lambda load: (live.offer("", load), taken.put(load)), taken.put)
+    intake = opened(
+        "", "ffmpeg", lambda stamp: True, lambda load: (live.offer("", load), taken.put(load)), taken.put
+    )
     try:
         backend.shallow_gate.clear()
         intake.received(message("ffmpeg", encoded("h264")[0]))
@@ -124,7 +146,7 @@ def test_a_mask_that_takes_long_costs_pictures_and_breaks_none(opened, taken):
         backend.shallow_gate.set()
         results = [masks.get(timeout=TIMEOUT_S) for _ in range(2)]
         assert [number_in(result.frame.image) for result in results] == [0, FRAMES - 1]
-        status, = segmenter.status()
+        (status,) = segmenter.status()
         assert (status.received, status.masks, status.dropped) == (FRAMES, 2, FRAMES - 2)
     finally:
         backend.shallow_gate.set()
@@ -132,25 +154,45 @@ def test_a_mask_that_takes_long_costs_pictures_and_breaks_none(opened, taken):
         segmenter.stop()
 
 
-@pytest.mark.parametrize("topic, transport, info", [
-    ("/a/image_raw", "raw", "/a/camera_info"), ("/a/image_raw/compressed", "compressed", "/a/camera_info"),
-    ("/a/image_raw/ffmpeg", "ffmpeg", "/a/camera_info"), ("/a/image_raw/foxglove", "foxglove", "/a/camera_info"),
-    ("/a/theora", "raw", "/a/camera_info"), ("/raw", "raw", "/camera_info")])
+@pytest.mark.parametrize(
+    "topic, transport, info",
+    [
+        ("/a/image_raw", "raw", "/a/camera_info"),
+        ("/a/image_raw/compressed", "compressed", "/a/camera_info"),
+        ("/a/image_raw/ffmpeg", "ffmpeg", "/a/camera_info"),
+        ("/a/image_raw/foxglove", "foxglove", "/a/camera_info"),
+        ("/a/theora", "raw", "/a/camera_info"),
+        ("/raw", "raw", "/camera_info"),
+    ],
+)
 def test_the_ending_of_a_topic_tells_the_transport(topic, transport, info):
     assert transport_of(topic) == transport and info_topic(topic) == info
 
 
-@pytest.mark.parametrize("values, package", [
-    (dict(image_transport="ffmpeg"), "ffmpeg_image_transport_msgs"),
-    (dict(image_topic="/front/image_raw/foxglove"), "foxglove_msgs")])
+@pytest.mark.parametrize(
+    "values, package",
+    [
+        (dict(image_transport="ffmpeg"), "ffmpeg_image_transport_msgs"),
+        (dict(image_topic="/front/image_raw/foxglove"), "foxglove_msgs"),
+    ],
+)
 def test_a_missing_package_is_named_in_one_sentence(monkeypatch, probe, values, package):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setitem(sys.modules, f"{package}.msg", None)
     if not probe.node.has_parameter("image_transport"):
         declare_segmenter(probe.node)
-    given = {"cameras": [], "image_topic": "/camera/image_raw", "image_transport": "auto", "camera_info_topic": "", **values}
-    with pytest.raises(ValueError, match=f"needs the package {package}, which cannot be imported .*: install ros-<distribution>-"
-                                         f"{package.replace('_', '-')}, or take the camera's raw or compressed images$"):
+    given = {
+        "cameras": [],
+        "image_topic": "/camera/image_raw",
+        "image_transport": "auto",
+        "camera_info_topic": "",
+        **values,
+    }
+    with pytest.raises(
+        ValueError,
+        match=f"needs the package {package}, which cannot be imported .*: install ros-<distribution>-"
+        f"{package.replace('_', '-')}, or take the camera's raw or compressed images$",
+    ):
         read_cameras(probe.node, given.get)
 
 
@@ -170,7 +212,7 @@ def test_a_video_over_dds_has_masks(segmenter, probe, transport):
     probe.diagnostic(topic, lambda status: status.message.startswith("no image yet"))
     probe.meet("/dcfm/segmenter")
     stream = encoded("h264")
-    for one in stream[:3] + stream[4:]:   # the fourth is lost
+    for one in stream[:3] + stream[4:]:  # the fourth is lost
         publisher.publish(kind(**{**fields_of(transport, one), "data": array.array("B", one.data)}))
         if one.number in (3, *range(5, GOP)):
             continue
@@ -178,8 +220,17 @@ def test_a_video_over_dds_has_masks(segmenter, probe, transport):
             status = probe.diagnostic(topic, lambda status: status.number("refused_key") == 1)
             assert "waits for an IDR picture of H.264, since" in status.values["last_error"]
             continue
-        mask = probe.spin_until(lambda number=one.number: next(
-            (mask for mask in camera.masks if stamp_ns(mask.header.stamp) == START_NS + number * PERIOD_NS), None), f"mask {one.number}")
+        mask = probe.spin_until(
+            lambda number=one.number: next(
+                (
+                    mask
+                    for mask in camera.masks
+                    if stamp_ns(mask.header.stamp) == START_NS + number * PERIOD_NS
+                ),
+                None,
+            ),
+            f"mask {one.number}",
+        )
         assert (mask.width, mask.height, mask.header.frame_id) == (64, 48, "eye")
     assert len(camera.masks) == FRAMES - GOP + 3
     status = probe.diagnostic(topic, lambda status: status.number("refused_key") == GOP - 4)

@@ -17,10 +17,11 @@ def test_late_subscribers_get_the_palette(segmenter, model, probe):
     Camera(probe).connect().segment()  # the palette is long out
     palettes = probe.collect(ClassPalette, "/dcfm/palette", LATCHED)
     probe.spin_until(lambda: palettes, "the palette")
-    palette, = palettes
+    (palette,) = palettes
     assert palette.model == str(model) and palette.header.stamp.sec > 0
     assert [(c.id, c.name, (c.r, c.g, c.b)) for c in palette.classes] == [
-        (number, c.name, c.color) for number, c in enumerate(CLASSES[:4])]
+        (number, c.name, c.color) for number, c in enumerate(CLASSES[:4])
+    ]
 
 
 def test_late_subscribers_get_label_info(segmenter, probe):
@@ -28,4 +29,6 @@ def test_late_subscribers_get_label_info(segmenter, probe):
     segmenter.start()
     infos = probe.collect(vision.LabelInfo, "/dcfm/label_info", LATCHED)
     probe.spin_until(lambda: infos, "label_info")
-    assert [(c.class_id, c.class_name) for c in infos[0].class_map] == [(n, c.name) for n, c in enumerate(CLASSES[:4])]
+    assert [(c.class_id, c.class_name) for c in infos[0].class_map] == [
+        (n, c.name) for n, c in enumerate(CLASSES[:4])
+    ]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle by its services; settings with which the node cannot be configured, and its recovery from them."""
+"""The lifecycle by its services; settings with which the node cannot be configured, and its recovery from
+them."""
 
 import shutil
 
@@ -18,7 +19,9 @@ from dcfm_ros.ros.segmenter_node import SegmenterNode
 
 def test_the_whole_life_by_services(segmenter, probe):
     segmenter.reset()  # the process was started with autostart false
-    probe.spin_until(lambda: not any(probe.publishers()[topic] for topic in OUTPUTS), "the end of those before")
+    probe.spin_until(
+        lambda: not any(probe.publishers()[topic] for topic in OUTPUTS), "the end of those before"
+    )
     answer = probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request())
     assert not answer.success and answer.message.startswith("unconfigured: ")
 
@@ -52,18 +55,26 @@ def test_many_lives_leave_nothing_behind(segmenter, probe):
 
     def publishers():
         """The node's; those of other tests' nodes are found at any time."""
-        return {topic: count for topic, count in probe.publishers().items() if topic in OUTPUTS or topic.startswith(f"{NODE}/")}
+        return {
+            topic: count
+            for topic, count in probe.publishers().items()
+            if topic in OUTPUTS or topic.startswith(f"{NODE}/")
+        }
 
     probe.spin_until(lambda: publishers() == life, "all topics of a life")
     for _ in range(2):
         assert probe.change("deactivate") and probe.change("cleanup")
         # Else it could be taken for that of the next life.
-        probe.spin_until(lambda: camera.publisher.get_subscription_count() == 0, "the end of the subscription")
+        probe.spin_until(
+            lambda: camera.publisher.get_subscription_count() == 0, "the end of the subscription"
+        )
         assert probe.change("configure") and probe.change("activate")
     camera.connect()
     camera.segment()
     probe.spin_until(lambda: publishers() == life, "one publisher of each, and no other")
-    probe.spin_until(lambda: probe.node.count_subscribers(camera.topic) == 1, "one subscription, and no other")
+    probe.spin_until(
+        lambda: probe.node.count_subscribers(camera.topic) == 1, "one subscription, and no other"
+    )
 
 
 def test_a_destroyed_node_leaves_nothing_behind(probe):
@@ -74,27 +85,36 @@ def test_a_destroyed_node_leaves_nothing_behind(probe):
     assert not probe.publishers("/dcfm/destroyed/") and "destroyed" not in probe.node.get_node_names()
 
 
-@pytest.mark.parametrize("transition", [
-    Transition(label="configure"), Transition(label="activate"), Transition(label="no_such_transition"),
-    Transition(id=Transition.TRANSITION_CLEANUP), Transition(id=250),
-])
+@pytest.mark.parametrize(
+    "transition",
+    [
+        Transition(label="configure"),
+        Transition(label="activate"),
+        Transition(label="no_such_transition"),
+        Transition(id=Transition.TRANSITION_CLEANUP),
+        Transition(id=250),
+    ],
+)
 def test_an_impossible_transition_is_answered(camera, probe, transition):
     assert not probe.transition(transition)
     assert probe.state() == "active"
     camera.segment()
 
 
-@pytest.mark.parametrize("values, words", [
-    (dict(model="/no/such/folder"), ["/no/such/folder", "model.yaml", "built-in"]),
-    (dict(model=""), ["no model ''"]),
-    (dict(backend="abacus"), ["abacus", "torch", "openvino"]),
-    (dict(device="tpu"), ["tpu", "cpu", "cuda"]),
-    (dict(mode="psychic"), ["psychic", "async", "two_sided"]),
-    (dict(image_topic=""), ["image_topic", "empty"]),
-    (dict(image_topic="/bad topic!"), ["/bad topic!"]),
-    (dict(image_transport="maybe"), ["maybe", "auto, raw, compressed"]),
-    (dict(min_interval=20, max_interval=10), ["max_interval 10", "min_interval (20)"]),
-])
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        (dict(model="/no/such/folder"), ["/no/such/folder", "model.yaml", "built-in"]),
+        (dict(model=""), ["no model ''"]),
+        (dict(backend="abacus"), ["abacus", "torch", "openvino"]),
+        (dict(device="tpu"), ["tpu", "cpu", "cuda"]),
+        (dict(mode="psychic"), ["psychic", "async", "two_sided"]),
+        (dict(image_topic=""), ["image_topic", "empty"]),
+        (dict(image_topic="/bad topic!"), ["/bad topic!"]),
+        (dict(image_transport="maybe"), ["maybe", "auto, raw, compressed"]),
+        (dict(min_interval=20, max_interval=10), ["max_interval 10", "min_interval (20)"]),
+    ],
+)
 def test_settings_that_cannot_be_configured(segmenter, model, values, words):
     segmenter.reset()
     good = {"model": str(model), **{name: DEFAULTS[name] for name in values if name in DEFAULTS}}
@@ -116,7 +136,9 @@ def test_diagnostics_tell_why_nothing_is_configured(segmenter, model):
         assert segmenter.probe.set(model=str(model)) == ""
     segmenter.start()
     segmenter.reset()
-    segmenter.probe.diagnostic("cpu", until=lambda status: f"ros2 lifecycle set {NODE} configure" in status.message)
+    segmenter.probe.diagnostic(
+        "cpu", until=lambda status: f"ros2 lifecycle set {NODE} configure" in status.message
+    )
 
 
 def check_refused(segmenter, *words):
@@ -156,13 +178,16 @@ def _unknown_setting(folder):
     (folder / "model.yaml").write_text(yaml.safe_dump(plain))
 
 
-@pytest.mark.parametrize("damage, words", [
-    (_wrong_class_count, ["weights have 4 classes", "model.yaml lists 5"]),
-    (_unexpected_key, ["unexpected encoder.surprise"]),
-    (_missing_key, ["missing head.classifier.weight"]),
-    (_damaged_weights, ["weights.safetensors", "not a readable"]),
-    (_unknown_setting, ["sharpness"]),
-])
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (_wrong_class_count, ["weights have 4 classes", "model.yaml lists 5"]),
+        (_unexpected_key, ["unexpected encoder.surprise"]),
+        (_missing_key, ["missing head.classifier.weight"]),
+        (_damaged_weights, ["weights.safetensors", "not a readable"]),
+        (_unknown_setting, ["sharpness"]),
+    ],
+)
 def test_model_folders_that_cannot_be_loaded(segmenter, model, tmp_path, damage, words):
     folder = tmp_path / "damaged"
     shutil.copytree(model, folder)
@@ -188,10 +213,27 @@ def test_another_model_after_cleaning_up(segmenter, probe, tmp_path):
 
 
 def test_bad_settings_at_the_start_leave_a_node_that_can_be_configured(model, processes, probe):
-    """min > max, an unknown output and a bad camera name given on the command line: all are told, one after the other."""
-    process = processes("segmenter", "-r", "__node:=other", "-p", f"model:={model}", "-p", "backend:=torch",
-                        "-p", "min_interval:=20", "-p", "max_interval:=10", "-p", "outputs:=['hologram']",
-                        "-p", "cameras:=['front camera']", "-p", "image_topic:=/other/image")
+    """min > max, an unknown output and a bad camera name given on the command line: all are told, one after
+    the other."""
+    process = processes(
+        "segmenter",
+        "-r",
+        "__node:=other",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "min_interval:=20",
+        "-p",
+        "max_interval:=10",
+        "-p",
+        "outputs:=['hologram']",
+        "-p",
+        "cameras:=['front camera']",
+        "-p",
+        "image_topic:=/other/image",
+    )
     node = "/dcfm/other"
     process.wait_for_text("cannot configure: camera name 'front camera'")
     assert probe.set(node, cameras=[""]) == ""
@@ -214,8 +256,19 @@ def test_a_value_that_is_read_at_the_start_ends_the_process_with_a_message(proce
 
 
 def test_a_wrong_qos_override_of_the_images_is_told_when_activating(processes, model, probe):
-    process = processes("segmenter", "-r", "__node:=typo", "-p", f"model:={model}", "-p", "backend:=torch", "-p", "image_topic:=/typo",
-                        "-p", "qos_overrides./typo.subscription.reliability:=relaible")
+    process = processes(
+        "segmenter",
+        "-r",
+        "__node:=typo",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "image_topic:=/typo",
+        "-p",
+        "qos_overrides./typo.subscription.reliability:=relaible",
+    )
     process.wait_for_text("cannot activate")
     assert "relaible" in process.text() and "Traceback" not in process.text()
     assert probe.state("/dcfm/typo") == "inactive"

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Image messages: every encoding against a reference picture, every bad input by its message."""
+
 import array
 
 import cv2
@@ -8,20 +9,21 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sensor_msgs.msg")
-from builtin_interfaces.msg import Time  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
-from dcfm_ros.pipeline import decoding as d  # noqa: E402
-from dcfm_ros.ros import messages as m  # noqa: E402
-from dcfm_ros.stamps import stamp_ns  # noqa: E402
+from dcfm_ros.pipeline import decoding as d
+from dcfm_ros.ros import messages as m
+from dcfm_ros.stamps import stamp_ns
 
 HEIGHT, WIDTH = 24, 32
-PADDING = 7     # odd, so that padded rows of 16-bit pixels are not aligned
+PADDING = 7  # odd, so that padded rows of 16-bit pixels are not aligned
 
 
 def picture():
-    """(H, W, 3) uint8 RGB: smooth and different in each channel, so that subsampled colours survive within a few levels."""
+    """(H, W, 3) uint8 RGB: smooth and different in each channel, so that subsampled colours survive within a
+    few levels."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     return np.stack([60 + 4 * x, 200 - 5 * y, 40 + 2 * x + 3 * y], axis=-1).astype(np.uint8)
 
@@ -39,7 +41,9 @@ def yuv(rgb):
     r, g, b = np.moveaxis(rgb / 255.0, -1, 0)
     luma = 0.299 * r + 0.587 * g + 0.114 * b
     u, v = (b - luma) / 1.772, (r - luma) / 1.402
-    return [np.clip(np.round(p), 0, 255).astype(np.uint8) for p in (16 + 219 * luma, 128 + 224 * u, 128 + 224 * v)]
+    return [
+        np.clip(np.round(p), 0, 255).astype(np.uint8) for p in (16 + 219 * luma, 128 + 224 * u, 128 + 224 * v)
+    ]
 
 
 def packed(rgb, order):
@@ -53,7 +57,9 @@ def packed(rgb, order):
 def semiplanar(rgb, first, second):
     """4:2:0: rows of brightness, then rows of interleaved colours; `first` and `second` index yuv()."""
     planes = yuv(rgb)
-    colours = np.stack([planes[first][::2, ::2], planes[second][::2, ::2]], axis=-1).reshape(HEIGHT // 2, WIDTH)
+    colours = np.stack([planes[first][::2, ::2], planes[second][::2, ::2]], axis=-1).reshape(
+        HEIGHT // 2, WIDTH
+    )
     return np.concatenate([planes[0], colours])
 
 
@@ -81,12 +87,20 @@ BGR = RGB[..., ::-1]
 GREY = RGB[..., 0]
 ALPHA = np.full((HEIGHT, WIDTH, 1), 99, np.uint8)
 WIDE_ENCODINGS = ("rgb16", "bgr16", "rgba16", "bgra16")
-FLAT = {"rgb8": RGB, "bgr8": BGR, "8UC3": BGR,
-        "rgba8": np.concatenate([RGB, ALPHA], 2), "bgra8": np.concatenate([BGR, ALPHA], 2)}
+FLAT = {
+    "rgb8": RGB,
+    "bgr8": BGR,
+    "8UC3": BGR,
+    "rgba8": np.concatenate([RGB, ALPHA], 2),
+    "bgra8": np.concatenate([BGR, ALPHA], 2),
+}
 CASES = {encoding: (rows.reshape(HEIGHT, -1), RGB, 0) for encoding, rows in FLAT.items()}
 CASES |= {encoding: (GREY, np.dstack([GREY] * 3), 0) for encoding in ("mono8", "8UC1")}
 CASES["mono16"] = wide(GREY), np.dstack([GREY] * 3), 0
-CASES |= {encoding: (wide(FLAT[encoding.replace("16", "8")].reshape(HEIGHT, -1)), RGB, 0) for encoding in WIDE_ENCODINGS}
+CASES |= {
+    encoding: (wide(FLAT[encoding.replace("16", "8")].reshape(HEIGHT, -1)), RGB, 0)
+    for encoding in WIDE_ENCODINGS
+}
 CASES |= {encoding: (packed(RGB, "UYVY"), RGB, 7) for encoding in ("yuv422", "uyvy")}
 CASES |= {encoding: (packed(RGB, "YUYV"), RGB, 7) for encoding in ("yuv422_yuy2", "yuyv")}
 CASES["nv12"] = semiplanar(RGB, 1, 2), RGB, 9
@@ -118,12 +132,16 @@ def test_bayer_patterns_are_not_mixed_up(pattern, channel):
     np.testing.assert_array_equal(rgb[1:-1, 1:-1], pure[1:-1, 1:-1])
 
 
-@pytest.mark.parametrize("encoding", [encoding for encoding in d.SUPPORTED_ENCODINGS if encoding.endswith("16")])
+@pytest.mark.parametrize(
+    "encoding", [encoding for encoding in d.SUPPORTED_ENCODINGS if encoding.endswith("16")]
+)
 def test_big_endian(encoding):
     rows, *_ = CASES[encoding]
     rgb = as_rgb(d.decode_image(message(encoding, rows, height=HEIGHT)))
     swapped = rows.view("<u2").astype(">u2").view(np.uint8)
-    np.testing.assert_array_equal(as_rgb(d.decode_image(message(encoding, swapped, PADDING, HEIGHT, is_bigendian=1))), rgb)
+    np.testing.assert_array_equal(
+        as_rgb(d.decode_image(message(encoding, swapped, PADDING, HEIGHT, is_bigendian=1))), rgb
+    )
 
 
 def test_mono16_is_within_one_level_of_cv_bridge():
@@ -139,7 +157,7 @@ def test_colour_is_read_without_a_copy(encoding, padding):
     decoded = d.decode_image(image)
     assert np.shares_memory(decoded.pixels, np.frombuffer(image.data, np.uint8))
     assert decoded.is_bgr == (encoding != "rgb8")
-    cv2.resize(decoded.pixels, (8, 8))      # the consumers' functions take padded rows
+    cv2.resize(decoded.pixels, (8, 8))  # the consumers' functions take padded rows
 
 
 def test_surplus_data_is_ignored():
@@ -152,25 +170,44 @@ def bad(encoding="rgb8", width=4, height=2, step=12, size=24):
     return Image(encoding=encoding, width=width, height=height, step=step, data=array.array("B", bytes(size)))
 
 
-@pytest.mark.parametrize("image, kind, text", [
-    (bad("32FC1"), "encoding", r"encoding '32FC1' is not supported: publish one of rgb8, bgr8, .*bayer_grbg16$"),
-    (bad(""), "encoding", "encoding '' is not supported"),
-    (bad("x" * 1000), "encoding", "encoding 'x{40}' is not supported"),
-    (bad(width=0), "size", "image is 0×2 pixels: width and height must be 1 to 16384"),
-    (bad(height=0), "size", "image is 4×0 pixels"),
-    (bad(width=16385, step=3 * 16385), "size", "image is 16385×2 pixels"),
-    (bad(height=2**32 - 1), "size", "image is 4×4294967295 pixels"),
-    (bad(step=11), "data", "step is 11 bytes, but a row of 4 pixels of rgb8 has 12"),
-    (bad(step=0), "data", "step is 0 bytes"),
-    (bad("mono16", step=7), "data", "step is 7 bytes, but a row of 4 pixels of mono16 has 8"),
-    (bad(size=23), "data", r"data has 23 bytes, but height × step = 2 × 12 = 24 for rgb8"),
-    (bad(step=2**32 - 1), "data", "data has 24 bytes, but height × step = 2 × 4294967295 = 8589934590"),
-    (bad(size=0), "data", "data has 0 bytes"),
-    (bad("nv12", step=4, size=11), "data", r"data has 11 bytes, but 3/2 height .* × step = 3 × 4 = 12 for nv12"),
-    (bad("nv12", width=3, step=4), "size", "image is 3×2 pixels, but nv12 .* needs an even width and height"),
-    (bad("nv21", height=3, step=4), "size", "image is 4×3 pixels, but nv21 .* needs an even width and height"),
-    (bad("yuyv", width=3, step=6), "size", "image is 3×2 pixels, but yuyv .* needs an even width:"),
-])
+@pytest.mark.parametrize(
+    "image, kind, text",
+    [
+        (
+            bad("32FC1"),
+            "encoding",
+            r"encoding '32FC1' is not supported: publish one of rgb8, bgr8, .*bayer_grbg16$",
+        ),
+        (bad(""), "encoding", "encoding '' is not supported"),
+        (bad("x" * 1000), "encoding", "encoding 'x{40}' is not supported"),
+        (bad(width=0), "size", "image is 0×2 pixels: width and height must be 1 to 16384"),
+        (bad(height=0), "size", "image is 4×0 pixels"),
+        (bad(width=16385, step=3 * 16385), "size", "image is 16385×2 pixels"),
+        (bad(height=2**32 - 1), "size", "image is 4×4294967295 pixels"),
+        (bad(step=11), "data", "step is 11 bytes, but a row of 4 pixels of rgb8 has 12"),
+        (bad(step=0), "data", "step is 0 bytes"),
+        (bad("mono16", step=7), "data", "step is 7 bytes, but a row of 4 pixels of mono16 has 8"),
+        (bad(size=23), "data", r"data has 23 bytes, but height × step = 2 × 12 = 24 for rgb8"),
+        (bad(step=2**32 - 1), "data", "data has 24 bytes, but height × step = 2 × 4294967295 = 8589934590"),
+        (bad(size=0), "data", "data has 0 bytes"),
+        (
+            bad("nv12", step=4, size=11),
+            "data",
+            r"data has 11 bytes, but 3/2 height .* × step = 3 × 4 = 12 for nv12",
+        ),
+        (
+            bad("nv12", width=3, step=4),
+            "size",
+            "image is 3×2 pixels, but nv12 .* needs an even width and height",
+        ),
+        (
+            bad("nv21", height=3, step=4),
+            "size",
+            "image is 4×3 pixels, but nv21 .* needs an even width and height",
+        ),
+        (bad("yuyv", width=3, step=6), "size", "image is 3×2 pixels, but yuyv .* needs an even width:"),
+    ],
+)
 def test_bad_image(image, kind, text):
     with pytest.raises(d.MessageError, match=text) as error:
         d.decode_image(image)
@@ -219,12 +256,19 @@ def test_jpeg_keeps_the_picture_and_its_colours():
     assert len(m.jpeg_message(HEADER, RGB, quality=20).data) < len(image.data)
 
 
-@pytest.mark.parametrize("write, wrong, text", [
-    (m.mono8_message, RGB, r"array is uint8 of shape \(24, 32, 3\): expected uint8 \(H, W\)"),
-    (m.png_message, GREY.astype(np.int64), r"array is int64 of shape \(24, 32\): expected uint8 \(H, W\)"),
-    (m.rgb8_message, GREY, r"expected uint8 \(H, W, 3\)"),
-    (m.jpeg_message, np.dstack([RGB, GREY]), r"expected uint8 \(H, W, 3\)"),
-])
+@pytest.mark.parametrize(
+    "write, wrong, text",
+    [
+        (m.mono8_message, RGB, r"array is uint8 of shape \(24, 32, 3\): expected uint8 \(H, W\)"),
+        (
+            m.png_message,
+            GREY.astype(np.int64),
+            r"array is int64 of shape \(24, 32\): expected uint8 \(H, W\)",
+        ),
+        (m.rgb8_message, GREY, r"expected uint8 \(H, W, 3\)"),
+        (m.jpeg_message, np.dstack([RGB, GREY]), r"expected uint8 \(H, W, 3\)"),
+    ],
+)
 def test_wrong_array_is_refused(write, wrong, text):
     with pytest.raises(ValueError, match=text):
         write(HEADER, wrong)

@@ -32,7 +32,9 @@ def test_max_interval_takes_effect_while_running(segmenter, probe):
 
 
 def test_threshold_and_min_interval_take_effect_while_running(segmenter, probe):
-    camera = synchronous(segmenter, probe, alignment="none")   # these pictures are new each time: no motion explains them
+    camera = synchronous(
+        segmenter, probe, alignment="none"
+    )  # these pictures are new each time: no motion explains them
     camera.segment(seed=1)
     assert camera.segment(seed=2)[1].score > 0.1
     assert probe.set(threshold=0.1) == ""
@@ -104,12 +106,15 @@ def test_deadline_needs_mode_async(segmenter, probe):
 
 
 def test_budget_takes_effect_while_running(camera, probe):
-    """With mode async the budget runs in real time: 0.01 keyframes a second are saved up to one, and then there are none."""
+    """With mode async the budget runs in real time: 0.01 keyframes a second are saved up to one, and then
+    there are none."""
     assert probe.set(max_interval=2, keyframe_budget_hz=0.01) == ""
     for _ in range(12):
         camera.segment()
     status = probe.diagnostic(camera.topic, lambda s: s.number("received") == 12)
-    assert status.number("over_budget") > 0 and status.number("overdue") > 0 and status.number("keyframes") <= 2
+    assert (
+        status.number("over_budget") > 0 and status.number("overdue") > 0 and status.number("keyframes") <= 2
+    )
     assert probe.set(keyframe_budget_hz=0.0) == ""
     camera.segment()
     probe.diagnostic(camera.topic, lambda s: s.number("keyframes") == status.number("keyframes") + 1)
@@ -117,7 +122,7 @@ def test_budget_takes_effect_while_running(camera, probe):
 
 def test_deleting_a_parameter_or_setting_an_unknown_one_is_refused(camera, probe):
     for name in ("threshold", "outputs", "model", "overlay_alpha", "no_such_parameter"):
-        result, = probe.set_messages([ParameterMessage(name=name)])  # as `ros2 param delete`
+        (result,) = probe.set_messages([ParameterMessage(name=name)])  # as `ros2 param delete`
         assert not result.successful and result.reason
     camera.segment()
 
@@ -138,8 +143,14 @@ def test_outputs_can_be_switched_off_and_on(camera, probe):
 def test_every_parameter_says_what_it_is(segmenter, probe):
     segmenter.start()
     names = probe.call(ListParameters, f"{NODE}/list_parameters", ListParameters.Request()).result.names
-    descriptors = probe.call(DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=names)).descriptors
-    own = [d for d in descriptors if not d.name.startswith(("qos_overrides", "use_sim_time", "start_type_description"))]
+    descriptors = probe.call(
+        DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=names)
+    ).descriptors
+    own = [
+        d
+        for d in descriptors
+        if not d.name.startswith(("qos_overrides", "use_sim_time", "start_type_description"))
+    ]
     assert {"model", "image_topic", "threshold", "outputs", "cameras"} <= {d.name for d in own}
     assert [d.name for d in own if not d.description] == []
     for descriptor in own:
@@ -168,8 +179,10 @@ def test_values_as_yaml_writes_them(segmenter, probe, model):
     """A whole number for a float, a list without names, a folder named by a date."""
     segmenter.start()
     assert probe.set(threshold=1, overlay_alpha=0, outputs=[]) == ""
-    result, = probe.set_messages([ParameterMessage(name="outputs", value=ParameterValue(type=ParameterType.PARAMETER_BOOL_ARRAY))])
-    assert result.successful, result.reason   # what `ros2 param set outputs "[]"` sends
+    (result,) = probe.set_messages(
+        [ParameterMessage(name="outputs", value=ParameterValue(type=ParameterType.PARAMETER_BOOL_ARRAY))]
+    )
+    assert result.successful, result.reason  # what `ros2 param set outputs "[]"` sends
     Camera(probe).connect()
     segmenter.reset()
     assert probe.set(model=20260101) == ""
@@ -187,59 +200,102 @@ def test_a_value_that_a_parameter_has_already_is_no_change(camera, probe, segmen
 def test_a_refused_value_leaves_the_parameter_as_it_was_described(segmenter, probe):
     segmenter.start()
     assert "a number" in probe.set(threshold="much")
-    descriptor, = probe.call(DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=["threshold"])).descriptors
+    (descriptor,) = probe.call(
+        DescribeParameters, f"{NODE}/describe_parameters", DescribeParameters.Request(names=["threshold"])
+    ).descriptors
     assert descriptor.type == ParameterType.PARAMETER_DOUBLE
 
 
-@pytest.mark.parametrize("arguments, text", [
-    (("-p", "cameras:=[on, y]"), "cannot configure: cameras [True, True]: use a list of names, in quotes"),
-    (("-p", "model:=on"), "cannot configure: model True: a name is needed"),
-    (("-p", "image_topic:=[]"), "cannot configure: image_topic is empty"),
-    (("-p", "threshold:=99.0"), "cannot configure: threshold 99.0: use 0 to 10"),
-    (("-p", "jpeg_quality:=0"), "cannot configure: jpeg_quality 0: use 1 to 100"),
-    (("-p", "min_mask_hz:=.nan"), "cannot configure: min_mask_hz nan: use 0 to 1000"),
-    (("-p", "min_mask_hz:=many"), "cannot configure: min_mask_hz 'many': use a number"),
-    (("-p", "waiting_images:=two"), "cannot configure: waiting_images 'two': use a whole number"),
-])
+@pytest.mark.parametrize(
+    "arguments, text",
+    [
+        (
+            ("-p", "cameras:=[on, y]"),
+            "cannot configure: cameras [True, True]: use a list of names, in quotes",
+        ),
+        (("-p", "model:=on"), "cannot configure: model True: a name is needed"),
+        (("-p", "image_topic:=[]"), "cannot configure: image_topic is empty"),
+        (("-p", "threshold:=99.0"), "cannot configure: threshold 99.0: use 0 to 10"),
+        (("-p", "jpeg_quality:=0"), "cannot configure: jpeg_quality 0: use 1 to 100"),
+        (("-p", "min_mask_hz:=.nan"), "cannot configure: min_mask_hz nan: use 0 to 1000"),
+        (("-p", "min_mask_hz:=many"), "cannot configure: min_mask_hz 'many': use a number"),
+        (("-p", "waiting_images:=two"), "cannot configure: waiting_images 'two': use a whole number"),
+    ],
+)
 def test_wrong_types_at_the_start_leave_a_node_that_can_be_configured(model, processes, arguments, text):
-    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch", *arguments)
+    process = processes(
+        "segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch", *arguments
+    )
     process.wait_for_text(text)
     assert process.stop() == 0 and "Traceback" not in process.text()
 
 
-@pytest.mark.parametrize("namespace, name, topic", [
-    ("/dcfm", "camera/image_raw", "/camera/image_raw"), ("/robot1/dcfm", "camera/image_raw", "/robot1/camera/image_raw"),
-    ("/robot1", "camera/image_raw", "/robot1/camera/image_raw"), ("/robot1/dcfm", "/camera/image_raw", "/camera/image_raw"),
-    ("/", "image", "/image"), ("/dcfm/dcfm", "image", "/dcfm/image"), ("/robot1/dcfm", "~/image", "~/image"), ("/a", "", ""),
-])
+@pytest.mark.parametrize(
+    "namespace, name, topic",
+    [
+        ("/dcfm", "camera/image_raw", "/camera/image_raw"),
+        ("/robot1/dcfm", "camera/image_raw", "/robot1/camera/image_raw"),
+        ("/robot1", "camera/image_raw", "/robot1/camera/image_raw"),
+        ("/robot1/dcfm", "/camera/image_raw", "/camera/image_raw"),
+        ("/", "image", "/image"),
+        ("/dcfm/dcfm", "image", "/dcfm/image"),
+        ("/robot1/dcfm", "~/image", "~/image"),
+        ("/a", "", ""),
+    ],
+)
 def test_relative_topics_begin_in_the_robots_namespace(namespace, name, topic):
     assert in_robot(namespace, name) == topic
 
 
 def test_several_wrong_values_are_set_right_one_after_the_other(model, processes, probe):
-    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
-                        "-p", "min_interval:=two", "-p", "max_interval:=three", "-p", "overlay_alpha:=half")
+    process = processes(
+        "segmenter",
+        "-r",
+        "__node:=typed",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "min_interval:=two",
+        "-p",
+        "max_interval:=three",
+        "-p",
+        "overlay_alpha:=half",
+    )
     process.wait_for_text("cannot configure")
     for change in (dict(min_interval=2), dict(threshold=0.5), dict(max_interval=5), dict(overlay_alpha=1)):
         assert probe.set("/dcfm/typed", **change) == ""
     assert probe.change("configure", "/dcfm/typed")
 
 
-@pytest.mark.parametrize("names, text", [
-    (["front camera"], "camera name 'front camera': use letters"), (["käse"], "camera name 'käse'"),
-    (["a", "b", "a"], "['a', 'b', 'a']: make them unique"), (["backend"], "diagnostics call the inference backend so"),
-])
+@pytest.mark.parametrize(
+    "names, text",
+    [
+        (["front camera"], "camera name 'front camera': use letters"),
+        (["käse"], "camera name 'käse'"),
+        (["a", "b", "a"], "['a', 'b', 'a']: make them unique"),
+        (["backend"], "diagnostics call the inference backend so"),
+    ],
+)
 def test_names_that_no_camera_can_have(segmenter, probe, names, text):
     segmenter.reset()
     assert text in probe.set(cameras=names)
 
 
 def test_cameras_and_their_topics_in_any_order(segmenter, probe):
-    """As `ros2 param load` sets them, in the order of the alphabet, and all at once; only while it is not configured."""
+    """As `ros2 param load` sets them, in the order of the alphabet, and all at once; only while it is not
+    configured."""
     segmenter.reset()
     try:
         assert probe.set(named={"alpha.image_topic": "/first"}) == ""
-        assert probe.set(cameras=["alpha", "zoo"], named={"zoo.image_topic": "/last", "zoo.image_transport": "compressed"}) == ""
+        assert (
+            probe.set(
+                cameras=["alpha", "zoo"],
+                named={"zoo.image_topic": "/last", "zoo.image_transport": "compressed"},
+            )
+            == ""
+        )
         probe.diagnostic("/first"), probe.diagnostic("/last")
         assert probe.change("configure")
         assert "undeclared" in probe.set(named={"beta.image_topic": "/beta"})
@@ -248,10 +304,23 @@ def test_cameras_and_their_topics_in_any_order(segmenter, probe):
         assert probe.set(cameras=[""]) == ""
 
 
-@pytest.mark.parametrize("override", ["front.image_topic:=[a, b]", "front.image_topic:=[]", "front.image_transport:=on"])
+@pytest.mark.parametrize(
+    "override", ["front.image_topic:=[a, b]", "front.image_topic:=[]", "front.image_transport:=on"]
+)
 def test_a_camera_whose_parameters_cannot_be_used_is_told_when_configuring(model, processes, probe, override):
-    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
-                        "-p", "autostart:=false", "-p", override)
+    process = processes(
+        "segmenter",
+        "-r",
+        "__node:=typed",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "autostart:=false",
+        "-p",
+        override,
+    )
     assert probe.set("/dcfm/typed", cameras=["front"]) == ""
     assert not probe.change("configure", "/dcfm/typed")
     assert f"cannot configure: {override.partition(':=')[0]}" in process.text()
@@ -259,8 +328,26 @@ def test_a_camera_whose_parameters_cannot_be_used_is_told_when_configuring(model
 
 
 def test_misspelt_parameters_are_told(model, processes):
-    process = processes("segmenter", "-r", "__node:=typed", "-p", f"model:={model}", "-p", "backend:=torch",
-                        "-p", "thresholdd:=0.5", "-p", "wheel_radius:=0.1", "-p", "cameras:=[r]", "-p", "r.image_topic:=/r")
+    process = processes(
+        "segmenter",
+        "-r",
+        "__node:=typed",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "thresholdd:=0.5",
+        "-p",
+        "wheel_radius:=0.1",
+        "-p",
+        "cameras:=[r]",
+        "-p",
+        "r.image_topic:=/r",
+    )
     process.wait_for_text("active: ")
-    assert "r.image_topic" not in process.text()   # that of a camera is none
-    assert "unknown parameter thresholdd: do you mean threshold?" in process.text() and "wheel_radius" not in process.text()
+    assert "r.image_topic" not in process.text()  # that of a camera is none
+    assert (
+        "unknown parameter thresholdd: do you mean threshold?" in process.text()
+        and "wheel_radius" not in process.text()
+    )

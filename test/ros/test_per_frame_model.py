@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A per-frame model in the node, over DDS: every mask is the network's own of that image, whatever the keyframe settings."""
+"""A per-frame model in the node, over DDS: every mask is the network's own of that image, whatever the
+keyframe settings."""
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def test_masks_are_the_models_own(segmenter, probe, folder):
         check_mask(mask, sent, 96, 64, CLASSES)
         rgb = np.frombuffer(sent.data, np.uint8).reshape(64, 96, 3)[..., ::-1]
         wanted = own_mask(model, rgb)
-        assert np.mean(pixels(mask) != wanted) <= 1e-3   # rounding may decide where two classes are alike
+        assert np.mean(pixels(mask) != wanted) <= 1e-3  # rounding may decide where two classes are alike
         assert info.is_keyframe and info.feature_age_frames == 0 and info.feature_stamp == sent.header.stamp
         seen.add(wanted.tobytes())
-    assert len(seen) == 5 and all(len(set(mask)) > 1 for mask in seen)   # masks that tell the images apart
+    assert len(seen) == 5 and all(len(set(mask)) > 1 for mask in seen)  # masks that tell the images apart

@@ -13,12 +13,23 @@ from points_node_helpers import POSE, Robot, refused, start, state_of  # noqa: F
 from ros_helpers import Probe
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
-
-BAD = [   # what is sent with a mask of (8, 6) pixels, by which kind it is counted, and what is said
-    (dict(frame="other"), "frame", "depth has frame_id 'other', but the mask has 'optical_frame': use what is registered"),
+BAD = [  # what is sent with a mask of (8, 6) pixels, by which kind it is counted, and what is said
+    (
+        dict(frame="other"),
+        "frame",
+        "depth has frame_id 'other', but the mask has 'optical_frame': use what is registered",
+    ),
     (dict(encoding="bgr8"), "encoding", "depth image has encoding 'bgr8': publish it as 16UC1 or 32FC1"),
-    (dict(data=array.array("B", b"short")), "data", "depth image has 5 bytes of data, but height × step is 192"),
-    (dict(depth=np.ones((3, 4), np.float32)), "camera", "camera_info is for 8×6 pixels, but the depth image is 4×3: set info_topic"),
+    (
+        dict(data=array.array("B", b"short")),
+        "data",
+        "depth image has 5 bytes of data, but height × step is 192",
+    ),
+    (
+        dict(depth=np.ones((3, 4), np.float32)),
+        "camera",
+        "camera_info is for 8×6 pixels, but the depth image is 4×3: set info_topic",
+    ),
     (dict(width=0), "size", "depth image is 0×6 pixels"),
 ]
 
@@ -31,7 +42,9 @@ def test_bad_depth_is_counted_and_told(start, probe):
         robot.send_depth(0, **changes)
         assert refused(probe, node, kind).startswith(text)
     status = state_of(probe, lambda status: status.level == DiagnosticStatus.ERROR)
-    assert status.message.startswith("refused: ") and {"key", "value"} <= {*status.values[0].get_fields_and_field_types()}
+    assert status.message.startswith("refused: ") and {"key", "value"} <= {
+        *status.values[0].get_fields_and_field_types()
+    }
     assert {item.key for item in status.values} >= {"published", "without_mask", "last_error"}
     robot.send_depth(at=0)
     robot.received()
@@ -44,8 +57,12 @@ def test_bad_masks_and_calibrations_are_counted(start, probe):
     probe.spin_until(lambda: node._info.k[0] == 0, "the calibration of zeros")
     robot.send_mask(at=0)
     robot.send_depth(at=0)
-    assert refused(probe, node, "camera").startswith("camera_info has focal lengths 0 and 0 in K, so the camera is not calibrated")
-    robot.mask.publish(Image(header=robot.header(40), **{**image_fields(scene()[1], "mono8"), "encoding": "rgb8"}))
+    assert refused(probe, node, "camera").startswith(
+        "camera_info has focal lengths 0 and 0 in K, so the camera is not calibrated"
+    )
+    robot.mask.publish(
+        Image(header=robot.header(40), **{**image_fields(scene()[1], "mono8"), "encoding": "rgb8"})
+    )
     robot.send_depth(at=40)
     assert refused(probe, node, "encoding").startswith("mask has encoding 'rgb8'")
 
@@ -79,26 +96,48 @@ def test_classes_of_another_model_and_no_calibration_yet(start, probe):
     robot.send_palette([(7, "road", (1, 2, 3))])
     probe.spin_until(lambda: node._classes, "the palette")
     robot.send_depth(at=0)
-    assert refused(probe, node, "camera").startswith("no camera_info yet on /pointed/camera/depth/camera_info")
+    assert refused(probe, node, "camera").startswith(
+        "no camera_info yet on /pointed/camera/depth/camera_info"
+    )
 
 
 def test_diagnostics_say_what_is_missing(start, probe):
     start()
     probe.collect(PointCloud2, "/pointed/points")
-    state_of(probe, lambda status: status.message == "no publisher on /pointed/mask: start the segmenter, or set camera")
+    state_of(
+        probe,
+        lambda status: status.message == "no publisher on /pointed/mask: start the segmenter, or set camera",
+    )
     mask = probe.publisher(Image, "/pointed/mask")
-    told = state_of(probe, lambda status: status.message.startswith("nothing comes on /pointed/mask, though somebody publishes"))
+    told = state_of(
+        probe,
+        lambda status: status.message.startswith("nothing comes on /pointed/mask, though somebody publishes"),
+    )
     assert told.level == DiagnosticStatus.WARN
 
     def state_with_masks(start_of_message):
         """That comes while masks do."""
-        probe.spin_until(lambda: mask.publish(Image()) or any(
-            status.message.startswith(start_of_message) for message in probe.arrays() for status in message.status), start_of_message)
+        probe.spin_until(
+            lambda: (
+                mask.publish(Image())
+                or any(
+                    status.message.startswith(start_of_message)
+                    for message in probe.arrays()
+                    for status in message.status
+                )
+            ),
+            start_of_message,
+        )
 
-    state_with_masks("no publisher on /pointed/camera/depth/image_raw: start the sensor, or set topic and source")
-    other = Probe("other")   # whose DDS participant may have another type under this name
+    state_with_masks(
+        "no publisher on /pointed/camera/depth/image_raw: start the sensor, or set topic and source"
+    )
+    other = Probe("other")  # whose DDS participant may have another type under this name
     other.publisher(PointCloud2, "/pointed/camera/depth/image_raw")
-    state_with_masks("/pointed/camera/depth/image_raw is published as sensor_msgs/msg/PointCloud2, not as sensor_msgs/msg/Image: start the")
+    state_with_masks(
+        "/pointed/camera/depth/image_raw is published as sensor_msgs/msg/PointCloud2, not as "
+        "sensor_msgs/msg/Image: start the"
+    )
     other.close()
 
 
@@ -111,21 +150,28 @@ def test_masks_of_other_stamps_are_told(start, probe):
         at = next(stamps)
         robot.send_depth(at)
         robot.send_mask(at + 12)
-        return any("the nearest stamp differs by 0.0" in status.message and "set sync to nearest" in status.message
-                   for message in probe.arrays() for status in message.status)
+        return any(
+            "the nearest stamp differs by 0.0" in status.message and "set sync to nearest" in status.message
+            for message in probe.arrays()
+            for status in message.status
+        )
 
     probe.spin_until(send, "its words")
 
 
-@pytest.mark.parametrize("parameters, what", [
-    (dict(source="radar"), "source 'radar': use one of depth, cloud, lidar"),
-    (dict(sync="always"), "sync 'always': use one of auto, exact, nearest"),
-    (dict(slop_s=-1.0), "slop_s -1.0: use 0 to 10"), (dict(waiting=0), "waiting 0: use 1 to 100"),
-    (dict(drop_outside="true"), "drop_outside is True, which means nothing for source depth"),
-    (dict(source="cloud", transform=f"'{POSE}'"), "transform is '0 -0.5"),
-    (dict(source="lidar", transform="'1 2 3'"), "transform '1 2 3': give seven numbers"),
-    (dict(topic="'a b'"), "topic '/pointed/a b' is not a topic name"),
-])
+@pytest.mark.parametrize(
+    "parameters, what",
+    [
+        (dict(source="radar"), "source 'radar': use one of depth, cloud, lidar"),
+        (dict(sync="always"), "sync 'always': use one of auto, exact, nearest"),
+        (dict(slop_s=-1.0), "slop_s -1.0: use 0 to 10"),
+        (dict(waiting=0), "waiting 0: use 1 to 100"),
+        (dict(drop_outside="true"), "drop_outside is True, which means nothing for source depth"),
+        (dict(source="cloud", transform=f"'{POSE}'"), "transform is '0 -0.5"),
+        (dict(source="lidar", transform="'1 2 3'"), "transform '1 2 3': give seven numbers"),
+        (dict(topic="'a b'"), "topic '/pointed/a b' is not a topic name"),
+    ],
+)
 def test_parameters_that_cannot_be_used(start, parameters, what):
     with pytest.raises(ValueError, match=f"^{what}"):
         start(**parameters)

@@ -22,12 +22,25 @@ def ended(process, number) -> None:
     process.signal(number)
     assert process.wait() == 0, process.text()[-3000:]
     assert time.monotonic() - began < LIMIT_S
-    assert "Traceback" not in process.text() and "terminate called" not in process.text(), process.text()[-3000:]
+    assert "Traceback" not in process.text() and "terminate called" not in process.text(), process.text()[
+        -3000:
+    ]
 
 
 def test_sigint_while_images_flow(processes, model, probe):
-    segmenter = processes("segmenter", "-r", "__node:=ending", "-p", f"model:={model}", "-p", "backend:=torch",
-                          "-p", "image_topic:=/ending", "-p", "max_interval:=2")
+    segmenter = processes(
+        "segmenter",
+        "-r",
+        "__node:=ending",
+        "-p",
+        f"model:={model}",
+        "-p",
+        "backend:=torch",
+        "-p",
+        "image_topic:=/ending",
+        "-p",
+        "max_interval:=2",
+    )
     camera = Camera(probe, "/ending").connect()
     for _ in range(10):
         camera.segment()
@@ -50,7 +63,9 @@ def test_sigint_while_the_model_is_loaded(processes, model, probe):
 
 
 def test_camera_ends_at_sigint(processes):
-    camera = processes("camera", "-p", "image_topic:=/ending", "-p", "width:=96", "-p", "height:=64", "-p", "frames:=3")
+    camera = processes(
+        "camera", "-p", "image_topic:=/ending", "-p", "width:=96", "-p", "height:=64", "-p", "frames:=3"
+    )
     camera.wait_for_text("3 images at 15 Hz")
     ended(camera, signal.SIGINT)
 
@@ -75,28 +90,38 @@ def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, n
     assert shared_memory.dds_environment(profile) == {}  # a missing file would only make Fast DDS complain
     profile.write_text("<dds/>")
     assert shared_memory.dds_environment(profile) == dict.fromkeys(
-        ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), str(profile))
+        ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), str(profile)
+    )
     monkeypatch.setenv(name, "/etc/own.xml")
     assert shared_memory.dds_environment(profile) == {}
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (("--params-file", "/no/such.yaml"), ["/no/such.yaml", "opening", "a file that exists"]),
-    (("--params-file", "{empty}"), ["empty.yaml", "No value at line 3"]),
-    (("-p", "threshold:="), ["'-p threshold:='", "name:=value"]),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--params-file", "/no/such.yaml"), ["/no/such.yaml", "opening", "a file that exists"]),
+        (("--params-file", "{empty}"), ["empty.yaml", "No value at line 3"]),
+        (("-p", "threshold:="), ["'-p threshold:='", "name:=value"]),
+    ],
+)
 def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, arguments, words):
     (tmp_path / "empty.yaml").write_text("/**:\n  ros__parameters:\n    model:\n")
-    process = processes("segmenter", *(argument.format(empty=tmp_path / "empty.yaml") for argument in arguments))
+    process = processes(
+        "segmenter", *(argument.format(empty=tmp_path / "empty.yaml") for argument in arguments)
+    )
     assert process.wait() == 1
     line = next(line for line in process.text().splitlines() if line.startswith("segmenter: "))
     assert all(word in line for word in words) and "Traceback" not in process.text()
 
 
-@pytest.mark.parametrize("code, arguments, words", [
-    (0, ["--help"], ["usage: ", "--params-file"]), (1, ["threshold:=1"], ["unknown arguments threshold:=1", "usage: "]),
-    (1, ["--ros-args", "--foo"], ["--foo"]),
-])
+@pytest.mark.parametrize(
+    "code, arguments, words",
+    [
+        (0, ["--help"], ["usage: ", "--params-file"]),
+        (1, ["threshold:=1"], ["unknown arguments threshold:=1", "usage: "]),
+        (1, ["--ros-args", "--foo"], ["--foo"]),
+    ],
+)
 def test_arguments_that_are_not_for_ros(code, arguments, words):
     """Nothing is started by them: not a second segmenter by --help."""
     executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter"
@@ -108,8 +133,10 @@ def test_arguments_that_are_not_for_ros(code, arguments, words):
 def test_every_process_has_a_profile_for_large_images_unless_the_user_has_one(monkeypatch):
     for name in shared_memory.PROFILE_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    code = (f"import os\nfrom dcfm_ros.ros import process\nprocess.start([])\n"
-            f"print([os.environ[name] for name in {shared_memory.PROFILE_VARIABLES!r} if name in os.environ])")
+    code = (
+        f"import os\nfrom dcfm_ros.ros import process\nprocess.start([])\n"
+        f"print([os.environ[name] for name in {shared_memory.PROFILE_VARIABLES!r} if name in os.environ])"
+    )
 
     def profiles():
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout

@@ -12,8 +12,13 @@ CLASSES = 4
 
 def test_every_image_gets_one_mask_of_its_own(camera):
     variants = [
-        dict(encoding="bgr8"), dict(encoding="rgb8"), dict(encoding="mono8"), dict(encoding="bgr8", padding=13),
-        dict(encoding="rgba8"), dict(encoding="mono16", padding=1), dict(encoding="yuv422_yuy2"),
+        dict(encoding="bgr8"),
+        dict(encoding="rgb8"),
+        dict(encoding="mono8"),
+        dict(encoding="bgr8", padding=13),
+        dict(encoding="rgba8"),
+        dict(encoding="mono16", padding=1),
+        dict(encoding="yuv422_yuy2"),
     ]
     sent = []
     for number in range(21):
@@ -31,7 +36,7 @@ def test_every_image_gets_one_mask_of_its_own(camera):
         assert 30 > info.latency_s >= info.preprocess_s + info.shallow_s + info.postprocess_s - 1e-5
     assert [m.header for m in camera.masks] == [m.header for m in sent]  # one each, in order
     assert [i.header for i in camera.infos] == [m.header for m in sent]
-    event, = camera.keyframes
+    (event,) = camera.keyframes
     assert event.header == sent[0].header
     assert (event.reason, event.camera, event.interval_frames, event.score) == ("first", "", 0, 0.0)
     assert event.encode_s > 0 and event.queue_s >= 0
@@ -43,7 +48,7 @@ def test_the_mask_depends_on_the_picture_not_on_its_encoding(camera):
     swapped = camera.image(seed=5, encoding="rgb8", padding=9)
     rows = np.frombuffer(image.data, np.uint8).reshape(64, 96, 3)[..., ::-1].reshape(64, -1)
     padded = np.frombuffer(swapped.data, np.uint8).reshape(64, -1).copy()
-    padded[:, :96 * 3] = rows
+    padded[:, : 96 * 3] = rows
     swapped.data = padded.tobytes()
     second, _ = camera.segment(swapped)
     other, _ = camera.segment(seed=6)
@@ -67,16 +72,24 @@ def test_other_modes_answer_every_image_too(segmenter, probe, mode):
     segmenter.start(mode=mode, max_interval=2)
     camera = Camera(probe).connect()
     sent = []
-    for number in range(5):  # keyframes are 0, 2 and 4; in two_sided mode the mask between comes with the second
+    for number in range(
+        5
+    ):  # keyframes are 0, 2 and 4; in two_sided mode the mask between comes with the second
         sent.append(camera.send(seed=number))
         if mode == "sync" or number % 2 == 0:
             camera.answer(sent[-1])
         else:  # the segmenter has it in work, so that the next image does not displace it
-            probe.diagnostic(camera.topic, lambda status: status.number("received") == len(sent)
-                             and status.number("feature_age_frames") == 1)
+            probe.diagnostic(
+                camera.topic,
+                lambda status: (
+                    status.number("received") == len(sent) and status.number("feature_age_frames") == 1
+                ),
+            )
     assert [m.header for m in camera.masks] == [m.header for m in sent]
     assert {i.mode for i in camera.infos} == {mode}
-    assert [(i.is_keyframe, i.feature_age_frames) for i in camera.infos] == [(True, 0), (False, 1)] * 2 + [(True, 0)]
+    assert [(i.is_keyframe, i.feature_age_frames) for i in camera.infos] == [(True, 0), (False, 1)] * 2 + [
+        (True, 0)
+    ]
 
 
 def test_request_keyframe(camera, probe):

@@ -26,7 +26,14 @@ def two(processes, model, probe, tmp_path):
 """)
     segmenter = processes("segmenter", "-r", "__node:=pair", "--params-file", str(settings))
     front = Camera(probe, "/pair/front", "/dcfm/front", frame_id="front_optical")
-    rear = Camera(probe, "/pair/rear/compressed", "/dcfm/rear", CompressedImage, frame_id="rear_optical", stamp_ns=5 * 10**9)
+    rear = Camera(
+        probe,
+        "/pair/rear/compressed",
+        "/dcfm/rear",
+        CompressedImage,
+        frame_id="rear_optical",
+        stamp_ns=5 * 10**9,
+    )
     return front.connect(), rear.connect(), segmenter
 
 
@@ -46,7 +53,7 @@ def test_each_camera_has_its_own_masks(two, probe):
             check_mask(mask, image, *sizes[camera], classes=4)
         assert {info.camera for info in camera.infos} == {name}
         assert [info.sequence for info in camera.infos] == list(range(1, len(sent[camera]) + 1))
-        event, = camera.keyframes
+        (event,) = camera.keyframes
         assert (event.camera, event.reason, event.header) == (name, "first", sent[camera][0].header)
         status = probe.diagnostic(camera.topic, lambda s: s.number("masks") == len(sent[camera]))
         assert status.name == f"/dcfm/pair: {name}"
@@ -70,4 +77,6 @@ def test_each_camera_has_its_own_masks(two, probe):
 
     # A request is for all.
     assert probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request()).success
-    assert front.segment(width=64, height=96)[1].is_keyframe and rear.segment(width=48, height=80)[1].is_keyframe
+    assert (
+        front.segment(width=64, height=96)[1].is_keyframe and rear.segment(width=48, height=80)[1].is_keyframe
+    )

@@ -42,13 +42,19 @@ taker=$1 taker_profile=$2 sender=$3 sender_profile=$4; shift 4
 
 
 def taken(size: str, profiles: tuple[str, str], users=(STRANGER, STRANGER), reach="LOCALHOST") -> int:
-    """How many of 30 images arrive from one process to another in a /dev/shm of this size. Pairs: taker, sender."""
-    as_user(["true"])   # skips
+    """How many of 30 images arrive from one process to another in a /dev/shm of this size. Pairs: taker,
+    sender."""
+    as_user(["true"])  # skips
     paths = [str(CONFIG / profile) if profile else "" for profile in profiles]
     sides = [part for user, path in zip(users, paths) for part in (str(user), path)]
     command = in_namespace(shared_memory(size), ["sh", "-c", _BOTH, "sh", *sides, *PEER])
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180,
-                          env=bare(ROS_AUTOMATIC_DISCOVERY_RANGE=reach, ROS_LOG_DIR="/tmp"))
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env=bare(ROS_AUTOMATIC_DISCOVERY_RANGE=reach, ROS_LOG_DIR="/tmp"),
+    )
     assert "taken: " in done.stdout, done.stdout + done.stderr
     return int(done.stdout.split("taken: ")[1])
 
@@ -56,7 +62,7 @@ def taken(size: str, profiles: tuple[str, str], users=(STRANGER, STRANGER), reac
 @pytest.mark.parametrize("reach", ["LOCALHOST", "SUBNET"])
 def test_large_images_in_64_mib(reach):
     profiles = (checked.SMALL_PROFILE, checked.SMALL_PROFILE)
-    assert taken("64m", profiles, reach=reach) >= 29   # all, where the machine is not busy
+    assert taken("64m", profiles, reach=reach) >= 29  # all, where the machine is not busy
 
 
 def test_large_images_from_another_user_with_the_udp_profile_on_one_side():
@@ -82,13 +88,24 @@ def test_our_own_profile_is_fitted_where_it_was_exported_too(monkeypatch, tmp_pa
     monkeypatch.setenv(name, str(link))
     small = str(CONFIG / checked.SMALL_PROFILE)
     assert checked.dds_environment(CONFIG / "fastdds.xml") == dict.fromkeys(checked.PROFILE_VARIABLES, small)
-    monkeypatch.setenv(name, str(CONFIG / checked.UDP_PROFILE))   # chosen
+    monkeypatch.setenv(name, str(CONFIG / checked.UDP_PROFILE))  # chosen
     assert checked.dds_environment(CONFIG / "fastdds.xml") == {}
 
 
-@pytest.mark.parametrize("total, profile, words", [
-    (64, checked.SMALL_PROFILE, "of the 64 MiB of /dev/shm a process takes 8.0 MiB, too little for such images: give the container more"),
-    (64, checked.UDP_PROFILE, "config/fastdds.xml"), (2000, "fastdds.xml", "larger segment_size"), (2000, "", "config/fastdds.xml")])
+@pytest.mark.parametrize(
+    "total, profile, words",
+    [
+        (
+            64,
+            checked.SMALL_PROFILE,
+            "of the 64 MiB of /dev/shm a process takes 8.0 MiB, too little for such images: give the "
+            "container more",
+        ),
+        (64, checked.UDP_PROFILE, "config/fastdds.xml"),
+        (2000, "fastdds.xml", "larger segment_size"),
+        (2000, "", "config/fastdds.xml"),
+    ],
+)
 def test_the_remedy_for_images_that_get_lost(monkeypatch, total, profile, words):
     monkeypatch.setattr(checked, "_size", lambda folder: (total * 2**20, 0))
     if profile:
@@ -96,17 +113,27 @@ def test_the_remedy_for_images_that_get_lost(monkeypatch, total, profile, words)
     assert words in checked.room_for_images()
 
 
-@pytest.mark.parametrize("profile, free, warned", [
-    ("fastdds.xml", 30, True), ("fastdds.xml", 40, False),
-    (checked.SMALL_PROFILE, 9, True), (checked.SMALL_PROFILE, 12, False),
-    (checked.UDP_PROFILE, 0, False), ("", 0, True), ("", 8, False)])
+@pytest.mark.parametrize(
+    "profile, free, warned",
+    [
+        ("fastdds.xml", 30, True),
+        ("fastdds.xml", 40, False),
+        (checked.SMALL_PROFILE, 9, True),
+        (checked.SMALL_PROFILE, 12, False),
+        (checked.UDP_PROFILE, 0, False),
+        ("", 0, True),
+        ("", 8, False),
+    ],
+)
 def test_lack_of_room_is_said_before_images_are_lost(monkeypatch, profile, free, warned):
     if profile:
         monkeypatch.setenv(PROFILE, str(CONFIG / profile))
     monkeypatch.setattr(checked, "_size", lambda folder: (64 * 2**20, free * 2**20))
     text = checked.lack_of_room()
     assert bool(text) == warned
-    assert not warned or (f"{free} MiB left" in text and "--shm-size" in text and "--ipc=host" in text and "\n" not in text)
+    assert not warned or (
+        f"{free} MiB left" in text and "--shm-size" in text and "--ipc=host" in text and "\n" not in text
+    )
 
 
 def test_ros_itself_adds_shared_memory_where_only_this_machine_is_discovered(monkeypatch):
@@ -133,26 +160,44 @@ def test_another_users_living_process_of_this_domain_is_noticed_once(tmp_path, m
     first = 7400 + 250 * 7
     kept = [port(first + 11, 0, True), port(first + 13, 1001, False), port(first + 250 + 11, 1002, True)]
     users = checked.ForeignUsers(tmp_path)
-    assert users.news() == ""   # our own; one whose process was killed; one of another domain
+    assert users.news() == ""  # our own; one whose process was killed; one of another domain
     kept.append(port(first + 15, 1003, True))
     text = users.news()
     assert "user id 1003," in text and checked.UDP_PROFILE in text and "\n" not in text
-    assert users.news() == "" and users.hint() == text   # told once, and true as long as it lives
+    assert users.news() == "" and users.hint() == text  # told once, and true as long as it lives
     kept.pop().close()
     assert users.hint() == ""
 
 
 def camera(tmp_path, size: str, script: str, expected: str) -> None:
     """Run a script with cameras in a /dev/shm of this size until it says what is expected."""
-    command = ["sh", "-c", f"trap : TERM; {script} wait; wait", "sh",
-               CAMERA, "--ros-args", "-p", "width:=96", "-p", "height:=64"]
+    command = [
+        "sh",
+        "-c",
+        f"trap : TERM; {script} wait; wait",
+        "sh",
+        CAMERA,
+        "--ros-args",
+        "-p",
+        "width:=96",
+        "-p",
+        "height:=64",
+    ]
     process = Process.__new__(Process)
     process.log = tmp_path / "log"
     with process.log.open("w") as output:
         process._process = subprocess.Popen(
-            in_namespace(shared_memory(size), command), stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env=bare(ROS_LOG_DIR="/tmp", ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST", XDG_CACHE_HOME=str(tmp_path),
-                     **{PROFILE: str(CONFIG / checked.SMALL_PROFILE)}))
+            in_namespace(shared_memory(size), command),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=bare(
+                ROS_LOG_DIR="/tmp",
+                ROS_AUTOMATIC_DISCOVERY_RANGE="LOCALHOST",
+                XDG_CACHE_HOME=str(tmp_path),
+                **{PROFILE: str(CONFIG / checked.SMALL_PROFILE)},
+            ),
+        )
     try:
         process.wait_for_text(expected)
     finally:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A node that stays up for days: it ends at once, also while it encodes, and many lives leave nothing behind."""
+"""A node that stays up for days: it ends at once, also while it encodes, and many lives leave nothing
+behind."""
 
 import json
 import os
@@ -14,11 +15,12 @@ import pytest
 from ros_helpers import Camera, Process
 
 LIVES = 50
-SETTLED = 10       # lives until allocators and caches have what they keep
+SETTLED = 10  # lives until allocators and caches have what they keep
 END_LIMIT_S = 2.0  # from SIGINT to the end of the process; the encode that runs would take 20 s more
-NAP_S = 0.01       # in which that is counted: it stands still while the machine does
-# What 40 lives may add. A life that kept its model would add 15 MB, 600 MB in all; one that kept an image of the tests and
-# its features, 60 KB. Allocators and Python's collector of cycles make it go up and down by a few MB.
+NAP_S = 0.01  # in which that is counted: it stands still while the machine does
+# What 40 lives may add. A life that kept its model would add 15 MB, 600 MB in all; one that kept an image of
+# the tests and its features, 60 KB. Allocators and Python's collector of cycles make it go up and down by a
+# few MB.
 GROWTH_LIMIT_MB = 20.0
 
 
@@ -31,18 +33,22 @@ class SlowSegmenter(Process):
         paths = [str(script.parents[1]), os.environ.get("PYTHONPATH", "")]
         with log.open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, str(script), str(lives), backend, mode, str(model), topic], stdout=output,
-                stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))})
+                [sys.executable, str(script), str(lives), backend, mode, str(model), topic],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            )
 
     def held(self) -> list[dict]:
         """What the process held in each life."""
-        written = self.text().rpartition("\n")[0]   # the last line may be half there
+        written = self.text().rpartition("\n")[0]  # the last line may be half there
         return [json.loads(line) for line in written.splitlines() if line.startswith("{")]
 
 
 @pytest.fixture
 def slow(tmp_path, model):
-    """slow(lives, backend, mode, topic): starts a node, which is killed at the end of the test if it still runs."""
+    """slow(lives, backend, mode, topic): starts a node, which is killed at the end of the test if it still
+    runs."""
     started = []
 
     def start(lives: int, backend: str, mode: str, topic: str) -> SlowSegmenter:
@@ -66,7 +72,9 @@ def end_in_the_middle_of_an_encode(process: SlowSegmenter, probe, topic: str) ->
         naps += 1
         assert naps * NAP_S < END_LIMIT_S, process.text()[-3000:]
     assert process.wait() == 0, process.text()[-3000:]
-    assert "Traceback" not in process.text() and "terminate called" not in process.text(), process.text()[-3000:]
+    assert "Traceback" not in process.text() and "terminate called" not in process.text(), process.text()[
+        -3000:
+    ]
 
 
 @pytest.mark.parametrize("mode", ["async", "sync"])
@@ -80,13 +88,13 @@ def test_fifty_lives_leave_nothing_behind(slow, probe, backend):
     if backend == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
     process = slow(LIVES, backend, "async", "/lives")
-    for number in range(1, LIVES + 1):   # each has the time that a start may take
+    for number in range(1, LIVES + 1):  # each has the time that a start may take
         probe.spin_until(lambda: len(process.held()) >= number or not process.running(), f"life {number}")
     end_in_the_middle_of_an_encode(process, probe, "/lives")
     held = process.held()
     assert len(held) == LIVES
     for what in ("threads", "python_threads", "descriptors", "publishers", "subscriptions"):
-        later = [life[what] for life in held[SETTLED - 1:]]
+        later = [life[what] for life in held[SETTLED - 1 :]]
         assert max(later) <= later[0], f"{what}: {later}"
     growth_mb = held[-1]["rss_mb"] - held[SETTLED - 1]["rss_mb"]
     assert growth_mb < GROWTH_LIMIT_MB, [round(life["rss_mb"], 1) for life in held]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The camera node plays video packets of a recording as images."""
+
 import json
 
 import numpy as np
@@ -17,20 +18,31 @@ from dcfm_ros.stamps import stamp_ns
 
 def told(images):
     """(number in the picture, number of its stamp) of each."""
-    return [(number_in(np.frombuffer(image.data, np.uint8).reshape(48, 64, 3)), (stamp_ns(image.header.stamp) - START_NS) // PERIOD_NS) for image in images]
+    return [
+        (
+            number_in(np.frombuffer(image.data, np.uint8).reshape(48, 64, 3)),
+            (stamp_ns(image.header.stamp) - START_NS) // PERIOD_NS,
+        )
+        for image in images
+    ]
 
 
-@pytest.mark.parametrize("name, kind, recorded", [
-    ("h264", FFMPEG_PACKET, "/camera/image_raw/ffmpeg"),
-    ("h265 b", COMPRESSED_VIDEO, "/camera/image_raw/foxglove"),
-    ("vp9", COMPRESSED_VIDEO, "/camera/image_raw"),
-])
+@pytest.mark.parametrize(
+    "name, kind, recorded",
+    [
+        ("h264", FFMPEG_PACKET, "/camera/image_raw/ffmpeg"),
+        ("h265 b", COMPRESSED_VIDEO, "/camera/image_raw/foxglove"),
+        ("vp9", COMPRESSED_VIDEO, "/camera/image_raw"),
+    ],
+)
 def test_pictures_are_played_as_images(probe, tmp_path, name, kind, recorded):
     bag, log = write_video_bag(tmp_path / "drive", {recorded: (kind, encoded(name))}), tmp_path / "sent.jsonl"
     images = probe.collect(Image, "/camera/image_raw", ALL)
     node = play(probe, bag, lambda: len(images) == FRAMES, speed=50.0, sent_log=str(log))
     assert not node.failed and told(images) == [(number, number) for number in range(FRAMES)]
-    assert {(image.encoding, image.step, image.header.frame_id) for image in images} == {("rgb8", 3 * 64, recorded)}
+    assert {(image.encoding, image.step, image.header.frame_id) for image in images} == {
+        ("rgb8", 3 * 64, recorded)
+    }
     assert [json.loads(line)["index"] for line in log.read_text().splitlines()] == list(range(FRAMES))
 
 

@@ -23,27 +23,32 @@ from dcfm_ros.ros.viewer_node import ViewerNode
 
 def counts(probe) -> dict[str, int]:
     """What the viewer's newest diagnostic says."""
-    found = [status for message in probe.arrays() for status in message.status if status.name.endswith("/viewer")]
+    found = [
+        status for message in probe.arrays() for status in message.status if status.name.endswith("/viewer")
+    ]
     return {item.key: int(item.value) for item in found[-1].values} if found else {}
 
 
 def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_path):
     from viewer_helpers import Recorded  # skips where the viewer cannot be installed
+
     file = tmp_path / "drive.rrd"
     viewer = processes("viewer", "-p", f"target:='{file}'")
     viewer.wait_for_text("viewing /camera/image_raw")
     number, before = 0, 0
-    while not before:   # one end or the other may not have heard of it yet
+    while not before:  # one end or the other may not have heard of it yet
         number += 1
         camera.segment(seed=number)
-        probe.diagnostic(camera.topic)   # a viewer that hears the segmenter by now hears this, too, and so the threshold
+        probe.diagnostic(
+            camera.topic
+        )  # a viewer that hears the segmenter by now hears this, too, and so the threshold
         probe.arrays().clear()
         before = probe.spin_until(lambda: counts(probe), "a diagnostic of the viewer")["shown"]
     sent, answers = [], []
     for seed in range(number + 1, number + 9):
         sent.append(camera.send(seed=seed))
         answers.append(camera.answer(sent[-1]))
-        if len(sent) in (4, 8):   # its queue holds five images, should it be held up
+        if len(sent) in (4, 8):  # its queue holds five images, should it be held up
             probe.spin_until(lambda: counts(probe)["shown"] >= before + len(sent), "all frames in the viewer")
     viewer.signal(signal.SIGINT)
     assert viewer.wait() == 0, viewer.text()
@@ -55,9 +60,13 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
         stamp = stamps.stamp_ns(message.header.stamp)
         np.testing.assert_array_equal(masks[stamp], pixels(mask))
         picture = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)[..., ::-1]
-        assert np.abs(images[stamp].astype(int) - picture).mean() < 25   # JPEG of noise; another picture differs by more
+        assert (
+            np.abs(images[stamp].astype(int) - picture).mean() < 25
+        )  # JPEG of noise; another picture differs by more
         assert scores[stamp] == pytest.approx(info.score) and ages[stamp] == info.feature_age_frames
-    assert found.scalars("/camera/scheduling/threshold")[stamp] == 10.0   # the segmenter's own, from its diagnostics
+    assert (
+        found.scalars("/camera/scheduling/threshold")[stamp] == 10.0
+    )  # the segmenter's own, from its diagnostics
     assert {name for name, _ in found.classes().values()} >= {"unlabelled"} and len(found.classes()) == 5
 
 
@@ -108,18 +117,26 @@ def shown(monkeypatch):
 
 @pytest.fixture
 def start(shown, probe):
-    """`start(**parameters)`: the node in this process, beside the probe, and a segmenter in its namespace that has these
-    parameters, and nothing else."""
+    """`start(**parameters)`: the node in this process, beside the probe, and a segmenter in its namespace
+    that has these parameters, and nothing else."""
     started = []
 
     def start(name="segmenter", **parameters_of_segmenter):
         segmenter = Node(name, namespace="/viewed/dcfm", context=probe.context)
-        values = {"cameras": [""], "image_topic": "", "image_transport": "auto", "camera_info_topic": "",
-                  **parameters_of_segmenter.pop("named", {}), **parameters_of_segmenter}
+        values = {
+            "cameras": [""],
+            "image_topic": "",
+            "image_transport": "auto",
+            "camera_info_topic": "",
+            **parameters_of_segmenter.pop("named", {}),
+            **parameters_of_segmenter,
+        }
         for parameter, value in values.items():
             segmenter.declare_parameter(parameter, value)
-        node = ViewerNode(context=probe.context, cli_args=[
-            "--ros-args", "-r", "__ns:=/viewed/dcfm", "-p", f"segmenter:={name}"])
+        node = ViewerNode(
+            context=probe.context,
+            cli_args=["--ros-args", "-r", "__ns:=/viewed/dcfm", "-p", f"segmenter:={name}"],
+        )
         for one in (segmenter, node):
             probe.add(one)
             started.append(one)
@@ -137,10 +154,14 @@ class Source:
     def __init__(self, probe, camera="", topic="/seen/image", kind=Image):
         prefix = f"/viewed/dcfm/{camera}/" if camera else "/viewed/dcfm/"
         self._camera = Camera(probe, topic, prefix=f"/unused/{camera or 'camera'}", kind=kind)
-        self._publishers = {name: probe.publisher(kind, prefix + name, reliable=True) for name, kind in (
-            ("mask", Image), ("mask_info", MaskInfo), ("keyframe", KeyframeEvent))}
+        self._publishers = {
+            name: probe.publisher(kind, prefix + name, reliable=True)
+            for name, kind in (("mask", Image), ("mask_info", MaskInfo), ("keyframe", KeyframeEvent))
+        }
         for publisher in (*self._publishers.values(), self._camera.publisher):
-            probe.spin_until(lambda: publisher.get_subscription_count() > 0, f"a subscription of {publisher.topic_name}")
+            probe.spin_until(
+                lambda: publisher.get_subscription_count() > 0, f"a subscription of {publisher.topic_name}"
+            )
 
     def send(self, image=True, info=True, mask=True, encoding="rgb8"):
         """A frame, or parts of it; returns its stamp in ns and the values of its mask."""
@@ -151,8 +172,9 @@ class Source:
         if mask:
             self._publishers["mask"].publish(messages.mono8_message(message.header, values))
         if info:
-            self._publishers["mask_info"].publish(MaskInfo(
-                header=message.header, score=0.5, is_keyframe=True, feature_age_frames=3))
+            self._publishers["mask_info"].publish(
+                MaskInfo(header=message.header, score=0.5, is_keyframe=True, feature_age_frames=3)
+            )
         return stamps.stamp_ns(message.header.stamp), values
 
     def publish(self, name, message):
@@ -164,7 +186,7 @@ def test_parts_of_a_frame_are_joined(start, shown, probe):
     source = Source(probe)
     stamp, values = source.send()
     probe.spin_until(lambda: shown.frames, "the frame")
-    (camera, stamp_ns, image, mask, score, threshold, is_keyframe, age), = shown.frames
+    ((camera, stamp_ns, image, mask, score, threshold, is_keyframe, age),) = shown.frames
     assert (camera, stamp_ns, score, threshold, is_keyframe, age) == ("", stamp, 0.5, None, True, 3)
     assert image.shape == (64, 96, 3)
     np.testing.assert_array_equal(mask, values)
@@ -175,24 +197,28 @@ def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
     monkeypatch.setattr(viewer_node, "_WAITING", 2)
     node = start(image_topic="/seen/image")
     source = Source(probe)
-    (_, join), = node._joins
+    ((_, join),) = node._joins
 
     def send(**parts):
         """The next frame, once the one before has arrived."""
         stamp, _ = source.send(**{"image": False, "mask": False, "info": False, **parts})
-        probe.spin_until(lambda: len(join._frames.get(stamp, ())) == len(parts), f"{list(parts)} of the frame")
+        probe.spin_until(
+            lambda: len(join._frames.get(stamp, ())) == len(parts), f"{list(parts)} of the frame"
+        )
         return stamp
 
     send(image=True)
     without_info = send(image=True, mask=True)
-    assert node.counts["image_alone"] == 0 and shown.frames == []    # two may wait
+    assert node.counts["image_alone"] == 0 and shown.frames == []  # two may wait
     without_image = send(mask=True, info=True)
     assert node.counts["image_alone"] == 1
-    send(info=True)                                                  # alone it says nothing
+    send(info=True)  # alone it says nothing
     send(image=True)
     assert node.counts["mask_alone"] == 2
     assert [(frame[1], frame[2] is None, frame[4]) for frame in shown.frames] == [
-        (without_info, False, None), (without_image, True, 0.5)]
+        (without_info, False, None),
+        (without_image, True, 0.5),
+    ]
     node.destroy_node()
     assert shown.closed and node.counts == {"shown": 0, "mask_alone": 2, "image_alone": 2, "undecodable": 0}
 
@@ -208,7 +234,9 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
     probe.spin_until(lambda: shown.frames, "the mask without its image")
     assert shown.frames[0][2] is None and node.counts["undecodable"] == 1
     whole = source._camera.send()
-    source.publish("mask", Image(header=whole.header, height=64, width=96, encoding="mono8", step=96))   # no data
+    source.publish(
+        "mask", Image(header=whole.header, height=64, width=96, encoding="mono8", step=96)
+    )  # no data
     source.publish("mask_info", MaskInfo(header=whole.header))
     probe.spin_until(lambda: node.counts["undecodable"] == 2, "the refusal of the mask")
     assert len(shown.frames) == 1
@@ -217,9 +245,13 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
 def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
     """Compressed images carry the packets, whose own messages need not be installed."""
     from video_packet_helpers import Packet, encoded, number_in  # skips where PyAV is not installed
+
     monkeypatch.setattr(Transport, "message_class", lambda transport: CompressedImage)
-    monkeypatch.setattr(viewer_node, "read_packet", lambda transport, message: Packet(
-        "h264", bytes(message.data), stamps.stamp_ns(message.header.stamp)))
+    monkeypatch.setattr(
+        viewer_node,
+        "read_packet",
+        lambda transport, message: Packet("h264", bytes(message.data), stamps.stamp_ns(message.header.stamp)),
+    )
     node = start(image_topic="/seen/image/ffmpeg")
     source = Source(probe, topic="/seen/image/ffmpeg", kind=CompressedImage)
     for one in encoded("h264")[9:14]:
@@ -228,14 +260,27 @@ def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
         source._camera.send(message)
         source.publish("mask", messages.mono8_message(message.header, np.ones((48, 64), np.uint8)))
         source.publish("mask_info", MaskInfo(header=message.header))
-        probe.spin_until(lambda number=one.number: len(shown.frames) + node.counts["undecodable"] > number - 9, "the frame")
-    assert [number_in(frame[2]) for frame in shown.frames] == [10, 11, 12, 13] and node.counts["undecodable"] == 1
+        probe.spin_until(
+            lambda number=one.number: len(shown.frames) + node.counts["undecodable"] > number - 9, "the frame"
+        )
+    assert [number_in(frame[2]) for frame in shown.frames] == [10, 11, 12, 13] and node.counts[
+        "undecodable"
+    ] == 1
 
 
 def test_several_cameras_keyframes_and_classes(start, shown, probe):
-    start("other", cameras=["front", "rear"], named={   # a relative topic is the robot's, as for the segmenter
-        "front.image_topic": "seen/front", "front.image_transport": "raw", "rear.image_topic": "/seen/rear",
-        "rear.image_transport": "auto", "front.camera_info_topic": "", "rear.camera_info_topic": ""})
+    start(
+        "other",
+        cameras=["front", "rear"],
+        named={  # a relative topic is the robot's, as for the segmenter
+            "front.image_topic": "seen/front",
+            "front.image_transport": "raw",
+            "rear.image_topic": "/seen/rear",
+            "rear.image_transport": "auto",
+            "front.camera_info_topic": "",
+            "rear.camera_info_topic": "",
+        },
+    )
     front, rear = Source(probe, "front", "/viewed/seen/front"), Source(probe, "rear", "/seen/rear")
     front.send()
     stamp, _ = rear.send()
@@ -245,16 +290,18 @@ def test_several_cameras_keyframes_and_classes(start, shown, probe):
         palette.publish(ClassPalette(classes=[ClassColor(id=0, name="road", r=1, g=2, b=3)]))
     probe.spin_until(lambda: len(shown.frames) == 2 and shown.keyframes and shown.palettes, "all of it")
     assert {frame[0] for frame in shown.frames} == {"front", "rear"}
-    (camera, stamp_ns, reason, score), = shown.keyframes
+    ((camera, stamp_ns, reason, score),) = shown.keyframes
     assert (camera, reason, score) == ("rear", "deviation", 0.25) and stamp_ns > stamp
-    assert shown.palettes == [[(0, "road", (1, 2, 3))]]      # both cameras' are the same
+    assert shown.palettes == [[(0, "road", (1, 2, 3))]]  # both cameras' are the same
 
 
 def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
     start(image_topic="/seen/image")
     arrays = probe.arrays()
     probe.spin_until(lambda: counts(probe), "a diagnostic")
-    status = next(status for message in arrays for status in message.status if status.name == "/viewed/dcfm/viewer")
+    status = next(
+        status for message in arrays for status in message.status if status.name == "/viewed/dcfm/viewer"
+    )
     assert status.level == status.WARN and "1 left out, 2 errors of the viewer" in status.message
     assert counts(probe)["errors"] == 2
 
@@ -286,8 +333,15 @@ def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
         probe.add(one)
     try:
         probe.spin_until(lambda: "it has no parameters cameras" in capfd.readouterr().err, "its words")
-        node._read_diagnostics(DiagnosticArray(status=[DiagnosticStatus(
-            name="/viewed/dcfm/segmenter: x", values=[KeyValue(key="threshold", value="")])]))
+        node._read_diagnostics(
+            DiagnosticArray(
+                status=[
+                    DiagnosticStatus(
+                        name="/viewed/dcfm/segmenter: x", values=[KeyValue(key="threshold", value="")]
+                    )
+                ]
+            )
+        )
     finally:
         for one in (other, node):
             one.destroy_node()
@@ -296,6 +350,13 @@ def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
 def test_masks_that_stay_away_are_a_warning(start, shown, probe, monkeypatch):
     monkeypatch.setattr(viewer_node, "_SILENT_S", 0.0)
     start(image_topic="/seen/image")
-    found = probe.spin_until(lambda: [status for message in probe.arrays() for status in message.status
-                                      if status.name == "/viewed/dcfm/viewer"], "a diagnostic")
+    found = probe.spin_until(
+        lambda: [
+            status
+            for message in probe.arrays()
+            for status in message.status
+            if status.name == "/viewed/dcfm/viewer"
+        ],
+        "a diagnostic",
+    )
     assert found[0].level == DiagnosticStatus.WARN and "is /viewed/dcfm/segmenter active?" in found[0].message

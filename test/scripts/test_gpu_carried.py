@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A training that is carried away from a GPU machine and goes on elsewhere."""
+
 import json
 from types import SimpleNamespace
 
@@ -24,7 +25,12 @@ def trained(tmp_path):
         parameter.grad = torch.randn_like(parameter) * 1e-6
     optimiser.step()
     configuration = json.dumps({"phases": [{"iterations": 5}, {"iterations": 3}]})
-    state = {"iteration": 7, "configuration": configuration, "model": model.state_dict(), "optimiser": optimiser.state_dict()}
+    state = {
+        "iteration": 7,
+        "configuration": configuration,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
     torch.save(state, run / "state.pt")
     (run / "log.jsonl").write_text('{"iteration": 7}\n')
     return SimpleNamespace(run=run, out=tmp_path / "out", state=state)
@@ -40,7 +46,7 @@ def test_a_training_is_carried_away_and_back(trained, tmp_path):
     assert state["iteration"] == 7 and (tmp_path / "again" / "log.jsonl").read_text() == '{"iteration": 7}\n'
     assert state["model"].keys() == trained.state["model"].keys()
     for number, moments in trained.state["optimiser"]["state"].items():
-        for name in ("exp_avg", "exp_avg_sq"):   # a square of 1e-6 would be 0 in float16
+        for name in ("exp_avg", "exp_avg_sq"):  # a square of 1e-6 would be 0 in float16
             found = state["optimiser"]["state"][number][name]
             assert found.dtype == torch.float32 and torch.allclose(found, moments[name], rtol=0.01, atol=0)
 
@@ -59,7 +65,9 @@ def test_a_save_that_was_interrupted_is_noticed(trained, tmp_path):
     trained.out.mkdir()
     carried.carry(trained.run, trained.out)
     save_model(trained.out / "model", load_model(trained.run / "last"), {"iterations_done": 9}, half=True)
-    with pytest.raises(ValueError, match="the model of iteration 9 and the state of 7: it was interrupted while it saved"):
+    with pytest.raises(
+        ValueError, match="the model of iteration 9 and the state of 7: it was interrupted while it saved"
+    ):
         carried.carried_back(trained.out, tmp_path / "again")
     with pytest.raises(FileNotFoundError, match="holds no training to go on with"):
         carried.carried_back(tmp_path, tmp_path / "again")
@@ -70,7 +78,9 @@ def test_a_damaged_state_and_one_at_its_end_are_refused(trained, tmp_path):
     carried.carry(trained.run, trained.out)
     whole = (trained.out / "state.1").read_bytes()
     (trained.out / "state.1").write_bytes(whole[:5000] + bytes(100) + whole[5100:])
-    with pytest.raises(ValueError, match="state.* is damaged, or of two checkpoints: start from the model with --init"):
+    with pytest.raises(
+        ValueError, match="state.* is damaged, or of two checkpoints: start from the model with --init"
+    ):
         carried.carried_back(trained.out, tmp_path / "again")
     torch.save({**trained.state, "iteration": 8}, trained.run / "state.pt")
     carried.carry(trained.run, trained.out)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with a machine or its GPU, in one line."""
+
 import sys
 import warnings
 
@@ -25,7 +26,10 @@ def test_a_gpu_that_is_fine(gpu):
 
 def test_a_build_without_cuda(gpu):
     gpu.setattr(torch.version, "cuda", None)
-    assert environment.gpu_problem() == f"this PyTorch, {torch.__version__}, is built without CUDA: install a build with it"
+    assert (
+        environment.gpu_problem()
+        == f"this PyTorch, {torch.__version__}, is built without CUDA: install a build with it"
+    )
 
 
 def test_no_gpu_and_an_old_driver(gpu):
@@ -42,8 +46,10 @@ def test_packages_that_cannot_be_imported(monkeypatch):
     for name in ("numba", "tqdm"):
         monkeypatch.setitem(sys.modules, name, None)
     assert environment.packages_problem() == (
-        f"Python packages are missing for {sys.executable}: import of numba halted; None in sys.modules; import of tqdm "
-        "halted; None in sys.modules")
+        f"Python packages are missing for {sys.executable}: import of numba halted; None in sys.modules; "
+        f"import of tqdm "
+        "halted; None in sys.modules"
+    )
 
 
 def test_a_gpu_that_does_not_compute_or_is_full(gpu):
@@ -51,7 +57,11 @@ def test_a_gpu_that_does_not_compute_or_is_full(gpu):
         raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
 
     gpu.setattr(torch.cuda, "mem_get_info", lambda: (1e9, 80e9))
-    assert environment.gpu_problem() == "the GPU has 1.0 GB of free memory, 2 are needed: end what else runs on it"
+    assert (
+        environment.gpu_problem()
+        == "the GPU has 1.0 GB of free memory, 2 are needed: end what else runs on it"
+    )
     gpu.setattr(torch, "ones", fails)
-    assert environment.gpu_problem() == ("the GPU does not compute: CUDA error: no kernel image is available for execution "
-                                         "on the device more")
+    assert environment.gpu_problem() == (
+        "the GPU does not compute: CUDA error: no kernel image is available for execution on the device more"
+    )

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What a run on a GPU machine leaves."""
+
 import errno
 import json
 import os
@@ -17,7 +18,12 @@ def test_a_full_disk_is_told_and_stops_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", full)
     results.add(Outcome("a step", DONE, ""))
-    assert results.measured and results.problem.endswith("report.txt could not be written: No space left on device")
+    assert results.measured and results.problem.endswith(
+        "report.txt could not be written: No space left on device"
+    )
     monkeypatch.setattr(Path, "write_text", write_text)
     results.add(Outcome("another", FAILED, "no"))
-    assert [step["name"] for step in json.loads((tmp_path / "report.json").read_text())["steps"]] == ["a step", "another"]
+    assert [step["name"] for step in json.loads((tmp_path / "report.json").read_text())["steps"]] == [
+        "a step",
+        "another",
+    ]

@@ -1,7 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""scripts/gpu_run.py without a GPU: packed, then run small from the pack in an environment that holds nothing else; what it
-makes of its arguments, of time and of interruptions."""
+"""scripts/gpu_run.py without a GPU: packed, then run small from the pack in an environment that holds nothing
+else; what it makes of its arguments, of time and of interruptions."""
+
 import json
 import re
 import signal
@@ -27,46 +28,85 @@ def test_packed_and_run_where_nothing_else_is(camvid, tmp_path):
     assert sum(path.stat().st_size for path in pack.rglob("*") if path.is_file()) < 20e6
     interpreter = empty_environment(tmp_path / "environment")
     done = subprocess.run(
-        [interpreter, pack / "scripts" / "gpu_run.py", "--device", "cpu", "--minutes", "3", "--out", out], cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+        [interpreter, pack / "scripts" / "gpu_run.py", "--device", "cpu", "--minutes", "3", "--out", out],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text())
     found = {step["name"]: step for step in report["steps"]}
     assert {name: step["status"] for name, step in found.items()} == {
-        "environment": DONE, "inputs": DONE, "tests": SKIPPED, "benchmark mit_b0 f32": DONE, "benchmark mit_b5 f32": DONE,
-        "benchmark mit_b2 f32": DONE, "benchmark f16, bf16": SKIPPED, "training": DONE, "evaluation": DONE}, done.stdout
+        "environment": DONE,
+        "inputs": DONE,
+        "tests": SKIPPED,
+        "benchmark mit_b0 f32": DONE,
+        "benchmark mit_b5 f32": DONE,
+        "benchmark mit_b2 f32": DONE,
+        "benchmark f16, bf16": SKIPPED,
+        "training": DONE,
+        "evaluation": DONE,
+    }, done.stdout
     assert found["environment"]["line"].endswith("pytest is not installed: no tests")
     assert found["tests"]["line"] == "needs CUDA"
-    assert "openvino" not in found["benchmark mit_b0 f32"]["figures"]["versions"]   # the environment is as empty as it should be
+    assert (
+        "openvino" not in found["benchmark mit_b0 f32"]["figures"]["versions"]
+    )  # the environment is as empty as it should be
     assert len(found["benchmark mit_b5 f32"]["figures"]["kernels"][0]["kernels"]) == 5
     assert found["benchmark mit_b2 f32"]["line"].startswith("shallow frame ")
     log = [entry["ce_key"] for entry in found["training"]["figures"]["log"]]
-    assert len(log) >= 2 and log[-1] < log[0], found["training"]   # it learns
+    assert len(log) >= 2 and log[-1] < log[0], found["training"]  # it learns
     assert re.match(r"\d+ of \d+ iterations, \d+ images/s, cross entropy ", found["training"]["line"])
     assert found["evaluation"]["line"].startswith("camvid val: mIoU ")
     assert report["commit"] == packing.commit()
     files = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]
     pieces = sorted(name for name in files if name.startswith("state."))
     assert pieces == [f"state.{index}" for index in range(1, len(pieces) + 1)] and pieces
-    assert sorted({*files} - {*pieces}) == ["log.txt", "model/model.yaml", "model/weights.safetensors", "report.json", "report.txt"]
+    assert sorted({*files} - {*pieces}) == [
+        "log.txt",
+        "model/model.yaml",
+        "model/weights.safetensors",
+        "report.json",
+        "report.txt",
+    ]
     assert all((out / name).stat().st_size <= 16e6 for name in files)
-    assert "training: done in" in (out / "report.txt").read_text() and "longest operators" in (out / "report.txt").read_text()
+    assert (
+        "training: done in" in (out / "report.txt").read_text()
+        and "longest operators" in (out / "report.txt").read_text()
+    )
 
 
 @pytest.fixture
 def planned(monkeypatch, tmp_path):
     """`planned(steps, *arguments)`: run these steps; returns the exit code and {name: (status, line)}."""
+
     def run(these, *arguments, problem="", inputs=None):
         figures = {"line": "a machine", "problem": problem}
-        monkeypatch.setattr(gpu_run, "environment", lambda device: Step("environment", python(
-            f"open(report, 'w').write(json.dumps({figures!r}))").command, is_measurement=False))
-        monkeypatch.setattr(gpu_run, "inputs", lambda training: inputs or Step("inputs", python("pass").command,
-                                                                             is_measurement=False))
-        monkeypatch.setattr(gpu_run, "plan", lambda training, kinds: [step for step in these if step.kind in kinds])
+        monkeypatch.setattr(
+            gpu_run,
+            "environment",
+            lambda device: Step(
+                "environment",
+                python(f"open(report, 'w').write(json.dumps({figures!r}))").command,
+                is_measurement=False,
+            ),
+        )
+        monkeypatch.setattr(
+            gpu_run,
+            "inputs",
+            lambda training: inputs or Step("inputs", python("pass").command, is_measurement=False),
+        )
+        monkeypatch.setattr(
+            gpu_run, "plan", lambda training, kinds: [step for step in these if step.kind in kinds]
+        )
         out = tmp_path / "results"
         code = gpu_run.main(["--out", str(out), *arguments])
-        return code, {step["name"]: (step["status"], step["line"])
-                      for step in json.loads((out / "report.json").read_text())["steps"]}
+        return code, {
+            step["name"]: (step["status"], step["line"])
+            for step in json.loads((out / "report.json").read_text())["steps"]
+        }
+
     return run
 
 
@@ -81,7 +121,11 @@ def test_a_failing_step_does_not_stop_the_next(planned):
 
 def test_nothing_measured_is_an_error(planned):
     code, found = planned([named("kernels", "sys.exit('no')"), Step("tests", why_not="needs CUDA")])
-    assert code == 1 and found["tests"] == (SKIPPED, "needs CUDA") and found["environment"] == (DONE, "a machine")
+    assert (
+        code == 1
+        and found["tests"] == (SKIPPED, "needs CUDA")
+        and found["environment"] == (DONE, "a machine")
+    )
 
 
 def test_no_usable_gpu_ends_it_at_once(planned):
@@ -97,21 +141,36 @@ def test_wrong_inputs_of_training_end_it_before_anything_is_measured(planned, ca
 
 
 def test_without_training_its_inputs_do_not_matter(planned):
-    code, found = planned([named("tests", "pass")], "--steps", "tests,kernels", inputs=named("inputs", "sys.exit('no')"))
+    code, found = planned(
+        [named("tests", "pass")], "--steps", "tests,kernels", inputs=named("inputs", "sys.exit('no')")
+    )
     assert code == 0 and list(found) == ["environment", "tests"]
 
 
 def test_time_that_is_left_goes_to_what_is_worth_more(planned, tmp_path):
-    code, found = planned([named("kernels cheap", "pass", least_s=1.0, leaves_s=40.0), named("tests dear", "pass", least_s=15.0),
-                           named("tests long", "pass", least_s=1000.0),
-                           named("evaluation", "pass", needs=tmp_path / "a model")], "--minutes", "0.5")
+    code, found = planned(
+        [
+            named("kernels cheap", "pass", least_s=1.0, leaves_s=40.0),
+            named("tests dear", "pass", least_s=15.0),
+            named("tests long", "pass", least_s=1000.0),
+            named("evaluation", "pass", needs=tmp_path / "a model"),
+        ],
+        "--minutes",
+        "0.5",
+    )
     assert code == 0 and found["kernels cheap"][0] == SKIPPED and found["tests dear"] == (DONE, "")
-    assert found["tests long"][1].endswith(" s are left, too few") and found["evaluation"] == (SKIPPED, "there is no a model")
+    assert found["tests long"][1].endswith(" s are left, too few") and found["evaluation"] == (
+        SKIPPED,
+        "there is no a model",
+    )
 
 
 def test_some_steps_alone(planned):
-    code, found = planned([named("tests", "pass"), named("benchmark a", "pass"), named("training", "pass")],
-                          "--steps", "benchmark, training")
+    code, found = planned(
+        [named("tests", "pass"), named("benchmark a", "pass"), named("training", "pass")],
+        "--steps",
+        "benchmark, training",
+    )
     assert code == 0 and list(found) == ["environment", "inputs", "benchmark a", "training"]
 
 
@@ -129,7 +188,8 @@ import gpu_run
 from gpu.steps import REPORT, Step
 gpu_run.environment = lambda device: Step('environment', (sys.executable, '{tmp_path}/fast.py', REPORT))
 gpu_run.plan = lambda *_: [Step('tests', (sys.executable, '{tmp_path}/slow.py', REPORT))]
-sys.exit(gpu_run.main(['--out', '{tmp_path}/out', '--steps', 'tests']))"""}
+sys.exit(gpu_run.main(['--out', '{tmp_path}/out', '--steps', 'tests']))""",
+    }
     for name, text in scripts.items():
         (tmp_path / name).write_text(text)
     begun = tmp_path / "begun"
@@ -137,28 +197,37 @@ sys.exit(gpu_run.main(['--out', '{tmp_path}/out', '--steps', 'tests']))"""}
     deadline = time.monotonic() + 60
     while not begun.exists():
         assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)   # between two looks; nothing depends on its length
+        time.sleep(0.02)  # between two looks; nothing depends on its length
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     deadline = time.monotonic() + 60
-    while Path("/proc", begun.read_text()).exists():   # the step ends, too
+    while Path("/proc", begun.read_text()).exists():  # the step ends, too
         assert time.monotonic() < deadline
         time.sleep(0.02)
     if number == signal.SIGKILL:
         return
     assert process.returncode == 0 and "interrupted: what was measured stands" in output
     steps = json.loads((tmp_path / "out" / "report.json").read_text())["steps"]
-    assert [(step["name"], step["line"]) for step in steps] == [("environment", ""), ("tests", "7 iterations; then interrupted")]
+    assert [(step["name"], step["line"]) for step in steps] == [
+        ("environment", ""),
+        ("tests", "7 iterations; then interrupted"),
+    ]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--device", "tpu"], "--device tpu: use cuda or cpu"),
-    (["--minutes", "0"], "--minutes 0.0: use a number above 0"),
-    (["--data", "camvid=nowhere"], "--data camvid=nowhere: write NAME=PATH with a folder that is there"),
-    (["--data", "camvid="], "--data camvid=: write NAME=PATH with a folder that is there"),
-    (["--steps", "tests,trainin"], "--steps 'trainin': use some of tests, benchmark, kernels, training, evaluation"),
-    (["--resume", "nowhere"], "--resume nowhere: there is no such folder"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--device", "tpu"], "--device tpu: use cuda or cpu"),
+        (["--minutes", "0"], "--minutes 0.0: use a number above 0"),
+        (["--data", "camvid=nowhere"], "--data camvid=nowhere: write NAME=PATH with a folder that is there"),
+        (["--data", "camvid="], "--data camvid=: write NAME=PATH with a folder that is there"),
+        (
+            ["--steps", "tests,trainin"],
+            "--steps 'trainin': use some of tests, benchmark, kernels, training, evaluation",
+        ),
+        (["--resume", "nowhere"], "--resume nowhere: there is no such folder"),
+    ],
+)
 def test_wrong_arguments(tmp_path, capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):
         gpu_run.main(["--out", str(tmp_path / "out"), *arguments])
@@ -174,8 +243,11 @@ def test_results_of_before_are_not_overwritten(tmp_path, capsys):
 
 def test_a_disk_without_room_is_told_at_once(tmp_path, monkeypatch, capsys):
     for place, free in ((tmp_path / "out", 10e6), (None, 150e6)):
-        monkeypatch.setattr(gpu_run.shutil, "disk_usage", lambda path: SimpleNamespace(
-            free=free if place is None or Path(path) == place else 1e9))
+        monkeypatch.setattr(
+            gpu_run.shutil,
+            "disk_usage",
+            lambda path: SimpleNamespace(free=free if place is None or Path(path) == place else 1e9),
+        )
         with pytest.raises(SystemExit, match="2"):
             gpu_run.main(["--out", str(tmp_path / ("out" if place else "other"))])
         assert f"has {free / 1e6:.0f} MB of free space" in capsys.readouterr().err

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """How long masks are bad after a hard cut, on pictures that stand still but for the cut."""
+
 import numpy as np
 import pytest
 from helpers import tiny_model
-
 from studies.recovery import BEFORE, SETTLED, _serving, recoveries
+
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.frame import VideoFrame
@@ -57,13 +58,15 @@ def test_frames_until_masks_have_recovered():
 
 
 def test_masks_that_recover_too_late():
-    row, = recoveries(TorchBackend(tiny_model()), SIZE, TwoShots(), CUT, (SETTLED + 1,), NO_INTERVALS)
+    (row,) = recoveries(TorchBackend(tiny_model()), SIZE, TwoShots(), CUT, (SETTLED + 1,), NO_INTERVALS)
     assert row.frames is None and row.requested and row.level < 1.0
 
 
 def test_what_cannot_be_measured_is_refused():
     backend = TorchBackend(tiny_model())
-    with pytest.raises(ValueError, match=f"cut at frame 3: {BEFORE} frames are needed before it, take a later one"):
+    with pytest.raises(
+        ValueError, match=f"cut at frame 3: {BEFORE} frames are needed before it, take a later one"
+    ):
         recoveries(backend, SIZE, TwoShots(), 3, (2,))
     with pytest.raises(ValueError, match="delay 0: use 1 frame or more"):
         recoveries(backend, SIZE, TwoShots(), CUT, (0, 2))

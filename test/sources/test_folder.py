@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A folder of images as a video."""
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from dcfm_ros.sources.folder import ImageFolder
 
 def picture(value, height=24, width=32):
     image = np.full((height, width, 3), value, np.uint8)
-    image[: height // 2, :, 0] = 250   # red above, so that swapped channels are noticed
+    image[: height // 2, :, 0] = 250  # red above, so that swapped channels are noticed
     return image
 
 
@@ -53,7 +54,7 @@ def test_labels_beside_the_images_are_found(tmp_path):
     write(tmp_path / "labels" / "a.png", label)
     folder = ImageFolder(tmp_path, None, 15.0)
     assert np.array_equal(folder.frame(0).label, label)
-    assert folder.frame(1).label is None   # this frame has no label file
+    assert folder.frame(1).label is None  # this frame has no label file
 
 
 def test_labels_are_not_looked_for_beside_other_folders(tmp_path):
@@ -69,7 +70,9 @@ def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(SourceError, match="nowhere is not a folder"):
         ImageFolder(tmp_path / "nowhere", None, 15.0)
     write(tmp_path / "a.png", picture(1))
-    with pytest.raises(SourceError, match="no image in .* has a label in .*nowhere; expected, for example, a.png"):
+    with pytest.raises(
+        SourceError, match="no image in .* has a label in .*nowhere; expected, for example, a.png"
+    ):
         ImageFolder(tmp_path, tmp_path / "nowhere", 15.0)
     for index in (-1, 1):
         with pytest.raises(SourceError, match=f"no frame {index}; the folder has 1"):
@@ -86,11 +89,17 @@ def test_unreadable_images_are_named(tmp_path):
             folder.frame(index)
 
 
-@pytest.mark.parametrize("label, message", [
-    (np.zeros((24, 32, 3), np.uint8), r"a.png has 3 channel\(s\) of uint8; save class ids as a single-channel"),
-    (np.zeros((24, 32), np.uint16), r"a.png has 1 channel\(s\) of uint16"),
-    (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24; bring both to one size"),
-])
+@pytest.mark.parametrize(
+    "label, message",
+    [
+        (
+            np.zeros((24, 32, 3), np.uint8),
+            r"a.png has 3 channel\(s\) of uint8; save class ids as a single-channel",
+        ),
+        (np.zeros((24, 32), np.uint16), r"a.png has 1 channel\(s\) of uint16"),
+        (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24; bring both to one size"),
+    ],
+)
 def test_bad_labels_are_refused(tmp_path, label, message):
     write(tmp_path / "images" / "a.jpg", picture(1))
     write(tmp_path / "labels" / "a.png", label)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Image files of all kinds that people have: read right, or refused in a sentence."""
+
 import io
 
 import cv2
@@ -23,12 +24,30 @@ def saved(path, mode="RGB", **options):
     return path
 
 
-@pytest.mark.parametrize("name, options", [
-    ("a.JPG", {}), ("a.jpe", {"format": "JPEG"}), ("a.jfif", {"format": "JPEG"}), ("a.png", {}), ("a.bmp", {}), ("a.webp", {}),
-    ("a.TIF", {}), ("a.tiff", {"compression": "tiff_lzw"}), ("a.ppm", {}), ("a.gif", {}), ("jpeg.png", {"format": "JPEG"}),
-    ("a.tif", {"mode": "CMYK"}), ("a.jpg", {"mode": "CMYK"}), ("b.jpg", {"mode": "L"}), ("p.png", {"mode": "P"}),
-    ("b.pgm", {"mode": "L"}), ("c.pbm", {"mode": "1"}), ("1.png", {"mode": "1"}), ("la.png", {"mode": "LA"}),
-])
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.JPG", {}),
+        ("a.jpe", {"format": "JPEG"}),
+        ("a.jfif", {"format": "JPEG"}),
+        ("a.png", {}),
+        ("a.bmp", {}),
+        ("a.webp", {}),
+        ("a.TIF", {}),
+        ("a.tiff", {"compression": "tiff_lzw"}),
+        ("a.ppm", {}),
+        ("a.gif", {}),
+        ("jpeg.png", {"format": "JPEG"}),
+        ("a.tif", {"mode": "CMYK"}),
+        ("a.jpg", {"mode": "CMYK"}),
+        ("b.jpg", {"mode": "L"}),
+        ("p.png", {"mode": "P"}),
+        ("b.pgm", {"mode": "L"}),
+        ("c.pbm", {"mode": "1"}),
+        ("1.png", {"mode": "1"}),
+        ("la.png", {"mode": "LA"}),
+    ],
+)
 def test_colours_are_those_of_pillow(tmp_path, name, options):
     path = saved(tmp_path / name, **options)
     with Image.open(path) as image:
@@ -55,12 +74,22 @@ def test_of_a_stereo_or_portrait_file_the_photograph_is_taken(tmp_path):
     assert np.abs(read_image(path).astype(int) - SMOOTH).mean() < 5
 
 
-@pytest.mark.parametrize("name, remedy", [("a.gif", ", or give this file alone, as a video"), ("a.webp", ""), ("a.tiff", ""),
-                                          ("a.png", ", or give this file alone, as a video")])
+@pytest.mark.parametrize(
+    "name, remedy",
+    [
+        ("a.gif", ", or give this file alone, as a video"),
+        ("a.webp", ""),
+        ("a.tiff", ""),
+        ("a.png", ", or give this file alone, as a video"),
+    ],
+)
 def test_several_pictures_in_one_file_are_refused(tmp_path, name, remedy):
     path = saved(tmp_path / name, save_all=True, append_images=[Image.fromarray(255 - SMOOTH)])
-    with pytest.raises(SourceError, match=f"{name} holds 2 pictures, but the images of a folder hold one each; "
-                                          f"save them as files of their own{remedy}$"):
+    with pytest.raises(
+        SourceError,
+        match=f"{name} holds 2 pictures, but the images of a folder hold one each; "
+        f"save them as files of their own{remedy}$",
+    ):
         read_image(path)
 
 
@@ -73,11 +102,18 @@ def test_an_animation_alone_is_a_video(tmp_path, name):
     assert np.abs(source.frame(1).image.astype(int) - (255 - SMOOTH)).mean() < 20
 
 
-@pytest.mark.parametrize("name, array, message", [
-    ("a.tiff", np.zeros((4, 4), np.float32), "has pixels of 32 bits, and does not say which value is white; save it as JPEG"),
-    ("b.tiff", np.zeros((4, 4), np.int32), "has pixels of 32 bits"),
-    ("c.tiff", np.zeros((4, 4, 3), np.float32), "is a TIFF of a kind that is not read; save it as JPEG"),
-])
+@pytest.mark.parametrize(
+    "name, array, message",
+    [
+        (
+            "a.tiff",
+            np.zeros((4, 4), np.float32),
+            "has pixels of 32 bits, and does not say which value is white; save it as JPEG",
+        ),
+        ("b.tiff", np.zeros((4, 4), np.int32), "has pixels of 32 bits"),
+        ("c.tiff", np.zeros((4, 4, 3), np.float32), "is a TIFF of a kind that is not read; save it as JPEG"),
+    ],
+)
 def test_values_without_a_range_are_refused(tmp_path, name, array, message):
     if array.ndim == 2:
         Image.fromarray(array).save(tmp_path / name)
@@ -90,25 +126,31 @@ def test_values_without_a_range_are_refused(tmp_path, name, array, message):
 def test_a_heic_by_another_name_is_said_to_be_one(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     for read in (read_image, image_size):
-        with pytest.raises(SourceError, match="a.jpg is a HEIF or AVIF picture, .* whatever its name says; save it as JPEG"):
+        with pytest.raises(
+            SourceError, match="a.jpg is a HEIF or AVIF picture, .* whatever its name says; save it as JPEG"
+        ):
             read(tmp_path / "a.jpg")
 
 
 def test_pictures_beyond_all_memory_are_refused(tmp_path):
     header = b"P6 70000 70000 255\n"
     (tmp_path / "a.ppm").write_bytes(header + bytes(100))
-    with pytest.raises(SourceError, match="a.ppm is 70000x70000; scale it down to 268 million pixels at most"):
+    with pytest.raises(
+        SourceError, match="a.ppm is 70000x70000; scale it down to 268 million pixels at most"
+    ):
         read_image(tmp_path / "a.ppm")
 
 
-@pytest.mark.parametrize("how", [{}, dict(progressive=True), dict(restart_marker_blocks=1), dict(restart_marker_rows=1)])
+@pytest.mark.parametrize(
+    "how", [{}, dict(progressive=True), dict(restart_marker_blocks=1), dict(restart_marker_rows=1)]
+)
 def test_a_jpeg_that_lacks_only_its_end_marker_is_read(tmp_path, how):
     path = saved(tmp_path / "a.jpg", **how)
     whole, image = path.read_bytes(), read_image(path)
     path.write_bytes(whole[:-2])
     assert np.array_equal(read_image(path), image)
     for cut in range(3, 90, 7):
-        room = bytes(300) * (cut % 2) * (cut > 30)   # for the rest; two zeros may be the last block
+        room = bytes(300) * (cut % 2) * (cut > 30)  # for the rest; two zeros may be the last block
         path.write_bytes(whole[:-cut] + room)
         with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
             read_image(path)
@@ -116,7 +158,7 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read(tmp_path, how):
 
 def test_a_jpeg_that_was_cut_and_then_ended_is_refused(tmp_path):
     path = saved(tmp_path / "a.jpg")
-    path.write_bytes(path.read_bytes()[:path.stat().st_size * 8 // 10] + b"\xff\xd9")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 8 // 10] + b"\xff\xd9")
     with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
         read_image(path)
     Image.new("RGB", (64, 48), (128, 128, 128)).save(path)
@@ -132,7 +174,7 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
     whole = whole[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + whole[2:]
     path.write_bytes(whole)
     assert read_image(path).shape == (48, 64, 3)
-    path.write_bytes(whole[:len(whole) * 3 // 4])
+    path.write_bytes(whole[: len(whole) * 3 // 4])
     with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
         read_image(path)
 
@@ -140,14 +182,18 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff", "a.bmp"])
 def test_files_that_were_cut_off_are_refused(tmp_path, name):
     path = saved(tmp_path / name)
-    path.write_bytes(path.read_bytes()[:path.stat().st_size * 2 // 3])
-    with pytest.raises(SourceError, match=f"{name} cannot be read as an image; it is damaged or not what its name says"):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(
+        SourceError, match=f"{name} cannot be read as an image; it is damaged or not what its name says"
+    ):
         read_image(path)
 
 
 def test_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "a.png").symlink_to("/nowhere/x.png")
-    with pytest.raises(SourceError, match="a.png is a link to /nowhere/x.png, which is not there; mend or remove it"):
+    with pytest.raises(
+        SourceError, match="a.png is a link to /nowhere/x.png, which is not there; mend or remove it"
+    ):
         read_image(tmp_path / "a.png")
 
 
@@ -164,14 +210,21 @@ def test_pictures_that_are_not_read_are_not_left_out_silently(tmp_path):
     (tmp_path / "3.NEF").write_bytes(b"the raw file beside a JPEG")
     assert ImageFolder(tmp_path, None, 15.0).length == 2
     (tmp_path / "2.HEIC").write_bytes(b"")
-    with pytest.raises(SourceError, match=r"holds 1 picture\(s\) of a format that is not read, 2.HEIC for one; save them as JPEG"):
+    with pytest.raises(
+        SourceError,
+        match=r"holds 1 picture\(s\) of a format that is not read, 2.HEIC for one; save them as JPEG",
+    ):
         ImageFolder(tmp_path, None, 15.0)
-    with pytest.raises(SourceError, match="2.HEIC is a picture of a format that is not read; save it as JPEG or PNG"):
+    with pytest.raises(
+        SourceError, match="2.HEIC is a picture of a format that is not read; save it as JPEG or PNG"
+    ):
         open_source(str(tmp_path / "2.HEIC"))
 
 
 def test_a_folder_without_images_says_what_it_holds(tmp_path):
-    with pytest.raises(SourceError, match="no images in .*; expected files ending in .jpg, .*, but it is empty"):
+    with pytest.raises(
+        SourceError, match="no images in .*; expected files ending in .jpg, .*, but it is empty"
+    ):
         ImageFolder(tmp_path, None, 15.0)
     (tmp_path / "more").mkdir()
     for name in ("a.heic", "b.HEIC", "notes"):
@@ -187,7 +240,9 @@ def test_a_label_belongs_to_one_image(tmp_path):
     saved(tmp_path / "labels" / "b.PNG", mode="L", format="PNG")
     assert open_source(str(tmp_path)).frame(2).label is not None
     saved(tmp_path / "labels" / "a.png", mode="L")
-    with pytest.raises(SourceError, match="images has several images called a; rename them, since they share a label"):
+    with pytest.raises(
+        SourceError, match="images has several images called a; rename them, since they share a label"
+    ):
         open_source(str(tmp_path))
 
 

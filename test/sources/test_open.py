@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """One door to all sources."""
+
 import cv2
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_synthetic_is_the_video_of_its_seed():
         theirs = SyntheticVideo(seed, 96, 64, 10.0).frame(5)
         assert np.array_equal(ours.image, theirs.image) and np.array_equal(ours.label, theirs.label)
         assert ours.stamp_ns == theirs.stamp_ns == 500_000_000
-    assert 1000 in RESERVED_SEEDS   # what people see by default was never trained on
+    assert 1000 in RESERVED_SEEDS  # what people see by default was never trained on
 
 
 def test_folder_is_found_with_its_labels(folder):
@@ -66,14 +67,16 @@ def test_video_files_are_found(tmp_path):
     assert open_source(path, rate_hz=30.0).rate_hz == 30.0
 
 
-@pytest.mark.parametrize("asked, size", [((32, 24), (32, 24)), ((128, None), (128, 96)), ((None, 24), (32, 24)),
-                                         ((100, 30), (100, 30))])
+@pytest.mark.parametrize(
+    "asked, size",
+    [((32, 24), (32, 24)), ((128, None), (128, 96)), ((None, 24), (32, 24)), ((100, 30), (100, 30))],
+)
 def test_frames_and_labels_are_resized_together(folder, asked, size):
     source = open_source(str(folder), width=asked[0], height=asked[1])
     assert (source.width, source.height) == size
     frame = source.frame(1)
     assert frame.image.shape == (size[1], size[0], 3) and frame.label.shape == (size[1], size[0])
-    assert set(np.unique(frame.label)) <= {1, 2, 255}   # no mixed ids
+    assert set(np.unique(frame.label)) <= {1, 2, 255}  # no mixed ids
     assert np.array_equal(frame.label[-1] == 1, frame.image[-1, :, 0] > 127)
 
 
@@ -116,20 +119,29 @@ def test_length_shortens_but_never_lengthens(folder):
         open_source("synthetic").frame(-1)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"name": "no_such_file.mp4"}, "there is no no_such_file.mp4; give a video file, a folder"),
-    ({"name": "synthetic:x"}, "synthetic:x has no valid seed"),
-    ({"name": "synthetic:9-5"}, "seeds 9-5: the last is smaller than the first"),
-    ({"name": "synthetic:1-2-3"}, "synthetic:1-2-3 has no valid seed"),
-    ({"name": "synthetic:-1"}, "synthetic:-1 has no valid seed; give a whole number of 0 or more"),
-    ({"name": "synthetic", "labels": "labels"}, "labels labels cannot go with synthetic; only a folder of images"),
-    ({"name": "synthetic", "rate_hz": 0.0}, "rate_hz is 0.0; give a number"),
-    ({"name": "synthetic", "rate_hz": float("nan")}, "rate_hz is nan"),
-    ({"name": "synthetic", "width": 0}, "width is 0; give a whole number above 0"),
-    ({"name": "synthetic", "height": -3}, "height is -3"),
-    ({"name": "synthetic", "length": 0}, "length is 0"),
-    ({"name": "synthetic", "width": 8, "height": 8}, "synthetic video: size is 8x8; give at least 32x32 pixels"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"name": "no_such_file.mp4"}, "there is no no_such_file.mp4; give a video file, a folder"),
+        ({"name": "synthetic:x"}, "synthetic:x has no valid seed"),
+        ({"name": "synthetic:9-5"}, "seeds 9-5: the last is smaller than the first"),
+        ({"name": "synthetic:1-2-3"}, "synthetic:1-2-3 has no valid seed"),
+        ({"name": "synthetic:-1"}, "synthetic:-1 has no valid seed; give a whole number of 0 or more"),
+        (
+            {"name": "synthetic", "labels": "labels"},
+            "labels labels cannot go with synthetic; only a folder of images",
+        ),
+        ({"name": "synthetic", "rate_hz": 0.0}, "rate_hz is 0.0; give a number"),
+        ({"name": "synthetic", "rate_hz": float("nan")}, "rate_hz is nan"),
+        ({"name": "synthetic", "width": 0}, "width is 0; give a whole number above 0"),
+        ({"name": "synthetic", "height": -3}, "height is -3"),
+        ({"name": "synthetic", "length": 0}, "length is 0"),
+        (
+            {"name": "synthetic", "width": 8, "height": 8},
+            "synthetic video: size is 8x8; give at least 32x32 pixels",
+        ),
+    ],
+)
 def test_bad_input_is_refused(options, message):
     with pytest.raises(SourceError, match=message):
         open_source(**options)
@@ -141,5 +153,7 @@ def test_a_recording_is_sent_to_the_commands_that_take_it(tmp_path, name):
     path.parent.mkdir(exist_ok=True)
     path.write_text("")
     path = path.parent if path.parent.name == "drive" else path
-    with pytest.raises(SourceError, match=f"{path} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it"):
+    with pytest.raises(
+        SourceError, match=f"{path} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it"
+    ):
         open_source(str(path))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Photographs that EXIF turns, and labels that were drawn on them."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,10 +11,23 @@ from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.open import open_source
 from dcfm_ros.sources.read import image_size, read_image, read_label
 
-SHOWN = np.zeros((32, 48, 3), np.uint8)   # what a viewer shows: each corner has its own colour
-SHOWN[:16, :24], SHOWN[:16, 24:], SHOWN[16:, :24], SHOWN[16:, 24:] = (250, 10, 10), (10, 250, 10), (10, 10, 250), (240, 240, 240)
-STORED = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: a.swapaxes(0, 1),
-          6: np.rot90, 7: lambda a: np.rot90(a, 2).swapaxes(0, 1), 8: lambda a: np.rot90(a, -1)}
+SHOWN = np.zeros((32, 48, 3), np.uint8)  # what a viewer shows: each corner has its own colour
+SHOWN[:16, :24], SHOWN[:16, 24:], SHOWN[16:, :24], SHOWN[16:, 24:] = (
+    (250, 10, 10),
+    (10, 250, 10),
+    (10, 10, 250),
+    (240, 240, 240),
+)
+STORED = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: a.swapaxes(0, 1),
+    6: np.rot90,
+    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+    8: lambda a: np.rot90(a, -1),
+}
 ENDINGS = {"jpg": {"quality": 95, "subsampling": 0}, "png": {}, "webp": {"lossless": True}, "tiff": {}}
 
 
@@ -21,7 +35,9 @@ def save(path, shown, orientation, **options):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.ascontiguousarray(STORED.get(orientation, STORED[1])(shown))).save(path, exif=exif, **options)
+    Image.fromarray(np.ascontiguousarray(STORED.get(orientation, STORED[1])(shown))).save(
+        path, exif=exif, **options
+    )
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -37,9 +53,11 @@ def test_a_mark_behind_the_pixels_of_a_png_counts(tmp_path):
     save(tmp_path / "a.png", SHOWN, 6)
     data = (tmp_path / "a.png").read_bytes()
     start = data.index(b"eXIf") - 4
-    end = start + 12 + int.from_bytes(data[start:start + 4], "big")
+    end = start + 12 + int.from_bytes(data[start : start + 4], "big")
     (tmp_path / "a.png").write_bytes(data[:start] + data[end:-12] + data[start:end] + data[-12:])
-    assert image_size(tmp_path / "a.png") == (32, 48) and np.array_equal(read_image(tmp_path / "a.png"), SHOWN)
+    assert image_size(tmp_path / "a.png") == (32, 48) and np.array_equal(
+        read_image(tmp_path / "a.png"), SHOWN
+    )
 
 
 def test_damaged_exif_turns_nothing(tmp_path):
@@ -56,7 +74,9 @@ def test_labels_lie_as_the_photograph_is_shown(tmp_path, orientation):
     label[:16, 24:] = 1
     save(tmp_path / "images" / "a.jpg", SHOWN, orientation, quality=95)
     save(tmp_path / "labels" / "a.png", label, 1)
-    (tmp_path / "classes.yaml").write_text("classes: [{name: a, color: [0, 0, 0]}, {name: b, color: [9, 9, 9]}]")
+    (tmp_path / "classes.yaml").write_text(
+        "classes: [{name: a, color: [0, 0, 0]}, {name: b, color: [9, 9, 9]}]"
+    )
     frame, clip = open_source(str(tmp_path)).frame(0), open_clips(str(tmp_path)).clips[0]
     for image, found in ((frame.image, frame.label), (clip.image(0), clip.label(0))):
         assert np.array_equal(found, label)
@@ -67,9 +87,15 @@ def test_labels_of_the_stored_pixels_are_refused(tmp_path):
     save(tmp_path / "images" / "a.jpg", SHOWN, 6)
     save(tmp_path / "labels" / "a.png", np.zeros((48, 32), np.uint8), 1)
     (tmp_path / "classes.yaml").write_text("classes: [{name: a, color: [0, 0, 0]}]")
-    for read in (lambda: open_source(str(tmp_path)).frame(0), lambda: open_clips(str(tmp_path)).clips[0].label(0)):
-        with pytest.raises(SourceError, match="labels/a.png lies as the stored pixels of .*a.jpg, which EXIF orientation 6 turns "
-                                              "to 48x32; turn such labels likewise, or remove that mark .*exiftool -Orientation="):
+    for read in (
+        lambda: open_source(str(tmp_path)).frame(0),
+        lambda: open_clips(str(tmp_path)).clips[0].label(0),
+    ):
+        with pytest.raises(
+            SourceError,
+            match="labels/a.png lies as the stored pixels of .*a.jpg, which EXIF orientation 6 turns "
+            "to 48x32; turn such labels likewise, or remove that mark .*exiftool -Orientation=",
+        ):
             read()
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The procedural street video: exact, repeatable, and like a street."""
+
 import time
 from itertools import islice
 
@@ -39,7 +40,9 @@ def test_different_seeds_differ():
     assert difference(a.image, b.image) > 10
 
 
-@pytest.mark.parametrize("width, height", [(32, 32), (320, 240), (333, 251), (853, 480), (1920, 1080), (64, 200)])
+@pytest.mark.parametrize(
+    "width, height", [(32, 32), (320, 240), (333, 251), (853, 480), (1920, 1080), (64, 200)]
+)
 def test_any_size(width, height):
     frame = SyntheticVideo(2, width, height).frame(20)
     assert frame.image.shape == (height, width, 3) and frame.image.dtype == np.uint8
@@ -78,7 +81,7 @@ def test_cut_frames_agree_with_flags_at_low_rates():
 
 
 def test_somewhere_the_car_stands_still():
-    movers = 8    # class ids from here on move by themselves
+    movers = 8  # class ids from here on move by themselves
 
     def still(seed):
         video = SyntheticVideo(seed, 160, 120)
@@ -87,6 +90,7 @@ def test_somewhere_the_car_stands_still():
         a, b = video.frame(40).label, video.frame(55).label
         fixed = (a < movers) & (b < movers)
         return (a == b)[fixed].mean() > 0.998
+
     assert any(still(seed) for seed in range(25))
 
 
@@ -118,30 +122,36 @@ def cpu_time(work):
 
 
 def test_fast_enough():
-    """More than 60 frames a second on one core; building a shot, once in 60 frames or more, is not counted."""
+    """More than 60 frames a second on one core; building a shot, once in 60 frames or more, is not
+    counted."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         video = SyntheticVideo(3)
-        first = cpu_time(lambda: video.frame(0))            # builds the shot
-        for i in range(1, 20):                              # loads compiled functions, fills caches of textures
+        first = cpu_time(lambda: video.frame(0))  # builds the shot
+        for i in range(1, 20):  # loads compiled functions, fills caches of textures
             video.frame(i)
         frames = np.sort([cpu_time(lambda: video.frame(i)) for i in range(20, 60)])
     finally:
         cv2.setNumThreads(threads)
-    fastest = frames[:len(frames) // 4].mean()
+    fastest = frames[: len(frames) // 4].mean()
     assert fastest < 1 / 60, (
-        f"{1000 * fastest:.1f} ms of CPU time per frame (fastest quarter), {1000 * np.median(frames):.1f} ms (median), "
-        f"allowed {1000 / 60:.1f} ms; the first frame with its shot took {1000 * first:.0f} ms")
+        f"{1000 * fastest:.1f} ms of CPU time per frame (fastest quarter), {1000 * np.median(frames):.1f} ms "
+        f"(median), "
+        f"allowed {1000 / 60:.1f} ms; the first frame with its shot took {1000 * first:.0f} ms"
+    )
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ((-1,), "seed is -1.*0 or more"),
-    ((0, 31, 100), "size is 31x100.*at least 32x32"),
-    ((0, 100, 16), "size is 100x16.*at least 32x32"),
-    ((0, 64, 64, 0), "rate_hz is 0.*above 0"),
-    ((0, 64, 64, float("nan")), "rate_hz is nan.*above 0"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((-1,), "seed is -1.*0 or more"),
+        ((0, 31, 100), "size is 31x100.*at least 32x32"),
+        ((0, 100, 16), "size is 100x16.*at least 32x32"),
+        ((0, 64, 64, 0), "rate_hz is 0.*above 0"),
+        ((0, 64, 64, float("nan")), "rate_hz is nan.*above 0"),
+    ],
+)
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         SyntheticVideo(*arguments)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Video files, read in any order."""
+
 import numpy as np
 import pytest
 from video_helpers import FRAMES, HEIGHT, WIDTH, av, number_in, write
@@ -23,12 +24,19 @@ def test_reading_in_order(movie):
     for index in range(FRAMES):
         frame = video.frame(index)
         assert number_in(frame.image) == index
-        assert (frame.index, frame.stamp_ns, frame.label, frame.is_cut) == (index, index * 40_000_000, None, False)
+        assert (frame.index, frame.stamp_ns, frame.label, frame.is_cut) == (
+            index,
+            index * 40_000_000,
+            None,
+            False,
+        )
 
 
 def test_reading_in_order_decodes_each_frame_once(movie, monkeypatch):
     video = VideoFile(movie)
-    monkeypatch.setattr(video, "_rewind", lambda index: pytest.fail(f"seek to {index} while reading in order"))
+    monkeypatch.setattr(
+        video, "_rewind", lambda index: pytest.fail(f"seek to {index} while reading in order")
+    )
     for index in range(FRAMES):
         video.frame(index)
 
@@ -44,8 +52,16 @@ def test_colours_are_rgb(movie):
     assert red > 200 and green < 60 and blue < 60
 
 
-@pytest.mark.parametrize("name, codec", [("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx-vp9"),
-                                         ("a.mov", "mjpeg"), ("a.ts", "libx264")])
+@pytest.mark.parametrize(
+    "name, codec",
+    [
+        ("a.mkv", "libx264"),
+        ("a.avi", "mpeg4"),
+        ("a.webm", "libvpx-vp9"),
+        ("a.mov", "mjpeg"),
+        ("a.ts", "libx264"),
+    ],
+)
 def test_other_formats(tmp_path, name, codec):
     if codec not in av.codecs_available:
         pytest.skip(f"this PyAV has no {codec}")
@@ -54,7 +70,9 @@ def test_other_formats(tmp_path, name, codec):
     assert video.length == 100
     for index in (0, 99, 7, 8, 60, 25, 24):
         assert number_in(video.frame(index).image) == index
-        assert abs(video.frame(index).stamp_ns - index * 40_000_000) <= 500_000   # some formats count milliseconds
+        assert (
+            abs(video.frame(index).stamp_ns - index * 40_000_000) <= 500_000
+        )  # some formats count milliseconds
 
 
 def test_a_given_rate_replaces_the_files_own(movie):
@@ -72,14 +90,19 @@ def test_varying_rate_keeps_its_stamps(tmp_path):
 
 def test_frames_that_cannot_be_decoded_are_named(movie, monkeypatch):
     video = VideoFile(movie)
-    video._decoded = iter(())   # as if the rest of the file were damaged
-    with pytest.raises(SourceError, match="movie.mp4 is damaged: frame 9 of 150 cannot be decoded; write it anew: ffmpeg"):
+    video._decoded = iter(())  # as if the rest of the file were damaged
+    with pytest.raises(
+        SourceError, match="movie.mp4 is damaged: frame 9 of 150 cannot be decoded; write it anew: ffmpeg"
+    ):
         video.frame(9)
 
 
 def test_bad_files_are_refused(tmp_path, movie):
     (tmp_path / "a.mp4").write_bytes(b"this is no video")
-    with pytest.raises(SourceError, match="a.mp4 cannot be read as a video: Invalid data .*; it is empty, cut off, or of a kind"):
+    with pytest.raises(
+        SourceError,
+        match="a.mp4 cannot be read as a video: Invalid data .*; it is empty, cut off, or of a kind",
+    ):
         VideoFile(tmp_path / "a.mp4")
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)

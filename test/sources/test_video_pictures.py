@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of videos as players show them: which way up, of which shape, in which colours; and which stream they are of."""
+"""Frames of videos as players show them: which way up, of which shape, in which colours; and which stream
+they are of."""
+
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +13,7 @@ from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.video_file import VideoFile
 
 ONE = 1 << 16
-TURNS = {   # where the axes go, and the same done to the array
+TURNS = {  # where the axes go, and the same done to the array
     "upright": ((ONE, 0, 0, ONE), lambda a: a),
     "clockwise": ((0, ONE, -ONE, 0), lambda a: np.rot90(a, -1)),
     "upside down": ((-ONE, 0, 0, -ONE), lambda a: np.rot90(a, 2)),
@@ -33,8 +35,18 @@ def test_phone_videos_are_turned_upright(tmp_path, turn):
     assert (video.height, video.width) == expected(stored).shape[:2]
 
 
-def one_colour(path, rgb=(40, 180, 100), size=(WIDTH, HEIGHT), space=5, colour_range=1, mark=True, aspect=None, curve=None):
-    """A video of one colour; space: 1 BT.709, 5 BT.601, 9 BT.2020; colour_range: 1 limited, 2 full; unmarked without `mark`."""
+def one_colour(
+    path,
+    rgb=(40, 180, 100),
+    size=(WIDTH, HEIGHT),
+    space=5,
+    colour_range=1,
+    mark=True,
+    aspect=None,
+    curve=None,
+):
+    """A video of one colour; space: 1 BT.709, 5 BT.601, 9 BT.2020; colour_range: 1 limited, 2 full; unmarked
+    without `mark`."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv444p"
@@ -71,10 +83,14 @@ def test_without_a_mark_the_size_decides_on_the_matrix(tmp_path, size, space):
 def test_high_dynamic_range_is_said(tmp_path):
     said = []
     VideoFile(one_colour(tmp_path / "a.mp4", space=9, curve=16), tell=said.append)
-    assert len(said) == 1 and "a.mp4 is HDR video (PQ), whose colours are used without tone mapping" in said[0]
+    assert (
+        len(said) == 1 and "a.mp4 is HDR video (PQ), whose colours are used without tone mapping" in said[0]
+    )
 
 
-@pytest.mark.parametrize("aspect, size", [((2, 1), (128, 48)), ((1, 2), (64, 96)), ((64, 45), (91, 48)), ((240, 239), (64, 48))])
+@pytest.mark.parametrize(
+    "aspect, size", [((2, 1), (128, 48)), ((1, 2), (64, 96)), ((64, 45), (91, 48)), ((240, 239), (64, 48))]
+)
 def test_pixels_are_made_square(tmp_path, aspect, size):
     video = VideoFile(one_colour(tmp_path / "a.mp4", aspect=Fraction(*aspect)))
     assert (video.width, video.height) == size and video.frame(1).image.shape == (size[1], size[0], 3)
@@ -82,7 +98,10 @@ def test_pixels_are_made_square(tmp_path, aspect, size):
 
 def two_streams(path, cover):
     with av.open(str(path), "w", format="mp4" if path.suffix == ".m4v" else None) as container:
-        streams = [container.add_stream(codec, rate=25) for codec in (("mjpeg", "libx264") if cover else ("libx264", "libx264"))]
+        streams = [
+            container.add_stream(codec, rate=25)
+            for codec in (("mjpeg", "libx264") if cover else ("libx264", "libx264"))
+        ]
         for stream in streams:
             stream.width, stream.height = WIDTH, HEIGHT
             stream.pix_fmt = "yuvj420p" if stream is streams[0] and cover else "yuv420p"

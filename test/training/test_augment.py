@@ -17,7 +17,9 @@ PADDING = (124, 116, 104)
 
 def pair_of(label, colors, neighbour_label="same"):
     image = colors[np.where(label == 255, 0, label)]
-    return Pair(image, label, image.copy(), label.copy() if isinstance(neighbour_label, str) else neighbour_label)
+    return Pair(
+        image, label, image.copy(), label.copy() if isinstance(neighbour_label, str) else neighbour_label
+    )
 
 
 @pytest.fixture
@@ -35,7 +37,8 @@ def crops(pair, count, config=PLAIN, size=(64, 96)):
 
 
 def inner(label):
-    """Where a pixel and all within 2 of it have one class: no interpolation between colours, even enlarged 1.6 times."""
+    """Where a pixel and all within 2 of it have one class: no interpolation between colours, even enlarged
+    1.6 times."""
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(label, 2, constant_values=254), (5, 5))
     return (windows == label[..., None, None]).all((2, 3))
 
@@ -94,9 +97,11 @@ def test_colours_change_in_images_alone_and_a_little_between_frames(label, color
 def test_colours_may_change_in_one_frame_alone(label, colors):
     """As published for Cityscapes: jitter on the labelled frame only."""
     pair = pair_of(label, colors)
-    plain, = crops(pair, 1)
-    colored, = crops(pair, 1, AugmentConfig(color=0, color_labelled=0.3, color_neighbour=0))
-    assert np.array_equal(colored.neighbour, plain.neighbour) and not np.array_equal(colored.image, plain.image)
+    (plain,) = crops(pair, 1)
+    (colored,) = crops(pair, 1, AugmentConfig(color=0, color_labelled=0.3, color_neighbour=0))
+    assert np.array_equal(colored.neighbour, plain.neighbour) and not np.array_equal(
+        colored.image, plain.image
+    )
 
 
 def zooms(draw, low, high):
@@ -130,41 +135,55 @@ def test_zoom_enlarges():
 
 
 def test_rotation_turns_both_frames_alike(label, colors):
-    crop, = crops(pair_of(label, colors), 1, AugmentConfig(rotation=20, **COLORLESS))
+    (crop,) = crops(pair_of(label, colors), 1, AugmentConfig(rotation=20, **COLORLESS))
     assert np.array_equal(crop.image, crop.neighbour) and np.array_equal(crop.label, crop.neighbour_label)
 
 
 @pytest.mark.parametrize("size", [(480, 853), (66, 85)])
 def test_crops_of_any_size(label, colors, size):
-    crop, = crops(pair_of(label, colors), 1, size=size)
+    (crop,) = crops(pair_of(label, colors), 1, size=size)
     assert crop.image.shape == (*size, 3) and crop.label.shape == size
 
 
 def test_the_origin_is_kept(label, colors):
     pair = pair_of(label, colors)
-    assert crops(Pair(pair.image, pair.label, pair.neighbour, None, "set clip 3"), 1)[0].origin == "set clip 3"
+    assert (
+        crops(Pair(pair.image, pair.label, pair.neighbour, None, "set clip 3"), 1)[0].origin == "set clip 3"
+    )
 
 
 def test_rare_classes_are_looked_for(colors):
     label = np.zeros((360, 480), np.uint8)
     label[200:212, 400:416] = 3
-    shares = [np.mean([(crop.label == 3).any() for crop in crops(
-        pair_of(label, colors), 60, AugmentConfig(**COLORLESS, rare_center=share), (64, 64))]) for share in (0, 1)]
-    assert shares[0] < 0.2 and shares[1] > 0.4   # every other one is centred on the class drawn
+    shares = [
+        np.mean(
+            [
+                (crop.label == 3).any()
+                for crop in crops(
+                    pair_of(label, colors), 60, AugmentConfig(**COLORLESS, rare_center=share), (64, 64)
+                )
+            ]
+        )
+        for share in (0, 1)
+    ]
+    assert shares[0] < 0.2 and shares[1] > 0.4  # every other one is centred on the class drawn
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"min_zoom": 0.05}, "zoom range 0.05..1.6: use 0.1 <= min_zoom"),
-    ({"min_zoom": 2.0}, "zoom range 2.0..1.6"),
-    ({"max_zoom": 11}, "zoom range 0.6..11"),
-    ({"color": -0.1}, "color -0.1: use a fraction"),
-    ({"color_labelled": 2}, "color_labelled 2: use a fraction"),
-    ({"color_neighbour": -1}, "color_neighbour -1: use a fraction"),
-    ({"stretch": 1.5}, "stretch 1.5: use a fraction"),
-    ({"rotation": -1}, "rotation -1: use 0 to 180 degrees"),
-    ({"zoom_draw": "even"}, "zoom_draw 'even': use one of log, linear, crop"),
-    ({"rare_center": 1.5}, "rare_center 1.5: use a fraction"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"min_zoom": 0.05}, "zoom range 0.05..1.6: use 0.1 <= min_zoom"),
+        ({"min_zoom": 2.0}, "zoom range 2.0..1.6"),
+        ({"max_zoom": 11}, "zoom range 0.6..11"),
+        ({"color": -0.1}, "color -0.1: use a fraction"),
+        ({"color_labelled": 2}, "color_labelled 2: use a fraction"),
+        ({"color_neighbour": -1}, "color_neighbour -1: use a fraction"),
+        ({"stretch": 1.5}, "stretch 1.5: use a fraction"),
+        ({"rotation": -1}, "rotation -1: use 0 to 180 degrees"),
+        ({"zoom_draw": "even"}, "zoom_draw 'even': use one of log, linear, crop"),
+        ({"rare_center": 1.5}, "rare_center 1.5: use a fraction"),
+    ],
+)
 def test_bad_ranges_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         AugmentConfig(**changes)
@@ -173,5 +192,5 @@ def test_bad_ranges_are_named(changes, message):
 def test_no_change_of_colour_is_the_identity():
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     image[0, :, :] = np.arange(50)[:, None] * 5
-    for change in (np.zeros(6), np.full(6, 1e-9)):   # not darker by rounding either
+    for change in (np.zeros(6), np.full(6, 1e-9)):  # not darker by rounding either
         assert np.array_equal(recolor(image, change), image)

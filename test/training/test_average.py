@@ -22,9 +22,9 @@ def test_it_forgets_the_beginning_and_then_averages():
     for step, value in enumerate((1.0, 3.0, 2.0, 7.0, 7.0, 9.0)):
         set_all(trained, value)
         average.update()
-        decay = min(0.5, (1 + step) / (10 + step)) if step else 0.0   # the first is taken as it is
+        decay = min(0.5, (1 + step) / (10 + step)) if step else 0.0  # the first is taken as it is
         wanted = decay * wanted + (1 - decay) * value
-        for name, tensor in average.model.state_dict().items():   # statistics of batch norms are averaged, too
+        for name, tensor in average.model.state_dict().items():  # statistics of batch norms are averaged, too
             if not name.endswith("num_batches_tracked"):
                 assert tensor.flatten()[0].item() == pytest.approx(wanted), name
     assert average.model is not trained

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Effects of camera, light and weather: on both frames alike, drawn again from the same seed, and never on labels."""
+"""Effects of camera, light and weather: on both frames alike, drawn again from the same seed, and never on
+labels."""
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from dcfm_ros.training.pairs import Pair
 
 SIZE = (64, 96)
 ALL = ("_lighting", "_haze", "_rain", "_blur", "_resolution", "_colour", "_noise", "_jpeg")
-OWN = ("_rain", "_noise")   # what is each frame's own
+OWN = ("_rain", "_noise")  # what is each frame's own
 
 
 @pytest.fixture
 def image():
     """Smooth, with some structure."""
-    y, x = np.mgrid[:SIZE[0], :SIZE[1]]
-    return np.stack([128 + 60 * np.sin(x / 9), 120 + 50 * np.cos(y / 7), 90 + 40 * np.sin((x + y) / 11)], -1).astype(np.uint8)
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    return np.stack(
+        [128 + 60 * np.sin(x / 9), 120 + 50 * np.cos(y / 7), 90 + 40 * np.sin((x + y) / 11)], -1
+    ).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -31,7 +34,7 @@ def test_an_effect_is_one_for_both_frames(image, name, seed):
     assert np.array_equal(first, second) == (name not in OWN)
     assert np.array_equal(first, effect(image.copy(), np.random.default_rng(1)))
     changed = np.abs(first.astype(int) - image).mean()
-    assert 0.02 < changed < 110, changed   # something happens, and something is left
+    assert 0.02 < changed < 110, changed  # something happens, and something is left
 
 
 def test_as_many_as_the_share_says():
@@ -52,5 +55,7 @@ def test_labels_and_geometry_stay(image):
     for seed in range(4):
         plain = augment(pair, *SIZE, AugmentConfig(), np.random.default_rng(seed))
         changed = augment(pair, *SIZE, AugmentConfig(effects=1.0), np.random.default_rng(seed))
-        assert np.array_equal(plain.label, changed.label) and np.array_equal(plain.neighbour_label, changed.neighbour_label)
+        assert np.array_equal(plain.label, changed.label) and np.array_equal(
+            plain.neighbour_label, changed.neighbour_label
+        )
         assert not np.array_equal(plain.image, changed.image)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: the one before survives whatever interrupts a save; a training goes on with its own configuration alone."""
+"""Checkpoints: the one before survives whatever interrupts a save; a training goes on with its own
+configuration alone."""
 
 import json
 import os
@@ -16,7 +17,14 @@ from helpers import tiny_config, tiny_model
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.training import checkpoint
-from dcfm_ros.training.checkpoint import STATE_FILE, TrainingError, load_state, plain_config, save_folder, save_state
+from dcfm_ros.training.checkpoint import (
+    STATE_FILE,
+    TrainingError,
+    load_state,
+    plain_config,
+    save_folder,
+    save_state,
+)
 from dcfm_ros.training.settings import DataConfig, SourceConfig, ValidationConfig
 
 # Files may not grow beyond 1 MB here, as on a full disk. Arguments: what to save, folder.
@@ -43,8 +51,13 @@ def state_of(config, iteration=2, **more):
 def on_a_full_disk(what, folder):
     root = Path(__file__).parents[2]
     paths = [str(root / "test"), *sys.path]
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, what, str(folder)], capture_output=True, text=True, timeout=120,
-                          env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)})
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, what, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -55,7 +68,7 @@ def test_a_full_disk_spares_the_state(train_config, tmp_path):
     assert message.startswith(f"{tmp_path / STATE_FILE} could not be saved (")
     assert message.endswith("; the checkpoint before it stands. Make room and go on with --resume\n")
     assert torch.equal(load_state(tmp_path, train_config(), resume=True)["weights"], torch.ones(3))
-    assert not list(tmp_path.glob("*.part"))   # takes no room
+    assert not list(tmp_path.glob("*.part"))  # takes no room
 
 
 def test_a_full_disk_spares_the_model(tmp_path):
@@ -63,7 +76,11 @@ def test_a_full_disk_spares_the_model(tmp_path):
     save_folder(folder, model, {})
     assert "last could not be saved (" in on_a_full_disk("model", folder)
     kept = load_model(folder).state_dict()
-    assert all(torch.equal(value, kept[key]) for key, value in model.state_dict().items() if not key.endswith("tracked"))
+    assert all(
+        torch.equal(value, kept[key])
+        for key, value in model.state_dict().items()
+        if not key.endswith("tracked")
+    )
     assert {path.name for path in folder.iterdir()} == {"model.yaml", "weights.safetensors"}
 
 
@@ -74,8 +91,12 @@ def test_a_failing_save_spares_the_state(train_config, tmp_path, monkeypatch, fa
     def failing(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((checkpoint.torch, "save") if fails == "save" else (checkpoint.os, "replace")), failing)
-    with pytest.raises(TrainingError, match=r"state.pt could not be saved \(\[Errno 28\] No space left on device\)"):
+    monkeypatch.setattr(
+        *((checkpoint.torch, "save") if fails == "save" else (checkpoint.os, "replace")), failing
+    )
+    with pytest.raises(
+        TrainingError, match=r"state.pt could not be saved \(\[Errno 28\] No space left on device\)"
+    ):
         save_state(tmp_path, state_of(train_config(), 3))
     monkeypatch.undo()
     assert load_state(tmp_path, train_config(), resume=True)["iteration"] == 2
@@ -88,13 +109,21 @@ def test_an_interrupted_save_is_of_no_account(train_config, tmp_path):
     (tmp_path / f"{STATE_FILE}.part").write_bytes(b"half a")
     assert load_state(tmp_path, train_config(), resume=True)["iteration"] == 2
     save_state(tmp_path, state_of(train_config(), 4))
-    assert load_state(tmp_path, train_config(), resume=True)["iteration"] == 4 and not list(tmp_path.glob("*.part"))
+    assert load_state(tmp_path, train_config(), resume=True)["iteration"] == 4 and not list(
+        tmp_path.glob("*.part")
+    )
 
 
 def test_a_training_is_not_overwritten(train_config, tmp_path):
-    assert load_state(tmp_path, train_config(), resume=False) is load_state(tmp_path, train_config(), resume=True) is None
+    assert (
+        load_state(tmp_path, train_config(), resume=False)
+        is load_state(tmp_path, train_config(), resume=True)
+        is None
+    )
     save_state(tmp_path, state_of(train_config()))
-    with pytest.raises(TrainingError, match="holds a training already: give --resume to go on with it, or another --out"):
+    with pytest.raises(
+        TrainingError, match="holds a training already: give --resume to go on with it, or another --out"
+    ):
         load_state(tmp_path, train_config(), resume=False)
 
 
@@ -106,10 +135,10 @@ def test_what_is_there_without_a_state_is_not_overwritten(train_config, tmp_path
     message = f"holds {shown} without state.pt to go on from: give another --out, or move them away"
     with pytest.raises(TrainingError, match=message):
         load_state(tmp_path, train_config(), resume=False)
-    if shown == "last/":   # is never there without a state, unless somebody removed that
+    if shown == "last/":  # is never there without a state, unless somebody removed that
         with pytest.raises(TrainingError, match=message):
             load_state(tmp_path, train_config(), resume=True)
-    else:                  # ended before its first checkpoint
+    else:  # ended before its first checkpoint
         assert load_state(tmp_path, train_config(), resume=True) is None
 
 
@@ -124,7 +153,17 @@ class Malicious:
 
 
 @pytest.mark.parametrize(
-    "content", (b"", b"bad\n", b"no checkpoint", "half", {"iteration": 3}, {"configuration": "{", "iteration": 3}, Malicious()))
+    "content",
+    (
+        b"",
+        b"bad\n",
+        b"no checkpoint",
+        "half",
+        {"iteration": 3},
+        {"configuration": "{", "iteration": 3},
+        Malicious(),
+    ),
+)
 def test_a_damaged_state_is_named(train_config, tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     save_state(tmp_path, state_of(train_config(), weights=torch.ones(3)))
@@ -132,7 +171,9 @@ def test_a_damaged_state_is_named(train_config, tmp_path, monkeypatch, content):
     if content == "half":
         content = path.read_bytes()[:500]
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
-    message = r"state.pt is not a readable checkpoint \(\w+\): start in another --out, perhaps with --init .*last"
+    message = (
+        r"state.pt is not a readable checkpoint \(\w+\): start in another --out, perhaps with --init .*last"
+    )
     with pytest.raises(TrainingError, match=message):
         load_state(tmp_path, train_config(), resume=True)
     assert not (tmp_path / "pwned").exists()
@@ -142,20 +183,36 @@ def changed(config, **phase):
     return replace(config, phases=(*config.phases[:-1], replace(config.phases[-1], **phase)))
 
 
-@pytest.mark.parametrize("change, messages", [
-    (lambda c: replace(c, seed=1), ["seed was 0 and is 1"]),
-    (lambda c: replace(c, consistency=False, amp=True), ["consistency was true and is false", "amp was false and is true"]),
-    (lambda c: replace(c, model=tiny_config(3), data=replace(c.data, movable=())),
-     ["model.classes was [{", "data.movable was"]),
-    (lambda c: replace(c, model=tiny_config(dropout=0.2)), ["model.dropout was 0.1 and is 0.2"]),
-    (lambda c: replace(c, data=replace(c.data, radius=1)), ["data.radius was 8 and is 1"]),
-    (lambda c: replace(c, data=replace(c.data, sources=(replace(c.data.sources[0], exclude="a"),))),
-     ['data.sources.0.exclude was "" and is "a"']),
-    (lambda c: replace(c, validation=ValidationConfig("folder")), ['validation was null and is {"source": "folder"']),
-    (lambda c: changed(c, lr_end=0.5), ["phases.0.lr_end was 0.001 and is 0.5"]),
-    (lambda c: changed(c, iterations=3), ["phases.0.iterations was 4 and is 3"]),
-    (lambda c: replace(c, phases=(replace(c.phases[0], iterations=9), c.phases[0])), ["phases.0.iterations was 4 and is 9"]),
-])
+@pytest.mark.parametrize(
+    "change, messages",
+    [
+        (lambda c: replace(c, seed=1), ["seed was 0 and is 1"]),
+        (
+            lambda c: replace(c, consistency=False, amp=True),
+            ["consistency was true and is false", "amp was false and is true"],
+        ),
+        (
+            lambda c: replace(c, model=tiny_config(3), data=replace(c.data, movable=())),
+            ["model.classes was [{", "data.movable was"],
+        ),
+        (lambda c: replace(c, model=tiny_config(dropout=0.2)), ["model.dropout was 0.1 and is 0.2"]),
+        (lambda c: replace(c, data=replace(c.data, radius=1)), ["data.radius was 8 and is 1"]),
+        (
+            lambda c: replace(c, data=replace(c.data, sources=(replace(c.data.sources[0], exclude="a"),))),
+            ['data.sources.0.exclude was "" and is "a"'],
+        ),
+        (
+            lambda c: replace(c, validation=ValidationConfig("folder")),
+            ['validation was null and is {"source": "folder"'],
+        ),
+        (lambda c: changed(c, lr_end=0.5), ["phases.0.lr_end was 0.001 and is 0.5"]),
+        (lambda c: changed(c, iterations=3), ["phases.0.iterations was 4 and is 3"]),
+        (
+            lambda c: replace(c, phases=(replace(c.phases[0], iterations=9), c.phases[0])),
+            ["phases.0.iterations was 4 and is 9"],
+        ),
+    ],
+)
 def test_another_configuration_is_named(train_config, tmp_path, change, messages):
     config = train_config()
     save_state(tmp_path, state_of(config))
@@ -174,13 +231,16 @@ def test_fewer_phases_are_named(train_config, tmp_path):
         load_state(tmp_path, config, resume=True)
 
 
-@pytest.mark.parametrize("change", [
-    lambda c: changed(c, iterations=9),
-    lambda c: replace(c, phases=c.phases * 2),
-    lambda c: replace(c, save_every=7, init="elsewhere"),
-    lambda c: replace(c, data=replace(c.data, sources=(replace(c.data.sources[0], root="moved"),))),
-    lambda c: replace(c, validation=replace(c.validation, root="moved")),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: changed(c, iterations=9),
+        lambda c: replace(c, phases=c.phases * 2),
+        lambda c: replace(c, save_every=7, init="elsewhere"),
+        lambda c: replace(c, data=replace(c.data, sources=(replace(c.data.sources[0], root="moved"),))),
+        lambda c: replace(c, validation=replace(c.validation, root="moved")),
+    ],
+)
 def test_longer_trainings_and_other_paths_go_on(train_config, tmp_path, change):
     config = train_config(validation=ValidationConfig("folder"))
     save_state(tmp_path, state_of(config))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches: a sample is a pure function of its number, processes share them out, workers prepare them ahead."""
+"""Batches: a sample is a pure function of its number, processes share them out, workers prepare them
+ahead."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -29,15 +30,18 @@ def same(one, other) -> bool:
 
 
 def same_batch(one, other) -> bool:
-    return (all(torch.equal(a, b) for a, b in zip(one[:4], other[:4])) and one.origins == other.origins
-            and (one.motion is other.motion is None or torch.equal(one.motion, other.motion)))
+    return (
+        all(torch.equal(a, b) for a, b in zip(one[:4], other[:4]))
+        and one.origins == other.origins
+        and (one.motion is other.motion is None or torch.equal(one.motion, other.motion))
+    )
 
 
 def test_a_batch_depends_on_its_number_alone(train_config):
     config = train_config(iterations=6)
     first, second = batches_of(config), batches_of(config)
     earlier = [first.pairs(iteration) for iteration in range(6)]
-    for iteration in (5, 2):   # as after a resumption, in any order
+    for iteration in (5, 2):  # as after a resumption, in any order
         assert all(map(same, second.pairs(iteration), earlier[iteration]))
     images = [pair for batch in earlier for pair in batch]
     assert len(images) == 12 and not any(same(a, b) for i, a in enumerate(images) for b in images[:i])
@@ -55,7 +59,10 @@ def test_processes_share_a_batch_without_overlap(train_config):
 @pytest.mark.parametrize("batch, such_as", [(2, 3), (4, 6)])
 def test_a_batch_that_processes_cannot_share_evenly_is_an_error(train_config, batch, such_as):
     """The gradients of each count alike, so each needs as many pairs."""
-    message = f"batch {batch} cannot be shared out evenly to 3 processes: use a multiple of 3, such as {such_as}, or another"
+    message = (
+        f"batch {batch} cannot be shared out evenly to 3 processes: use a multiple of 3, such as {such_as}, "
+        f"or another"
+    )
     with pytest.raises(ConfigError, match=message):
         PairBatches(train_config(batch=batch), (), 0, 3)
 
@@ -81,7 +88,11 @@ def test_sources_are_drawn_by_the_weights_of_the_phase(train_config, stills):
 
     entry = SourceConfig("folder", root=str(stills))
     data = replace(config.data, sources=(replace(entry, weight=3), replace(entry, weight=0), entry))
-    phases = (config.phases[0], replace(config.phases[0], weights=(0, 0, 2)), replace(config.phases[0], weights=(1, 0, 0)))
+    phases = (
+        config.phases[0],
+        replace(config.phases[0], weights=(0, 0, 2)),
+        replace(config.phases[0], weights=(1, 0, 0)),
+    )
     batches, shares = PairBatches(replace(config, data=data, phases=phases), [Noted(0), None, Noted(2)]), []
     for phase in range(3):
         drawn.clear()
@@ -93,7 +104,11 @@ def test_sources_are_drawn_by_the_weights_of_the_phase(train_config, stills):
 def test_batches_are_stacked(train_config):
     pairs = batches_of(train_config()).pairs(0)
     batch = stacked([pairs[0], replace(pairs[1], neighbour_label=None)])
-    assert batch.labelled.shape == batch.neighbour.shape == (2, 64, 64, 3) and batch.labels.shape == (2, 64, 64)
+    assert batch.labelled.shape == batch.neighbour.shape == (2, 64, 64, 3) and batch.labels.shape == (
+        2,
+        64,
+        64,
+    )
     assert {tensor.dtype for tensor in batch[:4]} == {torch.uint8}
     assert torch.equal(batch.neighbour_labels[0], torch.from_numpy(pairs[0].neighbour_label))
     assert (batch.neighbour_labels[1] == 255).all()
@@ -106,7 +121,9 @@ def test_motion_comes_on_top_of_what_pairs_are_without_it(train_config, height, 
     """The same images and labels by the same draws."""
     phases = (PhaseConfig(1, 4, height, width, 1e-3, 1e-3),)
     plain, moves = (batches_of(train_config(phases=phases, aligned=aligned)) for aligned in (0.0, 1.0))
-    assert all(map(same, plain.pairs(0), moves.pairs(0))) and np.array_equal(plain.class_counts(4), moves.class_counts(4))
+    assert all(map(same, plain.pairs(0), moves.pairs(0))) and np.array_equal(
+        plain.class_counts(4), moves.class_counts(4)
+    )
     assert all(pair.motion is None for pair in plain.pairs(0)) and plain[0].motion is None
     assert all(pair.motion.shape == (2, height // 4, width // 4, 2) for pair in moves.pairs(0))
     batch = moves[0]
@@ -128,16 +145,22 @@ def test_errors_come_with_the_name_of_the_file(train_config, stills, workers):
     path = stills / "labels" / "b_2.png"
     config = train_config(batch=16)
     path.write_bytes(b"no picture")
-    found, = load_batches(batches_of(config), range(1), workers)
+    (found,) = load_batches(batches_of(config), range(1), workers)
     assert isinstance(found, DataError)
     assert str(found) == f"label {path} cannot be read as a PNG; it is damaged or not what its name says"
 
 
-@pytest.mark.parametrize("spoil, message", [
-    ("image", "images/b_2.png cannot be read as an image; it is damaged"),
-    ("size", "label .*labels/b_2.png is 48x64 but its image 96x64; bring both to one size"),
-    ("value", "label .*labels/b_2.png holds 4 at row 0, column 0, but there are 4 classes; use 0 to 3, or 255"),
-])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        ("image", "images/b_2.png cannot be read as an image; it is damaged"),
+        ("size", "label .*labels/b_2.png is 48x64 but its image 96x64; bring both to one size"),
+        (
+            "value",
+            "label .*labels/b_2.png holds 4 at row 0, column 0, but there are 4 classes; use 0 to 3, or 255",
+        ),
+    ],
+)
 def test_unusable_files_are_named(train_config, stills, spoil, message):
     label = np.zeros((64, 96), np.uint8)
     if spoil == "image":
@@ -145,7 +168,7 @@ def test_unusable_files_are_named(train_config, stills, spoil, message):
     else:
         content = label[:, :48] if spoil == "size" else label + 4
         assert cv2.imwrite(str(stills / "labels" / "b_2.png"), content)
-    found, = load_batches(batches_of(train_config(batch=16)), range(1), workers=1)
+    (found,) = load_batches(batches_of(train_config(batch=16)), range(1), workers=1)
     with pytest.raises(DataError, match=message):
         raise found
 
@@ -161,8 +184,8 @@ def test_balanced_weights():
     counts = np.array([800, 100, 100, 0])
     assert balanced_weights(counts, 0) is None
     weights = balanced_weights(counts, 0.5).numpy()
-    assert weights[1] == weights[2] and weights[1] / weights[0] == pytest.approx(8 ** 0.5)
-    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, abs=0.01)   # a mean pixel weighs 1
+    assert weights[1] == weights[2] and weights[1] / weights[0] == pytest.approx(8**0.5)
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, abs=0.01)  # a mean pixel weighs 1
     assert np.isfinite(weights).all() and weights[3] > weights[1]
     assert balanced_weights(np.array([5, 5]), 1.0).tolist() == [1.0, 1.0]
 
@@ -172,10 +195,14 @@ def test_weights_without_any_labelled_pixel_are_equal():
     assert weights.isfinite().all() and len(set(weights.tolist())) == 1
 
 
-@pytest.mark.parametrize("free, aligned, wanted", [
-    (64e9, 0.0, 14), (1.05e9, 0.0, 4), (1.05e9, 0.5, 3), (64e6, 0.0, 0), (None, 0.0, 14)])
+@pytest.mark.parametrize(
+    "free, aligned, wanted",
+    [(64e9, 0.0, 14), (1.05e9, 0.0, 4), (1.05e9, 0.5, 3), (64e6, 0.0, 0), (None, 0.0, 14)],
+)
 def test_workers_are_as_many_as_their_batches_have_room_for(train_config, monkeypatch, free, aligned, wanted):
-    """64 pairs of 352x480 are 87 MB, an eighth more with their motion, and three batches of each worker may be on their way."""
+    """64 pairs of 352x480 are 87 MB, an eighth more with their motion, and three batches of each worker may
+    be on their way."""
+
     def disk_usage(path):
         if free is None:
             raise FileNotFoundError(path)
@@ -185,4 +212,6 @@ def test_workers_are_as_many_as_their_batches_have_room_for(train_config, monkey
     config = train_config(phases=(PhaseConfig(1, 64, 352, 480, 1e-3, 0.0),), aligned=aligned)
     said = []
     assert affordable_workers(config, 14, Group(0, 1, torch.device("cpu")), said.append) == wanted
-    assert bool(said) == (wanted < 14) and all("MB of /dev/shm" in line and f"{wanted} are used" in line for line in said)
+    assert bool(said) == (wanted < 14) and all(
+        "MB of /dev/shm" in line and f"{wanted} are used" in line for line in said
+    )

@@ -28,11 +28,18 @@ def with_classes(config, classes):
 
 
 def test_sources_in_their_order(train_config, stills, video):
-    data = of(SourceConfig("folder", root=str(video), split="train"), SourceConfig("folder", weight=0, root="nowhere"),
-              SourceConfig("folder", root=str(stills)))
+    data = of(
+        SourceConfig("folder", root=str(video), split="train"),
+        SourceConfig("folder", weight=0, root="nowhere"),
+        SourceConfig("folder", root=str(stills)),
+    )
     (first, unused, third), validation = open_data(train_config(data=data))
     assert isinstance(first, ClipPairs) and (first.name, len(first)) == ("video train", 2)
-    assert unused is None and (third.name, third.terms, len(third)) == ("stills (no splits)", "made by the test", 3)
+    assert unused is None and (third.name, third.terms, len(third)) == (
+        "stills (no splits)",
+        "made by the test",
+        3,
+    )
     assert validation is None
 
 
@@ -58,29 +65,38 @@ def test_validation(train_config, held_out):
 
 
 def test_validation_on_training_data_is_refused(train_config, stills, tmp_path):
-    """Without splits, train and val are the same images; another way to write the folder makes no difference."""
+    """Without splits, train and val are the same images; another way to write the folder makes no
+    difference."""
     (tmp_path / "link").symlink_to(stills)
     for root in (stills, tmp_path / "link", stills / ".." / "stills"):
         with pytest.raises(ConfigError) as error:
             open_data(train_config(validation=ValidationConfig("folder", root=str(root))))
-        assert str(error.value).startswith("validation on stills (no splits) would see 3 images that training learns from: "
-                                           f"{root} has no splits, so every split is all of it: make some by")
+        assert str(error.value).startswith(
+            "validation on stills (no splits) would see 3 images that training learns from: "
+            f"{root} has no splits, so every split is all of it: make some by"
+        )
         assert f"{root}/train and {root}/val, each with images/ and labels/" in str(error.value)
 
 
 def test_validation_on_the_split_of_training_is_refused(train_config, video):
     """Also where only neighbours of labelled frames are shared."""
     data = of(SourceConfig("folder", root=str(video)))
-    message = "on video train would see 4 images that training learns from: name a split of its own for validation"
+    message = (
+        "on video train would see 4 images that training learns from: name a split of its own for validation"
+    )
     with pytest.raises(ConfigError, match=message):
-        open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(video), split="train")))
+        open_data(
+            train_config(data=data, validation=ValidationConfig("folder", root=str(video), split="train"))
+        )
     unused = of(SourceConfig("folder", root=str(video), weight=0), *train_config().data.sources)
-    open_data(train_config(data=unused, validation=ValidationConfig("folder", root=str(video), split="train")))
+    open_data(
+        train_config(data=unused, validation=ValidationConfig("folder", root=str(video), split="train"))
+    )
 
 
 def test_clips_left_out_of_training_are_not_counted(train_config, stills):
     data = of(SourceConfig("folder", root=str(stills), exclude="a_"))
-    with pytest.raises(ConfigError, match="would see 1 images"):   # b_2 is still shared
+    with pytest.raises(ConfigError, match="would see 1 images"):  # b_2 is still shared
         open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills))))
 
 
@@ -91,7 +107,9 @@ def test_clips_may_be_left_out(train_config, stills):
         for folder in ("images", "labels"):
             (stills / folder / f"{clip}.png").unlink()
     for exclude, left in (("x", 1), ("b", 0)):
-        with pytest.raises(DataError, match=rf"exclude '{exclude}' leaves {left} of 1 clips of stills .*such as b_2"):
+        with pytest.raises(
+            DataError, match=rf"exclude '{exclude}' leaves {left} of 1 clips of stills .*such as b_2"
+        ):
             open_data(train_config(data=of(SourceConfig("folder", root=str(stills), exclude=exclude))))
 
 
@@ -100,7 +118,9 @@ def test_validation_may_be_on_what_was_left_out(train_config, stills):
     data = of(SourceConfig("folder", root=str(stills), exclude="b_"))
     validation = ValidationConfig("folder", root=str(stills), only="b_")
     _, held_out = open_data(train_config(data=data, validation=validation))
-    assert [clip.name for clip in held_out.clips] == ["b_2"] and held_out.name == "stills (no splits) b_ alone"
+    assert [clip.name for clip in held_out.clips] == [
+        "b_2"
+    ] and held_out.name == "stills (no splits) b_ alone"
     with pytest.raises(DataError, match=r"only 'x' leaves 0 of \d clips of stills"):
         open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills), only="x")))
 
@@ -109,8 +129,12 @@ def test_a_drive_of_camvid_may_be_left_out(train_config, tmp_path):
     for name in ("0016E5_00390", "0006R0_f00930", "0016E5_00392"):
         for folder, ending in (("images", "jpg"), ("labels", "png")):
             (tmp_path / "train" / folder).mkdir(parents=True, exist_ok=True)
-            assert cv2.imwrite(str(tmp_path / "train" / folder / f"{name}.{ending}"), np.zeros((64, 64), np.uint8))
-    config = with_classes(train_config(data=of(SourceConfig("camvid", root=str(tmp_path), exclude="0016E5"))), STREET11)
+            assert cv2.imwrite(
+                str(tmp_path / "train" / folder / f"{name}.{ending}"), np.zeros((64, 64), np.uint8)
+            )
+    config = with_classes(
+        train_config(data=of(SourceConfig("camvid", root=str(tmp_path), exclude="0016E5"))), STREET11
+    )
     (source,), _ = open_data(config)
     assert [clip.name for clip in source.clips] == ["0006R0_f00930"]
 
@@ -118,12 +142,20 @@ def test_a_drive_of_camvid_may_be_left_out(train_config, tmp_path):
 def test_all_that_is_wrong_is_told_at_once(train_config, stills, video):
     (stills / "labels" / "a_1.png").unlink()
     (video / "train" / "images" / "frame3.png").unlink()
-    data = of(SourceConfig("folder", root=str(stills)), SourceConfig("folder", root=str(video)), SourceConfig("vspw"))
+    data = of(
+        SourceConfig("folder", root=str(stills)),
+        SourceConfig("folder", root=str(video)),
+        SourceConfig("vspw"),
+    )
     with pytest.raises(DataError) as error:
-        open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills / "nowhere"))))
+        open_data(
+            train_config(data=data, validation=ValidationConfig("folder", root=str(stills / "nowhere")))
+        )
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    assert "lacks 1 file(s)" in lines[0] and lines[0].endswith("a_1.png; add them, or remove their counterparts")
+    assert "lacks 1 file(s)" in lines[0] and lines[0].endswith(
+        "a_1.png; add them, or remove their counterparts"
+    )
     assert "frame3.png" in lines[1]
     assert lines[2] == "no folder of vspw is given: add --data vspw=PATH"
     assert "nowhere" in lines[3]
@@ -155,19 +187,35 @@ def test_a_source_that_no_phase_uses_is_not_opened(train_config, stills):
     assert open_data(config)[0][1] is None
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda c: c[:3], "stills .* has 4 classes, the model 3; only the model has none, only the data car. Give the"),
-    (lambda c: (*c, ClassSpec("bus", (1, 2, 3))), "has 4 classes, the model 5; only the model has bus, only the data none"),
-    (lambda c: (c[1], c[0], *c[2:]), "their order differs: class 0 is road in the model and sky in the data"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda c: c[:3],
+            "stills .* has 4 classes, the model 3; only the model has none, only the data car. Give the",
+        ),
+        (
+            lambda c: (*c, ClassSpec("bus", (1, 2, 3))),
+            "has 4 classes, the model 5; only the model has bus, only the data none",
+        ),
+        (
+            lambda c: (c[1], c[0], *c[2:]),
+            "their order differs: class 0 is road in the model and sky in the data",
+        ),
+    ],
+)
 def test_class_lists_must_be_equal(train_config, change, message):
     config = train_config()
-    config = with_classes(replace(config, data=replace(config.data, movable=())), change(config.model.classes))
+    config = with_classes(
+        replace(config, data=replace(config.data, movable=())), change(config.model.classes)
+    )
     with pytest.raises(DataError, match=message):
         open_data(config)
 
 
 def test_synthetic_scenes_have_their_classes(train_config):
-    message = "synthetic scenes has 11 classes, the model 4; only the model has none, only the data building, pole"
+    message = (
+        "synthetic scenes has 11 classes, the model 4; only the model has none, only the data building, pole"
+    )
     with pytest.raises(DataError, match=message):
         open_data(train_config(data=of(SourceConfig("synthetic"))))

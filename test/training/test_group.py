@@ -50,8 +50,20 @@ with open(f"{sys.argv[1]}/rank{rank}.json", "w") as file:
 def run_group(script, folder, *arguments):
     """A script in a group of two processes; (exit code, output)."""
     (folder / "member.py").write_text(script)
-    process = started([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-                       str(folder / "member.py"), str(folder), *arguments], folder)
+    process = started(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            str(folder / "member.py"),
+            str(folder),
+            *arguments,
+        ],
+        folder,
+    )
     try:
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
@@ -61,8 +73,16 @@ def run_group(script, folder, *arguments):
 
 def train_group(config, folder, *arguments):
     (folder / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
-    return run_group(TRAINING, folder, str(folder / "train.yaml"), "--out", str(folder / "run"), "--workers", "1",
-                     *arguments)
+    return run_group(
+        TRAINING,
+        folder,
+        str(folder / "train.yaml"),
+        "--out",
+        str(folder / "run"),
+        "--workers",
+        "1",
+        *arguments,
+    )
 
 
 def test_two_processes_average(tmp_path):
@@ -71,8 +91,16 @@ def test_two_processes_average(tmp_path):
     assert code == 0, output
     for rank in range(2):
         assert json.loads((tmp_path / f"rank{rank}.json").read_text()) == {
-            "world": 2, "weight": [[1.5, 15.0]], "bias": [2.0], "unused": None, "terms": [0.5, 1.5, -0.5],
-            "mean": [0.5, 3.0], "var": [1.0, 2.5], "largest": [1, 0, 7], "summed": [[3, 10]]}
+            "world": 2,
+            "weight": [[1.5, 15.0]],
+            "bias": [2.0],
+            "unused": None,
+            "terms": [0.5, 1.5, -0.5],
+            "mean": [0.5, 3.0],
+            "var": [1.0, 2.5],
+            "largest": [1, 0, 7],
+            "summed": [[3, 10]],
+        }
 
 
 def test_two_processes_train_one_model(train_config, held_out, tmp_path):
@@ -81,9 +109,13 @@ def test_two_processes_train_one_model(train_config, held_out, tmp_path):
     assert code == 0, output
     assert output.count("2 of 2 iterations are done") == 1
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
-    assert same(first, second)   # batch-norm statistics too: their mean is what is saved
+    assert same(first, second)  # batch-norm statistics too: their mean is what is saved
     saved = weights(tmp_path / "run" / LAST)
-    assert all(torch.equal(value, first[key]) for key, value in saved.items() if not key.endswith("num_batches_tracked"))
+    assert all(
+        torch.equal(value, first[key])
+        for key, value in saved.items()
+        if not key.endswith("num_batches_tracked")
+    )
     assert state_of(tmp_path / "run")["iteration"] == 2
     assert "2 processes" in record_of(tmp_path / "run" / BEST)["hardware"]
 

@@ -43,16 +43,33 @@ def test_lines(config, tmp_path):
     log = TrainingLog(tmp_path, config)
     assert log.losses == {}
     run(log, 0, 2)
-    assert log.losses == {"ce_key": 0.5, "ce_nonkey": 1.0, "consistency": 0.1}   # so far
+    assert log.losses == {"ce_key": 0.5, "ce_nonkey": 1.0, "consistency": 0.1}  # so far
     run(log, 2, 10)
     log.validated(10, {"score": 0.51235, "keyframe": 0.5})
     log.close()
     lines = lines_of(tmp_path)
     assert without_speed(lines) == [
-        {"iteration": 4, "ce_key": 1.5, "ce_nonkey": 3.0, "consistency": 0.1, "learning_rate": config.learning_rate(3)},
-        {"iteration": 8, "ce_key": 5.5, "ce_nonkey": 11.0, "consistency": 0.1, "learning_rate": config.learning_rate(7)},
-        {"iteration": 10, "validation": {"score": 0.51235, "keyframe": 0.5}}]
-    assert lines[0]["images_per_s"] > 0 and log.losses == {"ce_key": 5.5, "ce_nonkey": 11.0, "consistency": 0.1}
+        {
+            "iteration": 4,
+            "ce_key": 1.5,
+            "ce_nonkey": 3.0,
+            "consistency": 0.1,
+            "learning_rate": config.learning_rate(3),
+        },
+        {
+            "iteration": 8,
+            "ce_key": 5.5,
+            "ce_nonkey": 11.0,
+            "consistency": 0.1,
+            "learning_rate": config.learning_rate(7),
+        },
+        {"iteration": 10, "validation": {"score": 0.51235, "keyframe": 0.5}},
+    ]
+    assert lines[0]["images_per_s"] > 0 and log.losses == {
+        "ce_key": 5.5,
+        "ce_nonkey": 11.0,
+        "consistency": 0.1,
+    }
 
 
 def test_a_resumed_log_is_that_of_one_run(config, tmp_path):
@@ -63,9 +80,9 @@ def test_a_resumed_log_is_that_of_one_run(config, tmp_path):
     first = TrainingLog(parts, config)
     run(first, 0, 6)
     kept = json.loads(json.dumps(first.state()))
-    run(first, 6, 11)                         # beyond the checkpoint: done again, and so written again
+    run(first, 6, 11)  # beyond the checkpoint: done again, and so written again
     with (parts / LOG_FILE).open("a") as file:
-        file.write('{"iteration": 1')         # killed while it wrote
+        file.write('{"iteration": 1')  # killed while it wrote
     run(TrainingLog(parts, config, 6, kept), 6, 12)
     assert without_speed(lines_of(parts)) == without_speed(lines_of(whole)) and len(lines_of(whole)) == 3
 
@@ -123,7 +140,13 @@ def test_tensorboard(config, tmp_path):
     log.close()
     events = accumulator.EventAccumulator(str(tmp_path / BOARD_FOLDER))
     events.Reload()
-    names = {"train/ce_key", "train/consistency", "train/learning_rate", "train/images_per_s", "validation/score"}
+    names = {
+        "train/ce_key",
+        "train/consistency",
+        "train/learning_rate",
+        "train/images_per_s",
+        "validation/score",
+    }
     assert names <= set(events.Tags()["scalars"])
     assert [(event.step, event.value) for event in events.Scalars("train/ce_key")] == [(4, 1.5), (8, 5.5)]
 
@@ -131,5 +154,7 @@ def test_tensorboard(config, tmp_path):
 def test_tensorboard_is_imported_only_when_used(config, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     TrainingLog(tmp_path, config)
-    with pytest.raises(RuntimeError, match="TensorBoard is missing: pip install tensorboard, or train without --tensor"):
+    with pytest.raises(
+        RuntimeError, match="TensorBoard is missing: pip install tensorboard, or train without --tensor"
+    ):
         TrainingLog(tmp_path, config, tensorboard=True)

@@ -46,8 +46,12 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2), ("aligned", 2)])
-def test_a_resumed_run_takes_the_same_course(train_config, tmp_path, monkeypatch, log_every, variant, workers):
+@pytest.mark.parametrize(
+    "variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2), ("aligned", 2)]
+)
+def test_a_resumed_run_takes_the_same_course(
+    train_config, tmp_path, monkeypatch, log_every, variant, workers
+):
     log_every(2)
     config = train_config(iterations=4, save_every=3, **VARIANTS[variant])
     whole = weights(run(config, tmp_path / "whole", workers=workers).folder)
@@ -65,7 +69,7 @@ def test_a_resumed_run_takes_the_same_course(train_config, tmp_path, monkeypatch
     assert not same(weights(tmp_path / "halves" / LAST), whole)
     assert same(weights(run(config, tmp_path / "halves", workers=workers, resume=True).folder), whole)
     assert seen == [0, 1, 2, 3, 3] and log_of(tmp_path / "halves") == log_of(tmp_path / "whole")
-    if variant == "adamw":   # there is nothing left to do, and nothing changes
+    if variant == "adamw":  # there is nothing left to do, and nothing changes
         outcome = run(config, tmp_path / "halves", resume=True)
         assert same(weights(outcome.folder), whole) and len(seen) == 5 and outcome.code == 0
 
@@ -73,13 +77,18 @@ def test_a_resumed_run_takes_the_same_course(train_config, tmp_path, monkeypatch
 def test_resuming_without_a_checkpoint_starts_at_the_beginning(train_config, tmp_path):
     outcome = run(train_config(iterations=1), tmp_path / "new", resume=True)
     assert outcome.folder == tmp_path / "new" / LAST and load_model(outcome.folder)
-    assert outcome.code == 0 and outcome.note == f"1 of 1 iterations are done. The model is in {outcome.folder}."
+    assert (
+        outcome.code == 0 and outcome.note == f"1 of 1 iterations are done. The model is in {outcome.folder}."
+    )
 
 
 def test_a_longer_training_goes_on(train_config, tmp_path):
     config = train_config(iterations=1)
     run(config, tmp_path / "run")
-    assert record_of(run(train_config(iterations=2), tmp_path / "run", resume=True).folder)["iterations_done"] == 2
+    assert (
+        record_of(run(train_config(iterations=2), tmp_path / "run", resume=True).folder)["iterations_done"]
+        == 2
+    )
 
 
 def test_training_twice_into_one_folder_is_an_error(train_config, tmp_path):
@@ -88,7 +97,9 @@ def test_training_twice_into_one_folder_is_an_error(train_config, tmp_path):
         run(train_config(iterations=1), tmp_path / "run")
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(train_config, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(
+    train_config, tmp_path, monkeypatch
+):
     losses, calls = steps.symmetric_losses, []
 
     def poisoned(*arguments):
@@ -102,8 +113,10 @@ def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(trai
     origins = [pair.origin for pair in PairBatches(config, open_data(config)[0]).pairs(3)]
     with pytest.raises(TrainingError) as error:
         run(config, tmp_path / "bad")
-    assert str(error.value) == ("the loss is nan in iteration 3: the last checkpoint stands; lower the rate, or look at its "
-                                f"batch: {origins[0]}; {origins[1]}")
+    assert str(error.value) == (
+        "the loss is nan in iteration 3: the last checkpoint stands; lower the rate, or look at its "
+        f"batch: {origins[0]}; {origins[1]}"
+    )
     assert origins[0].startswith("stills (no splits) ")
     assert same(weights(tmp_path / "bad" / LAST), good) and state_of(tmp_path / "bad")["iteration"] == 2
 
@@ -125,7 +138,9 @@ def test_a_gradient_that_is_not_finite_stops_training(train_config, tmp_path, mo
         return found._replace(ce_key=Infinite.apply(found.ce_key))
 
     monkeypatch.setattr(steps, "symmetric_losses", poisoned)
-    with pytest.raises(TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint stands"):
+    with pytest.raises(
+        TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint stands"
+    ):
         run(train_config(clip_norm=0), tmp_path / "run")
     assert not (tmp_path / "run" / STATE_FILE).exists()
 
@@ -160,7 +175,11 @@ def test_log_and_record(train_config, tmp_path, log_every):
     assert record["iterations_done"] == 4 and record["hours"] >= 0
     assert record["losses"] == {key: lines[-1][key] for key in ("ce_key", "ce_nonkey", "consistency")}
     assert record["data"] == [{"name": "stills (no splits)", "terms": "made by the test"}]
-    assert not list(out.rglob("*.part")) and {path.name for path in out.iterdir()} == {LAST, LOG_FILE, STATE_FILE}
+    assert not list(out.rglob("*.part")) and {path.name for path in out.iterdir()} == {
+        LAST,
+        LOG_FILE,
+        STATE_FILE,
+    }
 
 
 def test_it_learns(train_config, tmp_path, log_every):
@@ -172,8 +191,10 @@ def test_it_learns(train_config, tmp_path, log_every):
     model = load_model(folder)
     batch = PairBatches(config, open_data(config)[0])[0]
     with torch.inference_mode():
-        right = (model(normalised(batch.labelled, model.config.normalisation)).argmax(1) == batch.labels)[batch.labels != 255]
-    assert right.float().mean() > 0.5   # batch-norm statistics lag behind after so few iterations
+        right = (model(normalised(batch.labelled, model.config.normalisation)).argmax(1) == batch.labels)[
+            batch.labels != 255
+        ]
+    assert right.float().mean() > 0.5  # batch-norm statistics lag behind after so few iterations
 
 
 def test_neighbours_without_labels(train_config, video, tmp_path):
@@ -194,15 +215,22 @@ def test_crops_need_not_be_multiples_of_32(train_config, tmp_path):
 
 def test_bfloat16(train_config, tmp_path):
     folder = run(train_config(iterations=1, amp=True), tmp_path / "run").folder
-    assert all(value.isfinite().all() for value in weights(folder).values()) and "bfloat16" in record_of(folder)["hardware"]
+    assert (
+        all(value.isfinite().all() for value in weights(folder).values())
+        and "bfloat16" in record_of(folder)["hardware"]
+    )
 
 
 def test_float16_scales_its_loss_and_resumes(train_config, tmp_path, monkeypatch):
-    """What a GPU without bfloat16 does. The first steps overflow and are left out until the scale is small enough."""
+    """What a GPU without bfloat16 does. The first steps overflow and are left out until the scale is small
+    enough."""
     monkeypatch.setattr(optimiser, "lowest_type", lambda device: torch.float16)
     config = train_config(iterations=2, batch=1, save_every=1, amp=True)
     whole = weights(run(config, tmp_path / "whole").folder)
-    assert all(value.isfinite().all() for value in whole.values()) and state_of(tmp_path / "whole")["scaler"]["scale"] > 0
+    assert (
+        all(value.isfinite().all() for value in whole.values())
+        and state_of(tmp_path / "whole")["scaler"]["scale"] > 0
+    )
     step, seen = loop.step, []
 
     def interrupted(*arguments):
@@ -222,7 +250,7 @@ def test_training_starts_from_another_model_with_other_classes(train_config, tmp
     config = train_config(init=str(tmp_path / "start"), iterations=1, rate=1e-9)
     found, start = weights(run(config, tmp_path / "run").folder), weights(tmp_path / "start")
     assert torch.allclose(found["head.classifier.weight"], start["head.classifier.weight"][:4], atol=1e-6)
-    (tmp_path / "start" / "model.yaml").unlink()   # is not needed any more
+    (tmp_path / "start" / "model.yaml").unlink()  # is not needed any more
     run(replace(config, phases=(replace(config.phases[0], iterations=2),)), tmp_path / "run", resume=True)
 
 
@@ -239,19 +267,22 @@ def test_default_workers(monkeypatch):
         assert default_workers() == workers
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"workers": -1}, "workers -1: use 0 or more"),
-    ({"minutes": 0}, "minutes 0: use a number above 0"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [({"workers": -1}, "workers -1: use 0 or more"), ({"minutes": 0}, "minutes 0: use a number above 0")],
+)
 def test_bad_options(train_config, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         run(train_config(), tmp_path / "run", **options)
 
 
-@pytest.mark.parametrize("device, message", [
-    ("gpu", "device 'gpu': use auto, cpu, cuda or cuda:N"),
-    ("cuda:99", r"device cuda:99: GPU 99 is wanted and PyTorch finds \d+; use cpu, fewer processes"),
-])
+@pytest.mark.parametrize(
+    "device, message",
+    [
+        ("gpu", "device 'gpu': use auto, cpu, cuda or cuda:N"),
+        ("cuda:99", r"device cuda:99: GPU 99 is wanted and PyTorch finds \d+; use cpu, fewer processes"),
+    ],
+)
 def test_bad_devices(train_config, tmp_path, device, message):
     with pytest.raises(ValueError, match=message):
         train(train_config(), tmp_path / "run", device=device)

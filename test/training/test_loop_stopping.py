@@ -27,8 +27,10 @@ def test_a_signal_saves_and_stops(train_config, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "step", signalled)
     outcome = run(config, tmp_path / "run")
     assert outcome.code == 128 + signal.SIGTERM
-    assert outcome.note == ("Stopped: signal 15. 1 of 4 iterations are done. The model is in "
-                            f"{tmp_path / 'run' / LAST}. Go on with the same command and --resume.")
+    assert outcome.note == (
+        "Stopped: signal 15. 1 of 4 iterations are done. The model is in "
+        f"{tmp_path / 'run' / LAST}. Go on with the same command and --resume."
+    )
     assert state_of(tmp_path / "run")["iteration"] == 1
     monkeypatch.setattr(loop, "step", step)
     assert same(weights(run(config, tmp_path / "run", resume=True).folder), whole)
@@ -36,23 +38,40 @@ def test_a_signal_saves_and_stops(train_config, tmp_path, monkeypatch):
 
 def test_time(train_config, tmp_path):
     config = train_config(iterations=4, save_every=100)
-    outcome = run(config, tmp_path / "run", minutes=1e-9)   # too short for any
-    assert outcome.code == 0 and outcome.note.startswith("Stopped: the time is over. 0 of 4 iterations are done. ")
-    assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith("4 of 4 iterations are done. ")
+    outcome = run(config, tmp_path / "run", minutes=1e-9)  # too short for any
+    assert outcome.code == 0 and outcome.note.startswith(
+        "Stopped: the time is over. 0 of 4 iterations are done. "
+    )
+    assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith(
+        "4 of 4 iterations are done. "
+    )
 
 
 def test_ctrl_c_spares_the_workers(train_config, tmp_path):
     """A terminal's Ctrl-C goes to all processes at once: the workers leave it to the training process."""
     config = train_config(iterations=2000)
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
-    command = [sys.executable, "-m", "dcfm_ros", "train", str(tmp_path / "train.yaml"), "--out", str(tmp_path / "run"),
-               "--workers", "2", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "dcfm_ros",
+        "train",
+        str(tmp_path / "train.yaml"),
+        "--out",
+        str(tmp_path / "run"),
+        "--workers",
+        "2",
+        "--device",
+        "cpu",
+    ]
     process = started(command, tmp_path)
     try:
         log, deadline = tmp_path / "run" / LOG_FILE, time.monotonic() + 120
-        while not (log.is_file() and log.read_text()):   # the first iterations are done
-            assert process.poll() is None and time.monotonic() < deadline, "training does not come to its first line of log"
-            time.sleep(0.05)   # between two looks into a file; nothing depends on its length
+        while not (log.is_file() and log.read_text()):  # the first iterations are done
+            assert process.poll() is None and time.monotonic() < deadline, (
+                "training does not come to its first line of log"
+            )
+            time.sleep(0.05)  # between two looks into a file; nothing depends on its length
         os.killpg(process.pid, signal.SIGINT)
         output = process.stdout.read()
         assert process.wait(60) == 130, output

@@ -16,9 +16,11 @@ from dcfm_ros.training.settings import ValidationConfig
 @pytest.fixture
 def scored(monkeypatch):
     """Scores given one after the other instead of being measured."""
+
     def give(*scores):
         found = iter(scores)
         monkeypatch.setattr(loop, "score", lambda *_: {"score": (value := next(found)), "keyframe": value})
+
     return give
 
 
@@ -30,9 +32,15 @@ def test_the_best_is_kept(train_config, held_out, tmp_path, scored):
     scored(0.2, 0.5, 0.4, 0.5)
     outcome = run(validated(train_config, held_out, iterations=4, save_every=4), tmp_path / "run")
     best, last = record_of(tmp_path / "run" / BEST), record_of(tmp_path / "run" / LAST)
-    assert best["iterations_done"] == 2 and best["validation"] == {"iteration": 2, "score": 0.5, "keyframe": 0.5}
+    assert best["iterations_done"] == 2 and best["validation"] == {
+        "iteration": 2,
+        "score": 0.5,
+        "keyframe": 0.5,
+    }
     assert last["iterations_done"] == 4 and last["validation"]["iteration"] == 4
-    assert outcome.note.endswith(f"The model is in {tmp_path / 'run' / LAST}, the best in {tmp_path / 'run' / BEST}.")
+    assert outcome.note.endswith(
+        f"The model is in {tmp_path / 'run' / LAST}, the best in {tmp_path / 'run' / BEST}."
+    )
     scores = [line["validation"]["score"] for line in log_of(tmp_path / "run") if "validation" in line]
     assert scores == [0.2, 0.5, 0.4, 0.5]
 
@@ -56,7 +64,9 @@ def test_features_move_where_training_aligns(train_config, held_out, tmp_path, m
     """Also where a validation is only timed."""
     config, seen = validated(train_config, held_out, iterations=1, aligned=aligned), []
     for module in (loop, fit):
-        monkeypatch.setattr(module, "score", lambda *arguments: seen.append(arguments[5]) or {"score": 0.5, "keyframe": 0.5})
+        monkeypatch.setattr(
+            module, "score", lambda *arguments: seen.append(arguments[5]) or {"score": 0.5, "keyframe": 0.5}
+        )
     run(config, tmp_path / "run")
     assert fit._validation_time(config, open_data(config), Group(0, 1, torch.device("cpu"))) >= 0.0
     assert seen == [aligned > 0] * 2

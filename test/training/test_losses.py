@@ -36,9 +36,11 @@ def by_the_formula(model, labelled, neighbour, labels):
     fused, fused_other = (model.fuse(f.common, f.shallow, is_keyframe=True) for f in (own, other))
     key, nonkey = model.head(fused), model.head(model.fuse(other.common, own.shallow, is_keyframe=False))
     mask = (key.argmax(1) == model.head(fused_other).argmax(1))[:, None]
-    return (F.cross_entropy(resize(key, labels.shape[1:]), labels, ignore_index=255),
-            F.cross_entropy(resize(nonkey, labels.shape[1:]), labels, ignore_index=255),
-            F.mse_loss(mask * fused, mask * fused_other))
+    return (
+        F.cross_entropy(resize(key, labels.shape[1:]), labels, ignore_index=255),
+        F.cross_entropy(resize(nonkey, labels.shape[1:]), labels, ignore_index=255),
+        F.mse_loss(mask * fused, mask * fused_other),
+    )
 
 
 def test_one_labelled_frame(model, batch):
@@ -57,7 +59,7 @@ def test_two_labelled_frames_are_used_in_both_directions(model, batch):
         found = symmetric_losses(model, labelled, neighbour, labels, neighbour_labels)
         forth = by_the_formula(model, labelled, neighbour, labels)
         back = by_the_formula(model, neighbour, labelled, neighbour_labels)
-    expected = tuple((a + b) / 2 for a, b in zip(forth, back))   # as many labelled pixels in either frame
+    expected = tuple((a + b) / 2 for a, b in zip(forth, back))  # as many labelled pixels in either frame
     torch.testing.assert_close(tuple(found), expected, rtol=1e-5, atol=1e-8)
 
 
@@ -78,7 +80,7 @@ def test_nothing_labelled_gives_no_nan(model, batch, class_weights):
     found.total.backward()
     assert found.ce_key == 0 and found.ce_nonkey == 0 and found.consistency > 0
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-    assert model.encoder.patch_embed1.proj.weight.grad.abs().max() > 0   # consistency needs no labels
+    assert model.encoder.patch_embed1.proj.weight.grad.abs().max() > 0  # consistency needs no labels
     model.zero_grad(set_to_none=True)
 
 
@@ -86,7 +88,9 @@ def test_class_weights_weigh_classes(model, batch):
     labelled, neighbour, labels, _ = batch
     only = torch.where(labels == 2, labels, 255)
     with torch.no_grad():
-        weighted = symmetric_losses(model, labelled, neighbour, labels, None, torch.tensor([0.0, 0.0, 1.0, 0.0]))
+        weighted = symmetric_losses(
+            model, labelled, neighbour, labels, None, torch.tensor([0.0, 0.0, 1.0, 0.0])
+        )
         alone = symmetric_losses(model, labelled, neighbour, only)
     torch.testing.assert_close(weighted.ce_key, alone.ce_key)
 
@@ -106,8 +110,8 @@ def test_weights_of_the_terms():
 def test_consistency_counts_only_where_both_predict_the_same():
     """The mean runs over all elements; those outside the mask count as zero."""
     logits, other = torch.zeros(1, 2, 1, 4), torch.zeros(1, 2, 1, 4)
-    logits[0, 1] = torch.tensor([1.0, 1.0, -1.0, -1.0])    # classes 1 1 0 0
-    other[0, 1] = torch.tensor([1.0, -1.0, 1.0, -1.0])     # classes 1 0 1 0: the same at both ends
+    logits[0, 1] = torch.tensor([1.0, 1.0, -1.0, -1.0])  # classes 1 1 0 0
+    other[0, 1] = torch.tensor([1.0, -1.0, 1.0, -1.0])  # classes 1 0 1 0: the same at both ends
     fused, fused_other = torch.zeros(1, 3, 1, 4), torch.zeros(1, 3, 1, 4)
     fused[0, :, 0] = torch.tensor([1.0, 50.0, 50.0, 2.0])
     assert consistency_loss(fused, fused_other, logits, other) == (3 * 1.0 + 3 * 4.0) / 12
@@ -130,8 +134,10 @@ def test_per_frame_networks_have_the_first_term_alone(batch):
     with torch.no_grad():
         one = per_frame_losses(model, labelled, neighbour, labels)
         both = per_frame_losses(model, labelled, neighbour, labels, neighbour_labels)
-        own, other = (F.cross_entropy(resize(model.keyframe(image), (64, 64)), target, ignore_index=255)
-                      for image, target in ((labelled, labels), (neighbour, neighbour_labels)))
+        own, other = (
+            F.cross_entropy(resize(model.keyframe(image), (64, 64)), target, ignore_index=255)
+            for image, target in ((labelled, labels), (neighbour, neighbour_labels))
+        )
     torch.testing.assert_close(tuple(one), (own, torch.zeros(()), torch.zeros(())))
     torch.testing.assert_close(both.total, (own + other) / 2)
 
@@ -147,13 +153,15 @@ class Pointwise(nn.Module):
         return torch.cat([common, shallow], dim=1)
 
     def head(self, fused):
-        return torch.stack([fused[:, 0], fused[:, 1] + fused[:, 2], fused[:, 3] - fused[:, 1], -fused[:, 0]], dim=1)
+        return torch.stack(
+            [fused[:, 0], fused[:, 1] + fused[:, 2], fused[:, 3] - fused[:, 1], -fused[:, 0]], dim=1
+        )
 
 
 @pytest.fixture
 def shifted():
-    """Two pairs whose neighbours see all 8 pixels to the right, what `Pointwise` sees as labels, void near borders, and that
-    motion."""
+    """Two pairs whose neighbours see all 8 pixels to the right, what `Pointwise` sees as labels, void near
+    borders, and that motion."""
     scene = 8 * torch.randn(2, 3, 64, 88, generator=torch.Generator().manual_seed(5))
     images, labels = torch.stack([scene[..., 8:], scene[..., :80]]), torch.full((2, 2, 64, 80), 255)
     for image, label in zip(images, labels):
@@ -166,25 +174,32 @@ def shifted():
 
 @pytest.mark.parametrize("both", (True, False))
 def test_an_aligned_feature_is_the_frames_own(shifted, both):
-    """So a non-key frame loses what a keyframe does; not so with the two directions exchanged, nor without."""
+    """So a non-key frame loses what a keyframe does; not so with the two directions exchanged, nor
+    without."""
     labelled, neighbour, labels, neighbour_labels, motion = shifted
 
     def losses(motion):
-        return symmetric_losses(Pointwise(), labelled, neighbour, labels, neighbour_labels if both else None, motion=motion)
+        return symmetric_losses(
+            Pointwise(), labelled, neighbour, labels, neighbour_labels if both else None, motion=motion
+        )
 
     right = losses(motion)
     torch.testing.assert_close(right.ce_nonkey, right.ce_key)
     for wrong in (losses(motion.flip(1)), losses(None), losses(motion * 0.5)):
         assert wrong.ce_nonkey > 1.5 * wrong.ce_key
-        torch.testing.assert_close(wrong.ce_key, right.ce_key)   # of which nothing moves
-        assert right.consistency < 0.5 * wrong.consistency       # what is left is of the border
+        torch.testing.assert_close(wrong.ce_key, right.ce_key)  # of which nothing moves
+        assert right.consistency < 0.5 * wrong.consistency  # what is left is of the border
 
 
 def test_each_pair_moves_by_its_own_motion(shifted):
     labelled, neighbour, labels, neighbour_labels, motion = shifted
     motion[1] = 0
-    alone = [symmetric_losses(Pointwise(), *(tensor[one:one + 1] for tensor in shifted[:4]), motion=motion[one:one + 1])
-             for one in range(2)]
+    alone = [
+        symmetric_losses(
+            Pointwise(), *(tensor[one : one + 1] for tensor in shifted[:4]), motion=motion[one : one + 1]
+        )
+        for one in range(2)
+    ]
     together = symmetric_losses(Pointwise(), labelled, neighbour, labels, neighbour_labels, motion=motion)
     torch.testing.assert_close(tuple(together), tuple((a + b) / 2 for a, b in zip(*alone)))
 
@@ -193,9 +208,17 @@ def test_each_pair_moves_by_its_own_motion(shifted):
 @pytest.mark.parametrize("backbone", ("mit_b0", "resnet18"))
 def test_no_motion_is_a_motion_of_zero(batch, backbone, both):
     labelled, neighbour, labels, neighbour_labels = batch
-    arguments = (tiny_model(backbone=backbone), labelled, neighbour, labels, neighbour_labels if both else None)
+    arguments = (
+        tiny_model(backbone=backbone),
+        labelled,
+        neighbour,
+        labels,
+        neighbour_labels if both else None,
+    )
     with torch.no_grad():
-        still, without = (symmetric_losses(*arguments, motion=motion) for motion in (torch.zeros(2, 2, 16, 16, 2), None))
+        still, without = (
+            symmetric_losses(*arguments, motion=motion) for motion in (torch.zeros(2, 2, 16, 16, 2), None)
+        )
         moved = symmetric_losses(*arguments, motion=torch.full((2, 2, 16, 16, 2), 3.0))
     torch.testing.assert_close(tuple(still), tuple(without), rtol=1e-4, atol=1e-7)
     assert moved.ce_key == without.ce_key
@@ -206,9 +229,13 @@ def test_gradients_flow_into_the_moved_features(shifted):
     """Into the neighbour, which has no label here: to the places that are looked up, and to no others."""
     labelled, neighbour, labels, _, motion = shifted
     neighbour = neighbour.clone().requires_grad_()
-    symmetric_losses(Pointwise(), labelled, neighbour, labels, consistency=False, motion=motion).ce_nonkey.backward()
+    symmetric_losses(
+        Pointwise(), labelled, neighbour, labels, consistency=False, motion=motion
+    ).ce_nonkey.backward()
     reached = neighbour.grad.abs().amax((0, 1, 2)) > 0
-    assert reached[24:64].all() and not reached[:16].any() and not reached[76:].any()   # labelled from 16, seen 8 further
+    assert (
+        reached[24:64].all() and not reached[:16].any() and not reached[76:].any()
+    )  # labelled from 16, seen 8 further
     assert not motion.requires_grad
 
 
@@ -224,10 +251,14 @@ def test_the_motion_of_a_batch_comes_to_the_losses(train_config, model, amp):
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=amp):
             return torch.stack(batch_losses(model, batch, train_config(), None, torch.device("cpu")))
 
-    none, zero, some = (losses(model, motion) for motion in (None, torch.zeros(2, 2, 16, 16, 2), torch.ones(2, 2, 16, 16, 2)))
+    none, zero, some = (
+        losses(model, motion) for motion in (None, torch.zeros(2, 2, 16, 16, 2), torch.ones(2, 2, 16, 16, 2))
+    )
     torch.testing.assert_close(none, zero, rtol=1e-2 if amp else 1e-4, atol=1e-6)
     assert (none != some).tolist() == [False, True, True]
-    assert torch.equal(losses(per_frame, None), losses(per_frame, torch.ones(2, 2, 16, 16, 2)))   # which has no common features
+    assert torch.equal(
+        losses(per_frame, None), losses(per_frame, torch.ones(2, 2, 16, 16, 2))
+    )  # which has no common features
 
 
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16, torch.float32))

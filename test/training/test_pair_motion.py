@@ -14,10 +14,14 @@ from dcfm_ros.training.pairs import Pair
 def pair_of(x, y, size=(96, 128)):
     """What is at p in the image is at p + (x, y) in the neighbour."""
     rng = np.random.default_rng(0)
-    scene = sum(cv2.GaussianBlur(rng.normal(size=(size[0] + 80, size[1] + 80, 3)), (0, 0), sigma) * 3.5 * sigma
-                for sigma in (3, 12))
+    scene = sum(
+        cv2.GaussianBlur(rng.normal(size=(size[0] + 80, size[1] + 80, 3)), (0, 0), sigma) * 3.5 * sigma
+        for sigma in (3, 12)
+    )
     scene = np.clip(128 + 35 * scene, 0, 255).astype(np.uint8)
-    image, neighbour = (scene[40 - b:40 - b + size[0], 40 - a:40 - a + size[1]].copy() for a, b in ((0, 0), (x, y)))
+    image, neighbour = (
+        scene[40 - b : 40 - b + size[0], 40 - a : 40 - a + size[1]].copy() for a, b in ((0, 0), (x, y))
+    )
     return Pair(image, np.zeros(size, np.uint8), neighbour, None, "made up")
 
 
@@ -26,7 +30,9 @@ def test_a_shift_of_8_pixels_is_2_cells_forth_and_back(x, y):
     motion = with_motion(pair_of(x, y), 1.0, np.random.default_rng(0)).motion
     assert motion.shape == (2, 24, 32, 2) and motion.dtype == np.float32
     forth, back = np.median(motion[:, 4:-4, 4:-4], axis=(1, 2))
-    assert forth == pytest.approx([x / 4, y / 4], abs=0.1) and back == pytest.approx([-x / 4, -y / 4], abs=0.1)
+    assert forth == pytest.approx([x / 4, y / 4], abs=0.1) and back == pytest.approx(
+        [-x / 4, -y / 4], abs=0.1
+    )
 
 
 def test_all_else_stays_and_the_same_draws_give_the_same():

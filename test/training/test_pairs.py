@@ -56,7 +56,7 @@ def test_neighbours_are_drawn_evenly_within_radius_and_clip(radius):
         (clip, index), (other_clip, other) = frames_of(pair)
         assert clip == other_clip and 1 <= abs(index - other) <= radius
         offsets.setdefault((clip, index), []).append(other - index)
-    assert len(offsets) == 12 == len(source)   # every labelled frame is drawn
+    assert len(offsets) == 12 == len(source)  # every labelled frame is drawn
     for (clip, index), found in offsets.items():
         last = 9 if clip == 0 else 1
         possible = [other - index for other in range(last + 1) if 1 <= abs(other - index) <= radius]
@@ -65,7 +65,9 @@ def test_neighbours_are_drawn_evenly_within_radius_and_clip(radius):
 
 
 def test_every_labelled_frame_is_as_likely():
-    source = pairs_of(Frames(0, 5, (2,)), Frames(1, 5, (0, 4)), Frames(2, 5, ()), Frames(3, 5, (0, 1, 2, 3, 4)))
+    source = pairs_of(
+        Frames(0, 5, (2,)), Frames(1, 5, (0, 4)), Frames(2, 5, ()), Frames(3, 5, (0, 1, 2, 3, 4))
+    )
     seen = [frames_of(pair)[0] for pair in draw(source, 1600)]
     assert set(seen) == {(0, 2), (1, 0), (1, 4), *((3, index) for index in range(5))}
     assert all(120 < seen.count(frame) < 280 for frame in set(seen))
@@ -75,14 +77,19 @@ def test_labels_of_neighbours():
     clip = Frames(0, 3, (0, 1))
     for pair in draw(pairs_of(clip), 60):
         (_, index), (_, other) = frames_of(pair)
-        assert (pair.label == index % 2).all() and pair.origin == f"toy train clip0 frames {index} and {other}"
+        assert (
+            pair.label == index % 2
+        ).all() and pair.origin == f"toy train clip0 frames {index} and {other}"
         assert (pair.neighbour_label is None) == (other == 2)
         if other != 2:
             assert (pair.neighbour_label == other % 2).all()
 
 
 def test_labels_of_neighbours_may_be_left_out(stills):
-    assert all(pair.neighbour_label is None for pair in draw(pairs_of(Frames(0, 3, (0, 1)), neighbour_labels=False), 30))
+    assert all(
+        pair.neighbour_label is None
+        for pair in draw(pairs_of(Frames(0, 3, (0, 1)), neighbour_labels=False), 30)
+    )
     source = ClipPairs(open_clips(str(stills)), 8, neighbour_labels=False)
     assert all(pair.neighbour_label is None for pair in draw(source, 5))
 
@@ -96,15 +103,21 @@ def test_stills_get_a_neighbour(stills):
 
 def test_video_from_files(video):
     for pair in draw(ClipPairs(open_clips(str(video), "train"), 3), 10):
-        assert pair.origin in [f"video train video frames {a} and {b}" for a, b in
-                               ((0, 1), (0, 2), (0, 3), (3, 0), (3, 1), (3, 2))]
-        assert (pair.neighbour_label is not None) == pair.origin.endswith(("frames 0 and 3", "frames 3 and 0"))
+        assert pair.origin in [
+            f"video train video frames {a} and {b}"
+            for a, b in ((0, 1), (0, 2), (0, 3), (3, 0), (3, 1), (3, 2))
+        ]
+        assert (pair.neighbour_label is not None) == pair.origin.endswith(
+            ("frames 0 and 3", "frames 3 and 0")
+        )
 
 
 def test_frames_of_different_sizes_are_named():
     clip = Frames(0, 2, (0,))
     clip.image = lambda index: np.zeros((6 + index, 8, 3), np.uint8)
-    with pytest.raises(DataError, match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have one"):
+    with pytest.raises(
+        DataError, match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have one"
+    ):
         draw(pairs_of(clip), 1)
 
 
@@ -123,8 +136,10 @@ def test_in_memory_the_pairs_are_the_same(stills, video):
             path.unlink()
         for one, other in zip(wanted, draw(memory, 20)):
             assert one.origin == other.origin
-            assert all(np.array_equal(getattr(one, name), getattr(other, name))
-                       for name in ("image", "label", "neighbour", "neighbour_label"))
+            assert all(
+                np.array_equal(getattr(one, name), getattr(other, name))
+                for name in ("image", "label", "neighbour", "neighbour_label")
+            )
 
 
 def test_only_frames_that_pairs_can_have_are_read():
@@ -140,6 +155,6 @@ def test_only_frames_that_pairs_can_have_are_read():
     assert sorted(asked) == [8, 9, 10, 11, 12, 28, 29, 30, 31, 32]
     draw(source, 50)
     assert len(asked) == 10
-    assert source.clips[0].image(20)[0, 0, 0] == 20 and asked[-1] == 20   # the others are read when asked for
+    assert source.clips[0].image(20)[0, 0, 0] == 20 and asked[-1] == 20  # the others are read when asked for
     with pytest.raises(ValueError, match="read-only"):
-        source.clips[0].image(10)[:] = 0   # all who ask share it
+        source.clips[0].image(10)[:] = 0  # all who ask share it

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model folder tells of its training: data and their terms, hardware and versions, and no path of the machine."""
+"""What a model folder tells of its training: data and their terms, hardware and versions, and no path of the
+machine."""
 
 import json
 
@@ -16,10 +17,18 @@ from dcfm_ros.training.settings import ValidationConfig
 
 @pytest.fixture
 def record(train_config, held_out, tmp_path):
-    config = train_config(seed=7, validation=ValidationConfig("folder", root=str(held_out)), init=str(tmp_path / "start"))
+    config = train_config(
+        seed=7, validation=ValidationConfig("folder", root=str(held_out)), init=str(tmp_path / "start")
+    )
     data, validation = open_data(config)
-    return training_record(config, (*data, None), validation, Group(0, 2, torch.device("cpu")), "bfloat16",
-                           {"iterations_done": 3, "losses": {"ce_key": 1.0}})
+    return training_record(
+        config,
+        (*data, None),
+        validation,
+        Group(0, 2, torch.device("cpu")),
+        "bfloat16",
+        {"iterations_done": 3, "losses": {"ce_key": 1.0}},
+    )
 
 
 def test_what_it_holds(record):
@@ -33,7 +42,11 @@ def test_what_it_holds(record):
 
 def test_no_path_is_in_it(record, tmp_path):
     assert str(tmp_path) not in json.dumps(record) and record["configuration"]["init"] == "start"
-    assert record["configuration"]["data"]["sources"][0]["root"] == record["configuration"]["validation"]["root"] == ""
+    assert (
+        record["configuration"]["data"]["sources"][0]["root"]
+        == record["configuration"]["validation"]["root"]
+        == ""
+    )
 
 
 def test_it_is_plain(record):

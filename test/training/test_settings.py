@@ -22,26 +22,31 @@ def test_phases_follow_one_another():
     assert two.iterations == 15
     assert [two.phase_at(i)[1] for i in (0, 9, 10, 14)] == [0, 9, 0, 4]
     assert two.phase_at(9)[0] is two.phases[0] and two.phase_at(10)[0] is two.phases[1]
-    assert two.learning_rate(5) == pytest.approx(0.00075)               # half-way from 0.001 to 0.0005
+    assert two.learning_rate(5) == pytest.approx(0.00075)  # half-way from 0.001 to 0.0005
     assert two.learning_rate(14) == pytest.approx(0.0005 / 5)
     with pytest.raises(IndexError, match="past the end"):
         two.phase_at(15)
 
 
-@pytest.mark.parametrize("power, start, end, iteration, rate", [
-    (1.0, 6e-5, 0.0, 80000, 3e-5),                      # half-way down a line
-    (1.0, 6e-5, 0.0, 159999, 6e-5 / 160000),
-    (0.9, 0.01, 1e-4, 80000, 1e-4 + 0.0099 * 0.5358867),   # 0.5 ** 0.9 = 0.5358867
-    (0.9, 0.01, 1e-4, 159999, 1e-4 + 0.0099 * 2.0718e-5),  # (1 / 160000) ** 0.9
-    (0.9, 0.02, 1e-5, 0, 0.02),
-])
+@pytest.mark.parametrize(
+    "power, start, end, iteration, rate",
+    [
+        (1.0, 6e-5, 0.0, 80000, 3e-5),  # half-way down a line
+        (1.0, 6e-5, 0.0, 159999, 6e-5 / 160000),
+        (0.9, 0.01, 1e-4, 80000, 1e-4 + 0.0099 * 0.5358867),  # 0.5 ** 0.9 = 0.5358867
+        (0.9, 0.01, 1e-4, 159999, 1e-4 + 0.0099 * 2.0718e-5),  # (1 / 160000) ** 0.9
+        (0.9, 0.02, 1e-5, 0, 0.02),
+    ],
+)
 def test_linear_and_polynomial_decay(power, start, end, iteration, rate):
     phase = PhaseConfig(160000, 16, 64, 64, start, end, power)
     assert phase.learning_rate(iteration) == pytest.approx(rate, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    "iteration, share", [(0, 1e-6), (1, 1e-6 + (1 - 1e-6) / 1500), (750, 0.5000005), (1499, 0.9993333), (1500, 1.0)])
+    "iteration, share",
+    [(0, 1e-6), (1, 1e-6 + (1 - 1e-6) / 1500), (750, 0.5000005), (1499, 0.9993333), (1500, 1.0)],
+)
 def test_warm_up(iteration, share):
     whole = config(PhaseConfig(160000, 16, 64, 64, 6e-5, 0.0), warmup=1500, warmup_start=1e-6)
     assert whole.learning_rate(iteration) == pytest.approx(share * 6e-5 * (1 - iteration / 160000), rel=1e-6)
@@ -52,7 +57,9 @@ def test_without_warm_up():
 
 
 def test_weights_of_sources():
-    data = DataConfig(sources=(SourceConfig("synthetic", 3.0), SourceConfig("camvid", 1.0), SourceConfig("vspw", 0.0)))
+    data = DataConfig(
+        sources=(SourceConfig("synthetic", 3.0), SourceConfig("camvid", 1.0), SourceConfig("vspw", 0.0))
+    )
     made = TrainConfig(tiny_config(), data, (PHASE, replace(PHASE, weights=[0, 1, 0])))
     assert made.weights(made.phases[0]) == (3.0, 1.0, 0.0) and made.weights(made.phases[1]) == (0, 1, 0)
     assert [made.is_used(number) for number in range(3)] == [True, True, False]
@@ -65,40 +72,57 @@ def test_synthetic_clips_have_a_default():
     assert SourceConfig("vspw").clips is None
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda: SourceConfig("kitti"), "unknown data source 'kitti': use one of synthetic, vspw, cityscapes, camvid, folder"),
-    (lambda: SourceConfig("vspw", weight=-1), "weight -1 of vspw: use a number of 0 or more"),
-    (lambda: SourceConfig("synthetic", root="x"), "synthetic scenes have no root and nothing to exclude"),
-    (lambda: SourceConfig("synthetic", clips=0), "clips 0: render at least 1"),
-    (lambda: SourceConfig("camvid", clips=5), "clips 5: camvid is not rendered; remove this setting"),
-    (lambda: DataConfig(sources=()), "data has no sources: give at least one"),
-    (lambda: DataConfig(radius=0), "radius 0: the neighbour is at least 1 frame away"),
-    (lambda: DataConfig(aligned=-0.1), "aligned -0.1: use a share, 0 to 1"),
-    (lambda: DataConfig(aligned=1.5), "aligned 1.5: use a share, 0 to 1"),
-    (lambda: replace(PHASE, iterations=0), "iterations 0 and batch 4: both must be at least 1"),
-    (lambda: replace(PHASE, batch=0), "batch 0"),
-    (lambda: replace(PHASE, height=63), "crop 96x63: use at least 64 pixels each way"),
-    (lambda: replace(PHASE, lr_end=-1.0), "learning rates 0.001, -1.0: must not be negative"),
-    (lambda: replace(PHASE, power=0), "power 0: use a positive number"),
-    (lambda: ValidationConfig("kitti"), "unknown data source 'kitti'"),
-    (lambda: ValidationConfig("synthetic"), "validation on synthetic scenes is not offered; `dcfm evaluate`"),
-    (lambda: ValidationConfig("camvid", every=0), "validation every 0 iterations on 100 frames: use at least 1, and 0"),
-    (lambda: ValidationConfig("camvid", frames=-1), "on -1 frames"),
-    (lambda: TrainConfig(tiny_config(), DataConfig(), ()), "no phases: training needs at least one"),
-    (lambda: config(optimiser="adam"), "optimiser 'adam': use adamw or sgd"),
-    (lambda: config(momentum=1.0), "momentum 1.0: use 0 to below 1"),
-    (lambda: config(warmup_start=2), "warmup_start 2: use a share of the rate, 0 to 1"),
-    (lambda: config(warmup=-1), "warmup -1: must not be negative"),
-    (lambda: config(clip_norm=-1), "clip_norm -1: must not be negative"),
-    (lambda: config(decoder_lr=-1), "decoder_lr -1: must not be negative"),
-    (lambda: config(save_every=0), "save_every 0: save after 1 or more iterations"),
-    (lambda: config(init_parts="head"), "init_parts 'head': use all or backbone"),
-    (lambda: config(replace(PHASE, weights=(1, 2))), "2 weights in a phase: the data has 1 sources"),
-    (lambda: config(replace(PHASE, weights=(0,))), r"data weights \[0\]: none may be negative, one must be positive"),
-    (lambda: config(replace(PHASE, weights=(-1,))), r"data weights \[-1\]: none may be negative"),
-    (lambda: TrainConfig(tiny_config(), DataConfig(movable=("lorry",)), (PHASE,)),
-     r"movable \['lorry'\] are not among the model's classes \['sky', 'road'"),
-])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (
+            lambda: SourceConfig("kitti"),
+            "unknown data source 'kitti': use one of synthetic, vspw, cityscapes, camvid, folder",
+        ),
+        (lambda: SourceConfig("vspw", weight=-1), "weight -1 of vspw: use a number of 0 or more"),
+        (lambda: SourceConfig("synthetic", root="x"), "synthetic scenes have no root and nothing to exclude"),
+        (lambda: SourceConfig("synthetic", clips=0), "clips 0: render at least 1"),
+        (lambda: SourceConfig("camvid", clips=5), "clips 5: camvid is not rendered; remove this setting"),
+        (lambda: DataConfig(sources=()), "data has no sources: give at least one"),
+        (lambda: DataConfig(radius=0), "radius 0: the neighbour is at least 1 frame away"),
+        (lambda: DataConfig(aligned=-0.1), "aligned -0.1: use a share, 0 to 1"),
+        (lambda: DataConfig(aligned=1.5), "aligned 1.5: use a share, 0 to 1"),
+        (lambda: replace(PHASE, iterations=0), "iterations 0 and batch 4: both must be at least 1"),
+        (lambda: replace(PHASE, batch=0), "batch 0"),
+        (lambda: replace(PHASE, height=63), "crop 96x63: use at least 64 pixels each way"),
+        (lambda: replace(PHASE, lr_end=-1.0), "learning rates 0.001, -1.0: must not be negative"),
+        (lambda: replace(PHASE, power=0), "power 0: use a positive number"),
+        (lambda: ValidationConfig("kitti"), "unknown data source 'kitti'"),
+        (
+            lambda: ValidationConfig("synthetic"),
+            "validation on synthetic scenes is not offered; `dcfm evaluate`",
+        ),
+        (
+            lambda: ValidationConfig("camvid", every=0),
+            "validation every 0 iterations on 100 frames: use at least 1, and 0",
+        ),
+        (lambda: ValidationConfig("camvid", frames=-1), "on -1 frames"),
+        (lambda: TrainConfig(tiny_config(), DataConfig(), ()), "no phases: training needs at least one"),
+        (lambda: config(optimiser="adam"), "optimiser 'adam': use adamw or sgd"),
+        (lambda: config(momentum=1.0), "momentum 1.0: use 0 to below 1"),
+        (lambda: config(warmup_start=2), "warmup_start 2: use a share of the rate, 0 to 1"),
+        (lambda: config(warmup=-1), "warmup -1: must not be negative"),
+        (lambda: config(clip_norm=-1), "clip_norm -1: must not be negative"),
+        (lambda: config(decoder_lr=-1), "decoder_lr -1: must not be negative"),
+        (lambda: config(save_every=0), "save_every 0: save after 1 or more iterations"),
+        (lambda: config(init_parts="head"), "init_parts 'head': use all or backbone"),
+        (lambda: config(replace(PHASE, weights=(1, 2))), "2 weights in a phase: the data has 1 sources"),
+        (
+            lambda: config(replace(PHASE, weights=(0,))),
+            r"data weights \[0\]: none may be negative, one must be positive",
+        ),
+        (lambda: config(replace(PHASE, weights=(-1,))), r"data weights \[-1\]: none may be negative"),
+        (
+            lambda: TrainConfig(tiny_config(), DataConfig(movable=("lorry",)), (PHASE,)),
+            r"movable \['lorry'\] are not among the model's classes \['sky', 'road'",
+        ),
+    ],
+)
 def test_bad_settings_are_named(make, message):
     with pytest.raises(ConfigError, match=message):
         make()

@@ -27,7 +27,7 @@ def test_a_second_ctrl_c_ends_at_once(monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    monkeypatch.setenv("RANK", "0")   # torchrun passes on what the terminal sent to all already
+    monkeypatch.setenv("RANK", "0")  # torchrun passes on what the terminal sent to all already
     with StopRequest(speaks=False) as stop:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)

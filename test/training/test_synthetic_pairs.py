@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all processes."""
+"""Pairs of rendered scenes: one shot, reserved seeds spared, each clip rendered once between all
+processes."""
 
 import os
 import signal
@@ -18,7 +19,8 @@ from dcfm_ros.training.synthetic_pairs import SyntheticPairs, marks
 
 @pytest.fixture
 def rendered(monkeypatch):
-    """Frames are recorded as (video, index) instead of being rendered; an image holds the frame's number in `rendered`."""
+    """Frames are recorded as (video, index) instead of being rendered; an image holds the frame's number in
+    `rendered`."""
     frames = []
 
     class Recorded(SyntheticVideo):
@@ -42,7 +44,9 @@ def draw(source, count, seed=0):
 
 
 def frames_of(pair, rendered):
-    return [rendered[np.dot(image[0, 0].astype(int), (65536, 256, 1))] for image in (pair.image, pair.neighbour)]
+    return [
+        rendered[np.dot(image[0, 0].astype(int), (65536, 256, 1))] for image in (pair.image, pair.neighbour)
+    ]
 
 
 @pytest.mark.parametrize("radius", (1, 4, 8, 30))
@@ -58,10 +62,13 @@ def test_pairs_stay_within_one_shot(rendered, radius):
 @pytest.mark.parametrize("radius", (1, 2, 4, 8, 16))
 def test_pairs_are_evenly_at_all_distances_and_either_way(rendered, radius):
     """Each of the 2 R offsets is drawn 200 times, give or take 4.5 standard deviations."""
-    steps = [a - b for (_, a), (_, b) in (frames_of(pair, rendered) for pair in draw(pairs_of(5, radius), 400 * radius))]
+    steps = [
+        a - b
+        for (_, a), (_, b) in (frames_of(pair, rendered) for pair in draw(pairs_of(5, radius), 400 * radius))
+    ]
     found, counts = np.unique(steps, return_counts=True)
     assert found.tolist() == [*range(-radius, 0), *range(1, radius + 1)]
-    assert np.abs(counts - 200).max() < 4.5 * 200 ** 0.5
+    assert np.abs(counts - 200).max() < 4.5 * 200**0.5
 
 
 def test_few_frames_measure_all_distances():
@@ -108,13 +115,17 @@ def test_everything_can_be_rendered_at_once_by_other_processes(rendered, monkeyp
     source.bring_to_memory()
     assert {video.seed for video, _ in rendered} == {0} and source._starts.all()
     draw(source, 60)
-    assert len(rendered) == 5   # of the first clip; no other is rendered when it is drawn
+    assert len(rendered) == 5  # of the first clip; no other is rendered when it is drawn
 
 
 def test_a_rendering_process_that_dies_is_told(rendered, monkeypatch):
     source, here = pairs_of(3, 8), os.getpid()
-    monkeypatch.setattr(source, "_render", lambda *_: 0 if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(DataError, match="renders synthetic clips ended with -9: there may be too little memory for 3 clips"):
+    monkeypatch.setattr(
+        source, "_render", lambda *_: 0 if os.getpid() == here else os.kill(os.getpid(), signal.SIGKILL)
+    )
+    with pytest.raises(
+        DataError, match="renders synthetic clips ended with -9: there may be too little memory for 3 clips"
+    ):
         source.bring_to_memory()
 
 
@@ -139,8 +150,8 @@ def test_a_real_clip():
         assert image.shape == (64, 96, 3) and image.dtype == np.uint8
         assert label.shape == (64, 96) and label.dtype == np.uint8 and label.max() < 11
     changed = np.mean(pair.label != pair.neighbour_label)
-    assert 0 < changed < 0.5   # another moment of the same scene
-    pair.image[:] = 0          # is the caller's own
+    assert 0 < changed < 0.5  # another moment of the same scene
+    pair.image[:] = 0  # is the caller's own
     assert source.pair(np.random.default_rng(0)).image.any()
 
 

@@ -23,7 +23,11 @@ def test_labels_fit_both_images(clips, colors):
     seen = []
     for image, label, neighbour, neighbour_label in draw(MovedStills(clips, movable=(3,)), 40):
         for picture, classes in ((image, label), (neighbour, neighbour_label)):
-            assert picture.shape == (64, 96, 3) and classes.shape == (64, 96) and picture.dtype == classes.dtype == np.uint8
+            assert (
+                picture.shape == (64, 96, 3)
+                and classes.shape == (64, 96)
+                and picture.dtype == classes.dtype == np.uint8
+            )
             assert set(np.unique(classes)) <= {0, 1, 2, 3, 255}
             nearest = np.abs(picture[:, :, None].astype(int) - colors).sum(3).argmin(2)
             assert np.mean((nearest == classes)[classes != 255]) > 0.95
@@ -39,6 +43,7 @@ def test_the_generator_determines_a_pair(clips):
 
 def test_what_a_clip_hands_out_is_not_written_to(clips):
     """Clips may keep what they read."""
+
     class Kept:
         length = 1
 
@@ -56,11 +61,16 @@ def test_what_a_clip_hands_out_is_not_written_to(clips):
 
 
 def test_only_movable_classes_are_pasted(clips):
-    tree = [np.mean([np.mean(label == 2) for _, label, _, _ in draw(MovedStills(clips, movable), 60)])
-            for movable in ((), (2,))]
+    tree = [
+        np.mean([np.mean(label == 2) for _, label, _, _ in draw(MovedStills(clips, movable), 60)])
+        for movable in ((), (2,))
+    ]
     assert tree[1] > 1.1 * tree[0]
 
 
 def test_a_larger_radius_moves_more(clips):
-    moved = [np.mean([np.mean(a != b) for _, a, _, b in draw(MovedStills(clips, radius=radius), 40)]) for radius in (1, 8)]
+    moved = [
+        np.mean([np.mean(a != b) for _, a, _, b in draw(MovedStills(clips, radius=radius), 40)])
+        for radius in (1, 8)
+    ]
     assert moved[1] > 2 * moved[0]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes to lie in an .rrd file, read back with the library's own reader; and the servers of the web viewer."""
+"""What comes to lie in an .rrd file, read back with the library's own reader; and the servers of the web
+viewer."""
 
 import json
 import logging
@@ -39,8 +40,17 @@ def record(path, cameras=("",), with_reference=False) -> Recorded:
     shown.classes(CLASSES)
     for camera in cameras:
         for number, stamp_ns in enumerate(STAMPS):
-            shown.frame(camera, stamp_ns, image(number), mask(number), 0.1 * number, 0.32, number == 2, number,
-                        mask(number + 1) if with_reference else None)
+            shown.frame(
+                camera,
+                stamp_ns,
+                image(number),
+                mask(number),
+                0.1 * number,
+                0.32,
+                number == 2,
+                number,
+                mask(number + 1) if with_reference else None,
+            )
         shown.keyframe(camera, STAMPS[2], "deviation", 0.25)
     shown.close()
     assert (shown.errors, shown.left_out) == (0, 0)
@@ -55,8 +65,10 @@ def test_a_file_holds_everything_at_its_stamps(tmp_path):
     for number, stamp_ns in enumerate(STAMPS):
         np.testing.assert_array_equal(masks[stamp_ns], mask(number))
         assert images[stamp_ns].shape == (32, 48, 3)
-        assert np.abs(images[stamp_ns].astype(int) - image(number)).max() <= 4   # JPEG
-    assert found.scalars("/camera/scheduling/score") == pytest.approx({s: 0.1 * n for n, s in enumerate(STAMPS)})
+        assert np.abs(images[stamp_ns].astype(int) - image(number)).max() <= 4  # JPEG
+    assert found.scalars("/camera/scheduling/score") == pytest.approx(
+        {s: 0.1 * n for n, s in enumerate(STAMPS)}
+    )
     assert found.scalars("/camera/scheduling/threshold") == dict.fromkeys(STAMPS, 0.32)
     assert found.scalars("/camera/scheduling/due") == {STAMPS[2]: 0.2}
     assert found.scalars("/camera/scheduling/keyframe") == {STAMPS[2]: 0.25}
@@ -82,7 +94,10 @@ def test_what_is_unknown_is_left_out(tmp_path):
     found = Recorded(tmp_path / "drive.rrd")
     assert list(found.masks("/camera/mask")) == STAMPS[:1]
     assert found.images("/camera/image") == {}
-    assert all(found.scalars(f"/camera/{name}") == {} for name in ("scheduling/score", "scheduling/due", "feature_age"))
+    assert all(
+        found.scalars(f"/camera/{name}") == {}
+        for name in ("scheduling/score", "scheduling/due", "feature_age")
+    )
 
 
 def test_bgr_views_and_odd_strides_are_shown_as_they_are(tmp_path):
@@ -100,7 +115,7 @@ def test_bgr_views_and_odd_strides_are_shown_as_they_are(tmp_path):
 
 def test_what_cannot_be_shown_is_counted_and_the_rest_is_there(tmp_path, caplog):
     shown = open_viewer(str(tmp_path / "drive.rrd"))
-    shown.frame("", STAMPS[0], None, np.zeros((2, 3, 5), np.uint8), 0.1, 0.3, False, 0)   # no mask
+    shown.frame("", STAMPS[0], None, np.zeros((2, 3, 5), np.uint8), 0.1, 0.3, False, 0)  # no mask
     shown.frame("", STAMPS[1], None, mask(1), 0.1, 0.3, False, 0)
     with caplog.at_level(logging.WARNING):
         shown.close()
@@ -134,8 +149,13 @@ for number in range(60):
 shown.close()
 print("errors", shown.errors > 0)
 """
-    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert (done.returncode, done.stdout.strip()) == (0, "errors True"), done.stderr
     assert done.stderr.count("all else goes on") == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -155,8 +175,8 @@ def test_a_full_disk_is_told_of_once_and_does_not_raise(tmp_path, caplog):
 
 @pytest.mark.parametrize("display", ["", ":0"])
 def test_the_web_viewer_is_served_by_our_own_process(monkeypatch, tmp_path, display):
-    """In a process of its own, since the library serves its pages to the end of the process. `rerun` does the same without a
-    display."""
+    """In a process of its own, since the library serves its pages to the end of the process. `rerun` does the
+    same without a display."""
     program = f"""
 import json, socket, urllib.request
 import numpy as np
@@ -178,16 +198,29 @@ until(lambda: rerun_scene._DATA_PORT not in [port for _, port in listening()])  
 print(json.dumps(dict(page=len(page), before=before, after=listening(), children=len(psutil.Process().children()),
       data=rerun_scene._DATA_PORT, web=rerun_scene._web_port, errors=shown.errors)))
 """
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}", "DISPLAY": display, "WAYLAND_DISPLAY": ""}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True,
-                          timeout=120)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}",
+        "DISPLAY": display,
+        "WAYLAND_DISPLAY": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     url, facts = done.stdout.strip().splitlines()
     facts = json.loads(facts)
-    assert url == (f"viewer: http://127.0.0.1:{facts['web']}/?url="
-                   f"rerun%2Bhttp%3A%2F%2F127.0.0.1%3A{facts['data']}%2Fproxy")
+    assert url == (
+        f"viewer: http://127.0.0.1:{facts['web']}/?url="
+        f"rerun%2Bhttp%3A%2F%2F127.0.0.1%3A{facts['data']}%2Fproxy"
+    )
     assert facts["page"] > 0 and facts["errors"] == 0 and facts["children"] == 0
-    assert ["127.0.0.1", facts["data"]] in facts["before"]        # the data is for this machine only
+    assert ["127.0.0.1", facts["data"]] in facts["before"]  # the data is for this machine only
     assert facts["data"] not in [port for _, port in facts["after"]]
     with pytest.raises(OSError):
         urllib.request.urlopen(f"http://127.0.0.1:{facts['web']}/", timeout=5)
@@ -215,10 +248,12 @@ def test_a_window_is_opened_where_there_is_a_display(spawn):
     open_viewer("rerun").close()
     settings = spawn.call_args.kwargs
     assert Path(settings["executable_path"]).is_file()
-    assert settings["memory_limit"] == "1GB"    # the library's own limit is 75 % of the machine
+    assert settings["memory_limit"] == "1GB"  # the library's own limit is 75 % of the machine
 
 
 def test_a_window_that_does_not_open_is_explained(spawn):
     spawn.side_effect = RuntimeError("no GPU")
-    with pytest.raises(OSError, match=r"the viewer's window does not open \(no GPU\): use rerun:web or FILE.rrd"):
+    with pytest.raises(
+        OSError, match=r"the viewer's window does not open \(no GPU\): use rerun:web or FILE.rrd"
+    ):
         open_viewer("rerun")

@@ -16,7 +16,8 @@ MASK = np.zeros((4, 6), np.uint8)
 
 
 class Drawn:
-    """A scene that notes what it is asked for. `broken`: methods that fail; `gate`: what drawing a frame waits for."""
+    """A scene that notes what it is asked for. `broken`: methods that fail; `gate`: what drawing a frame
+    waits for."""
 
     def __init__(self, broken=(), gate=None):
         self.calls, self._broken, self._gate = [], broken, gate
@@ -30,6 +31,7 @@ class Drawn:
             self.calls.append((name, *arguments))
             if name in self._broken:
                 raise RuntimeError(f"{name} is out of order")
+
         return call
 
     def names(self):
@@ -94,7 +96,7 @@ def test_a_live_viewer_that_hangs_holds_nobody_up():
     scene = Drawn(gate=gate)
     shown = Viewer(scene)
     show(shown, 0)
-    assert scene.entered.wait(60)          # the thread has taken this one, so the queue is empty
+    assert scene.entered.wait(60)  # the thread has taken this one, so the queue is empty
     for stamp_ns in range(1, viewer._WAITING + 4):
         show(shown, stamp_ns)
     assert shown.left_out == 3
@@ -137,7 +139,9 @@ def test_a_viewer_that_hangs_at_the_end_is_given_up(monkeypatch, caplog):
 
 @pytest.mark.parametrize("target", ["", "rviz", "rerun:native", "drive.rrd.mp4"])
 def test_other_targets_are_refused(target):
-    with pytest.raises(ValueError, match=f"viewer '{target}': use rerun, rerun:web, or the name of a file .* ends in .rrd"):
+    with pytest.raises(
+        ValueError, match=f"viewer '{target}': use rerun, rerun:web, or the name of a file .* ends in .rrd"
+    ):
         open_viewer(target)
 
 
@@ -147,4 +151,8 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch, tmp_path
     with pytest.raises(ModuleNotFoundError) as caught:
         open_viewer(str(tmp_path / "a.rrd"))
     text = str(caught.value)
-    assert text.startswith("the viewer needs rerun-sdk") and "pip install 'rerun-sdk==0.41.*'" in text and "\n" not in text
+    assert (
+        text.startswith("the viewer needs rerun-sdk")
+        and "pip install 'rerun-sdk==0.41.*'" in text
+        and "\n" not in text
+    )

@@ -27,15 +27,17 @@ class Checkpoint:
     """The state dict of a file."""
 
     path: Path
-    tensors: dict[str, Tensor]                # by the names in the file, on the CPU
+    tensors: dict[str, Tensor]  # by the names in the file, on the CPU
     meta: dict = field(default_factory=dict)  # what MMSegmentation keeps beside its `state_dict`
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file of safetensors, or one of `torch.save` that holds nothing but plain data, whatever its name ends in.
+    """Read a file of safetensors, or one of `torch.save` that holds nothing but plain data, whatever its name
+    ends in.
 
-    The state dict is the file itself, what it has under `state_dict`, or the only one that it has under any name; optimizers and
-    the like beside it are left. A `module.` before every name, which data-parallel training leaves, is removed.
+    The state dict is the file itself, what it has under `state_dict`, or the only one that it has under any
+    name; optimizers and the like beside it are left. A `module.` before every name, which data-parallel
+    training leaves, is removed.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
@@ -55,31 +57,43 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}); copy or download it again") from error
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}); copy or download it again"
+        ) from error
 
 
 def _read_pickled(path: Path):
     """Never without `weights_only`: unpickling anything else may run code."""
     try:
-        with path.open("rb") as file, warnings.catch_warnings():   # a path's ending would tell torch.load the kind
+        with (
+            path.open("rb") as file,
+            warnings.catch_warnings(),
+        ):  # a path's ending would tell torch.load the kind
             warnings.simplefilter("ignore")  # about odd files, which are refused in the next line
             return torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # noqa: BLE001  a broken file may fail anywhere in the reader
+    except Exception as error:
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
-                f"{path} holds Python objects ({found[1]}), and reading them could run code that came with the file; only "
-                "plain tensors are read. If you trust it, load it in Python and save its state_dict() by itself") from error
+                f"{path} holds Python objects ({found[1]}), and reading them could run code that came with "
+                f"the file; only "
+                "plain tensors are read. If you trust it, load it in Python and save its state_dict() by "
+                "itself"
+            ) from error
         raise CheckpointError(
-            f"{path} is broken or no checkpoint of PyTorch ({type(error).__name__}); copy or download it again, or give "
-            "a state dict that torch.save or safetensors wrote") from error
+            f"{path} is broken or no checkpoint of PyTorch ({type(error).__name__}); copy or download it "
+            f"again, or give "
+            "a state dict that torch.save or safetensors wrote"
+        ) from error
 
 
 def _state_dict(path: Path, content) -> dict[str, Tensor]:
     """The one state dict in what a file holds."""
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict; save the model's state_dict()")
+        raise CheckpointError(
+            f"{path} holds a {type(content).__name__}, not a state dict; save the model's state_dict()"
+        )
     if _is_state_dict(content):
         return content
     if "state_dict" in content:
@@ -88,16 +102,28 @@ def _state_dict(path: Path, content) -> dict[str, Tensor]:
     if len(named) == 1:
         return named.popitem()[1]
     if named:
-        raise CheckpointError(f"{path} holds several state dicts: {some([str(name) for name in named])}; save the one that you "
-                              "want by itself")
+        raise CheckpointError(
+            f"{path} holds several state dicts: {some([str(name) for name in named])}; save the one that you "
+            "want by itself"
+        )
     if not content:
         raise CheckpointError(f"{path} holds no tensors; save the model's state_dict()")
-    others = [f"{name} ({type(value).__name__})" for name, value in content.items()
-              if not (isinstance(name, str) and isinstance(value, Tensor))]
-    remedy = "give weights that are not quantised" if "_packed_params" in others[0] else "save the model's state_dict() by itself"
+    others = [
+        f"{name} ({type(value).__name__})"
+        for name, value in content.items()
+        if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
+    remedy = (
+        "give weights that are not quantised"
+        if "_packed_params" in others[0]
+        else "save the model's state_dict() by itself"
+    )
     raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; {remedy}")
 
 
 def _is_state_dict(value) -> bool:
-    return isinstance(value, dict) and bool(value) and all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+    )

@@ -20,11 +20,15 @@ def classes_of(names: Sequence[str], where: str) -> tuple[ClassSpec, ...]:
 
     A CheckpointError names `where` the names are from, if some are empty or repeat.
     """
-    lines = [" ".join("".join(sign if sign.isprintable() else " " for sign in name).split()) for name in names]
+    lines = [
+        " ".join("".join(sign if sign.isprintable() else " " for sign in name).split()) for name in names
+    ]
     if "" in lines:
         raise CheckpointError(f"{where}: class {lines.index('')} has no name; give --classes")
     if repeated := [repr(name) for name, count in Counter(lines).items() if count > 1]:
-        raise CheckpointError(f"{where}: class names repeat: {some(repeated)}; give --classes with names that differ")
+        raise CheckpointError(
+            f"{where}: class names repeat: {some(repeated)}; give --classes with names that differ"
+        )
     return tuple(ClassSpec(name, color(number)) for number, name in enumerate(lines))
 
 
@@ -35,6 +39,10 @@ def numbered(count: int) -> tuple[ClassSpec, ...]:
 
 def color(number: int) -> tuple[int, int, int]:
     """RGB colour of a class: hues in steps of the golden ratio never come near one another soon."""
-    hue, saturation, value = number * GOLDEN_RATIO % 1.0, (0.85, 0.6, 0.4)[number % 3], (0.95, 0.7)[number % 2]
+    hue, saturation, value = (
+        number * GOLDEN_RATIO % 1.0,
+        (0.85, 0.6, 0.4)[number % 3],
+        (0.95, 0.7)[number % 2],
+    )
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)

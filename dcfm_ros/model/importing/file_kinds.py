@@ -11,8 +11,14 @@ from pathlib import Path
 # How files begin, and what is said of them.
 _UNPACK = "unpack it, and give what lies in it"
 _BEGINNINGS = (
-    (rb"version https://git-lfs", "a pointer of Git LFS and not the file itself; run `git lfs pull` where it was cloned"),
-    (rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<head|<\?xml|<!--)", "a web page or XML; download the checkpoint itself"),
+    (
+        rb"version https://git-lfs",
+        "a pointer of Git LFS and not the file itself; run `git lfs pull` where it was cloned",
+    ),
+    (
+        rb"(?i)(\xef\xbb\xbf)?\s*(<!doctype|<html|<head|<\?xml|<!--)",
+        "a web page or XML; download the checkpoint itself",
+    ),
     (rb"\s*\{\s*[\"}]", "JSON text; give the weights, or the folder that holds both"),
     (rb"\x89HDF\r\n", "an HDF5 file, as TensorFlow and Keras write them; give the model's PyTorch weights"),
     (rb"\x08[\x01-\x40](\x12|:|\x1a)", "an ONNX file; give the PyTorch checkpoint that it was exported from"),
@@ -20,17 +26,20 @@ _BEGINNINGS = (
     (rb"\x93NUMPY", "a NumPy array; give a state dict that torch.save or safetensors wrote"),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!", f"a compressed file; {_UNPACK}"),
 )
-_PICKLE = rb"PK|\x80[\x02-\x05]"   # in a zip, as torch.save writes, or bare, as it wrote once
+_PICKLE = rb"PK|\x80[\x02-\x05]"  # in a zip, as torch.save writes, or bare, as it wrote once
 
 
 def is_safetensors(path: Path) -> bool:
     """Told by how it begins; by its name, where it begins as nothing that we know."""
     beginning = _first_bytes(path)
-    return _begins_as_safetensors(beginning, path) or path.suffix == ".safetensors" and not re.match(_PICKLE, beginning)
+    return _begins_as_safetensors(beginning, path) or (
+        path.suffix == ".safetensors" and not re.match(_PICKLE, beginning)
+    )
 
 
 def other_kind(path: Path) -> str:
-    """What a file is that is no checkpoint of PyTorch, and the remedy, as in "an ONNX file; give ..."; else ""."""
+    """What a file is that is no checkpoint of PyTorch, and the remedy, as in "an ONNX file; give ..."; else
+    ""."""
     beginning = _first_bytes(path)
     if _begins_as_safetensors(beginning, path):
         return ""
@@ -51,14 +60,19 @@ def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = {name.partition("/")[2] or name for name in archive.namelist()}
-            damaged = archive.testzip() if "data.pkl" in inside else None   # torch.load does not look at checksums
+            damaged = (
+                archive.testzip() if "data.pkl" in inside else None
+            )  # torch.load does not look at checksums
     except (zipfile.BadZipFile, NotImplementedError):
-        return ""   # cut, as the reader will say
+        return ""  # cut, as the reader will say
     if damaged:
         return f"damaged, as the checksum of {damaged} in it tells; copy or download it again"
     if "constants.pkl" in inside or "archive_format" in inside:
-        return ("a program of TorchScript or torch.export, and loading it could run code that came with the file; only plain "
-                "tensors are read. Save the state_dict() of the model that it was made of")
+        return (
+            "a program of TorchScript or torch.export, and loading it could run code that came with the "
+            "file; only plain "
+            "tensors are read. Save the state_dict() of the model that it was made of"
+        )
     if all(name.endswith(".npy") for name in inside):
         return "an archive of NumPy arrays; give a state dict that torch.save or safetensors wrote"
     return "" if "data.pkl" in inside else f"a zip archive; {_UNPACK}"

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""SegFormer of Hugging Face `transformers`: what `save_pretrained` writes, `config.json` beside the weights, and state dicts."""
+"""SegFormer of Hugging Face `transformers`: what `save_pretrained` writes, `config.json` beside the weights,
+and state dicts."""
 
 from __future__ import annotations
 
@@ -22,7 +23,15 @@ from dcfm_ros.model.importing.shards import INDEX, has_shards
 from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.per_frame import PerFrame
 
-__all__ = ["CONFIG", "SIGNS", "WEIGHTS", "exported", "refuse_other_architectures", "understand", "weights_file"]
+__all__ = [
+    "CONFIG",
+    "SIGNS",
+    "WEIGHTS",
+    "exported",
+    "refuse_other_architectures",
+    "understand",
+    "weights_file",
+]
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
@@ -32,15 +41,26 @@ ENDINGS = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
 EPS = 1e-5
 
 # What shapes cannot tell. Another value would give other outputs without any sign of it.
-REQUIRED = {"hidden_act": "gelu", "num_attention_heads": [1, 2, 5, 8], "sr_ratios": [8, 4, 2, 1],
-            "patch_sizes": [7, 3, 3, 3], "strides": [4, 2, 2, 2], "num_channels": 3}
-PREPROCESSING = {"do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "image_mean": list(IMAGENET.mean),
-                 "image_std": list(IMAGENET.std)}
+REQUIRED = {
+    "hidden_act": "gelu",
+    "num_attention_heads": [1, 2, 5, 8],
+    "sr_ratios": [8, 4, 2, 1],
+    "patch_sizes": [7, 3, 3, 3],
+    "strides": [4, 2, 2, 2],
+    "num_channels": 3,
+}
+PREPROCESSING = {
+    "do_normalize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "image_mean": list(IMAGENET.mean),
+    "image_std": list(IMAGENET.std),
+}
 
 
 def weights_file(folder: Path) -> Path:
-    """The weights in a folder, or the index of their shards; where both kinds lie there, they are the same, and safetensors is
-    the safer."""
+    """The weights in a folder, or the index of their shards; where both kinds lie there, they are the same,
+    and safetensors is the safer."""
     for name in (weights + ending for weights in WEIGHTS for ending in ("", INDEX)):
         if (folder / name).is_file():
             return folder / name
@@ -48,14 +68,24 @@ def weights_file(folder: Path) -> Path:
     files = sorted(path.name for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
     folders = sorted(path.name for path in folder.iterdir() if (path / CONFIG).is_file())
     if (folder / ADAPTER).is_file():
-        lacks, remedy = "holds an adapter (LoRA) by itself", "merge_and_unload() it, and give what save_pretrained makes of that"
+        lacks, remedy = (
+            "holds an adapter (LoRA) by itself",
+            "merge_and_unload() it, and give what save_pretrained makes of that",
+        )
     elif has_shards(folder):
-        lacks, remedy = "holds shards but not their index", f"copy or download {WEIGHTS[0]}{INDEX} or {WEIGHTS[1]}{INDEX}, too"
+        lacks, remedy = (
+            "holds shards but not their index",
+            f"copy or download {WEIGHTS[0]}{INDEX} or {WEIGHTS[1]}{INDEX}, too",
+        )
     else:
         lacks = f"holds neither {' nor '.join(WEIGHTS)}"
-        remedy = (f"give one of its folders: {some(folders)}" if folders else
-                  f"give the file, or of published DCFM both: {some(files)}" if files else
-                  "give a folder in which save_pretrained wrote PyTorch weights, or a file")
+        remedy = (
+            f"give one of its folders: {some(folders)}"
+            if folders
+            else f"give the file, or of published DCFM both: {some(files)}"
+            if files
+            else "give a folder in which save_pretrained wrote PyTorch weights, or a file"
+        )
     raise CheckpointError(f"{folder} {lacks}; {remedy}")
 
 
@@ -65,11 +95,15 @@ def refuse_other_architectures(path: Path) -> None:
     if (kind := config.get("model_type", "segformer")) != "segformer":
         named = config.get("architectures")
         named = f" ({', '.join(map(str, named))})" if isinstance(named, list) and named else ""
-        raise CheckpointError(f"{path}: model_type is {kind!r}{named}; of Hugging Face's models only 'segformer' can be imported")
+        raise CheckpointError(
+            f"{path}: model_type is {kind!r}{named}; of Hugging Face's models only 'segformer' can be "
+            f"imported"
+        )
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """What is in a Hugging Face checkpoint: SegFormer with its classes, or its encoder alone. Raises CheckpointError."""
+    """What is in a Hugging Face checkpoint: SegFormer with its classes, or its encoder alone. Raises
+    CheckpointError."""
     checkpoint = only(checkpoints, "huggingface")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
     config_path, preprocessor = (checkpoint.path.with_name(name) for name in (CONFIG, PREPROCESSOR))
@@ -79,11 +113,17 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     _require(preprocessor, read_json(preprocessor), PREPROCESSING)
 
     segments = any(name.startswith("decode_head.") for name in tensors)
-    layout = Layout(names_in(tensors),
-                    ignored=r"(?!)" if segments else r"classifier\.",  # of images
-                    absent=() if segments else ("fusion", "classifier"))
-    settings = {"architecture": "per_frame", "backbone": closest_backbone(tensors, layout, MIT_SPECS),
-                "block_eps": EPS, "inner_eps": EPS}
+    layout = Layout(
+        names_in(tensors),
+        ignored=r"(?!)" if segments else r"classifier\.",  # of images
+        absent=() if segments else ("fusion", "classifier"),
+    )
+    settings = {
+        "architecture": "per_frame",
+        "backbone": closest_backbone(tensors, layout, MIT_SPECS),
+        "block_eps": EPS,
+        "inner_eps": EPS,
+    }
     if not segments:
         return Foreign(where, tensors, layout, settings)
     settings["embed"] = shape(tensors, "decode_head.linear_fuse.weight", 4, where)[0]
@@ -92,11 +132,14 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
 
 
 def exported(model: PerFrame) -> dict[str, Tensor]:
-    """The weights of a per-frame network with MiT backbone under the names of SegformerForSemanticSegmentation."""
+    """The weights of a per-frame network with MiT backbone under the names of
+    SegformerForSemanticSegmentation."""
     tensors = {}
     for ours, tensor in model.state_dict().items():
         theirs = saved(ours)
-        parts = tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]   # keys and values are one layer here
+        parts = (
+            tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]
+        )  # keys and values are one layer here
         tensors |= {name: part.contiguous() for name, part in zip(theirs, parts)}
     return tensors
 
@@ -120,6 +163,10 @@ def _classes(path: Path, config: dict) -> tuple[ClassSpec, ...] | None:
     if names is None:
         return None
     if not isinstance(names, dict) or set(names) != {str(number) for number in range(len(names))}:
-        raise CheckpointError(f"{path}: id2label does not name the classes 0, 1, 2, ... each once; give --classes")
+        raise CheckpointError(
+            f"{path}: id2label does not name the classes 0, 1, 2, ... each once; give --classes"
+        )
     in_order = [names[str(number)] for number in range(len(names))]
-    return classes_of([str(name) if isinstance(name, (str, int)) else "" for name in in_order], f"{path}: id2label")
+    return classes_of(
+        [str(name) if isinstance(name, (str, int)) else "" for name in in_order], f"{path}: id2label"
+    )

@@ -1,24 +1,37 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How `transformers` calls the tensors of SegFormer: one way in what `save_pretrained` writes, and, since its version 5, another
-way in `state_dict()`."""
+"""How `transformers` calls the tensors of SegFormer: one way in what `save_pretrained` writes, and, since its
+version 5, another way in `state_dict()`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 
-Names = Callable[[str], tuple[str, ...]]   # of a tensor of ours; several where ours are theirs stacked
+Names = Callable[[str], tuple[str, ...]]  # of a tensor of ours; several where ours are theirs stacked
 
-SIGNS = ("segformer.encoder.patch_embeddings.", "encoder.patch_embeddings.", "patch_embeddings.0.",
-         "segformer.stages.0.patch_embeddings.", "stages.0.patch_embeddings.")
+SIGNS = (
+    "segformer.encoder.patch_embeddings.",
+    "encoder.patch_embeddings.",
+    "patch_embeddings.0.",
+    "segformer.stages.0.patch_embeddings.",
+    "stages.0.patch_embeddings.",
+)
 
 # Our module; theirs as saved; theirs as in `state_dict()`. {0}: stage, from 0; {1}: block.
 _MODULES = (
     (r"encoder\.patch_embed(\d)\.proj", "patch_embeddings.{0}.proj", "stages.{0}.patch_embeddings.proj"),
-    (r"encoder\.patch_embed(\d)\.norm", "patch_embeddings.{0}.layer_norm", "stages.{0}.patch_embeddings.layer_norm"),
+    (
+        r"encoder\.patch_embed(\d)\.norm",
+        "patch_embeddings.{0}.layer_norm",
+        "stages.{0}.patch_embeddings.layer_norm",
+    ),
     (r"encoder\.norm(\d)", "layer_norm.{0}", "stages.{0}.layer_norm"),
-    (r"fusion\.linear_c(\d)\.proj", "decode_head.linear_c.{0}.proj", "decode_head.linear_projections.{0}.proj"),
+    (
+        r"fusion\.linear_c(\d)\.proj",
+        "decode_head.linear_c.{0}.proj",
+        "decode_head.linear_projections.{0}.proj",
+    ),
     (r"fusion\.linear_fuse\.conv", "decode_head.linear_fuse", "decode_head.linear_fuse"),
     (r"fusion\.linear_fuse\.bn", "decode_head.batch_norm", "decode_head.batch_norm"),
     (r"classifier", "decode_head.classifier", "decode_head.classifier"),
@@ -42,7 +55,9 @@ _SAVED, _STATE_DICT = 0, 1
 def names_in(tensors: Iterable[str]) -> Names:
     """The names that a file has, told by its own."""
     for name in tensors:
-        if found := re.match(r"((?:segformer\.)?(?:encoder\.)?)(patch_embeddings|block|layer_norm)\.\d", name):
+        if found := re.match(
+            r"((?:segformer\.)?(?:encoder\.)?)(patch_embeddings|block|layer_norm)\.\d", name
+        ):
             return _names(_SAVED, found[1])
         if found := re.match(r"((?:segformer\.)?)stages\.\d", name):
             return _names(_STATE_DICT, found[1])
@@ -64,7 +79,9 @@ def _names(way: int, encoder: str) -> Names:
 
 def _modules(ours: str, way: int, encoder: str) -> tuple[str, ...]:
     if found := re.fullmatch(r"encoder\.block(\d)\.(\d+)\.(.+)", ours):
-        block = encoder + ("block.{0}.{1}.", "stages.{0}.blocks.{1}.")[way].format(_from_0(found[1]), found[2])
+        block = encoder + ("block.{0}.{1}.", "stages.{0}.blocks.{1}.")[way].format(
+            _from_0(found[1]), found[2]
+        )
         inside = _KEYS_AND_VALUES[way] if found[3] == "attn.kv" else (_IN_BLOCK[found[3]][way],)
         return tuple(block + name for name in inside)
     for pattern, *theirs in _MODULES:

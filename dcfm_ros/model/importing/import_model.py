@@ -20,43 +20,59 @@ from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import COUNTERS, fill
 from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
 
-FORMATS = {"published": published, "nvlabs": nvlabs, "huggingface": hugging_face,
-           "efficientnet_lite": efficientnet_lite}
+FORMATS = {
+    "published": published,
+    "nvlabs": nvlabs,
+    "huggingface": hugging_face,
+    "efficientnet_lite": efficientnet_lite,
+}
 MMSEGMENTATION = "backbone.layers.0.0.projection."
 NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # of a backbone alone, where none are given
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model of ours with the weights of the files, in evaluation mode, and what there is to know about it."""
+    """A model of ours with the weights of the files, in evaluation mode, and what there is to know about
+    it."""
 
     model: Model
     format: str
     files: tuple[str, ...]
-    ignored: tuple[str, ...]     # names in the files that were left out on purpose, counters of batch norms apart
-    untrained: tuple[str, ...]   # parts of the model that the files do not have: their weights are random
-    class_names_from: str        # given, the checkpoint, or nobody
-    size_from: str               # given, or the default
+    ignored: tuple[
+        str, ...
+    ]  # names in the files that were left out on purpose, counters of batch norms apart
+    untrained: tuple[str, ...]  # parts of the model that the files do not have: their weights are random
+    class_names_from: str  # given, the checkpoint, or nobody
+    size_from: str  # given, or the default
 
     def record(self) -> dict:
         """For model.yaml."""
-        return {"imported": {"format": self.format, "files": list(self.files), "untrained": list(self.untrained)}}
+        return {
+            "imported": {"format": self.format, "files": list(self.files), "untrained": list(self.untrained)}
+        }
 
     def __str__(self) -> str:
         config = self.model.config
         count = "1 class" if len(config.classes) == 1 else f"{len(config.classes)} classes"
-        lines = [f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by {self.class_names_from}), "
-                 f"input {config.input_height}x{config.input_width} ({self.size_from})"]
+        lines = [
+            f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by "
+            f"{self.class_names_from}), "
+            f"input {config.input_height}x{config.input_width} ({self.size_from})"
+        ]
         if self.ignored:
             lines.append(f"ignored: {some(self.ignored)}")
         if self.untrained:
-            lines.append(f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training from "
-                         "this model, its masks mean nothing")
+            lines.append(
+                f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training "
+                f"from "
+                "this model, its masks mean nothing"
+            )
         return "\n".join(lines)
 
 
 def import_model(files: Sequence[str | Path], out: str | Path, **options) -> Imported:
-    """Write the model folder `out`; options are those of `read_model`. Nothing is written unless all is well."""
+    """Write the model folder `out`; options are those of `read_model`. Nothing is written unless all is
+    well."""
     if (Path(out) / CONFIG_FILE).exists():
         raise CheckpointError(f"{out} already holds a model; give another folder, or remove it")
     imported = read_model(files, **options)
@@ -93,10 +109,19 @@ def read_model(
         torch.manual_seed(0)  # for parts that the files lack: the same files always give the same folder
         model = build_model(config)
     fill(model, foreign.tensors, foreign.layout, foreign.where)
-    ignored = sorted(name for name in foreign.tensors if foreign.layout.ignores(name) and not COUNTERS.search(name))
+    ignored = sorted(
+        name for name in foreign.tensors if foreign.layout.ignores(name) and not COUNTERS.search(name)
+    )
     names = tuple(checkpoint.path.name for checkpoint in checkpoints)
-    return Imported(model.eval(), format, names, tuple(ignored), foreign.layout.absent, named_by,
-                    "--input-size" if input_size else "default: give --input-size, of its training")
+    return Imported(
+        model.eval(),
+        format,
+        names,
+        tuple(ignored),
+        foreign.layout.absent,
+        named_by,
+        "--input-size" if input_size else "default: give --input-size, of its training",
+    )
 
 
 def _read(path: Path) -> Checkpoint:
@@ -118,23 +143,39 @@ def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
             return format
     hugging_face.refuse_other_architectures(path.with_name(hugging_face.CONFIG))
     if any(name.startswith(MMSEGMENTATION) for name in names):
-        raise CheckpointError(f"{path} has the names that MMSegmentation gives SegFormer ({MMSEGMENTATION}weight), which cannot "
-                              "be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its tensors as theirs")
-    wrapped = [(name.partition(f".{sign}")[0], format) for format, module in FORMATS.items() for sign in module.SIGNS
-               for name in names if f".{sign}" in name]
+        raise CheckpointError(
+            f"{path} has the names that MMSegmentation gives SegFormer ({MMSEGMENTATION}weight), which "
+            f"cannot "
+            "be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its tensors as "
+            "theirs"
+        )
+    wrapped = [
+        (name.partition(f".{sign}")[0], format)
+        for format, module in FORMATS.items()
+        for sign in module.SIGNS
+        for name in names
+        if f".{sign}" in name
+    ]
     if wrapped:
         prefix, format = min(wrapped, key=lambda found: len(found[0]))
-        raise CheckpointError(f"{path}: the names of format {format} begin with a wrapper's prefix '{prefix}.'; save the "
-                              "state_dict() of the model inside the wrapper, without the prefix")
-    raise CheckpointError(f"{path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
-                          f"{some(names)}; docs/importing.md lists what can be imported")
+        raise CheckpointError(
+            f"{path}: the names of format {format} begin with a wrapper's prefix '{prefix}.'; save the "
+            "state_dict() of the model inside the wrapper, without the prefix"
+        )
+    raise CheckpointError(
+        f"{path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
+        f"{some(names)}; docs/importing.md lists what can be imported"
+    )
 
 
 def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[tuple[ClassSpec, ...], str]:
     """The table, and who named its classes."""
     if foreign.class_count > 255:
-        raise CheckpointError(f"{foreign.where} has {foreign.class_count} classes; a mask tells at most 255 apart, so train one "
-                              "with fewer")
+        raise CheckpointError(
+            f"{foreign.where} has {foreign.class_count} classes; a mask tells at most 255 apart, so train "
+            f"one "
+            "with fewer"
+        )
     if given is not None:
         table, named_by = tuple(given), "--classes"
     elif not foreign.class_count:
@@ -144,6 +185,8 @@ def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[t
     else:
         return numbered(foreign.class_count), "nobody: give --classes"
     if foreign.class_count and len(table) != foreign.class_count:
-        raise CheckpointError(f"{foreign.where} has {foreign.class_count} classes, but {named_by} names {len(table)}; "
-                              "give --classes with as many")
+        raise CheckpointError(
+            f"{foreign.where} has {foreign.class_count} classes, but {named_by} names {len(table)}; "
+            "give --classes with as many"
+        )
     return table, named_by

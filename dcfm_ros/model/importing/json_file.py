@@ -19,5 +19,7 @@ def read_json(path: Path) -> dict:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); copy or download it again") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}, expected settings by name; copy or download it again")
+        raise CheckpointError(
+            f"{path} holds a {type(content).__name__}, expected settings by name; copy or download it again"
+        )
     return content

@@ -24,28 +24,36 @@ COUNTERS = re.compile(r"(^|\.)num_batches_tracked$")
 
 @dataclass(frozen=True)
 class Layout:
-    """`names` maps a tensor of ours to those in the file: one, or several whose rows are stacked in this order."""
+    """`names` maps a tensor of ours to those in the file: one, or several whose rows are stacked in this
+    order."""
 
     names: Callable[[str], tuple[str, ...]]
-    ignored: str = r"(?!)"         # regular expression: names in the file that are left out on purpose
-    absent: tuple[str, ...] = ()   # parts of our model (encoder, fusion, ...) which the file does not have
+    ignored: str = r"(?!)"  # regular expression: names in the file that are left out on purpose
+    absent: tuple[str, ...] = ()  # parts of our model (encoder, fusion, ...) which the file does not have
 
     def ignores(self, name: str) -> bool:
         return bool(COUNTERS.search(name) or re.match(self.ignored, name))
 
     def sources(self, shapes: dict[str, torch.Size]) -> dict[str, tuple[str, ...]]:
         """From our names to those in the file, without what the file need not have."""
-        return {ours: self.names(ours) for ours in shapes
-                if not COUNTERS.search(ours) and ours.split(".")[0] not in self.absent}
+        return {
+            ours: self.names(ours)
+            for ours in shapes
+            if not COUNTERS.search(ours) and ours.split(".")[0] not in self.absent
+        }
 
     def expected(self, shapes: dict[str, torch.Size]) -> dict[str, tuple[int, ...]]:
         """From the names in the file to shapes."""
-        return {name: (shapes[ours][0] // len(names), *shapes[ours][1:])
-                for ours, names in self.sources(shapes).items() for name in names}
+        return {
+            name: (shapes[ours][0] // len(names), *shapes[ours][1:])
+            for ours, names in self.sources(shapes).items()
+            for name in names
+        }
 
 
 def by_prefix(prefixes: dict[str, str]) -> Callable[[str], tuple[str, ...]]:
     """Names which differ in how they begin."""
+
     def names(ours: str) -> tuple[str, ...]:
         prefix = next(prefix for prefix in prefixes if ours.startswith(prefix))
         return (prefixes[prefix] + ours.removeprefix(prefix),)
@@ -59,7 +67,9 @@ def closest_backbone(tensors: dict[str, Tensor], layout: Layout, candidates: Ite
     Where it is not the right one, `fill` names the differences, so the closest makes the shortest list.
     """
     given = {(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
-    return min(candidates, key=lambda backbone: len(given ^ set(layout.expected(_backbone_shapes(backbone)).items())))
+    return min(
+        candidates, key=lambda backbone: len(given ^ set(layout.expected(_backbone_shapes(backbone)).items()))
+    )
 
 
 @cache
@@ -76,9 +86,13 @@ def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
 def shape(tensors: dict[str, Tensor], name: str, dimensions: int, where: str) -> tuple[int, ...]:
     """Shape of a tensor that tells how the model is built."""
     if name not in tensors:
-        raise CheckpointError(f"{where} lacks {name}, which tells how the model is built; is it of another format?")
+        raise CheckpointError(
+            f"{where} lacks {name}, which tells how the model is built; is it of another format?"
+        )
     if tensors[name].ndim != dimensions:
-        raise CheckpointError(f"{where}: {name} has shape {tuple(tensors[name].shape)}, expected {dimensions} dimensions")
+        raise CheckpointError(
+            f"{where}: {name} has shape {tuple(tensors[name].shape)}, expected {dimensions} dimensions"
+        )
     return tuple(tensors[name].shape)
 
 
@@ -88,26 +102,44 @@ def fill(model: Model, tensors: dict[str, Tensor], layout: Layout, where: str) -
     expected = layout.expected(shapes)
     given = {name: tensor for name, tensor in tensors.items() if not layout.ignores(name)}
     _require_fit(model.config.backbone, expected, given, where)
-    model.load_state_dict({ours: torch.cat([given[name].float() for name in names])
-                           for ours, names in layout.sources(shapes).items()}, strict=False)
+    model.load_state_dict(
+        {
+            ours: torch.cat([given[name].float() for name in names])
+            for ours, names in layout.sources(shapes).items()
+        },
+        strict=False,
+    )
 
 
-def _require_fit(backbone: str, expected: dict[str, tuple[int, ...]], given: dict[str, Tensor], where: str) -> None:
-    for name, tensor in given.items():   # first, as what is quantised has other names beside it, too
+def _require_fit(
+    backbone: str, expected: dict[str, tuple[int, ...]], given: dict[str, Tensor], where: str
+) -> None:
+    for name, tensor in given.items():  # first, as what is quantised has other names beside it, too
         if not tensor.is_floating_point():
             raise CheckpointError(
-                f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not quantised")
+                f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not "
+                f"quantised"
+            )
         if tensor.is_meta or tensor.layout is not torch.strided:
             what = "without values" if tensor.is_meta else "sparse"
-            raise CheckpointError(f"{where}: {name} is {what}; save the model with all of its weights loaded, as dense tensors")
+            raise CheckpointError(
+                f"{where}: {name} is {what}; save the model with all of its weights loaded, as dense tensors"
+            )
     missing, unexpected = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
     if missing or unexpected:
-        raise CheckpointError(f"{where} does not fit {backbone}: {len(missing)} missing: {some(missing)}; "
-                              f"{len(unexpected)} unexpected: {some(unexpected)}")
-    unfit = [f"{name} has {tuple(given[name].shape)}, expected {size}" for name, size in expected.items()
-             if tuple(given[name].shape) != size]
+        raise CheckpointError(
+            f"{where} does not fit {backbone}: {len(missing)} missing: {some(missing)}; "
+            f"{len(unexpected)} unexpected: {some(unexpected)}"
+        )
+    unfit = [
+        f"{name} has {tuple(given[name].shape)}, expected {size}"
+        for name, size in expected.items()
+        if tuple(given[name].shape) != size
+    ]
     if unfit:
         raise CheckpointError(f"{where} does not fit {backbone}: {some(unfit)}")
     for name, tensor in given.items():
         if not torch.isfinite(tensor.float()).all():
-            raise CheckpointError(f"{where}: {name} holds values that are not finite; the training had failed")
+            raise CheckpointError(
+                f"{where}: {name} holds values that are not finite; the training had failed"
+            )

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of NVlabs' SegFormer: ImageNet backbones (`mit_b*.pth`) and segmentation models (MMSegmentation files)."""
+"""Checkpoints of NVlabs' SegFormer: ImageNet backbones (`mit_b*.pth`) and segmentation models (MMSegmentation
+files)."""
 
 from __future__ import annotations
 
@@ -19,12 +20,16 @@ SIGNS = ("patch_embed1.", "backbone.patch_embed1.")
 BACKBONE = Layout(by_prefix({"encoder.": ""}), ignored=r"head\.", absent=("fusion", "classifier"))
 # conv_seg: a classifier which MMSegmentation's base class has and SegFormer never uses
 SEGMENTATION = Layout(
-    by_prefix({"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}),
-    ignored=r"decode_head\.conv_seg\.")
+    by_prefix(
+        {"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}
+    ),
+    ignored=r"decode_head\.conv_seg\.",
+)
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """What is in an NVlabs checkpoint: SegFormer with its classes, or its encoder alone. Raises CheckpointError."""
+    """What is in an NVlabs checkpoint: SegFormer with its classes, or its encoder alone. Raises
+    CheckpointError."""
     checkpoint = only(checkpoints, "nvlabs")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
     segments = any(name.startswith(("backbone.", "decode_head.")) for name in tensors)
@@ -47,7 +52,12 @@ def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
         raise CheckpointError(f"{where} is no list of names; give --classes")
     classes = classes_of([str(name) for name in names], where)
     try:
-        return tuple(ClassSpec(row.name, tuple(rgb)) for row, rgb in zip(classes, palette, strict=True)) if palette else classes
+        return (
+            tuple(ClassSpec(row.name, tuple(rgb)) for row, rgb in zip(classes, palette, strict=True))
+            if palette
+            else classes
+        )
     except (ConfigError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes") from error
+            f"{checkpoint.path}: its CLASSES and PALETTE are no class table ({error}); give --classes"
+        ) from error

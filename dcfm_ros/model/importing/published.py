@@ -16,9 +16,12 @@ from dcfm_ros.model.resnet import RESNET_SPECS
 ENCODER, DECODER = ("backbone.encoder.", "backbone.layer0."), ("ffm.convblk.", "final.")
 SIGNS = (*ENCODER, *DECODER)
 
-# With no head layer the classifier comes after a dropout; with one, after convolution, batch norm, ReLU and dropout.
-HEADS = ({"head.classifier.": "final.1."},
-         {"head.hidden.0.": "final.0.", "head.hidden.1.": "final.1.", "head.classifier.": "final.4."})
+# With no head layer the classifier comes after a dropout; with one, after convolution, batch norm, ReLU and
+# dropout.
+HEADS = (
+    {"head.classifier.": "final.1."},
+    {"head.hidden.0.": "final.0.", "head.hidden.1.": "final.1.", "head.classifier.": "final.4."},
+)
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
@@ -26,18 +29,29 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     encoder, decoder = _encoder_and_decoder(checkpoints)
     if repeated := sorted(set(encoder.tensors) & set(decoder.tensors)):
         raise CheckpointError(
-            f"{encoder.path} and {decoder.path} both hold {repeated[0]}; give one encoder and one decoder file")
+            f"{encoder.path} and {decoder.path} both hold {repeated[0]}; give one encoder and one decoder "
+            f"file"
+        )
     tensors, where = encoder.tensors | decoder.tensors, f"{encoder.path} with {decoder.path}"
 
     is_mit = any(name.startswith(ENCODER[0]) for name in encoder.tensors)
     head_layers = 1 if "final.0.weight" in tensors else 0
-    backbone_names = ({"encoder.": "backbone.encoder.", "fusion.": "backbone.decoder."} if is_mit else
-                      {"encoder.": "backbone.", "fusion.": "backbone.ppm."})
+    backbone_names = (
+        {"encoder.": "backbone.encoder.", "fusion.": "backbone.decoder."}
+        if is_mit
+        else {"encoder.": "backbone.", "fusion.": "backbone.ppm."}
+    )
     # conv_seg: a classifier which the published code has and never uses
-    layout = Layout(by_prefix({**backbone_names, "bottleneck.": "bot_aspp.", "ffm.": "ffm.convblk.", **HEADS[head_layers]}),
-                    ignored=r"backbone\.decoder\.conv_seg\.")
-    settings = {"backbone": closest_backbone(encoder.tensors, layout, MIT_SPECS if is_mit else RESNET_SPECS),
-                "head_layers": head_layers}
+    layout = Layout(
+        by_prefix(
+            {**backbone_names, "bottleneck.": "bot_aspp.", "ffm.": "ffm.convblk.", **HEADS[head_layers]}
+        ),
+        ignored=r"backbone\.decoder\.conv_seg\.",
+    )
+    settings = {
+        "backbone": closest_backbone(encoder.tensors, layout, MIT_SPECS if is_mit else RESNET_SPECS),
+        "head_layers": head_layers,
+    }
     if is_mit:
         settings["embed"] = shape(tensors, "backbone.decoder.linear_fuse.conv.weight", 4, where)[0]
     if "bot_aspp.weight" in tensors:
@@ -52,13 +66,18 @@ def _encoder_and_decoder(checkpoints):
     by_kind = {_kind(checkpoint): checkpoint for checkpoint in checkpoints}
     if len(checkpoints) == 2 and set(by_kind) == {"encoder", "decoder"}:
         return by_kind["encoder"], by_kind["decoder"]
-    raise CheckpointError("a published DCFM model is two files, encoder_epoch_*.pth and decoder_epoch_*.pth, but given are "
-                          f"{', '.join(f'{c.path} ({_kind(c)})' for c in checkpoints)}; give one of each")
+    raise CheckpointError(
+        "a published DCFM model is two files, encoder_epoch_*.pth and decoder_epoch_*.pth, but given are "
+        f"{', '.join(f'{c.path} ({_kind(c)})' for c in checkpoints)}; give one of each"
+    )
 
 
 def _kind(checkpoint: Checkpoint) -> str:
-    kinds = [kind for kind, signs in (("encoder", ENCODER), ("decoder", DECODER))
-             if any(name.startswith(signs) for name in checkpoint.tensors)]
+    kinds = [
+        kind
+        for kind, signs in (("encoder", ENCODER), ("decoder", DECODER))
+        if any(name.startswith(signs) for name in checkpoint.tensors)
+    ]
     return " and ".join(kinds) or "neither"
 
 
@@ -69,6 +88,9 @@ def _shallow_used(tensors, settings, where) -> int:
     used = inputs - probe.common_channels
     if not 1 <= used <= probe.shallow_channels:
         raise CheckpointError(
-            f"{where}: ffm.convblk.conv.weight reads {inputs} channels, which leaves {used} shallow ones beside the "
-            f"{probe.common_channels} of the common feature; {probe.backbone} has 1 to {probe.shallow_channels}")
+            f"{where}: ffm.convblk.conv.weight reads {inputs} channels, which leaves {used} shallow ones "
+            f"beside the "
+            f"{probe.common_channels} of the common feature; {probe.backbone} has 1 to "
+            f"{probe.shallow_channels}"
+        )
     return used

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights in several files, as `save_pretrained` writes large ones: an index says which tensor lies in which."""
+"""Weights in several files, as `save_pretrained` writes large ones: an index says which tensor lies in
+which."""
 
 from __future__ import annotations
 
@@ -18,7 +19,9 @@ _SHARD = re.compile(r"-\d{5}-of-(\d{5})\.(safetensors|bin)$")
 def refuse_single_shard(path: Path) -> None:
     """A file by itself whose name says that it is a part."""
     if found := _SHARD.search(path.name):
-        raise CheckpointError(f"{path} is one of {int(found[1])} shards; give the folder that holds them and their index")
+        raise CheckpointError(
+            f"{path} is one of {int(found[1])} shards; give the folder that holds them and their index"
+        )
 
 
 def has_shards(folder: Path) -> bool:
@@ -29,18 +32,24 @@ def read_shards(index: Path) -> Checkpoint:
     """All tensors that an index names, each from the file that it names."""
     files = read_json(index).get("weight_map")
     if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
-        raise CheckpointError(f"{index} has no weight_map, which says where each tensor lies; copy or download it again")
+        raise CheckpointError(
+            f"{index} has no weight_map, which says where each tensor lies; copy or download it again"
+        )
     shards = sorted(set(files.values()))
     if outside := [file for file in shards if Path(file).name != file]:
         raise CheckpointError(f"{index} names {some(outside)}, which is not beside it; save the model again")
     if missing := [file for file in shards if not (index.parent / file).is_file()]:
-        raise CheckpointError(f"{index.parent} lacks {some(missing)} of {len(shards)} shards; copy or download all of them")
+        raise CheckpointError(
+            f"{index.parent} lacks {some(missing)} of {len(shards)} shards; copy or download all of them"
+        )
     tensors = {}
     for shard in shards:
         content = read_checkpoint(index.parent / shard).tensors
         names = [name for name, file in files.items() if file == shard]
         if lost := [name for name in names if name not in content]:
-            raise CheckpointError(f"{index.parent / shard} lacks {some(lost)}, which {index.name} says it holds; copy or "
-                                  "download both again")
+            raise CheckpointError(
+                f"{index.parent / shard} lacks {some(lost)}, which {index.name} says it holds; copy or "
+                "download both again"
+            )
         tensors |= {name: content[name] for name in names}
     return Checkpoint(index, tensors)

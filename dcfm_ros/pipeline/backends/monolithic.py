@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +29,11 @@ class Whole(NamedTuple):
 def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
     """`network` for images of size (H, W), on the device and in the precision of the backend `like`.
 
-    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, with weights of half precision.
+    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, with weights of
+    half precision.
 
-    network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives, in host memory,
-    valid until its next call.
+    network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives,
+    in host memory, valid until its next call.
     """
     if like.name == "openvino":
         return Whole(_in_openvino(network, size, like.precision), "OpenVINO")
@@ -39,8 +41,9 @@ def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> W
 
 
 def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
-    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`. In half precision it is a copy with such
-    weights in channels-last layout; its forward pass brings images to the type of its weights."""
+    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`. In half precision it
+    is a copy with such weights in channels-last layout; its forward pass brings images to the type of its
+    weights."""
     if half := _HALVES.get(precision):
         network = copy.deepcopy(network).to(device=device, dtype=half, memory_format=torch.channels_last)
     else:
@@ -60,7 +63,10 @@ def _in_openvino(network: nn.Module, size: tuple[int, int], precision: str) -> N
 
     model = converted(network, torch.zeros(1, *size, 3, dtype=torch.uint8))
     with kept_signal_stack():  # the first call loads the CPU plugin
-        compiled = openvino.Core().compile_model(model, "CPU", {
-            "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"})
+        compiled = openvino.Core().compile_model(
+            model,
+            "CPU",
+            {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"},
+        )
     request = compiled.create_infer_request()
     return lambda image: request.infer([image[None]], share_inputs=True, share_outputs=True)[0]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the caches of compiled networks share: where they lie, what a network is known by, and that they stay small."""
+"""What the caches of compiled networks share: where they lie, what a network is known by, and that they stay
+small."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def user_cache(kind: str) -> Path:
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:
-    """A name for this network under these facts (shapes, versions): another fact, weight, module or code gives another."""
+    """A name for this network under these facts (shapes, versions): another fact, weight, module or code
+    gives another."""
     digest = hashlib.sha256(f"{part} {facts} {torch.__version__}".encode())
     kinds = {type(module) for module in part.modules()}
     for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):
@@ -37,9 +39,11 @@ def network_key(part: torch.nn.Module, *facts: object) -> str:
 
 
 def forget_oldest(cache: Path, marker: str, kept: int) -> None:
-    """Of the folders in a cache that hold a file `marker`, keep those whose times are the latest. What killed processes have
-    left of unfinished ones goes after a day."""
-    entries = sorted(((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True)
+    """Of the folders in a cache that hold a file `marker`, keep those whose times are the latest. What killed
+    processes have left of unfinished ones goes after a day."""
+    entries = sorted(
+        ((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True
+    )
     finished = [path for _, path in entries if not path.name.startswith(".") and (path / marker).is_file()]
     left = [path for time_s, path in entries if path.name.startswith(".") and time_s < time.time() - _A_DAY_S]
     for path in finished[kept:] + left:

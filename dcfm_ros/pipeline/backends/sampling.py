@@ -12,7 +12,8 @@ from dcfm_ros.pipeline.parts import in_parts
 
 
 def sampled(feature: np.ndarray, motion: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """feature (1, h, w, C) float32 as seen through a map of motion on any grid, into `out` of the same shape, which it returns.
+    """feature (1, h, w, C) float32 as seen through a map of motion on any grid, into `out` of the same shape,
+    which it returns.
 
     Bilinear, border replicated, as `model.alignment.aligned`; but cells that all but stand still are copied.
     """

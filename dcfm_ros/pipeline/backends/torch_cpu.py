@@ -1,10 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch backend for the CPU: as simple as can be, the reference for the others. A GPU has one of its own in `cuda`."""
+"""PyTorch backend for the CPU: as simple as can be, the reference for the others. A GPU has one of its own in
+`cuda`."""
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -52,8 +53,10 @@ class TorchBackend(MasksOnHost):
 
     @torch.inference_mode()
     def decode(self, shallow: Tensor, commons: list[Tensor], motions: Motions = ()) -> np.ndarray:
-        logits = added(self._parts.decoder(shallow, self._moved(common, motion))
-                       for common, motion in with_motions(commons, motions))
+        logits = added(
+            self._parts.decoder(shallow, self._moved(common, motion))
+            for common, motion in with_motions(commons, motions)
+        )
         return logits[0].contiguous().numpy()
 
     def _moved(self, common: Tensor, motion: np.ndarray | None) -> Tensor:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm export`: the parts of a model as ONNX files, as OpenVINO's networks, or as TensorRT engines for this GPU.
+"""`dcfm export`: the parts of a model as ONNX files, as OpenVINO's networks, or as TensorRT engines for this
+GPU.
 
 Each export is run once and compared with PyTorch in float32 before it appears.
 """
@@ -18,10 +19,10 @@ from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.onnx_export import PRECISIONS, ExportError, Part, write_onnx
+from dcfm_ros.pipeline.backends.tensorrt.build_program import build_engines, gpu_name, key_of
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import EngineCache
 from dcfm_ros.pipeline.export.folder import Run, write_export
 from dcfm_ros.pipeline.export.record import RECORD_FILE, ExportRecord
-from dcfm_ros.pipeline.backends.tensorrt.build_program import build_engines, gpu_name, key_of
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 
 FORMATS = ("onnx", "openvino", "tensorrt")
@@ -31,20 +32,26 @@ FORMATS = ("onnx", "openvino", "tensorrt")
 class ExportOptions:
     model: str = DEFAULT_MODEL
     format: str = "onnx"
-    out: str = ""                        # "" with tensorrt: where the backend looks for its engines
-    size: tuple[int, int] | None = None  # (H, W) of the network's input; None: as for a camera of the model's own shape
+    out: str = ""  # "" with tensorrt: where the backend looks for its engines
+    size: tuple[int, int] | None = (
+        None  # (H, W) of the network's input; None: as for a camera of the model's own shape
+    )
     precision: str = "f32"
-    device: str = "cuda"                 # of TensorRT
+    device: str = "cuda"  # of TensorRT
 
     def __post_init__(self):
         if self.format not in FORMATS:
             raise ExportError(f"unknown format {self.format!r}: use one of {', '.join(FORMATS)}")
         if self.precision not in PRECISIONS:
-            raise ExportError(f"precision {self.precision!r} cannot be exported: use one of {', '.join(PRECISIONS)}")
+            raise ExportError(
+                f"precision {self.precision!r} cannot be exported: use one of {', '.join(PRECISIONS)}"
+            )
         if not self.out and self.format != "tensorrt":
             raise ExportError(f"format {self.format} needs a folder to write to: give --out FOLDER")
         if self.size and not all(32 <= side <= 8192 for side in self.size):
-            raise ExportError(f"size {self.size[0]}x{self.size[1]} is out of range: use 32 to 8192 pixels each way")
+            raise ExportError(
+                f"size {self.size[0]}x{self.size[1]} is out of range: use 32 to 8192 pixels each way"
+            )
 
 
 class Exported(NamedTuple):
@@ -54,8 +61,10 @@ class Exported(NamedTuple):
     def __str__(self) -> str:
         """For people: the files, and how far from PyTorch they are."""
         record = self.record
-        lines = [f"{record.model} ({record.backbone}) for images of {record.size[1]}x{record.size[0]} in "
-                 f"{record.precision}, as {record.format}:"]
+        lines = [
+            f"{record.model} ({record.backbone}) for images of {record.size[1]}x{record.size[0]} in "
+            f"{record.precision}, as {record.format}:"
+        ]
         for file in record.sha256:
             part, difference = Path(file).stem, "not compared with PyTorch: pip install onnxruntime"
             if record.differences is not None:
@@ -72,8 +81,10 @@ def export(options: ExportOptions) -> Exported:
         return _export_engines(model, options, size)
     writer = {"onnx": write_onnx_parts, "openvino": _openvino_writer}[options.format]
     folder = _free_folder(options.out)
-    return Exported(folder, write_export(folder, options.format, writer, model, str(model.folder), size,
-                                         options.precision, {}))
+    return Exported(
+        folder,
+        write_export(folder, options.format, writer, model, str(model.folder), size, options.precision, {}),
+    )
 
 
 def write_onnx_parts(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run | None]:
@@ -85,8 +96,12 @@ def write_onnx_parts(parts: list[Part], folder: Path, precision: str) -> tuple[l
     import onnxruntime
 
     def run(part: Part) -> np.ndarray:
-        session = onnxruntime.InferenceSession(folder / f"{part.name}.onnx", providers=["CPUExecutionProvider"])
-        return session.run([part.output_name], {name: tensor.numpy() for name, tensor in part.inputs.items()})[0]
+        session = onnxruntime.InferenceSession(
+            folder / f"{part.name}.onnx", providers=["CPUExecutionProvider"]
+        )
+        return session.run(
+            [part.output_name], {name: tensor.numpy() for name, tensor in part.inputs.items()}
+        )[0]
 
     return files, run
 
@@ -101,12 +116,24 @@ def _openvino_writer(parts: list[Part], folder: Path, precision: str) -> tuple[l
 
 def _export_engines(model: Model, options: ExportOptions, size: tuple[int, int]) -> Exported:
     """Engines for this GPU, into `out` or to where the backend finds them."""
-    gpu_name(options.device)   # before minutes of work
-    folder = _free_folder(options.out) if options.out else EngineCache(model.folder).new(
-        key_of(model, size, options.precision, options.device))
-    return Exported(folder, build_engines(
-        model, str(model.folder), folder, size, options.precision, options.device,
-        lambda what: print(what, flush=True)))
+    gpu_name(options.device)  # before minutes of work
+    folder = (
+        _free_folder(options.out)
+        if options.out
+        else EngineCache(model.folder).new(key_of(model, size, options.precision, options.device))
+    )
+    return Exported(
+        folder,
+        build_engines(
+            model,
+            str(model.folder),
+            folder,
+            size,
+            options.precision,
+            options.device,
+            lambda what: print(what, flush=True),
+        ),
+    )
 
 
 def _free_folder(out: str) -> Path:

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of an export, of whatever format: what a writer makes of a model's parts, compared with PyTorch, and its record."""
+"""The folder of an export, of whatever format: what a writer makes of a model's parts, compared with PyTorch,
+and its record."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 
@@ -18,13 +19,21 @@ from dcfm_ros.pipeline.export.record import ExportRecord, make_record, write_rec
 # Seen of random and of trained models: 1e-6 in f32, 1.4e-3 in f16.
 LARGEST_DIFFERENCE = {"f32": 1e-4, "f16": 1e-2}
 
-Run = Callable[[Part], np.ndarray]   # an exported part with its example's inputs
+Run = Callable[[Part], np.ndarray]  # an exported part with its example's inputs
 # Of parts in a precision, into a folder: its files, and what runs them where something can.
 Writer = Callable[[list[Part], Path, str], tuple[list[Path], Run | None]]
 
 
-def write_export(folder: Path, format: str, writer: Writer, model: Model, name: str, size: tuple[int, int], precision: str,
-                 others: dict[str, str]) -> ExportRecord:
+def write_export(
+    folder: Path,
+    format: str,
+    writer: Writer,
+    model: Model,
+    name: str,
+    size: tuple[int, int],
+    precision: str,
+    others: dict[str, str],
+) -> ExportRecord:
     """The folder with what `writer` makes of the parts, compared with PyTorch, and its record.
 
     others: versions and the like, for the record.
@@ -33,7 +42,9 @@ def write_export(folder: Path, format: str, writer: Writer, model: Model, name: 
     with whole_folder(folder) as part:
         files, run = writer(parts, part, precision)
         found = differences(parts, model_parts(model, size), run, precision) if run else None
-        record = make_record(part, files, format, model, name, parts, precision, found, {**versions(), **others})
+        record = make_record(
+            part, files, format, model, name, parts, precision, found, {**versions(), **others}
+        )
         write_record(part, record)
     return record
 
@@ -43,10 +54,14 @@ def differences(parts: list[Part], reference: list[Part], run: Run, precision: s
     found = {}
     for part, exact in zip(parts, reference):
         wanted = exact.output.numpy()
-        difference = float(np.linalg.norm(run(part).astype(np.float32) - wanted) / max(np.linalg.norm(wanted), 1e-12))
-        if not difference <= LARGEST_DIFFERENCE[precision]:   # nor NaN
+        difference = float(
+            np.linalg.norm(run(part).astype(np.float32) - wanted) / max(np.linalg.norm(wanted), 1e-12)
+        )
+        if not difference <= LARGEST_DIFFERENCE[precision]:  # nor NaN
             raise ExportError(
-                f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more than "
-                f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32")
+                f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more "
+                f"than "
+                f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32"
+            )
         found[part.name] = difference
     return found

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import openvino
@@ -15,11 +15,13 @@ from dcfm_ros.pipeline.backends.openvino.network_cache import converted
 from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 
 
-def write_openvino_parts(parts: list[Part], folder: Path,
-                         precision: str) -> tuple[list[Path], Callable[[Part], np.ndarray]]:
+def write_openvino_parts(
+    parts: list[Part], folder: Path, precision: str
+) -> tuple[list[Path], Callable[[Part], np.ndarray]]:
     """The files, and what runs a part of them on the CPU.
 
-    In f16 weights and tensors between the parts are float16; a device that computes in float32 may still do so.
+    In f16 weights and tensors between the parts are float16; a device that computes in float32 may still do
+    so.
     """
     files: list[Path] = []
     for part in parts:
@@ -33,7 +35,9 @@ def write_openvino_parts(parts: list[Part], folder: Path,
 
     def run(part: Part) -> np.ndarray:
         with kept_signal_stack():  # the first call loads the CPU plugin
-            network = core.compile_model(folder / f"{part.name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+            network = core.compile_model(
+                folder / f"{part.name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+            )
         return network([tensor.numpy() for tensor in part.inputs.values()])[0]
 
     return files, run

@@ -18,30 +18,55 @@ RECORD_FILE = "export.yaml"
 
 @dataclass(frozen=True)
 class ExportRecord:
-    format: str                        # onnx, openvino or tensorrt
-    model: str                         # its name or folder
-    model_sha256: str                  # of settings and weights
+    format: str  # onnx, openvino or tensorrt
+    model: str  # its name or folder
+    model_sha256: str  # of settings and weights
     backbone: str
-    per_frame: bool                    # no decoder: the deep path gives the logits
+    per_frame: bool  # no decoder: the deep path gives the logits
     classes: list[str]
-    size: tuple[int, int]              # (H, W) of the image
-    precision: str                     # f32 or f16
-    tensors: dict[str, dict]           # shape and type of each input and output
-    sha256: dict[str, str]             # of each file
-    differences: dict[str, float] | None   # of each part's output to PyTorch in f32, |a - b| / |b|; None: not checked
+    size: tuple[int, int]  # (H, W) of the image
+    precision: str  # f32 or f16
+    tensors: dict[str, dict]  # shape and type of each input and output
+    sha256: dict[str, str]  # of each file
+    differences: (
+        dict[str, float] | None
+    )  # of each part's output to PyTorch in f32, |a - b| / |b|; None: not checked
     versions: dict[str, str]
 
 
-def make_record(folder: Path, files: list[Path], format: str, model: Model, name: str, parts: list[Part], precision: str,
-                differences: dict[str, float] | None, versions: dict[str, str]) -> ExportRecord:
-    tensors = {key: tensor for part in parts for key, tensor in (*part.inputs.items(), (part.output_name, part.output))}
+def make_record(
+    folder: Path,
+    files: list[Path],
+    format: str,
+    model: Model,
+    name: str,
+    parts: list[Part],
+    precision: str,
+    differences: dict[str, float] | None,
+    versions: dict[str, str],
+) -> ExportRecord:
+    tensors = {
+        key: tensor
+        for part in parts
+        for key, tensor in (*part.inputs.items(), (part.output_name, part.output))
+    }
     return ExportRecord(
-        format, name, model_sha256(model), model.config.backbone, is_per_frame(model),
-        [c.name for c in model.config.classes], tuple(tensors["image"].shape[1:3]), precision,
-        {key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")}
-         for key, tensor in tensors.items()},
+        format,
+        name,
+        model_sha256(model),
+        model.config.backbone,
+        is_per_frame(model),
+        [c.name for c in model.config.classes],
+        tuple(tensors["image"].shape[1:3]),
+        precision,
+        {
+            key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")}
+            for key, tensor in tensors.items()
+        },
         {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
-        differences, versions)
+        differences,
+        versions,
+    )
 
 
 def write_record(folder: Path, record: ExportRecord) -> None:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of many recordings: how each did, with links to their pages; from `fleet.html` and the style of those."""
+"""The page of many recordings: how each did, with links to their pages; from `fleet.html` and the style of
+those."""
 
 from __future__ import annotations
 
@@ -17,15 +18,18 @@ from dcfm_ros.reports.page.templates import inline, template
 @dataclass(frozen=True)
 class _Column:
     title: str
-    name: str                       # of the figure
+    name: str  # of the figure
     text: Callable[[object], str]
 
 
-_COLUMNS = (_Column("frames", "frames", figures.number),
-            _Column("frames/s", "frames_per_s", partial(figures.number, decimals=1)),
-            _Column("keyframes per frame", "keyframe_rate", figures.percent),
-            _Column("mIoU", "miou", figures.percent), _Column("steady8", "steady8", figures.percent),
-            _Column("flicker", "flicker", figures.percent))
+_COLUMNS = (
+    _Column("frames", "frames", figures.number),
+    _Column("frames/s", "frames_per_s", partial(figures.number, decimals=1)),
+    _Column("keyframes per frame", "keyframe_rate", figures.percent),
+    _Column("mIoU", "miou", figures.percent),
+    _Column("steady8", "steady8", figures.percent),
+    _Column("flicker", "flicker", figures.percent),
+)
 
 
 def write_index(file: Path, summary: dict) -> None:
@@ -33,7 +37,15 @@ def write_index(file: Path, summary: dict) -> None:
     bags, rows = summary["bags"], summary["rows"]
     known = [column for column in _COLUMNS if any(one.get(column.name) is not None for one in [*bags, *rows])]
     count = len(bags)
-    file.write_text(template("fleet.html", link=quote).render(
-        title=f"{count} recording{'s' * (count != 1)} {summary['command'].rstrip('e')}ed", summary=summary, columns=known,
-        total=rows[0] if rows else {}, model=summary["model"] or {}, undone=[bag for bag in bags if bag["status"] != "done"],
-        style=inline("style.css")), encoding="utf-8")
+    file.write_text(
+        template("fleet.html", link=quote).render(
+            title=f"{count} recording{'s' * (count != 1)} {summary['command'].rstrip('e')}ed",
+            summary=summary,
+            columns=known,
+            total=rows[0] if rows else {},
+            model=summary["model"] or {},
+            undone=[bag for bag in bags if bag["status"] != "done"],
+            style=inline("style.css"),
+        ),
+        encoding="utf-8",
+    )

@@ -14,22 +14,23 @@ from dcfm_ros.reports.page.data import Moment
 
 LOWEST_IOU, LARGEST_FLICKER, OLDEST_FEATURE = KINDS = ("lowest IoU", "largest flicker", "oldest feature")
 
-# A stretch's worst frame has others less than `apart_s` away in the stretches before and after it at most. So this many
-# stretches for each moment are enough, whichever of them fall to such neighbours.
+# A stretch's worst frame has others less than `apart_s` away in the stretches before and after it at most. So
+# this many stretches for each moment are enough, whichever of them fall to such neighbours.
 _STRETCHES_EACH = 3
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    rank: tuple[float, int]   # badness, the worst first; of equal ones the first offered
+    rank: tuple[float, int]  # badness, the worst first; of equal ones the first offered
     moment: Moment
 
 
 class WorstMoments:
     """For each kind of moment the `count` worst that are at least `apart_s` seconds apart, in bounded memory.
 
-    Time is cut into stretches of `apart_s`. Of each camera's stretch only the worst frame counts; of these the worst is a
-    moment, then the next worst that is not less than `apart_s` from it in the same camera, and so on.
+    Time is cut into stretches of `apart_s`. Of each camera's stretch only the worst frame counts; of these
+    the worst is a moment, then the next worst that is not less than `apart_s` from it in the same camera, and
+    so on.
     """
 
     def __init__(self, count: int = 4, apart_s: float = 1.0):
@@ -38,11 +39,20 @@ class WorstMoments:
         if not (apart_s > 0 and math.isfinite(apart_s)):
             raise ValueError(f"apart_s {apart_s}: use a number of seconds above 0")
         self._count, self._apart_s = count, apart_s
-        self._kept: dict[str, dict[tuple[str, int], _Candidate]] = {kind: {} for kind in KINDS}   # by camera and stretch
+        self._kept: dict[str, dict[tuple[str, int], _Candidate]] = {
+            kind: {} for kind in KINDS
+        }  # by camera and stretch
         self._offers = 0
 
-    def offer(self, kind: str, camera: str, stamp_ns: int, time_s: float, value: float,
-              make_picture: Callable[[], np.ndarray]) -> None:
+    def offer(
+        self,
+        kind: str,
+        camera: str,
+        stamp_ns: int,
+        time_s: float,
+        value: float,
+        make_picture: Callable[[], np.ndarray],
+    ) -> None:
         """A frame with its value; `make_picture` is called at once, and only if the frame is kept for now."""
         if kind not in self._kept:
             raise ValueError(f"unknown kind of moment {kind!r}: use one of {', '.join(KINDS)}")
@@ -69,6 +79,9 @@ class WorstMoments:
         chosen: list[Moment] = []
         for candidate in sorted(self._kept[kind].values(), key=lambda candidate: candidate.rank):
             moment = candidate.moment
-            if all(moment.camera != other.camera or abs(moment.time_s - other.time_s) >= self._apart_s for other in chosen):
+            if all(
+                moment.camera != other.camera or abs(moment.time_s - other.time_s) >= self._apart_s
+                for other in chosen
+            ):
                 chosen.append(moment)
-        return chosen[:self._count]
+        return chosen[: self._count]

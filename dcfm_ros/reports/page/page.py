@@ -19,7 +19,9 @@ from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FE
 from dcfm_ros.reports.page.templates import inline, template
 from dcfm_ros.reports.page.timeline import MOST_POINTS, WIDTH, timelines
 
-_PIECE = 3 * 2 ** 18     # bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
+_PIECE = (
+    3 * 2**18
+)  # bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
 _JPEG_QUALITY = 85
 
 _MEANINGS = {
@@ -29,9 +31,15 @@ _MEANINGS = {
 }
 
 
-def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], moments: Sequence[Moment],
-               palette: Sequence[tuple[str, tuple[int, int, int]]], video: Path | None,
-               video_times_s: Sequence[float] = ()) -> None:
+def write_page(
+    file: Path,
+    report: dict,
+    timeline: Sequence[TimelinePoint],
+    moments: Sequence[Moment],
+    palette: Sequence[tuple[str, tuple[int, int, int]]],
+    video: Path | None,
+    video_times_s: Sequence[float] = (),
+) -> None:
     """Write the page; an unfinished one never has its name.
 
     report: as in report.json; figures that are None are shown as a dash or left out
@@ -39,20 +47,33 @@ def write_page(file: Path, report: dict, timeline: Sequence[TimelinePoint], mome
     moments: pictures with what is to see there, those of one kind together
     palette: name and RGB of each class
     video: an .mp4 file to embed, None for none
-    video_times_s: of each of its frames, ascending, seconds since the recording began: a recording has gaps, a video none
+    video_times_s: of each of its frames, ascending, seconds since the recording began: a recording has gaps,
+        a video none
     """
     if video is not None and not video_times_s:
         raise ValueError(f"the times of {video} are missing: give video_times_s, one for each of its frames")
     rows = report["rows"] or []
     content = template("page.html", jpeg=_jpeg).stream(
-        report=report, rows=rows, main=rows[0] if rows else {}, other=rows[1] if len(rows) > 1 else {},
+        report=report,
+        rows=rows,
+        main=rows[0] if rows else {},
+        other=rows[1] if len(rows) > 1 else {},
         name=Path(report["bag"]["path"] or "recording").name,
-        style=inline("style.css"), script=inline("script.js"),
-        tables=figures.tables(rows), stages=figures.STAGES, classes=_classes(rows, palette),
-        timelines=timelines(timeline, (report["scheduler"] or {}).get("threshold")), width=WIDTH, most_points=MOST_POINTS,
-        moments=[(kind, _MEANINGS.get(kind, ""), list(group)) for kind, group in groupby(moments, lambda m: m.kind)],
-        moment_value=_moment_value, video=None if video is None else partial(_base64, video),
-        video_times_s=[round(time_s, 3) for time_s in video_times_s])
+        style=inline("style.css"),
+        script=inline("script.js"),
+        tables=figures.tables(rows),
+        stages=figures.STAGES,
+        classes=_classes(rows, palette),
+        timelines=timelines(timeline, (report["scheduler"] or {}).get("threshold")),
+        width=WIDTH,
+        most_points=MOST_POINTS,
+        moments=[
+            (kind, _MEANINGS.get(kind, ""), list(group)) for kind, group in groupby(moments, lambda m: m.kind)
+        ],
+        moment_value=_moment_value,
+        video=None if video is None else partial(_base64, video),
+        video_times_s=[round(time_s, 3) for time_s in video_times_s],
+    )
     unfinished = file.with_name(file.name + ".part")
     try:
         with unfinished.open("w", encoding="utf-8") as stream:
@@ -73,16 +94,24 @@ def _jpeg(picture: np.ndarray) -> str:
     """A picture, (H, W, 3) uint8 RGB, as a data URI."""
     written, data = cv2.imencode(".jpg", picture[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     if not written:
-        raise ValueError(f"picture of shape {picture.shape} and type {picture.dtype} cannot be written as JPEG; "
-                         "give (H, W, 3) uint8 RGB")
+        raise ValueError(
+            f"picture of shape {picture.shape} and type {picture.dtype} cannot be written as JPEG; "
+            "give (H, W, 3) uint8 RGB"
+        )
     return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
 
 
 def _classes(rows: Sequence[dict], palette: Sequence[tuple[str, tuple[int, int, int]]]) -> list[dict]:
     """Name, colour and the IoU of each row, of the classes that a row has one of."""
     ious = [row["per_class_iou"] or {} for row in rows]
-    found = [{"name": name, "color": "rgb({}, {}, {})".format(*color), "iou": [of_row.get(name) for of_row in ious]}
-             for name, color in palette]
+    found = [
+        {
+            "name": name,
+            "color": "rgb({}, {}, {})".format(*color),
+            "iou": [of_row.get(name) for of_row in ious],
+        }
+        for name, color in palette
+    ]
     return [entry for entry in found if any(value is not None for value in entry["iou"])]
 
 

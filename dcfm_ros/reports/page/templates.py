@@ -19,10 +19,22 @@ def template(name: str, **filters) -> Template:
 
     filters: beside those of `figures`
     """
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)
-    environment.filters.update(percent=figures.percent, number=figures.number, duration=figures.duration,
-                               stamp=figures.stamp_text, counts=figures.counts, plain=figures.plain, **filters)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=figures.percent,
+        number=figures.number,
+        duration=figures.duration,
+        stamp=figures.stamp_text,
+        counts=figures.counts,
+        plain=figures.plain,
+        **filters,
+    )
     return environment.get_template(name)
 
 

@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happened when, as lines in SVG: the AKS score with keyframes, feature age, flicker and mIoU of one camera.
+"""What happened when, as lines in SVG: the AKS score with keyframes, feature age, flicker and mIoU of one
+camera.
 
-Drawings are WIDTH units wide and stretched to the width of the page; their height is in pixels. A long recording is thinned
-to the lowest and highest values of stretches, so that no peak is lost and the page stays small.
+Drawings are WIDTH units wide and stretched to the width of the page; their height is in pixels. A long
+recording is thinned to the lowest and highest values of stretches, so that no peak is lost and the page stays
+small.
 """
 
 from __future__ import annotations
@@ -19,10 +21,31 @@ from dcfm_ros.reports.page.data import TimelinePoint
 from dcfm_ros.reports.page.figures import stamp_text
 
 WIDTH = 1000
-MOST_POINTS = 1500      # of each line
-_MOST_RULES = 150       # keyframes up to which a line through the score marks each
+MOST_POINTS = 1500  # of each line
+_MOST_RULES = 150  # keyframes up to which a line through the score marks each
 _TIME_TICKS = 12
-_TIME_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_TIME_STEPS = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    15,
+    30,
+    60,
+    120,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    14400,
+    43200,
+    86400,
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +55,8 @@ class Marks:
     reason: str
     color: str
     count: int
-    ticks: str             # path in its lane, 0 to 1 high
-    rules: str             # path through the score, 0 to 1 high; "" where there are too many
+    ticks: str  # path in its lane, 0 to 1 high
+    rules: str  # path through the score, 0 to 1 high; "" where there are too many
 
 
 @dataclass(frozen=True)
@@ -42,15 +65,16 @@ class Panel:
 
     key: str
     title: str
-    height: int            # pixels
+    height: int  # pixels
     path: str
-    grid: list[tuple[float, str]]      # y and what is written there
-    threshold: float | None = None     # y
+    grid: list[tuple[float, str]]  # y and what is written there
+    threshold: float | None = None  # y
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """One camera's drawing. `hover` holds what the page shows under the pointer, for at most MOST_POINTS frames."""
+    """One camera's drawing. `hover` holds what the page shows under the pointer, for at most MOST_POINTS
+    frames."""
 
     camera: str
     frames: int
@@ -58,7 +82,7 @@ class Timeline:
     end_s: float
     marks: list[Marks]
     panels: list[Panel]
-    time_ticks: list[tuple[float, str]]   # per cent of the width
+    time_ticks: list[tuple[float, str]]  # per cent of the width
     hover: dict[str, list]
 
 
@@ -74,7 +98,8 @@ def timelines(points: Sequence[TimelinePoint], threshold: float | None) -> list[
 
 
 def thinned(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Indices, ascending and at most `most`, of the first and last value and the lowest and highest of equal stretches."""
+    """Indices, ascending and at most `most`, of the first and last value and the lowest and highest of equal
+    stretches."""
     if most < 4:
         raise ValueError(f"most {most}: keep at least 4 points")
     if len(values) <= most:
@@ -86,28 +111,60 @@ def thinned(values: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     return np.array(sorted(chosen))
 
 
-def _timeline(camera: str, points: list[TimelinePoint], threshold: float | None, begin_s: float, end_s: float) -> Timeline:
+def _timeline(
+    camera: str, points: list[TimelinePoint], threshold: float | None, begin_s: float, end_s: float
+) -> Timeline:
     times = np.array([point.time_s for point in points])
     span = (end_s - begin_s) or 1.0
     x = (times - begin_s) / span * WIDTH
     score, age = _values(points, "score"), _values(points, "age_frames")
     flicker, miou = 100 * _values(points, "flicker"), 100 * _values(points, "miou")
     top = max([*score[np.isfinite(score)], threshold or 0.0, 1e-3]) * 1.08
-    if threshold:   # the peak of a hard cut may not press everything else flat
+    if threshold:  # the peak of a hard cut may not press everything else flat
         top = min(top, 4 * threshold)
-    panels = [replace(_panel("score", "AKS score: how far the picture is from the last keyframe", 120, x, times, score, top),
-                      threshold=_y(threshold, top, 120) if threshold else None)]
-    panels.append(_panel("age", "Age of the common feature, frames", 52, x, times, age, max(_highest(age), 1), whole=True))
+    panels = [
+        replace(
+            _panel(
+                "score", "AKS score: how far the picture is from the last keyframe", 120, x, times, score, top
+            ),
+            threshold=_y(threshold, top, 120) if threshold else None,
+        )
+    ]
+    panels.append(
+        _panel(
+            "age", "Age of the common feature, frames", 52, x, times, age, max(_highest(age), 1), whole=True
+        )
+    )
     if np.isfinite(flicker).any():
-        panels.append(_panel("flicker", "Flicker, per cent of pixels", 52, x, times, flicker, max(_highest(flicker), 0.01)))
+        panels.append(
+            _panel(
+                "flicker", "Flicker, per cent of pixels", 52, x, times, flicker, max(_highest(flicker), 0.01)
+            )
+        )
     if np.isfinite(miou).any():
         panels.append(_panel("miou", "mIoU of the frame alone, per cent", 72, x, times, miou, 100.0))
-    return Timeline(camera, len(points), begin_s, end_s, _marks(points, x), panels, _time_ticks(begin_s, span),
-                    _hover(points))
+    return Timeline(
+        camera,
+        len(points),
+        begin_s,
+        end_s,
+        _marks(points, x),
+        panels,
+        _time_ticks(begin_s, span),
+        _hover(points),
+    )
 
 
-def _panel(key: str, title: str, height: int, x: np.ndarray, times: np.ndarray, values: np.ndarray, highest: float,
-           whole: bool = False) -> Panel:
+def _panel(
+    key: str,
+    title: str,
+    height: int,
+    x: np.ndarray,
+    times: np.ndarray,
+    values: np.ndarray,
+    highest: float,
+    whole: bool = False,
+) -> Panel:
     there = np.flatnonzero(np.isfinite(values))
     x, times, values = x[there], times[there], values[there]
     steps = np.diff(times)
@@ -119,9 +176,11 @@ def _panel(key: str, title: str, height: int, x: np.ndarray, times: np.ndarray, 
         joined = stretch[i] == last
         path.append(f"{'L' if joined else 'M'}{x[i]:.1f} {_y(min(values[i], highest), highest, height):.1f}")
         if not joined and (i + 1 == len(values) or stretch[i + 1] != stretch[i]):
-            path.append("h.1")   # a value on its own still shows
+            path.append("h.1")  # a value on its own still shows
         last = stretch[i]
-    grid = [(_y(tick, highest, height), f"{tick:g}") for tick in ticks(highest, 4 if height > 60 else 3, whole)]
+    grid = [
+        (_y(tick, highest, height), f"{tick:g}") for tick in ticks(highest, 4 if height > 60 else 3, whole)
+    ]
     return Panel(key, title, height, "".join(path), grid)
 
 
@@ -135,7 +194,9 @@ def _marks(points: list[TimelinePoint], x: np.ndarray) -> list[Marks]:
             # Half a unit is less than a pixel: more marks would lie on top of each other.
             shown = "".join(f"M{half / 2:g} 0v1" for half in sorted({round(2 * float(at)) for at in places}))
             color = "rgb({}, {}, {})".format(*REASONS.get(reason, OTHER_REASON))
-            marks.append(Marks(reason, color, counts[reason], shown, shown if len(keyframes) <= _MOST_RULES else ""))
+            marks.append(
+                Marks(reason, color, counts[reason], shown, shown if len(keyframes) <= _MOST_RULES else "")
+            )
     return marks
 
 
@@ -143,7 +204,10 @@ def _time_ticks(begin_s: float, span: float) -> list[tuple[float, str]]:
     step = next((step for step in _TIME_STEPS if step * _TIME_TICKS >= span), _TIME_STEPS[-1])
     first = int(np.ceil(begin_s / step - 1e-9))
     last = int(np.floor((begin_s + span) / step + 1e-9))
-    return [(100 * (number * step - begin_s) / span, _clock(number * step, step)) for number in range(first, last + 1)]
+    return [
+        (100 * (number * step - begin_s) / span, _clock(number * step, step))
+        for number in range(first, last + 1)
+    ]
 
 
 def _clock(seconds: float, step: float) -> str:
@@ -174,7 +238,9 @@ def _hover(points: list[TimelinePoint]) -> dict[str, list]:
 
 
 def _values(points: list[TimelinePoint], name: str) -> np.ndarray:
-    return np.array([np.nan if getattr(point, name) is None else getattr(point, name) for point in points], float)
+    return np.array(
+        [np.nan if getattr(point, name) is None else getattr(point, name) for point in points], float
+    )
 
 
 def _highest(values: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm demo`: camera node and segmenter node as processes of their own, a recorder here, DDS between them."""
+"""`dcfm demo`: camera node and segmenter node as processes of their own, a recorder here, DDS between
+them."""
 
 from __future__ import annotations
 
@@ -14,22 +15,39 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
-from dcfm_ros.ros.tools.live_report import (
-    EVERY_FRAME, REPORT, SHEET, VIDEO, RunFacts, live_report, save_report, summary_lines, write_pictures)
 from dcfm_ros.files import output_folder
-from dcfm_ros.ros.tools.recording import FILES, SENT, read_recording
-from dcfm_ros.viewer.viewer import check_target
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
 from dcfm_ros.ros import process
-from dcfm_ros.ros.tools.node_process import Child, ChildError, refuse_company, ros_parameters, start_viewer, tell_of_shared_memory, wait_until_active
+from dcfm_ros.ros.tools.live_report import (
+    EVERY_FRAME,
+    REPORT,
+    SHEET,
+    VIDEO,
+    RunFacts,
+    live_report,
+    save_report,
+    summary_lines,
+    write_pictures,
+)
+from dcfm_ros.ros.tools.node_process import (
+    Child,
+    ChildError,
+    refuse_company,
+    ros_parameters,
+    start_viewer,
+    tell_of_shared_memory,
+    wait_until_active,
+)
 from dcfm_ros.ros.tools.recorder_node import RecorderNode
+from dcfm_ros.ros.tools.recording import FILES, SENT, read_recording
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
+from dcfm_ros.viewer.viewer import check_target
 
 _FRAME_ID = "camera_optical_frame"
-_LAST_MASKS_S = 1.0     # after the last image or mask
-_FIRST_MASK_S = 60.0    # a network is compiled for the first image, and a short video may be over by then
+_LAST_MASKS_S = 1.0  # after the last image or mask
+_FIRST_MASK_S = 60.0  # a network is compiled for the first image, and a short video may be over by then
 _WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer.log")
 
 
@@ -38,13 +56,13 @@ class DemoOptions:
     source: str = "synthetic"
     labels: str | None = None
     rate_hz: float = 15.0
-    seconds: float = 20.0          # of an endless source; files are played to their end
+    seconds: float = 20.0  # of an endless source; files are played to their end
     out: str = "out/demo"
     model: str = DEFAULT_MODEL
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "async"
-    viewer: str = ""               # rerun, rerun:web or a file name ending in .rrd; empty: none
+    viewer: str = ""  # rerun, rerun:web or a file name ending in .rrd; empty: none
 
     def __post_init__(self):
         if self.viewer:
@@ -59,7 +77,7 @@ def run_demo(options: DemoOptions) -> dict:
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
     frames = source.length or round(options.seconds * options.rate_hz)
     out = output_folder(Path(options.out))
-    for name in _WRITTEN:   # of an earlier demo; what else is in the folder is the user's
+    for name in _WRITTEN:  # of an earlier demo; what else is in the folder is the user's
         (out / name).unlink(missing_ok=True)
     share = Path(get_package_share_directory("dcfm_ros"))
     process.start([])
@@ -69,20 +87,46 @@ def run_demo(options: DemoOptions) -> dict:
     children: list[Child] = []
     try:
         refuse_company(recorder, executor, "/dcfm/mask", "the demo")
-        segmenter = Child("segmenter", out, [
-            "--params-file", str(share / "config" / "segmenter.yaml"), *ros_parameters({
-                "model": options.model, "backend": options.backend, "precision": options.precision, "mode": options.mode,
-                "image_topic": "/camera/image_raw"})])
+        segmenter = Child(
+            "segmenter",
+            out,
+            [
+                "--params-file",
+                str(share / "config" / "segmenter.yaml"),
+                *ros_parameters(
+                    {
+                        "model": options.model,
+                        "backend": options.backend,
+                        "precision": options.precision,
+                        "mode": options.mode,
+                        "image_topic": "/camera/image_raw",
+                    }
+                ),
+            ],
+        )
         children.append(segmenter)
         wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
         refuse_company(recorder, executor, "/dcfm/mask", "the demo", ours=1)
         if options.viewer:
             viewer = start_viewer(options.viewer, out, executor)
             children.append(viewer)
-        listeners = list(children)   # for which the camera waits
-        camera = Child("camera", out, ros_parameters({
-            "source": options.source, "rate": options.rate_hz, "loop": False, "frames": frames, "preload": True,
-            "wait_for_subscribers": len(listeners), "frame_id": _FRAME_ID, "sent_log": out / SENT}))
+        listeners = list(children)  # for which the camera waits
+        camera = Child(
+            "camera",
+            out,
+            ros_parameters(
+                {
+                    "source": options.source,
+                    "rate": options.rate_hz,
+                    "loop": False,
+                    "frames": frames,
+                    "preload": True,
+                    "wait_for_subscribers": len(listeners),
+                    "frame_id": _FRAME_ID,
+                    "sent_log": out / SENT,
+                }
+            ),
+        )
         children.append(camera)
         _watch(recorder, executor, camera, listeners, frames)
     finally:
@@ -97,14 +141,23 @@ def run_demo(options: DemoOptions) -> dict:
     tell_of_shared_memory(children)
     class_names = tuple(c.name for c in palette.classes)
     if not has_classes(source, class_names):
-        print(f"{options.source} is labelled with other classes than those of {options.model}: no IoU", flush=True)
+        print(
+            f"{options.source} is labelled with other classes than those of {options.model}: no IoU",
+            flush=True,
+        )
         source = _Unlabelled(source)
     default = PipelineConfig()
     facts = RunFacts(
-        source=options.source, model=options.model, backend=segmenter.backend(),
+        source=options.source,
+        model=options.model,
+        backend=segmenter.backend(),
         mode=EVERY_FRAME if load_model_config(options.model).architecture == "per_frame" else options.mode,
-        rate_hz=options.rate_hz, threshold=default.scheduler.resolved(default.alignment).threshold, frame_id=_FRAME_ID,
-        class_names=class_names, class_colors=tuple((c.r, c.g, c.b) for c in palette.classes))
+        rate_hz=options.rate_hz,
+        threshold=default.scheduler.resolved(default.alignment).threshold,
+        frame_id=_FRAME_ID,
+        class_names=class_names,
+        class_colors=tuple((c.r, c.g, c.b) for c in palette.classes),
+    )
     return _conclude(out, source, facts)
 
 
@@ -112,8 +165,10 @@ def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
     recording = read_recording(out)
     report = live_report(recording, source, facts)
     save_report(report, out)
-    title = (f"{facts.model} on {facts.source}: {report['masks_received']} of {report['frames_sent']} masks, "
-             f"p99 {report['latency_ms']['p99']} ms")
+    title = (
+        f"{facts.model} on {facts.source}: {report['masks_received']} of {report['frames_sent']} masks, "
+        f"p99 {report['latency_ms']['p99']} ms"
+    )
     write_pictures(recording, source, facts, out, title)
     print("\n".join(summary_lines(report)))
     print(f"written    {out / REPORT}, {out / VIDEO}, {out / SHEET}")
@@ -127,9 +182,13 @@ def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Chil
     """
     shown = ended = time.monotonic()
     since_masks, seen = 0, -1
-    while camera.running() or time.monotonic() - ended < (_LAST_MASKS_S if recorder.writer.masks else _FIRST_MASK_S):
+    while camera.running() or time.monotonic() - ended < (
+        _LAST_MASKS_S if recorder.writer.masks else _FIRST_MASK_S
+    ):
         executor.spin_once(timeout_sec=0.1)
-        for child in listeners if recorder.latest_info is None else listeners[:1]:   # a viewer may end in between
+        for child in (
+            listeners if recorder.latest_info is None else listeners[:1]
+        ):  # a viewer may end in between
             child.check_running()
         now = time.monotonic()
         if camera.running() or recorder.writer.masks != seen:
@@ -148,9 +207,15 @@ def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
     if info is None:
         text = "waiting for the camera's first frame"
     else:
-        text = (f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency {info['latency_ms']:5.1f} ms  "
-                f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score {info['score']:.2f}")
-    print(f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+        text = (
+            f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency "
+            f"{info['latency_ms']:5.1f} ms  "
+            f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score "
+            f"{info['score']:.2f}"
+        )
+    print(
+        f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True
+    )
 
 
 class _Unlabelled:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a recording of a live run to figures and pictures: what was sent, what came back, how good, how late."""
+"""From a recording of a live run to figures and pictures: what was sent, what came back, how good, how
+late."""
 
 from __future__ import annotations
 
@@ -12,19 +13,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dcfm_ros.reports.contact_sheet import Tile, Timeline, contact_sheet
-from dcfm_ros.reports.machine import cpu_name
-from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.files import write_png
-from dcfm_ros.ros.tools.recording import Recording
+from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.figures import percentiles
-from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.motion.track import Found
 from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.reports.contact_sheet import Tile, Timeline, contact_sheet
+from dcfm_ros.reports.machine import cpu_name
+from dcfm_ros.reports.video_writer import VideoWriter
+from dcfm_ros.ros.tools.recording import Recording
 from dcfm_ros.sources.open import VideoSource
 
-EVERY_FRAME = "every frame"   # the mode of a per-frame model, whatever was asked for: it has no keyframes
-REPORT, VIDEO, SHEET = "report.json", "overlay.mp4", "overlay.png"   # files of a report
+EVERY_FRAME = "every frame"  # the mode of a per-frame model, whatever was asked for: it has no keyframes
+REPORT, VIDEO, SHEET = "report.json", "overlay.mp4", "overlay.png"  # files of a report
 _TILES = 12
 
 
@@ -35,7 +36,7 @@ class RunFacts:
     source: str
     model: str
     backend: str
-    mode: str          # async, sync, two_sided or EVERY_FRAME
+    mode: str  # async, sync, two_sided or EVERY_FRAME
     rate_hz: float
     threshold: float
     frame_id: str
@@ -44,7 +45,8 @@ class RunFacts:
 
 
 def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> dict:
-    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled frames.
+    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled
+    frames.
 
     Of a per-frame model there are none of keyframes; its `encode_ms` is the time of the whole network.
     """
@@ -69,14 +71,25 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
     stamps = [mask["stamp_ns"] for mask in recording.masks]
     ages = [entry["feature_age_frames"] for entry in recording.info.values()]
     intervals = [event["interval_frames"] for event in recording.keyframes if event["interval_frames"] > 0]
-    span_s = (recording.masks[-1]["received_ns"] - recording.masks[0]["received_ns"]) / 1e9 if len(stamps) > 1 else 0.0
+    span_s = (
+        (recording.masks[-1]["received_ns"] - recording.masks[0]["received_ns"]) / 1e9
+        if len(stamps) > 1
+        else 0.0
+    )
     report = {
-        "source": facts.source, "model": facts.model, "backend": facts.backend, "mode": facts.mode,
-        "size": [source.width, source.height], "rate_hz": facts.rate_hz, "cpu": cpu_name(),
-        "frames_sent": len(recording.sent), "masks_received": len(recording.masks),
+        "source": facts.source,
+        "model": facts.model,
+        "backend": facts.backend,
+        "mode": facts.mode,
+        "size": [source.width, source.height],
+        "rate_hz": facts.rate_hz,
+        "cpu": cpu_name(),
+        "frames_sent": len(recording.sent),
+        "masks_received": len(recording.masks),
         "header_mismatches": mismatches,
         "out_of_order": sum(later < earlier for earlier, later in zip(stamps, stamps[1:])),
-        "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0, "hard_cuts": cuts,
+        "mask_hz": round((len(stamps) - 1) / span_s, 2) if span_s else 0.0,
+        "hard_cuts": cuts,
         "latency_ms": percentiles(latency, (50, 95, 99)),
         "shallow_ms": percentiles([entry["shallow_ms"] for entry in recording.info.values()], (50, 99)),
         "encode_ms": percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
@@ -88,16 +101,26 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
             "mean_keyframe_interval": _mean(intervals),
             "keyframe_reasons": dict(Counter(event["reason"] for event in recording.keyframes)),
             "hard_cuts_requested": cuts_requested,
-            "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)} if ages else None,
+            "feature_age_frames": {"mean": round(float(np.mean(ages)), 2), "max": max(ages)}
+            if ages
+            else None,
             "alignments": dict(Counter(entry["alignment"] for entry in recording.info.values())),
-            "motion_px": _mean([entry["motion_px"] for entry in recording.info.values() if entry["alignment"] == Found.FLOW.value]),
+            "motion_px": _mean(
+                [
+                    entry["motion_px"]
+                    for entry in recording.info.values()
+                    if entry["alignment"] == Found.FLOW.value
+                ]
+            ),
             "motion_ms": percentiles([entry["motion_ms"] for entry in recording.info.values()], (50, 99)),
         }
     if matrix.counts.any():
         iou = matrix.iou()
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {
-            name: None if np.isnan(value) else round(float(value), 4) for name, value in zip(facts.class_names, iou)}
+            name: None if np.isnan(value) else round(float(value), 4)
+            for name, value in zip(facts.class_names, iou)
+        }
     return report
 
 
@@ -105,8 +128,11 @@ def _mean(values: list[float]) -> float | None:
     return round(float(np.mean(values)), 2) if values else None
 
 
-def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str) -> None:
-    """`overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and timeline."""
+def write_pictures(
+    recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str
+) -> None:
+    """`overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and
+    timeline."""
     table = palette_table(facts.class_colors)
     per_frame = facts.mode == EVERY_FRAME
     reasons = {} if per_frame else {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
@@ -126,14 +152,24 @@ def write_pictures(recording: Recording, source: VideoSource, facts: RunFacts, f
                 cuts.append(number)
             if number in shown:
                 info = recording.info.get(image["stamp_ns"], {})
-                tiles.append(Tile(picture, number, reasons.get(image["stamp_ns"]), info.get("feature_age_frames"),
-                                  info["motion_px"] if info.get("alignment") == Found.FLOW.value else None))
+                tiles.append(
+                    Tile(
+                        picture,
+                        number,
+                        reasons.get(image["stamp_ns"]),
+                        info.get("feature_age_frames"),
+                        info["motion_px"] if info.get("alignment") == Found.FLOW.value else None,
+                    )
+                )
     number_of = {image["stamp_ns"]: number for number, image in enumerate(recording.sent)}
     info = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
     timeline = Timeline(
-        score=[entry.get("score", np.nan) for entry in info], threshold=None if per_frame else facts.threshold,
+        score=[entry.get("score", np.nan) for entry in info],
+        threshold=None if per_frame else facts.threshold,
         keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
-        cuts=cuts, age=[entry.get("feature_age_frames", np.nan) for entry in info])
+        cuts=cuts,
+        age=[entry.get("feature_age_frames", np.nan) for entry in info],
+    )
     sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
     write_png(folder / SHEET, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
@@ -149,7 +185,9 @@ def summary_lines(report: dict) -> list[str]:
         "(camera publish to mask received)",
     ]
     if per_frame:
-        lines.append(f"network    p50 {encode['p50']} ms, p99 {encode['p99']} ms, on every frame: a per-frame model")
+        lines.append(
+            f"network    p50 {encode['p50']} ms, p99 {encode['p99']} ms, on every frame: a per-frame model"
+        )
     else:
         age = report["feature_age_frames"] or {"mean": 0, "max": 0}
         lines += [
@@ -160,13 +198,19 @@ def summary_lines(report: dict) -> list[str]:
             + f"; feature age mean {age['mean']}, max {age['max']} frames",
             f"alignment  {report['alignments'].get('flow', 0)} masks with a common feature that moved along, "
             f"{report['motion_px'] or 0} pixels in the mean; motion p50 {report['motion_ms']['p50']} ms, "
-            f"p99 {report['motion_ms']['p99']} ms"]
+            f"p99 {report['motion_ms']['p99']} ms",
+        ]
     if report["hard_cuts"] and not per_frame:
-        lines.append(f"hard cuts  {report['hard_cuts']}, a keyframe requested on {report['hard_cuts_requested']} of them")
+        lines.append(
+            f"hard cuts  {report['hard_cuts']}, a keyframe requested on {report['hard_cuts_requested']} of "
+            f"them"
+        )
     if "miou" in report:
         lines.append(f"mIoU       {report['miou']:.3f} over {report['labelled_frames']} labelled frames")
-        lines += [f"           {name:<12} {'not in the labels' if value is None else format(value, '.3f')}"
-                  for name, value in report["per_class_iou"].items()]
+        lines += [
+            f"           {name:<12} {'not in the labels' if value is None else format(value, '.3f')}"
+            for name, value in report["per_class_iou"].items()
+        ]
     return lines
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes of this package as processes of their own, for commands that play a whole system: starting, watching, ending them."""
+"""Nodes of this package as processes of their own, for commands that play a whole system: starting, watching,
+ending them."""
 
 from __future__ import annotations
 
@@ -8,9 +9,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable
 
 from ament_index_python.packages import get_package_prefix
 from rclpy.executors import Executor
@@ -19,10 +19,10 @@ from rclpy.node import Node
 from dcfm_ros.ros.shared_memory import SHARED_MEMORY
 from dcfm_ros.ros.yaml_text import as_yaml
 
-_START_TIMEOUT_S = 180.0   # compiling a model on a busy machine takes its time
+_START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
 _END_TIMEOUT_S = 10.0
-_VIEWER_END_S = 60.0       # it shows what waits, and writes it to the disk
-_DISCOVERY_S = 1.0         # in which a segmenter that runs already is heard of
+_VIEWER_END_S = 60.0  # it shows what waits, and writes it to the disk
+_DISCOVERY_S = 1.0  # in which a segmenter that runs already is heard of
 
 
 class ChildError(RuntimeError):
@@ -31,23 +31,35 @@ class ChildError(RuntimeError):
 
 def ros_parameters(settings: Mapping[str, object]) -> list[str]:
     """Command line arguments that set these parameters. Text stays text, whatever YAML would make of it."""
-    return [part for name, value in settings.items()
-            for part in ("-p", f"{name}:={as_yaml(str(value) if isinstance(value, Path) else value)}")]
+    return [
+        part
+        for name, value in settings.items()
+        for part in ("-p", f"{name}:={as_yaml(str(value) if isinstance(value, Path) else value)}")
+    ]
 
 
 class Child:
     """A node of this package in a process of its own, its output in `folder`/`name`.log.
 
-    command: as for `ros2 run`; name: by default the command, another where several run it; end_s: how long it may take to end.
+    command: as for `ros2 run`; name: by default the command, another where several run it; end_s: how long it
+        may take to end.
     """
 
-    def __init__(self, command: str, folder: Path, ros_arguments: list[str], name: str = "", end_s: float = _END_TIMEOUT_S):
+    def __init__(
+        self,
+        command: str,
+        folder: Path,
+        ros_arguments: list[str],
+        name: str = "",
+        end_s: float = _END_TIMEOUT_S,
+    ):
         self.name, self._end_s = name or command, end_s
         self.log = folder / f"{self.name}.log"
         executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [str(executable), "--ros-args", *ros_arguments], stdout=log, stderr=subprocess.STDOUT)
+                [str(executable), "--ros-args", *ros_arguments], stdout=log, stderr=subprocess.STDOUT
+            )
 
     @property
     def pid(self) -> int:
@@ -73,13 +85,15 @@ class Child:
 
     def backend(self) -> str:
         """The backend named in the segmenter's log: what `auto` came to."""
-        found = re.search(r"\), backend ([^,]+), mode ", self._said())   # the model before it may be called anything
+        found = re.search(
+            r"\), backend ([^,]+), mode ", self._said()
+        )  # the model before it may be called anything
         return found[1] if found else "unknown"
 
     def said(self, text: str) -> str:
         """The last line of the log that holds `text`, from there on; "" if none does."""
         lines = [line for line in self._said().splitlines() if text in line]
-        return lines[-1][lines[-1].index(text):] if lines else ""
+        return lines[-1][lines[-1].index(text) :] if lines else ""
 
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self._said().splitlines()[-lines:])
@@ -107,7 +121,8 @@ class Child:
 
 
 def tell_of_shared_memory(children: list[Child]) -> None:
-    """Print what nodes have said about images that got lost, or a shared memory that is too small for them."""
+    """Print what nodes have said about images that got lost, or a shared memory that is too small for
+    them."""
     for child in children:
         if line := child.said("images lost on the way") or child.said(f"{SHARED_MEMORY} has "):
             print(f"{child.name}: {line}", flush=True)
@@ -122,7 +137,9 @@ def refuse_company(node: Node, executor: Executor, topic: str, what: str, ours: 
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
         if node.count_publishers(topic) > ours:
-            raise ChildError(f"another segmenter publishes {topic} here: stop it, or give {what} its own ROS_DOMAIN_ID")
+            raise ChildError(
+                f"another segmenter publishes {topic} here: stop it, or give {what} its own ROS_DOMAIN_ID"
+            )
 
 
 def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[], bool]) -> None:

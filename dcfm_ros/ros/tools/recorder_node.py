@@ -11,23 +11,26 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from dcfm_ros import stamps
-from dcfm_ros.ros.tools.recording import RecordingWriter
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import process
 from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameter_types import declare_fixed
+from dcfm_ros.ros.tools.recording import RecordingWriter
 
 _QUEUE = 50
 
 
 class RecorderNode(Node):
-    """Listens beside the segmenter of its namespace. `latest_info` and the writer's counters serve a live display."""
+    """Listens beside the segmenter of its namespace. `latest_info` and the writer's counters serve a live
+    display."""
 
     def __init__(self, folder: Path | None = None, **node_options):
         super().__init__("recorder", namespace=PACKAGE_NAMESPACE, **node_options)
-        camera = declare_fixed(self, "camera", "", "Which of several cameras of the segmenter; empty: its only one.")
+        camera = declare_fixed(
+            self, "camera", "", "Which of several cameras of the segmenter; empty: its only one."
+        )
         prefix = f"{camera}/" if camera else ""
         out = declare_fixed(self, "folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
@@ -41,16 +44,23 @@ class RecorderNode(Node):
     def destroy_node(self) -> None:
         try:
             self.writer.close()
-        finally:   # also where the disk is full
+        finally:  # also where the disk is full
             super().destroy_node()
 
     def _mask(self, message: Image) -> None:
         received_ns = time.monotonic_ns()
-        self.writer.mask({
-            "stamp_ns": stamps.stamp_ns(message.header.stamp), "received_ns": received_ns,
-            "frame_id": message.header.frame_id, "width": message.width, "height": message.height,
-            "step": message.step, "encoding": message.encoding,
-        }, memoryview(message.data))
+        self.writer.mask(
+            {
+                "stamp_ns": stamps.stamp_ns(message.header.stamp),
+                "received_ns": received_ns,
+                "frame_id": message.header.frame_id,
+                "width": message.width,
+                "height": message.height,
+                "step": message.step,
+                "encoding": message.encoding,
+            },
+            memoryview(message.data),
+        )
 
     def _info(self, message: MaskInfo) -> None:
         self.latest_info = {"stamp_ns": stamps.stamp_ns(message.header.stamp), **read_mask_info(message)}

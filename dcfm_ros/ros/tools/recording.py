@@ -3,20 +3,26 @@
 """What a recorder writes and an evaluation reads: masks as they came, with the time of their arrival.
 
 A recording is a folder: `sent.jsonl` (the camera's own log), `masks.jsonl` with the pixels in `masks.bin`,
-`info.jsonl` and `keyframes.jsonl`. Stamps are nanoseconds; times of sending and arrival are the machine's monotonic
-clock, which all its processes share.
+`info.jsonl` and `keyframes.jsonl`. Stamps are nanoseconds; times of sending and arrival are the machine's
+monotonic clock, which all its processes share.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 
-SENT, MASKS, PIXELS, INFO, KEYFRAMES = "sent.jsonl", "masks.jsonl", "masks.bin", "info.jsonl", "keyframes.jsonl"
+SENT, MASKS, PIXELS, INFO, KEYFRAMES = (
+    "sent.jsonl",
+    "masks.jsonl",
+    "masks.bin",
+    "info.jsonl",
+    "keyframes.jsonl",
+)
 FILES = SENT, MASKS, PIXELS, INFO, KEYFRAMES
 
 
@@ -61,7 +67,8 @@ class Recording:
     keyframes: list[dict]
 
     def pixels(self, entry: dict) -> np.ndarray | None:
-        """The mask (H, W) uint8 of an entry of `masks`; None where its size or encoding is not that of a mask."""
+        """The mask (H, W) uint8 of an entry of `masks`; None where its size or encoding is not that of a
+        mask."""
         whole = entry["step"] == entry["width"] and entry["bytes"] == entry["height"] * entry["width"]
         if entry["encoding"] != "mono8" or not whole:
             return None

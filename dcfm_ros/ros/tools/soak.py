@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm soak`: cameras, segmenter and a listener over DDS for as long as one likes, and what became of the frames."""
+"""`dcfm soak`: cameras, segmenter and a listener over DDS for as long as one likes, and what became of the
+frames."""
 
 from __future__ import annotations
 
@@ -21,29 +22,36 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from dcfm_ros import stamps
-from dcfm_ros.reports.machine import cpu_name
-from dcfm_ros.ros.tools.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL, MAX_SIDE
+from dcfm_ros.reports.machine import cpu_name
 from dcfm_ros.ros import process
-from dcfm_ros.ros.tools.node_process import Child, ChildError, refuse_company, ros_parameters, tell_of_shared_memory, wait_until_active
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 from dcfm_ros.ros.latched import LATCHED
+from dcfm_ros.ros.tools.node_process import (
+    Child,
+    ChildError,
+    refuse_company,
+    ros_parameters,
+    tell_of_shared_memory,
+    wait_until_active,
+)
+from dcfm_ros.ros.tools.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
 
 _FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
-_MOST_BYTES = 200 * 2**20   # of frames that a camera makes ahead
-_LOOP = 60                  # frames, if that allows
+_MOST_BYTES = 200 * 2**20  # of frames that a camera makes ahead
+_LOOP = 60  # frames, if that allows
 _ENCODINGS = ("rgb8", "bgr8", "mono8")
 _QUEUE = 50
-_SETTLE_S = 20.0            # at most: until cameras have ended and diagnostics count their last frames
+_SETTLE_S = 20.0  # at most: until cameras have ended and diagnostics count their last frames
 
 
 @dataclass(frozen=True)
 class SoakOptions:
     source: str = "synthetic"
-    camera: tuple[int, int] = (360, 480)   # height, width
+    camera: tuple[int, int] = (360, 480)  # height, width
     encoding: str = "bgr8"
     rate_hz: float = 15.0
     cameras: int = 1
@@ -52,7 +60,7 @@ class SoakOptions:
     backend: str = "auto"
     precision: str = "auto"
     mode: str = "async"
-    parameters: tuple[str, ...] = ()       # of the segmenter, as in max_interval:=5
+    parameters: tuple[str, ...] = ()  # of the segmenter, as in max_interval:=5
 
     def __post_init__(self):
         if not 1 <= self.cameras <= 16:
@@ -80,7 +88,10 @@ class Listener(Node):
             prefix = f"/dcfm/{name}" if name else "/dcfm"
             record = self.records[name]
             for kind, topic, take in (
-                    (Image, "mask", _mask), (MaskInfo, "mask_info", _info), (KeyframeEvent, "keyframe", _keyframe)):
+                (Image, "mask", _mask),
+                (MaskInfo, "mask_info", _info),
+                (KeyframeEvent, "keyframe", _keyframe),
+            ):
                 self.create_subscription(kind, f"{prefix}/{topic}", partial(take, record), _QUEUE)
         prefix = f"/dcfm/{cameras[0]}" if cameras[0] else "/dcfm"
         self.create_subscription(ClassPalette, f"{prefix}/palette", self._activated, LATCHED)
@@ -127,7 +138,9 @@ def soak(options: SoakOptions) -> dict:
             wait_until_active(segmenter, executor, lambda: listener.active)
             refuse_company(listener, executor, topic, "soak", ours=1)
             for name in names:
-                children.append(Child("camera", logs, _camera_arguments(options, name, logs), name or "camera"))
+                children.append(
+                    Child("camera", logs, _camera_arguments(options, name, logs), name or "camera")
+                )
             watched = _watch(listener, executor, children, options)
             for camera in children[1:]:
                 camera.interrupt()
@@ -146,42 +159,74 @@ def soak(options: SoakOptions) -> dict:
         executor.shutdown()
         listener.destroy_node()
         rclpy.try_shutdown()
-    frames = {name: sum(watched.began_ns <= at < watched.ended_ns for at in times.values()) for name, times in sent.items()}
+    frames = {
+        name: sum(watched.began_ns <= at < watched.ended_ns for at in times.values())
+        for name, times in sent.items()
+    }
     of_all = sum(frames.values())
     return {
-        "model": options.model, "backend": backend, "mode": options.mode, "source": options.source,
-        "camera": f"{options.camera[0]}x{options.camera[1]}", "encoding": options.encoding, "rate_hz": options.rate_hz,
-        "seconds": options.seconds, "parameters": list(options.parameters), "cpu": cpu_name(), "versions": versions(),
+        "model": options.model,
+        "backend": backend,
+        "mode": options.mode,
+        "source": options.source,
+        "camera": f"{options.camera[0]}x{options.camera[1]}",
+        "encoding": options.encoding,
+        "rate_hz": options.rate_hz,
+        "seconds": options.seconds,
+        "parameters": list(options.parameters),
+        "cpu": cpu_name(),
+        "versions": versions(),
         "cameras": {name: camera_report(record, sent[name]) for name, record in listener.records.items()},
-        "processes": {child.name: process_report(watched.samples[child.name], count)
-                      for child, count in zip(children, [of_all, *frames.values()])},
+        "processes": {
+            child.name: process_report(watched.samples[child.name], count)
+            for child, count in zip(children, [of_all, *frames.values()])
+        },
         "receive_ms_per_frame": round(1e3 * watched.receiving_s / of_all, 2) if of_all else None,
     }
 
 
 def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) -> list[str]:
-    settings = {"model": options.model, "backend": options.backend, "precision": options.precision, "mode": options.mode}
+    settings = {
+        "model": options.model,
+        "backend": options.backend,
+        "precision": options.precision,
+        "mode": options.mode,
+    }
     if options.cameras > 1:
         settings |= {"cameras": names, **{f"{name}.image_topic": f"/{name}/image_raw" for name in names}}
-    return ["--params-file", str(share / "config" / "segmenter.yaml"), *ros_parameters(settings),
-            *(part for setting in options.parameters for part in ("-p", setting))]   # of two values the later counts
+    return [
+        "--params-file",
+        str(share / "config" / "segmenter.yaml"),
+        *ros_parameters(settings),
+        *(part for setting in options.parameters for part in ("-p", setting)),
+    ]  # of two values the later counts
 
 
 def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
     height, width = options.camera
     loop = max(2, min(_LOOP, _MOST_BYTES // (3 * height * width)))
     settings = {
-        "source": options.source, "height": height, "width": width, "rate": options.rate_hz, "encoding": options.encoding,
-        "frames": loop, "loop": True, "to_and_fro": True, "preload": True, "wait_for_subscribers": 1,
-        "image_topic": f"/{name or 'camera'}/image_raw", "sent_log": logs / f"{name or 'camera'}.jsonl"}
+        "source": options.source,
+        "height": height,
+        "width": width,
+        "rate": options.rate_hz,
+        "encoding": options.encoding,
+        "frames": loop,
+        "loop": True,
+        "to_and_fro": True,
+        "preload": True,
+        "wait_for_subscribers": 1,
+        "image_topic": f"/{name or 'camera'}/image_raw",
+        "sent_log": logs / f"{name or 'camera'}.jsonl",
+    }
     names = ["-r", f"__node:={name}"] if name else []
     return [*names, *ros_parameters(settings)]
 
 
 @dataclass
 class _Watched:
-    """Samples of the processes and the receiving thread's processor time, both from `began_ns` to `ended_ns`: what a frame
-    costs is that over the frames sent in this time, and not before."""
+    """Samples of the processes and the receiving thread's processor time, both from `began_ns` to `ended_ns`:
+    what a frame costs is that over the frames sent in this time, and not before."""
 
     samples: dict[str, ProcessRecord]
     began_ns: int
@@ -235,21 +280,32 @@ def _main_thread_s(running: psutil.Process) -> float:
 
 def _live_line(listener: Listener, elapsed_s: float, seconds: float) -> None:
     records = listener.records.values()
-    masks, dropped = sum(len(r.stamps) for r in records), sum(int(r.status.get("dropped", 0)) for r in records)
+    masks, dropped = (
+        sum(len(r.stamps) for r in records),
+        sum(int(r.status.get("dropped", 0)) for r in records),
+    )
     p99 = max((float(r.status.get("latency_p99_ms", 0.0)) for r in records), default=0.0)
-    text = f"{elapsed_s:6.0f} of {seconds:g} s  {masks} masks, {dropped} dropped, p99 in the segmenter {p99:.0f} ms"
-    print(f"\r{text:<100}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
+    text = (
+        f"{elapsed_s:6.0f} of {seconds:g} s  {masks} masks, {dropped} dropped, p99 in the segmenter "
+        f"{p99:.0f} ms"
+    )
+    print(
+        f"\r{text:<100}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True
+    )
 
 
 def _settle(listener: Listener, executor, cameras: list[Child]) -> None:
-    """Serve the listener, without a break (what waited here would count as latency), until diagnostics count the last frames."""
+    """Serve the listener, without a break (what waited here would count as latency), until diagnostics count
+    the last frames."""
     deadline = time.monotonic() + _SETTLE_S
-    before: dict[str, int] = {}   # reports of each camera when all had ended
+    before: dict[str, int] = {}  # reports of each camera when all had ended
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
         if not before and not any(camera.running() for camera in cameras):
             before = {name: record.reports for name, record in listener.records.items()}
-        if before and all(record.reports >= before[name] + REPORTS_THAT_COUNT for name, record in listener.records.items()):
+        if before and all(
+            record.reports >= before[name] + REPORTS_THAT_COUNT for name, record in listener.records.items()
+        ):
             return
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a live run under load: what was lost where, how late masks were, and whether that or the memory drifts."""
+"""Figures of a live run under load: what was lost where, how late masks were, and whether that or the memory
+drifts."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_WARM_UP_S = 60.0    # at most; of shorter runs a tenth
+_WARM_UP_S = 60.0  # at most; of shorter runs a tenth
 _TIMES = ("preprocess_ms", "motion_ms", "shallow_ms", "postprocess_ms", "latency_ms")
 
 
@@ -19,16 +20,17 @@ def warm_up_s(seconds: float) -> float:
 
 @dataclass
 class CameraRecord:
-    """What came back for one camera, a few numbers for each mask. Times in ns are of the monotonic clock, stamps in ns."""
+    """What came back for one camera, a few numbers for each mask. Times in ns are of the monotonic clock,
+    stamps in ns."""
 
     stamps: array = field(default_factory=lambda: array("q"))
     received: array = field(default_factory=lambda: array("q"))
-    ages: array = field(default_factory=lambda: array("l"))            # of the common feature, frames
+    ages: array = field(default_factory=lambda: array("l"))  # of the common feature, frames
     ages_s: array = field(default_factory=lambda: array("d"))
     times: dict[str, array] = field(default_factory=lambda: {name: array("d") for name in _TIMES})
     encode_ms: array = field(default_factory=lambda: array("d"))
-    status: dict[str, str] = field(default_factory=dict)               # newest diagnostics
-    reports: int = 0                                                   # of diagnostics so far
+    status: dict[str, str] = field(default_factory=dict)  # newest diagnostics
+    reports: int = 0  # of diagnostics so far
 
     def mask(self, stamp_ns: int, received_ns: int) -> None:
         self.stamps.append(stamp_ns)
@@ -57,11 +59,13 @@ class ProcessRecord:
 
 
 def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
-    """sent: publishing time by stamp, both ns. Frames sent in the warm-up count for losses, not for latencies.
+    """sent: publishing time by stamp, both ns. Frames sent in the warm-up count for losses, not for
+        latencies.
 
-    `lost_by_dds` were lost on the way. `not_taken` came into the node's queue, and newer ones took their places before the
-    node came to them. `dropped` and `refused` were taken and got no mask. `missing` have none though they were sent after
-    the first frame with a mask, with which the warm-up begins: before it, networks are compiled for the cameras' size.
+    `lost_by_dds` were lost on the way. `not_taken` came into the node's queue, and newer ones took their
+    places before the node came to them. `dropped` and `refused` were taken and got no mask. `missing` have
+    none though they were sent after the first frame with a mask, with which the warm-up begins: before it,
+    networks are compiled for the cameras' size.
     """
     masks = dict(zip(record.stamps, record.received))
     first, last = min(sent.values(), default=0), max(sent.values(), default=0)
@@ -69,36 +73,53 @@ def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
     counters = ("received", "lost", "dropped", "failures", "resets", "keyframes")
     status = {name: int(record.status.get(name, 0)) for name in counters}
     refused = sum(int(value) for name, value in record.status.items() if name.startswith("refused_"))
-    timed = [((at - first) / 1e9, (masks[stamp] - at) / 1e6) for stamp, at in sorted(sent.items()) if stamp in masks]
+    timed = [
+        ((at - first) / 1e9, (masks[stamp] - at) / 1e6)
+        for stamp, at in sorted(sent.items())
+        if stamp in masks
+    ]
     when, latency = np.array(timed).reshape(-1, 2).T
     first_with_mask = min((at for stamp, at in sent.items() if stamp in masks), default=first)
     unsettled_s = (first_with_mask - first) / 1e9
     settled = when >= unsettled_s + warm_up_s(seconds)
     inside = {name: _percentiles(values) for name, values in record.times.items()}
     return {
-        "sent": len(sent), "received": status["received"], "lost_by_dds": status["lost"],
+        "sent": len(sent),
+        "received": status["received"],
+        "lost_by_dds": status["lost"],
         "not_taken": len(sent) - status["received"] - status["lost"],
-        "dropped": status["dropped"], "refused": refused, "failures": status["failures"], "resets": status["resets"],
-        "masks": len(record.stamps), "seconds_to_first_mask": round(unsettled_s, 1),
+        "dropped": status["dropped"],
+        "refused": refused,
+        "failures": status["failures"],
+        "resets": status["resets"],
+        "masks": len(record.stamps),
+        "seconds_to_first_mask": round(unsettled_s, 1),
         "missing": sum(at >= first_with_mask for at in sent.values()) - len(timed),
         "mask_share": round(len(timed) / len(sent), 4) if sent else None,
         "mask_hz": round(len(timed) / seconds, 2),
         "latency_ms": _percentiles(latency[settled]),
-        "p99_by_minute_ms": [round(float(np.percentile(latency[when // 60 == minute], 99)), 1)
-                             for minute in np.unique(when // 60)],
+        "p99_by_minute_ms": [
+            round(float(np.percentile(latency[when // 60 == minute], 99)), 1)
+            for minute in np.unique(when // 60)
+        ],
         "p99_drift": _drift(when[settled], latency[settled]),
         "inside_ms": inside,
-        "outside_ms": round(float(np.median(latency[settled])) - inside["latency_ms"]["p50"], 2) if settled.any() else None,
+        "outside_ms": round(float(np.median(latency[settled])) - inside["latency_ms"]["p50"], 2)
+        if settled.any()
+        else None,
         "convert_ms": float(record.status.get("convert_p50_ms", 0.0)),
         "publish_ms": float(record.status.get("publish_p50_ms", 0.0)),
-        "keyframes": status["keyframes"], "keyframe_hz": round(status["keyframes"] / seconds, 2),
+        "keyframes": status["keyframes"],
+        "keyframe_hz": round(status["keyframes"] / seconds, 2),
         "encode_ms": _percentiles(record.encode_ms),
-        "feature_age_frames": max(record.ages, default=None), "feature_age_s": round(max(record.ages_s, default=0.0), 3),
+        "feature_age_frames": max(record.ages, default=None),
+        "feature_age_s": round(max(record.ages_s, default=0.0), 3),
     }
 
 
 def process_report(record: ProcessRecord, frames: int) -> dict:
-    """Growth of the resident memory after the warm-up: slope of the line through it times its duration, per mean."""
+    """Growth of the resident memory after the warm-up: slope of the line through it times its duration, per
+    mean."""
     seconds, resident = np.array(record.seconds), np.array(record.resident)
     if len(seconds) < 3:
         return {"resident_mb": None, "growth": None, "cpu_ms_per_frame": None}
@@ -106,23 +127,32 @@ def process_report(record: ProcessRecord, frames: int) -> dict:
     x, y = seconds[settled], resident[settled]
     growth = np.polyfit(x, y, 1)[0] * (x[-1] - x[0]) / y.mean() if len(x) > 2 else 0.0
     cpu_s = record.cpu_s[-1] - record.cpu_s[0]
-    return {"resident_mb": round(float(resident[-1]) / 2**20, 1), "growth": round(float(growth), 4),
-            "cpu_ms_per_frame": round(1e3 * cpu_s / frames, 2) if frames else None,
-            "cpu_share": round(cpu_s / (seconds[-1] - seconds[0]), 3)}
+    return {
+        "resident_mb": round(float(resident[-1]) / 2**20, 1),
+        "growth": round(float(growth), 4),
+        "cpu_ms_per_frame": round(1e3 * cpu_s / frames, 2) if frames else None,
+        "cpu_share": round(cpu_s / (seconds[-1] - seconds[0]), 3),
+    }
 
 
 def soak_table(report: dict) -> str:
     """The report as a person reads it."""
-    lines = [f"{report['model']}, backend {report['backend']}, mode {report['mode']}; {report['cpu']}",
-             f"{len(report['cameras'])} camera(s), {report['camera']} {report['encoding']} at {report['rate_hz']:g} Hz for "
-             f"{report['seconds']:g} s"]
+    lines = [
+        f"{report['model']}, backend {report['backend']}, mode {report['mode']}; {report['cpu']}",
+        f"{len(report['cameras'])} camera(s), {report['camera']} {report['encoding']} at "
+        f"{report['rate_hz']:g} Hz for "
+        f"{report['seconds']:g} s",
+    ]
     for name, camera in report["cameras"].items():
         latency, encode = camera["latency_ms"], camera["encode_ms"]
         inside = camera["inside_ms"]
         lines += [
-            "", f"{name or 'camera'}",
-            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, {camera['not_taken']} not taken in time, "
-            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, {camera['failures']} failed",
+            "",
+            f"{name or 'camera'}",
+            f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, {camera['not_taken']} "
+            f"not taken in time, "
+            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, "
+            f"{camera['failures']} failed",
             f"  masks     {camera['masks']}, the first of a frame after {camera['seconds_to_first_mask']} s; "
             f"{camera['missing']} missing since then",
             f"  latency   p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms, "
@@ -131,16 +161,23 @@ def soak_table(report: dict) -> str:
             f"shallow {inside['shallow_ms']['p50']}, mask {inside['postprocess_ms']['p50']} ms; "
             f"convert {camera['convert_ms']}, publish {camera['publish_ms']} ms; "
             f"outside the segmenter {camera['outside_ms']} ms",
-            f"  p99       by minute {', '.join(map(str, camera['p99_by_minute_ms']))} ms; last third against first "
+            f"  p99       by minute {', '.join(map(str, camera['p99_by_minute_ms']))} ms; last third against "
+            f"first "
             f"{_change(camera['p99_drift'])}",
-            f"  keyframes {camera['keyframes']}, {camera['keyframe_hz']} per s, encode p50 {encode['p50']} ms; "
+            f"  keyframes {camera['keyframes']}, {camera['keyframe_hz']} per s, encode p50 {encode['p50']} "
+            f"ms; "
             f"oldest feature {camera['feature_age_frames']} frames, {camera['feature_age_s']} s",
         ]
     lines.append("")
     for name, process in report["processes"].items():
-        lines.append(f"{name}: {process['resident_mb']} MB resident, growth {_change(process['growth'])} after warm-up; "
-                     f"{process['cpu_ms_per_frame']} ms of processor per frame")
-    lines.append(f"of the segmenter's, the thread that receives: {report['receive_ms_per_frame']} ms per frame")
+        lines.append(
+            f"{name}: {process['resident_mb']} MB resident, growth {_change(process['growth'])} after "
+            f"warm-up; "
+            f"{process['cpu_ms_per_frame']} ms of processor per frame"
+        )
+    lines.append(
+        f"of the segmenter's, the thread that receives: {report['receive_ms_per_frame']} ms per frame"
+    )
     return "\n".join(lines)
 
 

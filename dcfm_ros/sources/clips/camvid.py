@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""CamVid (Brostow, Fauqueur and Cipolla, 2009) with 11 classes: drives through Cambridge, stills and one video."""
+"""CamVid (Brostow, Fauqueur and Cipolla, 2009) with 11 classes: drives through Cambridge, stills and one
+video."""
+
 from __future__ import annotations
 
 import re
@@ -15,36 +17,53 @@ from dcfm_ros.sources.listing import files_in
 
 TERMS = "CamVid (Brostow, Fauqueur and Cipolla, 2009) in SegNet's 11 classes, for research"
 RATE_HZ = 15.0
-SPACING = 2   # between frames at 15 Hz: names count the frames of the 30 Hz camera
+SPACING = 2  # between frames at 15 Hz: names count the frames of the 30 Hz camera
 
 DRIVES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
-NAME = re.compile(rf"({'|'.join(DRIVES)})_f?(\d+)\.jpg")   # drive, frame
+NAME = re.compile(rf"({'|'.join(DRIVES)})_f?(\d+)\.jpg")  # drive, frame
 
 
 def open_camvid(root: Path, split: str) -> ClipSet:
     """`<split>/images/*.jpg` with `<split>/labels/*.png`, every frame labelled.
 
-    Frames of a drive whose numbers follow one another at 15 Hz are one clip; a frame without neighbours is a still.
+    Frames of a drive whose numbers follow one another at 15 Hz are one clip; a frame without neighbours is a
+    still.
     """
     folder = root / split
     images = files_in(folder / "images", [".jpg"])
     if not images:
-        raise SourceError(f"there are no images in {folder / 'images'}; expected files such as 0016E5_07959.jpg. "
-                          f"Splits that are there: {', '.join(splits_in(root)) or 'none'}")
+        raise SourceError(
+            f"there are no images in {folder / 'images'}; expected files such as 0016E5_07959.jpg. "
+            f"Splits that are there: {', '.join(splits_in(root)) or 'none'}"
+        )
     if odd := [name for name in images if NAME.fullmatch(name) is None]:
-        raise SourceError(f"{folder / 'images' / odd[0]} is not named as in CamVid; expected <drive>_<frame>.jpg "
-                          f"with a drive of {', '.join(DRIVES)}")
+        raise SourceError(
+            f"{folder / 'images' / odd[0]} is not named as in CamVid; expected <drive>_<frame>.jpg "
+            f"with a drive of {', '.join(DRIVES)}"
+        )
     pairing = Pairing(f"camvid {split}")
     labels = dict(zip(images, pairing.labels(folder / "images", images, folder / "labels", required=True)))
     pairing.check()
-    clips = tuple(FileClip(Path(run[0]).stem, RATE_HZ, folder / "images", tuple(run), folder / "labels",
-                           tuple(labels[name] for name in run), len(STREET11)) for run in _runs(images))
+    clips = tuple(
+        FileClip(
+            Path(run[0]).stem,
+            RATE_HZ,
+            folder / "images",
+            tuple(run),
+            folder / "labels",
+            tuple(labels[name] for name in run),
+            len(STREET11),
+        )
+        for run in _runs(images)
+    )
     return ClipSet(f"camvid {split}", STREET11, clips, TERMS)
 
 
 def _runs(images):
     """The images, cut where the drive changes or the next frame at 15 Hz is not there."""
-    numbered = sorted((drive, int(number), name) for name in images for drive, number in [NAME.fullmatch(name).groups()])
+    numbered = sorted(
+        (drive, int(number), name) for name in images for drive, number in [NAME.fullmatch(name).groups()]
+    )
     runs, before = [], None
     for drive, number, name in numbered:
         if before == (drive, number - SPACING):

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`classes.yaml`: what the labels of a user's folder mean."""
+
 from __future__ import annotations
 
 import math
@@ -22,8 +23,8 @@ class FolderClasses:
     """A folder's class table and what else `classes.yaml` says."""
 
     table: ClassTable
-    ignore: int             # value in label files that has no class; 255 never has one
-    rate_hz: float | None   # of the video that the images are; None: they are stills
+    ignore: int  # value in label files that has no class; 255 never has one
+    rate_hz: float | None  # of the video that the images are; None: they are stills
     terms: str
 
 
@@ -39,25 +40,39 @@ def read_classes(path: Path) -> FolderClasses:
     table = _table(path, content.get("classes"))
     ignore = content.get("ignore", IGNORE)
     if not _is_whole(ignore) or not len(table) <= ignore <= 255:
-        raise SourceError(f"{path}: ignore is {ignore}; give a label value that no class has, {len(table)} to 255")
+        raise SourceError(
+            f"{path}: ignore is {ignore}; give a label value that no class has, {len(table)} to 255"
+        )
     terms = content.get("terms", "own data, terms not stated")
     if not isinstance(terms, str) or not terms.strip():
-        raise SourceError(f"{path}: terms is {terms!r}; give source and terms of use of the data as text, or leave it out")
+        raise SourceError(
+            f"{path}: terms is {terms!r}; give source and terms of use of the data as text, or leave it out"
+        )
     return FolderClasses(table, ignore, _rate(path, content), " ".join(terms.split()))
 
 
 def _table(path, classes):
     if not isinstance(classes, list) or not 1 <= len(classes) <= 255:
-        raise SourceError(f"{path}: classes must be a list of 1 to 255, the first that of label value 0, as in {_EXAMPLE}")
+        raise SourceError(
+            f"{path}: classes must be a list of 1 to 255, the first that of label value 0, as in {_EXAMPLE}"
+        )
     table = []
     for number, entry in enumerate(classes):
         where = f"class {number}"
         _require_keys(path, entry, ("name", "color"), where)
         name, colour = entry.get("name"), entry.get("color")
         if not isinstance(name, str) or not name:
-            raise SourceError(f"{path}: {where} is named {name!r}; give a name, in quotes where YAML sees no text")
-        if not isinstance(colour, list) or len(colour) != 3 or not all(_is_whole(v) and 0 <= v <= 255 for v in colour):
-            raise SourceError(f"{path}: the color of {where} {name} is {colour!r}; give red, green and blue of 0 to 255")
+            raise SourceError(
+                f"{path}: {where} is named {name!r}; give a name, in quotes where YAML sees no text"
+            )
+        if (
+            not isinstance(colour, list)
+            or len(colour) != 3
+            or not all(_is_whole(v) and 0 <= v <= 255 for v in colour)
+        ):
+            raise SourceError(
+                f"{path}: the color of {where} {name} is {colour!r}; give red, green and blue of 0 to 255"
+            )
         table.append((name, tuple(colour)))
     names = [name for name, _ in table]
     if repeated := [name for number, name in enumerate(names) if name in names[:number]]:
@@ -77,7 +92,9 @@ def _rate(path, content):
 
 def _require_keys(path, content, known, where):
     if not isinstance(content, dict):
-        raise SourceError(f"{path}: {where} must have keys of {', '.join(known)}, but is {content!r}; see {_EXAMPLE}")
+        raise SourceError(
+            f"{path}: {where} must have keys of {', '.join(known)}, but is {content!r}; see {_EXAMPLE}"
+        )
     if unknown := sorted(str(key) for key in content if key not in known):
         raise SourceError(f"{path}: {where} has the unknown key {unknown[0]}; known are {', '.join(known)}")
 

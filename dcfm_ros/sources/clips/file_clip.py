@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A clip whose frames and labels are files."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ class FileClip:
     def label(self, index: int) -> np.ndarray:
         check_index(self, index)
         if self.labels[index] is None:
-            raise SourceError(f"frame {index} of {self.name}, {self.images[index]}, has no label; see `labelled`")
+            raise SourceError(
+                f"frame {index} of {self.name}, {self.images[index]}, has no label; see `labelled`"
+            )
         path = self.label_folder / self.labels[index]
         image = self.image_folder / self.images[index]
         label = read_label(path, image_size(image), image=image)
@@ -55,6 +58,8 @@ class FileClip:
         wrong = (label >= self.class_count) & (label != IGNORE)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
-            raise SourceError(f"label {path} holds {label[row, column]} at row {row}, column {column}, but there are "
-                              f"{self.class_count} classes; use 0 to {self.class_count - 1}, or {IGNORE} for no class")
+            raise SourceError(
+                f"label {path} holds {label[row, column]} at row {row}, column {column}, but there are "
+                f"{self.class_count} classes; use 0 to {self.class_count - 1}, or {IGNORE} for no class"
+            )
         return label

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A user's own data: images, labels and a `classes.yaml` that says what they are."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,14 +16,15 @@ from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in, folders_in, images_in
 from dcfm_ros.sources.read import IMAGE_ENDINGS
 
-STILL_RATE_HZ = 15.0   # nominal, since one frame has no rate
+STILL_RATE_HZ = 15.0  # nominal, since one frame has no rate
 
 
 def open_folder(root: Path, split: str) -> ClipSet:
-    """`images/` with `labels/<image stem>.png`, in `<root>/<split>/` or, where there are no splits, in `<root>` itself.
+    """`images/` with `labels/<image stem>.png`, in `<root>/<split>/` or, where there are no splits, in
+    `<root>` itself.
 
-    With `video: {rate_hz: …}` in classes.yaml the images in natural order are one clip, or each sub-folder of `images/`
-    is, and any of them may be unlabelled. Otherwise each image is a still, and needs a label.
+    With `video: {rate_hz: …}` in classes.yaml the images in natural order are one clip, or each sub-folder of
+    `images/` is, and any of them may be unlabelled. Otherwise each image is a still, and needs a label.
     """
     about = read_classes(root / "classes.yaml")
     folder, name = _folder(root, split)
@@ -39,16 +41,26 @@ def open_folder(root: Path, split: str) -> ClipSet:
         if about.rate_hz is not None:
             runs = [(part or root.resolve().name, tuple(names), matched)]
         else:
-            runs = [((Path(part) / image).with_suffix("").as_posix(), (image,), (label,))
-                    for image, label in zip(names, matched)]
-        clips += [FileClip(clip, about.rate_hz or STILL_RATE_HZ, images, run, labels, run_labels, len(about.table), ids)
-                  for clip, run, run_labels in runs]
+            runs = [
+                ((Path(part) / image).with_suffix("").as_posix(), (image,), (label,))
+                for image, label in zip(names, matched)
+            ]
+        clips += [
+            FileClip(
+                clip, about.rate_hz or STILL_RATE_HZ, images, run, labels, run_labels, len(about.table), ids
+            )
+            for clip, run, run_labels in runs
+        ]
     for part in sorted({"", *folders_in(folder / "labels")}.difference(parts)):
-        pairing.labels(folder / "images" / part, [], folder / "labels" / part, required=False)   # labels of no image
+        pairing.labels(
+            folder / "images" / part, [], folder / "labels" / part, required=False
+        )  # labels of no image
     pairing.check()
     if (folder / "labels").is_dir() and not any(clip.labelled for clip in clips):
-        raise SourceError(f"no image in {folder / 'images'} has a label in {folder / 'labels'}; "
-                          f"expected, for example, {Path(clips[0].images[0]).stem}.png")
+        raise SourceError(
+            f"no image in {folder / 'images'} has a label in {folder / 'labels'}; "
+            f"expected, for example, {Path(clips[0].images[0]).stem}.png"
+        )
     return ClipSet(name, about.table, tuple(clips), about.terms)
 
 
@@ -56,12 +68,16 @@ def _folder(root, split):
     """Where the split is, and what to call it."""
     name, splits, whole = root.resolve().name, splits_in(root), (root / "images").is_dir()
     if splits and whole:
-        raise SourceError(f"{root} has images/ and also the splits {', '.join(splits)}; keep one of the two layouts")
+        raise SourceError(
+            f"{root} has images/ and also the splits {', '.join(splits)}; keep one of the two layouts"
+        )
     if whole:
         return root, f"{name} (no splits)"
     if split not in splits:
-        raise SourceError(f"there is no split {split} in {root}; expected {root / split / 'images'}. "
-                          f"Splits that are there: {', '.join(splits) or 'none'}")
+        raise SourceError(
+            f"there is no split {split} in {root}; expected {root / split / 'images'}. "
+            f"Splits that are there: {', '.join(splits) or 'none'}"
+        )
     return root / split, f"{name} {split}"
 
 
@@ -69,6 +85,8 @@ def _parts(images):
     """Sub-folders of the images' folder, or "" for itself."""
     direct, parts = files_in(images, IMAGE_ENDINGS), folders_in(images)
     if direct and parts:
-        raise SourceError(f"{images} has both images and sub-folders, {parts[0]} for one; "
-                          "put all images in sub-folders, or none")
+        raise SourceError(
+            f"{images} has both images and sub-folders, {parts[0]} for one; "
+            "put all images in sub-folders, or none"
+        )
     return parts or [""]

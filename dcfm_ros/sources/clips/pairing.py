@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Images and labels of a data set that belong together, from the listings of its folders alone."""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +12,7 @@ from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.listing import files_in, folders_in
 from dcfm_ros.sources.names import natural_key
 
-_SHOWN = 3   # missing files that an error names
+_SHOWN = 3  # missing files that an error names
 
 
 def splits_in(root: Path) -> list[str]:
@@ -20,14 +21,16 @@ def splits_in(root: Path) -> list[str]:
 
 
 class Pairing:
-    """Finds the label of each image by its stem and gathers what is missing, so that one error can name it all."""
+    """Finds the label of each image by its stem and gathers what is missing, so that one error can name it
+    all."""
 
     def __init__(self, what: str):
-        self.what = what              # for the error: the data set and split
+        self.what = what  # for the error: the data set and split
         self.missing: list[str] = []  # paths
 
-    def labels(self, image_folder: Path, images: Sequence[str], label_folder: Path,
-               required: bool) -> tuple[str | None, ...]:
+    def labels(
+        self, image_folder: Path, images: Sequence[str], label_folder: Path, required: bool
+    ) -> tuple[str | None, ...]:
         """Names in `label_folder` of the labels of `images`, None where there is none.
 
         required: an image without label counts as missing a file. A label without image always does.
@@ -35,11 +38,15 @@ class Pairing:
         stems = [os.path.splitext(name)[0] for name in images]
         if len(set(stems)) < len(stems):
             repeated = next(stem for stem in stems if stems.count(stem) > 1)
-            raise SourceError(f"{image_folder} has several images called {repeated}; rename them, since they share a label")
+            raise SourceError(
+                f"{image_folder} has several images called {repeated}; rename them, since they share a label"
+            )
         found = {os.path.splitext(name)[0]: name for name in files_in(label_folder, [".png"])}
         labels = tuple(found.get(stem) for stem in stems)
         if required:
-            self.missing += [str(label_folder / f"{stem}.png") for stem, label in zip(stems, labels) if label is None]
+            self.missing += [
+                str(label_folder / f"{stem}.png") for stem, label in zip(stems, labels) if label is None
+            ]
         ending = os.path.splitext(images[0])[1] if images else ".jpg"
         without = sorted(set(found).difference(stems), key=natural_key)
         self.missing += [str(image_folder / f"{stem}{ending}") for stem in without]
@@ -51,9 +58,12 @@ class Pairing:
 
 
 def refuse_missing(paths: Iterable[str | Path], what: str):
-    """Raise a SourceError that counts the missing files and names the first of them; nothing where none is missing."""
+    """Raise a SourceError that counts the missing files and names the first of them; nothing where none is
+    missing."""
     paths = [str(path) for path in paths]
     if paths:
         rest = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-        raise SourceError(f"{what} lacks {len(paths)} file(s): {', '.join(paths[:_SHOWN])}{rest}; "
-                          "add them, or remove their counterparts")
+        raise SourceError(
+            f"{what} lacks {len(paths)} file(s): {', '.join(paths[:_SHOWN])}{rest}; "
+            "add them, or remove their counterparts"
+        )

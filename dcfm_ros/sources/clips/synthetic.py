@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The procedural street video as a data set: some seconds of each seed, every frame labelled."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,21 +18,27 @@ from dcfm_ros.sources.reel import SECONDS_EACH
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
 
 TERMS = "synthetic street scenes, rendered by dcfm_ros itself under its own licence"
-LENGTH = round(SECONDS_EACH * DEFAULT_RATE_HZ)   # frames of a clip
+LENGTH = round(SECONDS_EACH * DEFAULT_RATE_HZ)  # frames of a clip
 
 _CACHED_VIDEOS = 4
-_CACHED_FRAMES = 2 * LENGTH   # 100 MB: a clip may be gone through several times, and images and labels come separately
+_CACHED_FRAMES = (
+    2 * LENGTH
+)  # 100 MB: a clip may be gone through several times, and images and labels come separately
 
 
 def open_synthetic(seeds: str, split: str) -> ClipSet:
-    """One clip for each seed of `seeds`, SEED or FIRST-LAST; there are no splits, but the seeds reserved for evaluation
-    are refused in the split `train`."""
+    """One clip for each seed of `seeds`, SEED or FIRST-LAST; there are no splits, but the seeds reserved for
+    evaluation are refused in the split `train`."""
     first, last = seed_range(seeds)
     if split == "train" and first < RESERVED_SEEDS.stop and last >= RESERVED_SEEDS.start:
-        raise SourceError(f"synthetic:{seeds} has seeds that are for evaluation only, {RESERVED_SEEDS.start} to "
-                          f"{RESERVED_SEEDS.stop - 1}; train with others")
+        raise SourceError(
+            f"synthetic:{seeds} has seeds that are for evaluation only, {RESERVED_SEEDS.start} to "
+            f"{RESERVED_SEEDS.stop - 1}; train with others"
+        )
     clips = tuple(SyntheticClip(seed) for seed in range(first, last + 1))
-    return ClipSet(f"synthetic {first}" if first == last else f"synthetic {first}-{last}", STREET11, clips, TERMS)
+    return ClipSet(
+        f"synthetic {first}" if first == last else f"synthetic {first}-{last}", STREET11, clips, TERMS
+    )
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class SyntheticClip:
         return _frame(self.seed, index).label.copy()
 
 
-_rendering = Lock()   # a street is built and drawn by one thread
+_rendering = Lock()  # a street is built and drawn by one thread
 
 
 def _frame(seed, index):

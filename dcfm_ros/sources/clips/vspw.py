@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """VSPW (Miao et al., CVPR 2021): 5-second videos of all kinds of scenes at 15 Hz, every frame labelled."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -19,7 +20,7 @@ RATE_HZ = 15.0
 
 # Label files count the classes from 1; 0 is "others" and whatever exceeds 124 is void.
 CLASS_IDS = np.full(256, IGNORE, np.uint8)
-CLASS_IDS[1:len(VSPW124) + 1] = np.arange(len(VSPW124))
+CLASS_IDS[1 : len(VSPW124) + 1] = np.arange(len(VSPW124))
 
 
 def open_vspw(root: Path, split: str) -> ClipSet:
@@ -34,8 +35,18 @@ def open_vspw(root: Path, split: str) -> ClipSet:
         if not images:
             pairing.missing.append(str(folder / "origin" / "*.jpg"))
         labels = pairing.labels(folder / "origin", images, folder / "mask", required=split != "test")
-        clips.append(FileClip(video, RATE_HZ, folder / "origin", tuple(images), folder / "mask", labels,
-                              len(VSPW124), CLASS_IDS))
+        clips.append(
+            FileClip(
+                video,
+                RATE_HZ,
+                folder / "origin",
+                tuple(images),
+                folder / "mask",
+                labels,
+                len(VSPW124),
+                CLASS_IDS,
+            )
+        )
     pairing.check()
     return ClipSet(f"vspw {split}", VSPW124, tuple(clips), TERMS)
 
@@ -44,7 +55,9 @@ def _videos(root, split):
     path = root / f"{split}.txt"
     if not path.is_file():
         there = ", ".join(name.removesuffix(".txt") for name in files_in(root, [".txt"])) or "none"
-        raise SourceError(f"{path} is missing; it lists the videos of a split. Splits that are there: {there}")
+        raise SourceError(
+            f"{path} is missing; it lists the videos of a split. Splits that are there: {there}"
+        )
     videos = path.read_text(encoding="utf-8", errors="replace").split()
     if not videos:
         raise SourceError(f"{path} lists no videos; give one name a line")

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Fronts of buildings: walls with rows of windows, doors, shop windows and a little dirt."""
+
 import cv2
 import numpy as np
 
@@ -13,11 +14,20 @@ PX_PER_M = 16
 
 def wall_colour(rng):
     """A colour for a wall (3,), brick, plaster, stone or, rarely, anything."""
-    kinds = ([150, 85, 62], [190, 165, 120], [205, 200, 190], [125, 120, 115], [225, 215, 195],
-             [105, 70, 55], [80, 84, 92])
+    kinds = (
+        [150, 85, 62],
+        [190, 165, 120],
+        [205, 200, 190],
+        [125, 120, 115],
+        [225, 215, 195],
+        [105, 70, 55],
+        [80, 84, 92],
+    )
     if rng.random() < 0.12:
         return rng.uniform(40, 230, 3)
-    return np.clip(np.array(kinds[rng.integers(len(kinds))]) * rng.uniform(0.75, 1.15) + rng.normal(0, 9, 3), 10, 245)
+    return np.clip(
+        np.array(kinds[rng.integers(len(kinds))]) * rng.uniform(0.75, 1.15) + rng.normal(0, 9, 3), 10, 245
+    )
 
 
 def draw_facade(rng, dark):
@@ -30,13 +40,19 @@ def draw_facade(rng, dark):
     wall = wall_colour(rng)
     dirt = smooth_noise(rng, h, w, 5, 4) * rng.uniform(3, 14)
     grain = rng.normal(0, rng.uniform(2, 9), (h, w)).astype(np.float32)
-    if rng.random() < 0.5:                                  # courses of bricks or slabs
-        grain[::int(rng.integers(3, 9))] -= rng.uniform(5, 22)
+    if rng.random() < 0.5:  # courses of bricks or slabs
+        grain[:: int(rng.integers(3, 9))] -= rng.uniform(5, 22)
     dirt += grain
     colour = _painted(wall, dirt)
     _draw_windows(rng, colour, floors, bays, dark, shop=rng.random() < 0.5)
-    if rng.random() < 0.5:                                  # cornice
-        cv2.rectangle(colour, (0, 0), (w, int(rng.uniform(3, 9))), (wall * rng.uniform(0.6, 1.2)).clip(0, 255).tolist(), -1)
+    if rng.random() < 0.5:  # cornice
+        cv2.rectangle(
+            colour,
+            (0, 0),
+            (w, int(rng.uniform(3, 9))),
+            (wall * rng.uniform(0.6, 1.2)).clip(0, 255).tolist(),
+            -1,
+        )
     picture = cv2.cvtColor(colour, cv2.COLOR_RGB2RGBA)
     picture[..., 3] = BUILDING
     return picture
@@ -70,7 +86,7 @@ def _draw_windows(rng, colour, floors, bays, dark, shop):
             cx = (b + 0.5) * bw
             top, bottom = (floor + sill) * fh, (floor + sill + tall) * fh
             half = wide * bw / 2
-            if ground and rng.random() < 0.35:              # door
+            if ground and rng.random() < 0.35:  # door
                 top, bottom, half = (floor + 0.25) * fh, h, min(half, 0.55 * PX_PER_M)
                 pane = rng.uniform(20, 190, 3)
             else:
@@ -89,16 +105,24 @@ def _shop(rng, colour, top, w, h):
     cv2.rectangle(colour, (0, top), (w, h), (board * 0.6).tolist(), -1)
     cv2.rectangle(colour, (0, top), (w, top + 12), board.tolist(), -1)
     x = 4
-    for _ in range(int(rng.integers(3, 8))):                # strokes that read as lettering
+    for _ in range(int(rng.integers(3, 8))):  # strokes that read as lettering
         x += int(rng.integers(4, 14))
-        cv2.rectangle(colour, (x, top + 3), (x + int(rng.integers(2, 8)), top + 9), (255 - board).tolist(), -1)
+        cv2.rectangle(
+            colour, (x, top + 3), (x + int(rng.integers(2, 8)), top + 9), (255 - board).tolist(), -1
+        )
         x += 8
     x = 4
     while x < w - 8:
         step = int(rng.uniform(1.0, 3.0) * PX_PER_M)
         pane = rng.uniform(15, 130) * rng.uniform(0.8, 1.2, 3)
         cv2.rectangle(colour, (x, top + 15), (min(x + step, w - 3), h - 6), pane.clip(0, 255).tolist(), -1)
-        for _ in range(3):                                  # goods behind the pane
+        for _ in range(3):  # goods behind the pane
             px, py = x + int(rng.integers(0, step)), int(rng.integers(top + 18, h - 8))
-            cv2.rectangle(colour, (px, py), (min(px + 6, w - 3), min(py + 8, h - 7)), rng.uniform(20, 220, 3).tolist(), -1)
+            cv2.rectangle(
+                colour,
+                (px, py),
+                (min(px + 6, w - 3), min(py + 8, h - 7)),
+                rng.uniform(20, 220, 3).tolist(),
+                -1,
+            )
         x += step + 4

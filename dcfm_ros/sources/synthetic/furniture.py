@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Lamp posts, signs, traffic lights, bollards and fences, standing at the origin, z along the road."""
+
 import numpy as np
 
 from dcfm_ros.sources.classes import FENCE, POLE, SIGN
 from dcfm_ros.sources.synthetic.mesh import Mesh
 
-POST_PX = 1.7    # thin posts stay visible however far they are
+POST_PX = 1.7  # thin posts stay visible however far they are
 
 
 def lamp_post(rng, toward_road):
@@ -33,14 +34,28 @@ def plain_post(rng):
 
 
 def _sign_colours(rng):
-    pairs = (((205, 25, 30), (240, 240, 240)), ((25, 75, 175), (240, 240, 245)), ((240, 240, 240), (30, 30, 30)),
-             ((15, 95, 60), (235, 225, 120)), ((245, 190, 30), (20, 20, 20)), ((110, 70, 40), (240, 240, 240)))
+    pairs = (
+        ((205, 25, 30), (240, 240, 240)),
+        ((25, 75, 175), (240, 240, 245)),
+        ((240, 240, 240), (30, 30, 30)),
+        ((15, 95, 60), (235, 225, 120)),
+        ((245, 190, 30), (20, 20, 20)),
+        ((110, 70, 40), (240, 240, 240)),
+    )
     return pairs[rng.integers(len(pairs))]
 
 
 def _plate(mesh, x, y, w, h, z, rgb):
-    mesh.quad([(x - w / 2, y - h / 2, z), (x + w / 2, y - h / 2, z),
-               (x + w / 2, y + h / 2, z), (x - w / 2, y + h / 2, z)], rgb, SIGN)
+    mesh.quad(
+        [
+            (x - w / 2, y - h / 2, z),
+            (x + w / 2, y - h / 2, z),
+            (x + w / 2, y + h / 2, z),
+            (x - w / 2, y + h / 2, z),
+        ],
+        rgb,
+        SIGN,
+    )
 
 
 def traffic_sign(rng):
@@ -64,7 +79,11 @@ def traffic_sign(rng):
         else:
             for scale, rgb in ((1.0, (200, 30, 30)), (0.6, (240, 240, 238))):
                 r = 0.6 * size * scale
-                mesh.quad([(-r, y - 0.55 * r, 0), (r, y - 0.55 * r, 0), (0.01, y + r, 0), (-0.01, y + r, 0)], rgb, SIGN)
+                mesh.quad(
+                    [(-r, y - 0.55 * r, 0), (r, y - 0.55 * r, 0), (0.01, y + r, 0), (-0.01, y + r, 0)],
+                    rgb,
+                    SIGN,
+                )
         y -= size * 1.05
     return mesh.freeze(), h
 
@@ -76,8 +95,14 @@ def traffic_light(rng):
     _plate(mesh, 0, h, 0.5, 1.15, 0, rng.choice([20, 45, 70]) * np.ones(3))
     lit = rng.integers(3)
     for k, rgb in enumerate(((255, 40, 30), (255, 180, 40), (40, 240, 120))):
-        mesh.bar((0, h + 0.36 * (1 - k), 0), (0, h + 0.36 * (1 - k) + 0.001, 0), 0.13,
-                 np.multiply(rgb, 1.0 if k == lit else 0.3), SIGN, 1)
+        mesh.bar(
+            (0, h + 0.36 * (1 - k), 0),
+            (0, h + 0.36 * (1 - k) + 0.001, 0),
+            0.13,
+            np.multiply(rgb, 1.0 if k == lit else 0.3),
+            SIGN,
+            1,
+        )
     return mesh.freeze(), h
 
 
@@ -96,7 +121,9 @@ class FenceStyle:
 
     def __init__(self, rng, faces):
         self.kind = rng.choice(["railing", "boards", "wall"], p=[0.4, 0.35, 0.25])
-        self.height = {"railing": 1.1, "boards": rng.uniform(1.1, 1.9), "wall": rng.uniform(0.7, 1.6)}[self.kind]
+        self.height = {"railing": 1.1, "boards": rng.uniform(1.1, 1.9), "wall": rng.uniform(0.7, 1.6)}[
+            self.kind
+        ]
         if self.kind == "railing":
             self.rgb = rng.choice([35.0, 110.0, 180.0, 225.0]) * rng.uniform(0.9, 1.1, 3)
         elif self.kind == "boards":

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The ground: road, kerbs, pavements, markings, and the shadows that fall on it."""
+
 import cv2
 import numpy as np
 
@@ -9,7 +10,7 @@ from dcfm_ros.sources.classes import PAVEMENT, ROAD
 from dcfm_ros.sources.synthetic.mesh import Mesh
 from dcfm_ros.sources.synthetic.texture import smooth_noise
 
-TILE_M = 16.0      # the ground texture repeats after this distance
+TILE_M = 16.0  # the ground texture repeats after this distance
 TILE_PX = 512
 FAR_M = 240.0
 # Grain (columns) that is left of itself by a fade of 0..255 (rows); compiled loops look it up.
@@ -48,10 +49,10 @@ class Ground:
         coarse = smooth_noise(rng, TILE_PX, TILE_PX, 6, 3) * rng.uniform(2, 9)
         fine = rng.normal(0, rng.uniform(3, 10), (TILE_PX, TILE_PX))
         tile = 20 + coarse + fine
-        for _ in range(int(rng.integers(0, 5))):            # cracks and mended trenches
+        for _ in range(int(rng.integers(0, 5))):  # cracks and mended trenches
             x, y = rng.integers(0, TILE_PX - 120, 2)
             w, h = rng.integers(3, 120, 2)
-            tile[y:y + h, x:x + w] += rng.uniform(-10, 12)
+            tile[y : y + h, x : x + w] += rng.uniform(-10, 12)
         return np.clip(tile, 0, 90).astype(np.uint8)
 
     def _gaps(self, rng, length):
@@ -70,7 +71,7 @@ class Ground:
             whole = rng.random() < 0.15
             for s in np.arange(-14, length, dash + gap):
                 mesh.quad(road.strip(s, s + (dash + gap if whole else dash), -0.07, 0.07), paint, ROAD)
-        if rng.random() < 0.5:                              # lines along the kerbs
+        if rng.random() < 0.5:  # lines along the kerbs
             line = paint if rng.random() < 0.5 else np.array([225, 190, 60])
             for right, sign in ((0, -1), (1, 1)):
                 at = sign * (kerbs[right] - 0.35)
@@ -123,7 +124,9 @@ def car_shadow(style, foot, heading, width, length):
     c, s, zero = np.cos(heading), np.sin(heading), np.zeros(np.shape(heading))
     right = np.stack([c * width, zero, -s * width], axis=-1) / 2
     ahead = np.stack([s * length, zero, c * length], axis=-1) / 2
-    under = np.stack([foot - right - ahead, foot + right - ahead, foot + right + ahead, foot - right + ahead], axis=-2)
+    under = np.stack(
+        [foot - right - ahead, foot + right - ahead, foot + right + ahead, foot - right + ahead], axis=-2
+    )
     return np.stack([under, under + 0.7 * np.array([style.sun_x, 0, style.sun_z])], axis=-3)
 
 

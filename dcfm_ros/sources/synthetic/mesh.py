@@ -4,14 +4,15 @@
 
 Local and world coordinates are in metres: x right, y up, z forward.
 """
+
 import numpy as np
 
 from dcfm_ros.compiled import njit
 
 # Columns of the attribute rows.
 R, G, B, CLASS, ORDER = range(5)
-CULL = 5                        # quads: hide the face when seen from behind
-RADIUS, CAP, MIN_PX = 5, 6, 7   # bars: metres, rounding of the ends 0..1, least width in pixels
+CULL = 5  # quads: hide the face when seen from behind
+RADIUS, CAP, MIN_PX = 5, 6, 7  # bars: metres, rounding of the ends 0..1, least width in pixels
 
 
 class Mesh:
@@ -26,9 +27,14 @@ class Mesh:
         """Add a quad; with a point `inside` its body it is hidden when seen from behind."""
         corners = np.asarray(corners, np.float32)
         if inside is not None:
-            (ax, ay, az), (bx, by, bz) = (corners[2] - corners[0]).tolist(), (corners[3] - corners[1]).tolist()
+            (ax, ay, az), (bx, by, bz) = (
+                (corners[2] - corners[0]).tolist(),
+                (corners[3] - corners[1]).tolist(),
+            )
             out = (corners[0] - inside).tolist()
-            if ((ay * bz - az * by) * out[0] + (az * bx - ax * bz) * out[1] + (ax * by - ay * bx) * out[2]) < 0:
+            if (
+                (ay * bz - az * by) * out[0] + (az * bx - ax * bz) * out[1] + (ax * by - ay * bx) * out[2]
+            ) < 0:
                 corners = corners[::-1]
         self._quads.append(corners)
         self._quad_rows.append((*rgb, cls, self._order, inside is not None))
@@ -45,8 +51,12 @@ class Mesh:
         (x0, y0, z0), (x1, y1, z1) = low, high
         side, rear, front = top_inset
         base = [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)]
-        top = [(x0 + side, y1, z0 + rear), (x1 - side, y1, z0 + rear),
-               (x1 - side, y1, z1 - front), (x0 + side, y1, z1 - front)]
+        top = [
+            (x0 + side, y1, z0 + rear),
+            (x1 - side, y1, z0 + rear),
+            (x1 - side, y1, z1 - front),
+            (x0 + side, y1, z1 - front),
+        ]
         inside = np.mean(base + top, axis=0)
         for i in range(4):
             j = (i + 1) % 4
@@ -112,7 +122,8 @@ def _poses(origins, headings):
 
 @njit(cache=True, nogil=True)
 def _place(pieces, counts, poses):
-    """Turn and move pieces (P, K, 3) in place; shape i owns the next counts[i] of them and stands at poses[i]."""
+    """Turn and move pieces (P, K, 3) in place; shape i owns the next counts[i] of them and stands at
+    poses[i]."""
     end = 0
     for i in range(len(counts)):
         start, end = end, end + counts[i]

@@ -4,6 +4,7 @@
 
 The loops are compiled. They keep to 32-bit numbers, so constants in them are 32-bit too.
 """
+
 import cv2
 import numpy as np
 
@@ -11,14 +12,17 @@ from dcfm_ros.compiled import njit
 from dcfm_ros.sources.synthetic.camera import NEAR, bring_forward, clip_near, in_view, to_pixels
 from dcfm_ros.sources.synthetic.mesh import CAP, CULL, MIN_PX, RADIUS
 
-SHIFT = 4                 # fixed-point bits of polygon corners
+SHIFT = 4  # fixed-point bits of polygon corners
 SCALE = 1 << SHIFT
-FAR_PX = 12000            # corners are held within this many pixels, for the fixed point
-DISC = np.array([[1, .41], [.41, 1], [-.41, 1], [-1, .41], [-1, -.41], [-.41, -1], [.41, -1], [1, -.41]], np.float32)
+FAR_PX = 12000  # corners are held within this many pixels, for the fixed point
+DISC = np.array(
+    [[1, 0.41], [0.41, 1], [-0.41, 1], [-1, 0.41], [-1, -0.41], [-0.41, -1], [0.41, -1], [1, -0.41]],
+    np.float32,
+)
 
 _NEAR, _ZERO, _HALF, _ONE, _TWO = (np.float32(x) for x in (NEAR, 0, 0.5, 1, 2))
 _QUARTER, _THIN, _SHORT = (np.float32(x) for x in (0.25, 1.2, 1e-3))
-_MARGIN = np.float32(2)   # pixels; filling a polygon further outside than this changes nothing
+_MARGIN = np.float32(2)  # pixels; filling a polygon further outside than this changes nothing
 _NO_ROWS = np.zeros((0, 6), np.float32)
 
 
@@ -30,11 +34,12 @@ def fixed(pixels):
 def outline_quads(camera, quads, rows=None, chosen=None):
     """Visible quads among those `chosen` (indices): (list of polygons (K, 2), indices (V,), depths (V,)).
 
-    With `rows` faces seen from behind and small details are left out. Quads that reach behind the lens come last.
+    With `rows` faces seen from behind and small details are left out. Quads that reach behind the lens come
+    last.
     """
     chosen = np.arange(len(quads)) if chosen is None else chosen
     points, ends, whole, index, depth = _quads(camera.lens, quads, _NO_ROWS if rows is None else rows, chosen)
-    same = 4 * whole        # corners of polygons with four of them, which are quick to take apart
+    same = 4 * whole  # corners of polygons with four of them, which are quick to take apart
     polygons = list(points[:same].reshape(-1, 4, 2)) + _pieces(points[same:], ends[whole:] - same)
     return polygons, index, depth
 
@@ -55,7 +60,7 @@ def fill(canvas, polygons, colours):
 def _pieces(points, ends):
     """Cut the corners of all polygons (N, 2), which follow each other, into one array per polygon."""
     ends = ends.tolist()
-    return [points[a:b] for a, b in zip([0] + ends, ends)]
+    return [points[a:b] for a, b in zip([0, *ends], ends)]
 
 
 @njit(cache=True, nogil=True)
@@ -95,8 +100,12 @@ def _quads(lens, quads, rows, chosen):
     n = len(chosen)
     points, ends = np.empty((6 * n, 2), np.int32), np.empty(n, np.int64)
     index, depth = np.empty(n, np.int64), np.empty(n, np.float32)
-    viewed, clipped, pixels = np.empty((4, 3), np.float32), np.empty((6, 3), np.float32), np.empty((6, 2), np.float32)
-    end = found = late = np.int64(0)    # one type throughout, or helpers would be compiled twice
+    viewed, clipped, pixels = (
+        np.empty((4, 3), np.float32),
+        np.empty((6, 3), np.float32),
+        np.empty((6, 2), np.float32),
+    )
+    end = found = late = np.int64(0)  # one type throughout, or helpers would be compiled twice
     cut = np.empty(n, np.int64)
     for i in chosen:
         cull = len(rows) > 0 and rows[i, CULL] != _ZERO
@@ -166,13 +175,13 @@ def _bars(lens, bars, rows, chosen):
             continue
         to_pixels(lens, viewed[0], pixels[0])
         to_pixels(lens, viewed[1], pixels[1])
-        least = rows[i, MIN_PX] * _HALF - _QUARTER      # filling adds about half a pixel
+        least = rows[i, MIN_PX] * _HALF - _QUARTER  # filling adds about half a pixel
         near = max(lens[2] * rows[i, RADIUS] / viewed[0, 2], least)
         far = max(lens[2] * rows[i, RADIUS] / viewed[1, 2], least)
         _octagon(pixels, near, far, rows[i, CAP], corners)
         if _outside(lens, _box(corners, 8), _ZERO):
             continue
-        plain = rows[i, CAP] == _ZERO or max(near, far) < _THIN     # four corners are enough
+        plain = rows[i, CAP] == _ZERO or max(near, far) < _THIN  # four corners are enough
         end = _keep(points, end, corners, 8, 2 if plain else 1)
         ends[found], index[found], depth[found] = end, i, (viewed[0, 2] + viewed[1, 2]) * _HALF
         found += 1

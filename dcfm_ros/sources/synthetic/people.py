@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Walkers and cyclists with moving limbs, made of bars; local axes as in mesh.py."""
+
 import math
 
 import numpy as np
@@ -15,8 +16,14 @@ SKIN = ((225, 180, 150), (190, 140, 110), (120, 82, 60), (80, 55, 42))
 def _clothes(rng):
     """Colours of coat, trousers, skin and hair (4, 3)."""
     coat = rng.uniform(15, 235, 3) if rng.random() < 0.6 else rng.uniform(15, 80) * np.ones(3)
-    return np.array([coat, rng.uniform(15, 110) * rng.uniform(0.8, 1.2, 3),
-                     SKIN[rng.integers(len(SKIN))], rng.uniform(15, 120) * np.array([1, 0.8, 0.6])])
+    return np.array(
+        [
+            coat,
+            rng.uniform(15, 110) * rng.uniform(0.8, 1.2, 3),
+            SKIN[rng.integers(len(SKIN))],
+            rng.uniform(15, 120) * np.array([1, 0.8, 0.6]),
+        ]
+    )
 
 
 def _rows(cls, colours, radii, caps):
@@ -39,9 +46,20 @@ class Walker:
         coat, trousers, skin, hair = _clothes(rng)
         stout = rng.uniform(0.9, 1.25)
         skirt = trousers if rng.random() < 0.6 else coat
-        colours = [coat * 0.85, trousers * 0.8, trousers * 0.8, trousers, trousers, skirt, coat, skin, hair, coat]
+        colours = [
+            coat * 0.85,
+            trousers * 0.8,
+            trousers * 0.8,
+            trousers,
+            trousers,
+            skirt,
+            coat,
+            skin,
+            hair,
+            coat,
+        ]
         radii = np.array([0.055, 0.085, 0.065, 0.085, 0.065, 0.15, 0.17, 0.11, 0.115, 0.055]) * stout
-        caps = np.array([.6, .5, .5, .5, .5, .2, .5, 1, 1, .6])
+        caps = np.array([0.6, 0.5, 0.5, 0.5, 0.5, 0.2, 0.5, 1, 1, 0.6])
         self._rows = _rows(PEDESTRIAN, colours, radii * self.size, caps)
 
     def shape(self, walked):
@@ -67,8 +85,15 @@ def _walker_bars(walked, size):
         bend = 0.25 + 0.35 * lift * sign if abs(swing) < 0.99 else 0.2
         knee_y, knee_z = 0.88 - 0.44 * math.cos(a), 0.44 * math.sin(a)
         _bar(bars[leg], side, 0.88, 0.0, side, knee_y, knee_z)
-        _bar(bars[leg + 1], side, knee_y, knee_z,
-             side, max(0.05, knee_y - 0.42 * math.cos(a - bend)), knee_z + 0.42 * math.sin(a - bend))
+        _bar(
+            bars[leg + 1],
+            side,
+            knee_y,
+            knee_z,
+            side,
+            max(0.05, knee_y - 0.42 * math.cos(a - bend)),
+            knee_z + 0.42 * math.sin(a - bend),
+        )
     _bar(bars[5], 0.0, 0.95, 0.0, 0.0, 0.72, 0.02)
     _bar(bars[6], 0.0, 0.95, 0.0, 0.0, 1.35, 0.0)
     _bar(bars[7], 0.0, 1.57, 0.01, 0.0, 1.59, 0.01)
@@ -91,14 +116,30 @@ class Cyclist:
         angles = np.arange(11) * 2 * np.pi / 10
         rim = np.stack([0 * angles, 0.34 + 0.32 * np.sin(angles), 0.32 * np.cos(angles)], axis=1)
         wheels = [((rim[i] + (0, 0, z)), (rim[i + 1] + (0, 0, z))) for z in (-0.52, 0.52) for i in range(10)]
-        hub, saddle, head, crank = (0, .34, -.52), (0, .95, -.22), (0, .95, .38), (0, .3, -.05)
-        tubes = [(hub, saddle), (hub, crank), (crank, saddle), (crank, head), (saddle, head),
-                 (head, (0, .34, .52)), ((-.28, 1.0, .36), (.28, 1.0, .36))]
+        hub, saddle, head, crank = (0, 0.34, -0.52), (0, 0.95, -0.22), (0, 0.95, 0.38), (0, 0.3, -0.05)
+        tubes = [
+            (hub, saddle),
+            (hub, crank),
+            (crank, saddle),
+            (crank, head),
+            (saddle, head),
+            (head, (0, 0.34, 0.52)),
+            ((-0.28, 1.0, 0.36), (0.28, 1.0, 0.36)),
+        ]
         self._fixed = np.array(wheels + tubes, np.float32)
-        body = [trousers * .8, trousers * .8, coat * .85, coat, trousers, trousers, coat, skin,
-                hair if rng.random() < 0.5 else rng.uniform(30, 240, 3)]
-        radii = [.035] * 20 + [.025] * 7 + [.085, .065, .055, .2, .085, .065, .055, .11, .13]
-        caps = [.3] * 27 + [.5, .5, .5, .5, .5, .5, .5, 1, 1]
+        body = [
+            trousers * 0.8,
+            trousers * 0.8,
+            coat * 0.85,
+            coat,
+            trousers,
+            trousers,
+            coat,
+            skin,
+            hair if rng.random() < 0.5 else rng.uniform(30, 240, 3),
+        ]
+        radii = [0.035] * 20 + [0.025] * 7 + [0.085, 0.065, 0.055, 0.2, 0.085, 0.065, 0.055, 0.11, 0.13]
+        caps = [0.3] * 27 + [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1]
         self._rows = _rows(BICYCLIST, [tyre] * 20 + [frame] * 7 + body, np.array(radii), np.array(caps))
 
     def shape(self, ridden):
@@ -110,8 +151,12 @@ class Cyclist:
             hip = (side, 1.0, -0.2)
             knee = (side, (foot[1] + hip[1]) / 2 + 0.08, (foot[2] + hip[2]) / 2 + 0.27)
             legs.append([(hip, knee), (knee, foot)])
-        arms = [((s * .19, 1.42, .05), (s * .26, 1.02, .36)) for s in (-1, 1)]
-        body = legs[0] + [arms[0], ((0, 1.05, -.2), (0, 1.42, .05))] + legs[1] + [
-            arms[1], ((0, 1.62, .12), (0, 1.64, .12)), ((0, 1.7, .1), (0, 1.69, .1))]
+        arms = [((s * 0.19, 1.42, 0.05), (s * 0.26, 1.02, 0.36)) for s in (-1, 1)]
+        body = (
+            legs[0]
+            + [arms[0], ((0, 1.05, -0.2), (0, 1.42, 0.05))]
+            + legs[1]
+            + [arms[1], ((0, 1.62, 0.12), (0, 1.64, 0.12)), ((0, 1.7, 0.1), (0, 1.69, 0.1))]
+        )
         bars = np.concatenate([self._fixed, np.array(body, np.float32)])
         return Shape(*_bars(bars), self._rows)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Draws one frame of a street, far things first, colour and label in one four-channel canvas."""
+
 import math
 
 import cv2
@@ -14,7 +15,7 @@ from dcfm_ros.sources.synthetic.outline import SCALE, SHIFT, fill, fixed, outlin
 from dcfm_ros.sources.synthetic.sky import draw_backdrop
 from dcfm_ros.sources.synthetic.street import VIEW_M
 
-BEHIND_M = 7.0    # things that start this far behind us are dropped; the longest is a van
+BEHIND_M = 7.0  # things that start this far behind us are dropped; the longest is a van
 
 
 class Renderer:
@@ -42,11 +43,11 @@ class Renderer:
 
     def _far(self, camera):
         h, w = self.height, self.width
-        x = int(round((self.backdrop.shape[1] - w) / 2 + self.focal * camera.yaw))
-        y = int(round(h - camera.horizon(w / 2)))
+        x = round((self.backdrop.shape[1] - w) / 2 + self.focal * camera.yaw)
+        y = round(h - camera.horizon(w / 2))
         x = min(max(x, 0), self.backdrop.shape[1] - w)
         y = min(max(y, 0), h)
-        return self.backdrop[y:y + h, x:x + w].copy()
+        return self.backdrop[y : y + h, x : x + w].copy()
 
     def _ground(self, canvas, camera, along, mover_shadows):
         h, w = self.height, self.width
@@ -54,9 +55,14 @@ class Renderer:
         left, right = camera.horizon(0), camera.horizon(w)
         haze = self._haze(80.0)
         beyond = ground.beyond * (1 - haze) + self.style.haze_rgb * haze
-        cv2.fillConvexPoly(canvas, fixed(np.array([[-1, left + 1], [w, right + 1], [w, 2 * h], [-1, 2 * h]])),
-                           (*beyond, PAVEMENT), 8, SHIFT)
-        ahead = ground.quads[:, 2, 2] - camera.position[2]      # far end of each piece
+        cv2.fillConvexPoly(
+            canvas,
+            fixed(np.array([[-1, left + 1], [w, right + 1], [w, 2 * h], [-1, 2 * h]])),
+            (*beyond, PAVEMENT),
+            8,
+            SHIFT,
+        )
+        ahead = ground.quads[:, 2, 2] - camera.position[2]  # far end of each piece
         near = np.flatnonzero((ahead > -4) & (ahead < 220))
         polygons, index, depth = outline_quads(camera, ground.quads, chosen=near)
         order = np.argsort(index, kind="stable")
@@ -72,8 +78,13 @@ class Renderer:
         plane = camera.plane(np.zeros(3), np.array([metre, 0, 0]), np.array([0, 0, metre]), 0, top)
         # Half the resolution is enough for grain and saves most of its cost.
         plane[:2] *= 0.5
-        grain = cv2.warpPerspective(ground.texture, plane, ((self.width + 1) // 2, (rows + 1) // 2),
-                                    flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        grain = cv2.warpPerspective(
+            ground.texture,
+            plane,
+            ((self.width + 1) // 2, (rows + 1) // 2),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_WRAP,
+        )
         grain = cv2.resize(grain, (self.width, rows), interpolation=cv2.INTER_LINEAR)
         # Far away the grain is finer than a pixel and would flicker, so it fades out.
         fade = np.clip(np.arange(rows) * (4.0 / self.focal / self.style.cam_height) - 0.08, 0, 1)
@@ -81,8 +92,9 @@ class Renderer:
         ahead = ground.shadows[:, 0, 2] - camera.position[2]
         close = (ahead > -25) & (ahead < 50)
         quads = np.concatenate([ground.shadows[close], mover_shadows])
-        strength = np.concatenate([ground.strength[close],
-                                   np.full(len(mover_shadows), max(self.style.shadow, 25.0))])
+        strength = np.concatenate(
+            [ground.strength[close], np.full(len(mover_shadows), max(self.style.shadow, 25.0))]
+        )
         polygons, index, depth = outline_quads(camera, quads)
         order = np.argsort(strength[index], kind="stable")
         values = (strength[index] * np.exp(-depth / 120)).tolist()
@@ -97,11 +109,13 @@ class Renderer:
 
         def key(place):
             return place[0] - along + np.abs(place[1] - across)
+
         polygons, colours, keys = [], [], []
         for batch in (street.batch, movers):
             for quads, rows, place, outline in (
-                    (batch.quads, batch.quad_rows, batch.quad_place, outline_quads),
-                    (batch.bars, batch.bar_rows, batch.bar_place, outline_bars)):
+                (batch.quads, batch.quad_rows, batch.quad_place, outline_quads),
+                (batch.bars, batch.bar_rows, batch.bar_place, outline_bars),
+            ):
                 ahead = place[0] - along
                 near = np.flatnonzero((ahead > -BEHIND_M) & (ahead < VIEW_M))
                 if not len(near):
@@ -147,8 +161,14 @@ class Renderer:
         picture = texture.copy(_reduction(w / extent[0]), _reduction(h / extent[1]), haze)
         th, tw = picture.shape[:2]
         plane = camera.plane(corner, u_axis / tw, v_axis / th, x0, y0)
-        cv2.warpPerspective(picture, plane, (x1 - x0, y1 - y0), dst=canvas[y0:y1, x0:x1],
-                            flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_TRANSPARENT)
+        cv2.warpPerspective(
+            picture,
+            plane,
+            (x1 - x0, y1 - y0),
+            dst=canvas[y0:y1, x0:x1],
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_TRANSPARENT,
+        )
 
     def _tree(self, canvas, camera, depth, spot, texture, width, height):
         if depth < 2.0:
@@ -164,8 +184,14 @@ class Renderer:
         picture = texture.copy(*[_reduction(size / w)] * 2, 1.0 - math.exp(-depth / self.style.haze_m))
         n = picture.shape[0]
         place = np.array([[w / n, 0, left - x0], [0, h / n, top - y0]])
-        piece = cv2.warpAffine(picture, place, (x1 - x0, y1 - y0), flags=cv2.INTER_NEAREST,
-                               borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 255))
+        piece = cv2.warpAffine(
+            picture,
+            place,
+            (x1 - x0, y1 - y0),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(0, 0, 0, 255),
+        )
         _paste(piece, TREE, canvas[y0:y1, x0:x1])
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The curved centre line of the street, and road coordinates (along, across) in metres."""
+
 import math
 
 import numpy as np
@@ -44,7 +45,8 @@ class Road:
 
 @njit(cache=True, nogil=True)
 def _points(along, across, s, heading, x, z, out):
-    """Write x and z of road coordinates into `out` (N, 3), between the steps as np.interp; the step is one metre."""
+    """Write x and z of road coordinates into `out` (N, 3), between the steps as np.interp; the step is one
+    metre."""
     last = len(s) - 2
     for i in range(len(along)):
         at = min(max(along[i], s[0]), s[-1])

@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The camera's eye: exposure, colour, vignette, blur and noise."""
+
 import cv2
 import numpy as np
 
 from dcfm_ros.compiled import njit
 
-MARGIN = 64    # the noise field is this much larger than a frame, to cut frames from it anywhere
+MARGIN = 64  # the noise field is this much larger than a frame, to cut frames from it anywhere
 
 
 class Sensor:
@@ -35,7 +36,7 @@ class Sensor:
             image = cv2.GaussianBlur(image, (3, 3), self.blur)
         cv2.subtract(image, self.vignette, dst=image)
         y, x = np.random.default_rng(seed).integers(0, MARGIN, 2)
-        cv2.add(image, self.noise[y:y + h, x:x + w], dst=image)
+        cv2.add(image, self.noise[y : y + h, x : x + w], dst=image)
         _look_up(image, self._curve(t))
         return image
 

@@ -1,13 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything far away: sky with clouds and a skyline, as one wide picture."""
+
 import cv2
 import numpy as np
 
 from dcfm_ros.sources.classes import BUILDING, SKY, TREE
 from dcfm_ros.sources.synthetic.texture import smooth_noise
 
-TURN = 0.5    # radians the camera may turn to either side before the picture ends
+TURN = 0.5  # radians the camera may turn to either side before the picture ends
 
 
 def draw_backdrop(rng, style, width, height, focal):
@@ -15,17 +16,25 @@ def draw_backdrop(rng, style, width, height, focal):
     wide = int(width + 2 * TURN * focal)
     small_w, small_h = 256, max(16, int(256 * height / wide))
     t = np.linspace(0, 1, small_h, dtype=np.float32)[:, None, None]
-    zenith = {"sun": np.array([95, 140, 210]), "cloud": np.array([150, 170, 200]),
-              "dull": np.array([165, 168, 172]), "dusk": np.array([70, 80, 125])}[style.mood]
-    low = {"sun": np.array([205, 220, 235]), "cloud": np.array([225, 228, 232]),
-           "dull": np.array([190, 192, 195]), "dusk": np.array([215, 150, 110])}[style.mood]
+    zenith = {
+        "sun": np.array([95, 140, 210]),
+        "cloud": np.array([150, 170, 200]),
+        "dull": np.array([165, 168, 172]),
+        "dusk": np.array([70, 80, 125]),
+    }[style.mood]
+    low = {
+        "sun": np.array([205, 220, 235]),
+        "cloud": np.array([225, 228, 232]),
+        "dull": np.array([190, 192, 195]),
+        "dusk": np.array([215, 150, 110]),
+    }[style.mood]
     zenith = zenith * rng.uniform(0.8, 1.25)
     sky = zenith + (low * rng.uniform(0.85, 1.12) - zenith) * t ** rng.uniform(0.7, 2.0)
     clouds = smooth_noise(rng, small_h, small_w, rng.uniform(3, 9), 5)
     cover = np.clip((clouds + rng.uniform(-0.5, 0.5)) * rng.uniform(0.4, 1.3), 0, 1)[..., None]
     cloud = rng.uniform(120, 250) if style.mood != "dusk" else rng.uniform(90, 160)
     sky = sky * np.ones((1, small_w, 1)) * (1 - cover) + cover * (cloud + 30 * clouds[..., None])
-    if style.mood == "sun":                                 # glare around the sun
+    if style.mood == "sun":  # glare around the sun
         gx, gy = rng.uniform(0, small_w), rng.uniform(0, small_h)
         y, x = np.mgrid[0:small_h, 0:small_w]
         glare = np.exp(-((x - gx) ** 2 + (y - gy) ** 2) / (2 * rng.uniform(15, 50) ** 2))

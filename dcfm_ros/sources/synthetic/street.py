@@ -1,18 +1,26 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything that stands still: where houses, trees, furniture, fences and parked cars are."""
+
 import numpy as np
 
 from dcfm_ros.sources.classes import BUILDING
 from dcfm_ros.sources.synthetic.facade import draw_facade, wall_colour
-from dcfm_ros.sources.synthetic.furniture import FenceStyle, hanging_sign, lamp_post, plain_post, traffic_light, traffic_sign
+from dcfm_ros.sources.synthetic.furniture import (
+    FenceStyle,
+    hanging_sign,
+    lamp_post,
+    plain_post,
+    traffic_light,
+    traffic_sign,
+)
 from dcfm_ros.sources.synthetic.ground import Ground
 from dcfm_ros.sources.synthetic.mesh import Batch, Mesh
 from dcfm_ros.sources.synthetic.texture import Texture
 from dcfm_ros.sources.synthetic.tree import draw_tree
 from dcfm_ros.sources.synthetic.vehicles import draw_vehicle
 
-VIEW_M = 100.0    # nothing beyond is drawn, save what the backdrop shows
+VIEW_M = 100.0  # nothing beyond is drawn, save what the backdrop shows
 
 
 class Street:
@@ -26,9 +34,9 @@ class Street:
         self.facades = [Texture(draw_facade(rng, self.dark), style.haze_rgb) for _ in range(9)]
         self.vehicles = [draw_vehicle(rng, style.faces, self.dark) for _ in range(9)]
         self.tree_pictures = [Texture(draw_tree(rng), style.haze_rgb) for _ in range(4)]
-        self._placed = []                     # (shape, along, across)
-        self.planes, self.plane_place = [], []   # textured walls: (texture, corner, u axis, v axis)
-        self.trees, self.tree_place = [], []     # (texture, width, height)
+        self._placed = []  # (shape, along, across)
+        self.planes, self.plane_place = [], []  # textured walls: (texture, corner, u axis, v axis)
+        self.trees, self.tree_place = [], []  # (texture, width, height)
         self.tree_feet = []
         for right in (0, 1):
             self._side(rng, right, (-1, 1)[right])
@@ -37,8 +45,9 @@ class Street:
         self.plane_place = np.array(self.plane_place, np.float32).reshape(-1, 2)
         self.tree_place = np.array(self.tree_place, np.float32).reshape(-1, 2)
         self.tree_feet = np.array(self.tree_feet).reshape(-1, 3)
-        self.plane_quads = np.array([[c, c + u, c + u + v, c + v] for _, c, u, v in self.planes],
-                                    np.float32).reshape(-1, 4, 3)
+        self.plane_quads = np.array(
+            [[c, c + u, c + u + v, c + v] for _, c, u, v in self.planes], np.float32
+        ).reshape(-1, 4, 3)
         self.ground.freeze()
 
     def _side(self, rng, right, sign):
@@ -70,7 +79,7 @@ class Street:
             if end - s > 4 and rng.random() < style.built:
                 self._house(rng, sign, s, end, front + rng.choice([0.0, 0.0, 0.6]), detached=s > last + 0.5)
                 last = end
-            else:                               # an open plot with trees at the back
+            else:  # an open plot with trees at the back
                 for along in np.arange(s, end, 4.5):
                     self._tree(rng, along, sign * (front + rng.uniform(2, 8)))
             s = end + (rng.uniform(1, 4) if rng.random() < 0.2 else 0.0)
@@ -88,15 +97,19 @@ class Street:
         walls = [(left, right)]
         if detached:
             walls.append((near, back))
-        else:                                   # mostly hidden by the house next door
+        else:  # mostly hidden by the house next door
             mesh.quad([near, back, back + up, near + up], texture.mean * 0.9, BUILDING)
         for a, b in walls:
             self.planes.append((texture, a + up, b - a, -up))
             self.plane_place.append(place)
-        if rng.random() < 0.6:                  # a pitched roof, eaves to ridge
+        if rng.random() < 0.6:  # a pitched roof, eaves to ridge
             rise = np.array([0, rng.uniform(1.5, 3.5), 0])
             ridge0, ridge1 = (near + back) / 2 + up + rise, far + (back - near) / 2 + up + rise
-            tiles = np.array([110, 75, 62]) * rng.uniform(0.5, 1.2) if rng.random() < 0.6 else wall_colour(rng) * 0.6
+            tiles = (
+                np.array([110, 75, 62]) * rng.uniform(0.5, 1.2)
+                if rng.random() < 0.6
+                else wall_colour(rng) * 0.6
+            )
             mesh.quad([near + up, far + up, ridge1, ridge0], tiles, BUILDING)
             mesh.quad([near + up, back + up, ridge0, ridge0], texture.mean * 0.9, BUILDING)
             if rng.random() < 0.6:
@@ -115,8 +128,13 @@ class Street:
         height = rng.uniform(5, 10)
         foot = self.road.points(along, across)
         self.tree_feet.append(foot)
-        self.trees.append((self.tree_pictures[rng.integers(len(self.tree_pictures))],
-                           height * rng.uniform(0.75, 1.0), height))
+        self.trees.append(
+            (
+                self.tree_pictures[rng.integers(len(self.tree_pictures))],
+                height * rng.uniform(0.75, 1.0),
+                height,
+            )
+        )
         self.tree_place.append((along, across))
         self.ground.cast_post(foot, height, 0.12)
         self.ground.cast_blob(foot, height * 0.6, height * 0.3)

@@ -1,22 +1,23 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Pre-drawn pictures with a label channel, kept at several sizes and haze levels."""
+
 import cv2
 import numpy as np
 
 from dcfm_ros.compiled import njit
 
 HAZE_LEVELS = 10
-CLEAR = 255       # label of a transparent texel
+CLEAR = 255  # label of a transparent texel
 
 
 def smooth_noise(rng, height, width, cells, octaves=3):
     """Cloudy noise (height, width) float32 in about -1..1; `cells` blobs across the width."""
     total = np.zeros((height, width), np.float32)
     for k in range(octaves):
-        n = max(2, int(cells * 2 ** k))
+        n = max(2, int(cells * 2**k))
         m = max(2, int(np.ceil(n * height / width)))
-        small = rng.uniform(-1, 1, (m, n)).astype(np.float32) / 2 ** k
+        small = rng.uniform(-1, 1, (m, n)).astype(np.float32) / 2**k
         total += cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     return total
 
@@ -33,7 +34,7 @@ class Texture:
 
     def copy(self, across, down, haze):
         """The picture reduced by 2**across, 2**down, mixed with haze (0..1)."""
-        level = int(round(haze * HAZE_LEVELS))
+        level = round(haze * HAZE_LEVELS)
         key = (across, down, level)
         if key not in self._copies:
             colour, solid = self._reduce(across, down)
@@ -48,8 +49,10 @@ class Texture:
             size = (max(2, w >> across), max(2, h >> down))
             colour = cv2.cvtColor(self.picture, cv2.COLOR_RGBA2RGB)
             solid = (self.picture[..., 3] != CLEAR).astype(np.float32)
-            self._reduced[across, down] = (cv2.resize(colour, size, interpolation=cv2.INTER_AREA),
-                                           cv2.resize(solid, size, interpolation=cv2.INTER_AREA))
+            self._reduced[across, down] = (
+                cv2.resize(colour, size, interpolation=cv2.INTER_AREA),
+                cv2.resize(solid, size, interpolation=cv2.INTER_AREA),
+            )
         return self._reduced[across, down]
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Everything that moves: cars, cyclists and walkers as functions of time."""
+
 import math
 
 import numpy as np
@@ -16,11 +17,11 @@ class Traffic:
     def __init__(self, rng, style, road, crossing, vehicles):
         self.style, self.road = style, road
         self.cars, self.walkers, self.cyclists = [], [], []
-        if rng.random() < 0.45:                             # somebody drives ahead of us
+        if rng.random() < 0.45:  # somebody drives ahead of us
             shape, width, length = vehicles[rng.integers(len(vehicles))]
             self.cars.append((shape, width, length, "lead", rng.uniform(7, 22), rng.uniform(0.6, 1.5)))
         s = rng.uniform(8, 60)
-        while s < 260 and rng.random() < 0.85:              # oncoming
+        while s < 260 and rng.random() < 0.85:  # oncoming
             shape, width, length = vehicles[rng.integers(len(vehicles))]
             self.cars.append((shape, width, length, "oncoming", s, 0.0))
             s += rng.uniform(9, 60)
@@ -39,31 +40,45 @@ class Traffic:
             while s < style.length + 70:
                 across = sign * (style.kerb(right) + rng.uniform(0.5, max(0.8, style.pavement[right] - 0.4)))
                 speed = rng.choice([-1, 1]) * rng.uniform(0.9, 1.7) if rng.random() < 0.85 else 0.0
-                for k in range(1 + int(rng.random() < 0.3)):    # some walk in pairs
+                for k in range(1 + int(rng.random() < 0.3)):  # some walk in pairs
                     self.walkers.append(
-                        (Walker(rng), s + 0.3 * k, across + 0.5 * k * sign * -1, speed, 0.0, rng.uniform(0, 2)))
+                        (
+                            Walker(rng),
+                            s + 0.3 * k,
+                            across + 0.5 * k * sign * -1,
+                            speed,
+                            0.0,
+                            rng.uniform(0, 2),
+                        )
+                    )
                 s += rng.exponential(spacing) + 0.8
         start = crossing if crossing is not None else rng.uniform(12, 35)
         for _ in range(int(rng.integers(0, 5))):
             sign = rng.choice([-1, 1])
             speed = -sign * rng.uniform(0.9, 1.7)
-            self.walkers.append((Walker(rng), start + rng.uniform(0.3, 2.5), sign * rng.uniform(1, 9), 0.0, speed, 0.0))
+            self.walkers.append(
+                (Walker(rng), start + rng.uniform(0.3, 2.5), sign * rng.uniform(1, 9), 0.0, speed, 0.0)
+            )
 
     def _ride(self, rng):
         style = self.style
         own = 1 if style.side > 0 else 0
         edge = style.lane - 0.45 if style.parking[own] else style.kerb(own) - 0.55
-        for k in range(int(rng.integers(1, 4))):            # ahead of us, near the kerb
-            speed = style.mean_speed * rng.uniform(0.8, 1.1) if style.kind == "cruise" else rng.uniform(1.5, 5.5)
+        for k in range(int(rng.integers(1, 4))):  # ahead of us, near the kerb
+            speed = (
+                style.mean_speed * rng.uniform(0.8, 1.1) if style.kind == "cruise" else rng.uniform(1.5, 5.5)
+            )
             if rng.random() < 0.15 and style.kind != "cruise":
                 speed = 0.0
             self.cyclists.append((Cyclist(rng), rng.uniform(5, 14) + 7 * k, style.side * edge, speed))
-        for _ in range(int(rng.integers(0, 3))):            # on the other side
-            self.cyclists.append((Cyclist(rng), rng.uniform(10, 90), -style.side * (style.lane - 0.5), -rng.uniform(3, 6)))
+        for _ in range(int(rng.integers(0, 3))):  # on the other side
+            self.cyclists.append(
+                (Cyclist(rng), rng.uniform(10, 90), -style.side * (style.lane - 0.5), -rng.uniform(3, 6))
+            )
 
     def at(self, t, camera_along, view_m):
         """(Batch of visible movers, shadow quads) at time `t`; distances in metres."""
-        seen, shadows = [], []      # seen: (shape, along, across, turn, painted earlier or later by)
+        seen, shadows = [], []  # seen: (shape, along, across, turn, painted earlier or later by)
         for shape, width, length, kind, start, delay in self.cars:
             if kind == "lead":
                 s, d, turn = self.style.driven(t + delay) + start, self.style.side * self.style.lane / 2, 0.0

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Cars, vans and lorries, standing at the origin and looking along +z."""
+
 import numpy as np
 
 from dcfm_ros.sources.classes import CAR
@@ -13,8 +14,12 @@ def draw_vehicle(rng, faces, dark):
     """(Shape, width, length) in metres of a random vehicle; `faces`: brightness per side."""
     kind = rng.choice(["hatch", "saloon", "estate", "van"], p=[0.4, 0.25, 0.2, 0.15])
     width = rng.uniform(1.65, 1.85)
-    length = {"hatch": rng.uniform(3.6, 4.1), "saloon": rng.uniform(4.2, 4.7),
-              "estate": rng.uniform(4.2, 4.8), "van": rng.uniform(4.6, 6.5)}[kind]
+    length = {
+        "hatch": rng.uniform(3.6, 4.1),
+        "saloon": rng.uniform(4.2, 4.7),
+        "estate": rng.uniform(4.2, 4.8),
+        "van": rng.uniform(4.6, 6.5),
+    }[kind]
     height = rng.uniform(1.9, 2.7) if kind == "van" else rng.uniform(1.4, 1.65)
     belt = height * (0.5 if kind == "van" else 0.6)
     rgb = rng.choice([rng.uniform(20, 60), rng.uniform(120, 200), rng.uniform(215, 245)]) * np.ones(3)
@@ -30,8 +35,15 @@ def draw_vehicle(rng, faces, dark):
     slope = (0.02, 0.03, 0.35) if kind == "van" else (0.14, 0.5 * rear + 0.1, 0.65)
     mesh.box(low, high, rgb, CAR, faces, slope)
     glass = rng.uniform(25, 80) * np.array([0.9, 1, 1.08])
-    _panes(mesh, low, high, slope, glass * 1.1, rear_pane=kind != "van" or rng.random() < 0.6,
-           side_to=0.55 if kind == "van" else 0.06)
+    _panes(
+        mesh,
+        low,
+        high,
+        slope,
+        glass * 1.1,
+        rear_pane=kind != "van" or rng.random() < 0.6,
+        side_to=0.55 if kind == "van" else 0.06,
+    )
     _ends(rng, mesh, x, z, belt, dark)
     for end in (-z + 0.75, z - 0.8):
         for edge in (-x - 0.01, x + 0.01):
@@ -51,9 +63,12 @@ def _panes(mesh, low, high, slope, rgb, rear_pane, side_to):
         if face in "rf":
             return x[0] + (x[1] - x[0]) * u, y, z[face == "f"]
         return x[face == "R"], y, z[0] + (z[1] - z[0]) * u
+
     def pane(face, u0, u1):
-        mesh.quad([at(u0, 0.08, face), at(u1, 0.08, face), at(u1, 0.86, face), at(u0, 0.86, face)],
-                  rgb, CAR, inside)
+        mesh.quad(
+            [at(u0, 0.08, face), at(u1, 0.08, face), at(u1, 0.86, face), at(u0, 0.86, face)], rgb, CAR, inside
+        )
+
     pane("f", 0.06, 0.94)
     if rear_pane:
         pane("r", 0.08, 0.92)
@@ -73,6 +88,7 @@ def _ends(rng, mesh, x, z, belt, dark):
     def plate(x0, x1, y0, y1, at_front, rgb):
         depth = (z + 0.02) * (1 if at_front else -1)
         mesh.quad([(x0, y0, depth), (x1, y0, depth), (x1, y1, depth), (x0, y1, depth)], rgb, CAR, inside)
+
     for at_front, rgb in ((True, front), (False, tail)):
         for s in (-1, 1):
             a, b = sorted((s * (x - 0.06), s * (x - 0.36)))

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Procedural street video with exact labels."""
+
 import math
 from functools import lru_cache
 
@@ -16,11 +17,11 @@ from dcfm_ros.sources.synthetic.street import VIEW_M, Street
 from dcfm_ros.sources.synthetic.style import Style
 from dcfm_ros.sources.synthetic.traffic import Traffic
 
-CLASSES = STREET11                     # class ids of the labels
-RESERVED_SEEDS = range(1000, 1020)     # evaluation only, never trained on
+CLASSES = STREET11  # class ids of the labels
+RESERVED_SEEDS = range(1000, 1020)  # evaluation only, never trained on
 
-SHOT_S = (4.0, 8.0)                    # shortest and longest shot
-_BLOCK = 512                           # shot lengths are drawn this many at a time
+SHOT_S = (4.0, 8.0)  # shortest and longest shot
+_BLOCK = 512  # shot lengths are drawn this many at a time
 _CACHED_SHOTS = 3
 # First words of the seeds of independent random streams.
 _LENGTHS, _WORLD, _NOISE = 1, 2, 3
@@ -44,7 +45,7 @@ class SyntheticVideo:
         if not (rate_hz > 0 and math.isfinite(rate_hz)):
             raise ValueError(f"rate_hz is {rate_hz}; give a number of frames per second above 0")
         self.seed, self.width, self.height, self.rate_hz = int(seed), int(width), int(height), float(rate_hz)
-        self._starts = np.zeros(1)     # start of each known shot, seconds
+        self._starts = np.zeros(1)  # start of each known shot, seconds
         self._shot = lru_cache(maxsize=_CACHED_SHOTS)(self._make_shot)
 
     def frame(self, index: int) -> VideoFrame:
@@ -67,7 +68,7 @@ class SyntheticVideo:
         if n < 1:
             return []
         self._shot_of(n)
-        starts = self._starts[1:self._shot_of(n - 1) + 1]
+        starts = self._starts[1 : self._shot_of(n - 1) + 1]
         # Rounding may put a start one frame early or late, so its neighbours are asked too.
         near = {max(1, int(s * self.rate_hz) + k) for s in starts for k in (0, 1, 2)}
         return sorted(i for i in near if i < n and self._is_cut(i))
@@ -95,13 +96,15 @@ class _Shot:
     def __init__(self, seed, duration, width, height):
         # Separate streams keep the world the same at every picture size.
         looks, world, traffic, far, eye = (
-            np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5))
+            np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5)
+        )
         self.width, self.height = width, height
         self.style = Style(looks, duration)
         self.road = Road(looks, self.style.length + 300)
         self.street = Street(world, self.style, self.road)
-        self.traffic = Traffic(traffic, self.style, self.road, self.street.ground.crossing,
-                               self.street.vehicles)
+        self.traffic = Traffic(
+            traffic, self.style, self.road, self.street.ground.crossing, self.street.vehicles
+        )
         self.renderer = Renderer(far, self.style, self.street, width, height)
         self.sensor = Sensor(eye, self.style, width, height)
 
@@ -110,8 +113,15 @@ class _Shot:
         style = self.style
         along, across, yaw, pitch = style.ego(t)
         position = self.road.points(along, across, style.cam_height)
-        camera = Camera(position, self.road.heading_at(along) + yaw, pitch, 0.15 * yaw,
-                        self.renderer.focal, self.width, self.height)
+        camera = Camera(
+            position,
+            self.road.heading_at(along) + yaw,
+            pitch,
+            0.15 * yaw,
+            self.renderer.focal,
+            self.width,
+            self.height,
+        )
         movers, shadows = self.traffic.at(t, along, VIEW_M)
         canvas = self.renderer.draw(camera, along, across, movers, shadows)
         return self.sensor.record(canvas, t, noise_seed), np.ascontiguousarray(canvas[..., 3])

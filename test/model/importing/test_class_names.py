@@ -32,16 +32,30 @@ def test_names_are_kept_in_order():
 
 def test_names_of_any_text_become_one_line():
     assert names("road, route", "Gebäude", "木", "a;b", "x" * 300, "on", "1", "'\"") == [
-        "road, route", "Gebäude", "木", "a;b", "x" * 300, "on", "1", "'\""]
+        "road, route",
+        "Gebäude",
+        "木",
+        "a;b",
+        "x" * 300,
+        "on",
+        "1",
+        "'\"",
+    ]
     assert names("  side \n walk\t", "a\x00b\x1b", "\ud800x") == ["side walk", "a b", "x"]
 
 
-@pytest.mark.parametrize("given, message", [
-    (("road", ""), "config.json: class 1 has no name; give --classes"),
-    (("road", " \n"), "class 1 has no name"),
-    (("road", "sky", "road", "road"), "config.json: class names repeat: 'road'; give --classes with names that differ"),
-    (("side walk", "side\nwalk"), "class names repeat: 'side walk'"),
-])
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (("road", ""), "config.json: class 1 has no name; give --classes"),
+        (("road", " \n"), "class 1 has no name"),
+        (
+            ("road", "sky", "road", "road"),
+            "config.json: class names repeat: 'road'; give --classes with names that differ",
+        ),
+        (("side walk", "side\nwalk"), "class names repeat: 'side walk'"),
+    ],
+)
 def test_empty_and_repeated_names_are_refused(given, message):
     with pytest.raises(CheckpointError, match=message):
         names(*given)

@@ -16,22 +16,37 @@ from dcfm_ros.model.importing.import_model import import_model, read_model
 def test_an_encoder_becomes_a_model_to_start_training_from(tmp_path, backbone):
     model = per_frame(backbone=backbone, embed=16)
     imported = import_model([written(tmp_path / "lite.pth", efficientnet_lite(model))], tmp_path / "model")
-    assert imported.format == "efficientnet_lite" and untrained_parts(tmp_path / "model") == ("fusion", "classifier")
+    assert imported.format == "efficientnet_lite" and untrained_parts(tmp_path / "model") == (
+        "fusion",
+        "classifier",
+    )
     ours = load_model(tmp_path / "model")
     assert (ours.config.backbone, ours.config.architecture) == (backbone, "per_frame")
     assert ours.config.normalisation == EFFICIENTNET_LITE
     wanted = model.encoder.state_dict()
-    assert all(torch.equal(tensor, wanted[name]) for name, tensor in ours.encoder.state_dict().items()
-               if not name.endswith("num_batches_tracked"))
+    assert all(
+        torch.equal(tensor, wanted[name])
+        for name, tensor in ours.encoder.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
 
 
 def test_what_is_missing_unexpected_or_of_another_shape_is_listed(tmp_path):
     tensors = efficientnet_lite(per_frame(backbone="efficientnet_lite0", embed=16))
     lost = {name: tensor for name, tensor in tensors.items() if name != "_blocks.3._expand_conv.weight"}
-    with pytest.raises(CheckpointError, match="does not fit efficientnet_lite0: 1 missing: _blocks.3._expand_conv.weight"):
+    with pytest.raises(
+        CheckpointError, match="does not fit efficientnet_lite0: 1 missing: _blocks.3._expand_conv.weight"
+    ):
         read_model([written(tmp_path / "a.pth", lost)])
-    with pytest.raises(CheckpointError, match="1 unexpected: _blocks.3._se_reduce.weight"):   # of EfficientNet that is not Lite
-        read_model([written(tmp_path / "b.pth", tensors | {"_blocks.3._se_reduce.weight": torch.ones(4, 144, 1, 1)})])
+    with pytest.raises(
+        CheckpointError, match="1 unexpected: _blocks.3._se_reduce.weight"
+    ):  # of EfficientNet that is not Lite
+        read_model(
+            [written(tmp_path / "b.pth", tensors | {"_blocks.3._se_reduce.weight": torch.ones(4, 144, 1, 1)})]
+        )
     wide = tensors | {"_blocks.0._project_conv.weight": torch.ones(24, 32, 1, 1)}
-    with pytest.raises(CheckpointError, match=r"_blocks.0._project_conv.weight has \(24, 32, 1, 1\), expected \(16, 32, 1, 1\)"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"_blocks.0._project_conv.weight has \(24, 32, 1, 1\), expected \(16, 32, 1, 1\)",
+    ):
         read_model([written(tmp_path / "c.pth", wide)])

@@ -23,7 +23,9 @@ from dcfm_ros.training.start import new_model
 @pytest.fixture(scope="module")
 def segmentation(tmp_path_factory):
     """A segmentation model of four classes in NVlabs' layout."""
-    return written(tmp_path_factory.mktemp("nvlabs") / "segformer.pth", {"state_dict": nvlabs_segmentation(per_frame())})
+    return written(
+        tmp_path_factory.mktemp("nvlabs") / "segformer.pth", {"state_dict": nvlabs_segmentation(per_frame())}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def backbone(tmp_path_factory):
 def test_the_record_tells_where_a_model_comes_from(segmentation, tmp_path):
     import_model([segmentation], tmp_path / "model", input_size=(480, 853))
     plain = yaml.safe_load((tmp_path / "model" / "model.yaml").read_text())
-    assert plain["training"] == {"imported": {"format": "nvlabs", "files": ["segformer.pth"], "untrained": []}}
+    assert plain["training"] == {
+        "imported": {"format": "nvlabs", "files": ["segformer.pth"], "untrained": []}
+    }
     assert (plain["model"]["input_height"], plain["model"]["input_width"]) == (480, 853)
 
 
@@ -43,8 +47,11 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
     for prefix in ("", "segformer."):
         tensors = hugging_face(per_frame(), prefix)
         assert read_model([written(tmp_path / "a.bin", tensors)]).format == "huggingface"
-    with pytest.raises(CheckpointError, match="a.pth has none of the formats published, nvlabs, huggingface, efficientnet_lite: "
-                                              "its tensors are called conv1.weight, fc.weight"):
+    with pytest.raises(
+        CheckpointError,
+        match="a.pth has none of the formats published, nvlabs, huggingface, efficientnet_lite: "
+        "its tensors are called conv1.weight, fc.weight",
+    ):
         read_model([written(tmp_path / "a.pth", {"conv1.weight": torch.ones(1), "fc.weight": torch.ones(1)})])
 
 
@@ -52,19 +59,30 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
 @pytest.mark.parametrize("tensors", (hugging_face, nvlabs_segmentation))
 def test_a_prefix_of_a_wrapper_is_named(tmp_path, prefix, tensors):
     prefixed = {f"{prefix}{name}": tensor for name, tensor in tensors(per_frame()).items()}
-    with pytest.raises(CheckpointError, match=rf"a.ckpt: the names of format \w+ begin with a wrapper's prefix '{prefix}'; save"):
+    with pytest.raises(
+        CheckpointError,
+        match=rf"a.ckpt: the names of format \w+ begin with a wrapper's prefix '{prefix}'; save",
+    ):
         read_model([written(tmp_path / "a.ckpt", {"state_dict": prefixed})])
 
 
 def test_the_names_of_mmsegmentation_are_named(tmp_path):
-    tensors = {"backbone.layers.0.0.projection.weight": torch.ones(32, 3, 7, 7), "decode_head.conv_seg.weight": torch.ones(1)}
-    with pytest.raises(CheckpointError, match=r"a.pth has the names that MMSegmentation gives SegFormer .*give NVlabs' or"):
+    tensors = {
+        "backbone.layers.0.0.projection.weight": torch.ones(32, 3, 7, 7),
+        "decode_head.conv_seg.weight": torch.ones(1),
+    }
+    with pytest.raises(
+        CheckpointError, match=r"a.pth has the names that MMSegmentation gives SegFormer .*give NVlabs' or"
+    ):
         read_model([written(tmp_path / "a.pth", {"state_dict": tensors})])
 
 
 def test_more_classes_than_a_mask_tells_apart_are_refused(tmp_path):
     tensors = hugging_face(per_frame())
-    tensors |= {"decode_head.classifier.weight": torch.ones(256, 256, 1, 1), "decode_head.classifier.bias": torch.ones(256)}
+    tensors |= {
+        "decode_head.classifier.weight": torch.ones(256, 256, 1, 1),
+        "decode_head.classifier.bias": torch.ones(256),
+    }
     with pytest.raises(CheckpointError, match="a.pth has 256 classes; a mask tells at most 255 apart"):
         read_model([written(tmp_path / "a.pth", tensors)])
 
@@ -74,26 +92,37 @@ def test_quantised_weights_are_named_whatever_lies_beside_them(tmp_path):
     name = "segformer.encoder.block.0.0.mlp.dense1.weight"
     quantised = torch.quantize_per_tensor(whole[name], 0.1, 0, torch.qint8)
     for change in ({name: whole[name].to(torch.int8), f"{name}.SCB": torch.ones(128)}, {name: quantised}):
-        with pytest.raises(CheckpointError, match=rf"{name} holds torch.q?int8, expected floating point; give weights that are not"):
+        with pytest.raises(
+            CheckpointError,
+            match=rf"{name} holds torch.q?int8, expected floating point; give weights that are not",
+        ):
             read_model([written(tmp_path / "a.pth", whole | change)])
     for tensor, what in ((whole[name].to("meta"), "without values"), (whole[name].to_sparse(), "sparse")):
-        with pytest.raises(CheckpointError, match=f"{name} is {what}; save the model with all of its weights"):
+        with pytest.raises(
+            CheckpointError, match=f"{name} is {what}; save the model with all of its weights"
+        ):
             read_model([written(tmp_path / "a.pth", whole | {name: tensor})])
 
 
 def test_a_format_that_is_said_is_not_doubted(backbone):
-    with pytest.raises(CheckpointError, match=r"mit_b0.pth does not fit mit_b0: \d+ missing: encoder.block.0.0.attention"):
+    with pytest.raises(
+        CheckpointError, match=r"mit_b0.pth does not fit mit_b0: \d+ missing: encoder.block.0.0.attention"
+    ):
         read_model([backbone], format="huggingface")
     with pytest.raises(CheckpointError, match="is two files"):
         read_model([backbone], format="published")
-    with pytest.raises(CheckpointError, match="format is onnx; give one of auto, published, nvlabs, huggingface"):
+    with pytest.raises(
+        CheckpointError, match="format is onnx; give one of auto, published, nvlabs, huggingface"
+    ):
         read_model([backbone], format="onnx")
     with pytest.raises(CheckpointError, match="no checkpoint is given"):
         read_model([])
 
 
 def test_another_number_of_classes_is_refused(segmentation):
-    with pytest.raises(CheckpointError, match="segformer.pth has 4 classes, but --classes names 3; give .* as many"):
+    with pytest.raises(
+        CheckpointError, match="segformer.pth has 4 classes, but --classes names 3; give .* as many"
+    ):
         read_model([segmentation], classes=FOUR[:3])
     with pytest.raises(ConfigError, match="input_height 3 is out of range"):
         read_model([segmentation], input_size=(3, 480))
@@ -102,7 +131,9 @@ def test_another_number_of_classes_is_refused(segmentation):
 def test_models_are_not_overwritten_nor_imported(segmentation, tmp_path):
     write_tiny_model(tmp_path / "mine")
     before = (tmp_path / "mine" / "model.yaml").read_text()
-    with pytest.raises(CheckpointError, match="mine already holds a model; give another folder, or remove it"):
+    with pytest.raises(
+        CheckpointError, match="mine already holds a model; give another folder, or remove it"
+    ):
         import_model([segmentation], tmp_path / "mine")
     assert (tmp_path / "mine" / "model.yaml").read_text() == before
     with pytest.raises(CheckpointError, match="mine is a model folder of this package; use it as it is"):
@@ -115,17 +146,23 @@ def test_a_full_disk_leaves_no_model(segmentation, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     out = tmp_path / "my" / "models" / "model"
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="models/model could not be written .*No space left"):
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(OSError, match="models/model could not be written .*No space left"),
+    ):
         patched.setattr(folder_module, "save_file", disk_is_full)
         import_model([segmentation], out)
-    assert list(tmp_path.iterdir()) == []   # no folder either
+    assert list(tmp_path.iterdir()) == []  # no folder either
     import_model([segmentation], out)
     assert same(load_model(out).state_dict(), per_frame().state_dict())
 
 
 def test_what_cannot_be_imported_writes_nothing(segmentation, tmp_path):
     whole = torch.load(segmentation, weights_only=True)["state_dict"]
-    for change in ({"decode_head.extra": torch.ones(1)}, {"decode_head.linear_pred.bias": torch.tensor([torch.nan] * 4)}):
+    for change in (
+        {"decode_head.extra": torch.ones(1)},
+        {"decode_head.linear_pred.bias": torch.tensor([torch.nan] * 4)},
+    ):
         with pytest.raises(CheckpointError):
             import_model([written(tmp_path / "a.pth", {**whole, **change})], tmp_path / "model")
         assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
@@ -140,11 +177,17 @@ def test_a_file_in_the_folders_place_is_named(segmentation, tmp_path):
 
 # Training
 
+
 def training(folder, parts="all", **changes):
     """What `new_model` reads of a training's configuration."""
     return SimpleNamespace(
-        model=tiny_config(4, **changes), init=str(folder) if folder else "", init_encoder="",
-        init_parts=parts, seed=3, head_std=0.5)
+        model=tiny_config(4, **changes),
+        init=str(folder) if folder else "",
+        init_encoder="",
+        init_parts=parts,
+        seed=3,
+        head_std=0.5,
+    )
 
 
 def same(one, other):
@@ -157,14 +200,19 @@ def test_training_starts_from_a_backbone_alone_with_everything_else_fresh(backbo
     import_model([backbone], tmp_path / "model")
     model, fresh = (new_model(training(folder, parts, embed=embed)) for folder in (tmp_path / "model", None))
     assert same(model.encoder.state_dict(), per_frame().encoder.state_dict())
-    assert same({name: t for name, t in model.state_dict().items() if not name.startswith("encoder.")}, fresh.state_dict())
+    assert same(
+        {name: t for name, t in model.state_dict().items() if not name.startswith("encoder.")},
+        fresh.state_dict(),
+    )
 
 
 def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation, tmp_path):
     import_model([segmentation], tmp_path / "model")
     model, origin = new_model(training(tmp_path / "model", "backbone")), per_frame()
     assert same(model.encoder.state_dict(), origin.encoder.state_dict())
-    trained = {name: tensor for name, tensor in origin.fusion.state_dict().items() if "num_batches" not in name}
+    trained = {
+        name: tensor for name, tensor in origin.fusion.state_dict().items() if "num_batches" not in name
+    }
     assert same(trained, model.fusion.state_dict())
     with pytest.raises(ConfigError, match="use the same embed"):
         new_model(training(tmp_path / "model", "backbone", embed=768))
@@ -172,13 +220,21 @@ def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation,
 
 def test_training_from_a_model_of_another_eps_says_what_to_set(tmp_path):
     import_model([written(tmp_path / "a.bin", hugging_face(per_frame()))], tmp_path / "model")
-    with pytest.raises(ConfigError, match="the model has block_eps 1e-05, .*give the configuration those of the model"):
+    with pytest.raises(
+        ConfigError, match="the model has block_eps 1e-05, .*give the configuration those of the model"
+    ):
         new_model(training(tmp_path / "model"))
     new_model(training(tmp_path / "model", block_eps=1e-5))
 
 
-@pytest.mark.parametrize("text", ("training: {imported: {untrained: all}}", "training: {imported: {untrained: [3]}}",
-                                  "training: {imported: [a]}"))
+@pytest.mark.parametrize(
+    "text",
+    (
+        "training: {imported: {untrained: all}}",
+        "training: {imported: {untrained: [3]}}",
+        "training: {imported: [a]}",
+    ),
+)
 def test_a_damaged_record_is_named(backbone, tmp_path, text):
     import_model([backbone], tmp_path / "model")
     path = tmp_path / "model" / "model.yaml"
@@ -188,6 +244,7 @@ def test_a_damaged_record_is_named(backbone, tmp_path, text):
 
 
 # The command
+
 
 def run(capsys, *arguments):
     try:
@@ -199,12 +256,19 @@ def run(capsys, *arguments):
 
 def test_the_command_says_what_it_made(segmentation, tmp_path, capsys):
     table = tmp_path / "classes.yaml"
-    table.write_text(yaml.safe_dump({"classes": [{"name": row.name, "color": list(row.color)} for row in FOUR]}))
+    table.write_text(
+        yaml.safe_dump({"classes": [{"name": row.name, "color": list(row.color)} for row in FOUR]})
+    )
     out = tmp_path / "model"
-    code, output, errors = run(capsys, segmentation, "--out", out, "--classes", table, "--input-size", "64x96")
+    code, output, errors = run(
+        capsys, segmentation, "--out", out, "--classes", table, "--input-size", "64x96"
+    )
     assert code == 0 and errors == ""
     assert "nvlabs: mit_b0, per_frame, 4 classes (named by --classes), input 64x96 (--input-size)" in output
-    assert "ignored: decode_head.conv_seg.bias, decode_head.conv_seg.weight" in output and f"written to {out}" in output
+    assert (
+        "ignored: decode_head.conv_seg.bias, decode_head.conv_seg.weight" in output
+        and f"written to {out}" in output
+    )
     assert load_model(out).config.classes == FOUR
 
 
@@ -215,13 +279,16 @@ def test_the_command_knows_class_tables(backbone, tmp_path, capsys):
     assert load_model(tmp_path / "model").config.class_names == tuple(name for name, _ in CITYSCAPES19)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("--classes", "nowhere.yaml"), "dcfm import: there is no nowhere.yaml"),
-    (("--classes", "vspw"), "has 4 classes, but --classes names 124"),
-    (("--format", "onnx"), "format is onnx"),
-    (("--input-size", "480"), "'480' is not height x width, as in 480x853"),
-    (("--input-size", "8x9000"), "input_height 8 is out of range"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--classes", "nowhere.yaml"), "dcfm import: there is no nowhere.yaml"),
+        (("--classes", "vspw"), "has 4 classes, but --classes names 124"),
+        (("--format", "onnx"), "format is onnx"),
+        (("--input-size", "480"), "'480' is not height x width, as in 480x853"),
+        (("--input-size", "8x9000"), "input_height 8 is out of range"),
+    ],
+)
 def test_wrong_arguments_of_the_command_are_a_message(segmentation, tmp_path, capsys, arguments, message):
     code, output, errors = run(capsys, segmentation, "--out", tmp_path / "model", *arguments)
     assert code == 2 and output == "" and message in errors and "Traceback" not in errors

@@ -10,14 +10,16 @@ from dcfm_ros.model.config import BACKBONES, ClassSpec, ModelConfig
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, fill
 
-PLAIN = Layout(by_prefix({"": ""}))   # our own names
+PLAIN = Layout(by_prefix({"": ""}))  # our own names
 ALL = tuple(BACKBONES)
 
 
 def weightless(backbone, **settings):
     """Names and shapes of a model, without memory behind them."""
     with torch.device("meta"):
-        model = build_model(ModelConfig(backbone, (ClassSpec("any", (0, 0, 0)),), architecture="per_frame", **settings))
+        model = build_model(
+            ModelConfig(backbone, (ClassSpec("any", (0, 0, 0)),), architecture="per_frame", **settings)
+        )
     return model.state_dict()
 
 
@@ -40,13 +42,18 @@ def test_rows_are_stacked_in_the_order_of_the_names():
     model = torch.nn.Linear(2, 4)
     model.config = ModelConfig("mit_b0", (ClassSpec("any", (0, 0, 0)),))
     layout = Layout(lambda ours: (f"first.{ours}", f"second.{ours}"))
-    parts = {f"{part}.{name}": torch.full(shape, value) for part, value in (("first", 1.0), ("second", 2.0))
-             for name, shape in (("weight", (2, 2)), ("bias", (2,)))}
+    parts = {
+        f"{part}.{name}": torch.full(shape, value)
+        for part, value in (("first", 1.0), ("second", 2.0))
+        for name, shape in (("weight", (2, 2)), ("bias", (2,)))
+    }
     fill(model, parts, layout, "a.pth")
     assert model.bias.tolist() == [1, 1, 2, 2] and model.weight[:, 0].tolist() == [1, 1, 2, 2]
 
 
 def test_long_lists_are_cut():
     model = build_model(ModelConfig("mit_b0", (ClassSpec("any", (0, 0, 0)),)))
-    with pytest.raises(CheckpointError, match=r"a.pth does not fit mit_b0: \d+ missing: .* and \d+ more; 1 unexpected"):
+    with pytest.raises(
+        CheckpointError, match=r"a.pth does not fit mit_b0: \d+ missing: .* and \d+ more; 1 unexpected"
+    ):
         fill(model, {"other": torch.ones(1)}, PLAIN, "a.pth")

@@ -24,7 +24,10 @@ def folder(request, tmp_path):
         shards.setdefault(f"{stem}-{number % 3 + 1:05d}-of-00003.{ending}", {})[name] = tensor
     for file, part in shards.items():
         save_file(part, tmp_path / file) if ending == "safetensors" else torch.save(part, tmp_path / file)
-    index = {"metadata": {"total_size": 1}, "weight_map": {name: file for file, part in shards.items() for name in part}}
+    index = {
+        "metadata": {"total_size": 1},
+        "weight_map": {name: file for file, part in shards.items() for name in part},
+    }
     (tmp_path / f"{request.param}.index.json").write_text(json.dumps(index))
     return tmp_path
 
@@ -62,23 +65,37 @@ def test_a_broken_shard_is_named(folder):
 
 
 def test_one_shard_by_itself_is_refused(folder):
-    with pytest.raises(CheckpointError, match="is one of 3 shards; give the folder that holds them and their index"):
+    with pytest.raises(
+        CheckpointError, match="is one of 3 shards; give the folder that holds them and their index"
+    ):
         read_model([shard(folder, 1)])
 
 
 def test_shards_without_their_index_are_refused(folder):
     index_of(folder).unlink()
-    with pytest.raises(CheckpointError, match="holds shards but not their index; copy or download model.safetensors.index.json"):
+    with pytest.raises(
+        CheckpointError,
+        match="holds shards but not their index; copy or download model.safetensors.index.json",
+    ):
         read_model([folder])
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda index: index.pop("weight_map"), "has no weight_map"),
-    (lambda index: index.update(weight_map={}), "has no weight_map"),
-    (lambda index: index.update(weight_map={"a": 1}), "has no weight_map"),
-    (lambda index: index["weight_map"].update(other=next(iter(index["weight_map"].values()))), r"lacks other, which .* says"),
-    (lambda index: index["weight_map"].update(other="../elsewhere.bin"), "names ../elsewhere.bin, which is not beside it"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda index: index.pop("weight_map"), "has no weight_map"),
+        (lambda index: index.update(weight_map={}), "has no weight_map"),
+        (lambda index: index.update(weight_map={"a": 1}), "has no weight_map"),
+        (
+            lambda index: index["weight_map"].update(other=next(iter(index["weight_map"].values()))),
+            r"lacks other, which .* says",
+        ),
+        (
+            lambda index: index["weight_map"].update(other="../elsewhere.bin"),
+            "names ../elsewhere.bin, which is not beside it",
+        ),
+    ],
+)
 def test_an_index_that_does_not_fit_is_named(folder, change, message):
     changed(folder, change)
     with pytest.raises(CheckpointError, match=message):

@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every architecture in every backend: the training form's logits, of ResNets with C smaller than S, at odd sizes."""
+"""Every architecture in every backend: the training form's logits, of ResNets with C smaller than S, at odd
+sizes."""
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,11 @@ from dcfm_ros.model.image import normalised
 from dcfm_ros.pipeline.backends import make_backend
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning"
+)
 
-SIZE = (66, 101)   # as 480x853 of published models, no stride divides it: grids of 17x26, 9x13, 5x7 and 3x4
+SIZE = (66, 101)  # as 480x853 of published models, no stride divides it: grids of 17x26, 9x13, 5x7 and 3x4
 KINDS = {
     "mit_b0": {"backbone": "mit_b0"},
     "per_frame_mit_b0": {"architecture": "per_frame", "backbone": "mit_b0"},
@@ -45,7 +49,7 @@ def test_logits_are_those_of_the_training_form(cache, name, kind):
     with torch.inference_mode():
         wanted = {(0, 0): model.keyframe(pictures[0])}
         if backend.per_frame:
-            wanted[1, 0] = wanted[0, 0]   # whatever S is
+            wanted[1, 0] = wanted[0, 0]  # whatever S is
         else:
             kept = [model.features(picture).common for picture in pictures]
             wanted[1, 0] = model.nonkey(pictures[1], kept[0])
@@ -54,6 +58,6 @@ def test_logits_are_those_of_the_training_form(cache, name, kind):
         found = backend.decode(shallow[own], [common[number] for number in keyframes])
         assert found.dtype == np.float32 and found.shape == logits.shape[1:]
         assert np.abs(found - logits[0].numpy()).max() <= 1e-5
-        assert np.ptp(found) > 1e-2   # a model that says something
+        assert np.ptp(found) > 1e-2  # a model that says something
     grid = (9, 13) if "net18" in kind else (17, 26)
     assert found.shape[1:] == grid

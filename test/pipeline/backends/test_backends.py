@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """What every backend owes the pipeline: the model's logits, at any size, from two threads."""
+
 import threading
 
 import numpy as np
@@ -15,7 +16,9 @@ from dcfm_ros.pipeline.backends import BackendError, Sharing, make_backend
 from dcfm_ros.sources.open import open_source
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:torch.jit", "ignore::torch.jit.TracerWarning"
+)
 
 CLASSES = 4
 SIZES = [(64, 96), (96, 64)]
@@ -30,7 +33,9 @@ def make(tmp_path_factory):
         if name == "openvino":
             pytest.importorskip("openvino", reason="OpenVINO is not installed")
         if (name, architecture) not in made:
-            made[name, architecture] = make_backend(name, tiny_model(CLASSES, architecture=architecture), "cpu", "f32")
+            made[name, architecture] = make_backend(
+                name, tiny_model(CLASSES, architecture=architecture), "cpu", "f32"
+            )
         return made[name, architecture]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -88,7 +93,9 @@ def test_two_sided_logits_are_the_sum_of_both(backend, model):
     single = [backend.decode(shallow, [common]).copy() for common in commons]
     assert np.abs(both - (single[0] + single[1])).max() <= 1e-5
     with torch.no_grad():
-        wanted = model.nonkey(tensor(pictures[1]), *(model.features(tensor(pictures[i])).common for i in (0, 2)))
+        wanted = model.nonkey(
+            tensor(pictures[1]), *(model.features(tensor(pictures[i])).common for i in (0, 2))
+        )
     assert distance(both, wanted) <= 1e-4
 
 
@@ -145,7 +152,9 @@ def test_torch_and_openvino_agree(make):
         for backend in (first, second):
             commons = [backend.deep(backend.shallow(picture)) for picture in pictures[:2]]
             shallow = backend.shallow(pictures[2])
-            logits.append([backend.decode(shallow, commons[:1]).copy(), backend.decode(shallow, commons).copy()])
+            logits.append(
+                [backend.decode(shallow, commons[:1]).copy(), backend.decode(shallow, commons).copy()]
+            )
         for ours, theirs in zip(*logits):
             assert np.abs(ours - theirs).max() <= 1e-4
 
@@ -173,12 +182,14 @@ def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
 
 
 def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
-    """PyTorch runs step by step: MiT-B0 has eight blocks of two steps, the shallow path runs the first; then come fusion and
-    contribution. OpenVINO runs slices, whose masks do not depend on how they are cut."""
+    """PyTorch runs step by step: MiT-B0 has eight blocks of two steps, the shallow path runs the first; then
+    come fusion and contribution. OpenVINO runs slices, whose masks do not depend on how they are cut."""
     shallow, called = make("torch").shallow(image(SIZES[0])), []
     make("torch").deep(shallow, lambda: called.append(1))
     assert len(called) == 2 * 7 + 2
-    openvino = pytest.importorskip("dcfm_ros.pipeline.backends.openvino.backend", reason="OpenVINO is not installed")
+    openvino = pytest.importorskip(
+        "dcfm_ros.pipeline.backends.openvino.backend", reason="OpenVINO is not installed"
+    )
     logits = []
     monkeypatch.setattr(openvino, "SHARE", 1e-3)
     for sharing, slices in ((Sharing.TURNS, 2 * 7 + SIZES[0][0] // 4), (Sharing.NONE, 4 + 1)):
@@ -226,4 +237,4 @@ def test_bf16_masks_are_nearly_those_of_f32():
     for backend in (exact, fast):
         shallow = backend.shallow(picture)
         masks.append(backend.mask(shallow, [backend.deep(shallow)], (128, 160))[0])
-    assert 0 < np.count_nonzero(np.bincount(masks[0].ravel()) > 200) and (masks[0] != masks[1]).mean() < 0.02
+    assert np.count_nonzero(np.bincount(masks[0].ravel()) > 200) > 0 and (masks[0] != masks[1]).mean() < 0.02

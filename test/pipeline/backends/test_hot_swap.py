@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A backend that is swapped for its successor while frames come: none is lost, and features stay with what made them."""
+"""A backend that is swapped for its successor while frames come: none is lost, and features stay with what
+made them."""
+
 import gc
 import threading
 import weakref
@@ -25,15 +27,16 @@ class Marked:
 
 
 class MarkedBackend(MasksOnHost):
-    """Refuses features of others. Logits say whose common feature it is (0: none, 1: predecessor, 2: successor, ...).
-    `decoded` notes (number of the image, numbers of its common features) of each mask, `motions` the maps of each."""
+    """Refuses features of others. Logits say whose common feature it is (0: none, 1: predecessor, 2:
+    successor, ...). `decoded` notes (number of the image, numbers of its common features) of each mask,
+    `motions` the maps of each."""
 
     device, precision, per_frame = "cpu", "f32", False
 
     def __init__(self, number, name="predecessor"):
         self.number, self.name = number, name
         self.prepared, self.decoded, self.motions = [], [], []
-        self.used = threading.Semaphore(0)   # once for each decoded frame
+        self.used = threading.Semaphore(0)  # once for each decoded frame
 
     def prepare(self, size):
         self.prepared.append(size)
@@ -99,8 +102,13 @@ class Swap:
     def __init__(self, mode=Mode.ASYNC, max_interval=4, **options):
         self.builder, self.predecessors = HeldBuilder(**options), []
         self.backend = SwappingBackend("successor", "cuda", "f16", False, self.builder, self._predecessor)
-        self.segmenter = Segmenter(self.backend, SIZE, PipelineConfig(
-            mode=mode, scheduler=SchedulerConfig(min_interval=max_interval, max_interval=max_interval)))
+        self.segmenter = Segmenter(
+            self.backend,
+            SIZE,
+            PipelineConfig(
+                mode=mode, scheduler=SchedulerConfig(min_interval=max_interval, max_interval=max_interval)
+            ),
+        )
 
     def _predecessor(self):
         self.predecessors.append(MarkedBackend(1))
@@ -143,7 +151,7 @@ def setup():
 
 
 def test_every_frame_has_its_mask_and_the_swap_is_between_frames(setup):
-    with_two = setup(mode=Mode.SYNC)   # keyframes 0, 4, 8: in sync mode it is known which frame uses which
+    with_two = setup(mode=Mode.SYNC)  # keyframes 0, 4, 8: in sync mode it is known which frame uses which
     classes = [with_two.masks(tag) for tag in range(6)]
     acquire(with_two.builder.started)
     assert classes == [[(tag, 1)] for tag in range(6)]
@@ -151,7 +159,10 @@ def test_every_frame_has_its_mask_and_the_swap_is_between_frames(setup):
     classes = [with_two.masks(tag) for tag in range(6, 12)]
     # Frames 6 and 7 use the common feature of keyframe 4, which is the predecessor's; keyframe 8 ends this.
     assert classes == [[(6, 1)], [(7, 1)], [(8, 2)], [(9, 2)], [(10, 2)], [(11, 2)]]
-    assert with_two.predecessors[0].decoded[-2:] == [(6, [4]), (7, [4])]   # their own S, made from their own image
+    assert with_two.predecessors[0].decoded[-2:] == [
+        (6, [4]),
+        (7, [4]),
+    ]  # their own S, made from their own image
     assert successor.decoded == [(8, [8]), (9, [8]), (10, [8]), (11, [8])]
     assert with_two.builder.built == [SIZE] and len(with_two.predecessors) == 1
 
@@ -160,7 +171,7 @@ def test_each_camera_changes_with_its_own_keyframe(setup):
     both = setup(mode=Mode.SYNC)
     for tag in range(4):
         both.masks(tag, camera="left")
-        if tag >= 2:   # two frames behind
+        if tag >= 2:  # two frames behind
             both.masks(tag, camera="right")
     acquire(both.builder.started)
     both.swap()
@@ -177,7 +188,7 @@ def test_a_keyframe_under_way_at_the_swap_is_not_lost(setup):
     backend = one.backend
     old = backend.shallow(picture(50))
     successor = one.swap()
-    common = backend.deep(old)   # goes on where it began
+    common = backend.deep(old)  # goes on where it began
     fresh = backend.shallow(picture(51))
     assert common.backend is one.predecessors[0] and fresh.backend is successor
     mask, _ = backend.mask(fresh, [common], (32, 48))
@@ -186,17 +197,23 @@ def test_a_keyframe_under_way_at_the_swap_is_not_lost(setup):
 
 
 def test_two_keyframes_on_both_sides_of_the_swap(setup):
-    """Mode two_sided: frames between them are decoded by both, each with its own features, and the logits added."""
+    """Mode two_sided: frames between them are decoded by both, each with its own features, and the logits
+    added."""
     one = setup(mode=Mode.TWO_SIDED)
     found = [result for tag in range(6) for result in one.masks(tag)]
     assert found == [(tag, 1) for tag in range(5)]
     acquire(one.builder.started)
     old, successor = one.predecessors[0], one.swap()
     found = [result for tag in range(6, 10) for result in one.masks(tag)]
-    assert [index for index, _ in found] == [5, 6, 7, 8]      # none lost, none twice
+    assert [index for index, _ in found] == [5, 6, 7, 8]  # none lost, none twice
     assert [pair for pair in old.decoded if pair[0] in (5, 6, 7)] == [(5, [4]), (6, [4]), (7, [4])]
     assert successor.decoded == [(5, [8]), (6, [8]), (7, [8]), (8, [8])]
-    assert [number for _, number in found] == [1, 1, 1, 2]    # both sides are equally sure: the lowest class wins
+    assert [number for _, number in found] == [
+        1,
+        1,
+        1,
+        2,
+    ]  # both sides are equally sure: the lowest class wins
 
 
 @pytest.fixture
@@ -219,19 +236,30 @@ def test_the_logits_of_both_are_added(both_sides):
     assert (logits[1] == 1).all() and (logits[2] == 1).all() and logits.sum() == 2 * logits[0].size
 
 
-@pytest.mark.parametrize("decode", [
-    lambda backend, *features, motions: backend.decode(*features, motions),
-    lambda backend, *features, motions: backend.mask(*features, SIZE, motions=motions),
-    lambda backend, *features, motions: backend.mask(*features, SIZE, True, motions)], ids=["decode", "mask", "confidence"])
+@pytest.mark.parametrize(
+    "decode",
+    [
+        lambda backend, *features, motions: backend.decode(*features, motions),
+        lambda backend, *features, motions: backend.mask(*features, SIZE, motions=motions),
+        lambda backend, *features, motions: backend.mask(*features, SIZE, True, motions),
+    ],
+    ids=["decode", "mask", "confidence"],
+)
 def test_each_map_goes_with_its_feature(both_sides, decode):
     backend, shallow, before, after = both_sides
     old, successor = before.backend, after.backend
     here, there = (np.full((2, 3, 2), value, np.float32) for value in (1, 2))
 
     def given(made):
-        return made.motions[-1] and [motion if motion is None else motion[0, 0, 0] for motion in made.motions[-1]]
+        return made.motions[-1] and [
+            motion if motion is None else motion[0, 0, 0] for motion in made.motions[-1]
+        ]
 
-    for motions, wanted in (([here, there], ([1], [2])), ([here, None], ([1], [None])), ([None, there], ([None], [2]))):
+    for motions, wanted in (
+        ([here, there], ([1], [2])),
+        ([here, None], ([1], [None])),
+        ([None, there], ([None], [2])),
+    ):
         decode(backend, shallow, [before, after], motions=motions)
         assert (given(old), given(successor)) == wanted
     decode(backend, shallow, [after, after], motions=[there, here])
@@ -255,7 +283,7 @@ def test_the_predecessor_goes_with_its_last_feature(setup):
     gc.collect()
     assert gone() is None
     assert "in use until the next keyframe" not in one.backend.status()
-    assert one.backend.shallow(picture(1)).image is None   # nothing is kept of images any more
+    assert one.backend.shallow(picture(1)).image is None  # nothing is kept of images any more
 
 
 def test_the_image_may_change_before_the_mask(setup):
@@ -289,7 +317,7 @@ def test_a_build_that_fails_leaves_all_as_it_is(setup, caplog):
     status = one.backend.status()
     assert status["problem"] == "predecessor serves: successor cannot be had for 96x64: no memory on the GPU"
     assert "predecessor goes on for images of 96x64: no memory on the GPU" in caplog.text
-    assert one.builder.built == [SIZE]   # not again and again
+    assert one.builder.built == [SIZE]  # not again and again
 
 
 def test_a_failing_size_does_not_touch_others(setup):
@@ -311,7 +339,9 @@ def test_progress_is_in_the_status(setup):
     for tag in range(4):
         one.masks(tag)
     acquire(one.builder.started)
-    assert one.backend.status()["state"] == "predecessor serves: successor is being built for 96x64: deep: 10 %"
+    assert (
+        one.backend.status()["state"] == "predecessor serves: successor is being built for 96x64: deep: 10 %"
+    )
     one.builder.report("decoder: 90 %")
     assert one.backend.status()["96x64"] == "decoder: 90 %" and "problem" not in one.backend.status()
     one.swap()
@@ -327,7 +357,7 @@ def test_stop_while_building(setup):
     stopping, _ = in_thread(one.backend.stop)
     join(stopping)
     assert not thread.is_alive()
-    assert one.masks(9)   # what serves goes on serving
+    assert one.masks(9)  # what serves goes on serving
 
 
 def test_what_was_built_before_serves_from_the_first_frame_on(setup):
@@ -342,7 +372,9 @@ def test_what_was_built_before_but_cannot_be_loaded(setup, caplog):
     one = setup(mode=Mode.SYNC)
     one.builder.find = lambda size: (_ for _ in ()).throw(RuntimeError("no memory on the GPU"))
     assert [one.masks(tag)[0][1] for tag in range(5)] == [1] * 5
-    assert one.builder.built == [] and one.backend.status()["problem"].endswith("cannot be had for 96x64: no memory on the GPU")
+    assert one.builder.built == [] and one.backend.status()["problem"].endswith(
+        "cannot be had for 96x64: no memory on the GPU"
+    )
     assert "no successor for images of 96x64: no memory on the GPU" in caplog.text
 
 
@@ -370,7 +402,10 @@ def test_successors_have_a_bound(setup, monkeypatch, caplog):
             one.masks(tag, camera=str(size), size=size)
     acquire(one.builder.started)
     assert one.builder.built == [SIZE]
-    assert "there are 1 other sizes already" in one.backend.status()["problem"] and "images of 64x96" in caplog.text
+    assert (
+        "there are 1 other sizes already" in one.backend.status()["problem"]
+        and "images of 64x96" in caplog.text
+    )
 
 
 def test_frames_go_on_while_the_swap_happens(setup):

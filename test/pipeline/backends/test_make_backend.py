@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Which backend runs, and what is said where one cannot."""
+
 import importlib.util
 import sys
 
@@ -20,8 +21,11 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def no_openvino(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec",
-                        lambda name, *rest: None if name == "openvino" else find_spec(name, *rest))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "openvino" else find_spec(name, *rest),
+    )
 
 
 def refused(name, device="cpu", precision="auto"):
@@ -61,7 +65,10 @@ def test_gpu_that_is_not_there(name, device, no_gpu):
 
 
 def test_openvino_that_is_not_installed(no_openvino):
-    assert refused("openvino") == "backend 'openvino' is not installed: pip install openvino, or use backend:=torch"
+    assert (
+        refused("openvino")
+        == "backend 'openvino' is not installed: pip install openvino, or use backend:=torch"
+    )
 
 
 def test_openvino_does_not_run_on_a_gpu(monkeypatch):
@@ -82,7 +89,8 @@ def test_unknown_precision():
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_torch_on_a_cpu_computes_in_f32(precision, no_gpu):
     assert refused("torch", precision=precision) == (
-        f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32")
+        f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32"
+    )
     assert make_backend("torch", tiny_model(), "cpu").precision == "f32"
 
 
@@ -103,12 +111,16 @@ def test_openvino_computes_in_what_the_processor_is_made_for(monkeypatch):
     capabilities(monkeypatch, "FP32", "INT8")
     assert make_backend("openvino", tiny_model()).precision == "f32"
     assert refused("openvino", precision="bf16") == (
-        "precision 'bf16': this processor does not compute in it; use precision:=f32")
+        "precision 'bf16': this processor does not compute in it; use precision:=f32"
+    )
 
 
 def test_tensorrt_needs_a_gpu(no_gpu):
-    assert refused("tensorrt", "cpu") == refused("tensorrt", "auto") == (
-        "backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
+    assert (
+        refused("tensorrt", "cpu")
+        == refused("tensorrt", "auto")
+        == ("backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch")
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Common features that move through maps, in every backend: all is as if they had been moved beforehand."""
+
 import numpy as np
 import pytest
 import torch
@@ -34,8 +35,8 @@ def make(tmp_path_factory):
         import tensorrt_helpers
 
         from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
-
         from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
+
         tensorrt_helpers.without_tensorrt(patch, tmp_path_factory.mktemp("onnx"))
         folder = tmp_path_factory.mktemp("engines") / "f32"
         tensorrt_build.build_engines(model, "tiny", folder, SIZE, precision, "cuda", lambda what: None)
@@ -53,8 +54,10 @@ def make(tmp_path_factory):
         yield make
 
 
-@pytest.fixture(ids=" ".join, params=[
-    ("torch", "f32"), ("openvino", "f32"), ("cuda", "f32"), ("cuda", "f16"), ("tensorrt", "f32")])
+@pytest.fixture(
+    ids=" ".join,
+    params=[("torch", "f32"), ("openvino", "f32"), ("cuda", "f32"), ("cuda", "f16"), ("tensorrt", "f32")],
+)
 def backend(make, request):
     return make(*request.param)
 
@@ -76,7 +79,12 @@ HERE, THERE = make_map(1), make_map(2)
 NOISE = np.random.default_rng(3).uniform(-0.5, 0.5, (32, 48, 2)).astype(np.float32)
 FINER = 2.0 * HERE.repeat(2, axis=0).repeat(2, axis=1) + NOISE
 MAPS = {
-    "one": [HERE], "of a finer grid": [FINER], "two": [HERE, THERE], "the first": [HERE, None], "the second": [None, FINER]}
+    "one": [HERE],
+    "of a finer grid": [FINER],
+    "two": [HERE, THERE],
+    "the first": [HERE, None],
+    "the second": [None, FINER],
+}
 
 
 def content(feature):
@@ -88,7 +96,7 @@ def moved(feature, motion):
     if motion is None:
         return feature
     tensor, motion = content(feature), torch.from_numpy(on_grid(motion, GRID))[None]
-    if isinstance(feature, np.ndarray):   # channels last
+    if isinstance(feature, np.ndarray):  # channels last
         return aligned(tensor.permute(0, 3, 1, 2), motion).permute(0, 2, 3, 1).contiguous().numpy()
     tensor = aligned(tensor, motion)
     return feature._replace(tensor=tensor) if isinstance(feature, Feature) else tensor
@@ -108,11 +116,15 @@ def same(some, others):
 @pytest.mark.parametrize("motions", MAPS.values(), ids=MAPS)
 def test_all_is_as_if_features_had_been_moved_beforehand(backend, motions):
     shallow, commons = features(backend)
-    commons = commons[:len(motions)]
+    commons = commons[: len(motions)]
     logits, mask, confidence, alone = everything(backend, shallow, commons, motions)
-    wanted, wanted_mask, wanted_confidence, _ = everything(backend, shallow, list(map(moved, commons, motions)))
+    wanted, wanted_mask, wanted_confidence, _ = everything(
+        backend, shallow, list(map(moved, commons, motions))
+    )
     assert np.abs(logits - wanted).max() <= 1e-4 * np.abs(wanted).max()
-    assert (mask != wanted_mask).mean() < 0.001 and np.abs(confidence.astype(int) - wanted_confidence).max() <= 1
+    assert (mask != wanted_mask).mean() < 0.001 and np.abs(
+        confidence.astype(int) - wanted_confidence
+    ).max() <= 1
     assert np.array_equal(mask, alone)
     still, still_mask, *_ = everything(backend, shallow, commons)
     assert np.abs(logits - still).max() > 0.1 * np.abs(still).max() and (mask != still_mask).mean() > 0.01
@@ -122,7 +134,7 @@ def test_without_a_map_all_is_as_ever(backend):
     shallow, commons = features(backend)
     for used in (commons[:1], commons):
         wanted = everything(backend, shallow, used)
-        everything(backend, shallow, used, [HERE, THERE][:len(used)])
+        everything(backend, shallow, used, [HERE, THERE][: len(used)])
         for nothing in ((), [None] * len(used)):
             assert same(everything(backend, shallow, used, nothing), wanted)
 

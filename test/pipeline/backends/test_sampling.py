@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Features sampled through maps of motion, by PyTorch and on the CPU, against sampling written out by hand."""
+"""Features sampled through maps of motion, by PyTorch and on the CPU, against sampling written out by
+hand."""
+
 import itertools
 
 import numpy as np
@@ -17,7 +19,10 @@ def by_hand(feature, motion):
     """(h, w, C) through (h, w, 2): bilinear, and what lies outside is taken from the border."""
     height, width, _ = feature.shape
     y, x = np.mgrid[:height, :width]
-    column, row = np.clip(x + motion[..., 0], 0.0, width - 1.0), np.clip(y + motion[..., 1], 0.0, height - 1.0)
+    column, row = (
+        np.clip(x + motion[..., 0], 0.0, width - 1.0),
+        np.clip(y + motion[..., 1], 0.0, height - 1.0),
+    )
     left, top = np.floor(column).astype(int), np.floor(row).astype(int)
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     across, down = (column - left)[..., None], (row - top)[..., None]
@@ -68,14 +73,15 @@ def test_features_are_sampled_bilinearly_and_the_border_goes_on(moved, size, rea
 @both_ways
 @pytest.mark.parametrize("right, down", [(0, 0), (1, 0), (0, -2), (-3, 2), (40, -40)])
 def test_whole_cells_are_copied(moved, right, down):
-    feature = make_feature((17, 33))   # of so many cells PyTorch's coordinates are exact
+    feature = make_feature((17, 33))  # of so many cells PyTorch's coordinates are exact
     rows, columns = np.clip(np.arange(17) + down, 0, 16), np.clip(np.arange(33) + right, 0, 32)
     motion = np.full((17, 33, 2), (right, down), np.float32)
     assert np.array_equal(moved(feature, motion), feature[rows][:, columns])
 
 
-@pytest.mark.parametrize("moved, fine", [
-    *itertools.product((by_torch, on_cpu), [(8, 12), (16, 24), (12, 36)]), (on_cpu, (9, 14))])
+@pytest.mark.parametrize(
+    "moved, fine", [*itertools.product((by_torch, on_cpu), [(8, 12), (16, 24), (12, 36)]), (on_cpu, (9, 14))]
+)
 def test_a_finer_map_counts_by_its_mean_over_each_cell(moved, fine):
     """Its offsets are in its own, smaller cells. Grids that do not fit each other do not come in training."""
     size = (4, 6)

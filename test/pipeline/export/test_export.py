@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm export`: files that give what PyTorch gives, and one line where there can be none."""
+
 import importlib.util
 
 import numpy as np
@@ -16,12 +17,39 @@ from dcfm_ros.pipeline.export.export import ExportOptions, export
 # Not ours: converters trace, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
-SIZE = (66, 101)   # no stride divides it
-# In onnx-tensorrt's docs/operators.md of TensorRT 10.1, which reads opsets 9 to 20, with UINT8 as input and from there into Cast.
+SIZE = (66, 101)  # no stride divides it
+# In onnx-tensorrt's docs/operators.md of TensorRT 10.1, which reads opsets 9 to 20, with UINT8 as input and
+# from there into Cast.
 READ_BY_TENSORRT = {
-    "Add", "AveragePool", "Cast", "Clip", "Concat", "Conv", "Div", "Expand", "Gather", "GatherND", "Gelu", "GridSample",
-    "LayerNormalization", "MatMul", "MaxPool", "Mul", "ReduceL2", "ReduceMean", "Relu", "Reshape", "Resize", "Slice",
-    "Softmax", "Split", "Sub", "Transpose", "Unsqueeze", "Where"}
+    "Add",
+    "AveragePool",
+    "Cast",
+    "Clip",
+    "Concat",
+    "Conv",
+    "Div",
+    "Expand",
+    "Gather",
+    "GatherND",
+    "Gelu",
+    "GridSample",
+    "LayerNormalization",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "ReduceL2",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Softmax",
+    "Split",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+}
 find_spec = importlib.util.find_spec
 
 
@@ -35,28 +63,34 @@ def onnx():
 @pytest.fixture
 def without(monkeypatch):
     """Hides packages."""
+
     def hide(*names):
-        monkeypatch.setattr(importlib.util, "find_spec",
-                            lambda name, *rest: None if name in names else find_spec(name, *rest))
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, *rest: None if name in names else find_spec(name, *rest)
+        )
+
     return hide
 
 
 def read_by_tensorrt(graph):
-    """Nothing that TensorRT's parser does not know or misreads; axes are constants; uint8 goes into a Cast alone."""
+    """Nothing that TensorRT's parser does not know or misreads; axes are constants; uint8 goes into a Cast
+    alone."""
     assert {node.op_type for node in graph.node} <= READ_BY_TENSORRT
     constants = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type in ("ReduceL2", "ReduceMean", "Slice", "Unsqueeze"):
             assert set(node.input[1:]) <= constants
-        if node.op_type == "GridSample":   # of any other name of the mode it makes "nearest"
+        if node.op_type == "GridSample":  # of any other name of the mode it makes "nearest"
             assert {attribute.s for attribute in node.attribute if attribute.name == "mode"} == {b"bilinear"}
         assert node.op_type == "Cast" or "image" not in node.input
 
 
 def chained(parts, run, moves=False):
-    """Logits of the parts one after the other, as a user of the files would have them; `run(part, inputs)`. moves: with what
-    `align` gives in place of `common`."""
-    tensors = {name: tensor for part in parts for name, tensor in part.inputs.items() if name in ("image", "motion")}
+    """Logits of the parts one after the other, as a user of the files would have them; `run(part, inputs)`.
+    moves: with what `align` gives in place of `common`."""
+    tensors = {
+        name: tensor for part in parts for name, tensor in part.inputs.items() if name in ("image", "motion")
+    }
     for part in parts:
         if part.name != "align":
             tensors[part.output_name] = run(part, [tensors[name] for name in part.inputs])
@@ -66,21 +100,29 @@ def chained(parts, run, moves=False):
 
 
 def compare(parts, run, tolerance):
-    """The same logits as PyTorch's, of a common feature as it is and, where there is one, of one that moves."""
+    """The same logits as PyTorch's, of a common feature as it is and, where there is one, of one that
+    moves."""
     found = []
-    for moves in (False, True)[:1 + ("align" in [part.name for part in parts])]:
+    for moves in (False, True)[: 1 + ("align" in [part.name for part in parts])]:
         wanted = chained(parts, lambda part, inputs: part.module(*inputs).detach(), moves)
-        logits = chained(parts, lambda part, inputs: run(part.name, dict(zip(part.inputs, map(np.asarray, inputs)))), moves)
+        logits = chained(
+            parts, lambda part, inputs: run(part.name, dict(zip(part.inputs, map(np.asarray, inputs)))), moves
+        )
         assert logits.dtype == np.float32 and logits.shape == wanted.shape
         assert np.linalg.norm(logits - wanted) <= tolerance * np.linalg.norm(wanted)
         found.append(wanted)
     assert np.array_equal(found[0], parts[-1].output)
-    assert len(found) == 1 or np.linalg.norm(found[1] - found[0]) > 0.01 * np.linalg.norm(found[0])   # it moves something
+    assert len(found) == 1 or np.linalg.norm(found[1] - found[0]) > 0.01 * np.linalg.norm(
+        found[0]
+    )  # it moves something
 
 
 @pytest.mark.parametrize("precision", ("f32", "f16"))
-@pytest.mark.parametrize("kind", (
-    {}, {"backbone": "pspnet18", "common_width": 24, "head_layers": 1}, {"architecture": "per_frame"}), ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    ({}, {"backbone": "pspnet18", "common_width": 24, "head_layers": 1}, {"architecture": "per_frame"}),
+    ids=str,
+)
 def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
     import onnxruntime
 
@@ -88,9 +130,11 @@ def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
     done = export(ExportOptions(str(model), "onnx", str(tmp_path / "onnx"), SIZE, precision))
     exact = model_parts(tiny_model(**kind), SIZE)
     names = [part.name for part in exact]
-    assert names == ["shallow", "deep", "align", "decoder"][:2 if "architecture" in kind else 4]
+    assert names == ["shallow", "deep", "align", "decoder"][: 2 if "architecture" in kind else 4]
     assert not any(part.module.training for part in exact)
-    assert sorted(path.name for path in done.folder.iterdir()) == sorted(["export.yaml", *(f"{name}.onnx" for name in names)])
+    assert sorted(path.name for path in done.folder.iterdir()) == sorted(
+        ["export.yaml", *(f"{name}.onnx" for name in names)]
+    )
     for name in names:
         network = onnx.load(done.folder / f"{name}.onnx")
         onnx.checker.check_model(network, full_check=True)
@@ -99,7 +143,9 @@ def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
         read_by_tensorrt(network.graph)
 
     def run(name, inputs):
-        session = onnxruntime.InferenceSession(done.folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            done.folder / f"{name}.onnx", providers=["CPUExecutionProvider"]
+        )
         return session.run(None, inputs)[0]
 
     bound = {"f32": 1e-5, "f16": 4e-3}[precision]
@@ -123,21 +169,37 @@ def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
 
     def run(name, inputs):
         network = core.compile_model(done.folder / f"{name}.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        return network(inputs)[next(iter(network.outputs))]   # inputs by their names
+        return network(inputs)[next(iter(network.outputs))]  # inputs by their names
 
     compare(model_parts(tiny_model(), SIZE), run, tolerance)
 
 
 def test_the_command(onnx, tmp_path, capsys):
     model = write_tiny_model(tmp_path / "model")
-    arguments = ["export", str(model), "--out", str(tmp_path / "onnx"), "--size", "64x96", "--precision", "f16"]
+    arguments = [
+        "export",
+        str(model),
+        "--out",
+        str(tmp_path / "onnx"),
+        "--size",
+        "64x96",
+        "--precision",
+        "f16",
+    ]
     assert main(arguments) == 0
     output = capsys.readouterr().out.splitlines()
     assert output[0] == f"{model} (mit_b0) for images of 96x64 in f16, as onnx:"
-    assert output[1].startswith("  shallow.onnx: differs from PyTorch in f32 by ") and output[-1] == f"written to {tmp_path / 'onnx'}"
+    assert (
+        output[1].startswith("  shallow.onnx: differs from PyTorch in f32 by ")
+        and output[-1] == f"written to {tmp_path / 'onnx'}"
+    )
     record = yaml.safe_load((tmp_path / "onnx" / "export.yaml").read_text())
-    assert record["classes"] == ["sky", "road", "tree", "car"] and record["size"] == [64, 96] and len(record["model_sha256"]) == 64
-    assert main(arguments) == 0   # an older export is replaced
+    assert (
+        record["classes"] == ["sky", "road", "tree", "car"]
+        and record["size"] == [64, 96]
+        and len(record["model_sha256"]) == 64
+    )
+    assert main(arguments) == 0  # an older export is replaced
 
 
 def test_the_size_is_by_default_that_of_a_camera_of_the_models_shape(tmp_path, monkeypatch):
@@ -151,12 +213,19 @@ def test_without_onnx_runtime_it_says_that_nothing_was_compared(onnx, without, t
     model = write_tiny_model(tmp_path / "model")
     without("onnxruntime")
     assert main(["export", str(model), "--out", str(tmp_path / "onnx"), "--size", "64x96"]) == 0
-    assert "  deep.onnx: not compared with PyTorch: pip install onnxruntime" in capsys.readouterr().out.splitlines()
+    assert (
+        "  deep.onnx: not compared with PyTorch: pip install onnxruntime"
+        in capsys.readouterr().out.splitlines()
+    )
 
 
-@pytest.mark.parametrize("missing, message", [
-    (("onnx",), "ONNX files need onnx: pip install onnx onnxscript"),
-    (("onnx", "onnxscript"), "ONNX files need onnx and onnxscript: pip install onnx onnxscript")])
+@pytest.mark.parametrize(
+    "missing, message",
+    [
+        (("onnx",), "ONNX files need onnx: pip install onnx onnxscript"),
+        (("onnx", "onnxscript"), "ONNX files need onnx and onnxscript: pip install onnx onnxscript"),
+    ],
+)
 def test_without_onnx_it_is_one_line(without, tmp_path, capsys, missing, message):
     model = write_tiny_model(tmp_path / "model")
     without(*missing)
@@ -171,13 +240,16 @@ def test_without_openvino(without, tmp_path):
         export(ExportOptions(str(model), "openvino", str(tmp_path / "out")))
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"format": "tflite"}, "unknown format 'tflite': use one of onnx, openvino, tensorrt"),
-    ({"precision": "int8"}, "precision 'int8' cannot be exported: use one of f32, f16"),
-    ({"out": ""}, "format onnx needs a folder to write to: give --out FOLDER"),
-    ({"size": (16, 96)}, "size 16x96 is out of range: use 32 to 8192 pixels each way"),
-    ({"size": (64, 9000)}, "size 64x9000 is out of range"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"format": "tflite"}, "unknown format 'tflite': use one of onnx, openvino, tensorrt"),
+        ({"precision": "int8"}, "precision 'int8' cannot be exported: use one of f32, f16"),
+        ({"out": ""}, "format onnx needs a folder to write to: give --out FOLDER"),
+        ({"size": (16, 96)}, "size 16x96 is out of range: use 32 to 8192 pixels each way"),
+        ({"size": (64, 9000)}, "size 64x9000 is out of range"),
+    ],
+)
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ExportError, match=message):
         ExportOptions(**{"out": "somewhere", **options})
@@ -192,6 +264,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path):
 
 def test_tensorrt_without_a_gpu_is_one_line(tmp_path, capsys):
     import torch
+
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     model = write_tiny_model(tmp_path / "model")

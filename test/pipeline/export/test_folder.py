@@ -1,6 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of an export, by writers that write hardly anything: its record, and no folder where parts differ from PyTorch."""
+"""The folder of an export, by writers that write hardly anything: its record, and no folder where parts
+differ from PyTorch."""
+
 import pytest
 from helpers import one_thread, tiny_model  # noqa: F401
 
@@ -11,17 +13,23 @@ from dcfm_ros.pipeline.export.record import read_record
 
 def written(folder, run):
     """The record of an export whose parts give what `run` does."""
+
     def writer(parts, part_folder, precision):
         (part_folder / "networks.bin").write_bytes(b"networks")
         return [part_folder / "networks.bin"], run
 
-    return write_export(folder, "onnx", writer, tiny_model(), "tiny", (64, 96), "f32", {"gpu": "NVIDIA Paper 9.9"})
+    return write_export(
+        folder, "onnx", writer, tiny_model(), "tiny", (64, 96), "f32", {"gpu": "NVIDIA Paper 9.9"}
+    )
 
 
 def test_the_record_lies_beside_the_files(tmp_path):
     record = written(tmp_path / "out", lambda part: part.output.numpy())
     assert read_record(tmp_path / "out") == record
-    assert list(record.sha256) == ["networks.bin"] and (tmp_path / "out" / "networks.bin").read_bytes() == b"networks"
+    assert (
+        list(record.sha256) == ["networks.bin"]
+        and (tmp_path / "out" / "networks.bin").read_bytes() == b"networks"
+    )
     assert record.differences == {"shallow": 0, "deep": 0, "align": 0, "decoder": 0}
     assert record.versions["gpu"] == "NVIDIA Paper 9.9" and "torch" in record.versions
 

@@ -1,21 +1,24 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The page in a real browser: without a complaint, with its pictures, and with a video that plays and is sought."""
+"""The page in a real browser: without a complaint, with its pictures, and with a video that plays and is
+sought."""
+
 import shutil
 
 import numpy as np
 import pytest
+from replay_page_helpers import PALETTE, moments, points, report
 
 from dcfm_ros.reports.page.page import write_page
 from dcfm_ros.reports.video_writer import VideoWriter
-from replay_page_helpers import PALETTE, moments, points, report
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 RATE_HZ, FRAMES = 15.0, 100
-TIMES_S = [2 + number / 10 for number in range(50)] + [9 + number / 10 for number in range(50)]   # of 15 s
+TIMES_S = [2 + number / 10 for number in range(50)] + [9 + number / 10 for number in range(50)]  # of 15 s
 
 pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium: neither chromium, chromium-browser nor google-chrome on PATH")
+    BROWSER is None, reason="no Chromium: neither chromium, chromium-browser nor google-chrome on PATH"
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +36,17 @@ def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         # A container's root user and its small /dev/shm are no concern of a page of our own.
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def shown(browser, page_file):
-    """The page, opened from its file; fails at the end if the browser had anything to say or asked for anything else."""
+    """The page, opened from its file; fails at the end if the browser had anything to say or asked for
+    anything else."""
     page, complaints, requests = browser.new_page(), [], []
     page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
@@ -54,12 +60,15 @@ def shown(browser, page_file):
 
 
 def until(page, condition):
-    """Wait until a condition in JavaScript holds. Playwright's own way to wait is closed by the page's security policy."""
-    page.evaluate("""() => new Promise((done, fail) => {
+    """Wait until a condition in JavaScript holds. Playwright's own way to wait is closed by the page's
+    security policy."""
+    page.evaluate(
+        """() => new Promise((done, fail) => {
         setTimeout(() => fail(new Error(`20 s without: CONDITION`)), 20000);
         const look = () => CONDITION ? done() : requestAnimationFrame(look);
         look();
-    })""".replace("CONDITION", condition))
+    })""".replace("CONDITION", condition)
+    )
 
 
 def click_at(page, share):
@@ -89,7 +98,7 @@ def test_the_video_plays(shown):
 
 
 def test_a_click_on_the_timeline_seeks(shown):
-    for time_s in (3.0, 10.0):   # the recording has a gap between these, the video has none
+    for time_s in (3.0, 10.0):  # the recording has a gap between these, the video has none
         click_at(shown, time_s / 14.9)
         playhead = "parseFloat(document.querySelector('.playhead').style.left)"
         until(shown, f"!video.seeking && Math.abs({playhead} - {time_s / 0.149}) < 1")
@@ -104,7 +113,7 @@ def test_a_click_outside_of_the_video_says_what_it_covers(shown):
 
 def test_moments_seek_where_the_video_covers_them(shown):
     times = shown.locator(".seek:visible").evaluate_all("all => all.map(one => Number(one.dataset.time))")
-    assert times == [2, 3, 4, 5]   # of 0 to 5 s
+    assert times == [2, 3, 4, 5]  # of 0 to 5 s
     shown.locator(".seek:visible").last.click()
     until(shown, "!video.seeking && video.currentTime > 0")
     assert video_time(shown) == pytest.approx((30 + 0.5) / RATE_HZ, abs=0.1)
@@ -130,7 +139,13 @@ def test_nothing_sticks_out(shown, width):
 
 def test_dark_where_the_reader_likes_it_dark(shown):
     def brightness():
-        return sum(map(int, shown.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(",")))
+        return sum(
+            map(
+                int,
+                shown.evaluate("getComputedStyle(document.body).backgroundColor").strip("rgb()").split(","),
+            )
+        )
+
     shown.emulate_media(color_scheme="light")
     light = brightness()
     shown.emulate_media(color_scheme="dark")

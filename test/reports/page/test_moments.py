@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The worst moments found in passing are those found by looking at everything."""
+
 import math
 
 import numpy as np
@@ -12,7 +13,8 @@ PICTURE = np.zeros((2, 2, 3), np.uint8)
 
 
 def of_all(offers, count, apart_s, sign):
-    """Of (camera, time, value): the worst of each stretch, then one after the other those that are far from the chosen."""
+    """Of (camera, time, value): the worst of each stretch, then one after the other those that are far from
+    the chosen."""
     stretches = {}
     for camera, time_s, value in offers:
         best = stretches.setdefault((camera, math.floor(time_s / apart_s)), (camera, time_s, value))
@@ -20,7 +22,9 @@ def of_all(offers, count, apart_s, sign):
             stretches[camera, math.floor(time_s / apart_s)] = (camera, time_s, value)
     order = {offer: number for number, offer in enumerate(offers)}
     chosen = []
-    for camera, time_s, value in sorted(stretches.values(), key=lambda offer: (-sign * offer[2], order[offer])):
+    for camera, time_s, value in sorted(
+        stretches.values(), key=lambda offer: (-sign * offer[2], order[offer])
+    ):
         if all(camera != c or abs(time_s - t) >= apart_s for c, t, _ in chosen):
             chosen.append((camera, time_s, value))
     return chosen[:count]
@@ -35,8 +39,12 @@ def offered(worst, kind, offers):
 
 def random_offers(rng, length, shape):
     times = np.sort(rng.uniform(0, length / 15, length)).round(6)
-    values = {"noise": rng.random(length), "ties": rng.integers(0, 3, length) / 2, "decline": np.arange(length) / length,
-              "walk": np.abs(np.cumsum(rng.normal(size=length)))}[shape]
+    values = {
+        "noise": rng.random(length),
+        "ties": rng.integers(0, 3, length) / 2,
+        "decline": np.arange(length) / length,
+        "walk": np.abs(np.cumsum(rng.normal(size=length))),
+    }[shape]
     return list(dict.fromkeys(zip(rng.choice(["front", "left"], length), times.tolist(), values.tolist())))
 
 
@@ -69,10 +77,12 @@ def test_neighbouring_frames_are_one_moment():
 def test_pictures_are_made_of_what_is_kept_and_their_number_is_bounded():
     worst, alive = WorstMoments(count=2), []
     made = offered(worst, LOWEST_IOU, [("", float(second), 0.5 + second / 1000) for second in range(400)])
-    assert made == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]   # the first are the worst: no other has a picture
+    assert made == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]  # the first are the worst: no other has a picture
     for second in range(400):
-        worst.offer(LARGEST_FLICKER, "", second, float(second), second / 400, lambda: alive.append(PICTURE) or PICTURE)
-    assert len(alive) == 400   # each is worse than those before
+        worst.offer(
+            LARGEST_FLICKER, "", second, float(second), second / 400, lambda: alive.append(PICTURE) or PICTURE
+        )
+    assert len(alive) == 400  # each is worse than those before
     assert sum(len(kept) for kept in worst._kept.values()) == 12
 
 
@@ -83,19 +93,33 @@ def test_kinds_do_not_displace_each_other():
     assert [moment.kind for moment in worst.moments()] == list(KINDS)
 
 
-@pytest.mark.parametrize("change, message", [
-    ({"kind": "ugliest"}, "unknown kind of moment 'ugliest': use one of lowest IoU"),
-    ({"value": float("nan")}, "lowest IoU nan at 1.0 s: leave frames without a value out"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"kind": "ugliest"}, "unknown kind of moment 'ugliest': use one of lowest IoU"),
+        ({"value": float("nan")}, "lowest IoU nan at 1.0 s: leave frames without a value out"),
+    ],
+)
 def test_bad_offers_are_refused(change, message):
-    offer = {"kind": LOWEST_IOU, "camera": "", "stamp_ns": 1, "time_s": 1.0, "value": 0.5, "make_picture": lambda: PICTURE}
+    offer = {
+        "kind": LOWEST_IOU,
+        "camera": "",
+        "stamp_ns": 1,
+        "time_s": 1.0,
+        "value": 0.5,
+        "make_picture": lambda: PICTURE,
+    }
     with pytest.raises(ValueError, match=message):
         WorstMoments().offer(**{**offer, **change})
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"count": 0}, "count 0: keep at least 1"), ({"apart_s": 0.0}, "apart_s 0.0: use a number of seconds above 0"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"count": 0}, "count 0: keep at least 1"),
+        ({"apart_s": 0.0}, "apart_s 0.0: use a number of seconds above 0"),
+    ],
+)
 def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         WorstMoments(**options)

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Panels stand next to each other, with their masks, at even sizes."""
+
 import numpy as np
 import pytest
 
-from dcfm_ros.reports.page.pictures import side_by_side
 from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.reports.page.pictures import side_by_side
 
 TABLE = palette_table([(250, 0, 0), (0, 250, 0)])
 
@@ -20,8 +21,8 @@ def test_each_panel_shows_its_mask():
     picture = side_by_side(image, [("DCFM", mask), ("label", 1 - mask)], TABLE, alpha=0.5)
     assert picture.shape[0] % 2 == 0 and picture.shape[1] % 2 == 0 and picture.dtype == np.uint8
     places = np.lib.stride_tricks.sliding_window_view(picture, (61, 97, 3))[:, :, 0]
-    (top, left), = np.argwhere((places == blend(image, mask, TABLE, 0.5)).all((2, 3, 4))).tolist()
-    (same, right), = np.argwhere((places == blend(image, 1 - mask, TABLE, 0.5)).all((2, 3, 4))).tolist()
+    ((top, left),) = np.argwhere((places == blend(image, mask, TABLE, 0.5)).all((2, 3, 4))).tolist()
+    ((same, right),) = np.argwhere((places == blend(image, 1 - mask, TABLE, 0.5)).all((2, 3, 4))).tolist()
     assert top == same > 0 and left == 0 and right > 97
 
 
@@ -36,7 +37,7 @@ def test_a_missing_mask_keeps_its_panel():
     whole = side_by_side(image, [("DCFM", mask), ("label", mask)], TABLE)
     missing = side_by_side(image, [("DCFM", mask), ("label", None)], TABLE)
     assert missing.shape == whole.shape and (missing[:, :97] == whole[:, :97]).all()
-    assert any((missing[top:top + 61, 103:200] == image).all() for top in range(20, 40))
+    assert any((missing[top : top + 61, 103:200] == image).all() for top in range(20, 40))
 
 
 def test_large_images_are_made_smaller_with_their_classes_whole():
@@ -45,12 +46,17 @@ def test_large_images_are_made_smaller_with_their_classes_whole():
     mask[:, 480:] = 1
     picture = side_by_side(image, [("DCFM", mask)], TABLE, alpha=1.0, panel_width=320)
     assert picture.shape[1] == 320
-    assert {tuple(pixel) for pixel in picture[60:200].reshape(-1, 3).tolist()} == {(250, 0, 0), (0, 250, 0)}   # no mixtures
+    assert {tuple(pixel) for pixel in picture[60:200].reshape(-1, 3).tolist()} == {
+        (250, 0, 0),
+        (0, 250, 0),
+    }  # no mixtures
 
 
 def test_bad_masks_are_refused():
     image, mask = scene()
     with pytest.raises(ValueError, match="there are no masks; give at least one"):
         side_by_side(image, [], TABLE)
-    with pytest.raises(ValueError, match=r"mask 'label' has shape \(60, 97\); give \(61, 97\), the size of the image"):
+    with pytest.raises(
+        ValueError, match=r"mask 'label' has shape \(60, 97\); give \(61, 97\), the size of the image"
+    ):
         side_by_side(image, [("DCFM", mask), ("label", mask[:-1])], TABLE)

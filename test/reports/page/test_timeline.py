@@ -1,15 +1,16 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Lines of the timeline keep every peak, whatever the length of the recording."""
+
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from replay_page_helpers import points
 
 from dcfm_ros.reports.contact_sheet import REASONS
 from dcfm_ros.reports.page.timeline import MOST_POINTS, WIDTH, thinned, timelines
-from replay_page_helpers import points
 
 
 def vertices(path):
@@ -39,30 +40,30 @@ def test_thinning_needs_some_points():
 
 
 def test_lines_go_through_their_values():
-    line, = timelines(points(11), threshold=0.32)
+    (line,) = timelines(points(11), threshold=0.32)
     score, age, *_ = line.panels
     assert [panel.key for panel in line.panels] == ["score", "age", "flicker", "miou"]
     assert [x for x, _ in vertices(score.path)] == [WIDTH * number / 10 for number in range(11)]
     heights = [y for _, y in vertices(age.path)]
     assert heights[0] == heights[5] == age.height and min(heights) == heights[4] == heights[9]
     assert 0 < score.threshold < score.height
-    assert len(vertices(line.panels[3].path)) == 4   # the labelled frames only
+    assert len(vertices(line.panels[3].path)) == 4  # the labelled frames only
 
 
 def test_marks_of_keyframes_by_reason():
-    line, = timelines(points(11), threshold=0.32)
+    (line,) = timelines(points(11), threshold=0.32)
     assert [(mark.reason, mark.count) for mark in line.marks] == [("first", 1), ("deviation", 2)]
     assert line.marks[1].ticks == "M500 0v1M1000 0v1" == line.marks[1].rules
     assert line.marks[0].color == "rgb({}, {}, {})".format(*REASONS["first"])
 
 
 def test_an_unknown_reason_has_a_mark_too():
-    line, = timelines(points(6, reason="a new one"), threshold=None)
+    (line,) = timelines(points(6, reason="a new one"), threshold=None)
     assert [mark.reason for mark in line.marks] == ["a new one"] and line.panels[0].threshold is None
 
 
 def test_a_long_recording_makes_a_small_drawing():
-    line, = timelines(points(100_000), threshold=0.32)
+    (line,) = timelines(points(100_000), threshold=0.32)
     assert line.frames == 100_000 and sum(mark.count for mark in line.marks) == 20_000
     assert all(len(vertices(panel.path)) <= MOST_POINTS for panel in line.panels)
     assert all(len(column) <= MOST_POINTS for column in line.hover.values())
@@ -83,22 +84,31 @@ def test_cameras_share_the_time_axis():
 
 
 def test_a_hard_cut_does_not_press_the_rest_flat():
-    line, = timelines([*points(10), replace(points(11)[10], score=9.0)], threshold=0.3)
+    (line,) = timelines([*points(10), replace(points(11)[10], score=9.0)], threshold=0.3)
     assert line.panels[0].threshold == pytest.approx(0.75 * line.panels[0].height)
-    assert vertices(line.panels[0].path)[-1][1] == 0.0   # at the upper edge
+    assert vertices(line.panels[0].path)[-1][1] == 0.0  # at the upper edge
     assert line.hover["score"][-1] == 9.0
 
 
 def test_what_the_pointer_shows():
     hover = timelines(points(6), 0.3)[0].hover
-    assert hover["stamp"][1] == "1700000000.100000000" and hover["reason"] == ["first", None, None, None, None, "deviation"]
+    assert hover["stamp"][1] == "1700000000.100000000" and hover["reason"] == [
+        "first",
+        None,
+        None,
+        None,
+        None,
+        "deviation",
+    ]
     assert hover["age_frames"] == [0, 1, 2, 3, 4, 0] and hover["flicker"][:4] == [None] * 4
 
 
-@pytest.mark.parametrize("changes", [{"score": float("nan")}, {"score": float("inf")}, {"flicker": None, "miou": None}])
+@pytest.mark.parametrize(
+    "changes", [{"score": float("nan")}, {"score": float("inf")}, {"flicker": None, "miou": None}]
+)
 @pytest.mark.parametrize("count", [1, 2, 2000])
 def test_missing_values(changes, count):
-    line, = timelines(points(count, **changes), threshold=0.3)
+    (line,) = timelines(points(count, **changes), threshold=0.3)
     text = "".join(panel.path for panel in line.panels)
     assert "nan" not in text and "inf" not in text
     if "flicker" in changes:
@@ -107,7 +117,7 @@ def test_missing_values(changes, count):
 
 @pytest.mark.parametrize("highest", [0.001, 0.0151, 0.0456, 0.049, 0.099, 0.3, 0.999])
 def test_every_axis_has_a_scale(highest):
-    line, = timelines(points(50, flicker=highest, age_frames=round(30 * highest)), threshold=None)
+    (line,) = timelines(points(50, flicker=highest, age_frames=round(30 * highest)), threshold=None)
     for panel in line.panels:
         assert 2 <= len(panel.grid) <= 6 and len({text for _, text in panel.grid}) == len(panel.grid)
         assert all(0 <= y <= panel.height for y, _ in panel.grid)
@@ -119,5 +129,5 @@ def test_nothing_makes_no_timeline():
 
 @pytest.mark.parametrize("count, last", [(11, "1.0 s"), (600, "55 s"), (1201, "2:00"), (72_001, "2:00:00")])
 def test_times_are_written_as_people_do(count, last):
-    ticks = timelines(points(count)[::-(-count // 1000)] + points(count)[-1:], 0.3)[0].time_ticks
+    ticks = timelines(points(count)[:: -(-count // 1000)] + points(count)[-1:], 0.3)[0].time_ticks
     assert ticks[-1][1] == last and 2 <= len(ticks) <= 13 and ticks[0][0] == 0

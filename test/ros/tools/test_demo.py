@@ -13,13 +13,32 @@ from sensor_msgs.msg import Image
 
 from dcfm_ros.model.folder import save_model
 from dcfm_ros.ros.tools import demo
-from dcfm_ros.ros.tools.node_process import ChildError
 from dcfm_ros.ros.tools.demo import DemoOptions, run_demo
+from dcfm_ros.ros.tools.node_process import ChildError
 
 KEYS = {
-    "source", "model", "backend", "mode", "size", "rate_hz", "cpu", "frames_sent", "masks_received", "header_mismatches", "out_of_order",
-    "mask_hz", "keyframes", "mean_keyframe_interval", "keyframe_reasons", "hard_cuts", "hard_cuts_requested", "latency_ms", "shallow_ms",
-    "encode_ms", "feature_age_frames", "labelled_frames",
+    "source",
+    "model",
+    "backend",
+    "mode",
+    "size",
+    "rate_hz",
+    "cpu",
+    "frames_sent",
+    "masks_received",
+    "header_mismatches",
+    "out_of_order",
+    "mask_hz",
+    "keyframes",
+    "mean_keyframe_interval",
+    "keyframe_reasons",
+    "hard_cuts",
+    "hard_cuts_requested",
+    "latency_ms",
+    "shallow_ms",
+    "encode_ms",
+    "feature_age_frames",
+    "labelled_frames",
 }
 
 
@@ -33,19 +52,34 @@ def test_a_short_demo(model, tmp_path, capfd):
     for name in ("thesis.txt", "viewer.log", "overlay.png"):
         (out / name).write_text("old")
     report = run_demo(DemoOptions(seconds=3.0, rate_hz=8.0, model=str(model), backend="torch", out=str(out)))
-    assert KEYS <= set(report)
+    assert set(report) >= KEYS
     assert report["frames_sent"] == 24
     assert 12 <= report["masks_received"] <= 24  # all, where the machine is not busy
     assert report["header_mismatches"] == report["out_of_order"] == 0
-    assert report["size"] == [480, 360] and report["backend"] == "torch on cpu (f32)" and report["mode"] == "async"
+    assert (
+        report["size"] == [480, 360]
+        and report["backend"] == "torch on cpu (f32)"
+        and report["mode"] == "async"
+    )
     assert report["keyframes"] >= 2 and sum(report["keyframe_reasons"].values()) == report["keyframes"]
     assert report["keyframe_reasons"]["first"] == 1
     assert report["latency_ms"]["p50"] > report["shallow_ms"]["p50"] > 0
     assert json.loads((out / "report.json").read_text()) == report
     names = {path.name for path in out.iterdir() if path.stat().st_size > 0}
     assert (out / "thesis.txt").read_text() == "old"
-    assert names == {"thesis.txt", "report.json", "overlay.mp4", "overlay.png", "segmenter.log", "camera.log", "sent.jsonl", "masks.jsonl", "masks.bin",
-            "info.jsonl", "keyframes.jsonl"}
+    assert names == {
+        "thesis.txt",
+        "report.json",
+        "overlay.mp4",
+        "overlay.png",
+        "segmenter.log",
+        "camera.log",
+        "sent.jsonl",
+        "masks.jsonl",
+        "masks.bin",
+        "info.jsonl",
+        "keyframes.jsonl",
+    }
     for name in ("segmenter.log", "camera.log"):
         assert "Traceback" not in (out / name).read_text()
     assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
@@ -58,17 +92,30 @@ def test_of_a_video_that_is_over_before_the_network_is_compiled_there_are_masks(
     for number in range(3):
         video.write(np.full((128, 160, 3), 80 * number, np.uint8))
     video.release()
-    report = run_demo(DemoOptions(source=str(tmp_path / "short.mp4"), model=str(model), backend="openvino", out=str(tmp_path / "demo")))
+    report = run_demo(
+        DemoOptions(
+            source=str(tmp_path / "short.mp4"),
+            model=str(model),
+            backend="openvino",
+            out=str(tmp_path / "demo"),
+        )
+    )
     assert report["frames_sent"] == 3 and report["masks_received"] >= 1
 
 
 def test_a_demo_that_is_viewed(model, tmp_path, capfd):
     from viewer_helpers import Recorded  # skips where the viewer cannot be installed
+
     out, file = tmp_path / "demo", tmp_path / "it's a drive.rrd"
-    report = run_demo(DemoOptions(
-        seconds=1.5, rate_hz=8.0, model=str(model), backend="torch", out=str(out), viewer=str(file)))
+    report = run_demo(
+        DemoOptions(
+            seconds=1.5, rate_hz=8.0, model=str(model), backend="torch", out=str(out), viewer=str(file)
+        )
+    )
     masks = Recorded(file).masks("/camera/mask")
-    assert 0.5 * report["masks_received"] <= len(masks) <= report["frames_sent"]  # all, where the machine is not busy
+    assert (
+        0.5 * report["masks_received"] <= len(masks) <= report["frames_sent"]
+    )  # all, where the machine is not busy
     assert all(mask.shape == (360, 480) for mask in masks.values())
     assert "\nviewed: " in capfd.readouterr().out
     assert "Traceback" not in (out / "viewer.log").read_text()
@@ -78,8 +125,15 @@ def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
     pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     (tmp_path / "file").write_text("precious")
     with pytest.raises(ChildError, match=r"(?s)the viewer did not start:.*cannot write .*drive.rrd"):
-        run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
-                             viewer=str(tmp_path / "file" / "drive.rrd")))
+        run_demo(
+            DemoOptions(
+                seconds=1.0,
+                model=str(model),
+                backend="torch",
+                out=str(tmp_path / "demo"),
+                viewer=str(tmp_path / "file" / "drive.rrd"),
+            )
+        )
 
 
 def test_a_viewer_that_ends_before_the_first_image_is_not_waited_for(model, tmp_path, monkeypatch):
@@ -92,8 +146,15 @@ def test_a_viewer_that_ends_before_the_first_image_is_not_waited_for(model, tmp_
 
     monkeypatch.setattr(demo, "start_viewer", ended)
     with pytest.raises(ChildError, match="viewer ended with 0"):
-        run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(tmp_path / "demo"),
-                             viewer=str(tmp_path / "drive.rrd")))
+        run_demo(
+            DemoOptions(
+                seconds=1.0,
+                model=str(model),
+                backend="torch",
+                out=str(tmp_path / "demo"),
+                viewer=str(tmp_path / "drive.rrd"),
+            )
+        )
 
 
 def test_a_wrong_viewer_is_refused_before_anything_starts():
@@ -103,15 +164,22 @@ def test_a_wrong_viewer_is_refused_before_anything_starts():
 
 def test_a_per_frame_model_has_no_keyframes(tmp_path, capfd):
     model = save_model(tmp_path / "per_frame", tiny_model(4, seed=4, architecture="per_frame"))
-    report = run_demo(DemoOptions(seconds=1.0, rate_hz=5.0, model=str(model), backend="torch", out=str(tmp_path / "demo")))
+    report = run_demo(
+        DemoOptions(seconds=1.0, rate_hz=5.0, model=str(model), backend="torch", out=str(tmp_path / "demo"))
+    )
     assert report["mode"] == "every frame" and report["masks_received"] > 0 and "keyframes" not in report
     assert "on every frame: a per-frame model" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("values, message", [
-    (dict(seconds=-4.0), "--seconds -4: give a number above 0"), (dict(rate_hz=0.0), "--rate 0: give a number above 0"),
-    (dict(seconds=float("nan")), "--seconds nan: "), (dict(rate_hz=float("inf")), "--rate inf: "),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        (dict(seconds=-4.0), "--seconds -4: give a number above 0"),
+        (dict(rate_hz=0.0), "--rate 0: give a number above 0"),
+        (dict(seconds=float("nan")), "--seconds nan: "),
+        (dict(rate_hz=float("inf")), "--rate inf: "),
+    ],
+)
 def test_times_that_make_no_sense_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         DemoOptions(**values)

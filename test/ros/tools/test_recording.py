@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: what is written comes back."""
+
 import json
 
 import numpy as np
@@ -12,8 +13,16 @@ HEIGHT, WIDTH = 4, 6
 
 
 def entry(stamp_ns, **changes):
-    return {"stamp_ns": stamp_ns, "received_ns": stamp_ns + 5, "width": WIDTH, "height": HEIGHT, "step": WIDTH,
-            "encoding": "mono8", "frame_id": "camera", **changes}
+    return {
+        "stamp_ns": stamp_ns,
+        "received_ns": stamp_ns + 5,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "step": WIDTH,
+        "encoding": "mono8",
+        "frame_id": "camera",
+        **changes,
+    }
 
 
 def mask(seed):
@@ -35,7 +44,9 @@ def write(folder, masks=(), info=(), keyframes=(), sent=()):
 
 
 def test_masks_come_back_in_order_of_arrival(tmp_path):
-    recording = write(tmp_path / "new" / "folder", [(entry(stamp), mask(stamp).tobytes()) for stamp in (30, 10, 20)])
+    recording = write(
+        tmp_path / "new" / "folder", [(entry(stamp), mask(stamp).tobytes()) for stamp in (30, 10, 20)]
+    )
     assert [one["stamp_ns"] for one in recording.masks] == [30, 10, 20]
     for one in recording.masks:
         assert np.array_equal(recording.pixels(one), mask(one["stamp_ns"]))
@@ -57,35 +68,49 @@ def test_writer_counts(tmp_path):
     writer.close()
 
 
-@pytest.mark.parametrize("changes, size", [
-    (dict(encoding="mono16"), HEIGHT * WIDTH),
-    (dict(encoding="rgb8"), HEIGHT * WIDTH),
-    (dict(step=WIDTH + 2), HEIGHT * (WIDTH + 2)),
-    (dict(step=WIDTH + 2), HEIGHT * WIDTH),
-    (dict(height=HEIGHT + 1), HEIGHT * WIDTH),
-    (dict(), HEIGHT * WIDTH - 1),
-    (dict(), HEIGHT * WIDTH + 1),
-    (dict(), 0),
-])
+@pytest.mark.parametrize(
+    "changes, size",
+    [
+        (dict(encoding="mono16"), HEIGHT * WIDTH),
+        (dict(encoding="rgb8"), HEIGHT * WIDTH),
+        (dict(step=WIDTH + 2), HEIGHT * (WIDTH + 2)),
+        (dict(step=WIDTH + 2), HEIGHT * WIDTH),
+        (dict(height=HEIGHT + 1), HEIGHT * WIDTH),
+        (dict(), HEIGHT * WIDTH - 1),
+        (dict(), HEIGHT * WIDTH + 1),
+        (dict(), 0),
+    ],
+)
 def test_what_is_no_mask_has_no_pixels_and_harms_no_other(tmp_path, changes, size):
-    recording = write(tmp_path, [
-        (entry(1), mask(1).tobytes()), (entry(2, **changes), bytes(size)), (entry(3), mask(3).tobytes())])
+    recording = write(
+        tmp_path,
+        [(entry(1), mask(1).tobytes()), (entry(2, **changes), bytes(size)), (entry(3), mask(3).tobytes())],
+    )
     first, bad, last = recording.masks
     assert recording.pixels(bad) is None
-    assert np.array_equal(recording.pixels(first), mask(1)) and np.array_equal(recording.pixels(last), mask(3))
+    assert np.array_equal(recording.pixels(first), mask(1)) and np.array_equal(
+        recording.pixels(last), mask(3)
+    )
 
 
 def test_info_is_by_stamp_and_keyframes_in_order(tmp_path):
-    recording = write(tmp_path, info=[{"stamp_ns": 20, "score": 0.5}, {"stamp_ns": 10, "score": 0.25}],
-                      keyframes=[{"stamp_ns": 20, "reason": "first"}, {"stamp_ns": 10, "reason": "reset"}])
+    recording = write(
+        tmp_path,
+        info=[{"stamp_ns": 20, "score": 0.5}, {"stamp_ns": 10, "score": 0.25}],
+        keyframes=[{"stamp_ns": 20, "reason": "first"}, {"stamp_ns": 10, "reason": "reset"}],
+    )
     assert recording.info[10]["score"] == 0.25 and recording.info[20]["score"] == 0.5
     assert [event["reason"] for event in recording.keyframes] == ["first", "reset"]
 
 
 def test_each_sent_image_with_its_first_mask(tmp_path):
-    sent = [{"index": number, "stamp_ns": 10 * number, "published_ns": 10 * number + 1} for number in range(4)]
-    masks = [(entry(stamp, received_ns=received), mask(0).tobytes())
-             for stamp, received in ((10, 100), (0, 101), (10, 102), (77, 103), (30, 104))]
+    sent = [
+        {"index": number, "stamp_ns": 10 * number, "published_ns": 10 * number + 1} for number in range(4)
+    ]
+    masks = [
+        (entry(stamp, received_ns=received), mask(0).tobytes())
+        for stamp, received in ((10, 100), (0, 101), (10, 102), (77, 103), (30, 104))
+    ]
     recording = write(tmp_path, masks, sent=sent)
     pairs = [(image["index"], one and one["received_ns"]) for image, one in recording.by_sent()]
     assert pairs == [(0, 101), (1, 100), (2, None), (3, 104)]

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """`dcfm soak`: real nodes over DDS for a few seconds."""
+
 import numpy as np
 import pytest
 
@@ -16,9 +17,11 @@ def kept(monkeypatch):
     """What soak's own functions give it: lists, by their names."""
     kept = {"_watch": [], "_sent": []}
     for name, results in kept.items():
+
         def keep(*arguments, function=getattr(soak_module, name), results=results):
             results.append(function(*arguments))
             return results[-1]
+
         monkeypatch.setattr(soak_module, name, keep)
     return kept
 
@@ -34,16 +37,39 @@ def frames_due(times: list[int], ended_ns: int, rate_hz: float) -> float:
 
 
 def test_two_cameras_for_a_few_seconds(kept):
-    report = soak(SoakOptions(
-        camera=(96, 128), cameras=2, seconds=5.0, rate_hz=5.0, backend="torch", parameters=("max_interval:=3",)))
-    assert set(report["cameras"]) == {"camera0", "camera1"} and set(report["processes"]) == {"segmenter", "camera0", "camera1"}
-    watched, = kept["_watch"]
+    report = soak(
+        SoakOptions(
+            camera=(96, 128),
+            cameras=2,
+            seconds=5.0,
+            rate_hz=5.0,
+            backend="torch",
+            parameters=("max_interval:=3",),
+        )
+    )
+    assert set(report["cameras"]) == {"camera0", "camera1"} and set(report["processes"]) == {
+        "segmenter",
+        "camera0",
+        "camera1",
+    }
+    (watched,) = kept["_watch"]
     for camera, times in zip(report["cameras"].values(), kept["_sent"]):
         assert camera["sent"] == len(times) and frames_due(list(times.values()), watched.ended_ns, 5.0) >= 25
         assert camera["received"] + camera["lost_by_dds"] + camera["not_taken"] == camera["sent"]
         # A frame in work or under way when the cameras are stopped may be missing.
-        assert 0 <= camera["sent"] - camera["masks"] - camera["dropped"] - camera["lost_by_dds"] - camera["not_taken"] <= 1
-        assert camera["keyframes"] > 2 and camera["latency_ms"]["p50"] > camera["inside_ms"]["shallow_ms"]["p50"] > 0
+        assert (
+            0
+            <= camera["sent"]
+            - camera["masks"]
+            - camera["dropped"]
+            - camera["lost_by_dds"]
+            - camera["not_taken"]
+            <= 1
+        )
+        assert (
+            camera["keyframes"] > 2
+            and camera["latency_ms"]["p50"] > camera["inside_ms"]["shallow_ms"]["p50"] > 0
+        )
     assert report["receive_ms_per_frame"] > 0 and report["backend"] == "torch on cpu (f32)"
 
 
@@ -57,18 +83,23 @@ def test_a_frame_costs_what_was_spent_while_such_frames_were_sent(kept):
     report = soak(SoakOptions(camera=(96, 128), seconds=5.0, rate_hz=20.0, backend="torch"))
     (watched,), (sent,) = kept["_watch"], kept["_sent"]
     frames = sum(watched.began_ns <= at < watched.ended_ns for at in sent.values())
-    assert 0 < frames < len(sent)   # cameras begin before the first mask is there
+    assert 0 < frames < len(sent)  # cameras begin before the first mask is there
     cpu_s, segmenter = watched.samples["segmenter"].cpu_s, report["processes"]["segmenter"]
     assert segmenter["cpu_ms_per_frame"] == pytest.approx(1e3 * (cpu_s[-1] - cpu_s[0]) / frames, abs=0.01)
     assert report["receive_ms_per_frame"] == pytest.approx(1e3 * watched.receiving_s / frames, abs=0.01)
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(cameras=0), "--cameras 0: use 1 to 16"), (dict(seconds=-4.0), "--seconds -4: use 5 or more"),
-    (dict(rate_hz=0.0), "--rate 0: use 0.1 to 1000 images per second"),
-    (dict(camera=(8, 20000)), "--camera 8x20000: use 32 to 16384 pixels"),
-    (dict(encoding="jpeg"), "--encoding jpeg: use one of rgb8, bgr8, mono8"),
-    (dict(parameters=("max_interval=5",)), "--set max_interval=5: write it as name:=value")])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(cameras=0), "--cameras 0: use 1 to 16"),
+        (dict(seconds=-4.0), "--seconds -4: use 5 or more"),
+        (dict(rate_hz=0.0), "--rate 0: use 0.1 to 1000 images per second"),
+        (dict(camera=(8, 20000)), "--camera 8x20000: use 32 to 16384 pixels"),
+        (dict(encoding="jpeg"), "--encoding jpeg: use one of rgb8, bgr8, mono8"),
+        (dict(parameters=("max_interval=5",)), "--set max_interval=5: write it as name:=value"),
+    ],
+)
 def test_options_that_cannot_be_used(options, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
         SoakOptions(**options)

@@ -1,13 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Miniature data sets."""
+
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-SIZE = (24, 32)   # height, width
+SIZE = (24, 32)  # height, width
 
 
 class Tree:

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """VSPW's layout."""
+
 import cv2
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ def test_videos_are_clips_in_the_order_of_the_list(vspw):
     assert (clips.name, clips.classes) == ("vspw val", VSPW124)
     assert "non-commercial" in clips.terms and "\n" not in clips.terms
     assert [(clip.name, clip.length, clip.rate_hz, list(clip.labelled)) for clip in clips.clips] == [
-        ("12_street", 3, 15.0, [0, 1, 2]), ("7_kitchen", 2, 15.0, [0, 1])]
+        ("12_street", 3, 15.0, [0, 1, 2]),
+        ("7_kitchen", 2, 15.0, [0, 1]),
+    ]
     street = clips.clips[0]
     assert [round(street.image(i).mean(), -1) for i in range(3)] == [90, 100, 110]
     assert street.image(0).shape == (24, 32, 3)
@@ -53,7 +56,9 @@ def test_test_videos_may_have_no_masks(vspw):
 
 def test_other_splits_may_not(vspw):
     vspw.text("val.txt", "9_secret")
-    with pytest.raises(SourceError, match="vspw val lacks 2 file.*9_secret/mask/00000005.png, .*secret/mask/00000006.png;"):
+    with pytest.raises(
+        SourceError, match="vspw val lacks 2 file.*9_secret/mask/00000005.png, .*secret/mask/00000006.png;"
+    ):
         open_clips(vspw.root)
 
 
@@ -61,17 +66,28 @@ def test_missing_files_of_all_videos_are_reported_at_once(vspw):
     vspw.remove("data/12_street/mask/00000010.png")
     vspw.remove("data/7_kitchen/origin/00000002.jpg")
     vspw.text("val.txt", "12_street\n7_kitchen\nnowhere\nnothing")
-    with pytest.raises(SourceError, match=(
+    with pytest.raises(
+        SourceError,
+        match=(
             "vspw val lacks 4 file.*: .*12_street/mask/00000010.png, .*7_kitchen/origin/00000002.jpg, "
-            r".*nowhere/origin/\*.jpg and 1 more; add them")):
+            r".*nowhere/origin/\*.jpg and 1 more; add them"
+        ),
+    ):
         open_clips(vspw.root)
 
 
-@pytest.mark.parametrize("split, text, message", [
-    ("train", None, "train.txt is missing; it lists the videos of a split. Splits that are there: test, val"),
-    ("val", " \n", "val.txt lists no videos; give one name a line"),
-    ("val", "a\nb\na\n", "val.txt lists a twice; name each video once"),
-])
+@pytest.mark.parametrize(
+    "split, text, message",
+    [
+        (
+            "train",
+            None,
+            "train.txt is missing; it lists the videos of a split. Splits that are there: test, val",
+        ),
+        ("val", " \n", "val.txt lists no videos; give one name a line"),
+        ("val", "a\nb\na\n", "val.txt lists a twice; name each video once"),
+    ],
+)
 def test_bad_lists_are_refused(vspw, split, text, message):
     if text is not None:
         vspw.text(f"{split}.txt", text)

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch on an NVIDIA GPU: half precision, CUDA graphs, and two streams, so that frames pass the deep path by."""
+"""PyTorch on an NVIDIA GPU: half precision, CUDA graphs, and two streams, so that frames pass the deep path
+by."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import importlib.util
 import logging
 import math
 import re
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,9 +43,10 @@ class Feature(NamedTuple):
 class CUDABackend:
     """Shallow path and masks have a stream of high priority, the deep path one of low priority.
 
-    The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let other threads
-    go on. They also mean that who uses a feature keeps it until the GPU has read it: its memory is never taken too early.
-    The deep path is one graph: it gives way by the priority of its stream, not by `between_slices`.
+    The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let
+    other threads go on. They also mean that who uses a feature keeps it until the GPU has read it: its memory
+    is never taken too early. The deep path is one graph: it gives way by the priority of its stream, not by
+    `between_slices`.
     """
 
     name = "torch"
@@ -58,10 +61,14 @@ class CUDABackend:
             torch.backends.cudnn.allow_tf32 = False  # on by default, and 1e-3 away
         self._kernels, self._type = pixel_kernels(), _TYPES[self.precision]
         self._parts = gpu_form(fold(model), place, self._type, self._kernels.CHANNELS)
-        # Graphs: of frames, one for each network size and four for each camera size; of keyframes, one for each network size.
+        # Graphs: of frames, one for each network size and four for each camera size; of keyframes, one for
+        #     each network size.
         self._frames, self._keyframes = Lane(place, priority=-1, graphs=32), Lane(place, priority=0, graphs=8)
-        self._image, self._labels = _HostMemory(self._frames, torch.uint8), _HostMemory(self._frames, torch.uint8)
-        self._motions = [_HostMemory(self._frames, torch.float32) for _ in range(2)]   # to one keyframe or two
+        self._image, self._labels = (
+            _HostMemory(self._frames, torch.uint8),
+            _HostMemory(self._frames, torch.uint8),
+        )
+        self._motions = [_HostMemory(self._frames, torch.float32) for _ in range(2)]  # to one keyframe or two
         self._loaded = torch.cuda.Event()  # the last image has left its host memory
 
     def prepare(self, size: tuple[int, int]) -> None:
@@ -82,7 +89,9 @@ class CUDABackend:
     def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
         with self._keyframes.open("deep path"):
             self._keyframes.wait(shallow.ready)
-            common = _kept(self._keyframes, self._keyframes.run("deep", self._parts.deep, shallow.tensor), sleeps=True)
+            common = _kept(
+                self._keyframes, self._keyframes.run("deep", self._parts.deep, shallow.tensor), sleeps=True
+            )
             common.ready.synchronize()  # the encode time ends when the feature is there
             return common
 
@@ -90,8 +99,14 @@ class CUDABackend:
         with self._frames.open("fusion"):
             return self._run("logits", self._logits, shallow, commons, motions)[0].cpu().numpy()
 
-    def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
+    def mask(
+        self,
+        shallow: Feature,
+        commons: list[Feature],
+        size: tuple[int, int],
+        with_confidence: bool = False,
+        motions: Motions = (),
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         with self._frames.open("mask"):
             function = functools.partial(self._upsampled, size, with_confidence)
             labels = self._run(("mask", size, with_confidence), function, shallow, commons, motions)
@@ -103,16 +118,24 @@ class CUDABackend:
 
     def status(self) -> dict[str, str]:
         """What a person wants to know about this backend, in words."""
-        return {"kernels": self._kernels.__name__.rpartition(".")[2],
-                "without CUDA graph": str(self._frames.failures + self._keyframes.failures)}
+        return {
+            "kernels": self._kernels.__name__.rpartition(".")[2],
+            "without CUDA graph": str(self._frames.failures + self._keyframes.failures),
+        }
 
     def _run(self, name, function, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
         """Both callers wait for the result, so that the maps' host memory is free again for the next call."""
         for common in commons:
             self._frames.wait(common.ready)
         moves = any(motion is not None for motion in motions) and not self.per_frame
-        maps = [self._uploadable(memory, common.tensor, motion) for memory, (common, motion) in zip(
-            self._motions, with_motions(commons, motions))] if moves else []
+        maps = (
+            [
+                self._uploadable(memory, common.tensor, motion)
+                for memory, (common, motion) in zip(self._motions, with_motions(commons, motions))
+            ]
+            if moves
+            else []
+        )
         return self._frames.run(name, function, shallow.tensor, *(common.tensor for common in commons), *maps)
 
     def _uploadable(self, memory: _HostMemory, common: Tensor, motion: np.ndarray | None) -> Tensor:
@@ -125,16 +148,23 @@ class CUDABackend:
     # What graphs are made of
 
     def _shallow(self, image: Tensor) -> Tensor:
-        return self._parts.shallow.encoder.shallow(self._kernels.normalised_pixels(image, self._type, self._normalisation))
+        return self._parts.shallow.encoder.shallow(
+            self._kernels.normalised_pixels(image, self._type, self._normalisation)
+        )
 
     def _logits(self, shallow: Tensor, *inputs: Tensor) -> Tensor:
         """inputs: common contributions (1, C, h, w), and then, if they move, their maps (h, w, 2)"""
-        commons, maps = [tensor for tensor in inputs if tensor.dim() == 4], [tensor for tensor in inputs if tensor.dim() == 3]
+        commons, maps = (
+            [tensor for tensor in inputs if tensor.dim() == 4],
+            [tensor for tensor in inputs if tensor.dim() == 3],
+        )
         if maps:
             commons = [self._kernels.aligned(common, motion) for common, motion in zip(commons, maps)]
         return added(self._parts.decoder(shallow, common) for common in commons)
 
-    def _upsampled(self, size: tuple[int, int], with_confidence: bool, shallow: Tensor, *inputs: Tensor) -> Tensor:
+    def _upsampled(
+        self, size: tuple[int, int], with_confidence: bool, shallow: Tensor, *inputs: Tensor
+    ) -> Tensor:
         return self._kernels.upsampled_labels(self._logits(shallow, *inputs), size, with_confidence)
 
 
@@ -151,12 +181,17 @@ class _HostMemory:
         return self._memory[:count].view(self._type).view(shape)
 
 
-def gpu_form(parts: InferenceModel, device: torch.device, dtype: torch.dtype, channels: int) -> InferenceModel:
-    """The parts as a GPU likes them, changed in place: batch norms folded, weights channels last, images of that many
-    channels, of which the first three are colours. Layer norms and softmax compute in float32 on a GPU anyway."""
+def gpu_form(
+    parts: InferenceModel, device: torch.device, dtype: torch.dtype, channels: int
+) -> InferenceModel:
+    """The parts as a GPU likes them, changed in place: batch norms folded, weights channels last, images of
+    that many channels, of which the first three are colours. Layer norms and softmax compute in float32 on a
+    GPU anyway."""
     shallow, deep, decoder = parts
     first = next(module for module in shallow.modules() if isinstance(module, nn.Conv2d))
-    first.weight = nn.Parameter(F.pad(first.weight, (0, 0, 0, 0, 0, channels - first.in_channels)), requires_grad=False)
+    first.weight = nn.Parameter(
+        F.pad(first.weight, (0, 0, 0, 0, 0, channels - first.in_channels)), requires_grad=False
+    )
     first.in_channels = channels
     for part in (shallow, deep, decoder):
         fold_batch_norms(part)
@@ -174,7 +209,9 @@ def place_of(name: str) -> torch.device:
     found, count = re.fullmatch(r"cuda(?::(\d+))?", name), torch.cuda.device_count()
     if not found:
         raise BackendError(f"unknown device {name!r}: use cuda or cuda:N")
-    number = torch.cuda.current_device() if found[1] is None else int(found[1])  # other threads have another current one
+    number = (
+        torch.cuda.current_device() if found[1] is None else int(found[1])
+    )  # other threads have another current one
     if number >= count:
         raise BackendError(f"device {name!r}: PyTorch sees {count} GPUs, so use cuda:0 to cuda:{count - 1}")
     return torch.device("cuda", number)
@@ -184,7 +221,11 @@ def pixel_kernels():
     """The module of kernels: Triton's, or PyTorch operations in their place."""
     if importlib.util.find_spec("triton"):
         from dcfm_ros.pipeline.backends.cuda import triton_kernels as kernels
+
         return kernels
     from dcfm_ros.pipeline.backends.cuda import torch_kernels
-    _log.warning("Triton is not installed: masks are made by PyTorch operations, which is slower; pip install triton")
+
+    _log.warning(
+        "Triton is not installed: masks are made by PyTorch operations, which is slower; pip install triton"
+    )
     return torch_kernels

@@ -1,8 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of tensors that run as graphs: captured once for each shape of their inputs, replayed from then on.
+"""Functions of tensors that run as graphs: captured once for each shape of their inputs, replayed from then
+on.
 
-What launches hundreds of small kernels one by one keeps a CPU busy for longer than a GPU; a graph is one launch.
+What launches hundreds of small kernels one by one keeps a CPU busy for longer than a GPU; a graph is one
+launch.
 """
 
 from __future__ import annotations
@@ -10,13 +12,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from typing import Callable, Hashable, NamedTuple
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 _log = logging.getLogger(__name__)
-_capturing = threading.Lock()  # PyTorch allows one capture at a time in a process, and there may be several backends
+_capturing = (
+    threading.Lock()
+)  # PyTorch allows one capture at a time in a process, and there may be several backends
 
 Function = Callable[..., Tensor]
 
@@ -26,9 +31,9 @@ class CaptureError(RuntimeError):
 
 
 class Captured(NamedTuple):
-    inputs: list[Tensor]         # the graph reads these: to be filled before each replay
+    inputs: list[Tensor]  # the graph reads these: to be filled before each replay
     replay: Callable[[], None]
-    output: Tensor               # the graph writes this: another replay overwrites it
+    output: Tensor  # the graph writes this: another replay overwrites it
 
 
 _UNCAPTURED = Captured([], lambda: None, torch.empty(0))
@@ -37,11 +42,13 @@ _UNCAPTURED = Captured([], lambda: None, torch.empty(0))
 class Graphs:
     """The graphs of one stream, at most `limit`: the least recently used goes.
 
-    `run` is for one thread at a time, `prepare` for any thread beside it. A function that cannot be captured runs as it is;
-    that is logged, and counted in `failures`.
+    `run` is for one thread at a time, `prepare` for any thread beside it. A function that cannot be captured
+    runs as it is; that is logged, and counted in `failures`.
     """
 
-    def __init__(self, capture: Callable[[Function, tuple[Tensor, ...]], Captured], device: torch.device, limit: int):
+    def __init__(
+        self, capture: Callable[[Function, tuple[Tensor, ...]], Captured], device: torch.device, limit: int
+    ):
         """capture: makes the graph of a function for inputs like these, or raises CaptureError."""
         self._capture, self._device, self._limit = capture, device, limit
         self._kept: OrderedDict[Hashable, Captured] = OrderedDict()
@@ -52,7 +59,8 @@ class Graphs:
         return len(self._kept)
 
     def run(self, name: Hashable, function: Function, *inputs: Tensor) -> Tensor:
-        """function(*inputs) on the device; inputs may lie in pinned host memory. The result is valid until the next call.
+        """function(*inputs) on the device; inputs may lie in pinned host memory. The result is valid until
+        the next call.
 
         name: of the function and of all in it that is no input, since these are constants of a graph.
         """
@@ -76,7 +84,9 @@ class Graphs:
         captured = self._find(key)
         if captured is None:
             with _capturing:
-                captured = self._find(key) or self._make(key, function, inputs)  # unless another thread was first
+                captured = self._find(key) or self._make(
+                    key, function, inputs
+                )  # unless another thread was first
         return captured
 
     def _find(self, key: Hashable) -> Captured | None:

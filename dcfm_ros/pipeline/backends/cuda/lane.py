@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Hashable, Iterator
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ _WARM_UPS = 3  # kernels are compiled in the first, algorithms and workspaces ar
 
 
 class Lane:
-    """All work is done inside `open`, by one thread at a time; only `prepare` may be called by another thread meanwhile."""
+    """All work is done inside `open`, by one thread at a time; only `prepare` may be called by another thread
+    meanwhile."""
 
     def __init__(self, device: torch.device, priority: int, graphs: int):
         """priority: of the stream, a lower number goes first. graphs: how many are kept."""
@@ -39,11 +40,15 @@ class Lane:
                 yield
         except torch.OutOfMemoryError as error:
             raise BackendError(
-                f"{self._device} is out of memory in the {work}: use a smaller model, a smaller input size or fewer "
-                f"cameras, or stop what else runs on it ({_first_line(error)})") from error
+                f"{self._device} is out of memory in the {work}: use a smaller model, a smaller input size "
+                f"or fewer "
+                f"cameras, or stop what else runs on it ({_first_line(error)})"
+            ) from error
         except torch.AcceleratorError as error:  # no call of this process to the device works any more
-            raise BackendError(f"{self._device} failed in the {work}: this process has to be started anew "
-                               f"({_first_line(error)})") from error
+            raise BackendError(
+                f"{self._device} failed in the {work}: this process has to be started anew "
+                f"({_first_line(error)})"
+            ) from error
 
     def run(self, name: Hashable, function: Function, *inputs: Tensor) -> Tensor:
         """As `Graphs.run`."""
@@ -58,7 +63,8 @@ class Lane:
         self._stream.wait_event(event)
 
     def mark(self, sleeps: bool = False) -> torch.cuda.Event:
-        """An event after all work so far. sleeps: the host leaves the core to others while it waits, which ends it later."""
+        """An event after all work so far. sleeps: the host leaves the core to others while it waits, which
+        ends it later."""
         event = torch.cuda.Event(blocking=sleeps)
         event.record(self._stream)
         return event
@@ -71,10 +77,11 @@ class Lane:
 class _Capture:
     """Makes the graphs of a stream.
 
-    Recording on the stream itself would put into the graph what another thread does there meanwhile. So there is a stream to
-    record on, of the same priority, since that is what kernels in a graph keep. Matrix products in a graph share the
-    workspace of the stream they were recorded on: graphs of one lane run one after the other, and warming up, which may
-    fall together with them, has a stream and so a workspace of its own.
+    Recording on the stream itself would put into the graph what another thread does there meanwhile. So there
+    is a stream to record on, of the same priority, since that is what kernels in a graph keep. Matrix
+    products in a graph share the workspace of the stream they were recorded on: graphs of one lane run one
+    after the other, and warming up, which may fall together with them, has a stream and so a workspace of its
+    own.
     """
 
     def __init__(self, stream: torch.cuda.Stream):
@@ -85,7 +92,9 @@ class _Capture:
 
     def __call__(self, function: Function, examples: tuple[Tensor, ...]) -> Captured:
         with torch.inference_mode():
-            with torch.cuda.stream(self._stream):  # memory is reused in the order of the stream on which it was taken
+            with torch.cuda.stream(
+                self._stream
+            ):  # memory is reused in the order of the stream on which it was taken
                 inputs = [torch.zeros_like(example, device=self._stream.device) for example in examples]
             self._warming.wait_stream(self._stream)
             with torch.cuda.stream(self._warming):
@@ -99,7 +108,9 @@ class _Capture:
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         try:
             with torch.cuda.stream(self._recording), _without_garbage_collection():
-                graph.capture_begin(pool=pool, capture_error_mode="thread_local")  # other threads may go on with what they do
+                graph.capture_begin(
+                    pool=pool, capture_error_mode="thread_local"
+                )  # other threads may go on with what they do
                 try:
                     output = function(*inputs)
                 finally:
@@ -124,9 +135,9 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _end_allocation(device: torch.device, pool: tuple[int, int]) -> None:
-    """`capture_end` leaves out this step where the capture is broken (PyTorch 2.11), and the allocator, which still waits for
-    it, then never again gives freed memory back. There is no public call for it."""
-    with suppress(RuntimeError, AttributeError):   # it was ended, or PyTorch has changed
+    """`capture_end` leaves out this step where the capture is broken (PyTorch 2.11), and the allocator, which
+    still waits for it, then never again gives freed memory back. There is no public call for it."""
+    with suppress(RuntimeError, AttributeError):  # it was ended, or PyTorch has changed
         torch._C._cuda_endAllocateToPool(device.index, pool)
         torch._C._cuda_releasePool(device.index, pool)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 import math
 import os
 import threading
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import openvino
@@ -19,23 +20,23 @@ from dcfm_ros.model.inference import DeepPath, fold
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost, Motions, Sharing, with_motions
 from dcfm_ros.pipeline.backends.openvino.buffers import Buffers
 from dcfm_ros.pipeline.backends.openvino.network_cache import cached_network, converted, network_key
-from dcfm_ros.pipeline.backends.sampling import sampled
 from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 from dcfm_ros.pipeline.backends.openvino.slices import SHARE, Plan, plan
+from dcfm_ros.pipeline.backends.sampling import sampled
 
 
 class _Band(NamedTuple):
     """Some rows of the common contribution."""
 
     rows: slice
-    needs: list[slice]   # rows of each stage's output
+    needs: list[slice]  # rows of each stage's output
     request: openvino.InferRequest
 
 
 class _Requests(NamedTuple):
     """Infer requests for one size of S. A request serves one thread at a time."""
 
-    stages: list[list[openvino.InferRequest]]   # slices of each
+    stages: list[list[openvino.InferRequest]]  # slices of each
     bands: list[_Band]
     commons: Buffers
     moved: Buffers
@@ -45,39 +46,59 @@ class _Requests(NamedTuple):
 class OpenVINOBackend(MasksOnHost):
     """Features are float32 arrays (1, h, w, channels) of their own.
 
-    Channels last is how the plugin computes: any other layout between two networks is turned over at both ends, which for the
-    common contribution costs more than its arithmetic.
+    Channels last is how the plugin computes: any other layout between two networks is turned over at both
+    ends, which for the common contribution costs more than its arithmetic.
     """
 
     name = "openvino"
     device = "cpu"
 
     def __init__(self, model: Model, precision: str = "auto", sharing: Sharing = Sharing.NONE):
-        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes in it; auto.
-        sharing: with CORES the deep path has one half of the cores, everything else the other; otherwise each has all.
+        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes
+            in it; auto.
+        sharing: with CORES the deep path has one half of the cores, everything else the other; otherwise each
+            has all.
         """
         self.per_frame = model.config.architecture == "per_frame"
         self._parts = fold(model.cpu())
         self._core = openvino.Core()
         self.precision = self._choose(precision)
-        self._settings = {"INFERENCE_PRECISION_HINT": self.precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        self._settings = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+        }
         self._deep_settings = dict(self._settings)
-        if sharing is Sharing.CORES:  # threads are not bound to cores: each network would bind its own to the same ones
+        if (
+            sharing is Sharing.CORES
+        ):  # threads are not bound to cores: each network would bind its own to the same ones
             cores = len(os.sched_getaffinity(0))
-            for settings, threads in ((self._deep_settings, cores // 2), (self._settings, cores - cores // 2)):
+            for settings, threads in (
+                (self._deep_settings, cores // 2),
+                (self._settings, cores - cores // 2),
+            ):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
-        self._share = SHARE if sharing is Sharing.TURNS else math.inf   # of a frame's work, for a slice of the deep path
-        self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}   # shallow paths, by the size of the image
-        self._by_grid: dict[tuple[int, int], _Requests] = {}               # all else, by the size of S
+        self._share = (
+            SHARE if sharing is Sharing.TURNS else math.inf
+        )  # of a frame's work, for a slice of the deep path
+        self._by_size: dict[
+            tuple[int, int], openvino.InferRequest
+        ] = {}  # shallow paths, by the size of the image
+        self._by_grid: dict[tuple[int, int], _Requests] = {}  # all else, by the size of S
         self._compiling = threading.Lock()
 
     def _choose(self, precision: str) -> str:
         with kept_signal_stack():  # the first question loads the CPU plugin
-            able = {name.lower().replace("fp", "f") for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")}
+            able = {
+                name.lower().replace("fp", "f")
+                for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            }
         if precision == "auto":
             return "bf16" if "bf16" in able else "f32"
         if precision not in able:
-            raise BackendError(f"precision {precision!r}: this processor does not compute in it; use precision:=f32")
+            raise BackendError(
+                f"precision {precision!r}: this processor does not compute in it; use precision:=f32"
+            )
         return precision
 
     def prepare(self, size: tuple[int, int]) -> None:
@@ -115,7 +136,11 @@ class OpenVINOBackend(MasksOnHost):
         common = requests.commons.take()
         for band in requests.bands:
             between_slices()
-            _infer_into(common[:, band.rows], band.request, *(output[:, rows] for output, rows in zip(outputs, band.needs)))
+            _infer_into(
+                common[:, band.rows],
+                band.request,
+                *(output[:, rows] for output, rows in zip(outputs, band.needs)),
+            )
         return common
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray], motions: Motions = ()) -> np.ndarray:
@@ -123,7 +148,7 @@ class OpenVINOBackend(MasksOnHost):
         first, *others = (self._moved(requests, *pair) for pair in with_motions(commons, motions))
         logits = _infer(requests.decoder, shallow, first)
         for common in others:
-            logits = logits.copy()   # out of the request's own memory
+            logits = logits.copy()  # out of the request's own memory
             logits += _infer(requests.decoder, shallow, common)
         return logits[0].transpose(2, 0, 1)
 
@@ -134,17 +159,40 @@ class OpenVINOBackend(MasksOnHost):
 
     def _compile(self, planned: Plan) -> _Requests:
         deep, outputs = self._parts.deep, [_channels_last(output) for output in planned.outputs]
-        stages = [[self._request(self._deep_settings, ChannelsLast(part.module), _channels_last(part.feature))
-                   for part in stage] for stage in planned.stages]
+        stages = [
+            [
+                self._request(self._deep_settings, ChannelsLast(part.module), _channels_last(part.feature))
+                for part in stage
+            ]
+            for stage in planned.stages
+        ]
         everything = slice(None)
-        bands = [_Band(everything, [everything] * len(outputs), self._request(
-            self._deep_settings, ChannelsLast(Conclusion(deep)), *outputs))] if not planned.bands else []
+        bands = (
+            [
+                _Band(
+                    everything,
+                    [everything] * len(outputs),
+                    self._request(self._deep_settings, ChannelsLast(Conclusion(deep)), *outputs),
+                )
+            ]
+            if not planned.bands
+            else []
+        )
         for band in planned.bands:
             needs = [slice(*rows) for rows in band.needs]
-            bands.append(_Band(slice(*band.rows), needs, self._request(
-                self._deep_settings, band, *(output[:, rows] for output, rows in zip(outputs, needs)))))
+            bands.append(
+                _Band(
+                    slice(*band.rows),
+                    needs,
+                    self._request(
+                        self._deep_settings, band, *(output[:, rows] for output, rows in zip(outputs, needs))
+                    ),
+                )
+            )
         common = _channels_last(planned.common)
-        decoder = self._request(self._settings, ChannelsLast(self._parts.decoder), _channels_last(planned.shallow), common)
+        decoder = self._request(
+            self._settings, ChannelsLast(self._parts.decoder), _channels_last(planned.shallow), common
+        )
         return _Requests(stages, bands, Buffers(tuple(common.shape)), Buffers(tuple(common.shape)), decoder)
 
     def _request(self, settings: dict[str, str], part: nn.Module, *example: Tensor) -> openvino.InferRequest:

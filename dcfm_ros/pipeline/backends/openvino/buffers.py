@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays that are used again once nobody holds them: faulting in fresh megabytes can take longer than filling them."""
+"""Arrays that are used again once nobody holds them: faulting in fresh megabytes can take longer than filling
+them."""
 
 from __future__ import annotations
 
@@ -8,12 +9,13 @@ import sys
 
 import numpy as np
 
-_FREE = 4        # kept; arrays in use are not counted
-_OURS = 3        # references to an array nobody else holds: the list's, the loop's, and getrefcount's own argument
+_FREE = 4  # kept; arrays in use are not counted
+_OURS = 3  # references to an array nobody else holds: the list's, the loop's, and getrefcount's own argument
 
 
 class Buffers:
-    """float32 arrays of one shape, for one thread. An array counts as in use while anything refers to it or to a view of it."""
+    """float32 arrays of one shape, for one thread. An array counts as in use while anything refers to it or
+    to a view of it."""
 
     def __init__(self, shape: tuple[int, ...]):
         self._shape = shape

@@ -8,8 +8,8 @@ import logging
 import os
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import openvino
 import torch
@@ -35,11 +35,14 @@ def converted(part: torch.nn.Module, *example: torch.Tensor) -> openvino.Model:
     """A module as OpenVINO's network for inputs of just the example's shapes."""
     with warnings.catch_warnings():  # of values that depend on the shapes: these are fixed here
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        return openvino.convert_model(part, example_input=example, input=[tuple(tensor.shape) for tensor in example])
+        return openvino.convert_model(
+            part, example_input=example, input=[tuple(tensor.shape) for tensor in example]
+        )
 
 
 def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino.Model]) -> openvino.Model:
-    """The network of that key from disk, or converted and stored. A cache that cannot be used only costs time."""
+    """The network of that key from disk, or converted and stored. A cache that cannot be used only costs
+    time."""
     folder = cache_folder() / key
     try:
         if (folder / "network.xml").is_file():
@@ -54,8 +57,13 @@ def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino
             openvino.save_model(network, part / "network.xml", compress_to_fp16=False)
         cache.forget_oldest(folder.parent, "network.xml", _KEPT)
     except (OSError, RuntimeError) as error:
-        cause = getattr(error.__cause__ or error, "strerror", None) or error   # the same for each of a dozen networks
-        if environment.prepare():   # else it has been said that nothing can be cached
-            environment.say_once(f"cannot cache the networks in {folder.parent} ({cause}), so starts take longer: make room there, "
-                                 "or set XDG_CACHE_HOME to a folder that can be written")
+        cause = (
+            getattr(error.__cause__ or error, "strerror", None) or error
+        )  # the same for each of a dozen networks
+        if environment.prepare():  # else it has been said that nothing can be cached
+            environment.say_once(
+                f"cannot cache the networks in {folder.parent} ({cause}), so starts take longer: make room "
+                f"there, "
+                "or set XDG_CACHE_HOME to a folder that can be written"
+            )
     return network

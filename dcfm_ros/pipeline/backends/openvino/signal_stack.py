@@ -2,17 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps a thread's signal stack through the loading of a library that changes it.
 
-On processors with AMX, OpenVINO's CPU plugin gives the thread that loads it an alternate signal stack of the least size that
-the kernel takes (20 KB seen). Python runs its signal handlers there, and their first call saves all registers once more: the
-stack overflows, and SIGINT or the end of a child process becomes a segmentation fault.
+On processors with AMX, OpenVINO's CPU plugin gives the thread that loads it an alternate signal stack of the
+least size that the kernel takes (20 KB seen). Python runs its signal handlers there, and their first call
+saves all registers once more: the stack overflows, and SIGINT or the end of a child process becomes a
+segmentation fault.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 
 class SignalStack(ctypes.Structure):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the deep path is cut into slices, between which it gives way to frames.
 
-Slices are cut by their arithmetic, not by a stopwatch: the same model and size always gives the same slices, and so in bf16,
-where results depend on where values are rounded, the same masks.
+Slices are cut by their arithmetic, not by a stopwatch: the same model and size always gives the same slices,
+and so in bf16, where results depend on where values are rounded, the same masks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dcfm_ros.model.cost import Cost, counted
 from dcfm_ros.model.fusion import FoldedFusion
 from dcfm_ros.model.inference import Classification, Contribution, DeepPath, InferenceModel, unit_length
 
-SHARE = 0.7         # of a frame's own work: the most that a slice has, as far as steps are that small
+SHARE = 0.7  # of a frame's own work: the most that a slice has, as far as steps are that small
 # How much longer than in a backbone's layers a multiply-accumulate takes, as measured with OpenVINO.
-_ATTENTION = 3.0    # softmax
-_CONCLUSION = 1.5   # memory: the common contribution is the greatest array of all
+_ATTENTION = 3.0  # softmax
+_CONCLUSION = 1.5  # memory: the common contribution is the greatest array of all
 
 
 class Slice(NamedTuple):
@@ -36,8 +36,8 @@ class Plan(NamedTuple):
     """The deep path of a model for images of one size."""
 
     stages: list[list[Slice]]
-    outputs: list[Tensor]      # of the stages, (1, C, h, w): what the conclusion gets
-    bands: list["Band"]        # of the conclusion, from the top; none where it is to be one slice
+    outputs: list[Tensor]  # of the stages, (1, C, h, w): what the conclusion gets
+    bands: list[Band]  # of the conclusion, from the top; none where it is to be one slice
     shallow: Tensor
     common: Tensor
 
@@ -59,8 +59,13 @@ def plan(parts: InferenceModel, image: Tensor, share: float = SHARE) -> Plan:
     decoder, _ = counted(parts.decoder, shallow, common)
     most = share * _work(frame + decoder)
     stages = [_gathered(*stage, most) for stage in zip(parts.deep.stages, costs, inputs)]
-    return Plan(stages, outputs, _bands(parts.deep, outputs, math.ceil(_CONCLUSION * _work(conclusion) / most)),
-                shallow, common)
+    return Plan(
+        stages,
+        outputs,
+        _bands(parts.deep, outputs, math.ceil(_CONCLUSION * _work(conclusion) / most)),
+        shallow,
+        common,
+    )
 
 
 def _work(cost: Cost) -> float:
@@ -71,17 +76,19 @@ def _gathered(steps: nn.Sequential, costs: list[float], inputs: list[Tensor], mo
     """Steps as few slices, each of at most `most` or of one step."""
     first, slices = 0, []
     for at in range(1, len(steps) + 1):
-        if at == len(steps) or sum(costs[first:at + 1]) > most:
+        if at == len(steps) or sum(costs[first : at + 1]) > most:
             slices.append(Slice(nn.Sequential(*steps[first:at]), inputs[first]))
             first = at
     return slices
 
 
 class Band(nn.Module):
-    """Some rows of the conclusion, SegFormer's fusion and the contribution: each needs a few rows of every stage's output.
+    """Some rows of the conclusion, SegFormer's fusion and the contribution: each needs a few rows of every
+    stage's output.
 
-    Coarse features are widened by interpolation. One matrix product, whose weights are those of bilinear interpolation,
-    then makes the band's rows of all of them and sums them up: to cut out rows after interpolation takes twice as long.
+    Coarse features are widened by interpolation. One matrix product, whose weights are those of bilinear
+    interpolation, then makes the band's rows of all of them and sums them up: to cut out rows after
+    interpolation takes twice as long.
     """
 
     def __init__(self, deep: DeepPath, heights: list[int], rows: tuple[int, int]):
@@ -90,8 +97,10 @@ class Band(nn.Module):
         self.rows = rows
         weights = [_row_weights(height, heights[0])[slice(*rows)] for height in heights[1:]]
         spans = [_span(weight) for weight in weights]
-        self.needs = [rows, *spans]   # rows of each stage's output
-        self.vertical = nn.Parameter(torch.cat([weight[:, slice(*span)] for weight, span in zip(weights, spans)], dim=1))
+        self.needs = [rows, *spans]  # rows of each stage's output
+        self.vertical = nn.Parameter(
+            torch.cat([weight[:, slice(*span)] for weight, span in zip(weights, spans)], dim=1)
+        )
         self.weights = nn.ParameterList(weight[:, :, 0, 0].clone() for weight in deep.fusion.weights)
         self.bias, self.contribution = deep.fusion.bias, _channels_last_form(deep.contribution)
 
@@ -125,7 +134,7 @@ def _channels_last_form(contribution: Contribution | Classification) -> nn.Modul
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     """A 1x1 convolution as a layer on channels."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")   # draws no random weights
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")  # draws no random weights
     layer.weight = nn.Parameter(weight[:, :, 0, 0].clone())
     layer.bias = bias
     return layer
@@ -142,7 +151,9 @@ def _bands(deep: DeepPath, outputs: list[Tensor], number: int) -> list[Band]:
 
 def _row_weights(height: int, wanted: int) -> Tensor:
     """(wanted, height): what each row, interpolated, has of each."""
-    return F.interpolate(torch.eye(height)[None, None], size=(wanted, height), mode="bilinear", align_corners=False)[0, 0]
+    return F.interpolate(
+        torch.eye(height)[None, None], size=(wanted, height), mode="bilinear", align_corners=False
+    )[0, 0]
 
 
 def _span(weights: Tensor) -> tuple[int, int]:

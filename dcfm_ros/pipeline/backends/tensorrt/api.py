@@ -1,10 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10 and 11: an engine from an ONNX file, and the run of one. Nothing else here calls TensorRT's Python API.
+"""TensorRT 10 and 11: an engine from an ONNX file, and the run of one. Nothing else here calls TensorRT's
+Python API.
 
-This code was never run with TensorRT itself. `test/pipeline/backends/tensorrt/test_tensorrt_names.py` holds every name in it against
-the published bindings; it knows an object's class by the name of its variable (`builder` is a `Builder`, and so on).
-The two versions differ in one thing: in 10 a network is strongly typed, with the precisions of the ONNX file, only if asked.
+This code was never run with TensorRT itself. `test/pipeline/backends/tensorrt/test_tensorrt_names.py` holds
+every name in it against the published bindings; it knows an object's class by the name of its variable
+(`builder` is a `Builder`, and so on). The two versions differ in one thing: in 10 a network is strongly
+typed, with the precisions of the ONNX file, only if asked.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,11 +34,15 @@ def tensorrt() -> Any:
         import tensorrt as trt
     except ImportError as error:
         raise BackendError(
-            f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your driver's CUDA, "
-            "or use backend:=torch") from error
+            f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your "
+            f"driver's CUDA, "
+            "or use backend:=torch"
+        ) from error
     if trt.__version__.split(".")[0] not in MAJOR_VERSIONS:
-        raise BackendError(f"TensorRT {trt.__version__} is not supported: install {' or '.join(MAJOR_VERSIONS)}, or use "
-                           "backend:=torch")
+        raise BackendError(
+            f"TensorRT {trt.__version__} is not supported: install {' or '.join(MAJOR_VERSIONS)}, or use "
+            "backend:=torch"
+        )
     return trt
 
 
@@ -47,23 +54,28 @@ def build_engine(onnx_file: Path, report: Callable[[str, float], None]) -> bytes
     trt = tensorrt()
     logger = _logger(trt)
     builder = _started(trt.Builder, logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))   # in 11 always so
+    network = builder.create_network(
+        1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    )  # in 11 always so
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx_file)):
         errors = [parser.get_error(number).desc() for number in range(parser.num_errors)]
-        raise BackendError(f"TensorRT {trt.__version__} cannot read {onnx_file.name}: {'; '.join(errors) or logger.last}")
+        raise BackendError(
+            f"TensorRT {trt.__version__} cannot read {onnx_file.name}: {'; '.join(errors) or logger.last}"
+        )
     config = builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)   # f32 is float32, as in all backends
+    config.clear_flag(trt.BuilderFlag.TF32)  # f32 is float32, as in all backends
     config.progress_monitor = monitor = _monitor(trt, report)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise BackendError(f"TensorRT {trt.__version__} cannot build {onnx_file.name}: {logger.last}")
-    del monitor   # it has to outlive the build
+    del monitor  # it has to outlive the build
     return bytes(engine)
 
 
 class Engine:
-    """An engine on the GPU with one execution context: for one thread at a time, on whatever stream that names."""
+    """An engine on the GPU with one execution context: for one thread at a time, on whatever stream that
+    names."""
 
     def __init__(self, plan: bytes, name: str):
         trt = tensorrt()
@@ -71,26 +83,38 @@ class Engine:
         self._runtime = runtime = _started(trt.Runtime, self._logger)
         self._engine = engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise DamagedEngines(f"TensorRT {trt.__version__} cannot load the engine {name}: {self._logger.last}")
+            raise DamagedEngines(
+                f"TensorRT {trt.__version__} cannot load the engine {name}: {self._logger.last}"
+            )
         self._context = engine.create_execution_context()
         if self._context is None:
             raise BackendError(f"no memory on the GPU for the engine {name}: {self._logger.last}")
-        types = {trt.DataType.FLOAT: torch.float32, trt.DataType.HALF: torch.float16, trt.DataType.UINT8: torch.uint8}
+        types = {
+            trt.DataType.FLOAT: torch.float32,
+            trt.DataType.HALF: torch.float16,
+            trt.DataType.UINT8: torch.uint8,
+        }
         names = [engine.get_tensor_name(number) for number in range(engine.num_io_tensors)]
-        self._tensors = {name: (tuple(engine.get_tensor_shape(name)), types[engine.get_tensor_dtype(name)])
-                         for name in names}
+        self._tensors = {
+            name: (tuple(engine.get_tensor_shape(name)), types[engine.get_tensor_dtype(name)])
+            for name in names
+        }
         self.outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
 
     def run(self, inputs: dict[str, Tensor], stream: int) -> Tensor:
-        """Enqueue on a CUDA stream (its handle); returns the output's tensor at once, which is computed later.
+        """Enqueue on a CUDA stream (its handle); returns the output's tensor at once, which is computed
+        later.
 
-        Tensors are of the engine's device, types and shapes, contiguous, and stay until the stream has passed them.
+        Tensors are of the engine's device, types and shapes, contiguous, and stay until the stream has passed
+        them.
         """
         context, output = self._context, self.outputs[0]
         for name, tensor in inputs.items():
             if (tuple(tensor.shape), tensor.dtype) != self._tensors[name]:
-                raise ValueError(f"engine {self._name}: {name} is {tuple(tensor.shape)} {tensor.dtype}, built for "
-                                 f"{' '.join(map(str, self._tensors[name]))}")
+                raise ValueError(
+                    f"engine {self._name}: {name} is {tuple(tensor.shape)} {tensor.dtype}, built for "
+                    f"{' '.join(map(str, self._tensors[name]))}"
+                )
             context.set_tensor_address(name, tensor.data_ptr())
         shape, dtype = self._tensors[output]
         result = torch.empty(shape, dtype=dtype, device=next(iter(inputs.values())).device)
@@ -105,13 +129,18 @@ def _started(kind: Any, logger: Any) -> Any:
     try:
         return kind(logger)
     except TypeError as error:
-        raise BackendError(f"TensorRT cannot start ({logger.last}): is it built for the CUDA version of the driver?") from error
+        raise BackendError(
+            f"TensorRT cannot start ({logger.last}): is it built for the CUDA version of the driver?"
+        ) from error
 
 
 def _logger(trt: Any) -> Any:
     """TensorRT's log as part of the package's; keeps the last errors for messages."""
-    levels = {trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR, trt.ILogger.Severity.ERROR: logging.ERROR,
-              trt.ILogger.Severity.WARNING: logging.WARNING}
+    levels = {
+        trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
+        trt.ILogger.Severity.ERROR: logging.ERROR,
+        trt.ILogger.Severity.WARNING: logging.WARNING,
+    }
 
     class Logger(trt.ILogger):
         def __init__(self):
@@ -137,7 +166,7 @@ def _monitor(trt: Any, report: Callable[[str, float], None]) -> Any:
     class Monitor(trt.IProgressMonitor):
         def __init__(self):
             trt.IProgressMonitor.__init__(self)
-            self._steps: dict[str, int] = {}   # of outermost phases
+            self._steps: dict[str, int] = {}  # of outermost phases
             self._lock = threading.Lock()
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
@@ -150,7 +179,7 @@ def _monitor(trt: Any, report: Callable[[str, float], None]) -> Any:
             with self._lock:
                 if phase_name in self._steps:
                     report(phase_name, (step + 1) / max(self._steps[phase_name], 1))
-            return True   # a build that is not wanted any more ends with its process
+            return True  # a build that is not wanted any more ends with its process
 
         def phase_finish(self, phase_name: str) -> None:
             with self._lock:

@@ -7,8 +7,8 @@ Never run with TensorRT so far: see docs/export.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import torch
@@ -17,32 +17,41 @@ from torch import Tensor
 from dcfm_ros.motion.maps import on_grid
 from dcfm_ros.pipeline.backends.base import BackendError, Motions, added, with_motions
 from dcfm_ros.pipeline.backends.cuda.backend import Feature, pixel_kernels, place_of
-from dcfm_ros.pipeline.backends.tensorrt.engine_files import read_engines
 from dcfm_ros.pipeline.backends.cuda.lane import Lane
 from dcfm_ros.pipeline.backends.tensorrt.api import Engine
+from dcfm_ros.pipeline.backends.tensorrt.engine_files import read_engines
 
 
 class TensorRTBackend:
     """Engines of one folder (engine_files). Features are tensors of their own on the GPU.
 
-    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority; events order
-    them, and the host waits for nothing but a mask's arrival and, on the encoder's thread, the common contribution.
+    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority;
+    events order them, and the host waits for nothing but a mask's arrival and, on the encoder's thread, the
+    common contribution.
     """
 
     name = "tensorrt"
 
     def __init__(self, folder: Path, device: str = "cuda"):
-        """Raises DamagedEngines where an engine is damaged or was built for another TensorRT or GPU, else BackendError."""
+        """Raises DamagedEngines where an engine is damaged or was built for another TensorRT or GPU, else
+        BackendError."""
         engines = read_engines(folder)
-        self.device, self.precision, self.per_frame, self.size = device, engines.precision, engines.per_frame, engines.size
+        self.device, self.precision, self.per_frame, self.size = (
+            device,
+            engines.precision,
+            engines.per_frame,
+            engines.size,
+        )
         self._kernels = pixel_kernels()
         self._frames, self._keyframes = EngineLane(device, priority=-1), EngineLane(device, priority=0)
-        with torch.cuda.device(device):   # TensorRT takes the thread's own
+        with torch.cuda.device(device):  # TensorRT takes the thread's own
             self._engines = {part: Engine(file.read_bytes(), part) for part, file in engines.files.items()}
 
     def prepare(self, size: tuple[int, int]) -> None:
         if size != self.size:
-            raise BackendError(f"these engines are for images of {self.size[1]}x{self.size[0]}, not {size[1]}x{size[0]}")
+            raise BackendError(
+                f"these engines are for images of {self.size[1]}x{self.size[0]}, not {size[1]}x{size[0]}"
+            )
 
     def shallow(self, image: np.ndarray) -> Feature:
         self.prepare(image.shape[:2])
@@ -56,22 +65,33 @@ class TensorRTBackend:
             self._keyframes.wait(shallow.ready)
             common = self._keyframes.run(self._engines["deep"], shallow=shallow.tensor)
             common = Feature(common, self._keyframes.mark(sleeps=True))
-            common.ready.synchronize()  # the encode time ends when the feature is there; until then S stays in use
+            # the encode time ends when the feature is there; until then S stays in use
+            common.ready.synchronize()
             return common
 
     def decode(self, shallow: Feature, commons: list[Feature], motions: Motions = ()) -> np.ndarray:
         with self._frames.open("fusion"):
             return self._frames.download(self._logits(shallow, commons, motions)[0])
 
-    def mask(self, shallow: Feature, commons: list[Feature], size: tuple[int, int],
-             with_confidence: bool = False, motions: Motions = ()) -> tuple[np.ndarray, np.ndarray | None]:
+    def mask(
+        self,
+        shallow: Feature,
+        commons: list[Feature],
+        size: tuple[int, int],
+        with_confidence: bool = False,
+        motions: Motions = (),
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         with self._frames.open("mask"):
-            labels = self._kernels.upsampled_labels(self._logits(shallow, commons, motions), size, with_confidence)
+            labels = self._kernels.upsampled_labels(
+                self._logits(shallow, commons, motions), size, with_confidence
+            )
             mask, *confidence = self._frames.download(labels)
         return mask, confidence[0] if with_confidence else None
 
     def _logits(self, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
-        return added(self._decoded(shallow, common, motion) for common, motion in with_motions(commons, motions))
+        return added(
+            self._decoded(shallow, common, motion) for common, motion in with_motions(commons, motions)
+        )
 
     def _decoded(self, shallow: Feature, common: Feature, motion: np.ndarray | None) -> Tensor:
         self._frames.wait(common.ready)
@@ -85,8 +105,8 @@ class TensorRTBackend:
 
 
 class EngineLane(Lane):
-    """A lane for engines, without graphs: to record one takes a run on another stream, for which an engine would need a
-    second execution context and its memory. Use within `open`."""
+    """A lane for engines, without graphs: to record one takes a run on another stream, for which an engine
+    would need a second execution context and its memory. Use within `open`."""
 
     def __init__(self, device: str, priority: int):
         self._place = place_of(device)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the engines of a model. As a program it does so for a node that goes on in the meantime:
 
-    python -m dcfm_ros.pipeline.backends.tensorrt.build_program MODEL OUT --size HxW --precision f16 --device cuda
+    python -m dcfm_ros.pipeline.backends.tensorrt.build_program MODEL OUT --size HxW --precision f16 --device
+    cuda
 
-Each line of its output is JSON: {"progress": "..."} on the way, {"done": FOLDER} or {"error": "..."} at the end. It ends,
-too, when its input ends: with the process that started it.
+Each line of its output is JSON: {"progress": "..."} on the way, {"done": FOLDER} or {"error": "..."} at the
+end. It ends, too, when its input ends: with the process that started it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy as np
 import torch
@@ -26,17 +27,24 @@ from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.onnx_export import Part, write_onnx
 from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.tensorrt.api import Engine, build_engine, tensorrt
+from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import engine_key
 from dcfm_ros.pipeline.export.folder import Run, write_export
 from dcfm_ros.pipeline.export.record import ExportRecord
-from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
-from dcfm_ros.pipeline.backends.tensorrt.api import Engine, build_engine, tensorrt
 
-_NICENESS = 10   # the masks of the node that waits go first
+_NICENESS = 10  # the masks of the node that waits go first
 
 
-def build_engines(model: Model, name: str, folder: Path, size: tuple[int, int], precision: str, device: str,
-                  report: Callable[[str], None]) -> ExportRecord:
+def build_engines(
+    model: Model,
+    name: str,
+    folder: Path,
+    size: tuple[int, int],
+    precision: str,
+    device: str,
+    report: Callable[[str], None],
+) -> ExportRecord:
     """Engines for images of size (H, W) on this GPU, compared with PyTorch, in a folder that appears whole.
 
     report(what): progress in words, at most once per hundredth. Raises BackendError, ExportError, OSError.
@@ -46,18 +54,20 @@ def build_engines(model: Model, name: str, folder: Path, size: tuple[int, int], 
     def write(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run]:
         files = []
         for number, part in enumerate(parts, start=1):
-            said = _OnlyNews(lambda what: report(f"{part.name} ({number} of {len(parts)}): {what}"))
+            said = _OnlyNews(lambda what: report(f"{part.name} ({number} of {len(parts)}): {what}"))  # noqa: B023
             with tempfile.TemporaryDirectory() as aside:
                 said("ONNX")
                 onnx_file = write_onnx(part, Path(aside))
-                plan = build_engine(onnx_file, lambda phase, share: said(f"{phase} {share:.0%}"))
+                plan = build_engine(onnx_file, lambda phase, share: said(f"{phase} {share:.0%}"))  # noqa: B023
             files.append(folder / f"{part.name}.engine")
             files[-1].write_bytes(plan)
         report("comparing with PyTorch")
         return files, lambda part: run_once(part, folder, device)
 
     with torch.cuda.device(device):
-        return write_export(folder, "tensorrt", write, model, name, size, precision, {"tensorrt": version, "gpu": gpu})
+        return write_export(
+            folder, "tensorrt", write, model, name, size, precision, {"tensorrt": version, "gpu": gpu}
+        )
 
 
 def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
@@ -65,13 +75,17 @@ def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
     engine = Engine((folder / f"{part.name}.engine").read_bytes(), part.name)
     lane = EngineLane(device, priority=0)
     with lane.open(part.name):
-        return lane.download(lane.run(engine, **{name: lane.upload(tensor.numpy()) for name, tensor in part.inputs.items()}))
+        return lane.download(
+            lane.run(engine, **{name: lane.upload(tensor.numpy()) for name, tensor in part.inputs.items()})
+        )
 
 
 def gpu_name(device: str) -> str:
     """Name and compute capability: an engine runs on this kind of GPU only."""
     if not torch.cuda.is_available():
-        raise BackendError("TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export engines on the robot itself")
+        raise BackendError(
+            "TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export engines on the robot itself"
+        )
     properties = torch.cuda.get_device_properties(device)
     return f"{properties.name} {properties.major}.{properties.minor}"
 
@@ -104,8 +118,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.nice(_NICENESS)
     try:
-        build_engines(load_model(options.model), options.name, Path(options.out), tuple(map(int, options.size.split("x"))),
-                      options.precision, options.device, lambda what: _say(progress=what))
+        build_engines(
+            load_model(options.model),
+            options.name,
+            Path(options.out),
+            tuple(map(int, options.size.split("x"))),
+            options.precision,
+            options.device,
+            lambda what: _say(progress=what),
+        )
     except Exception as error:  # whatever it is: the process that waits has to know
         _say(error=str(error) or type(error).__name__)
         return 1

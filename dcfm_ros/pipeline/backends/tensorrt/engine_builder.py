@@ -12,8 +12,8 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Sequence
 
 import numpy as np
 
@@ -23,37 +23,60 @@ from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
 from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.backends.base import Backend, BackendError
 from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
-from dcfm_ros.pipeline.backends.tensorrt.engine_files import DamagedEngines, EngineCache
 from dcfm_ros.pipeline.backends.hot_swap import BuildStopped, SwappingBackend
-from dcfm_ros.pipeline.backends.tensorrt.backend import TensorRTBackend
 from dcfm_ros.pipeline.backends.tensorrt.api import tensorrt
+from dcfm_ros.pipeline.backends.tensorrt.backend import TensorRTBackend
 from dcfm_ros.pipeline.backends.tensorrt.build_program import key_of
+from dcfm_ros.pipeline.backends.tensorrt.engine_files import DamagedEngines, EngineCache
 
 _log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "dcfm_ros.pipeline.backends.tensorrt.build_program")
 _LONGEST_LINE = 4096
-_KEPT_LINES = 5       # of what the process says besides, for its error
-_GRACE_S = 5.0        # to end when told to
+_KEPT_LINES = 5  # of what the process says besides, for its error
+_GRACE_S = 5.0  # to end when told to
 
 
 def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> Backend:
-    """The TensorRT backend of a model, for images of any size. live: the CUDA backend serves while engines are built."""
+    """The TensorRT backend of a model, for images of any size. live: the CUDA backend serves while engines
+    are built."""
     precision = "f16" if precision == "auto" else precision
     if precision not in PRECISIONS:
-        raise BackendError(f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these")
+        raise BackendError(
+            f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these"
+        )
     tensorrt()  # is it there?
     builder = EngineBuilder(
-        model, precision, device, EngineCache(model.folder), load=lambda folder: TensorRTBackend(folder, device),
-        key=lambda size: key_of(model, size, precision, device))
-    return SwappingBackend("tensorrt", device, precision, is_per_frame(model), builder,
-                           (lambda: CUDABackend(model, device, precision)) if live else None)
+        model,
+        precision,
+        device,
+        EngineCache(model.folder),
+        load=lambda folder: TensorRTBackend(folder, device),
+        key=lambda size: key_of(model, size, precision, device),
+    )
+    return SwappingBackend(
+        "tensorrt",
+        device,
+        precision,
+        is_per_frame(model),
+        builder,
+        (lambda: CUDABackend(model, device, precision)) if live else None,
+    )
 
 
 class EngineBuilder:
-    """Successors (swapping.Builder) for a model on one GPU. One thread at a time may call `build`, any thread the rest."""
+    """Successors (swapping.Builder) for a model on one GPU. One thread at a time may call `build`, any thread
+    the rest."""
 
-    def __init__(self, model: Model, precision: str, device: str, cache: EngineCache, load: Callable[[Path], Backend],
-                 key: Callable[[tuple[int, int]], str], program: Sequence[str] = PROGRAM):
+    def __init__(
+        self,
+        model: Model,
+        precision: str,
+        device: str,
+        cache: EngineCache,
+        load: Callable[[Path], Backend],
+        key: Callable[[tuple[int, int]], str],
+        program: Sequence[str] = PROGRAM,
+    ):
         """load: a backend of a folder of engines; key: the name of that folder for images of a size."""
         self._model, self._precision, self._device = model, precision, device
         self._cache, self._load, self._key, self._program = cache, load, key, program
@@ -67,7 +90,7 @@ class EngineBuilder:
             return None
         try:
             return self._ready(folder, size)
-        except DamagedEngines as error:   # of another driver, say, which the key does not know
+        except DamagedEngines as error:  # of another driver, say, which the key does not know
             self._cache.discard(folder, error)
             return None
 
@@ -75,9 +98,23 @@ class EngineBuilder:
         folder = self._cache.new(self._key(size))
         # The folder is this process's, so that nothing is left of a program that is ended.
         with tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder, whole_folder(folder) as part:
-            save_model(model_folder, self._model)   # as it is here; where it came from may have changed
-            self._run([*self._program, model_folder, str(part), "--size", f"{size[0]}x{size[1]}", "--precision",
-                       self._precision, "--device", self._device, "--name", str(self._model.folder or "")], report)
+            save_model(model_folder, self._model)  # as it is here; where it came from may have changed
+            self._run(
+                [
+                    *self._program,
+                    model_folder,
+                    str(part),
+                    "--size",
+                    f"{size[0]}x{size[1]}",
+                    "--precision",
+                    self._precision,
+                    "--device",
+                    self._device,
+                    "--name",
+                    str(self._model.folder or ""),
+                ],
+                report,
+            )
         return self._ready(folder, size)
 
     def stop(self) -> None:
@@ -103,9 +140,15 @@ class EngineBuilder:
             if self._stopped:
                 raise BuildStopped
             self._process = process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True)   # an interrupt is for this process to handle
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,
+            )  # an interrupt is for this process to handle
         said: deque[str] = deque(maxlen=_KEPT_LINES)
         outcome: dict[str, str] = {}
         try:
@@ -123,7 +166,10 @@ class EngineBuilder:
         if self._stopped:
             raise BuildStopped
         if process.returncode != 0 or "done" not in outcome:
-            reason = outcome.get("error") or f"exit code {process.returncode}: {' | '.join(said) or 'it said nothing'}"
+            reason = (
+                outcome.get("error")
+                or f"exit code {process.returncode}: {' | '.join(said) or 'it said nothing'}"
+            )
             raise BackendError(f"engines could not be built: {reason}")
 
     def _reap(self, process: subprocess.Popen) -> None:

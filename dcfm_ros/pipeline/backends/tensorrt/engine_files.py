@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `align.engine`, `decoder.engine` and `export.yaml`; their cache.
+"""Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `align.engine`, `decoder.engine` and
+`export.yaml`; their cache.
 
-A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the model's weights
-or, where nothing can be written there, in the user's cache folder; it appears whole or not at all.
+A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the
+model's weights or, where nothing can be written there, in the user's cache folder; it appears whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dcfm_ros.pipeline.backends.network_cache import forget_oldest, network_key,
 from dcfm_ros.pipeline.export.record import RECORD_FILE, read_record
 
 _log = logging.getLogger(__name__)
-_KEPT = 16   # folders of engines in each place; the least recently used go
+_KEPT = 16  # folders of engines in each place; the least recently used go
 
 
 class DamagedEngines(BackendError):
@@ -34,14 +36,15 @@ class DamagedEngines(BackendError):
 class Engines(NamedTuple):
     """What a folder of engines holds."""
 
-    files: dict[str, Path]    # by part
-    size: tuple[int, int]     # (H, W) of the image
+    files: dict[str, Path]  # by part
+    size: tuple[int, int]  # (H, W) of the image
     precision: str
     per_frame: bool
 
 
 def read_engines(folder: Path) -> Engines:
-    """The engines of a folder, their checksums compared; raises DamagedEngines where they are not as they were written."""
+    """The engines of a folder, their checksums compared; raises DamagedEngines where they are not as they
+    were written."""
     try:
         record = read_record(folder)
         if record.format != "tensorrt":
@@ -82,7 +85,7 @@ class EngineCache:
                 self.discard(folder, error)
                 continue
             if os.access(folder, os.W_OK):
-                os.utime(folder)   # used
+                os.utime(folder)  # used
             return folder
         return None
 
@@ -98,7 +101,9 @@ class EngineCache:
                 forget_oldest(place, RECORD_FILE, _KEPT - 1)
                 return place / key
         places = " nor into ".join(map(str, self._places))
-        raise BackendError(f"engines can be written neither into {places}: make one writable, or set XDG_CACHE_HOME")
+        raise BackendError(
+            f"engines can be written neither into {places}: make one writable, or set XDG_CACHE_HOME"
+        )
 
     def discard(self, folder: Path, error: Exception) -> None:
         """Remove a folder that is of no use."""

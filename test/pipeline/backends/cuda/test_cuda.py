@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA backend on a GPU: the CPU's masks, features that stay, two threads at once, frames that pass the deep path by.
+"""The CUDA backend on a GPU: the CPU's masks, features that stay, two threads at once, frames that pass the
+deep path by.
 
 What needs no GPU is in test_cuda_logic.py, test_graphs.py, test_lane.py and test_kernels.py.
 """
+
 import threading
 import time
 
@@ -21,7 +23,9 @@ from dcfm_ros.pipeline.backends.cuda.lane import Lane
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU, or a PyTorch without CUDA")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no NVIDIA GPU, or a PyTorch without CUDA"
+)
 
 SIZE, OTHER, CAMERA = (64, 96), (96, 64), (75, 113)
 KINDS = {
@@ -30,7 +34,7 @@ KINDS = {
     "pspnet18": {"backbone": "pspnet18", "common_width": 24, "head_layers": 1},
     "resnet18": {"backbone": "resnet18"},
 }
-TOLERANCES = {"f32": 1e-4, "f16": 0.01, "bf16": 0.05}   # of the largest logit
+TOLERANCES = {"f32": 1e-4, "f16": 0.01, "bf16": 0.05}  # of the largest logit
 
 
 def image(size=SIZE, seed=0):
@@ -43,7 +47,9 @@ def frame(backend, picture, common, camera=CAMERA):
 
 def margin(logits, size):
     """By how much the winner leads at each pixel, (H, W)."""
-    values = torch.nn.functional.interpolate(torch.from_numpy(logits)[None].double(), size, mode="bilinear")[0]
+    values = torch.nn.functional.interpolate(torch.from_numpy(logits)[None].double(), size, mode="bilinear")[
+        0
+    ]
     best = values.topk(2, dim=0).values
     return (best[0] - best[1]).numpy()
 
@@ -61,13 +67,20 @@ def test_logits_and_masks_are_those_of_the_cpu(kind, precision, moves):
     gpu, cpu = make_backend("torch", model, "cuda", precision), TorchBackend(model)
     pictures = [image((66, 101), seed) for seed in range(3)]
     sides = 1 if gpu.per_frame else 2
-    motions = [np.random.default_rng(seed).normal(0.0, 8.0, (34, 52, 2)).astype(np.float32) for seed in range(sides * moves)]
+    motions = [
+        np.random.default_rng(seed).normal(0.0, 8.0, (34, 52, 2)).astype(np.float32)
+        for seed in range(sides * moves)
+    ]
     results = []
     for backend in (gpu, cpu):
         commons = [backend.deep(backend.shallow(picture)) for picture in pictures[:sides]]
         shallow = backend.shallow(pictures[2])
-        results.append((backend.decode(shallow, commons, motions).copy(),
-                        *backend.mask(shallow, commons, CAMERA, True, motions)))
+        results.append(
+            (
+                backend.decode(shallow, commons, motions).copy(),
+                *backend.mask(shallow, commons, CAMERA, True, motions),
+            )
+        )
     (found, mask, confidence), (wanted, cpu_mask, cpu_confidence) = results
     error = np.abs(found - wanted).max()
     assert found.dtype == np.float32 and found.shape == wanted.shape
@@ -125,7 +138,9 @@ def test_maps_in_a_row(backend):
     shallow = backend.shallow(image())
     common = backend.deep(shallow)
     kept = common.tensor.clone()
-    maps = [np.random.default_rng(seed).normal(0.0, 4.0, (16, 24, 2)).astype(np.float32) for seed in range(20)]
+    maps = [
+        np.random.default_rng(seed).normal(0.0, 4.0, (16, 24, 2)).astype(np.float32) for seed in range(20)
+    ]
     wanted = [backend.mask(shallow, [common], CAMERA, motions=[motion])[0] for motion in maps]
     for _ in range(5):
         for motion, mask in zip(maps, wanted):
@@ -143,7 +158,7 @@ def test_the_deep_path_runs_beside_frames(backend):
         for picture, common, mask in zip(pictures, commons, masks):
             assert np.array_equal(frame(backend, picture, common), mask)
     join(thread)
-    assert encoded   # the thread has not failed
+    assert encoded  # the thread has not failed
     for number, common in enumerate(encoded[0]):
         assert torch.equal(common.tensor, commons[number % 4].tensor)
 
@@ -168,7 +183,7 @@ def test_sizes_are_captured_beside_frames_and_keyframes():
             wrong.append("frame")
     stop.set()
     join(encoder)
-    assert prepared and encoded   # neither thread has failed
+    assert prepared and encoded  # neither thread has failed
     assert not wrong and backend.status()["without CUDA graph"] == "0"
 
 
@@ -177,7 +192,7 @@ def test_memory_stays_bounded_over_many_sizes():
     shallow = backend.shallow(image())
     common = backend.deep(shallow)
     used = []
-    for _ in range(2):   # more sizes than graphs are kept
+    for _ in range(2):  # more sizes than graphs are kept
         for height in range(40, 80):
             backend.mask(shallow, [common], (height, 60))
         torch.cuda.synchronize()
@@ -190,7 +205,7 @@ def test_what_cannot_be_captured_leaves_the_lane_usable():
     lane = Lane(torch.device("cuda", torch.cuda.current_device()), priority=0, graphs=4)
 
     def waits(tensor):
-        return tensor * tensor.sum().item()   # the host reads a value: no graph can
+        return tensor * tensor.sum().item()  # the host reads a value: no graph can
 
     ones = torch.ones(3)
     with lane.open("work"):
@@ -227,7 +242,9 @@ def test_frames_pass_constant_encoding_by(backbone):
     """The asynchronous guarantee: p99 of a frame beside keyframes is at most twice its median without."""
     torch.manual_seed(0)
     classes = tuple(ClassSpec(f"class {number}", (number, 0, 0)) for number in range(124))
-    model = build_model(ModelConfig(backbone=backbone, classes=classes, input_height=480, input_width=864)).eval()
+    model = build_model(
+        ModelConfig(backbone=backbone, classes=classes, input_height=480, input_width=864)
+    ).eval()
     backend, picture, camera = make_backend("torch", model, "cuda"), image((480, 864)), (480, 853)
     shallow = backend.shallow(picture)
     common = backend.deep(shallow)
@@ -254,10 +271,12 @@ def test_frames_pass_constant_encoding_by(backbone):
         finally:
             stop.set()
             thread.join(TIMEOUT_S)
-        print(f"{backbone}: alone p50 {1e3 * alone:.2f} ms; "
-              f"beside {len(encoded)} keyframes p50 {1e3 * p50:.2f}, p99 {1e3 * p99:.2f} ms")
+        print(
+            f"{backbone}: alone p50 {1e3 * alone:.2f} ms; "
+            f"beside {len(encoded)} keyframes p50 {1e3 * p50:.2f}, p99 {1e3 * p99:.2f} ms"
+        )
         assert len(encoded) > 10
         return p99
 
     alone, _ = measured()
-    assert min(beside_keyframes() for _ in range(3)) <= 2 * alone   # the host has other work, too, at times
+    assert min(beside_keyframes() for _ in range(3)) <= 2 * alone  # the host has other work, too, at times

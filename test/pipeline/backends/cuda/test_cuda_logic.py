@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA backend's own logic on the CPU: what runs on which lane, what waits for what, whose memory a result is.
+"""The CUDA backend's own logic on the CPU: what runs on which lane, what waits for what, whose memory a
+result is.
 
 Lanes are fakes whose graphs overwrite their results, as CUDA graphs do. With a GPU, see test_cuda.py.
 """
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,8 @@ KINDS = {
 
 @pytest.fixture
 def make(monkeypatch):
-    """Makes a CUDABackend on the CPU, with PyTorch's operations for kernels; `make.log` has what its lanes did."""
+    """Makes a CUDABackend on the CPU, with PyTorch's operations for kernels; `make.log` has what its lanes
+    did."""
     without_gpu(monkeypatch)
 
     def make(precision="f32", **changes):
@@ -78,10 +81,14 @@ def test_masks_are_those_of_the_logits(make):
         logits = backend.decode(shallow, used).copy()
         mask, confidence = backend.mask(shallow, used, CAMERA, with_confidence=True)
         wanted, certainty = upsampled_argmax_confidence(logits, CAMERA)
-        values = F.interpolate(torch.from_numpy(logits)[None], CAMERA, mode="bilinear")[0].topk(2, dim=0).values
+        values = (
+            F.interpolate(torch.from_numpy(logits)[None], CAMERA, mode="bilinear")[0].topk(2, dim=0).values
+        )
         sure = (values[0] - values[1] > 1e-4).numpy()
         assert mask.shape == confidence.shape == CAMERA and mask.dtype == confidence.dtype == np.uint8
-        assert np.array_equal(mask[sure], wanted[sure]) and np.abs(confidence.astype(int) - certainty).max() <= 1
+        assert (
+            np.array_equal(mask[sure], wanted[sure]) and np.abs(confidence.astype(int) - certainty).max() <= 1
+        )
         same, nothing = backend.mask(shallow, used, CAMERA)
         assert np.array_equal(same, mask) and nothing is None
         assert np.array_equal(same[sure], upsampled_argmax(logits, CAMERA)[sure])
@@ -109,7 +116,7 @@ def test_maps_of_any_size_share_memory(make):
         shallow = backend.shallow(image(size))
         motion = np.random.default_rng(0).normal(0.0, 4.0, (size[0] // 4, size[1] // 4, 2)).astype(np.float32)
         masks.append(backend.mask(shallow, 2 * [backend.deep(shallow)], CAMERA, True, [motion, None]))
-        motion[:] = 0   # it may change once the mask is there
+        motion[:] = 0  # it may change once the mask is there
     for first, again in ((0, 3), (2, 4)):
         assert all(np.array_equal(one, other) for one, other in zip(masks[first], masks[again]))
 
@@ -135,15 +142,23 @@ def test_who_runs_where_and_waits_for_what(make):
     common = backend.deep(shallow)
     make.log.clear()
     shallow = backend.shallow(image())
-    assert make.log == [("host waits for", "frames"), ("frames", "runs", "shallow")]   # the last image has left
+    assert make.log == [
+        ("host waits for", "frames"),
+        ("frames", "runs", "shallow"),
+    ]  # the last image has left
     make.log.clear()
     backend.deep(shallow)
     assert make.log == [
-        ("keyframes", "waits for", "frames"), ("keyframes", "runs", "deep"), ("host waits for", "keyframes")]
+        ("keyframes", "waits for", "frames"),
+        ("keyframes", "runs", "deep"),
+        ("host waits for", "keyframes"),
+    ]
     make.log.clear()
     backend.mask(shallow, [common, common], CAMERA)
     assert make.log == 2 * [("frames", "waits for", "keyframes")] + [
-        ("frames", "runs", "mask"), ("host waits for", "frames")]
+        ("frames", "runs", "mask"),
+        ("host waits for", "frames"),
+    ]
 
 
 def test_graphs_are_made_once_per_shape(make):
@@ -163,13 +178,16 @@ def test_graphs_are_made_once_per_shape(make):
     assert frame(SIZE, CAMERA) == frame(SIZE, CAMERA, motions=[None]) == (7, 2)
     small, large = (np.ones((*grid, 2), np.float32) for grid in ((16, 24), (32, 48)))
     assert frame(SIZE, CAMERA, motions=[small]) == frame(SIZE, CAMERA, motions=[large]) == (8, 2)
-    assert frame(SIZE, CAMERA, sides=2, motions=[small, None]) == frame(
-        SIZE, CAMERA, sides=2, motions=[None, small]) == (9, 2)
+    assert (
+        frame(SIZE, CAMERA, sides=2, motions=[small, None])
+        == frame(SIZE, CAMERA, sides=2, motions=[None, small])
+        == (9, 2)
+    )
 
 
 def test_a_prepared_size_is_captured_already(make):
     backend = make()
-    thread, _ = in_thread(backend.prepare, SIZE)   # as the segmenter does it for a new camera
+    thread, _ = in_thread(backend.prepare, SIZE)  # as the segmenter does it for a new camera
     join(thread)
     backend.deep(backend.shallow(image()))
     assert (backend._frames.capture.count, backend._keyframes.capture.count) == (1, 1)
@@ -233,11 +251,14 @@ def test_devices(two_gpus):
     assert cuda.place_of("cuda") == torch.device("cuda", 1)
 
 
-@pytest.mark.parametrize("device, message", [
-    ("cuda:2", "device 'cuda:2': PyTorch sees 2 GPUs, so use cuda:0 to cuda:1"),
-    ("cuda:x", "unknown device 'cuda:x': use cuda or cuda:N"),
-    ("cuda1", "unknown device 'cuda1': use cuda or cuda:N"),
-])
+@pytest.mark.parametrize(
+    "device, message",
+    [
+        ("cuda:2", "device 'cuda:2': PyTorch sees 2 GPUs, so use cuda:0 to cuda:1"),
+        ("cuda:x", "unknown device 'cuda:x': use cuda or cuda:N"),
+        ("cuda1", "unknown device 'cuda1': use cuda or cuda:N"),
+    ],
+)
 def test_devices_that_are_not_there(two_gpus, device, message):
     with pytest.raises(BackendError) as error:
         make_backend("torch", tiny_model(), device)
@@ -254,7 +275,10 @@ def test_a_gpu_has_the_backend_made_for_it(make, two_gpus):
 
 def test_without_triton_pytorchs_operations_serve_and_it_is_said(monkeypatch, caplog):
     find_spec = cuda.importlib.util.find_spec
-    monkeypatch.setattr(cuda.importlib.util, "find_spec",
-                        lambda name, *rest: None if name == "triton" else find_spec(name, *rest))
+    monkeypatch.setattr(
+        cuda.importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "triton" else find_spec(name, *rest),
+    )
     assert cuda.pixel_kernels() is torch_kernels
     assert "pip install triton" in caplog.text and len(caplog.messages) == 1

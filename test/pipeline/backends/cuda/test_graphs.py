@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Graphs are captured once, kept within bounds, and never missed where a function cannot be captured."""
+
 import logging
 import threading
 
@@ -62,7 +63,7 @@ def test_each_shape_and_each_name_has_a_graph(capture):
 
 def test_the_least_recently_used_graph_goes(capture):
     made = graphs(capture, limit=2)
-    for size in (1, 2, 1, 3):   # 2 is the oldest when 3 comes
+    for size in (1, 2, 1, 3):  # 2 is the oldest when 3 comes
         made.run("double", double, ones(size))
     assert len(made) == 2 and capture.count == 3
     made.run("double", double, ones(1))
@@ -91,7 +92,7 @@ def test_what_cannot_be_captured_runs_as_it_is_logged_and_counted_once(capture, 
     assert "('double', (3,))" in caplog.text and "not permitted when stream is capturing" in caplog.text
     assert made.prepare("double", double, ones(3)).shape == (3,)
     assert made.failures == capture.count == 1
-    capture.refused = False   # another shape has another chance
+    capture.refused = False  # another shape has another chance
     made.run("double", double, ones(4))
     assert made.failures == 1 and capture.count == 2
 
@@ -105,7 +106,8 @@ def test_errors_of_the_function_are_not_hidden(capture):
 
 
 def test_one_capture_at_a_time_and_runs_go_on_meanwhile():
-    """Of all graphs in the process: the deep path's capture waits for that of a mask. What is captured already runs."""
+    """Of all graphs in the process: the deep path's capture waits for that of a mask. What is captured
+    already runs."""
     going, go_on, inside = threading.Event(), threading.Event(), []
 
     class Slow(FakeCapture):

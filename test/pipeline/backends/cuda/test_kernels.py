@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """The kernels of the GPU against the CPU's functions: run by Triton's interpreter where there is no GPU."""
+
 import os
 import subprocess
 import sys
@@ -25,12 +26,12 @@ with pytest.MonkeyPatch.context() as patch:  # Triton reads this when a kernel i
 
 MODULES = [kernels, torch_kernels]
 SIZES = [  # of the logits, of the mask
-    ((15, 20), (60, 80)),      # stride 4
-    ((15, 20), (67, 101)),     # not a whole number
-    ((23, 17), (23, 17)),      # as it is
-    ((20, 30), (13, 11)),      # down
-    ((20, 30), (50, 11)),      # up and down
-    ((1, 20), (30, 80)),       # one row
+    ((15, 20), (60, 80)),  # stride 4
+    ((15, 20), (67, 101)),  # not a whole number
+    ((23, 17), (23, 17)),  # as it is
+    ((20, 30), (13, 11)),  # down
+    ((20, 30), (50, 11)),  # up and down
+    ((1, 20), (30, 80)),  # one row
     ((20, 1), (80, 30)),
     ((1, 1), (9, 7)),
     ((9, 7), (1, 1)),
@@ -46,7 +47,9 @@ def few_programs(monkeypatch):
 
 
 def make_logits(classes, size, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).normal(0.0, 2.0, (1, classes, *size)).astype(np.float32))
+    return torch.from_numpy(
+        np.random.default_rng(seed).normal(0.0, 2.0, (1, classes, *size)).astype(np.float32)
+    )
 
 
 def labels(module, logits, size, with_confidence=True):
@@ -74,8 +77,10 @@ def test_labels_are_those_of_the_cpu_away_from_ties(module, classes, small, larg
     assert sure.mean() > 0.99 or sure.size < 200
     assert np.array_equal(found[sure], wanted[sure])
     assert np.abs(certainty.astype(int) - confidence).max() <= 1
-    assert np.array_equal(labels(module, logits, large, with_confidence=False)[0][sure], upsampled_argmax(
-        logits[0].numpy(), large)[sure])
+    assert np.array_equal(
+        labels(module, logits, large, with_confidence=False)[0][sure],
+        upsampled_argmax(logits[0].numpy(), large)[sure],
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -87,8 +92,10 @@ def test_logits_of_less_precision_are_blended_in_float32(dtype):
 
 def test_logits_with_classes_last_in_memory():
     logits = make_logits(11, (15, 20))
-    assert np.array_equal(labels(kernels, logits.contiguous(memory_format=torch.channels_last), (67, 101)),
-                          labels(kernels, logits, (67, 101)))
+    assert np.array_equal(
+        labels(kernels, logits.contiguous(memory_format=torch.channels_last), (67, 101)),
+        labels(kernels, logits, (67, 101)),
+    )
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -135,7 +142,9 @@ def test_any_number_of_programs_gives_the_same_labels(monkeypatch, pixels):
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("size", [(1, 1), (37, 53), (64, 96)])
-@pytest.mark.parametrize("dtype, error", [(torch.float32, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(
+    "dtype, error", [(torch.float32, 1e-6), (torch.float16, 2e-3), (torch.bfloat16, 2e-2)]
+)
 @pytest.mark.parametrize("norm", [IMAGENET, EFFICIENTNET_LITE])
 def test_pixels_are_normalised_once_and_rounded_once(module, size, dtype, error, norm):
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
@@ -154,17 +163,21 @@ def make_map(size, seed=1):
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype, error", [
-    (torch.float32, 1e-5), (torch.float16, 5e-4), (torch.bfloat16, 8e-3)])   # the interpreter cuts bfloat16 off
-@pytest.mark.parametrize("channels, size", [
-    (24, (9, 14)), (5, (17, 3)), (256, (4, 6)), (3, (1, 20)), (1, (20, 1)), (7, (1, 1))])
+@pytest.mark.parametrize(
+    "dtype, error", [(torch.float32, 1e-5), (torch.float16, 5e-4), (torch.bfloat16, 8e-3)]
+)  # the interpreter cuts bfloat16 off
+@pytest.mark.parametrize(
+    "channels, size", [(24, (9, 14)), (5, (17, 3)), (256, (4, 6)), (3, (1, 20)), (1, (20, 1)), (7, (1, 1))]
+)
 def test_features_move_as_in_training_and_are_rounded_once(module, layout, dtype, error, channels, size):
     feature, motion = make_logits(channels, size).to(dtype).contiguous(memory_format=layout), make_map(size)
     found = module.aligned(feature.to(DEVICE), motion.to(DEVICE))
     wanted = aligned(feature.float(), motion[None])
     assert found.dtype == dtype and found.shape == feature.shape
     assert (found.cpu().float() - wanted).abs().max() <= error * wanted.abs().max()
-    assert module is torch_kernels or found.is_contiguous(memory_format=layout)   # as the decoder reads it fastest
+    assert module is torch_kernels or found.is_contiguous(
+        memory_format=layout
+    )  # as the decoder reads it fastest
 
 
 @pytest.mark.parametrize("cells", [4, 128])
@@ -208,9 +221,12 @@ print("compiled")
 
 
 def test_kernels_compile_for_gpus(tmp_path):
-    """To machine code, which needs no GPU: Ampere and Hopper. In a process of its own, where nothing is interpreted."""
+    """To machine code, which needs no GPU: Ampere and Hopper. In a process of its own, where nothing is
+    interpreted."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment.update(TRITON_CACHE_DIR=str(tmp_path), PYTHONPATH=str(Path(__file__).parents[4]))
-    done = subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "compiled\n"

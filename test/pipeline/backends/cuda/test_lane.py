@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """A lane's dealings with CUDA, recorded: in which order, on which stream, and what is made of errors."""
+
 import contextlib
 import gc
 from types import SimpleNamespace
@@ -8,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from dcfm_ros.pipeline.backends.cuda import lane as module
 from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.cuda import lane as module
 from dcfm_ros.pipeline.backends.cuda.graphs import CaptureError
 from dcfm_ros.pipeline.backends.cuda.lane import Lane
 
@@ -21,7 +22,7 @@ class Recorder:
 
     def __init__(self):
         self.log, self.current, self.streams, self.capture_error = [], None, [], None
-        self.pool, self.collected = (0, 7), []   # collected: whether garbage might be, in each capture
+        self.pool, self.collected = (0, 7), []  # collected: whether garbage might be, in each capture
         recorder = self
 
         class Stream:
@@ -57,8 +58,13 @@ class Recorder:
             finally:
                 recorder.current = before
 
-        self.cuda = SimpleNamespace(Stream=Stream, CUDAGraph=CUDAGraph, stream=stream, graph_pool_handle=lambda: self.pool,
-                                    empty_cache=lambda: self.note("empty cache"))
+        self.cuda = SimpleNamespace(
+            Stream=Stream,
+            CUDAGraph=CUDAGraph,
+            stream=stream,
+            graph_pool_handle=lambda: self.pool,
+            empty_cache=lambda: self.note("empty cache"),
+        )
 
     def note(self, what):
         self.log.append((self.current, what))
@@ -75,6 +81,7 @@ def function(recorder):
     def double(tensor):
         recorder.note("compute")
         return tensor * 2
+
     return double
 
 
@@ -85,9 +92,16 @@ def test_warmed_up_then_recorded_then_replayed_each_on_its_stream(recorder):
         lane.run("double", function(recorder), torch.ones(3))
         lane.run("double", function(recorder), torch.ones(3))
     assert recorder.log == [
-        (run, f"{warming} waits for {run}"), *3 * [(warming, "compute")], (run, f"synchronize {warming}"),
-        (run, "empty cache"), (recording, "begin thread_local"), (recording, "compute"), (recording, "end"),
-        (run, "replay"), (run, "replay")]
+        (run, f"{warming} waits for {run}"),
+        *3 * [(warming, "compute")],
+        (run, f"synchronize {warming}"),
+        (run, "empty cache"),
+        (recording, "begin thread_local"),
+        (recording, "compute"),
+        (recording, "end"),
+        (run, "replay"),
+        (run, "replay"),
+    ]
 
 
 def test_kernels_of_a_graph_get_the_lanes_priority(recorder):
@@ -105,7 +119,9 @@ def test_two_lanes_share_no_stream(recorder):
 def test_a_broken_capture_is_ended_and_then_the_function_runs_on_the_lane(recorder, caplog):
     lane = Lane(CPU, priority=0, graphs=4)
     run, recording, _ = (stream.number for stream in recorder.streams)
-    recorder.capture_error = RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore lines")
+    recorder.capture_error = RuntimeError(
+        "CUDA error: operation not permitted when stream is capturing\nmore lines"
+    )
     with lane.open("work"):
         assert lane.run("double", function(recorder), torch.ones(3)).tolist() == [2, 2, 2]
     assert recorder.log[-3:] == [(recording, "compute"), (recording, "end"), (run, "compute")]
@@ -134,7 +150,9 @@ def test_the_allocator_is_told_of_a_broken_capture(recorder, monkeypatch, was_en
             raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
 
     monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", end, raising=False)
-    monkeypatch.setattr(torch._C, "_cuda_releasePool", lambda *arguments: told.append(("release", *arguments)), raising=False)
+    monkeypatch.setattr(
+        torch._C, "_cuda_releasePool", lambda *arguments: told.append(("release", *arguments)), raising=False
+    )
     capture = module._Capture(recorder.cuda.Stream(CPU))
     capture(function(recorder), (torch.ones(1),))
     assert told == []
@@ -171,15 +189,18 @@ def test_memory_that_runs_out(recorder):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
     assert str(error.value) == (
         "cpu is out of memory in the deep path: use a smaller model, a smaller input size or fewer cameras, "
-        "or stop what else runs on it (CUDA out of memory. Tried to allocate 2.00 GiB.)")
+        "or stop what else runs on it (CUDA out of memory. Tried to allocate 2.00 GiB.)"
+    )
 
 
 def test_a_device_that_is_lost(recorder):
     lane = Lane(CPU, priority=0, graphs=4)
     with pytest.raises(BackendError) as error, lane.open("shallow path"):
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nSearch for it.")
-    assert str(error.value) == ("cpu failed in the shallow path: this process has to be started anew "
-                                "(CUDA error: an illegal memory access was encountered)")
+    assert str(error.value) == (
+        "cpu failed in the shallow path: this process has to be started anew "
+        "(CUDA error: an illegal memory access was encountered)"
+    )
 
 
 def test_other_errors_pass_as_they_are(recorder):

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Arrays are used again once nobody holds them."""
+
 from dcfm_ros.pipeline.backends.openvino.buffers import Buffers
 
 
@@ -16,7 +17,7 @@ def test_an_array_in_use_is_never_given_out_and_a_free_one_is():
     freed = address(second)
     del first, second
     third = buffers.take()
-    assert address(third) == freed           # the view still holds the other
+    assert address(third) == freed  # the view still holds the other
     assert address(buffers.take()) not in (freed, address(view))
     held = address(view)
     del view

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
-from helpers import tiny_model  # noqa: E402
+from helpers import tiny_model
 
-from dcfm_ros.model.inference import fold  # noqa: E402
-from dcfm_ros.pipeline.backends import network_cache as shared  # noqa: E402
-from dcfm_ros.pipeline.backends.openvino import network_cache as cache  # noqa: E402
+from dcfm_ros.model.inference import fold
+from dcfm_ros.pipeline.backends import network_cache as shared
+from dcfm_ros.pipeline.backends.openvino import network_cache as cache
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,9 @@ def test_second_time_reads_the_stored_network(folder):
     core, part = openvino.Core(), network()
     key = cache.network_key(part, [(1, 3)])
     cache.cached_network(core, key, lambda: convert(part))
-    again = core.compile_model(cache.cached_network(core, key, refuse), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    again = core.compile_model(
+        cache.cached_network(core, key, refuse), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
     x = torch.rand(1, 3)
     assert torch.allclose(torch.from_numpy(again([x.numpy()])[0]), part(x), atol=1e-6)
     assert [p.name for p in folder.iterdir()] == [key]
@@ -51,8 +53,12 @@ def test_key_depends_on_weights_shapes_and_module():
     assert cache.network_key(part, [(1, 3)]) == cache.network_key(other, [(1, 3)])
     with torch.no_grad():
         other.bias[0] += 1e-6
-    keys = {cache.network_key(part, [(1, 3)]), cache.network_key(other, [(1, 3)]), cache.network_key(part, [(2, 3)]),
-            cache.network_key(torch.nn.Sequential(part), [(1, 3)])}
+    keys = {
+        cache.network_key(part, [(1, 3)]),
+        cache.network_key(other, [(1, 3)]),
+        cache.network_key(part, [(2, 3)]),
+        cache.network_key(torch.nn.Sequential(part), [(1, 3)]),
+    }
     assert len(keys) == 4
 
 
@@ -101,8 +107,14 @@ def test_least_recently_used_entries_go(folder, monkeypatch):
 
 
 def test_conversions_report_to_nobody():
-    code = ("import sys, torch; from dcfm_ros.pipeline.backends.openvino.network_cache import converted; "
-            "converted(torch.nn.Linear(2, 2), torch.zeros(1, 2)); print(sys.modules['openvino_telemetry'])")
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={
-        **os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CI": ""})
+    code = (
+        "import sys, torch; from dcfm_ros.pipeline.backends.openvino.network_cache import converted; "
+        "converted(torch.nn.Linear(2, 2), torch.zeros(1, 2)); print(sys.modules['openvino_telemetry'])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CI": ""},
+    )
     assert ended.stdout == "None\n", ended.stderr

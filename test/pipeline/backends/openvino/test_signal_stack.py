@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Signal handlers keep the stack they had: the least one that OpenVINO sets on processors with AMX is too small for Python's."""
+"""Signal handlers keep the stack they had: the least one that OpenVINO sets on processors with AMX is too
+small for Python's."""
 
 import ctypes
 import os
@@ -48,6 +49,7 @@ def test_a_stack_from_before_stays(small_stack):
 def test_openvino_leaves_handlers_their_stack():
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
+
     before, seen = signal_stack().address, []
     backend = OpenVINOBackend(tiny_model())
     shallow = backend.shallow(np.zeros((64, 96, 3), np.uint8))

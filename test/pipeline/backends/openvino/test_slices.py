@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Slices of the deep path: together they compute what it computes, and none is long."""
+
 import math
 
 import pytest
@@ -26,15 +27,21 @@ def rows_of(outputs, band):
 
 @torch.no_grad()
 def contribution(planned):
-    return torch.cat([band(*rows_of(planned.outputs, band)) for band in planned.bands], dim=1).permute(0, 3, 1, 2)
+    return torch.cat([band(*rows_of(planned.outputs, band)) for band in planned.bands], dim=1).permute(
+        0, 3, 1, 2
+    )
 
 
-@pytest.mark.parametrize("changes", [{}, {"common_width": 24}, {"architecture": "per_frame"}],
-                         ids=["plain", "bottleneck", "per frame"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"common_width": 24}, {"architecture": "per_frame"}],
+    ids=["plain", "bottleneck", "per frame"],
+)
 @pytest.mark.parametrize("size", [(64, 96), (90, 70)])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
 def test_bands_together_are_the_contribution(changes, size, share):
-    """Also where heights are no multiples of each other, and a band needs a single row of the coarsest feature."""
+    """Also where heights are no multiples of each other, and a band needs a single row of the coarsest
+    feature."""
     parts = fold(tiny_model(**changes))
     planned = plan(parts, image(*size), share)
     assert len(planned.bands) > 1
@@ -69,8 +76,11 @@ def test_no_slice_has_more_layers_than_a_frame(backbone):
     for stage in planned.stages:
         for part in stage:
             cost = counted(part.module, part.feature)[0]
-            assert cost.layers + 3 * cost.attention <= SHARE * (frame.layers + 3 * frame.attention) or len(part.module) == 1
-    assert any(len(part.module) > 1 for stage in planned.stages for part in stage)   # as few as may be
+            assert (
+                cost.layers + 3 * cost.attention <= SHARE * (frame.layers + 3 * frame.attention)
+                or len(part.module) == 1
+            )
+    assert any(len(part.module) > 1 for stage in planned.stages for part in stage)  # as few as may be
     for band in planned.bands:
         cost = counted(band, *rows_of(planned.outputs, band))[0]
         assert cost.layers <= frame.layers + 3 * frame.attention

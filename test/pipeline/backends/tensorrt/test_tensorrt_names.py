@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every name of TensorRT that dcfm_ros uses is in the published bindings: TensorRT itself was never at hand.
 
-test/data/tensorrt_names/ was written by scripts/tensorrt_names.py from the bindings of 10.0, of the last 10 and of 11.
+test/data/tensorrt_names/ was written by scripts/tensorrt_names.py from the bindings of 10.0, of the last 10
+and of 11.
 """
+
 import ast
 import importlib.util
 import os
@@ -16,17 +18,28 @@ from dcfm_ros.pipeline.backends.tensorrt import api as tensorrt_api
 
 ROOT = Path(__file__).parents[4]
 LISTS = sorted((ROOT / "test" / "data" / "tensorrt_names").glob("*.txt"))
-VARIABLES = {"builder": "Builder", "network": "INetworkDefinition", "parser": "OnnxParser", "config": "IBuilderConfig",
-             "runtime": "Runtime", "engine": "ICudaEngine", "context": "IExecutionContext", "_context": "IExecutionContext"}
+VARIABLES = {
+    "builder": "Builder",
+    "network": "INetworkDefinition",
+    "parser": "OnnxParser",
+    "config": "IBuilderConfig",
+    "runtime": "Runtime",
+    "engine": "ICudaEngine",
+    "context": "IExecutionContext",
+    "_context": "IExecutionContext",
+}
 RESULTS = {"get_error": "ParserError"}
 
 
 def chain(node: ast.AST, variables: dict[str, str]) -> str:
-    """`trt.A.b` as A.b, `builder.b` as Builder.b, `parser.get_error(0).b` as ParserError.b; "" for all else."""
+    """`trt.A.b` as A.b, `builder.b` as Builder.b, `parser.get_error(0).b` as ParserError.b; "" for all
+    else."""
     if isinstance(node, ast.Attribute):
-        if isinstance(node.value, ast.Name) and node.value.id == "trt" or called(node.value) == "tensorrt":
+        if (isinstance(node.value, ast.Name) and node.value.id == "trt") or called(node.value) == "tensorrt":
             return node.attr
-        owner = variables.get(getattr(node.value, "id", getattr(node.value, "attr", ""))) or RESULTS.get(called(node.value))
+        owner = variables.get(getattr(node.value, "id", getattr(node.value, "attr", ""))) or RESULTS.get(
+            called(node.value)
+        )
         owner = owner or chain(node.value, variables)
         return f"{owner}.{node.attr}" if owner and owner != "__version__" else ""
     return ""
@@ -44,21 +57,45 @@ def used(source: str, variables: dict[str, str] = VARIABLES) -> set[str]:
         names.add(chain(node, variables))
         for base in node.bases if isinstance(node, ast.ClassDef) else []:
             if kind := chain(base, variables):
-                names |= {f"{kind}.{method.name}" for method in node.body if isinstance(method, ast.FunctionDef)
-                          and not method.name.startswith("_") and not method.decorator_list}
+                names |= {
+                    f"{kind}.{method.name}"
+                    for method in node.body
+                    if isinstance(method, ast.FunctionDef)
+                    and not method.name.startswith("_")
+                    and not method.decorator_list
+                }
     return {name for name in names if name and not name.endswith(".__init__")}
 
 
 def test_the_reader_of_names():
-    assert used("trt.A.B.c\nbuilder.x(parser.get_error(1).y())\nself._context.z\nother.d\ntensorrt().v\n"
-                "class M(trt.N):\n    def m(self): pass\n    @property\n    def n(self): pass\n    def _o(self): pass\n") == {
-        "A", "A.B", "A.B.c", "Builder.x", "OnnxParser.get_error", "ParserError.y", "IExecutionContext.z", "v", "N", "N.m"}
+    assert used(
+        "trt.A.B.c\nbuilder.x(parser.get_error(1).y())\nself._context.z\nother.d\ntensorrt().v\n"
+        "class M(trt.N):\n    def m(self): pass\n    @property\n    def n(self): pass\n    def _o(self): "
+        "pass\n"
+    ) == {
+        "A",
+        "A.B",
+        "A.B.c",
+        "Builder.x",
+        "OnnxParser.get_error",
+        "ParserError.y",
+        "IExecutionContext.z",
+        "v",
+        "N",
+        "N.m",
+    }
 
 
 def test_the_code_uses_what_it_is_thought_to_use():
     names = used(Path(tensorrt_api.__file__).read_text())
-    assert {"NetworkDefinitionCreationFlag.STRONGLY_TYPED", "Builder.build_serialized_network", "ParserError.desc",
-            "IProgressMonitor.step_complete", "IExecutionContext.execute_async_v3", "DataType.HALF"} <= names
+    assert {
+        "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
+        "Builder.build_serialized_network",
+        "ParserError.desc",
+        "IProgressMonitor.step_complete",
+        "IExecutionContext.execute_async_v3",
+        "DataType.HALF",
+    } <= names
 
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
@@ -67,7 +104,7 @@ def test_names_are_in_the_bindings(path):
     api = Path(tensorrt_api.__file__)
     assert used(api.read_text()) <= known
     for module in (ROOT / "dcfm_ros").rglob("*.py"):
-        if module.name != api.name:   # elsewhere a parser may be another
+        if module.name != api.name:  # elsewhere a parser may be another
             assert used(module.read_text(), {}) <= {"__version__"}, module
 
 
@@ -87,10 +124,14 @@ def test_the_lists_are_those_of_a_wheel():
     wheel = os.environ.get("DCFM_TENSORRT_WHEEL")
     if not wheel:
         pytest.skip("DCFM_TENSORRT_WHEEL names no wheel of TensorRT's bindings")
-    specification = importlib.util.spec_from_file_location("tensorrt_names", ROOT / "scripts" / "tensorrt_names.py")
+    specification = importlib.util.spec_from_file_location(
+        "tensorrt_names", ROOT / "scripts" / "tensorrt_names.py"
+    )
     specification.loader.exec_module(module := importlib.util.module_from_spec(specification))
     version, names = module.names_of(Path(wheel))
-    assert set(names) == set((ROOT / "test" / "data" / "tensorrt_names" / f"{version}.txt").read_text().split())
+    assert set(names) == set(
+        (ROOT / "test" / "data" / "tensorrt_names" / f"{version}.txt").read_text().split()
+    )
 
 
 def test_the_bindings_that_are_installed():
