@@ -2,8 +2,9 @@
 #     docker build -t dcfm_ros .                                       # --build-arg ROS_DISTRO=kilted
 #     docker run --rm --net=host --ipc=host dcfm_ros                   # segments /camera/image_raw
 #     docker run --rm --net=host --ipc=host dcfm_ros ros2 launch dcfm_ros segment.launch.py image:=/front/image_raw
-# On an NVIDIA GPU, with NVIDIA's container toolkit: build with --build-arg TORCH_INDEX=cu130 (cu128, ...) and run with
-# --gpus all.
+# On an NVIDIA GPU, with NVIDIA's container toolkit: build with --build-arg TORCH_INDEX=cu130 (or cu128), and for the
+# backend `tensorrt` with --build-arg TENSORRT=tensorrt-cu13 (or tensorrt-cu12), too; run with --gpus all. Neither was
+# tried where this was written: there was no GPU beside a Docker.
 #
 # --net=host: DDS finds others by multicast, which Docker's own network does not carry.
 # --ipc=host belongs to it: Fast DDS gives data to processes on the same network by shared memory, and without a common
@@ -32,12 +33,15 @@ USER 1000:1000
 WORKDIR /home/ubuntu/dcfm_ros
 
 FROM dev
+# What pip installs for the backend `tensorrt`, several GB: tensorrt-cu13 or tensorrt-cu12. Empty: nothing.
+ARG TENSORRT=
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # PyTorch and the like: large, rarely changed, so a layer of its own.
 COPY --chown=1000:1000 Makefile ./
 COPY --chown=1000:1000 scripts/install_torch.bash scripts/
 COPY --chown=1000:1000 requirements requirements
-RUN source "/opt/ros/$ROS_DISTRO/setup.bash" && make setup
+RUN source "/opt/ros/$ROS_DISTRO/setup.bash" && make setup \
+    && if [ -n "$TENSORRT" ]; then .venv/bin/python -m pip install --no-cache-dir "$TENSORRT"; fi
 COPY --chown=1000:1000 . .
 RUN source "/opt/ros/$ROS_DISTRO/setup.bash" && make build
 ENTRYPOINT ["scripts/entrypoint.bash"]

@@ -26,6 +26,7 @@ ROS := $(if $(and $(ROS_DISTRO),$(filter-out $(CURDIR)/%,$(subst :, ,$(AMENT_PRE
 
 READY := $(VENV)/.ready-$(ROS)
 BUILT := install/.built
+CHECKERS := $(VENV)/.checkers
 # Nothing that make starts talks to other machines, unless asked to.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 export VENV
@@ -37,10 +38,10 @@ PIP := $(VENV)/bin/python -m pip install -qq --disable-pip-version-check
 # Bytes in the paths with which ROS's message generators fail in the midst of the build: space, : ; $ # % quotes, umlauts.
 UNUSABLE := $(shell printf %s '$(subst ','\'',$(CURDIR)$(VENV))' | LC_ALL=C tr -dc '[:space:]:;$$\043%"\\\047\200-\377' | wc -c)
 
-.PHONY: help setup build demo test clean distclean usable
+.PHONY: help setup build demo check test soaks clean distclean usable docs docs-links
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: $(READY) ## virtual environment with everything from requirements/
 
@@ -50,22 +51,37 @@ demo: $(BUILT) ## segment a video over ROS topics; SOURCE= LABELS= RATE= SECONDS
 	@$(ENV) dcfm demo --source=$(call quoted,SOURCE) $(if $(value LABELS),--labels=$(call quoted,LABELS)) \
 	  --rate=$(call quoted,RATE) $(if $(value SECONDS),--seconds=$(call quoted,SECONDS)) --out out/demo $(ARGS)
 
-# Tests of nodes and of the pipeline wait for most of their time: all others run beside them. Training forks workers, and a
-# process in which inference engines have run is no place to fork from, so its tests have a process of their own; so have those
-# of recordings. PYTEST_ARGS with paths or names of tests run in one.
-OTHERS := $(wildcard test/model test/motion test/points test/sources test/metrics test/benchmark test/evaluation test/reports test/viewer \
-  test/pipeline/backends test/pipeline/export test/test_*.py)
-test: $(BUILT) ## all tests; PYTEST_ARGS=
+# All but the soaks, in several processes at a time. PYTEST_ARGS with paths or names of tests run in one.
+test: $(BUILT) ## all tests but the soaks; PYTEST_ARGS=
 ifneq ($(findstring test/,$(PYTEST_ARGS)),)
 	@$(ENV) pytest -q $(PYTEST_ARGS)
 else
-	@set -m; $(ENV) \
-	  { code=0; for part in test/training test/bags "$(OTHERS)"; do pytest -q $(PYTEST_ARGS) $$part || code=$$?; done; exit $$code; \
-	  } > $(VENV)/tests.log 2>&1 & beside=$$!; set +m; \
-	  trap "kill -- -$$beside 2>/dev/null || true" EXIT; \
-	  code=0; $(ENV) pytest -q $(PYTEST_ARGS) $(addprefix --ignore=,test/training test/bags $(OTHERS)) || code=$$?; \
-	  wait $$beside || code=$$?; cat $(VENV)/tests.log; exit $$code
+	@$(ENV) scripts/run_tests.py $(PYTEST_ARGS)
 endif
+
+soaks: $(BUILT) ## tests that take minutes each; every night
+	@$(ENV) pytest -q -m nightly $(PYTEST_ARGS)
+
+# Finds mistakes before the tests do. Ruff looks at everything, mypy at the package, with a cache in .mypy_cache. The
+# hooks of pre-commit (.pre-commit-config.yaml) run the same programs.
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.bash scripts/studies/*.sh)
+check: $(CHECKERS) ## format, lint, types, shell scripts, Dockerfile and workflows; no tests
+	@$(ENV) ruff format --check --quiet . || { ruff format --diff --quiet .; echo "\`ruff format .\` does it"; exit 1; }
+	@$(ENV) ruff check --quiet .
+	@$(ENV) shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_SCRIPTS)
+	@$(ENV) hadolint Dockerfile
+	@$(ENV) if command -v actionlint >/dev/null; then actionlint; else echo "no actionlint here: workflows are left out"; fi
+	@$(ENV) mypy
+
+docs: $(BUILT) $(VENV)/.docs ## documentation, into out/docs
+	@$(ENV) sphinx-build -q -W --keep-going -b html docs out/docs && echo "out/docs/index.html"
+
+docs-links: $(BUILT) $(VENV)/.docs ## ask for every external address in the documentation
+	@$(ENV) sphinx-build -q -W --keep-going -b linkcheck docs out/docs-links
+
+$(VENV)/.docs: $(READY) requirements/docs.txt
+	@$(PIP) -r requirements/docs.txt
+	@touch $@
 
 clean: ## remove what was built and recorded
 	rm -rf build install log out
@@ -78,7 +94,7 @@ usable:
 	  take no space, umlaut, quote, or any of : ; $$ # % in a path; move it elsewhere))
 
 # A stamp of another kind, or none: the environment is of no use, nor is what was built with it.
-$(READY): $(wildcard requirements/*.txt) | usable
+$(READY): $(filter-out requirements/check.txt requirements/docs.txt,$(wildcard requirements/*.txt)) | usable
 	@$(PYTHON) -c 'import sys; sys.version_info[:2] in [(3, n) for n in range(10, 14)] or sys.exit( \
 	  f"dcfm_ros needs Python 3.10 to 3.13, but {sys.executable} is {sys.version}: try make PYTHON=python3.12")'
 	@if [ ! -f $@ ]; then \
@@ -98,6 +114,10 @@ else
 	@printf '#!%s\nimport pytest\nraise SystemExit(pytest.main())\n' \
 	  "$(abspath $(VENV))/bin/python" > $(VENV)/bin/pytest; chmod +x $(VENV)/bin/pytest
 endif
+	@touch $@
+
+$(CHECKERS): $(READY) requirements/check.txt
+	@$(PIP) -r requirements/check.txt
 	@touch $@
 
 # Installed files are links to the sources: editing takes effect at once. So of the sources only the folders are named

@@ -69,6 +69,7 @@ setup(
     ],
     extras_require={
         "bags": ["mcap", "rosbags"],
+        "docs": ["furo", "myst-parser", "sphinx", "sphinxcontrib-mermaid"],
         "export": ["onnx", "onnxscript"],
         "fleet": ["ray"],
         "openvino": ["openvino"],

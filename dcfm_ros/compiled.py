@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""numba's `njit` for functions that are kept compiled, also where there is no place to keep them."""
+"""numba's `njit` with compiled functions cached on disk, if there is a place for the cache."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable
 import numba
 
 from dcfm_ros import environment
-from dcfm_ros.interrupts import held
+from dcfm_ros.interrupts import deferred_signals
 
-environment.prepare()  # numba looks for its folder while it reads functions
+environment.prepare()  # numba determines its cache folder when it decorates functions
 
 
 def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
-    """As `numba.njit`, which refuses to load a function that it cannot keep: such a function is compiled at
-    each start. That nothing can be kept, `prepare` has said."""
+    """Same as `numba.njit`, which fails for a function that it cannot cache; such a function is compiled at
+    each start instead. `prepare` has reported that there is no cache."""
 
     def compiled(function: Callable) -> Callable:
         try:
@@ -25,8 +25,8 @@ def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
             if not cache or "no locator available" not in str(error):
                 raise
             dispatcher = numba.njit(**options)(function)
-        # What loads or compiles it for arguments of new types. LLVM calls Python back meanwhile.
-        dispatcher.compile = held()(dispatcher.compile)
+        # Loads or compiles the function for new argument types. LLVM calls back into Python meanwhile.
+        dispatcher.compile = deferred_signals()(dispatcher.compile)
         return dispatcher
 
     return compiled

@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where this process may write, also where no home folder can be written: containers, services, read-only
+"""Finds folders that this process can write to, even without a writable home: containers, services, read-only
 disks.
 
-Only the standard library, so that it comes before the libraries that look for their folders while they are
-imported.
+Standard library only, as it has to run before the import of libraries that determine their folders on import.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 @cache
 def prepare() -> bool:
-    """Where the user's cache folder cannot be written, give this process, its libraries and its children one
-    in the temporary folder. What the user has set for a library stays. Returns whether there is a cache
-    folder now."""
+    """If the user's cache folder is not writable, redirect caches of this process, its libraries and its
+    children to a private folder in the temporary folder. Settings of the user for a library stay. Return
+    whether there is a cache folder now."""
     usual = user_cache()
     if usual is not None and is_writable(usual):
         return True
@@ -48,24 +47,26 @@ def prepare() -> bool:
 
 
 def user_cache() -> Path | None:
-    """The user's cache folder, which need not exist; None where it is not said."""
+    """Return the user's cache folder, which may not exist; None if it is undefined."""
     if folder := os.environ.get("XDG_CACHE_HOME"):
         return Path(folder)
-    return None if home() is None else home() / ".cache"
+    found = home()
+    return None if found is None else found / ".cache"
 
 
 def home() -> Path | None:
-    """HOME, else the account's home folder; None where there is neither, as for `docker run --user 12345`."""
+    """Return HOME, or the account's home folder; None if there is neither, for example with `docker run
+    --user 12345`."""
     folder = os.path.expanduser("~")
     return Path(folder) if os.path.isabs(folder) else None
 
 
 @cache
 def temporary_folder() -> Path | None:
-    """A folder of this user alone in the temporary folder; None where there is none.
+    """Return a private folder of this user in the temporary folder; None if there is none.
 
-    Everyone can write to the temporary folder, and caches hold code: a folder of another user, or one that is
-    open to others, is not used.
+    Everyone can write to the temporary folder, and caches contain code: a folder that belongs to another
+    user, or that others can write to, is not used.
     """
     try:
         folder = Path(tempfile.gettempdir()) / f"dcfm_ros-{os.getuid()}"
@@ -78,9 +79,10 @@ def temporary_folder() -> Path | None:
 
 
 def is_writable(folder: Path) -> bool:
-    """Can files be made in this folder or, if it does not exist, in the one that it would be made in?
+    """Return whether files can be created in this folder or, if it does not exist, in its nearest existing
+    parent.
 
-    By trying: access rights do not tell of file systems that are read-only or full.
+    It tries: access rights do not reveal read-only or full file systems.
     """
     try:
         while not folder.exists() and folder != folder.parent:
@@ -93,4 +95,5 @@ def is_writable(folder: Path) -> bool:
 
 @cache
 def say_once(text: str) -> None:
+    """Log a warning once per process."""
     _log.warning("dcfm_ros: %s", text)

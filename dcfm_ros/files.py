@@ -1,19 +1,23 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that a command writes to, and pictures in it."""
+"""Output files and folders: atomic writing, and what is said of a place that cannot be written.
+
+What is written here is complete or not there at all, also after an error, an interrupt or a crash.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 
 def output_folder(folder: Path) -> Path:
-    """Make the folder, and those above it, where it is not there; an OSError that names it where nothing can
-    be written."""
+    """Create a command's output folder and its parents where they do not exist. An OSError names the folder
+    if it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -25,16 +29,73 @@ def output_folder(folder: Path) -> Path:
     return folder
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write a picture, (height, width) or (height, width, 3) uint8, BGR; an OSError that names it where that
-    fails.
+def unwritable(path: Path, error: object) -> OSError:
+    """The error that says which path could not be written, why, and what to do."""
+    return OSError(f"{path} could not be written ({error}): free space there or give another folder")
 
-    Not by `cv2.imwrite`, which crashes at names that are no UTF-8, and does not say why it failed.
+
+@contextmanager
+def atomic_files(*paths: Path) -> Iterator[Sequence[Path]]:
+    """Temporary files beside `paths` to write to; at the end they are flushed to the disk and renamed, in
+    this order.
+
+    After an error the old files are there as before, and nothing where there was none.
+    """
+    parts = [path.with_name(f"{path.name}.part") for path in paths]
+    new = [path for path in paths if not path.exists()]
+    try:
+        yield parts
+        for part in parts:
+            flush(part)  # a rename may otherwise outlive what was written
+        for part, path in zip(parts, paths):
+            os.replace(part, path)
+    except BaseException:
+        for path in (*parts, *new):
+            with suppress(OSError):  # the error itself is what is reported
+                path.unlink()
+        raise
+
+
+def atomic_write(path: Path, text: str) -> None:
+    """Replace a text file in one step, and wait until that is on the disk."""
+    with atomic_files(path) as (part,):
+        part.write_text(text)
+    flush(path.parent)
+
+
+@contextmanager
+def atomic_directory(folder: Path) -> Iterator[Path]:
+    """An empty folder to write into, which replaces `folder` at the end.
+
+    After an error everything is as before. Nothing is left behind either way. An OSError names the folder.
     """
     try:
-        path.write_bytes(cv2.imencode(".png", image)[1])
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))  # can be renamed there
     except OSError as error:
-        raise OSError(
-            f"{path} could not be written ({error.strerror}): free space there, or give another folder with "
-            "--out"
-        ) from error
+        raise unwritable(folder, error) from error
+    try:
+        part, old = aside / "new", aside / "old"
+        part.mkdir()  # not `aside` itself, which its owner alone may read
+        yield part
+        if folder.exists():
+            os.rename(folder, old)
+        try:
+            os.rename(part, folder)
+        except OSError:
+            if old.exists():
+                os.rename(old, folder)
+            raise
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or the list of files of a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The frame of a JPEG: what it says before its pixels, and whether all of them are there.
+"""Parses the structure of a JPEG: its header, and whether its pixel data is complete.
 
-Decoders fill what is missing with grey and say nothing that OpenCV would pass on, and some cameras never
-write the end marker. So neither the decoder nor the marker tells a whole picture from one that was cut.
+Decoders fill missing data with grey without an error that OpenCV would report, and some cameras never write
+the end marker. So neither the decoder nor the marker distinguishes a complete picture from a truncated one.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ START, END = b"\xff\xd8", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[^\0\xff]", re.DOTALL)
 _SCAN_END = re.compile(
     rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL
-)  # in the pixels' data a marker is none if it restarts the decoder
+)  # restart markers, which are part of the pixel data
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SIZES = {0xC0 + number for number in range(16)} - {
     0xC4,
     0xC8,
     0xCC,
-}  # markers of the segment that tells the size
+}  # markers of the segment that contains the size
 _PROGRESSIVE = 0xC2
 _READ = (
     0xC0,
     0xC1,
     _PROGRESSIVE,
-)  # with Huffman coding, as the first two, baseline and extended: what every decoder reads
+)  # Huffman-coded, like the first two (baseline, extended): supported by every decoder
 _SCAN, _ADOBE, _ALONE = 0xDA, 0xEE, (0x01, 0xD8)
-GREY = 128  # what decoders fill in
-# Decode to anything but grey; where one has the bits that are missing, the other has not.
+GREY = 128  # fill value of decoders
+# Bytes that do not decode to grey; if one happens to equal the missing bits, the other does not.
 _FILLINGS = (b"\xf6\xb5\x21\xc4\x93\x0e\xe7\x38" * 32, b"\x09\x4a\xde\x3b\x6c\xf1\x18\xc7" * 32)
-_MOST_PIXELS = 2048  # for each byte, be they all of one colour
-_MOST_ZEROS = 2  # that pixels' data may end with; more pad a buffer
+_MOST_PIXELS = 2048  # largest number per byte, even in a single colour
+_MOST_ZEROS = 2  # zero bytes that pixel data may end with; more are padding
 
 
 class JpegFrame(NamedTuple):
-    """What a JPEG says before its pixels, and where they are."""
+    """The header of a JPEG, and where its pixel data is."""
 
     width: int
     height: int
     channels: int
     bits: int  # per channel
-    is_common: bool  # of a kind that every decoder reads
+    is_common: bool  # of a kind that every decoder supports
     is_progressive: bool
-    has_adobe_marker: bool  # which tells how four channels are meant
-    scan_start: int  # of the last data of pixels
+    has_adobe_marker: bool  # defines the meaning of four channels
+    scan_start: int  # start of the last pixel data
     scan_end: int
-    has_end: bool  # is the end marker there?
+    has_end: bool  # whether there is an end marker
 
-    breaks_off: bool  # after the pixels, in the middle of what belongs to a picture
+    breaks_off: bool  # ends after the pixels, within a segment of the picture
 
     @property
     def may_be_whole(self) -> bool:
-        """Can all pixels be there? Where they cannot, decoding would only cost time and memory."""
+        """Whether the data can be complete; if not, decoding would only cost time and memory."""
         return not self.breaks_off and self.width * self.height <= _MOST_PIXELS * (
             self.scan_end - self.scan_start
         )
 
 
 def read_jpeg(data: bytes) -> JpegFrame | None:
-    """None: the data is no JPEG, or cut before its pixels.
+    """Parse the structure; None if the data is not a JPEG, or ends before its pixel data.
 
-    Segments are passed over by their lengths, so that the end of a thumbnail is not taken for that of the
-    picture.
+    Segments are skipped by their lengths, so that the end of an embedded thumbnail is not taken for the end
+    of the picture.
     """
     if not data.startswith(START + b"\xff"):
         return None
@@ -90,7 +90,7 @@ def read_jpeg(data: bytes) -> JpegFrame | None:
             end = _SCAN_END.search(data, at)
             scan = at, end.start() if end else len(data)
             at = scan[1]
-        if scan and data[at : at + 1] != b"\xff":  # damage that looks like a segment
+        if scan and data[at : at + 1] != b"\xff":  # corrupt data that looks like a segment
             break
     if size is None or scan is None:
         return None
@@ -112,25 +112,27 @@ def read_jpeg(data: bytes) -> JpegFrame | None:
 
 
 def with_end(data: bytes, frame: JpegFrame) -> bytes:
-    """The picture with an end marker behind its pixels."""
+    """Return the picture with an end marker after its pixel data."""
     return data if frame.has_end else _body(data, frame) + END
 
 
 def looks_cut(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
-    """Are pixels missing, but for a part of the last block? pixels: (H, W, 3) or (H, W) uint8, what OpenCV
-    decoded of `with_end`.
+    """Return whether pixels are missing, apart from a part of the last block. pixels: (H, W, 3) or (H, W)
+    uint8, decoded by OpenCV from `with_end`.
 
-    Where they are, the last one is the decoder's grey; of a progressive picture only details may be missing.
-    Other pictures are not decoded twice.
+    If pixels are missing, the last one has the decoder's grey; in a progressive picture only details may be
+    missing. Other pictures are not decoded twice.
     """
     may_be = (pixels[-1, -1] == GREY).all() or (frame.is_progressive and not frame.has_end)
     return bool(may_be) and misses_data(data, frame, pixels)
 
 
 def misses_data(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
-    """The same, by decoding again with something put behind the pixels' data: a whole picture does not
-    change, of another it becomes the rest. Tells a cut picture from a grey scene, and misses not even the
-    last bits."""
+    """Return whether pixel data is missing, by decoding again with bytes appended to it.
+
+    A complete picture does not change; in a truncated one they become the missing part. This distinguishes a
+    truncated picture from a grey scene, down to the last bits.
+    """
     body = _body(data, frame)
     restarts = _RESTART.findall(body, frame.scan_start)
     following = (restarts[-1][1] - 0xD0 + 1) % 8 if restarts else 0
@@ -146,6 +148,6 @@ def misses_data(data: bytes, frame: JpegFrame, pixels: np.ndarray) -> bool:
 
 
 def _body(data: bytes, frame: JpegFrame) -> bytes:
-    """Up to the end of the pixels, without zeros that pad a buffer, and without half a marker."""
+    """Return the data up to the end of the pixels, without zero padding and without half a marker."""
     body = data[: frame.scan_end]
     return body if frame.has_end else body[: len(body.rstrip(b"\0")) + _MOST_ZEROS].rstrip(b"\xff")

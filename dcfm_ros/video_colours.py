@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The colours of a decoded video frame, as a player shows them; for video files and for the packets of
-messages."""
+"""Converts a decoded video frame to RGB as a player does; for video files and packets in messages."""
 
 from __future__ import annotations
 
@@ -12,18 +11,18 @@ import numpy as np
 if TYPE_CHECKING:
     import av
 
-BT601, BT709 = 5, 1  # numbers of colour matrices in FFmpeg
+BT601, BT709 = 5, 1  # FFmpeg's numbers of the colour matrices
 _UNMARKED = 2
-_SD = (1024, 576)  # players take larger videos without a mark for BT.709
+_SD = (1024, 576)  # players assume BT.709 for larger videos without a declared matrix
 
 
 def to_rgb(
     frame: av.VideoFrame, width: int | None = None, height: int | None = None, unmarked: int | None = None
 ) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: matrix and range as the stream is marked.
+    """Return (H, W, 3) uint8 RGB, converted with the matrix and range declared in the stream.
 
-    width, height: of the picture to be made, the frame's own where None
-    unmarked: the matrix where the stream does not say it, BT601 or BT709; None: by the size, as players do
+    width, height: size of the result; None: that of the frame
+    unmarked: matrix if the stream declares none, BT601 or BT709; None: chosen by size, as players do
     """
     width, height = width or frame.width, height or frame.height
     if frame.colorspace != _UNMARKED:

@@ -16,8 +16,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
-from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS, Mode
+from dcfm_ros.pipeline.settings import NetworkSettings, PipelineConfig
 from dcfm_ros.ros.yaml_text import as_yaml
+from dcfm_ros.setting_fields import choices_of, description_of
 from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
@@ -31,6 +32,12 @@ def optional(name, description, choices=()):
     )
 
 
+def setting(kind, name):
+    """An argument that is a setting, with its description and choices. Empty leaves it to the parameters
+    file, whatever the setting means by it."""
+    return optional(name, description_of(kind, name).partition("; empty:")[0], choices_of(kind, name))
+
+
 ARGUMENTS = [
     optional(
         "image",
@@ -40,20 +47,9 @@ ARGUMENTS = [
         "cameras",
         "names of several cameras, separated by commas; their topics: NAME/image_raw, or as the file says",
     ),
-    optional("model", "built-in model name, or a model folder"),
-    optional("backend", "inference backend", BACKENDS),
-    optional("device", f"device of the inference backend: {DEVICES}"),
-    optional("precision", "of the networks' arithmetic", PRECISIONS),
-    optional("mode", "when a keyframe's deep result is used", [mode.value for mode in Mode]),
-    optional(
-        "mask_size",
-        "of masks and all that has their size: WIDTHxHEIGHT, or a factor of the image's such as 0.5",
-    ),
-    optional(
-        "class_map",
-        "merges, renames, renumbers or ignores classes: a YAML file, or the name of one that comes with the "
-        "package",
-    ),
+    *[setting(NetworkSettings, name) for name in ("model", "backend", "device", "precision")],
+    *[setting(PipelineConfig, name) for name in ("mode", "mask_size")],
+    setting(NetworkSettings, "class_map"),
     DeclareLaunchArgument(
         "params", default_value=str(SHARE / "config" / "segmenter.yaml"), description="parameters file"
     ),

@@ -28,6 +28,7 @@ fi
 if [ -f "$_dcfm_root/install/local_setup.bash" ]; then
     _dcfm_nounset=$(shopt -po nounset || true) # colcon's script is not written for `set -u`
     set +u
+    # shellcheck source=/dev/null # made by the build
     source "$_dcfm_root/install/local_setup.bash"
     eval "$_dcfm_nounset"
 fi

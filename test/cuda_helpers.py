@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA backend without a GPU: its lanes make the same calls on the CPU, with graphs that overwrite their
-results as CUDA graphs do."""
+"""The CUDA backend without a GPU: its streams make the same calls on the CPU, with graphs that overwrite
+their results as CUDA graphs do."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class FakeCapture:
         return Captured(inputs, replay, output)
 
 
-class FakeLane:
-    """`Lane` on the CPU; `log` has what it did, in order, for all lanes of a test."""
+class FakeStream:
+    """`CudaStream` on the CPU; `log` has what it did, in order, for all streams of a test."""
 
     log: list = []
 
@@ -73,7 +73,7 @@ class FakeLane:
     def wait(self, event):
         self.log.append((self.name, "waits for", event.of))
 
-    def mark(self, sleeps=False):
+    def mark(self, blocking=False):
         return FakeEvent(self.name, self.log)
 
     def host_memory(self, count):
@@ -81,10 +81,10 @@ class FakeLane:
 
 
 def without_gpu(patch: pytest.MonkeyPatch) -> None:
-    """From now on a CUDABackend runs on the CPU, with PyTorch's operations for kernels."""
-    patch.setattr(FakeLane, "log", [])
-    patch.setattr(cuda, "Lane", FakeLane)
-    patch.setattr(cuda, "place_of", lambda device: torch.device("cpu"))
+    """Make CUDABackend run on the CPU, with PyTorch operations as kernels."""
+    patch.setattr(FakeStream, "log", [])
+    patch.setattr(cuda, "CudaStream", FakeStream)
+    patch.setattr(cuda, "cuda_device", lambda device: torch.device("cpu"))
     patch.setattr(cuda, "pixel_kernels", lambda: torch_kernels)
     patch.setattr(torch.cuda, "Event", FakeEvent)
     patch.setattr(torch.backends.cudnn, "allow_tf32", True)

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the pipeline share: pictures that carry a number, and a backend whose deep path they hold in
-hand."""
+"""Helpers for tests of the pipeline: pictures that encode a number, and a backend whose deep path the test
+controls."""
 
 from __future__ import annotations
 

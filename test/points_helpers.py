@@ -42,7 +42,7 @@ def labels(mask: np.ndarray, confidence: np.ndarray | None = None, wanted: tuple
 
 
 def image_fields(pixels: np.ndarray, encoding: str, padding: int = 0) -> dict:
-    """Of an Image; big-endian where the array is. padding: bytes behind each row."""
+    """Fields of an Image; big-endian if the array is. padding: bytes after each row"""
     rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(pixels.shape[0], -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=7)
     return dict(
@@ -58,7 +58,8 @@ def image_fields(pixels: np.ndarray, encoding: str, padding: int = 0) -> dict:
 def cloud_fields(
     records: np.ndarray, padding: int = 0, field: type = SimpleNamespace, is_dense: bool = True
 ) -> dict:
-    """Of a PointCloud2 with these records (H, W); big-endian where x is. field: the class of a PointField."""
+    """Fields of a PointCloud2 with these records (H, W); big-endian if x is. field: the class of a
+    PointField"""
     fields = []
     for name, (kind, offset, *_) in records.dtype.fields.items():
         fields.append(
@@ -87,7 +88,7 @@ def cloud_fields(
 def info_fields(
     width: int = WIDTH, height: int = HEIGHT, model: str = "plumb_bob", d=(), k=None, p=None
 ) -> dict:
-    """Of a CameraInfo: CAMERA's K, and a P of twice its focal length."""
+    """Fields of a CameraInfo: CAMERA's K, and a P of twice its focal length."""
     k = [FOCAL, 0.0, 3.5, 0.0, FOCAL, 2.5, 0.0, 0.0, 1.0] if k is None else k
     p = [2 * FOCAL, 0.0, 3.5, 0.0, 0.0, 2 * FOCAL, 2.5, 0.0, 0.0, 0.0, 1.0, 0.0] if p is None else p
     return dict(

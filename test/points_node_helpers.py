@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the node `points` share: a robot that publishes masks and geometry, and the node beside
-it."""
+"""Helpers for tests of the node `points`: a robot that publishes masks and geometry, and the node."""
 
 from __future__ import annotations
 
@@ -57,7 +56,7 @@ class Robot:
         )
 
     def connect(self, node, confidence=False):
-        """Until the node listens to all, and knows palette and calibration."""
+        """Wait until the node has all subscriptions, and knows palette and calibration."""
         for publisher in (self.mask, self.geometry, self.info, *([self.confidence] if confidence else [])):
             if publisher is not self.info or node._settings.info_topic:
                 self.probe.spin_until(
@@ -122,7 +121,7 @@ def start(probe):
 
 
 def refused(probe, node, kind, count=1):
-    """What it says once so many have been refused for this reason."""
+    """Return its message once so many inputs have been refused for this reason."""
     probe.spin_until(lambda: node.counts[f"refused_{kind}"] == count, f"{count} refused for {kind}")
     return node._last_error
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the ROS layer share: nodes in processes of their own, and a probe that talks to them over
+"""Helpers for tests of the ROS layer: nodes in separate processes, and a probe that talks to them over
 DDS.
 
 Nothing here sleeps to wait for something: the probe spins until a condition holds, and fails at a generous
@@ -23,6 +23,7 @@ import numpy as np
 import rclpy
 from ament_index_python.packages import get_package_prefix
 from builtin_interfaces.msg import Time
+from command_server import ForkedCommand
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -36,6 +37,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
+from dcfm_ros.pipeline import topics
 from dcfm_ros.stamps import stamp_ns
 
 DEADLINE_S = 90.0  # of everything that is waited for; the machine may be busy with other things
@@ -43,19 +45,7 @@ PERIOD_NS = 40_000_000  # between the stamps of a camera's images
 OTHER_CLOCK_NS = 3600 * 10**9  # a report with an older stamp has it from another clock than ours
 NODE = "/dcfm/segmenter"
 # Topics of a camera without a name.
-OUTPUTS = {
-    f"/dcfm/{name}"
-    for name in (
-        "mask",
-        "mask_info",
-        "keyframe",
-        "palette",
-        "confidence",
-        "overlay",
-        "overlay/compressed",
-        "mask/compressed",
-    )
-}
+OUTPUTS = {f"/dcfm/{name}" for name in topics.OUTPUTS if name != "label_info"}  # vision_msgs may not be there
 # Every parameter that a test may change, as the tests begin. The thresholds let only the intervals and
 # requests choose keyframes.
 DEFAULTS = {
@@ -74,16 +64,7 @@ DEFAULTS = {
     "threshold_rule": "fixed",
     "encoder_share": 0.8,
     "keyframe_budget_hz": 0.0,
-    "outputs": [
-        "mask_info",
-        "confidence",
-        "overlay",
-        "overlay_compressed",
-        "mask_compressed",
-        "color_mask",
-        "probabilities",
-        "camera_info",
-    ],
+    "outputs": list(topics.SWITCHED),
     "overlay_alpha": 0.5,
     "jpeg_quality": 85,
     "min_mask_hz": 0.0,
@@ -99,18 +80,23 @@ _PIXEL_BYTES = {"bgr8": 3, "rgb8": 3, "mono8": 1, "bgra8": 4, "rgba8": 4, "mono1
 
 
 class Process:
-    """An installed command of the package, its output in a file."""
+    """A command of the package in a process of its own, its output in a file.
 
-    def __init__(self, command: str, log: Path, *ros_arguments: str):
+    installed: the one that is installed, not a fork of what is imported already (command_server.py)
+    """
+
+    def __init__(self, command: str, log: Path, *ros_arguments: str, installed: bool = False):
         self.log = log
-        executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command
+        arguments = ["--ros-args", *ros_arguments]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_BUFFERED_STREAM": "0"}
         with log.open("w") as output:
-            self._process = subprocess.Popen(
-                [str(executable), "--ros-args", *ros_arguments],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "RCUTILS_LOGGING_BUFFERED_STREAM": "0"},
-            )
+            if installed:
+                executable = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / command)
+                self._process = subprocess.Popen(
+                    [executable, *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment
+                )
+            else:
+                self._process = ForkedCommand(command, arguments, str(log), environment)
 
     def running(self) -> bool:
         return self._process.poll() is None
@@ -156,11 +142,17 @@ class Collected(list):
 
 
 class Probe:
-    """A node with a context of its own, spun by the test itself."""
+    """A node, spun by the test itself.
 
-    def __init__(self, name: str = "probe"):
-        self.context = Context()
-        rclpy.init(context=self.context)
+    context: of another probe, whose DDS participant this one shares; None: a new participant. Until two of
+    these know each other, three seconds may pass.
+    """
+
+    def __init__(self, name: str = "probe", context: Context | None = None):
+        self._owns_context = context is None
+        self.context = Context() if context is None else context
+        if self._owns_context:
+            rclpy.init(context=self.context)
         self.node = Node(name, context=self.context)
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
@@ -170,7 +162,8 @@ class Probe:
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()
-        self.context.try_shutdown()
+        if self._owns_context:
+            self.context.try_shutdown()
 
     def add(self, node: Node) -> None:
         """Spin another node of this context, too."""
@@ -453,7 +446,7 @@ class Segmenter:
         assert self.probe.change("activate"), self.process.text()[-2000:]
 
     def reset(self) -> None:
-        """To unconfigured, from whatever state."""
+        """Bring the node to unconfigured, from any state."""
         if self.probe.state() == "active":
             assert self.probe.change("deactivate")
         if self.probe.state() == "inactive":

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of the segmenter share: one whose deep path the test holds in hand, and what it reported."""
+"""Helpers for tests of the segmenter: one whose deep path the test controls, and its reports."""
 
 import threading
 from collections import deque
@@ -57,7 +57,7 @@ class Bench:
         return reports.popleft()
 
     def block(self):
-        """From now on the deep path stands still."""
+        """Block the deep path from now on."""
         while self.backend.deep_started.acquire(blocking=False):
             pass
         self.backend.gate.clear()

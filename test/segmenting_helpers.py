@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from bags_helpers import read_bag
 
-from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
+from dcfm_ros.bags.options import BagSegmentOptions
+from dcfm_ros.bags.segment import segment_bag
 
 FRAMES, PART = 24, 17  # of each camera; images in a part of the output
 CAMERAS = ("/front/image_raw", "/rear/image_raw")

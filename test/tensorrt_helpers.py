@@ -29,7 +29,7 @@ from dcfm_ros.pipeline.backends.cuda import torch_kernels
 from dcfm_ros.pipeline.backends.network_cache import network_key
 from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
 from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
-from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
+from dcfm_ros.pipeline.backends.tensorrt.backend import EngineStream
 from dcfm_ros.pipeline.export import export
 
 ENGINE = b"engine of a stand-in:"
@@ -224,8 +224,8 @@ def stand_in(version: str = "11.4.0.106") -> types.ModuleType:
     return module
 
 
-class NoStream(EngineLane):
-    """A lane where all is done at once, on the CPU."""
+class NoStream(EngineStream):
+    """A stream where all is done at once, on the CPU."""
 
     def __init__(self, device, priority):
         self._place = torch.device("cpu")
@@ -241,7 +241,7 @@ class NoStream(EngineLane):
     def wait(self, event):
         event.synchronize()
 
-    def mark(self, sleeps=False):
+    def mark(self, blocking=False):
         return FakeEvent()
 
     def host_memory(self, count):
@@ -252,7 +252,7 @@ _written: dict[str, Path] = {}  # ONNX files of this process, by their network: 
 
 
 def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """From now on TensorRT, a GPU and its streams are stand-ins. ONNX files are kept in the folder."""
+    """Replace TensorRT, the GPU and its streams by stand-ins. ONNX files are kept in the folder."""
     write_onnx = tensorrt_build.write_onnx
 
     def once(part, where):
@@ -267,6 +267,6 @@ def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
     for module in (tensorrt_build, export):
         patch.setattr(module, "gpu_name", lambda device: "NVIDIA Paper 9.9")
     patch.setattr(torch.cuda, "device", lambda device: nullcontext())
-    patch.setattr(tensorrt, "EngineLane", NoStream)
-    patch.setattr(tensorrt_build, "EngineLane", NoStream)
+    patch.setattr(tensorrt, "EngineStream", NoStream)
+    patch.setattr(tensorrt_build, "EngineStream", NoStream)
     patch.setattr(tensorrt, "pixel_kernels", lambda: torch_kernels)

@@ -49,6 +49,7 @@ def fresh(monkeypatch, temporary):
     environment.temporary_folder.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables", [{}, {"HOME": "/nonexistent/home"}, {"HOME": "/root"}])
 def test_without_a_home_caches_go_to_the_temporary_folder(temporary, variables):
     command = as_user([sys.executable, "-c", SEGMENT])
@@ -61,6 +62,7 @@ def test_without_a_home_caches_go_to_the_temporary_folder(temporary, variables):
     assert not (temporary / "~").exists()
 
 
+@pytest.mark.slow
 def test_a_cache_folder_of_the_users_own_is_used_in_silence(temporary):
     cache = temporary / "mine"
     cache.mkdir()
@@ -69,6 +71,7 @@ def test_a_cache_folder_of_the_users_own_is_used_in_silence(temporary):
     assert (output, errors) == (str(cache / "dcfm_ros" / "openvino"), [])
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_all_works_without_caches(tmp_path):
     command = in_namespace(read_only(but="/dev/shm"), as_user([sys.executable, "-c", SEGMENT]))
     _, errors = run(command, "/")
@@ -121,6 +124,7 @@ def test_writable_is_found_by_trying_and_leaves_nothing(tmp_path):
     assert not environment.is_writable(Path("/proc"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "de_DE.ISO-8859-1"}])
 def test_umlauts_in_any_locale(temporary, locale):
     from helpers import write_tiny_model

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Interrupts: they wait for the end of what is held, and numba's loading of a function is held."""
+"""Signals wait for the end of a deferred block, and numba loads a function in one."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ import pytest
 from numba.core import codegen
 
 from dcfm_ros.compiled import njit
-from dcfm_ros.interrupts import Interrupts, held
+from dcfm_ros.interrupts import Interrupts, deferred_signals
 
 
 @pytest.fixture
@@ -22,36 +22,36 @@ def interrupt() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interrupt_waits_for_what_is_held(interrupts):
+def test_a_signal_waits_for_the_end_of_a_deferred_block(interrupts):
     done = []
     with pytest.raises(KeyboardInterrupt):
-        with interrupts.held():
-            with interrupts.held():
+        with interrupts.deferred():
+            with interrupts.deferred():
                 interrupt()
             done.append("inner")
         done.append("nothing after it")
     assert done == ["inner"]
 
 
-def test_what_is_held_without_a_name_is_that_of_the_innermost(interrupts):
-    with Interrupts() as inner, pytest.raises(KeyboardInterrupt), held():
+def test_the_innermost_defers(interrupts):
+    with Interrupts() as inner, pytest.raises(KeyboardInterrupt), deferred_signals():
         interrupt()
-        assert inner._waiting == signal.SIGINT
+        assert inner._pending == signal.SIGINT
     with pytest.raises(KeyboardInterrupt):
         interrupt()
 
 
-def test_nothing_waits_where_nobody_has_entered_any():
+def test_nothing_is_deferred_where_none_is_entered():
     assert not Interrupts.entered
-    with held(), pytest.raises(KeyboardInterrupt):
+    with deferred_signals(), pytest.raises(KeyboardInterrupt):
         interrupt()
 
 
-def test_another_thread_holds_nothing(interrupts):
+def test_another_thread_defers_nothing(interrupts):
     inside, end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with held():
+        with deferred_signals():
             inside.set()
             end.wait(30)
 

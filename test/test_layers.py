@@ -5,10 +5,13 @@ through, too."""
 
 import ast
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from dcfm_ros.pipeline.backend_table import TABLE
 
 ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -77,6 +80,7 @@ def modules_of(*layers):
     return paths
 
 
+@cache
 def module_graph(root: Path) -> dict[str, list[str]]:
     """What each module of a package imports of the package. A folder's `__init__` is a module of the folder's
     name; to import a name from it is to import it, to import a module beside it is not."""
@@ -92,6 +96,20 @@ def module_graph(root: Path) -> dict[str, list[str]]:
         for module, path in paths.items()
     }
     return {module: sorted(names & paths.keys() - {module}) for module, names in found.items()}
+
+
+def beyond_the_standard_library(module: str) -> set[str]:
+    """What a module of the package needs of other packages, itself or by what it imports of this one."""
+    graph, seen, found = module_graph(ROOT), set(), [module]
+    while found:
+        parts = found.pop().split(".")
+        names = {".".join(parts[:count]) for count in range(1, len(parts) + 1)} - seen  # folders as well
+        seen |= names
+        found += [other for name in names for other in graph[name]]
+    paths = [ROOT.joinpath(*name.split(".")[1:]) for name in seen]
+    files = [path / "__init__.py" if path.is_dir() else path.with_suffix(".py") for path in paths]
+    packages = {name.split(".")[0] for file in files for name in imports(file)}
+    return packages - set(sys.stdlib_module_names) - {"dcfm_ros"}
 
 
 def circle(graph: dict[str, list[str]]) -> str:
@@ -165,7 +183,8 @@ def test_nothing_but_the_ros_layer_knows_ros():
 
 
 def test_only_the_command_reaches_for_ros_and_only_when_asked():
-    assert offences(COMMANDS, "dcfm_ros.ros", at_module_level=True) == []
+    found = offences(COMMANDS, "dcfm_ros.ros", at_module_level=True)
+    assert [text for text in found if "dcfm_ros.ros.tools.options" not in text] == []
 
 
 def test_sources_are_free_of_inference_and_training_libraries():
@@ -187,7 +206,8 @@ def test_the_cluster_and_the_viewer_are_loaded_only_where_they_are_used():
 def test_only_backends_import_inference_engines():
     own = ROOT / "pipeline" / "backends", ROOT / "pipeline" / "export"
     others = [path for path in MODULES if not {*own} & {*path.parents}]
-    assert offences(others, "openvino", "tensorrt", "triton") == []
+    engines = {entry.module for entry in TABLE.values()} - {"torch"}
+    assert offences(others, *engines, "triton") == []
 
 
 def test_optional_engines_are_not_imported_on_loading():
@@ -213,17 +233,32 @@ def test_optional_engines_are_not_imported_on_loading():
 
 def test_what_launch_files_read_needs_the_standard_library_alone():
     """They run in the Python of `ros2`, which has no PyTorch, and often no NumPy."""
-    for path in (ROOT / "pipeline" / "settings.py", ROOT / "ros" / "yaml_text.py"):
-        assert {name.split(".")[0] for name in imports(path)} <= sys.stdlib_module_names
+    known = [f"dcfm_ros.{module}" for module in ("pipeline.settings", "ros.yaml_text", "setting_fields")]
+    for module in known:
+        assert beyond_the_standard_library(module) == set()
     of_launch = {"ament_index_python", "launch", "launch_ros", "yaml"}
     for path in sorted((ROOT.parent / "launch").glob("*.py")):
         names = {
             name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names | of_launch
         }
-        assert all(
-            under(name, "dcfm_ros.pipeline.settings") or under(name, "dcfm_ros.ros.yaml_text")
-            for name in names
-        ), (path, names)
+        assert all(any(under(name, module) for module in known) for name in names), (path, names)
+
+
+def test_options_need_the_standard_library_alone():
+    """Help texts are made from them; heavy libraries take seconds to load."""
+    found = [path for path in MODULES if path.name == "options.py"]
+    assert len(found) == 5
+    for path in found:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        assert beyond_the_standard_library(f"dcfm_ros.{module}") == set()
+
+
+@pytest.mark.parametrize(
+    "table", ["pipeline.backend_table", "pipeline.topics", "sources.data_sets", "sources.source_kinds"]
+)
+def test_tables_need_the_standard_library_alone(table):
+    """They name modules, and import these when they are used."""
+    assert beyond_the_standard_library(f"dcfm_ros.{table}") == set()
 
 
 def test_the_package_itself_is_empty():

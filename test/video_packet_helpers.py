@@ -58,13 +58,13 @@ class Encoded(NamedTuple):
     number: int  # of its picture, from 0 in the order in which they are shown
 
     def packet(self, number: int | None = None, pts: int | None = None, format: str | None = None) -> Packet:
-        """number: for the stamp, the picture's own where None; comes back as `sender` beside the picture's"""
+        """number: of the stamp, by default the picture's own; comes back as `context` beside the picture's"""
         return Packet(
             format or self.format,
             self.data,
             PERIOD_NS * (self.number if number is None else number),
             pts,
-            sender=self.number,
+            context=self.number,
         )
 
 
@@ -129,13 +129,13 @@ def told(outcomes: list[Outcome]) -> list:
     found = []
     for outcome in outcomes:
         if outcome.error is None:
-            assert shown(outcome) == outcome.packet.sender
-        found.append(outcome.packet.sender if outcome.error is None else outcome.error.kind)
+            assert shown(outcome) == outcome.packet.context
+        found.append(outcome.packet.context if outcome.error is None else outcome.error.kind)
     return found
 
 
 def stamp(ns: int) -> SimpleNamespace:
-    """As a builtin_interfaces/Time."""
+    """Return a builtin_interfaces/Time."""
     return SimpleNamespace(sec=ns // 10**9, nanosec=ns % 10**9)
 
 

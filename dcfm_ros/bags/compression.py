@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What compressed bytes of a recording become: bounded, as a file that is damaged, or meant to harm, must not
-fill the memory."""
+"""Decompresses parts of recordings, with a limit on the size: a damaged or malicious file must not fill the
+memory."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from dcfm_ros.bags.names import without_zstd
 
 try:
     from compression import zstd
-except ImportError:  # before Python 3.14; rosbags brings it
+except ImportError:  # before Python 3.14; a dependency of rosbags
     from backports import zstd
 
-MOST_BYTES = 2**30  # of a message or a chunk; recorders make chunks of some megabytes
-ZSTD_MAGIC = bytes.fromhex("28b52ffd")  # a CDR message begins with 00
+MAX_BYTES = 2**30  # limit for a message or a chunk; recorders write chunks of some megabytes
+ZSTD_MAGIC = bytes.fromhex("28b52ffd")  # a CDR message starts with 00
 
 
 def decompressed(raw: bytes) -> bytes:
-    """A message's CDR bytes where it was compressed alone.
+    """Return a message's CDR bytes, decompressed if the message was compressed on its own.
 
-    Others are returned as they are, and so is what cannot be decompressed: `Bag.decode` tells of it.
+    Other bytes are returned unchanged, and so are bytes that cannot be decompressed: `Bag.decode` reports
+    those.
     """
     if raw[: len(ZSTD_MAGIC)] != ZSTD_MAGIC:
         return raw
     try:
-        return _of_zstd(raw, MOST_BYTES)
+        return _of_zstd(raw, MAX_BYTES)
     except ValueError:
         return raw
 
 
-def unpacked_chunk(chunk: Chunk) -> bytes:
-    """The records in a chunk of an .mcap; a ValueError where it is damaged, a BagError where it is too
-    large."""
+def decompressed_chunk(chunk: Chunk) -> bytes:
+    """Return the records in a chunk of an .mcap. Raises ValueError if the chunk is damaged, and BagError if
+    it is too large."""
     size = chunk.uncompressed_size
     check_chunk(size)
     if chunk.compression == "zstd":
@@ -52,27 +53,26 @@ def unpacked_chunk(chunk: Chunk) -> bytes:
         data = chunk.data
     else:
         raise BagError(
-            f"chunks are compressed by {chunk.compression!r}, and zstd and lz4 are read: rewrite it with "
-            f"`mcap compress`"
+            f"chunks are compressed with {chunk.compression!r}, but only zstd and lz4 can be read: rewrite "
+            "it with `mcap compress`"
         )
     if len(data) != size or (chunk.uncompressed_crc and zlib.crc32(data) != chunk.uncompressed_crc):
-        raise ValueError(f"a chunk of {size} bytes is not what its length and checksum say")
+        raise ValueError(f"a chunk of {size} bytes does not match its length and checksum")
     return data
 
 
 def check_chunk(size: int) -> None:
-    """A BagError, without the file's name, where a chunk of so many bytes is too large."""
-    if size > MOST_BYTES:
+    """Raise BagError, without the file's name, if a chunk of this size is too large."""
+    if size > MAX_BYTES:
         raise BagError(
-            f"a chunk of {size} bytes, and none may have more than {MOST_BYTES}: write it anew with smaller "
-            f"ones (`mcap "
-            "compress --chunk-size`), or where it is damaged repair it with `mcap recover`"
+            f"a chunk of {size} bytes, but the limit is {MAX_BYTES}: rewrite the file with smaller ones "
+            "(`mcap compress --chunk-size`), or where it is damaged repair it with `mcap recover`"
         )
 
 
-def unpacked_file(packed: Path, stack: ExitStack) -> Path:
-    """A file of the same name without its ending in the temporary folder, there until the stack is closed.
-    Raises BagError."""
+def decompressed_file(packed: Path, stack: ExitStack) -> Path:
+    """Decompress a file into the temporary folder, under its name without the compression suffix; it is
+    removed when the stack is closed. Raises BagError."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dcfm_ros-")))
     plain = folder / without_zstd(packed.name)
     with packed.open("rb") as file:
@@ -81,19 +81,19 @@ def unpacked_file(packed: Path, stack: ExitStack) -> Path:
                 shutil.copyfileobj(source, target, 2**20)
         except (zstd.ZstdError, EOFError) as error:
             raise BagError(
-                f"{packed} is cut off or damaged ({error}): decompress what is whole of it with `zstd -d`"
+                f"{packed} is truncated or damaged ({error}): recover the intact part with `zstd -d`"
             ) from error
         except OSError as error:
             raise BagError(
-                f"{packed} cannot be decompressed to {folder.parent} ({error.strerror}): make room there, or "
-                f"let TMPDIR "
-                "name a folder on a larger disk"
+                f"{packed} cannot be decompressed to {folder.parent} ({error.strerror}): free space there, "
+                "or let TMPDIR name a folder on a larger disk"
             ) from error
     return plain
 
 
 def _of_zstd(data: bytes, most: int) -> bytes:
-    """Of one frame or several; a ValueError for what is damaged or larger."""
+    """Decompress one or several zstd frames; raise ValueError if they are damaged or larger than `most`
+    bytes."""
     plain, size = [], 0
     while data:
         decompressor = zstd.ZstdDecompressor()
@@ -103,7 +103,7 @@ def _of_zstd(data: bytes, most: int) -> bytes:
             raise ValueError(str(error)) from error
         size += len(plain[-1])
         if not decompressor.eof or size > most:
-            raise ValueError(f"compressed data is cut off, or becomes more than {most} bytes")
+            raise ValueError(f"compressed data is truncated, or expands to more than {most} bytes")
         data = decompressor.unused_data
     return b"".join(plain)
 
@@ -115,5 +115,5 @@ def _of_lz4(data: bytes, most: int) -> bytes:
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     if not decompressor.eof and not decompressor.needs_input:
-        raise ValueError(f"compressed data becomes more than {most} bytes")
+        raise ValueError(f"compressed data expands to more than {most} bytes")
     return plain

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What recordings raise: BagError for their content, and OSError where the system fails: that may go well the
-next time."""
+"""Errors of recordings: BagError for their content; OSError if the system fails, which may succeed on a
+retry."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import apsw
 
 
 class BagError(ValueError):
-    """A recording that cannot be opened, read or written; the message names it and the remedy."""
+    """A recording that cannot be opened, read or written; the message names the recording and the remedy."""
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Errors of the system as an OSError that names the file; that it may not be read, which stays so, as a
-    BagError."""
+def read_errors_for(path: Path) -> Iterator[None]:
+    """Raise errors of the system as an OSError that names the file; a missing permission, which no retry
+    changes, as BagError."""
     try:
         yield
     except apsw.IOError as error:
@@ -29,8 +29,7 @@ def naming(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise BagError(
             f"{path} may not be read by this user ({os.strerror(error.errno) if error.errno else error}): "
-            f"change its "
-            "permissions, or copy it"
+            "change its permissions, or copy it"
         ) from error
     except OSError as error:
         raise OSError(

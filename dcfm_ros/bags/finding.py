@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which recordings an argument of a command names, and what to call their results."""
+"""Resolves command-line arguments to recordings, and names their results."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, numbered, stands_for, storage_stem
+from dcfm_ros.bags.names import METADATA_FILE, STORAGES, UNFINISHED, numbered, recording_path, storage_stem
 from dcfm_ros.bags.storage import storage_files
 from dcfm_ros.sources.errors import to_stderr
 from dcfm_ros.sources.names import natural_key
 
 
 def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> list[Path]:
-    """The recordings that are meant, each once, in natural order of their paths; BagError for a pattern
-    without any.
+    """Return the recordings that the patterns name, each once, in natural order of their paths. Raises
+    BagError for a pattern that names none.
 
-    patterns: recordings, folders that hold recordings at any depth, and globs of these (`**` for any depth).
-        A storage file or metadata.yaml inside a recording's folder means that recording, any other file
-        itself; unfinished outputs are left out. A folder that cannot be read is a BagError; one inside of
-        what is searched is passed over, with a line on stderr
-    leave_out: a folder whose recordings are not meant: where results go
+    patterns: recordings, folders that contain recordings at any depth, and globs of these (`**` for any
+        depth). A storage file or metadata.yaml inside a recording's folder stands for that recording, any
+        other file for itself. Unfinished outputs are ignored. A folder that cannot be read is a BagError; a
+        subfolder that cannot be read is skipped with a line on stderr
+    leave_out: a folder whose recordings are ignored: where results are written
     """
     found: dict[Path, Path] = {}
     hidden = leave_out.resolve() if leave_out is not None else None
@@ -35,9 +35,8 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
             bags = [bag for bag in _matches(pattern) if hidden is None or hidden not in bag.resolve().parents]
         if not bags:
             raise BagError(
-                f"{pattern}: no recording there; give a folder with metadata.yaml, a file "
-                f"{' or '.join(STORAGES)}, a "
-                "folder that holds some, or a glob of these"
+                f"{pattern}: no recording found; give a folder with metadata.yaml, a file "
+                f"{' or '.join(STORAGES)}, a folder that contains recordings, or a glob of these"
             )
         for bag in bags:
             found.setdefault(bag.resolve(), bag)
@@ -45,17 +44,17 @@ def find_bags(patterns: Sequence[str | Path], leave_out: Path | None = None) -> 
 
 
 def single_bag(pattern: str) -> str | None:
-    """The recording that is itself named by this; None for a folder of several, or a glob. BagError where it
-    cannot be read."""
+    """Return the recording that this names itself; None for a folder of several recordings, or a glob. Raises
+    BagError if it cannot be read."""
     with _readable(pattern):
-        path = stands_for(Path(pattern))
+        path = recording_path(Path(pattern))
         several = (path.is_dir() and not is_bag(path)) or (not path.exists() and glob.has_magic(str(path)))
     return None if several else str(path)
 
 
 def output_names(bags: Sequence[Path]) -> list[str]:
-    """A name for each recording's results: its own, with as many folders above it as tell it from the
-    others."""
+    """Return a name for each recording's results: its own name, preceded by as many parent folders as make it
+    unique."""
     parts = [_name_parts(bag) for bag in bags]
     depths = [1] * len(bags)
     while True:
@@ -63,26 +62,29 @@ def output_names(bags: Sequence[Path]) -> list[str]:
         counts = Counter(names)
         longer = [i for i, name in enumerate(names) if counts[name] > 1 and depths[i] < len(parts[i])]
         if not longer:
-            return numbered(names)  # whole paths may become equal, as those of a/b_c and a_b/c
+            return numbered(names)  # even whole paths may collide, for example a/b_c and a_b/c
         for i in longer:
             depths[i] += 1
 
 
 def is_bag(path: Path) -> bool:
-    """Whether this is a recording: a storage file, a folder with metadata.yaml, or what a dead recorder left
-    of one."""
+    """Return whether this is a recording: a storage file, a folder with metadata.yaml, or a folder whose
+    recorder did not finish."""
     if path.name.endswith(UNFINISHED):
         return False
     if path.is_file():
         return bool(storage_stem(path.name))
     if not path.is_dir():
         return False
-    return (path / METADATA_FILE).is_file() or _left_by_a_recorder(path)
+    return (path / METADATA_FILE).is_file() or _is_unclosed_bag(path)
 
 
-def _left_by_a_recorder(folder: Path) -> bool:
-    """Recorders call the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml at their end.
-    A file alone in its folder, with no folders beside it, is that recording under whatever name."""
+def _is_unclosed_bag(folder: Path) -> bool:
+    """Return whether this folder is a recording without metadata.yaml.
+
+    Recorders name the files drive/drive_0.mcap, or drive/drive.mcap, and write metadata.yaml last. A folder
+    that contains a single file, and no folders, is a recording whatever the file's name.
+    """
     files = storage_files(folder)
     if len(files) == 1 and not any(path.is_dir() for path in folder.iterdir()):
         return True
@@ -93,23 +95,26 @@ def _left_by_a_recorder(folder: Path) -> bool:
 
 @contextmanager
 def _readable(pattern: str) -> Iterator[None]:
+    """Raise an OSError in the block as a BagError that names the pattern."""
     try:
         yield
     except OSError as error:
         raise BagError(
-            f"{pattern} cannot be read: {error.strerror}; get access to it, or give another"
+            f"{pattern} cannot be read: {error.strerror}; change its permissions, or give another"
         ) from error
 
 
 def _matches(pattern: str) -> list[Path]:
+    """Return the recordings that a path or glob names."""
     if Path(pattern).exists():
-        return _meant(Path(pattern), given=True)
-    return _readable_of(map(Path, glob.glob(pattern, recursive=True)), _meant)
+        return _bags_at(Path(pattern), given=True)
+    return _search_all(map(Path, glob.glob(pattern, recursive=True)), _bags_at)
 
 
-def _meant(path: Path, given: bool = False) -> list[Path]:
-    """Recordings that a path means. given: whatever file it is, opening it tells."""
-    path = stands_for(path)
+def _bags_at(path: Path, given: bool = False) -> list[Path]:
+    """Return the recordings that a path stands for. given: named by the user, so that any file is accepted;
+    opening it will tell."""
+    path = recording_path(path)
     if any(folder.name.endswith(UNFINISHED) for folder in path.parents):
         return []
     if path.is_dir():
@@ -120,29 +125,30 @@ def _meant(path: Path, given: bool = False) -> list[Path]:
 
 
 def _search(path: Path, seen: set[Path]) -> list[Path]:
-    """The recording at a path, or those in a folder; a folder that links lead to twice is searched once."""
+    """Return the recording at a path, or those in a folder; a folder reached twice through links is searched
+    once."""
     if is_bag(path):
         return [path]
     if not path.is_dir() or path.name.endswith(UNFINISHED) or path.resolve() in seen:
         return []
     seen.add(path.resolve())
-    return _readable_of(path.iterdir(), lambda inside: _search(inside, seen))
+    return _search_all(path.iterdir(), lambda inside: _search(inside, seen))
 
 
-def _readable_of(paths: Iterable[Path], bags_of: Callable[[Path], list[Path]]) -> list[Path]:
-    """The recordings of all paths but those that cannot be read, which are told."""
+def _search_all(paths: Iterable[Path], bags_of: Callable[[Path], list[Path]]) -> list[Path]:
+    """Return the recordings at all paths; paths that cannot be read are skipped with a line on stderr."""
     found = []
     for path in paths:
         try:
             found += bags_of(path)
         except OSError as error:
-            to_stderr(f"{path} cannot be read ({error.strerror}): passed over")
+            to_stderr(f"{path} cannot be read ({error.strerror}): skipped")
     return found
 
 
 def _name_parts(bag: Path) -> tuple[str, ...]:
-    """Of its path without the root; files of one name and several storages differ by what is made a folder
-    here."""
+    """Return the parts of the path without the root; the suffix of a storage file becomes a folder, so that
+    files that differ only in it get different names."""
     path = bag.resolve()
     parts = path.parts[1:]
     if path.is_dir() or not (stem := storage_stem(path.name)):

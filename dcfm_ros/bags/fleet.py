@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm bag evaluate` and `segment` on many recordings: several at a time, on one machine or on a Ray
+"""`dcfm bag evaluate` and `segment` for many recordings: several at a time, on one machine or on a Ray
 cluster."""
 
 from __future__ import annotations
@@ -20,49 +20,26 @@ from tqdm import tqdm
 
 from dcfm_ros.bags.evaluate import BagResult, evaluate_bag
 from dcfm_ros.bags.finding import find_bags, output_names, single_bag
-from dcfm_ros.bags.options import BagEvaluateOptions
+from dcfm_ros.bags.options import BagEvaluateOptions, BagSegmentOptions, FleetOptions
 from dcfm_ros.bags.ray_workers import RayCluster
-from dcfm_ros.bags.segment import BagSegmentOptions, segment_bag
+from dcfm_ros.bags.segment import segment_bag
 from dcfm_ros.bags.workers import Engine, Outcome, Processes, Task
-from dcfm_ros.bags.writing import told, write_text
-from dcfm_ros.files import output_folder
+from dcfm_ros.bags.writing import write_errors_for
+from dcfm_ros.files import atomic_write, output_folder
 from dcfm_ros.model.versions import versions
 from dcfm_ros.reports.machine import machine
 from dcfm_ros.reports.page.fleet import write_index
 
-# What became of a recording.
+# Status of a recording.
 DONE, FAILED, EXISTS, UNDONE = "done", "failed", "exists", "not done"
-_TRIES = 2  # of a recording that failed for a reason that may pass
-
-
-@dataclass(frozen=True)
-class FleetOptions:
-    """Which recordings, and who works on them."""
-
-    bags: tuple[str, ...]  # recordings, folders that hold some, globs
-    out: str = "out/bags"  # folder of the results, one for each recording in it
-    workers: int | None = None  # recordings at a time; None: one here, and on Ray one for each machine
-    ray: str = ""  # address of a cluster, or local
-
-    def __post_init__(self):
-        if not self.bags:
-            raise ValueError("no recording: give at least one")
-        if self.workers is not None and not 1 <= self.workers <= 10_000:
-            raise ValueError(f"workers {self.workers}: use 1 to 10000")
-
-    @property
-    def only_bag(self) -> str | None:
-        """The recording, where there is just one and it is named itself; None where a fleet is meant."""
-        if self.workers is not None or self.ray or len(self.bags) > 1:
-            return None
-        return single_bag(self.bags[0])
+_TRIES = 2  # attempts at a recording that failed for a reason that may pass
 
 
 @dataclass
 class _Entry:
     """One recording of a fleet."""
 
-    name: str  # of its results
+    name: str  # name of its results
     bag: Path
     job: Any
     status: str = UNDONE
@@ -71,23 +48,30 @@ class _Entry:
     result: Any = None
 
 
-def evaluate_fleet(fleet: FleetOptions, options: BagEvaluateOptions) -> dict:
-    """Evaluate recordings, each with `options` into a folder of its own; returns what is in summary.json.
+def only_bag(fleet: FleetOptions) -> str | None:
+    """The recording, where there is just one and it is named itself; None where a fleet is meant."""
+    if fleet.workers is not None or fleet.ray or len(fleet.bags) > 1:
+        return None
+    return single_bag(fleet.bags[0])
 
-    Writes summary.json and index.html into `fleet.out`. The figures of all together are those of one run over
-    them in the order of their names. A recording that fails is told with its reason and leaves the others
-    alone. Raises BagError where there is none.
+
+def evaluate_fleet(fleet: FleetOptions, options: BagEvaluateOptions) -> dict:
+    """Evaluate recordings, each with `options` into its own folder; return the content of summary.json.
+
+    Writes summary.json and index.html into `fleet.out`. The overall figures equal those of a single run over
+    the recordings in the order of their names. A recording that fails is reported with its reason and does
+    not affect the others. Raises BagError if there is no recording.
     """
-    return _Fleet(fleet, options, _evaluate, _evaluated).run()
+    return _Fleet(fleet, options, _evaluate, _evaluation_figures).run()
 
 
 def segment_fleet(fleet: FleetOptions, options: BagSegmentOptions) -> dict:
-    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns and writes as
-    `evaluate_fleet` does.
+    """Segment recordings, each with `options` into `<fleet.out>/<name>`; returns and writes the same as
+    `evaluate_fleet`.
 
-    What is there already is left alone, and what is unfinished is gone on with.
+    Outputs that exist are left alone; unfinished ones are resumed.
     """
-    return _Fleet(fleet, options, _segment, _segmented).run()
+    return _Fleet(fleet, options, _segment, _segmentation_figures).run()
 
 
 def _evaluate(options: BagEvaluateOptions, on_frames: Callable[[int], None]) -> BagResult:
@@ -98,8 +82,8 @@ def _segment(options: BagSegmentOptions, on_frames: Callable[[int], None]) -> di
     return segment_bag(options, partial(on_frames, 1))
 
 
-def _evaluated(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
-    """Figures of each recording that is done, those of all together, and how many images were done for them
+def _evaluation_figures(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
+    """Return the figures of each finished recording, the overall figures, and the number of images processed
     in this run."""
     each = []
     for entry in entries:
@@ -115,7 +99,8 @@ def _evaluated(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
     return each, merged.rows, sum(one["frames"] for one in each)
 
 
-def _segmented(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
+def _segmentation_figures(entries: list[_Entry]) -> tuple[list[dict], list[dict], int]:
+    """Same as `_evaluation_figures`, for segmented recordings."""
     each, images = [], 0
     for entry in entries:
         cameras = entry.result["cameras"]
@@ -146,7 +131,7 @@ class _Fleet:
     def __init__(self, fleet: FleetOptions, options: Any, task: Task, figures: Callable):
         if options.viewer:
             raise ValueError(
-                f"viewer {options.viewer}: it shows one recording; leave it away, or give just one"
+                f"viewer {options.viewer}: it shows a single recording; drop it, or give one recording"
             )
         self._fleet, self._options, self._task, self._figures = fleet, options, task, figures
         self._out = Path(fleet.out).absolute()
@@ -159,7 +144,7 @@ class _Fleet:
     def run(self) -> dict:
         for entry in self._entries:
             if isinstance(entry.job, BagSegmentOptions) and (self._out / entry.name).exists():
-                entry.status, entry.reason = EXISTS, "is there already: remove it to have it made anew"
+                entry.status, entry.reason = EXISTS, "exists already: remove it to recreate it"
         engine, began_s = _engine(self._fleet), time.monotonic()
         try:
             for _ in range(_TRIES):
@@ -171,25 +156,26 @@ class _Fleet:
         finally:
             engine.close()
             summary = self._summary(time.monotonic() - began_s, engine.workers)
-            with told(self._out):
-                write_text(self._out / "summary.json", json.dumps(summary, indent=2) + "\n")
+            with write_errors_for(self._out):
+                atomic_write(self._out / "summary.json", json.dumps(summary, indent=2) + "\n")
                 write_index(self._out / "index.html", summary)
         return summary
 
     def _job(self, bag: Path, name: str) -> Any:
-        """The options for one recording. Paths are whole, for workers elsewhere."""
-        whole = {
+        """Return the options for one recording, with absolute paths, as workers may have another working
+        directory."""
+        paths: dict[str, str | tuple[str, ...]] = {
             "bag": str(bag.absolute()),
             "out": str(self._out / name),
-            "model": _whole(self._options.model),
+            "model": _absolute(self._options.model),
         }
         if hasattr(self._options, "labels"):
-            whole["labels"] = tuple(map(_whole, self._options.labels))
-        return replace(self._options, **whole)
+            paths["labels"] = tuple(map(_absolute, self._options.labels))
+        return replace(self._options, **paths)
 
     def _work(self, engine: Engine, entries: list[_Entry]) -> None:
-        """Try these recordings once; those that may go well the next time stay UNDONE, as long as there is a
-        next time."""
+        """Try these recordings once. Those that may succeed on a retry stay UNDONE, as long as retries are
+        left."""
         if not entries:
             return
         with _Bar(len(entries)) as bar:
@@ -202,13 +188,13 @@ class _Fleet:
             engine.run(self._task, [entry.job for entry in entries], done, bar.frames)
 
     def _note(self, entry: _Entry, outcome: Outcome) -> str:
-        """Note what became of a recording; returns what is worth a line."""
+        """Record the outcome of a recording; return a line to print, or ""."""
         if not outcome.failure:
             entry.status, entry.reason, entry.result = DONE, "", outcome.result
             return ""
         again = outcome.transient and entry.tries < _TRIES
         entry.status, entry.reason = UNDONE if again else FAILED, outcome.failure
-        return f"{outcome.trace}{entry.name}: {outcome.failure}{' (tried again at the end)' * again}"
+        return f"{outcome.trace}{entry.name}: {outcome.failure}{' (will be retried at the end)' * again}"
 
     def _summary(self, wall_s: float, workers: int) -> dict:
         finished = [entry for entry in self._entries if entry.status == DONE]
@@ -242,7 +228,8 @@ class _Fleet:
         }
 
     def _page(self, entry: _Entry) -> str | None:
-        """Of its results what to look at first, as seen from `out`."""
+        """Return the file of the recording's results to open first, relative to `out`; None if there is
+        none."""
         for file in (
             ("report.html", "report.json") if getattr(self._options, "page", False) else ("report.json",)
         ):
@@ -255,8 +242,8 @@ def _engine(fleet: FleetOptions) -> Engine:
     return RayCluster(fleet.ray, fleet.workers) if fleet.ray else Processes(fleet.workers or 1)
 
 
-def _whole(name: str) -> str:
-    """The whole path where this names a folder, else the name as it is."""
+def _absolute(name: str) -> str:
+    """Return the absolute path if this names a folder, otherwise the name unchanged."""
     return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
@@ -265,7 +252,7 @@ def _report(result: BagResult | dict | None) -> dict:
 
 
 class _Bar:
-    """Progress: recordings, and frames where workers tell of them."""
+    """Progress bar: recordings, and frames if workers report them."""
 
     def __init__(self, recordings: int):
         self._bar, self._frames = tqdm(total=recordings, unit="recording", disable=None), 0

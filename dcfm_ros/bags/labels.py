@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Labels of a recording's images: a topic of it, or a folder beside it; found by stamp."""
+"""Ground-truth labels for a recording's images, from a topic of it or a folder beside it; matched by
+stamp."""
 
 from __future__ import annotations
 
@@ -23,23 +24,29 @@ from dcfm_ros.sources.read import read_label
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
 _ENCODINGS = ("mono8", "8UC1")
-_PNG = b"\x89PNG\r\n\x1a\n"  # how one begins
+_PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a PNG file
 
 
 class Labels(Protocol):
     """The labels of one camera."""
 
-    unused: int  # labels that no image has asked for so far
+    unused: int  # labels that no image has asked for yet
 
     def take(self, stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:
-        """(H, W) uint8 class ids for the image of this stamp, `size` (height, width); None where there is
-        none. Of images with equal stamps the first gets the first label. A label that cannot be used is an
-        InputError."""
+        """Return the label of the image with this stamp and size (height, width) as (H, W) uint8 class ids;
+        None if there is none.
+
+        Each label is returned once: of several images with equal stamps, the first gets the first label.
+        Raises InputError for a label that cannot be used.
+        """
 
 
 def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str]) -> dict[str, Labels]:
-    """By camera. labels: a topic for each camera in their order, or one folder: with images called by their
-    stamps, and of several cameras with a folder for each, called like the camera."""
+    """Return the labels by camera name.
+
+    labels: one topic per camera, in the order of the cameras; or one folder with images named by their
+        stamps, which for several cameras has a subfolder for each, named like the camera
+    """
     if not labels:
         return {}
     if len(labels) == 1 and Path(labels[0]).is_dir():
@@ -49,8 +56,7 @@ def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str])
         names = ", ".join(camera.topic.name for camera in cameras)
         raise BagError(
             f"{len(labels)} label topics for {len(cameras)} cameras ({names}): give one for each, in their "
-            f"order, or "
-            "one folder"
+            "order, or one folder"
         )
     if not any(topic.name == labels[0] for topic in bag.topics) and not labels[0].startswith("/"):
         raise BagError(f"labels {labels[0]}: there is no such folder, and {bag.path} has no such topic")
@@ -58,18 +64,19 @@ def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str])
 
 
 class TopicLabels:
-    """Labels of a topic, all read ahead: image and label need not be near each other in the recording. They
-    are kept compressed, some kilobytes each."""
+    """Labels from a topic, all read in advance: an image and its label need not be close to each other in the
+    recording. They are kept compressed, some kilobytes each."""
 
     def __init__(self, bag: Bag, topic_name: str):
         topic = image_topic(bag, topic_name)
-        self._topic, self._by_stamp = topic_name, defaultdict(deque)
+        self._topic = topic_name
+        self._by_stamp: defaultdict[int, deque] = defaultdict(deque)
         self.unused = 0
         for _, _, raw in bag.messages([topic]):
             try:
                 message = bag.decode(topic, raw)
             except InputError:
-                continue  # without a stamp it belongs to no image
+                continue  # without a stamp it matches no image
             self._by_stamp[stamp_ns(message.header.stamp)].append(
                 self._pack(message, topic.msgtype == COMPRESSED_IMAGE)
             )
@@ -89,7 +96,8 @@ class TopicLabels:
         return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
     def _pack(self, message, compressed: bool):
-        """What is kept of a message: (bytes, (H, W)), of a PNG (bytes, None), or why it cannot be used."""
+        """Return a message's label in compressed form: (bytes, (H, W)), or (bytes, None) for a PNG, or the
+        InputError if it cannot be used."""
         if compressed:
             data = bytes(message.data)
             return (
@@ -97,9 +105,8 @@ class TopicLabels:
                 if data.startswith(_PNG)
                 else InputError(
                     "label",
-                    f"a label on {self._topic} of format {message.format[:40]!r} is no PNG: publish class "
-                    f"ids as PNG, since other "
-                    f"formats change them, or as {' or '.join(_ENCODINGS)}",
+                    f"a label on {self._topic} of format {message.format[:40]!r} is not a PNG: publish class "
+                    f"ids as PNG, as other formats alter them, or as {' or '.join(_ENCODINGS)}",
                 )
             )
         height, width, step = message.height, message.width, message.step
@@ -113,14 +120,14 @@ class TopicLabels:
             return InputError(
                 "label",
                 f"a label on {self._topic} of {width}x{height} pixels has {len(message.data)} bytes and "
-                f"step {step}: it is cut off",
+                f"step {step}: it is truncated",
             )
         rows = message.data[: height * step].reshape(height, step)[:, :width]
         return zlib.compress(np.ascontiguousarray(rows).data, 1), (height, width)
 
 
 class FolderLabels:
-    """PNG files called by the image's stamp: `<nanoseconds>.png`, or `<seconds>_<nanoseconds>.png`."""
+    """PNG files named by the image's stamp: `<nanoseconds>.png` or `<seconds>_<nanoseconds>.png`."""
 
     def __init__(self, folder: Path):
         if not folder.is_dir():
@@ -130,16 +137,15 @@ class FolderLabels:
             match = re.fullmatch(r"(\d+)(?:[._](\d{9}))?", file.stem)
             if match is None:
                 raise BagError(
-                    f"label {file} is not called by a stamp: name it <nanoseconds>.png or "
-                    f"<seconds>_<nanoseconds>.png, "
-                    "nine digits of nanoseconds"
+                    f"label {file} is not named by a stamp: name it <nanoseconds>.png or "
+                    "<seconds>_<nanoseconds>.png, nine digits of nanoseconds"
                 )
             seconds, nanoseconds = match.groups()
             self._files[
                 int(seconds) if nanoseconds is None else int(seconds) * NS_PER_S + int(nanoseconds)
             ] = file
         if not self._files:
-            raise BagError(f"the folder of labels {folder} holds no PNG files")
+            raise BagError(f"the folder of labels {folder} contains no PNG files")
         self.unused = len(self._files)
 
     def take(self, stamp_ns: int, size: tuple[int, int]) -> np.ndarray | None:
@@ -160,5 +166,5 @@ def _check_size(shape: tuple[int, int], size: tuple[int, int], what: str) -> Non
     if shape != tuple(size):
         raise InputError(
             "label",
-            f"{what} is {shape[1]}x{shape[0]} but its image {size[1]}x{size[0]}; bring both to one size",
+            f"{what} is {shape[1]}x{shape[0]} but its image {size[1]}x{size[0]}: make both the same size",
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One .mcap of a recording."""
+"""One .mcap file of a recording."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 import numpy as np
 from mcap.opcode import Opcode
+from mcap.records import Channel
 
-from dcfm_ros.bags.errors import BagError, naming
+from dcfm_ros.bags.errors import BagError, read_errors_for
 from dcfm_ros.bags.mcap_index import (
     DAMAGE,
     MESSAGE,
@@ -30,63 +31,63 @@ from dcfm_ros.bags.topic import (
     Key,
     Topic,
     full_type,
-    gathered,
     known_digest,
+    merge_topics,
     read_qos,
     read_serialization,
 )
 
-_DEFINED = ("ros2msg", "ros2idl")  # encodings of schemas that ROS 2 writes
+_DEFINED = ("ros2msg", "ros2idl")  # schema encodings of ROS 2
 
 
 class McapFile:
-    """Its messages in order of log time, whatever their order in the file; of equal times in the file's
-    order.
+    """Yields messages in order of log time, whatever their order in the file; messages with equal times in
+    the order of the file.
 
-    path: what the file is called in texts, which is another name where it was unpacked for reading
-    topics: several channels may be of one topic
-    start_ns, last_ns: of all messages
-    note: what is wrong with the file; "" where nothing is
+    path: name used in messages to the user; differs from the file that is read if that was decompressed
+    topics: several channels may have the same topic
+    start_ns, last_ns: log times of the first and the last message
+    note: what is wrong with the file; "" if nothing is
     """
 
     def __init__(self, path: Path, named: Path):
         self._path, self.path = path, named
-        with naming(named), path.open("rb") as file:
+        with read_errors_for(named), path.open("rb") as file:
             try:
                 self._index = find_messages(file)
             except BagError as error:
                 raise BagError(f"{named}: {error}") from error
         self.count, self.start_ns, self.last_ns = self._index.count, self._index.start_ns, self._index.last_ns
         self.note = f"{named.name} {self._index.note}" if self._index.note else ""
-        self.topics, self._keys, self.counts = gathered(
+        self.topics, self._keys, self.counts = merge_topics(
             (number, _topic(self._index, number), self._index.counts[number])
             for number in self._index.channels
         )
 
     def messages(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
-        """(key of the topic, log time ns, bytes) of these topics. Raises BagError where it is damaged, and
-        OSError."""
+        """Yield (topic key, log time in ns, bytes) of these topics. Raises BagError if the file is damaged,
+        and OSError."""
         channels = frozenset(number for number, key in self._keys.items() if key in keys)
         chunks = [
             (chunk.start_ns, chunk.offset, False) for chunk in self._index.chunks if chunk.channels & channels
         ]
         heapq.heapify(chunks)
         loose = self._loose(channels)
-        following = next(loose, None)  # of the messages outside of chunks
-        waiting, serial = (
-            [],
-            count(),
-        )  # a heap of what was read and is not due yet: of chunks whose times overlap
-        with naming(self.path), self._path.open("rb") as file:
+        following = next(loose, None)  # next message outside of chunks
+        waiting: list[tuple] = []  # heap of messages read but not due yet, from chunks that overlap in time
+        serial = count()
+        with read_errors_for(self.path), self._path.open("rb") as file:
             while chunks or following is not None:
-                is_loose = following is not None and (not chunks or following < chunks[0][:2])
-                start_ns, offset = following if is_loose else chunks[0][:2]
+                if following is not None and (not chunks or following < chunks[0][:2]):
+                    is_loose, (start_ns, offset) = True, following
+                else:
+                    is_loose, (start_ns, offset) = False, chunks[0][:2]
                 while waiting and waiting[0][0] < start_ns:
                     yield self._first(waiting)
                 messages = list(self._read(file, offset, not is_loose, channels))
                 if is_loose:
                     following = next(loose, None)
-                elif _is_put_off(chunks, messages):
+                elif _pop_or_defer(chunks, messages):
                     continue
                 for channel, log_ns, raw in messages:
                     heapq.heappush(waiting, (log_ns, offset, next(serial), channel, raw))
@@ -98,7 +99,7 @@ class McapFile:
         return self._keys[channel], log_ns, raw
 
     def _loose(self, channels: frozenset[int]) -> Iterator[tuple[int, int]]:
-        """(log time, offset) of the messages of these channels that are in no chunk, in order."""
+        """Yield (log time, offset), in order, of these channels' messages outside of chunks."""
         numbers, times, offsets = (np.asarray(values) for values in self._index.loose)
         wanted = np.flatnonzero(np.isin(numbers, list(channels)))
         wanted = wanted[np.lexsort((offsets[wanted], times[wanted]))]
@@ -107,8 +108,8 @@ class McapFile:
     def _read(
         self, file: BinaryIO, offset: int, is_chunk: bool, channels: frozenset[int]
     ) -> Iterator[tuple[int, int, bytes]]:
-        """(channel, log time, bytes) of these channels' messages in the chunk here, or of the one message
-        here."""
+        """Yield (channel, log time, bytes) of these channels' messages in the chunk at this offset, or of the
+        single message there."""
         try:
             if is_chunk:
                 data = read_chunk(file, offset)
@@ -120,8 +121,9 @@ class McapFile:
                         channel, _, log_ns, _ = header
                         yield channel, log_ns, data[first + MESSAGE.size : after]
                     elif opcode == Opcode.CHANNEL:
-                        channel = description(opcode, data[first:after])
-                        check_same(self._index.channels.get(channel.id, channel), channel)
+                        found = description(opcode, data[first:after])
+                        if isinstance(found, Channel):
+                            check_same(self._index.channels.get(found.id, found), found)
             else:
                 file.seek(offset)
                 _, length = RECORD.unpack(file.read(RECORD.size))
@@ -133,11 +135,14 @@ class McapFile:
             raise BagError(f"{self.path} is damaged: {error}; repair it with `mcap recover`") from error
 
 
-def _is_put_off(chunks: list[tuple[int, int, bool]], messages: list[tuple[int, int, bytes]]) -> bool:
-    """Take the first of a heap of (log time, offset, is that of a message that is wanted) away, or put it
-    off: a chunk begins with its earliest message of all channels. Where those wanted in it are later than
-    another chunk, it is read again when they are due, instead of being kept: a channel may have times of long
-    ago in every chunk."""
+def _pop_or_defer(chunks: list[tuple[int, int, bool]], messages: list[tuple[int, int, bytes]]) -> bool:
+    """Pop the first chunk of a heap of (log time, offset, is this the time of a wanted message), or defer it;
+    return whether it was deferred.
+
+    A chunk is queued by the time of its first message of any channel. If the wanted messages in it are later
+    than another chunk, it is read again when they are due, instead of being kept in memory: a channel may
+    have very old times in every chunk.
+    """
     start_ns, offset, is_exact = heapq.heappop(chunks)
     first_ns = min((log_ns for _, log_ns, _ in messages), default=start_ns)
     if is_exact or not chunks or first_ns <= chunks[0][0]:

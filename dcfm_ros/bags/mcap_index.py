@@ -1,10 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the messages of an .mcap are: by its own index where that is whole, else by reading the file once
-from its start.
+"""Finds the messages of an .mcap: from its own index if that is complete, otherwise by scanning the file
+once.
 
-Recorders leave the index out (`noMessageIndex`, `noChunking`, a recorder that died) or stop writing it
-midway: it is taken only where it accounts for every message that the file says it has.
+Some recorders leave the index out (`noMessageIndex`, `noChunking`), or were killed before or while writing
+it. It is used only if it accounts for every message that the file declares.
 """
 
 from __future__ import annotations
@@ -25,27 +25,32 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, ChunkIndex, Schema
 from mcap.summary import Summary
 
-from dcfm_ros.bags.compression import check_chunk, unpacked_chunk
+from dcfm_ros.bags.compression import check_chunk, decompressed_chunk
 from dcfm_ros.bags.errors import BagError
 
 MAGIC = b"\x89MCAP0\r\n"
-DAMAGE = (ValueError, struct.error, McapError, OverflowError)  # what damaged records raise
+DAMAGE = (ValueError, struct.error, McapError, OverflowError)  # errors that damaged records raise
 RECORD = struct.Struct("<BQ")  # opcode, length
 MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time; then the data
-_INDEX_RECORD = RECORD.size + 2 + 4  # bytes of a MessageIndex without its entries
+_INDEX_RECORD = RECORD.size + 2 + 4  # bytes of a MessageIndex record without its entries
 _INDEX_ENTRY = 16
-_MOST_DESCRIPTION = 2**26  # bytes of a schema or a channel
+_MAX_DESCRIPTION = 2**26  # limit in bytes for a schema or a channel
 
 
 class ChunkAt(NamedTuple):
-    start_ns: int  # of its first message
-    offset: int  # of its record in the file
-    channels: frozenset[int]  # that it holds messages of
+    """A chunk and what it contains."""
+
+    start_ns: int  # log time of its first message
+    offset: int  # of the record in the file
+    channels: frozenset[int]  # channels with messages in it
 
 
 @dataclass
 class Index:
-    """loose: of messages outside of chunks, in the file's order: channel, log time, offset of the record"""
+    """Index of a file's messages.
+
+    loose: messages outside of chunks, in the order of the file: channel, log time, offset of the record
+    """
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
@@ -61,10 +66,11 @@ class Index:
         return self.counts.total()
 
     def describe(self, record: Schema | Channel) -> None:
-        known = self.schemas if isinstance(record, Schema) else self.channels
-        if isinstance(record, Channel):
-            check_same(known.get(record.id, record), record)
-        known[record.id] = record
+        if isinstance(record, Schema):
+            self.schemas[record.id] = record
+            return
+        check_same(self.channels.get(record.id, record), record)
+        self.channels[record.id] = record
 
     def add(self, channel: int, log_ns: int) -> None:
         self.counts[channel] += 1
@@ -72,42 +78,43 @@ class Index:
 
 
 def find_messages(file: BinaryIO) -> Index:
-    """Of an open file that begins with MAGIC. Raises OSError where the system fails; what is damaged ends
-    what is read, and is noted."""
+    """Index an open file that starts with MAGIC. Raises OSError if the system fails. At damaged data the scan
+    stops, and the index has a note."""
     note = ""
     try:
-        summary = SeekingReader(file, record_size_limit=_MOST_DESCRIPTION).get_summary() or Summary()
+        summary = SeekingReader(file, record_size_limit=_MAX_DESCRIPTION).get_summary() or Summary()
         if file.tell() + len(MAGIC) != file.seek(
             0, io.SEEK_END
-        ):  # of another file, to which this one was joined
+        ):  # the summary of another file that was appended to this one
             summary = Summary()
-    except Exception as error:  # whatever rubbish makes of the reader
+    except Exception as error:  # corrupt input can raise anything
         if (
             isinstance(error, OSError) and error.errno != errno.EINVAL
-        ):  # that is of a place before the file's start
+        ):  # EINVAL: a seek to before the start of the file
             raise
-        summary, note = Summary(), "has a damaged index and was read from its start"
-    if (index := _by_summary(summary)) is not None:
+        summary, note = Summary(), "has a damaged index and was scanned from its start"
+    if (index := _from_summary(summary)) is not None:
         return index
-    index = _by_reading(file)
+    index = _from_scan(file)
     said = summary.statistics.message_count if summary.statistics else index.count
     if said != index.count:
-        note = f"says that it holds {said} messages, and {index.count} are there"
+        note = f"declares {said} messages, but contains {index.count}"
     undescribed = sum(count for channel, count in index.counts.items() if channel not in index.channels)
     if undescribed:
-        note = f"holds {undescribed} messages of channels that it does not describe"
+        note = f"contains {undescribed} messages of undescribed channels"
     index.note = index.note or note
     return index
 
 
 def check_same(known: Channel, other: Channel) -> None:
-    """A ValueError where two descriptions of one channel differ, as after files were joined."""
+    """Raise ValueError if two descriptions of one channel differ, as they may after files were
+    concatenated."""
     if (known.topic, known.message_encoding) != (other.topic, other.message_encoding):
         raise ValueError(f"channel {known.id} is {known.topic} in one place and {other.topic} in another")
 
 
 def records(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """(opcode, first byte, first byte after) of the records in a chunk; one of DAMAGE where it is damaged."""
+    """Yield (opcode, start, end) of the records in a chunk's data. Raises one of DAMAGE if it is damaged."""
     at = 0
     while at < len(data):
         opcode, length = RECORD.unpack_from(data, at)
@@ -119,17 +126,17 @@ def records(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def read_chunk(file: BinaryIO, offset: int) -> bytes:
-    """The records in the chunk at this offset; one of DAMAGE where it is damaged."""
+    """Return the records in the chunk at this offset, decompressed. Raises one of DAMAGE if it is damaged."""
     file.seek(offset)
     opcode, length = RECORD.unpack(file.read(RECORD.size))
     if opcode != Opcode.CHUNK:
         raise ValueError(f"there is no chunk at byte {offset}")
     check_chunk(length)
-    return unpacked_chunk(Chunk.read(ReadDataStream(io.BytesIO(file.read(length)))))
+    return decompressed_chunk(Chunk.read(ReadDataStream(io.BytesIO(file.read(length)))))
 
 
-def _by_summary(summary: Summary) -> Index | None:
-    """None where it does not account for every message."""
+def _from_summary(summary: Summary) -> Index | None:
+    """Return the index from the file's summary; None if that does not account for every message."""
     statistics = summary.statistics
     if statistics is None or statistics.chunk_count != len(summary.chunk_indexes):
         return None
@@ -144,14 +151,14 @@ def _by_summary(summary: Summary) -> Index | None:
     for chunk in summary.chunk_indexes:
         found.update(counts := _indexed(chunk))
         index.chunks.append(ChunkAt(chunk.message_start_time, chunk.chunk_start_offset, frozenset(counts)))
-        if counts:  # the statistics' own times are left out by some writers
+        if counts:  # not from the statistics: some writers omit the times there
             index.start_ns = min(index.start_ns, chunk.message_start_time)
             index.last_ns = max(index.last_ns, chunk.message_end_time)
     return index if +found == +index.counts else None
 
 
 def _indexed(chunk: ChunkIndex) -> dict[int, int]:
-    """Messages in a chunk by channel, as the lengths of its message indexes tell."""
+    """Return the number of messages in a chunk by channel, from the lengths of its message indexes."""
     offsets = sorted((offset, channel) for channel, offset in chunk.message_index_offsets.items())
     ends = [offset for offset, _ in offsets[1:]] + [
         chunk.chunk_start_offset + chunk.chunk_length + chunk.message_index_length
@@ -162,9 +169,9 @@ def _indexed(chunk: ChunkIndex) -> dict[int, int]:
     }
 
 
-def _by_reading(file: BinaryIO) -> Index:
-    """By the records themselves, up to the end or to where it is damaged: what comes after cannot be told
-    from rubbish."""
+def _from_scan(file: BinaryIO) -> Index:
+    """Index the file from its records, up to its end or the first damage: what follows damage cannot be told
+    from garbage."""
     index, size = Index(), file.seek(0, io.SEEK_END)
     file.seek(max(0, size - len(MAGIC)))
     is_ended = file.read() == MAGIC
@@ -179,7 +186,7 @@ def _by_reading(file: BinaryIO) -> Index:
         try:
             _read_record(index, file, at, opcode, length)
         except BagError as error:
-            if is_ended:  # else such a chunk is most likely where it was cut
+            if is_ended:  # in a truncated file, this chunk is most likely where it ends
                 raise
             why = f" ({error})"
             break
@@ -194,8 +201,8 @@ def _by_reading(file: BinaryIO) -> Index:
             f"as a file of its own"
         )
     elif opcode != Opcode.FOOTER and not (has_all and is_ended):
-        what = f"is damaged at byte {at}{why}" if is_ended else "is cut off, or still being written"
-        index.note = f"{what}: {index.count} messages before the end of its whole part"
+        what = f"is damaged at byte {at}{why}" if is_ended else "is truncated, or still being written"
+        index.note = f"{what}: {index.count} messages in its intact part"
     return index
 
 
@@ -210,7 +217,7 @@ def _read_record(index: Index, file: BinaryIO, at: int, opcode: int, length: int
         for values, value in zip(index.loose, (channel, log_ns, at)):
             values.append(value)
     elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-        if length > _MOST_DESCRIPTION:
+        if length > _MAX_DESCRIPTION:
             raise ValueError(f"a description of {length} bytes")
         index.describe(description(opcode, file.read(length)))
 
@@ -224,7 +231,7 @@ def _read_chunk(index: Index, file: BinaryIO, at: int) -> None:
             messages.append((channel, log_ns))
         elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
             descriptions.append(description(opcode, data[first:after]))
-    for record in descriptions:  # only of a chunk that is whole
+    for record in descriptions:  # only after the whole chunk was read without an error
         index.describe(record)
     for message in messages:
         index.add(*message)

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""metadata.yaml of a recording: which files belong to it, and what they should hold. The files themselves say
-the rest."""
+"""metadata.yaml of a recording: which files belong to it, and how many messages they should contain.
+Everything else is in the files."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from pathlib import Path
 import yaml
 from rosbags.interfaces import Qos
 
-from dcfm_ros.bags.errors import BagError, naming
+from dcfm_ros.bags.errors import BagError, read_errors_for
 from dcfm_ros.bags.names import METADATA_FILE
 from dcfm_ros.bags.topic import Key, full_type, known_digest, read_qos, read_serialization
 
 INFORMATION = "rosbag2_bagfile_information"
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where it is there
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, if available
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """By the key of a topic: messages, type hash and offered QoS."""
+    """Content of metadata.yaml; message counts, type hashes and offered QoS by topic key."""
 
-    files: tuple[str, ...]  # paths, in order; the first version has the recording's folder in them
-    storage: str  # identifier; "" where it is not said
+    files: tuple[str, ...]  # paths, in order; in version 1 they include the recording's folder
+    storage: str  # identifier; "" if not given
     counts: dict[Key, int] = field(default_factory=dict)
     digests: dict[Key, str] = field(default_factory=dict)
     qos: dict[Key, tuple[Qos, ...]] = field(default_factory=dict)
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Of every version so far; a BagError, without the folder's name, where it cannot be understood."""
+    """Read the metadata of a recording's folder, in any version of the format so far. Raises BagError,
+    without the folder's name, if it is invalid."""
     try:
         information = load_metadata(folder / METADATA_FILE)
         metadata = Metadata(
@@ -45,13 +46,13 @@ def read_metadata(folder: Path) -> Metadata:
             metadata.digests[key] = known_digest(its.get("type_description_hash"))
             metadata.qos[key] = read_qos(its.get("offered_qos_profiles"))
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise BagError(f"{METADATA_FILE} is no YAML") from None
+        raise BagError(f"{METADATA_FILE} is not valid YAML") from None
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise BagError(f"{METADATA_FILE} is not whole") from None
+        raise BagError(f"{METADATA_FILE} is incomplete") from None
     return metadata
 
 
 def load_metadata(path: Path) -> dict:
-    """What is below its only key."""
-    with naming(path):
+    """Return what is below the file's only key."""
+    with read_errors_for(path):
         return yaml.load(path.read_text(encoding="utf-8"), _Loader)[INFORMATION]

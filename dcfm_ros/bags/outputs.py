@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the live node publishes for a camera, as messages of a recording: same topics, same fields, same
-QoS."""
+"""The live node's outputs for a camera as messages of a recording: same topics, fields and QoS."""
 
 from __future__ import annotations
 
@@ -15,12 +14,13 @@ from dcfm_ros.bags.make import filled_image
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.stamps import stamp_message
 from dcfm_ros.bags.topic import CDR, Topic
-from dcfm_ros.bags.types import IMAGE, KEYFRAME, LABEL_INFO, MASK_INFO, PALETTE, typestore
+from dcfm_ros.bags.types import KEYFRAME, LABEL_INFO, MASK_INFO, PALETTE, typestore
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
+from dcfm_ros.pipeline.topics import OUTPUTS, prefix_of
 
-_FOREVER = QosTime(9223372036, 854775807)  # as rosbag2 writes "no limit"
+_FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 _IDL = "=" * 80 + "\nIDL: "
 
 
@@ -42,23 +42,24 @@ _QUEUED, _LATCHED = _qos(5, QosDurability.VOLATILE), _qos(1, QosDurability.TRANS
 
 
 class CameraOutputs:
-    """The topics of one camera and their messages, each a list of (topic, CDR bytes)."""
+    """The topics of one camera and their messages, as (topic, CDR bytes)."""
 
     def __init__(self, camera: str, model: str, classes: Sequence[ClassSpec]):
-        prefix = f"/dcfm/{camera}/" if camera else "/dcfm/"
         self._model, self._classes = model, classes
-        self.mask, self.info, self.keyframe = (
-            _topic(prefix + name, kind, _QUEUED)
-            for name, kind in (("mask", IMAGE), ("mask_info", MASK_INFO), ("keyframe", KEYFRAME))
+        self.topics = tuple(
+            _topic(
+                f"/dcfm/{prefix_of(camera)}{output.name}",
+                output.type,
+                _LATCHED if output.latched else _QUEUED,
+            )
+            for output in OUTPUTS.values()
+            if output.in_recordings
         )
-        self.palette, self.label_info = (
-            _topic(prefix + name, kind, _LATCHED)
-            for name, kind in (("palette", PALETTE), ("label_info", LABEL_INFO))
-        )
-        self.topics = (self.mask, self.info, self.keyframe, self.palette, self.label_info)
+        self.mask, self.info, self.keyframe, self.palette, self.label_info = self.topics
 
     def of_classes(self, stamp_ns: int) -> list[tuple[Topic, memoryview]]:
-        """What the class ids mean. stamp_ns: of the first mask, since there is no node's clock."""
+        """Return the messages that define the class ids. stamp_ns: of the first mask, as there is no node
+        clock."""
         types = typestore().types
         header = types["std_msgs/msg/Header"](stamp=stamp_message(stamp_ns), frame_id="")
         colors = [
@@ -75,14 +76,16 @@ class CameraOutputs:
         ]
 
     def of_keyframe(self, event: KeyframeEvent) -> tuple[Topic, memoryview]:
+        """Return the message of a keyframe event."""
         return _cdr(
             self.keyframe,
-            typestore().types[KEYFRAME](header=event.frame.header.header, **keyframe_fields(event)),
+            typestore().types[KEYFRAME](header=event.frame.context.header, **keyframe_fields(event)),
         )
 
     def of_mask(self, result: Segmentation, sequence: int) -> list[tuple[Topic, memoryview]]:
-        """sequence: masks of this camera so far, this one included."""
-        header = result.frame.header.header
+        """Return the messages of a mask. sequence: number of masks of this camera so far, including this
+        one."""
+        header = result.frame.context.header
         info = typestore().types[MASK_INFO](
             header=header,
             sequence=sequence,
@@ -93,14 +96,14 @@ class CameraOutputs:
 
 
 def original_topics(bag: Bag, ours: Collection[Topic]) -> tuple[list[Topic], dict[str, str]]:
-    """The recording's topics that can be copied beside these, each with its definition; and the others, with
-    why not."""
+    """Return the recording's topics that can be copied beside ours, each with its definition, and the reasons
+    for the others."""
     copied, left_out = [], {}
     digests = {topic.msgtype: topic.digest for topic in ours}
     names = {topic.name for topic in ours}
     for topic in bag.topics:
         if topic.name in names:
-            left_out[topic.name] = "the masks made now are written to a topic of this name"
+            left_out[topic.name] = "the new masks are written to a topic of this name"
             continue
         if topic.serialization != CDR:
             left_out[topic.name] = (
@@ -120,7 +123,7 @@ def original_topics(bag: Bag, ours: Collection[Topic]) -> tuple[list[Topic], dic
 
 
 def _defined(topic: Topic) -> Topic:
-    """With definition and type hash; a ValueError where there are none."""
+    """Return the topic with definition and type hash; raise ValueError if there are none."""
     if not topic.definition:
         if topic.msgtype not in typestore().fielddefs:
             raise ValueError(
@@ -143,7 +146,7 @@ def _defined(topic: Topic) -> Topic:
             else get_types_from_msg(topic.definition, topic.msgtype)
         )
         return replace(topic, digest=store.hash_rihs01(topic.msgtype))
-    except Exception as error:  # whatever a text that is no definition makes of the parser
+    except Exception as error:  # an invalid definition can raise anything
         raise ValueError(
             f"the definition of {topic.msgtype} in the recording cannot be understood "
             f"({' '.join(str(error).split())[:100]})"

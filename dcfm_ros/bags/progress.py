@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An output that is not finished: the folder it grows in, and how far it has come."""
+"""An unfinished output: the folder in which it grows, and its progress."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from pathlib import Path
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.names import UNFINISHED
 from dcfm_ros.bags.replay import CameraRecord
-from dcfm_ros.bags.writing import flush, told, write_text
+from dcfm_ros.bags.writing import write_errors_for
+from dcfm_ros.files import atomic_write, flush
 
 STATE_FILE = "state.json"
 
 
 @dataclass
 class CameraProgress:
-    """Numbers are running ones of images, as `replay.Origin.number`; -1 before the first."""
+    """Progress of one camera, in image numbers as in `replay.Origin.number`; -1 before the first."""
 
     keyframe: int = (
         -1
-    )  # last keyframe whose mask is written: all masks after it follow from it and their images
+    )  # last keyframe whose mask is written: later masks depend only on it and their own images
     mask: int = -1  # last image whose mask is written
     skipped: int = -1  # last image that was skipped
-    classes_ns: int | None = None  # log time at which it was last written what the class ids mean
+    classes_ns: int | None = None  # log time at which the class definitions were last written
     keyframes: Counter[str] = field(default_factory=Counter)  # by reason
     record: CameraRecord = field(default_factory=CameraRecord)
 
@@ -47,9 +48,9 @@ class CameraProgress:
 
 @dataclass
 class Progress:
-    """What the closed parts hold.
+    """Content of the closed parts.
 
-    identity: what the output depends on: it is gone on with only if that is the same
+    identity: everything the output depends on; it is resumed only if this is unchanged
     """
 
     identity: dict
@@ -59,13 +60,12 @@ class Progress:
 
     @property
     def images(self) -> int:
-        """That are done, of all cameras."""
+        """Number of images done, of all cameras."""
         return sum(camera.record.images for camera in self.cameras.values())
 
 
 class UnfinishedOutput:
-    """The folder `<out>.partial`, for one process at a time; use it in a `with` statement. Raises
-    BagError."""
+    """The folder `<out>.partial`, locked by one process; use it in a `with` statement. Raises BagError."""
 
     def __init__(self, out: Path):
         self.out, self.folder = out, out.with_name(out.name + UNFINISHED)
@@ -97,12 +97,13 @@ class UnfinishedOutput:
         return self
 
     def __exit__(self, *_) -> None:
-        with suppress(OSError):  # it is renamed, or holds what can be gone on with
+        with suppress(OSError):  # already renamed, or needed to resume
             self.folder.rmdir()
-        os.close(self._descriptor)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
     def load(self) -> Progress | None:
-        """What was saved last, if anything was."""
+        """Return the progress saved last; None if there is none."""
         file = self.folder / STATE_FILE
         if not file.exists():
             return None
@@ -111,14 +112,14 @@ class UnfinishedOutput:
             cameras = {name: CameraProgress.of(camera) for name, camera in plain.pop("cameras").items()}
             return Progress(**plain, cameras=cameras)
         except (ValueError, TypeError, KeyError, OSError) as error:
-            raise BagError(f"{file} cannot be read ({error}): remove {self.folder} to begin anew") from error
+            raise BagError(f"{file} cannot be read ({error}): remove {self.folder} to start over") from error
 
     def save(self, progress: Progress) -> None:
-        with told(self.folder):
-            write_text(self.folder / STATE_FILE, json.dumps(progress, default=vars))
+        with write_errors_for(self.folder):
+            atomic_write(self.folder / STATE_FILE, json.dumps(progress, default=vars))
 
     def check(self, saved: Progress, identity: dict) -> None:
-        """Raise a BagError that says in what the output to be made differs from the one that was begun."""
+        """Raise BagError that says how the requested output differs from the one that was started."""
         differences = [
             f"{name} {_short(saved.identity.get(name))}, now {_short(value)}"
             for name, value in identity.items()
@@ -127,22 +128,21 @@ class UnfinishedOutput:
         if differences:
             raise BagError(
                 f"{self.folder} was begun with {'; '.join(differences)}: finish it as it was begun, remove "
-                f"it to "
-                "begin anew, or give another output"
+                "it to start over, or give another output"
             )
 
     def keep_only(self, files: Collection[Path]) -> None:
-        """Remove what a process that was killed has left, all but these files and the state."""
+        """Remove what a killed process left: everything but these files and the state."""
         if lost := [file for file in files if not file.is_file()]:
-            raise BagError(f"{lost[0]} is gone: remove {self.folder} to begin anew")
+            raise BagError(f"{lost[0]} is gone: remove {self.folder} to start over")
         for path in set(self.folder.iterdir()) - {*files, self.folder / STATE_FILE}:
-            with told(self.folder):
+            with write_errors_for(self.folder):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def conclude(self) -> None:
-        """The output is whole: it gets its name."""
+        """Rename the complete output to its final name."""
         self._check_out()
-        with told(self.out):
+        with write_errors_for(self.out):
             os.rename(self.folder, self.out)
             flush(self.out.parent)
             (self.out / STATE_FILE).unlink()
@@ -152,7 +152,7 @@ class UnfinishedOutput:
         return not self.folder.exists()
 
     def discard(self) -> None:
-        """Remove all."""
+        """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _check_out(self) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bar for one recording, on a terminal."""
+"""A progress bar for one recording, on a terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ Result = TypeVar("Result")
 
 
 def with_progress(work: Callable[..., Result], options: Any) -> Result:
-    """work(options, on_frame, on_start), such as `evaluate_bag`, with a bar that follows its images."""
+    """Run work(options, on_frame, on_start), such as `evaluate_bag`, with a progress bar over its images."""
     with tqdm(unit="image", disable=None) as bar:
         return work(options, bar.update, bar.reset)

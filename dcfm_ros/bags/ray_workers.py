@@ -1,14 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs as tasks of a Ray cluster: on as many machines as it has. Ray is optional.
+"""Runs jobs as tasks of a Ray cluster, on all its machines. Ray is optional.
 
-Every machine needs this package in the version of who starts the jobs, and the same paths: a shared file
-system.
+Every machine needs the same version of this package as the machine that starts the jobs, and the same paths:
+a shared file system.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import math
 import os
 import socket
@@ -21,35 +22,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, packed
+from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, pack_job
 
 LOCAL, AUTO = (
     "local",
     "auto",
-)  # instead of an address: one that lives as long as the engine; the one that runs here
-_CONNECT_S = 10.0  # for an answer
-_END_S = 60.0  # for tasks to end in order
+)  # instead of an address: a cluster that lives as long as the engine; the one that runs on this machine
+_CONNECT_S = 10.0  # timeout for a connection
+_END_S = 60.0  # timeout for tasks to end by themselves
 
 
 class RayCluster:
     """Connects to the cluster at `address`, or starts one here.
 
-    workers: tasks at a time; by default one for each machine. The cluster's cores, and GPUs, are shared out
-    evenly Progress comes by whole jobs only.
+    workers: tasks at a time; by default one per machine. The cluster's cores and GPUs are shared evenly.
+        Progress is reported per finished job only.
     """
 
     def __init__(self, address: str, workers: int | None = None):
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics
         try:
             import ray
         except ModuleNotFoundError as error:
             raise RuntimeError("--ray needs Ray: pip install ray") from error
         self._ray = ray
         if ray.is_initialized():
-            raise RuntimeError(
-                "this process is connected to a Ray cluster already: end that connection first"
-            )
-        cores = {"num_cpus": len(os.sched_getaffinity(0))} if address == LOCAL else {}
+            raise RuntimeError("this process is already connected to a Ray cluster: disconnect first")
+        cores = len(os.sched_getaffinity(0)) if address == LOCAL else None  # None: as the cluster says
         try:
             _check_reachable(address)
             with _inherited_paths(address == LOCAL):
@@ -57,24 +56,24 @@ class RayCluster:
                     address=address,
                     include_dashboard=False,
                     log_to_driver=False,
-                    logging_level="error",
-                    **cores,
+                    logging_level=logging.ERROR,
+                    num_cpus=cores,
                 )
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RuntimeError(
                 f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start "
                 f"--head` printed, {AUTO}, "
-                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that wants a token"
+                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that requires a token"
             ) from error
         machines = [
             node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")
         ]
         if not machines:
             self.close()
-            raise RuntimeError(f"no machine of the Ray cluster at {address!r} has a core to give")
+            raise RuntimeError(f"no machine of the Ray cluster at {address!r} has a free core")
         self.workers = workers or len(machines)
         cpus, gpus = [machine["CPU"] for machine in machines], [machine.get("GPU", 0) for machine in machines]
-        self._share = share(cpus, gpus, self.workers)
+        self._share = task_resources(cpus, gpus, self.workers)
 
     def run(
         self,
@@ -85,15 +84,16 @@ class RayCluster:
     ) -> None:
         ray = self._ray
         cores, gpus = self._share
-        # A process for each task: what it was bound to and what it holds ends with it. Trying again is the
-        # caller's.
+        # A new process for each task, so that its core binding and memory end with it. Retries are up to the
+        # caller.
         remote = ray.remote(num_cpus=cores, num_gpus=gpus, max_calls=1, max_retries=0)(_serve)
-        waiting, running = deque(enumerate(jobs)), {}
+        waiting = deque(enumerate(jobs))
+        running: dict[Any, Any] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.workers:
                     index, job = waiting.popleft()
-                    running[remote.remote(packed(task, job), cores)] = index
+                    running[remote.remote(pack_job(task, job), cores)] = index
                 for done in ray.wait(list(running))[0]:
                     on_done(running.pop(done), self._outcome(done))
         except BaseException:
@@ -106,7 +106,7 @@ class RayCluster:
     def _outcome(self, reference) -> Outcome:
         try:
             return self._ray.get(reference)
-        except self._ray.exceptions.RayTaskError as error:  # before or after the task itself
+        except self._ray.exceptions.RayTaskError as error:  # failed before or after the task itself
             return Outcome(
                 failure=f"Ray: {_last_line(error)}; is this version of dcfm_ros installed on every machine?",
                 transient=True,
@@ -115,7 +115,7 @@ class RayCluster:
             return Outcome(failure=f"Ray: {_first_line(error)}", transient=True)
 
     def _cancel(self, references: list) -> None:
-        """End tasks: as Ctrl-C would, and by force those that take too long, or all if this is
+        """Cancel tasks: as Ctrl-C would, then by force those that take too long, or all if this is
         interrupted."""
         ray = self._ray
         try:
@@ -128,10 +128,12 @@ class RayCluster:
                 ray.cancel(reference, force=True)
 
 
-def share(cpus: Sequence[float], gpus: Sequence[float], workers: int) -> tuple[int, float]:
-    """Cores and GPUs of each task: as many as can be while all workers fit into the machines at once.
+def task_resources(cpus: Sequence[float], gpus: Sequence[float], workers: int) -> tuple[int, float]:
+    """Return the cores and GPUs of each task: as many as possible while all workers fit into the machines at
+    once.
 
-    cpus, gpus: of each machine. Where there is a GPU, a task without a part of one would not see it.
+    cpus, gpus: of each machine. A task without a share of a GPU would not see any, so every task gets one if
+        there are GPUs.
     """
     fitting = (
         count for count in range(1, int(max(cpus)) + 1) if sum(int(cpu // count) for cpu in cpus) >= workers
@@ -143,7 +145,7 @@ def share(cpus: Sequence[float], gpus: Sequence[float], workers: int) -> tuple[i
 
 
 def _serve(work: bytes, cores: int) -> Outcome:
-    """A task, on its machine."""
+    """Run a task on its machine."""
     with bound_to_free_cores(cores):
         outcome = attempt_packed(work, lambda frames: None)
     if outcome.failure:
@@ -153,18 +155,18 @@ def _serve(work: bytes, cores: int) -> Outcome:
 
 @contextmanager
 def bound_to_free_cores(count: int, folder: Path | None = None) -> Iterator[list[int]]:
-    """Bind this thread, and those that it starts, to so many cores of this machine that no other task is
+    """Bind this thread, and threads that it starts, to `count` cores of this machine that no other task is
     bound to.
 
-    Ray counts cores but leaves open which ones. A core is taken by locking its file in `folder`, which ends
-    with the process at the latest. Where too few are free, others than tasks of ours count on them, too, and
-    nothing is bound.
+    Ray counts cores but does not assign them. A core is reserved by locking its file in `folder`; the lock
+    ends with the process at the latest. If too few cores are free, other work counts on them too, and nothing
+    is bound.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"dcfm-cores-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     before = os.sched_getaffinity(0)
     with ExitStack() as locks:
-        taken = []
+        taken: list[int] = []
         for core in sorted(before):
             if len(taken) == count:
                 break
@@ -190,7 +192,7 @@ def _lock(file: IO) -> bool:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself tries for minutes."""
+    """Raise an error at once if nothing listens at the address: Ray itself retries for minutes."""
     if address in (LOCAL, AUTO):
         return
     host, _, port = address.rpartition(":")
@@ -201,7 +203,7 @@ def _check_reachable(address: str) -> None:
 
 @contextmanager
 def _inherited_paths(wanted: bool) -> Iterator[None]:
-    """Processes started in between find the modules that this one finds."""
+    """Let processes that are started in the block import from the same module paths as this one."""
     before = os.environ.get("PYTHONPATH")
     if wanted:
         os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)

@@ -1,22 +1,22 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A recording's camera images through the live node's segmenter, one after the other: nothing is dropped,
-nothing hurries.
+"""Runs a recording's camera images through the live node's segmenter, one after the other, without dropping
+any.
 
-In mode `sync` masks and keyframes depend on the images alone, so that they are the same every time, and those
-of the live node to which the recording is played without loss.
+In mode `sync` masks and keyframes depend on the images alone. They are the same in every run, and the same as
+those of the live node if the recording is played to it without loss.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from dcfm_ros.bags.arrivals import Arrival, source_of
+from dcfm_ros.bags.arrivals import Arrival, image_reader
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic
@@ -24,23 +24,23 @@ from dcfm_ros.bags.video_start import first_needed
 from dcfm_ros.evaluation.read_ahead import ahead
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentation
-from dcfm_ros.pipeline.memory import keep_freed_memory
+from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
-_READ_AHEAD = 8  # images; at full HD 50 MB
-_EXAMPLES = 5  # of skipped images, in words
+_READ_AHEAD = 8  # images; 50 MB in full HD
+_EXAMPLES = 5  # error texts of skipped images that are kept
 
 
 @dataclass
 class Origin:
-    """Where an image comes from; travels through the pipeline as `Frame.header`."""
+    """Origin of an image; carried through the pipeline as `Frame.context`."""
 
-    number: int  # running number among the messages of the cameras' topics, from 0
-    log_ns: int  # when it was recorded
+    number: int  # index among the messages of the cameras' topics, from 0
+    log_ns: int  # log time
     header: Any  # its std_msgs/Header
-    sequence: int = 0  # of the camera: how often the segmenter had begun anew before this image
+    resets: int = 0  # resets of the camera's stream before this image
 
 
 class Skipped(NamedTuple):
@@ -54,14 +54,14 @@ class Skipped(NamedTuple):
 
 @dataclass
 class CameraRecord:
-    """What was seen of one camera."""
+    """Statistics of one camera."""
 
     images: int = 0
     masks: int = 0
     skipped: Counter[str] = field(default_factory=Counter)  # by kind
     examples: list[str] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)  # (width, height), in order of appearance
-    out_of_order: int = 0  # stamps before the one before
+    out_of_order: int = 0  # stamps older than the previous one
     equal_stamps: int = 0
     resets: int = 0
     first_ns: int = 0  # log times
@@ -69,16 +69,19 @@ class CameraRecord:
     _stamp_ns: int | None = None
 
     def arrived(self, log_ns: int) -> None:
+        """Count an image, used or not."""
         self.first_ns = self.first_ns if self.images else log_ns
         self.last_ns = log_ns
         self.images += 1
 
     def skip(self, skipped: Skipped) -> None:
+        """Count an image that cannot be used; keep the first few errors as examples."""
         self.skipped[skipped.error.kind] += 1
         if len(self.examples) < _EXAMPLES:
             self.examples.append(f"at {skipped.log_ns / NS_PER_S:.3f} s: {skipped.error}")
 
     def use(self, frame: Frame) -> None:
+        """Record the size and the stamp of an image that is segmented."""
         size = frame.image.shape[1::-1]
         if size not in self.sizes:
             self.sizes.append(size)
@@ -87,8 +90,8 @@ class CameraRecord:
             self.equal_stamps += frame.stamp_ns == self._stamp_ns
         self._stamp_ns = frame.stamp_ns
 
-    def facts(self) -> dict:
-        """For reports."""
+    def summary(self) -> dict:
+        """Return the statistics for reports."""
         return {
             "sizes": [list(size) for size in self.sizes],
             "images": self.images,
@@ -101,7 +104,7 @@ class CameraRecord:
         }
 
     def notes(self, topic: str) -> list[str]:
-        """What a reader of the masks, or of figures of them, has to know."""
+        """Return what readers of the masks, or of figures computed from them, have to know."""
         notes = []
         if self.skipped:
             kinds = ", ".join(f"{count} {kind}" for kind, count in self.skipped.items())
@@ -111,24 +114,25 @@ class CameraRecord:
             )
         if self.out_of_order:
             notes.append(
-                f"{self.out_of_order} stamps before the one before; the segmenter began anew there, as live"
+                f"{self.out_of_order} stamps older than the previous one; the segmenter was reset there, as "
+                "it is live"
             )
         if self.equal_stamps > 0.5 * self.images:
             notes.append(
-                f"the camera had no clock: {self.equal_stamps} of {self.images} images have the stamp of the "
-                f"one before. "
-                "Silences and a keyframe budget go by the times of the log; let the driver fill header.stamp"
+                f"the camera had no clock: {self.equal_stamps} of {self.images} images repeat the stamp of "
+                "the previous one. Gaps and the keyframe budget are measured in log time; make the driver "
+                "fill header.stamp"
             )
         if len(self.sizes) > 1:
             sizes = ", ".join(f"{width}x{height}" for width, height in self.sizes)
             notes.append(
-                f"images of several sizes ({sizes}); the segmenter began anew at each change, as live"
+                f"images of several sizes ({sizes}); the segmenter was reset at each change, as it is live"
             )
         return [f"{topic}: {note}" for note in notes]
 
     @property
     def rate_hz(self) -> float | None:
-        """Images per second as recorded."""
+        """Images per second as recorded; None if unknown."""
         span_s = (self.last_ns - self.first_ns) / NS_PER_S
         return (self.images - 1) / span_s if span_s > 0 else None
 
@@ -136,9 +140,9 @@ class CameraRecord:
 class Replay:
     """One pass over a recording; use it in a `with` statement.
 
-    config: its mode is `sync` or `two_sided`
-    on_keyframe: called before the masks that come with the keyframe
-    first: by camera, the number of the image to begin with; what comes before is passed over
+    config: mode `sync` or `two_sided`
+    on_keyframe: called before the masks of the keyframe are returned
+    first: by camera, the number of the first image to segment; earlier ones are skipped
     """
 
     def __init__(
@@ -155,20 +159,19 @@ class Replay:
         if config.mode is Mode.ASYNC:
             raise ValueError(
                 "mode async depends on the machine's speed: use sync or two_sided, or play the recording to "
-                "the "
-                "live node"
+                "the live node"
             )
         self.cameras = {camera.name: CameraRecord() for camera in cameras}
         self._bag, self._topics, self._first = bag, cameras, first or {}
         self._failure: Exception | None = None
-        keep_freed_memory()  # as the node does
+        tune_malloc()  # as the node does
         self.segmenter = Segmenter.of(
             model, backend, config=config, precision=precision, on_keyframe=on_keyframe, on_error=self._failed
         )
 
-    def run(self) -> Iterator[Segmentation | Skipped]:
-        """What becomes of each image, in the recording's order; in `two_sided` masks come with the next
-        keyframe."""
+    def run(self) -> Generator[Segmentation | Skipped]:
+        """Yield the result of each image in the order of the recording; in mode `two_sided` masks follow with
+        the next keyframe."""
         with closing(ahead(images(self._bag, self._topics, self._first), _READ_AHEAD)) as arrivals:
             for image in arrivals:
                 if isinstance(image, Skipped):
@@ -182,14 +185,14 @@ class Replay:
 
     def _segment(self, frame: Frame) -> Iterator[Segmentation]:
         record = self.cameras[frame.camera]
-        record.arrived(frame.header.log_ns)
+        record.arrived(frame.context.log_ns)
         record.use(frame)
         results = self.segmenter.process(replace(frame, received_ns=time.monotonic_ns()))
         if self._failure is not None:
             raise RuntimeError(
                 f"no keyframe for an image of {self._bag.path}: {self._failure}"
             ) from self._failure
-        record.resets = frame.header.sequence = self.segmenter.telemetry(frame.camera).resets
+        record.resets = frame.context.resets = self.segmenter.telemetry(frame.camera).resets
         yield from self._count(results)
 
     def _count(self, results: list[Segmentation]) -> list[Segmentation]:
@@ -208,18 +211,19 @@ class Replay:
 
 
 def images(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -> Iterator[Frame | Skipped]:
-    """The cameras' images in order of their log times, each a frame whose header is its `Origin`, or skipped.
+    """Yield the cameras' images in order of log time, each as a Frame whose context is its `Origin`, or as
+    Skipped.
 
-    first: as for `Replay`
+    first: see `Replay`
     """
     by_topic, needed = {camera.topic.key: camera for camera in cameras}, first_needed(bag, cameras, first)
-    sources = {camera.name: source_of(bag, camera.topic) for camera in cameras}
+    sources = {camera.name: image_reader(bag, camera.topic) for camera in cameras}
     for number, (topic, log_ns, raw) in enumerate(bag.messages([camera.topic for camera in cameras])):
         camera = by_topic[topic.key].name
         if number >= needed[camera]:
-            yield from _decoded(camera, sources[camera].take(number, log_ns, raw), first.get(camera, 0))
+            yield from _decoded(camera, sources[camera].read(number, log_ns, raw), first.get(camera, 0))
     for camera, source in sources.items():
-        yield from _decoded(camera, source.rest(), first.get(camera, 0))
+        yield from _decoded(camera, source.flush(), first.get(camera, 0))
 
 
 def _decoded(camera: str, arrivals: Iterable[Arrival], first: int) -> Iterator[Frame | Skipped]:
@@ -237,13 +241,13 @@ def _decoded(camera: str, arrivals: Iterable[Arrival], first: int) -> Iterator[F
             decoded.pixels,
             decoded.is_bgr,
             arrival_ns=log_ns,
-            header=Origin(number, log_ns, header),
+            context=Origin(number, log_ns, header),
         )
 
 
 def check_images(bag: Bag, replay: Replay) -> None:
-    """Raise a BagError where not one image could be used; that a single camera has none is noted in
-    reports."""
+    """Raise BagError if no image at all could be used. A single camera without usable images is noted in
+    reports instead."""
     records = list(replay.cameras.values())
     if not any(record.masks for record in records):
         examples = [example for record in records for example in record.examples[:1]]

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One evaluation of a recording under way: every mask is counted as it comes."""
+"""Evaluates a recording: every mask is counted as soon as it is produced."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from typing import NamedTuple
 import numpy as np
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.gallery import Gallery
 from dcfm_ros.bags.labels import Labels, open_labels
 from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.replay import Replay, Skipped, check_images
+from dcfm_ros.bags.replay_report import ReplayReport
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.read_ahead import ahead
 from dcfm_ros.evaluation.schedule import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
-from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, Course, Tally
+from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, CameraTally, Tally
 from dcfm_ros.model.build import Model
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
-from dcfm_ros.reports.page.figures import stamp_text
+from dcfm_ros.stamps import stamp_text
 
 STAGES = ("preprocess", "motion", "shallow", "postprocess", "latency", "encode")
-_AHEAD = 4  # masks that wait to be counted
+_AHEAD = 4  # masks waiting to be counted
 
 
 class _Masks(NamedTuple):
-    """A frame's mask, and that of the run in which every frame is a keyframe."""
+    """A frame's result, and its mask from the run in which every frame is a keyframe."""
 
     result: Segmentation
     reference: np.ndarray | None
@@ -42,16 +42,16 @@ class _Masks(NamedTuple):
 
 @dataclass
 class LabelRecord:
-    """What became of one camera's labels."""
+    """Statistics of one camera's labels."""
 
     used: int = 0
     refused: int = 0
-    example: str = ""  # why the first was
+    example: str = ""  # error of the first refused label
 
 
-class Run:
-    """One evaluation; use it in a `with` statement. The segmenter works on a thread of its own, so that
-    counting costs it little."""
+class EvaluationRun:
+    """One evaluation; use it in a `with` statement. The segmenter runs on its own thread, so that counting
+    hardly slows it down."""
 
     def __init__(
         self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path
@@ -59,7 +59,9 @@ class Run:
         self.bag, self.cameras = bag, cameras
         self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels)
         self.label_records = {camera.name: LabelRecord() for camera in cameras}
-        self._events: dict[tuple[str, int], KeyframeEvent] = {}  # by camera and index, until their mask comes
+        self._events: dict[
+            tuple[str, int], KeyframeEvent
+        ] = {}  # by camera and index, until their mask arrives
         self.times: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._began_s = self._ended_s = 0.0
         self._stack = ExitStack()
@@ -73,14 +75,16 @@ class Run:
                 alignment=options.alignment,
             )
         )
-        self._is_dcfm = not per_frame_model  # else no common feature is older than its frame, so none moves
+        self._is_dcfm = not per_frame_model  # a per-frame network has no older feature to align
         classes = len(model.config.classes)
         self.tallies = [Tally(EVERY_FRAME if per_frame_model else DCFM, schedule, classes)]
         self._reference: Segmenter | None = None
-        self._failure: Exception | None = None  # of the per-frame run's deep path
+        self._failure: Exception | None = None  # of the per-frame run's deep network
         if options.per_frame and not per_frame_model:
             self.tallies.append(Tally(EVERY_FRAME, Schedule(PER_FRAME, interval=1), classes))
-        self._courses = {camera.name: [Course(tally) for tally in self.tallies] for camera in cameras}
+        self._camera_tallies = {
+            camera.name: [CameraTally(tally) for tally in self.tallies] for camera in cameras
+        }
         try:
             self.replay = self._stack.enter_context(
                 Replay(
@@ -98,31 +102,34 @@ class Run:
                     on_error=self._reference_failed,
                 )
                 self._stack.callback(self._reference.stop)
-            self.gallery = self._stack.enter_context(Gallery(options, bag, cameras, model.config, out))
+            self.page = self._stack.enter_context(ReplayReport(options, bag, cameras, model.config, out))
         except BaseException:
             self._stack.close()
             raise
 
-    def all(self, on_frame: Callable[[], object]) -> None:
+    def run(self, on_frame: Callable[[], object]) -> None:
         """Segment and count all images."""
         with closing(ahead(self._masks(), _AHEAD)) as masks:
-            for made in masks:
-                if isinstance(made, _Masks):
-                    self._count(made)
+            for item in masks:
+                if isinstance(item, _Masks):
+                    self._count(item)
                 on_frame()
         check_images(self.bag, self.replay)
 
     def _masks(self) -> Iterator[_Masks | Skipped]:
-        for made in self.replay.run():
-            if isinstance(made, Skipped):
-                yield made
+        for item in self.replay.run():
+            if isinstance(item, Skipped):
+                yield item
                 continue
             self._ended_s = time.perf_counter()
             self._began_s = self._began_s or self._ended_s
-            yield _Masks(made, self._reference_mask(made) if self._reference else None)
+            reference = (
+                None if self._reference is None else self._reference_mask(self._reference, result=item)
+            )
+            yield _Masks(item, reference)
 
-    def _reference_mask(self, result: Segmentation) -> np.ndarray:
-        masks = self._reference.process(result.frame)
+    def _reference_mask(self, reference: Segmenter, result: Segmentation) -> np.ndarray:
+        masks = reference.process(result.frame)
         if self._failure is not None:
             raise RuntimeError(
                 f"no mask in the per-frame run of {self.bag.path}: {self._failure}"
@@ -134,13 +141,13 @@ class Run:
 
     @property
     def span_s(self) -> float:
-        """From the first mask to the last."""
+        """Seconds from the first mask to the last."""
         return self._ended_s - self._began_s
 
-    def _count(self, made: _Masks) -> None:
-        result, sequence = made.result, made.result.frame.header.sequence
+    def _count(self, item: _Masks) -> None:
+        result, resets = item.result, item.result.frame.context.resets
         camera, image = result.frame.camera, result.frame.image
-        main, *others = self._courses[camera]
+        main, *others = self._camera_tallies[camera]
         label = self._label(result)
         event = self._events.pop((camera, result.index), None)
         if event is not None:
@@ -151,7 +158,7 @@ class Run:
                 image,
                 result.mask,
                 label,
-                sequence,
+                resets,
                 result.is_keyframe,
                 result.feature_age_frames,
                 result.frame.stamp_ns - result.feature_stamp_ns,
@@ -162,16 +169,18 @@ class Run:
             ) from error
         if self._is_dcfm:
             self.tallies[0].moved(result.alignment.value, result.motion_px)
-        for course in others:
-            course.add(image, made.reference, label, sequence, True, 0, 0)
-            self.tallies[0].compare(result.mask, made.reference)
+        for tally in others:
+            assert item.reference is not None  # the others are of the reference
+            tally.add(image, item.reference, label, resets, True, 0, 0)
+            self.tallies[0].compare(result.mask, item.reference)
         for stage in STAGES[:-1]:
             if stage != "motion" or self._is_dcfm:
                 self.times[stage].append(getattr(result, f"{stage}_ms"))
-        self.gallery.add(result, event, made.reference, label, flicker, counts)
+        self.page.add(result, event, item.reference, label, flicker, counts)
 
     def _label(self, result: Segmentation) -> np.ndarray | None:
-        """The label of the result's image; one that cannot be used is counted and left out."""
+        """Return the label of the result's image, if there is one. A label that cannot be used is counted and
+        ignored."""
         labels, record = self.labels.get(result.frame.camera), self.label_records[result.frame.camera]
         if labels is None:
             return None
@@ -187,7 +196,7 @@ class Run:
     def _on_keyframe(self, event: KeyframeEvent) -> None:
         self._events[event.frame.camera, event.index] = event
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> EvaluationRun:
         return self
 
     def __exit__(self, *error) -> None:

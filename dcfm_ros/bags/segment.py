@@ -1,28 +1,26 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm bag segment`: a recording's masks as a recording. What was stopped goes on where it was."""
+"""`dcfm bag segment`: writes a recording's masks as a recording. An interrupted run is resumed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
-from rosbags.rosbag2 import StoragePlugin
-
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.options import ReplayOptions, scheduling
+from dcfm_ros.bags.options import BagSegmentOptions, scheduling
 from dcfm_ros.bags.outputs import CameraOutputs, original_topics
 from dcfm_ros.bags.progress import CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import Bag, open_bag
 from dcfm_ros.bags.replay import Replay, Skipped
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
-from dcfm_ros.bags.watching import Watching
-from dcfm_ros.bags.writing import COMPRESSIONS, Parts, WriteError, message_counts
+from dcfm_ros.bags.viewer_sink import ViewerSink
+from dcfm_ros.bags.writing import Parts, WriteError, message_counts
 from dcfm_ros.interrupts import Interrupts
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import find_model, load_model
@@ -30,32 +28,10 @@ from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.stamps import NS_PER_S
 
-_FORMAT = 1  # of an unfinished output
+_FORMAT = 1  # version of the state of an unfinished output
 _CLASSES_EVERY_NS = (
-    NS_PER_S  # players that begin with a later part, or at an offset, know nothing of latched messages before
+    NS_PER_S  # players that start with a later part, or at an offset, miss latched messages before it
 )
-
-
-@dataclass(frozen=True)
-class BagSegmentOptions(ReplayOptions):
-    """What to segment, and what to write."""
-
-    all_topics: bool = False  # copy the original messages as well
-    storage: str = "mcap"  # or sqlite3
-    compression: str = ""  # zstd or none; zstd for mcap, none for sqlite3 where empty
-    part_images: int = 600  # masks in one file of the output: what a crash can cost
-
-    def __post_init__(self):
-        super().__post_init__()
-        storages = [plugin.name.lower() for plugin in StoragePlugin]
-        if self.storage not in storages:
-            raise ValueError(f"storage {self.storage!r}: use one of {', '.join(storages)}")
-        if self.compression not in ("", *COMPRESSIONS):
-            raise ValueError(f"compression {self.compression!r}: use one of {', '.join(COMPRESSIONS)}")
-        if not 1 <= self.part_images <= 1_000_000:
-            raise ValueError(f"part_images {self.part_images}: use 1 to 1000000")
-        if not self.compression:
-            object.__setattr__(self, "compression", "zstd" if self.storage == "mcap" else "none")
 
 
 def segment_bag(
@@ -63,12 +39,12 @@ def segment_bag(
     on_frame: Callable[[], object] = lambda: None,
     on_start: Callable[[int], object] = lambda images: None,
 ) -> dict:
-    """Write `options.out`, a recording of the masks of one recording; returns counts, and what was left out
-    and why.
+    """Write `options.out`, a recording with the masks of another recording. Return counts, and which topics
+    were left out and why.
 
-    It grows in `<out>.partial`. Stopped in whatever way, the next call with the same options goes on there,
-    and the masks are the same. on_start is called with the number of images to do, on_frame after each.
-    Raises BagError.
+    The output grows in `<out>.partial`. However the process ends, the next call with the same options resumes
+    there, and produces the same masks. on_start is called with the number of images to process, on_frame
+    after each. Raises BagError.
     """
     if not options.out:
         raise ValueError("no output: give a folder for the new recording")
@@ -81,11 +57,11 @@ def segment_bag(
         unfinished = stack.enter_context(UnfinishedOutput(out))
         saved = unfinished.load()
         run = stack.enter_context(_Run(options, bag, cameras, load_model(options.model), unfinished, saved))
-        return run.all(on_frame, on_start)
+        return run.run(on_frame, on_start)
 
 
 class _Run:
-    """One pass of writing masks; use it in a `with` statement."""
+    """One pass that writes masks; use it in a `with` statement."""
 
     def __init__(
         self,
@@ -97,10 +73,10 @@ class _Run:
         saved: Progress | None,
     ):
         self._options, self._bag, self._cameras, self._unfinished = options, bag, cameras, unfinished
-        self._events: dict[tuple[str, int], KeyframeEvent] = {}  # by camera and index, until their mask comes
-        self._sequences = {
-            camera.name: 0 for camera in cameras
-        }  # `Origin.sequence` of the last mask of this pass
+        self._events: dict[
+            tuple[str, int], KeyframeEvent
+        ] = {}  # by camera and index, until their mask arrives
+        self._resets = {camera.name: 0 for camera in cameras}  # `Origin.resets` of the last mask of this pass
         self._stack = ExitStack()
         try:
             self._interrupts = self._stack.enter_context(Interrupts())
@@ -133,7 +109,9 @@ class _Run:
             ours = [topic for outputs in self._outputs.values() for topic in outputs.topics]
             originals, self._left_out = original_topics(bag, ours) if options.all_topics else ([], {})
             self._originals = self._stack.enter_context(closing(self._read_originals(originals)))
-            self._original: tuple[Topic, int, bytes] | None = None  # the next to copy, once it is read
+            self._original: tuple[Topic, int, bytes] | None = (
+                None  # the next one to copy, if it has been read
+            )
             self._parts = Parts(
                 unfinished.folder,
                 unfinished.out.name,
@@ -143,22 +121,22 @@ class _Run:
                 self._progress.metadata,
             )
             unfinished.keep_only(self._parts.files)
-            self._watching = self._stack.enter_context(Watching(options, model.config.classes))
+            self._viewer = self._stack.enter_context(ViewerSink(options, model.config.classes))
         except BaseException:
             self._stack.close()
             raise
 
-    def all(self, on_frame: Callable[[], object], on_start: Callable[[int], object]) -> dict:
+    def run(self, on_frame: Callable[[], object], on_start: Callable[[int], object]) -> dict:
         self._total = sum(camera.topic.count for camera in self._cameras)
         on_start(self._total - self._resumed_at)
         with self._resumable():
             self._write_all(on_frame)
         self._check_masks()
         try:
-            with self._interrupts.held(), self._resumable():
+            with self._interrupts.deferred(), self._resumable():
                 self._parts.finish()
                 self._unfinished.conclude()
-        except KeyboardInterrupt:  # it has waited
+        except KeyboardInterrupt:  # it was deferred until here
             if self._unfinished.is_concluded:
                 print(f"{self._unfinished.out} is finished", file=sys.stderr)
             raise
@@ -166,24 +144,23 @@ class _Run:
 
     @contextmanager
     def _resumable(self) -> Iterator[None]:
-        """What an error in here leaves can be gone on with, and the user is told how."""
+        """After an error in the block, keep what is complete, and tell the user how to resume."""
         try:
             yield
         except BaseException as error:
             if self._unfinished.is_concluded:
                 raise
-            self._keep_what_is_whole()
+            self._save_open_part()
             saved = self._unfinished.load()
             images = saved.images if saved else 0
             if isinstance(error, WriteError):
                 raise WriteError(
-                    f"{error}, and the same command goes on from image {images} of {self._total}"
+                    f"{error}, then run the same command again: it resumes at image {images} of {self._total}"
                 ) from error
             if isinstance(error, KeyboardInterrupt):
                 print(
-                    f"{images} of {self._total} images are done, in {self._unfinished.folder}: the same "
-                    f"command goes on "
-                    "from there",
+                    f"{images} of {self._total} images are done, in {self._unfinished.folder}: "
+                    "run the same command again to resume",
                     file=sys.stderr,
                 )
             raise
@@ -203,8 +180,8 @@ class _Run:
         self._checkpoint()
 
     def _check_masks(self) -> None:
-        """Without a single mask there is nothing to finish; one camera without any leaves the others
-        alone."""
+        """Raise BagError if no camera has a mask: then there is nothing to write. One camera without masks
+        does not stop the others."""
         records = [camera.record for camera in self._progress.cameras.values()]
         if any(record.masks for record in records):
             return
@@ -216,43 +193,43 @@ class _Run:
         raise BagError(f"{self._bag.path}: none of the {self._progress.images} images can be used; {example}")
 
     def _checkpoint(self) -> None:
-        with self._interrupts.held():
+        with self._interrupts.deferred():
             self._parts.close_part()
             self._progress.metadata = self._parts.metadata
             self._unfinished.save(self._progress)
 
-    def _keep_what_is_whole(self) -> None:
-        """After an error: the open part is closed, unless the error came while it was being written to."""
-        if self._parts.is_whole:
+    def _save_open_part(self) -> None:
+        """After an error: close the open part, or discard it if the error interrupted a write to it."""
+        if self._parts.is_complete:
             try:
                 self._checkpoint()
                 return
-            except WriteError:  # parts before this one stay; the error that brought us here is told
+            except WriteError:  # earlier parts stay; the error that led here is reported
                 pass
-        self._parts.give_up_part()
+        self._parts.discard_part()
 
     def _count_skipped(self, skipped: Skipped) -> bool:
         camera = self._progress.cameras[skipped.camera]
         if skipped.number <= camera.skipped:
             return False
-        with self._interrupts.held():
+        with self._interrupts.deferred():
             camera.skipped = skipped.number
             camera.record.arrived(skipped.log_ns)
             camera.record.skip(skipped)
         return True
 
     def _write(self, result: Segmentation) -> bool:
-        """Write what was made of an image, unless it is written already: then the image was there to go on
-        from."""
-        name, origin = result.frame.camera, result.frame.header
+        """Write the messages of a mask. Return False if they are written already: the image was only needed
+        to resume."""
+        name, origin = result.frame.camera, result.frame.context
         camera, outputs = self._progress.cameras[name], self._outputs[name]
         event = self._events.pop((name, result.index), None)
-        resets, self._sequences[name] = origin.sequence - self._sequences[name], origin.sequence
+        resets, self._resets[name] = origin.resets - self._resets[name], origin.resets
         if origin.number <= camera.mask:
             return False
         self._copy_originals(origin.log_ns)
-        self._watching.add(result, event)
-        with self._interrupts.held(), self._parts.unit():
+        self._viewer.add(result, event)
+        with self._interrupts.deferred(), self._parts.unit():
             messages = []
             if camera.classes_ns is None or origin.log_ns - camera.classes_ns >= _CLASSES_EVERY_NS:
                 messages = outputs.of_classes(result.frame.stamp_ns)
@@ -274,21 +251,21 @@ class _Run:
     def _on_keyframe(self, event: KeyframeEvent) -> None:
         self._events[event.frame.camera, event.index] = event
 
-    def _read_originals(self, topics: list[Topic]) -> Iterator[tuple[Topic, int, bytes]]:
-        """The messages of these topics that are not copied yet, by a reader of their own."""
+    def _read_originals(self, topics: list[Topic]) -> Generator[tuple[Topic, int, bytes]]:
+        """Yield the messages of these topics that are not copied yet, through a separate reader."""
         if not topics:
             return
         with open_bag(self._bag.path) as bag:
             yield from islice(bag.messages(topics), self._progress.copied, None)
 
     def _copy_originals(self, until_ns: int | None) -> None:
-        """Copy up to a log time, that included, or all."""
-        # Read between units: an error of reading costs nothing of what is written.
+        """Copy original messages up to and including this log time; all if None."""
+        # Read outside the unit, so that a read error does not discard what is written.
         while (original := self._original or next(self._originals, None)) is not None:
             self._original = original
             if until_ns is not None and original[1] > until_ns:
                 return
-            with self._interrupts.held(), self._parts.unit():
+            with self._interrupts.deferred(), self._parts.unit():
                 self._parts.write(*original)
                 self._progress.copied += 1
                 self._original = None
@@ -316,7 +293,7 @@ class _Run:
     def _report(self) -> dict:
         options = self._options
         return {
-            "bag": self._bag.facts(),
+            "bag": self._bag.summary(),
             "out": str(self._unfinished.out),
             "topics": message_counts(self._parts.metadata),
             "left_out": self._left_out,
@@ -335,13 +312,13 @@ class _Run:
             "camera": camera.name,
             "topic": camera.topic.name,
             "mask_topic": self._outputs[camera.name].mask.name,
-            **progress.record.facts(),
+            **progress.record.summary(),
             "keyframes": progress.keyframes.total(),
             "keyframe_reasons": dict(progress.keyframes),
         }
 
     def _notes(self) -> list[str]:
-        """What a reader of the masks has to know."""
+        """Return what readers of the masks have to know."""
         notes = list(self._bag.notes)
         for camera in self._cameras:
             notes += self._progress.cameras[camera.name].record.notes(camera.topic.name)
@@ -355,9 +332,9 @@ class _Run:
 
 
 def _check_viewer(target: str, saved: Progress) -> None:
-    """Raise a BagError where the viewer's file would lose what an earlier run showed."""
+    """Raise BagError if the viewer's file exists: it would lose what an earlier run wrote to it."""
     if target.endswith(".rrd") and Path(target).exists():
         raise BagError(
-            f"{target} is there already, and this run shows only what comes after image {saved.images}: give "
+            f"{target} exists already, and this run shows only what follows image {saved.images}: give "
             "another file to --viewer, or remove it"
         )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a recording says of a topic."""
+"""A topic as a recording describes it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
-CDR = "cdr"  # ROS 2's serialization, the only one that is read
-Key = tuple[str, str, str]  # of a topic
+CDR = "cdr"  # ROS 2's serialization, the only supported one
+Key = tuple[str, str, str]  # (name, type, serialization) of a topic
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a recording; its messages are all of one type."""
+    """A topic of a recording; all its messages have the same type."""
 
     name: str
-    msgtype: str  # as in sensor_msgs/msg/Image
-    definition: str  # of the type, with those it is made of; "" where the recording does not say
-    digest: str  # type hash RIHS01; "" where the recording does not say
+    msgtype: str  # for example sensor_msgs/msg/Image
+    definition: str  # of the type and the types it contains; "" if not in the recording
+    digest: str  # type hash RIHS01; "" if not in the recording
     qos: tuple[Qos, ...] = ()  # offered by the publishers
     count: int = 0
     serialization: str = CDR
@@ -33,11 +33,13 @@ class Topic:
         return self.name, self.msgtype, self.serialization
 
 
-def gathered(
+def merge_topics(
     numbered: Iterable[tuple[int, Topic, int]],
 ) -> tuple[tuple[Topic, ...], dict[int, Key], Counter[Key]]:
-    """Of a file's (number, topic, messages), of which several may be of one topic: the topics, each once, the
-    key of each number, and the messages of each key."""
+    """Merge a file's (number, topic, message count) entries, of which several may have the same topic.
+
+    Returns the topics, each once, the topic key of each number, and the message count of each key.
+    """
     topics: dict[Key, Topic] = {}
     keys: dict[int, Key] = {}
     counts: Counter[Key] = Counter()
@@ -53,19 +55,19 @@ def read_serialization(text: str | None) -> str:
 
 
 def read_qos(text: str | list | None) -> tuple[Qos, ...]:
-    """Of publishers, as recordings hold it; empty where it cannot be understood: images are read without
-    it."""
+    """Return the publishers' QoS from a recording's metadata; empty if it cannot be parsed: images can be
+    read without it."""
     try:
         return tuple(parse_qos(text or []))
-    except Exception:  # whatever hand-edited text makes of the parser
+    except Exception:  # hand-edited text can raise anything
         return ()
 
 
 def known_digest(text: str | None) -> str:
-    """A type hash; "" for what recorders write where they do not know it."""
+    """Return the type hash; "" for the placeholders that recorders write if they do not know it."""
     return text if text and text.startswith("RIHS01_") else ""
 
 
 def full_type(name: str) -> str:
-    """sensor_msgs/msg/Image also for sensor_msgs/Image, as some writers call it."""
+    """Return sensor_msgs/msg/Image also for sensor_msgs/Image, which some writers use."""
     return re.sub(r"^(\w+)/(\w+)$", r"\1/msg/\2", name)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a recording are cameras, and how these are called."""
+"""Finds the camera topics of a recording, and names the cameras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
-from dcfm_ros.bags.arrivals import source_of
+from dcfm_ros.bags.arrivals import image_reader
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.names import numbered
 from dcfm_ros.bags.reading import Bag
@@ -19,13 +19,13 @@ from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, VIDEOS, typestore
 from dcfm_ros.pipeline.frames import InputError
 
 _IMAGES = (IMAGE, COMPRESSED_IMAGE)
-_KINDS = (*_IMAGES, *VIDEOS)  # of a camera's several topics the first is taken
-_LOOKED_AT = 5  # messages
-_PICTURES = re.compile(r"Image|Video|FFMPEG|theora")  # in names of other types that carry pictures
+_KINDS = (*_IMAGES, *VIDEOS)  # of several topics of one camera, the first of these is used
+_LOOKED_AT = 5  # messages checked for their encoding
+_PICTURES = re.compile(r"Image|Video|FFMPEG|theora")  # names of other types that contain pictures
 _NOT_CAMERAS = re.compile(
     r"^/dcfm/|depth|compressedDepth|disparity|/theora$|label|/mask|semantic|/segmentation"
 )
-# What cameras' topics end in; the part before it is the camera.
+# Last parts of camera topics; the part before names the camera.
 _ENDINGS = (
     "compressed",
     "ffmpeg",
@@ -42,12 +42,12 @@ _ENDINGS = (
 )
 _TRANSPORTS = re.compile(
     r"/(compressed|ffmpeg|foxglove)$"
-)  # of image_transport, which writes them behind the raw topic's name
+)  # suffixes that image_transport appends to the raw topic's name
 
 
 @dataclass(frozen=True)
 class CameraTopic:
-    """A camera of a recording. `name` is empty for the only one, as in the live node."""
+    """A camera of a recording. `name` is empty if there is only one camera, as in the live node."""
 
     name: str
     topic: Topic
@@ -62,14 +62,17 @@ class CameraTopic:
 
     @property
     def raw_name(self) -> str:
-        """Of the topic with the same images uncompressed, as image_transport calls it."""
+        """Name of the topic with the same images uncompressed, by the convention of image_transport."""
         return _TRANSPORTS.sub("", self.topic.name)
 
 
 def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str] = ()) -> list[CameraTopic]:
-    """The cameras in the order of `topics`, or without these all that look like one: raw and compressed
-    images and video, of one camera's several the first of these; without depth, labels, masks, encodings that
-    are no colours, and the node's own outputs, which are told by their names. Raises BagError."""
+    """Return the cameras in the order of `topics`, or without `topics` all that look like cameras.
+
+    These are raw and compressed images and video; of several topics of one camera, the first of these types.
+    Depth, labels, masks, encodings without colours and the node's own outputs, recognised by name, are
+    ignored. Raises BagError.
+    """
     chosen = [_image_topic(bag, name) for name in topics] if topics else _cameras_of(bag, labels)
     if twice := {topic.name for topic in chosen if [t.name for t in chosen].count(topic.name) > 1}:
         raise BagError(f"topic {min(twice)} is given twice: name each camera once")
@@ -82,7 +85,8 @@ def choose_cameras(bag: Bag, topics: Sequence[str] = (), labels: Collection[str]
 
 
 def camera_names(topics: Sequence[str]) -> list[str]:
-    """Short names, each once and fit for a topic: /front/image_raw and /rear/image_raw are front and rear."""
+    """Return short names, unique and valid in a topic: /front/image_raw and /rear/image_raw become front and
+    rear."""
     shortest = [_stem(topic)[-1:] for topic in topics]
     if len({*map(tuple, shortest)}) < len(topics):
         shortest = [_stem(topic) for topic in topics]
@@ -91,15 +95,15 @@ def camera_names(topics: Sequence[str]) -> list[str]:
 
 
 def image_topic(bag: Bag, name: str) -> Topic:
-    """The topic of this name whose messages are images by themselves; a BagError where there is none, or no
-    message of it."""
+    """Return the topic of this name whose messages are single images. Raises BagError if there is none, or it
+    has no messages."""
     topic = _image_topic(bag, name, _IMAGES)
     _check(bag, topic)
     return topic
 
 
 def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
-    """The topic of this name and type, if it holds messages of ROS 2's type."""
+    """Return the topic of this name and type if it has messages and the type hash matches; otherwise None."""
     digests = ("", typestore().hash_rihs01(msgtype))
     return next(
         (
@@ -112,8 +116,8 @@ def find_topic(bag: Bag, name: str, msgtype: str) -> Topic | None:
 
 
 def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
-    """Those that look like one, which a note tells of where their encoding is refused; a BagError where none
-    does, with what there is instead."""
+    """Return the topics that look like cameras; one whose encoding is refused is noted. Raises BagError with
+    the alternatives if there is none."""
     names = {
         topic.name
         for topic in bag.topics
@@ -146,12 +150,12 @@ def _cameras_of(bag: Bag, labels: Collection[str]) -> list[Topic]:
 
 
 def _refused_encoding(bag: Bag, topic: Topic) -> str:
-    """Why images of this encoding cannot be used, from the first ones, of which drivers send empty ones;
-    empty where they can."""
-    refusal, source = "", source_of(bag, topic)
+    """Return why images of this encoding cannot be used, judged by the first non-empty ones; "" if they can.
+    Some drivers send empty images first."""
+    refusal, source = "", image_reader(bag, topic)
     with closing(bag.messages([topic])) as messages:
         for number, (_, log_ns, raw) in enumerate(islice(messages, _LOOKED_AT)):
-            for arrival in source.take(number, log_ns, raw):
+            for arrival in source.read(number, log_ns, raw):
                 try:
                     arrival.decode()
                 except InputError as error:
@@ -163,7 +167,8 @@ def _refused_encoding(bag: Bag, topic: Topic) -> str:
 
 
 def _image_topic(bag: Bag, name: str, kinds: Sequence[str] = _KINDS) -> Topic:
-    """The image topic of this name; of two types that with more messages, which a note tells of."""
+    """Return the image topic of this name; if there are two types, the one with more messages, with a
+    note."""
     found = [topic for topic in bag.topics if topic.name == name]
     images = sorted(
         (topic for topic in found if _is_image(topic) and topic.msgtype in kinds),
@@ -174,8 +179,7 @@ def _image_topic(bag: Bag, name: str, kinds: Sequence[str] = _KINDS) -> Topic:
             if other.count:
                 bag.note(
                     f"{name} holds {images[0].count} messages of {images[0].msgtype} and {other.count} of "
-                    f"{other.msgtype}, which are "
-                    "not read: record these to a topic of their own"
+                    f"{other.msgtype}, which are not read: record these to a topic of their own"
                 )
         return images[0]
     if found:
@@ -191,8 +195,7 @@ def _check(bag: Bag, topic: Topic) -> None:
     if topic.digest and topic.digest != expected:
         raise BagError(
             f"topic {topic.name} of {bag.path}: its {topic.msgtype} is not that of ROS 2 (hash "
-            f"{topic.digest[:20]}…, "
-            f"expected {expected[:20]}…): convert the recording"
+            f"{topic.digest[:20]}…, expected {expected[:20]}…): convert the recording"
         )
     if not topic.count:
         raise BagError(
@@ -215,7 +218,7 @@ def _cut(bag: Bag) -> str:
 
 
 def _contents(bag: Bag, remedy: str = "") -> str:
-    """What a recording holds instead, and the remedy where it holds images."""
+    """Return what the recording contains instead, and the remedy if it contains images."""
     if not any(topic.count for topic in bag.topics):
         return "it holds no messages at all"
     images = [topic.name for topic in bag.topics if _is_image(topic)]

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The message types that are read and written: those of ROS 2 Jazzy, our own, the class list of vision_msgs,
-and video packets."""
+"""The message types that are read and written: those of ROS 2 Jazzy, of this package, the class list of
+vision_msgs, and video packets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from rosbags.typesys.store import Typestore
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.config_folders import config_folders
+from dcfm_ros.pipeline.topics import COMPRESSED_IMAGE, IMAGE, OUTPUTS  # noqa: F401 (others read the types here)
 
-IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 COMPRESSED_VIDEO, FFMPEG_PACKET = VIDEOS = (
     "foxglove_msgs/msg/CompressedVideo",
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
 )
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-PALETTE, MASK_INFO, KEYFRAME = (
-    f"dcfm_ros/msg/{name}" for name in ("ClassPalette", "MaskInfo", "KeyframeEvent")
+PALETTE, MASK_INFO, KEYFRAME, LABEL_INFO = (
+    OUTPUTS[name].type for name in ("palette", "mask_info", "keyframe", "label_info")
 )
-LABEL_INFO = "vision_msgs/msg/LabelInfo"
 
 # No part of the base distribution; field for field their definitions.
 _OF_OTHERS = {
@@ -31,14 +30,13 @@ _OF_OTHERS = {
     LABEL_INFO: "std_msgs/Header header\nvision_msgs/VisionClass[] class_map\nfloat32 threshold\n",
     COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
     FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 "
-    "flags\nbool is_bigendian\n"
-    "uint8[] data\n",
+    "flags\nbool is_bigendian\nuint8[] data\n",
 }
 
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """The types by name, as in `sensor_msgs/msg/Image`."""
+    """Return the types by name, for example `sensor_msgs/msg/Image`."""
     store = get_typestore(Stores.ROS2_JAZZY)
     ours = {f"dcfm_ros/msg/{file.stem}": file.read_text() for file in sorted(_msg_folder().glob("*.msg"))}
     types: dict = {}
@@ -49,7 +47,8 @@ def typestore() -> Typestore:
 
 
 def _msg_folder() -> Path:
-    """Beside `config` in the source tree or under share/, as the built-in models are."""
+    """Return the folder of message definitions: beside `config` in the source tree or under share/, like the
+    built-in models."""
     places = [folder.parents[1] / "msg" for folder in config_folders("models")]
     for place in places:
         if (place / "MaskInfo.msg").is_file():

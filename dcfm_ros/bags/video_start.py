@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Beginning in the middle of a recording: a video has to be decoded from a key picture on."""
+"""Starts in the middle of a recording: video has to be decoded from a keyframe of the stream."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.pipeline.video_bits import CODECS, look_into
+from dcfm_ros.pipeline.video_bits import CODECS, parse_packet
 from dcfm_ros.pipeline.video_packets import codec_of
 
 
 def first_needed(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, int]) -> dict[str, int]:
-    """By camera, the number of the first message that is needed to begin with the image of the number
-    `first`: its own, and of a video that of the last key picture up to it from which on nothing builds on
-        what came before, 0 where there is none.
+    """Return, by camera, the number of the first message that has to be read to start with the image number
+    `first`.
 
-    Numbers count the messages of all cameras. What lies before is read for this, not decoded.
+    For images that is the message itself; for video, the last key picture up to it that no later picture
+    refers back across, or 0 if there is none. Numbers count the messages of all cameras. Earlier messages are
+    read for this, but not decoded.
     """
     needed = {camera.name: 0 if camera.is_video else first.get(camera.name, 0) for camera in cameras}
     wanted = {
@@ -40,10 +41,10 @@ def first_needed(bag: Bag, cameras: Sequence[CameraTopic], first: Mapping[str, i
 
 
 def _is_clean(bag: Bag, topic: Topic, raw: bytes) -> bool:
-    """Is it such a key picture, and does it bring its parameter sets?"""
+    """Return whether this is such a key picture and includes its parameter sets."""
     try:
         packet = read_packet(bag, topic, raw)
-        contents = look_into(codec := codec_of(packet.format), packet.data)
+        contents = parse_packet(codec := codec_of(packet.format), packet.data)
     except InputError:
         return False
     return contents.is_clean and all(name in contents.sets for name in CODECS[codec].sets)

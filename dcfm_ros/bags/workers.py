@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same task on many jobs, in processes that have a share of the cores each.
+"""Runs the same task on many jobs, in processes that each get a share of the cores.
 
-Nothing here loads a library of networks: a worker is bound to its cores before that, and the library then
-takes no more.
+Nothing here imports a deep learning library: a worker is bound to its cores first, so that the library then
+uses only those.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
-from dcfm_ros.interrupts import Interrupts
+from dcfm_ros.interrupts import Interrupts, blocked_signal
 
-# task(job, on_frames) -> result: a function of a module, by whose name workers find it. It calls on_frames(n)
-# when n more frames are done. A KeyboardInterrupt asks it to end in order.
+# task(job, on_frames) -> result: a module-level function, so that workers can import it. It calls
+# on_frames(n) when n more frames are done. A KeyboardInterrupt asks it to stop cleanly.
 Task = Callable[[Any, Callable[[int], None]], Any]
 
-_END_S = 60.0  # for a task to end in order; then its process is killed
-_REPORT_S = 0.2  # between two words about frames
+_END_S = 60.0  # timeout for a task to stop cleanly; then its process is killed
+_REPORT_S = 0.2  # interval between two reports of frames
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one job."""
+    """The result or failure of one job."""
 
     result: Any = None
-    failure: str = ""  # in words; "" where there is a result
-    transient: bool = False  # it may go well the next time
-    trace: str = ""  # of a failure that nobody expects
+    failure: str = ""  # error text; "" if there is a result
+    transient: bool = False  # a retry may succeed
+    trace: str = ""  # traceback of an unexpected failure
 
 
 class Engine(Protocol):
@@ -53,19 +53,19 @@ class Engine(Protocol):
         on_done: Callable[[int, Outcome], None],
         on_frames: Callable[[int], None],
     ) -> None:
-        """Run the task on each job; on_done(index, outcome) in the order in which they end, all in the
-        caller's thread.
+        """Run the task on each job. on_done(index, outcome) is called in the order of completion, always in
+        the caller's thread.
 
-        A job that fails, or whose worker dies, has an outcome like others. Interrupted, it ends its workers
-        and raises KeyboardInterrupt.
+        A job that fails, or whose worker dies, has an outcome like the others. On an interrupt, the workers
+        are stopped and KeyboardInterrupt is raised.
         """
 
     def close(self) -> None:
-        """End what was started."""
+        """Stop what was started."""
 
 
 def attempt(task: Task, job: Any, on_frames: Callable[[int], None]) -> Outcome:
-    """One run of the task. Errors become words; what the system refuses may go well the next time."""
+    """Run the task once. Errors become a failure text; errors of the system are marked as transient."""
     try:
         with Interrupts():
             return Outcome(task(job, on_frames))
@@ -73,17 +73,18 @@ def attempt(task: Task, job: Any, on_frames: Callable[[int], None]) -> Outcome:
         return Outcome(failure=str(error) or type(error).__name__, transient=True)
     except (ValueError, RuntimeError) as error:
         return Outcome(failure=str(error) or type(error).__name__)
-    except Exception as error:  # a mistake of ours must not end the others' work
+    except Exception as error:  # a bug must not stop the other jobs
         return Outcome(failure=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
 
 
-def packed(task: Task, job: Any) -> bytes:
-    """For a worker, which unpacks it where errors are caught, and after it was bound to its cores."""
+def pack_job(task: Task, job: Any) -> bytes:
+    """Serialize a job for a worker. The worker deserializes it after it was bound to its cores, where errors
+    are caught."""
     return pickle.dumps((task, job))
 
 
 def attempt_packed(work: bytes, on_frames: Callable[[int], None]) -> Outcome:
-    """`attempt` of what `packed` gave; unpacking loads the task's libraries."""
+    """Same as `attempt`, for the bytes of `pack_job`; deserializing imports the task's libraries."""
     return attempt(_unpack_and_run, work, on_frames)
 
 
@@ -93,7 +94,7 @@ def _unpack_and_run(work: bytes, on_frames: Callable[[int], None]) -> Any:
 
 
 class Processes:
-    """Jobs in processes of this machine. One that dies fails its job, and another takes its place."""
+    """Runs jobs in processes of this machine. If one dies, its job fails and a new process replaces it."""
 
     def __init__(self, workers: int):
         self.workers = workers
@@ -106,7 +107,7 @@ class Processes:
         on_frames: Callable[[int], None],
     ) -> None:
         cores = sorted(os.sched_getaffinity(0))
-        workers = [_Worker(share) for share in shares(cores, min(self.workers, len(jobs) or 1))]
+        workers = [_Worker(share) for share in split_cores(cores, min(self.workers, len(jobs) or 1))]
         waiting, idle = deque(enumerate(jobs)), list(workers)
         busy: dict[Connection, tuple[_Worker, int]] = {}  # with the job's index
         try:
@@ -114,10 +115,11 @@ class Processes:
                 while waiting and idle:
                     index, job = waiting.popleft()
                     worker = idle.pop(0)
-                    busy[worker.give(packed(task, job))] = worker, index
-                for connection in wait(list(busy)):
+                    busy[worker.send_job(pack_job(task, job))] = worker, index
+                ready: Any = wait(list(busy))
+                for connection in ready:
                     worker, index = busy[connection]
-                    word = worker.word()
+                    word = worker.receive()
                     if isinstance(word, Outcome):
                         del busy[connection]
                         idle.append(worker)
@@ -135,8 +137,9 @@ class Processes:
         pass
 
 
-def shares(cores: Sequence[int], workers: int) -> list[list[int]]:
-    """The cores of each worker, as many for each as can be; where they are too few, workers share them."""
+def split_cores(cores: Sequence[int], workers: int) -> list[list[int]]:
+    """Return the cores of each worker: as many as possible for each; workers share cores if there are too
+    few."""
     if workers > len(cores):
         return [[cores[worker % len(cores)]] for worker in range(workers)]
     bounds = [len(cores) * worker // workers for worker in range(workers + 1)]
@@ -144,39 +147,43 @@ def shares(cores: Sequence[int], workers: int) -> list[list[int]]:
 
 
 class _Worker:
-    """This end of a process that does one job after the other; it is started when there is one."""
+    """The parent's end of a worker process, which runs one job after the other. It is started with its first
+    job."""
 
     def __init__(self, cores: list[int]):
         self._cores = cores
-        self._process = self._connection = None
+        self._process: SpawnProcess | None = None
+        self._connection: Any = None  # a Connection, once the process was started
 
-    def give(self, work: bytes) -> Connection:
-        """Give it a job; returns where its words arrive."""
+    def send_job(self, work: bytes) -> Connection:
+        """Send it a job; return the connection on which its messages arrive."""
         if self._process is None:
             self._start()
         try:
             self._connection.send_bytes(work)
         except OSError:
-            pass  # it has died: `word` tells
+            pass  # it has died: `receive` reports it
         return self._connection
 
-    def word(self) -> int | Outcome:
-        """Its next word: of frames that are done, or what became of its job."""
+    def receive(self) -> int | Outcome:
+        """Return its next message: a number of finished frames, or the outcome of its job."""
         try:
             return self._connection.recv()
         except (EOFError, OSError):
             self._connection.close()
-            self._process.join()
-            code, self._process = self._process.exitcode, None
-            return Outcome(failure=f"its worker died: {_in_words(code)}", transient=True)
+            process, self._process = self._process, None
+            assert process is not None
+            process.join()
+            code = process.exitcode
+            return Outcome(failure=f"its worker died: {_exit_reason(code)}", transient=True)
 
     def interrupt(self) -> None:
         if self._process is not None and self._process.is_alive():
-            self._process.terminate()  # to the worker, a KeyboardInterrupt
+            self._process.terminate()  # raises KeyboardInterrupt in the worker
 
     def join(self, timeout_s: float) -> None:
         if self._process is not None:
-            self._connection.close()  # an idle one ends by that
+            self._connection.close()  # makes an idle worker end
             self._process.join(timeout_s)
 
     def kill(self) -> None:
@@ -185,18 +192,18 @@ class _Worker:
             self._process.join()
 
     def _start(self) -> None:
-        # Not forked: a process in which a network ran has threads and locks that no child can use.
+        # Not forked: a process that ran a network has threads and locks that are unusable in a child.
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._cores), name="dcfm-worker")
-        with _held(signal.SIGINT):
+        with blocked_signal(signal.SIGINT):
             process.start()
-        self._process = process  # one that could not be started is none
+        self._process = process  # only if the start succeeded
         theirs.close()
 
 
 def _end(workers: Sequence[_Worker]) -> None:
-    """Wait for the workers' end. Those that take too long are killed, and all if this is interrupted."""
+    """Wait for the workers to end. Kill those that take too long, and all if this is interrupted."""
     deadline = time.monotonic() + _END_S
     try:
         for worker in workers:
@@ -207,8 +214,8 @@ def _end(workers: Sequence[_Worker]) -> None:
 
 
 def _serve(connection: Connection, cores: list[int]) -> None:
-    """A worker's life."""
-    # A terminal's Ctrl-C reaches everyone; who started this one passes it on, once.
+    """Main loop of a worker process."""
+    # Ctrl-C in a terminal reaches all processes; the parent forwards it once, as SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     signal.signal(signal.SIGTERM, _interrupt)
@@ -220,7 +227,7 @@ def _serve(connection: Connection, cores: list[int]) -> None:
             frames.send()
             connection.send(outcome)
     except (EOFError, OSError, KeyboardInterrupt):
-        return  # who started this one has closed the connection, is gone, or has asked for the end
+        return  # the parent closed the connection, died, or asked for the end
 
 
 def _interrupt(*_) -> None:
@@ -229,7 +236,7 @@ def _interrupt(*_) -> None:
 
 
 class _Frames:
-    """Counts frames and tells of them now and then."""
+    """Counts frames and reports them at intervals."""
 
     def __init__(self, connection: Connection):
         self._connection, self._count, self._told_s = connection, 0, time.monotonic()
@@ -244,21 +251,8 @@ class _Frames:
         self._count, self._told_s = 0, time.monotonic()
 
 
-@contextmanager
-def _held(number: signal.Signals) -> Iterator[None]:
-    """A signal that comes in between waits; a process that is started begins with it blocked."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _in_words(code: int) -> str:
-    """How a process ended."""
+def _exit_reason(code: int | None) -> str:
+    """Return how a process ended, in words."""
     if code == -signal.SIGKILL:
-        return (
-            "it was killed (SIGKILL), perhaps by the system for want of memory, of which fewer --workers "
-            "need less"
-        )
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return "it was killed (SIGKILL), perhaps because memory ran out: use fewer --workers, which need less"
+    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"

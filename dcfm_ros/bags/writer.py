@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""rosbags' writer, for every name of a folder."""
+"""rosbags' writer, made safe for any folder name."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Writer
 
 
 class _SqliteWriter(Sqlite3Writer):
-    """rosbags makes a URI of the path as it is, in which `#`, `?` and `%` mean something: it would write
-    elsewhere."""
+    """Escapes the path: rosbags puts it into a URI unchanged, where `#`, `?` and `%` have a meaning, so that
+    it would write to another file."""
 
     def __init__(self, path: Path, compression: CompressionMode):
         self.path = path / f"{path.name}.db3"

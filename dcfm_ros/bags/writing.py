@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a rosbag2 recording in parts: files that are whole each, so that what was closed outlives whatever
-comes after."""
+"""Writes a rosbag2 recording in parts: each file is complete in itself, so that closed parts survive any
+later failure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, WriterError
@@ -21,9 +22,9 @@ from dcfm_ros.bags.metadata import INFORMATION, load_metadata
 from dcfm_ros.bags.names import METADATA_FILE
 from dcfm_ros.bags.topic import Topic
 from dcfm_ros.bags.writer import BagWriter
+from dcfm_ros.files import atomic_write, flush
 
-COMPRESSIONS = ("zstd", "none")
-_VERSION = 9
+_VERSION: Final = 9
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOG_TIMES = {StoragePlugin.MCAP: (0, 2**64), StoragePlugin.SQLITE3: (-(2**63), 2**63)}
 # zstd: of chunks, which all readers read; of sqlite3 `ros2 bag play` reads only whole compressed files
@@ -31,15 +32,15 @@ _MODES = {("mcap", "zstd"): CompressionMode.STORAGE, ("sqlite3", "zstd"): Compre
 
 
 class WriteError(BagError):
-    """The output cannot be written; parts that were closed before are good."""
+    """The output cannot be written; parts closed earlier are intact."""
 
 
 class Parts:
-    """A recording in the making in a folder of its own: `<name>_<number>.mcap`, and metadata.yaml in the end.
+    """A recording being written to a folder: `<name>_<number>.mcap`, and metadata.yaml at the end.
 
-    A part is begun by the first message written after the one before was closed. `metadata` is that of the
-    closed ones, what metadata.yaml will hold; None before the first. Files in the folder that it does not
-    name are nobody's.
+    A part starts with the first message after the previous part was closed. `metadata` describes the closed
+    parts, as metadata.yaml will; None before the first. Files in the folder that it does not list belong to
+    nobody.
     """
 
     def __init__(
@@ -59,22 +60,22 @@ class Parts:
         self.metadata = metadata
         self._writer: BagWriter | None = None
         self._connections: dict = {}
-        self._whole = True  # does the open part end with a whole write?
+        self._whole = True  # whether the open part ends with a complete unit
 
     @property
     def files(self) -> list[Path]:
-        """Of the closed parts."""
+        """The files of the closed parts."""
         return [self._folder / name for name in self.metadata["relative_file_paths"]] if self.metadata else []
 
     @property
-    def is_whole(self) -> bool:
-        """False after a `unit` was broken off: its part can only be given up."""
+    def is_complete(self) -> bool:
+        """False after a `unit` was interrupted: its part can only be discarded."""
         return self._whole
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Messages written in here belong together: a part has all of them or, where an error comes between,
-        is given up."""
+        """Messages written in the block belong together: a part contains all of them, or is discarded if an
+        error interrupts the block."""
         self._whole = False
         yield
         self._whole = True
@@ -84,19 +85,17 @@ class Parts:
             other = next(storage for storage in StoragePlugin if storage is not self._storage).name.lower()
             raise BagError(
                 f"a message on {topic.name} has log time {log_ns} ns, which {self._storage.name.lower()} "
-                f"cannot hold: give "
-                f"--storage {other}"
+                f"cannot hold: give --storage {other}"
             )
-        with self._told():
-            if self._writer is None:
-                self._begin()
-            self._writer.write(self._connections[topic.key], log_ns, raw)
+        with self._write_errors():
+            writer = self._writer or self._begin()
+            writer.write(self._connections[topic.key], log_ns, raw)
 
     def close_part(self) -> None:
-        """End the open part, if there is one; it is on the disk then."""
+        """Close the open part, if there is one, and sync it to disk."""
         if self._writer is None:
             return
-        with self.unit(), self._told():
+        with self.unit(), self._write_errors():
             folder = self._writer.path
             self._writer.close()
             self._writer = None
@@ -108,25 +107,25 @@ class Parts:
             shutil.rmtree(folder)
             self.metadata = part if self.metadata is None else merge_metadata(self.metadata, part)
 
-    def give_up_part(self) -> None:
+    def discard_part(self) -> None:
         """Remove the open part, if there is one."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with suppress(OSError, sqlite3.Error):  # what made us give up is what is reported
+            with suppress(OSError, sqlite3.Error):  # the original error is reported
                 writer.abort()
             shutil.rmtree(writer.path, ignore_errors=True)
         self._whole = True
 
     def finish(self) -> None:
-        """Write metadata.yaml. There is at least one part."""
+        """Write metadata.yaml. There must be at least one part."""
         if self.metadata is None:
             raise BagError(f"{self._folder}: nothing was written, so there is no recording to finish")
-        with self._told():
-            write_text(
+        with self._write_errors():
+            atomic_write(
                 self._folder / METADATA_FILE, yaml.safe_dump({INFORMATION: self.metadata}, sort_keys=False)
             )
 
-    def _begin(self) -> None:
+    def _begin(self) -> BagWriter:
         number = len(self.metadata["relative_file_paths"]) if self.metadata else 0
         folder = self._folder / f"{self._name}_{number}"
         writer = BagWriter(folder, version=_VERSION, storage_plugin=self._storage)
@@ -143,10 +142,11 @@ class Parts:
             )
             for topic in self._topics
         }
+        return writer
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        with told(self._folder):
+    def _write_errors(self) -> Iterator[None]:
+        with write_errors_for(self._folder):
             try:
                 yield
             except sqlite3.Error as error:
@@ -154,20 +154,20 @@ class Parts:
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Errors of writing to this folder as a WriteError that names its disk."""
+def write_errors_for(folder: Path) -> Iterator[None]:
+    """Raise errors of writing to this folder as a WriteError that names its disk."""
     try:
         yield
     except (OSError, WriterError) as error:
         disk, reason = f"on the disk at {mount_point(folder)}", getattr(error, "strerror", None) or str(error)
         if getattr(error, "errno", None) in _FULL:
-            raise WriteError(f"no space left for {folder}, {disk} ({reason}): make room there") from error
-        raise WriteError(f"cannot write to {folder}, {disk} ({reason}): mend that") from error
+            raise WriteError(f"no space left for {folder}, {disk} ({reason}): free space there") from error
+        raise WriteError(f"cannot write to {folder}, {disk} ({reason}): fix that") from error
 
 
 def merge_metadata(whole: dict, part: dict) -> dict:
-    """Of a recording and one more file of it, of the same topics; both as in metadata.yaml below its only
-    key."""
+    """Merge the metadata of a recording and of one more file of the same topics; both as below the only key
+    of metadata.yaml."""
     start_ns = min(_start_ns(whole), _start_ns(part))
     end_ns = max(_start_ns(one) + one["duration"]["nanoseconds"] for one in (whole, part))
     topics = [
@@ -187,8 +187,9 @@ def merge_metadata(whole: dict, part: dict) -> dict:
     }
 
 
-def message_counts(metadata: dict) -> dict[str, int]:
-    """By topic."""
+def message_counts(metadata: dict | None) -> dict[str, int]:
+    """Return the number of messages by topic."""
+    assert metadata is not None, "there is a part"
     return {
         topic["topic_metadata"]["name"]: topic["message_count"]
         for topic in metadata["topics_with_message_count"]
@@ -196,27 +197,9 @@ def message_counts(metadata: dict) -> dict[str, int]:
 
 
 def mount_point(path: Path) -> Path:
-    """Where the disk of a path is mounted."""
+    """Return where the file system of a path is mounted."""
     path = path.resolve()
     return next(place for place in (path, *path.parents) if os.path.ismount(place))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step: a crash leaves the old text or the new one, on the disk."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(text)
-    flush(aside)
-    os.replace(aside, path)
-    flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    """Wait until a file, or what a folder lists, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _start_ns(metadata: dict) -> int:

@@ -125,7 +125,7 @@ class PipelineRow:
     def open(self) -> Iterator[Run]:
         failures: list[Exception] = []
         segmenter = Segmenter(
-            Lent(self.backend),
+            Borrowed(self.backend),
             self.model_size,
             self.config,
             on_keyframe=self._count,
@@ -135,7 +135,7 @@ class PipelineRow:
         def run(frame: Frame, watch: Laps) -> None:
             masks = segmenter.process(frame)
             if failures or not masks:
-                raise RuntimeError(f"{self.name}: frame without a mask") from (failures or [None])[0]
+                raise RuntimeError(f"{self.name}: frame without a mask") from next(iter(failures), None)
 
         try:
             yield run
@@ -156,7 +156,7 @@ def adaptive(scheduler: SchedulerConfig) -> dict:
     return {"settle": scheduler.max_interval, "least": 2 * scheduler.max_interval}
 
 
-class Lent:
+class Borrowed:
     """A backend for segmenters that end before it does: it is not theirs to stop."""
 
     def __init__(self, backend: Backend):
@@ -168,7 +168,7 @@ class Lent:
         return getattr(self._backend, name)
 
 
-class EveryCellABorder(Lent):
+class EveryCellABorder(Borrowed):
     """Makes masks of other logits than its own, with a border in every cell; else it does the same work."""
 
     _logits: np.ndarray | None = None

@@ -37,7 +37,7 @@ class TransformersNetwork(nn.Module):
             depths=list(spec.depths),
             hidden_sizes=list(spec.widths),
             decoder_hidden_size=model.config.embed,
-            num_labels=len(model.config.classes),
+            num_labels=len(model.config.classes),  # type: ignore[call-arg]  # of its base class
         )
         with (
             TemporaryDirectory() as folder

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 import cv2
 import numpy as np
@@ -72,7 +73,8 @@ def load_networks(name: str, camera: tuple[int, int], size: tuple[int, int] | No
         else "DCFM's fusion with S is random and its classifier"
     )
     return Networks(
-        *((model, other) if is_dcfm else (other, model)), f"of {name}; {what} is fitted to its masks"
+        *(cast(tuple[DCFM, PerFrame], (model, other) if is_dcfm else (other, model))),
+        f"of {name}; {what} is fitted to its masks",
     )
 
 
@@ -89,6 +91,7 @@ def random_networks(backbone: str, classes: int, camera: tuple[int, int], size: 
         masks.append(torch.from_numpy(label.astype(np.int64)) % classes)
     for model in (dcfm, per_frame):
         _fit(model, images, masks)
+    assert isinstance(dcfm, DCFM) and isinstance(per_frame, PerFrame)
     return Networks(dcfm, per_frame, "random weights; classifiers fitted to the labels of a synthetic scene")
 
 
@@ -107,6 +110,7 @@ def _scene(camera: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     source = open_source("synthetic", height=camera[0], width=camera[1])
     for index in _FIT_FRAMES:
         frame = source.frame(index)
+        assert frame.label is not None  # synthetic scenes are labelled
         yield frame.image, frame.label
 
 
@@ -117,7 +121,7 @@ def _tensor(image: np.ndarray, camera: tuple[int, int], config: ModelConfig) -> 
 
 def _fit(model: Model, images: list[Tensor], masks: list[Tensor]) -> None:
     """Set the last layer: ridge regression from what it gets to one-hot class maps (h, w) of any size."""
-    square, mixed = 0.0, 0.0
+    square = mixed = torch.zeros(())
     with torch.inference_mode():
         for image, mask in zip(images, masks):
             feature = _before_classifier(model, image)[0]

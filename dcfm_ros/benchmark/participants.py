@@ -24,12 +24,13 @@ from dcfm_ros.benchmark.contenders import (
 )
 from dcfm_ros.benchmark.hugging_face import TransformersNetwork
 from dcfm_ros.benchmark.interleave import Contender
-from dcfm_ros.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES, Entry
+from dcfm_ros.benchmark.options import DCFM, GUARANTEE, PER_FRAME, SCHEDULES
+from dcfm_ros.benchmark.report import Entry
 from dcfm_ros.benchmark.scene import Scene
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.pipeline.backends.base import Backend
-from dcfm_ros.pipeline.backends.monolithic import compile_whole, in_torch
+from dcfm_ros.pipeline.backends.monolithic import compile_monolithic, in_torch
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
 
 INTERVALS = (2, 6)  # K of the paper's tables
@@ -54,7 +55,7 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
             )
     run = published_run(in_torch(published, backend.device), size)
     yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
-    whole = compile_whole(published, size, backend)
+    whole = compile_monolithic(published, size, backend)
     yield entry(
         "published",
         f"as published, {whole.engine}",
@@ -63,7 +64,7 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
     if masks_on_host(
         backend
     ):  # else logits never leave the device, and the pipeline's form is the best there is
-        whole = compile_whole(RewrittenNetwork(model).eval(), size, backend)
+        whole = compile_monolithic(RewrittenNetwork(model).eval(), size, backend)
         run = rewritten_run(whole.run, size)
         yield entry("rewritten", f"rewritten, {whole.engine}, our masks", plain("rewritten", run, scene))
     every = PipelineRow("pipeline", backend, budget, PipelineConfig(Mode.SYNC, ALWAYS))

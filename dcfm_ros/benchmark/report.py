@@ -4,22 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from dcfm_ros import rounding
 from dcfm_ros.benchmark.interleave import Contender, Ratio, Times, fastest, ratio
+from dcfm_ros.benchmark.options import PER_FRAME
 
-PER_FRAME, DCFM, SCHEDULES, GUARANTEE, STEPS, UPSAMPLING, KERNELS = GROUPS = (
-    "per_frame",
-    "dcfm",
-    "schedules",
-    "guarantee",
-    "steps",
-    "upsampling",
-    "kernels",
-)
+rounded = partial(rounding.rounded, decimals=4)  # milliseconds to a tenth of a microsecond
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,10 @@ _RATIOS = (
     ("fastest", "shallow_border", "median"),
     ("shallow", "shallow_none", "median"),  # what it costs that features move
 )
-_STATISTICS = {"median": np.median, "mean": np.mean}
+_STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+    "median": lambda values: float(np.median(values)),
+    "mean": lambda values: float(np.mean(values)),
+}
 
 
 def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
@@ -129,7 +127,7 @@ def step_rows(shallow: Times, keyframe: Times) -> list[dict]:
 def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict:
     """Of one kind of logits. ways: by WAYS; the first is ours, the others are what it is compared with."""
     (ours, own), *others = ways.items()
-    row = {
+    row: dict = {
         "logits": logits,
         "border_share": rounded(share),
         "samples": len(own.samples),
@@ -142,10 +140,5 @@ def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict
     return row
 
 
-def _plain(value: Ratio) -> dict[str, float]:
+def _plain(value: Ratio) -> dict[str, float | None]:
     return {"ratio": rounded(value.median), "low": rounded(value.low), "high": rounded(value.high)}
-
-
-def rounded(value: float) -> float:
-    """Milliseconds to a tenth of a microsecond."""
-    return round(float(value), 4)

@@ -15,7 +15,9 @@ from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.scheduler import is_hard_cut
 from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.sources.errors import SourceError
-from dcfm_ros.sources.open import DEFAULT_RATE_HZ, open_source
+from dcfm_ros.sources.open import open_source
+from dcfm_ros.sources.source_kinds import DEFAULT_RATE_HZ
+from dcfm_ros.stamps import NS_PER_S
 
 _FRAMES = 45  # 3 s at 15 Hz: enough motion for adaptive keyframes, little enough to keep in memory
 _THINNED = 16  # every 16th row and column shows a hard cut
@@ -37,7 +39,7 @@ class Scene:
         """Forth and back, for ever, with stamps of the source's rate. Each caller has its own."""
         there_and_back = [*self.images, *self.images[-2:0:-1]]
         for index, image in enumerate(itertools.cycle(there_and_back)):
-            yield Frame("", round(index * 1e9 / self.rate_hz), image)
+            yield Frame("", round(index * NS_PER_S / self.rate_hz), image)
 
     def paced(
         self,

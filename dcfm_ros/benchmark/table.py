@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import textwrap
 
-from dcfm_ros.benchmark.report import DCFM, GUARANTEE, PER_FRAME, SCHEDULES
+from dcfm_ros.benchmark.options import DCFM, GUARANTEE, PER_FRAME, SCHEDULES
 from dcfm_ros.reports.text import aligned
 
 _TITLES = {

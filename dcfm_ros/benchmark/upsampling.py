@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -64,9 +64,8 @@ def _ways(what: str, logits: np.ndarray, scene: Scene) -> dict[str, Contender]:
     def ours(frame: Frame, watch: Laps) -> None:
         upsampled_argmax(logits, scene.size)
 
-    runs = dict(
-        zip(WAYS, (ours, partial(_in_torch, first, scene.size), partial(_in_torch, last, scene.size)))
-    )
+    in_torch = (partial(_in_torch, tensor, scene.size) for tensor in (first, last))
+    runs: dict[str, Callable[[Frame, Laps], None]] = dict(zip(WAYS, (ours, *in_torch)))
     return {way: plain(f"upsampling, {what}, {way}", run, scene) for way, run in runs.items()}
 
 

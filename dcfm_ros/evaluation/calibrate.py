@@ -11,20 +11,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from dcfm_ros.evaluation.options import VIDEO, CalibrateOptions
 from dcfm_ros.evaluation.read_ahead import ClipReader, ahead
-from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL, AksScore, Alignment, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.settings import AksScore, SchedulerConfig
 from dcfm_ros.reports.text import aligned
+from dcfm_ros.rounding import rounded
 from dcfm_ros.sources.clips import Clip, open_clips
+from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.open import VideoSource, open_source
 
 # First pass. Residuals of calm scenes are small.
@@ -48,40 +50,15 @@ GRID = (
     2.00,
     5.00,
 )
-VIDEO = "video"
 ROUNDS, POINTS = 3, 8  # passes after that, and thresholds in each
 DISTANCES = (1, 6)  # frames, of the medians that are reported
-
-
-@dataclass(frozen=True)
-class CalibrateOptions:
-    """Data, wanted rate, bounds of the scheduler."""
-
-    source: str
-    keyframe_hz: float
-    split: str = "val"
-    kind: str = "auto"  # of a data set; or video: a video file, or a folder of images in order
-    model: str = DEFAULT_MODEL  # whose input size the images get
-    min_interval: int = SchedulerConfig.min_interval
-    max_interval: int = SchedulerConfig.max_interval
-    alignment: str = Alignment.FLOW.value
-
-    def __post_init__(self):
-        if not 0 < self.keyframe_hz < float("inf"):
-            raise ValueError(f"keyframe_hz {self.keyframe_hz}: use a number of keyframes per second above 0")
-        self.config  # refuses what the pipeline refuses  # noqa: B018
-
-    @property
-    def config(self) -> SchedulerConfig:
-        pipeline = PipelineConfig(
-            scheduler=SchedulerConfig(self.min_interval, self.max_interval), alignment=self.alignment
-        )
-        return pipeline.scheduler.resolved(pipeline.alignment)
 
 
 def calibrate(options: CalibrateOptions) -> dict:
     """The report: threshold, achieved rate, what other thresholds give, and how scores are on this data."""
     config = load_model_config(options.model)
+    clips: Sequence[Clip]
+    terms: str | None
     if options.kind == VIDEO or Path(options.source).is_file():
         clips, name, terms = (VideoClip(open_source(options.source), options.source),), options.source, None
     else:
@@ -100,7 +77,7 @@ def calibrate(options: CalibrateOptions) -> dict:
 class VideoClip:
     """A video without labels as a clip."""
 
-    labelled = ()
+    labelled: Sequence[int] = ()
 
     def __init__(self, video: VideoSource, name: str):
         if video.length is None:
@@ -110,6 +87,10 @@ class VideoClip:
     def image(self, index: int) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
         return self._video.frame(index).image
+
+    def label(self, index: int) -> np.ndarray:
+        """There is none."""
+        raise SourceError(f"frame {index} of {self.name} has no label")
 
 
 def find_threshold(
@@ -226,10 +207,16 @@ def _rates(
                             scores[distance].append(
                                 deviation(image, recent[-1 - distance])
                                 if motion is None
-                                else residual(*motion.pictures(index - distance))
+                                else _residual(motion, index - distance)
                             )
                 bar.update()
     return {value: count / seconds for value, count in keyframes.items()}
+
+
+def _residual(motion: MotionTrack, frame: int) -> float:
+    pictures = motion.pictures(frame)
+    assert pictures is not None  # the frame was named as needed, and nothing cuts the track here
+    return residual(*pictures)
 
 
 def _check_possible(

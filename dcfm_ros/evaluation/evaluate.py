@@ -6,133 +6,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
+from dcfm_ros.evaluation.options import EvaluateOptions
 from dcfm_ros.evaluation.protocol import Network, Protocol
-from dcfm_ros.evaluation.schedule import (
-    ALIGNMENTS,
-    ASYNC,
-    CAUSAL,
-    MODES,
-    NONE,
-    PER_FRAME,
-    TWO_SIDED,
-    Schedule,
-)
+from dcfm_ros.evaluation.schedule import ASYNC, CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.scores import WINDOWS, score_report
 from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_second, measure, nonkey
 from dcfm_ros.evaluation.training_data import related_data
-from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.folder import load_model, load_model_config
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL, Alignment, SchedulerConfig
+from dcfm_ros.pipeline.settings import SchedulerConfig
 from dcfm_ros.reports.machine import machine
 from dcfm_ros.reports.model_description import model_description
+from dcfm_ros.rounding import rounded
 from dcfm_ros.sources.clips import ClipSet, open_clips
-
-AKS_SPREAD = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)  # times the shipped threshold of each score
-
-
-@dataclass(frozen=True)
-class EvaluateOptions:
-    """What to evaluate, and how."""
-
-    source: str
-    model: str = DEFAULT_MODEL
-    split: str = "val"
-    kind: str = "auto"  # of the source
-    modes: tuple[str, ...] = MODES
-    intervals: tuple[int, ...] = (1, 2, 4, 6, 8)
-    alignments: tuple[str, ...] = tuple(ALIGNMENTS)
-    thresholds: tuple[float, ...] | None = (
-        None  # of AKS; () for none, None for a spread around the shipped ones
-    )
-    delays: tuple[int, ...] = (1, 2, 4)  # of mode async, frames
-    min_interval: int = SchedulerConfig.min_interval
-    max_interval: int = SchedulerConfig.max_interval
-    max_age: int = 10  # of the curve by age of the common feature, frames
-    per_frame: str | None = None  # a per-frame model as reference
-    backend: str = "auto"
-    precision: str = "auto"
-    device: str = "auto"
-    exact_size: bool = False  # network input of just the model's size, as published; else as live
-    limit_clips: int | None = None  # only the first so many
-    class_map: str = ""  # labels and masks become its classes before they are compared
-    memory_gb: float = 4.0  # for what is kept of a clip
-    fps: bool = False
-    out: str = "out/evaluate"  # folder for report and plots; empty: neither is written
-
-    def __post_init__(self):
-        if not self.modes:
-            raise ValueError(f"no mode: give at least one of {', '.join(MODES)}")
-        if not self.alignments:
-            raise ValueError(f"no alignment: give at least one of {', '.join(ALIGNMENTS)}")
-        if not self.intervals and self.thresholds == ():
-            raise ValueError("neither intervals nor AKS thresholds: give at least one")
-        if ASYNC in self.modes and not self.delays:
-            raise ValueError("mode async without delays: give at least one, or leave the mode out")
-        if not 0 <= self.max_age <= 1000:
-            raise ValueError(f"max_age {self.max_age}: use 0 to 1000 frames")
-        if self.limit_clips is not None and self.limit_clips < 1:
-            raise ValueError(f"limit_clips {self.limit_clips}: use 1 or more")
-        if not self.memory_gb > 0:
-            raise ValueError(f"memory_gb {self.memory_gb}: use a number of gigabytes above 0")
-        self.schedules()  # refuses what schedules refuse, and so do the schedulers
-        for threshold in self.thresholds or ():
-            if not threshold > 0:
-                raise ValueError(f"threshold {threshold}: use a value above 0 and up to 10")
-            replace(self.scheduler, threshold=threshold)
-
-    def schedules(self) -> list[Schedule]:
-        """All rows, by alignment, then by mode, then by rule."""
-        modes = [
-            (mode, delay)
-            for mode in dict.fromkeys(self.modes)
-            for delay in (sorted(set(self.delays)) if mode == ASYNC else [0])
-        ]
-        return [
-            schedule
-            for way in dict.fromkeys(self.alignments)
-            for mode, delay in modes
-            for schedule in (
-                *(
-                    Schedule(mode, interval=interval, delay=delay, alignment=way)
-                    for interval in sorted(set(self.intervals))
-                ),
-                *(
-                    Schedule(mode, threshold=threshold, delay=delay, alignment=way)
-                    for threshold in self._thresholds(way)
-                ),
-            )
-        ]
-
-    def _thresholds(self, alignment: str) -> list[float]:
-        if self.thresholds is not None:
-            return sorted(set(self.thresholds))
-        shipped = self.scheduler.resolved(Alignment.NONE if alignment == NONE else Alignment.FLOW).threshold
-        return [round(factor * shipped, 3) for factor in AKS_SPREAD]
-
-    @property
-    def scheduler(self) -> SchedulerConfig:
-        """Of AKS; each row puts in its own threshold."""
-        return SchedulerConfig(self.min_interval, self.max_interval)
-
-
-def parse_thresholds(text: str) -> tuple[float, ...] | None:
-    """`default`, `none`, or numbers with commas between them."""
-    if text in ("default", "none"):
-        return None if text == "default" else ()
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"aks {text!r}: give numbers with commas between them, default or none") from None
 
 
 def evaluate(options: EvaluateOptions) -> dict:
@@ -163,8 +58,8 @@ def evaluate(options: EvaluateOptions) -> dict:
     model = _evaluate_model(options, options.model, clips, labelled)
     models, rows = [model["model"]], model["rows"]
     if options.per_frame is not None:
-        reference = _evaluate_model(options, options.per_frame, clips, labelled)
-        models, rows = [*models, reference["model"]], reference["rows"] + rows
+        alone = _evaluate_model(options, options.per_frame, clips, labelled)
+        models, rows = [*models, alone["model"]], alone["rows"] + rows
     if not any(row[f"windows{n}"] for row in rows for n in WINDOWS):
         notes.append("no mVC: no clip is labelled in every frame and long enough")
     report = {

@@ -13,7 +13,7 @@ import numpy as np
 from dcfm_ros.evaluation.read_ahead import ClipReader, Picture
 from dcfm_ros.motion.flow import DenseInverseSearch, View, flow_map
 from dcfm_ros.motion.maps import composed
-from dcfm_ros.motion.track import judged
+from dcfm_ros.motion.track import checked_motion
 from dcfm_ros.pipeline.backends.base import Backend, Feature
 
 
@@ -66,7 +66,7 @@ class FeatureStore:
         they are."""
         if frame == other:
             return None
-        return judged(self._map(frame, other), self._view(frame), self._view(other)).motion.map
+        return checked_motion(self._map(frame, other), self._view(frame), self._view(other)).motion.map
 
     def _map(self, frame: int, other: int) -> np.ndarray:
         """Composed as live: from a frame to an older one each newer flow comes first, to a newer one last."""
@@ -80,6 +80,7 @@ class FeatureStore:
             flow = self._flow(newer, newer - 1) if step > 0 else self._flow(newer - 1, newer)
             found = flow if found is None else composed(flow, found) if step > 0 else composed(found, flow)
             self._keep("map", key(newer), found)
+        assert found is not None  # the frames differ
         return found
 
     def _flow(self, frame: int, neighbour: int) -> np.ndarray:

@@ -154,12 +154,15 @@ class Protocol:
         return results
 
     def _plan(self, results: Results, network: Network, clip: Clip, number: int, clips: int) -> _Plan:
-        fixed = [score for score in results.scores if score.schedule.interval is not None]
-        courses = [
-            _Course(score, fixed_keyframes(clip.length, score.schedule.mode, score.schedule.interval, phase))
-            for score in fixed
-            for phase in phases(score.schedule.interval, number, clips)
+        fixed = [
+            (score, interval) for score in results.scores if (interval := score.schedule.interval) is not None
         ]
+        courses = [
+            _Course(score, fixed_keyframes(clip.length, score.schedule.mode, interval, phase))
+            for score, interval in fixed
+            for phase in phases(interval, number, clips)
+        ]
+        frames: Sequence[int]
         if len(fixed) < len(results.scores):
             frames = range(clip.length)  # AKS looks at every image
         else:
@@ -284,4 +287,5 @@ class _MasksOfFrame:
 
 def _rule(schedule: Schedule) -> tuple[float, bool]:
     """Which frames AKS makes keyframes: schedules alike in this share them."""
+    assert schedule.threshold is not None
     return schedule.threshold, schedule.moves

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class ClipReader:
         return self.clip.label(index)
 
 
-def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
+def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Generator[T]:
     """Yield the items in order; a thread of its own makes them, up to `limit` in front.
 
     An error of theirs is raised where its item is due, and ends them. Close the generator to end the thread
@@ -66,7 +66,7 @@ def ahead(items: Iterable[T], limit: int = READ_AHEAD) -> Iterator[T]:
     try:
         while (item := waiting.popleft().result()) is not _END:
             waiting.append(pool.submit(next, iterator, _END))
-            yield item
+            yield cast(T, item)
     finally:
         pool.shutdown(cancel_futures=True)
         if hasattr(iterator, "close"):  # a generator ends now, not when it is collected

@@ -8,7 +8,7 @@ import numpy as np
 
 from dcfm_ros.evaluation.schedule import Schedule
 from dcfm_ros.metrics.confusion import ConfusionMatrix
-from dcfm_ros.metrics.figures import rounded
+from dcfm_ros.rounding import rounded
 
 WINDOWS = (8, 16)  # frames, of mVC
 

@@ -5,39 +5,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 from tqdm import tqdm
 
-from dcfm_ros.files import output_folder, write_png
+from dcfm_ros.evaluation.options import SegmentOptions
+from dcfm_ros.files import output_folder
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.pipeline.segmenter import Segmenter
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
+from dcfm_ros.pipeline.settings import Mode, PipelineConfig
+from dcfm_ros.reports.png import write_png
 from dcfm_ros.reports.video_writer import VideoWriter
+from dcfm_ros.rounding import rounded
 from dcfm_ros.sources.open import has_classes, open_source
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    source: str
-    labels: str | None = None
-    out: str = "out/segment"
-    model: str = DEFAULT_MODEL
-    backend: str = "auto"
-    precision: str = "auto"
-    mode: str = "sync"
-    frames: int = 300  # of an endless source
-    rate_hz: float | None = None  # of a folder of images
-    class_map: str = ""  # of the masks
-
-    def __post_init__(self):
-        if self.frames < 1:
-            raise ValueError(f"--frames {self.frames}: give at least 1")
 
 
 def segment(options: SegmentOptions) -> dict:
@@ -47,23 +31,25 @@ def segment(options: SegmentOptions) -> dict:
     model = load_model(options.model)
     out = Path(options.out)
     output_folder(out / "masks")
-    if Path(options.source).is_dir() and source.length > 1:
+    if Path(options.source).is_dir() and source.length is not None and source.length > 1:
         print(
             f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in "
             f"order of "
             "their names",
             file=sys.stderr,
         )
+    keyframes: list[int] = []
     segmenter = Segmenter.of(
         model,
         options.backend,
-        config=PipelineConfig(mode=options.mode),
+        config=PipelineConfig(mode=Mode(options.mode)),
         precision=options.precision,
         class_map=options.class_map,
         on_keyframe=lambda event: keyframes.append(event.index),
     )
     mapped = segmenter.class_map
-    matrix, labelled, keyframes = ConfusionMatrix(len(mapped.classes)), 0, []
+    assert mapped is not None  # `Segmenter.of` sets it
+    matrix, labelled = ConfusionMatrix(len(mapped.classes)), 0
     count = source.length or options.frames
     comparable = has_classes(source, model.config.class_names)
     try:
@@ -71,7 +57,7 @@ def segment(options: SegmentOptions) -> dict:
 
             def finish(result: Segmentation) -> None:
                 nonlocal labelled
-                truth = result.frame.header  # the source's frame: it carries the label through the pipeline
+                truth = result.frame.context  # the source's frame: it carries the label through the pipeline
                 write_png(out / "masks" / f"{truth.index:06d}.png", result.mask)
                 picture = blend(truth.image, result.mask, mapped.colors, 0.55)
                 video.add(cv2.resize(picture, (source.width, source.height)))
@@ -81,19 +67,18 @@ def segment(options: SegmentOptions) -> dict:
 
             for index in tqdm(range(count), unit="frame", disable=None):
                 truth = source.frame(index)
-                for result in segmenter.process(Frame("", truth.stamp_ns, truth.image, header=truth)):
+                for result in segmenter.process(Frame("", truth.stamp_ns, truth.image, context=truth)):
                     finish(result)
             for result in segmenter.flush():
                 finish(result)
     finally:
         segmenter.stop()
-    report = {"frames": count, "keyframes": len(keyframes), "labelled_frames": labelled}
+    report: dict = {"frames": count, "keyframes": len(keyframes), "labelled_frames": labelled}
     if not comparable:
         report["no_iou"] = "the source is labelled with other classes than the model's"
     if matrix.counts.any():
         report["miou"] = round(matrix.miou, 4)
         report["per_class_iou"] = {
-            c.name: None if value != value else round(float(value), 4)
-            for c, value in zip(mapped.classes, matrix.iou())
+            c.name: rounded(value, 4) for c, value in zip(mapped.classes, matrix.iou())
         }
     return report

@@ -13,8 +13,9 @@ from dcfm_ros.evaluation.schedule import Schedule
 from dcfm_ros.evaluation.scores import WINDOWS, Score, score_report
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.consistency import RunLengths, steady_share
-from dcfm_ros.metrics.figures import rounded
 from dcfm_ros.metrics.steadiness import Steadiness, SteadyCounts
+from dcfm_ros.rounding import rounded
+from dcfm_ros.stamps import NS_PER_S
 
 DCFM, EVERY_FRAME = "DCFM", "per frame"  # rows: as live, and with every frame a keyframe
 
@@ -49,7 +50,7 @@ class Tally:
 
     def compare(self, mask: np.ndarray, other: np.ndarray) -> None:
         """Another row's mask of the same frame."""
-        self.agreeing += np.count_nonzero(mask == other)
+        self.agreeing += int(np.count_nonzero(mask == other))
         self.compared += mask.size
 
     def merge(self, other: Tally) -> None:
@@ -69,7 +70,7 @@ class Tally:
         return self.by_age.setdefault(age, ConfusionMatrix(self.classes))
 
 
-class Course:
+class CameraTally:
     """The masks of one camera in one row, in order; counts into the row's tally."""
 
     def __init__(self, tally: Tally):
@@ -148,8 +149,8 @@ def tally_report(tally: Tally, class_names: tuple[str, ...]) -> dict:
         "mean_keyframe_interval": _mean(tally.intervals),
         "feature_age_frames": {"mean": _mean(tally.ages), "max": max(tally.ages, default=None)},
         "feature_age_s": {
-            "mean": rounded(tally.age_ns_sum / frames / 1e9) if frames else None,
-            "max": rounded(tally.age_ns_max / 1e9) if frames else None,
+            "mean": rounded(tally.age_ns_sum / frames / NS_PER_S) if frames else None,
+            "max": rounded(tally.age_ns_max / NS_PER_S) if frames else None,
         },
         "alignments": dict(sorted(tally.alignments.items())),
         "motion_px": rounded(tally.motion_px_sum / tally.alignments["flow"])

@@ -10,7 +10,8 @@ path in turn; a schedule's figure follows from its keyframe rate.
 from __future__ import annotations
 
 import itertools
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -75,22 +76,21 @@ def measure(
     for path in paths:
         run = _run(backend, size, mask_size, path, common, logits)
         contenders.append(
-            Contender(
-                path,
-                lambda run=run: nullcontext(run),
-                lambda: itertools.cycle(frames),
-                least=repeats // ROUNDS,
-            )
+            Contender(path, _opening(run), lambda: itertools.cycle(frames), least=repeats // ROUNDS)
         )
     times = interleave(contenders, 0.0, ROUNDS, burst_s=0.0)
     return {path: _figures(times[path]) for path in paths}
 
 
+def _opening(run: Run) -> Callable[[], AbstractContextManager[Run]]:
+    return lambda: nullcontext(run)
+
+
 def _figures(times: Times) -> dict[str, float]:
     steps = times.steps()
-    figures = {}
+    figures: dict[str, float] = {}
     for way, names in _STEPS.items():
-        spent = sum(steps[name] for name in names)
+        spent = np.sum([steps[name] for name in names], axis=0)
         figures |= {
             f"{way}_mean": round(float(spent.mean()), 3),
             f"{way}_median": round(float(np.median(spent)), 3),

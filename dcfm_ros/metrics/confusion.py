@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-VOID = 255
+from dcfm_ros.labels import IGNORE_LABEL
 
 
 class ConfusionMatrix:
@@ -21,8 +21,8 @@ class ConfusionMatrix:
     """
 
     def __init__(self, classes: int):
-        if not 1 <= classes <= VOID:
-            raise ValueError(f"classes is {classes}; give a whole number from 1 to {VOID}")
+        if not 1 <= classes <= IGNORE_LABEL:
+            raise ValueError(f"classes is {classes}; give a whole number from 1 to {IGNORE_LABEL}")
         self.classes = classes
         self.counts = np.zeros((classes, classes + 1), np.int64)
 
@@ -32,11 +32,11 @@ class ConfusionMatrix:
         # All 65,536 pairs are counted at once: that is faster than picking out the valid pixels first.
         pairs = (label.astype(np.uint16) << 8) | prediction
         pairs = np.bincount(pairs.ravel(), minlength=1 << 16).reshape(256, 256)
-        unknown = np.flatnonzero(pairs[self.classes : VOID].any(axis=1))
+        unknown = np.flatnonzero(pairs[self.classes : IGNORE_LABEL].any(axis=1))
         if unknown.size:
             raise ValueError(
                 f"label holds the id {self.classes + unknown[0]}, but there are {self.classes} classes; "
-                f"mark unlabelled pixels with {VOID}"
+                f"mark unlabelled pixels with {IGNORE_LABEL}"
             )
         known = pairs[: self.classes]
         self.counts[:, :-1] += known[:, : self.classes]
@@ -44,7 +44,7 @@ class ConfusionMatrix:
 
     def add_missing(self, label: np.ndarray) -> None:
         """Count a frame that got no mask: wrong on every labelled pixel."""
-        self.add(np.full_like(label, VOID), label)
+        self.add(np.full_like(label, IGNORE_LABEL), label)
 
     def merge(self, other: ConfusionMatrix) -> None:
         """Count all that `other` has counted; it has the same classes."""
@@ -100,5 +100,5 @@ def check_masks(prediction: np.ndarray, label: np.ndarray) -> None:
         )
 
 
-def _ratio(part, whole):
+def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else float("nan")

@@ -49,12 +49,12 @@ class RunLengths:
 
     def __init__(self, longest: int):
         self.frames, self.longest = 0, longest
-        self.length: np.ndarray | None = None  # (H, W), 1 to `longest`
-        self._last: np.ndarray | None = None
+        self.length = np.zeros((0, 0), np.uint8)  # (H, W), 1 to `longest`; nothing before the first frame
+        self._last = self.length
 
     def add(self, mask: np.ndarray) -> None:
         """The next mask (H, W) uint8; it is kept until the one after it, so it must not change."""
-        if self.length is None:
+        if not self.frames:
             self.begin(mask.shape)
         elif mask.shape != self._last.shape:
             raise ValueError(
@@ -65,7 +65,7 @@ class RunLengths:
             self.extend(mask == self._last)
         self._last = mask
 
-    def begin(self, size: tuple[int, int]) -> None:
+    def begin(self, size: tuple[int, ...]) -> None:
         """The first frame, of (height, width)."""
         self.length = np.ones(size, np.min_scalar_type(self.longest))
         self.frames = 1
@@ -91,4 +91,4 @@ def steady_share(predictions: RunLengths, labels: RunLengths, n: int) -> float:
 def steady_pixels(runs: RunLengths, others: RunLengths, n: int) -> tuple[int, int]:
     """How many pixels were constant in the last `n` frames of both, and how many in those of `others`."""
     constant = others.length >= n
-    return np.count_nonzero(constant & (runs.length >= n)), np.count_nonzero(constant)
+    return int(np.count_nonzero(constant & (runs.length >= n))), int(np.count_nonzero(constant))

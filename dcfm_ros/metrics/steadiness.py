@@ -92,4 +92,4 @@ class Steadiness:
         for other in earlier[1:]:
             back |= mask == other
         back &= mask != before
-        return np.count_nonzero(back)
+        return int(np.count_nonzero(back))

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Features that move with the scene: sampled where each place was in the frame that they are of."""
+"""Warps features along with the motion of the scene."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 
 def aligned(feature: Tensor, motion: Tensor) -> Tensor:
-    """feature (B, C, h, w) sampled bilinearly through motion (B, h, w, 2), offsets (x, y) in its cells; what
-    lies outside is taken from the border. Computed in float32: the positions of a large grid are beyond half
-    precision."""
+    """Sample a feature (B, C, h, w) bilinearly at positions shifted by motion (B, h, w, 2), offsets (x, y) in
+    its cells.
+
+    Positions outside are clamped to the border. Computed in float32: positions on a large grid exceed half
+    precision.
+    """
     height, width = feature.shape[2:]
     rows = torch.arange(height, dtype=torch.float32, device=feature.device)
     columns = torch.arange(width, dtype=torch.float32, device=feature.device)
@@ -22,15 +25,16 @@ def aligned(feature: Tensor, motion: Tensor) -> Tensor:
     return F.grid_sample(feature.float(), grid, "bilinear", "border", align_corners=True).to(feature.dtype)
 
 
-def on_grid(motion: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (B, H, W, 2) on a grid of a size (h, w) that theirs is a multiple of, as `motion.maps.on_grid`."""
+def on_grid(motion: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resample maps (B, H, W, 2) to a grid of size (h, w) that divides theirs; same as
+    `motion.maps.on_grid`."""
     height, width = motion.shape[1:3]
-    small = F.adaptive_avg_pool2d(motion.float().permute(0, 3, 1, 2), size)
+    small = F.adaptive_avg_pool2d(motion.float().permute(0, 3, 1, 2), (size[0], size[1]))
     return small.permute(0, 2, 3, 1) * torch.tensor([size[1] / width, size[0] / height], device=motion.device)
 
 
 class Alignment(nn.Module):
-    """`aligned` as a part of a model."""
+    """`aligned` as a module."""
 
     def forward(self, feature: Tensor, motion: Tensor) -> Tensor:
         return aligned(feature, motion)

@@ -1,12 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A backbone is an encoder, cut into a shallow and a deep part, and what makes one deep feature of its
-stages."""
+"""Creates backbones: an encoder, split into a shallow and a deep part, and the fusion of its stages to the
+deep feature."""
 
 from __future__ import annotations
 
-from torch import nn
-
+from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, EfficientNetLite
 from dcfm_ros.model.fusion import SegFormerFusion
@@ -15,15 +14,20 @@ from dcfm_ros.model.pyramid import LastStage, PyramidPooling
 from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
 from dcfm_ros.model.timm_backbone import TimmEncoder, timm_spec
 
+Encoder = MixTransformer | ChainEncoder | DilatedResNet
+Fusion = SegFormerFusion | PyramidPooling | LastStage
 
-def make_backbone(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
-    """(encoder, fusion) with fresh weights.
 
-    `encoder.shallow(image)` gives S, `encoder.deep(S)` the features of the later stages, `fusion(features,
-    published_order)` the deep feature D. For running, `encoder.without_deep()` and `encoder.deep_stages()`
-    give the two parts as modules of their own, and `fusion.folded_form()` a module of the stages' features.
+def make_backbone(config: ModelConfig) -> tuple[Encoder, Fusion]:
+    """Return (encoder, fusion) with random weights.
+
+    `encoder.shallow(image)` returns S, `encoder.deep(S)` the features of the later stages, `fusion(features,
+    published_order)` the deep feature D. For inference, `encoder.without_deep()` and `encoder.deep_stages()`
+    return the two parts as separate modules, and `fusion.folded_form()` a module that takes the stages'
+    features.
     """
     if config.fuses_stages:
+        encoder: MixTransformer | TimmEncoder | EfficientNetLite
         if config.is_mit:
             encoder = MixTransformer(
                 MIT_SPECS[config.backbone], config.block_eps, config.inner_eps, config.drop_path

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a configuration to a network with fresh weights."""
+"""Builds a network with random weights from a configuration."""
 
 from __future__ import annotations
 
@@ -12,4 +12,5 @@ Model = DCFM | PerFrame
 
 
 def build_model(config: ModelConfig) -> Model:
+    """Return the network for this configuration, with random weights."""
     return PerFrame(config) if config.architecture == "per_frame" else DCFM(config)

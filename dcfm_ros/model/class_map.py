@@ -1,11 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of published masks: a model's own, or those that a class map merges, renames, renumbers or
-ignores."""
+"""Classes of published masks: the model's own, or those of a class map that merges, renames, renumbers or
+ignores them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,9 @@ import numpy as np
 import yaml
 
 from dcfm_ros.config_folders import ready_class_maps
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.config import ClassSpec, ConfigError
 
-IGNORED = 255  # the mask value of pixels without a class
 _GREY = (128, 128, 128)
 _KEYS = {"classes", "ignore", "rest", "skip_unknown"}
 _CLASS_KEYS = {"of", "id", "color"}
@@ -24,8 +24,8 @@ _CLASS_KEYS = {"of", "id", "color"}
 
 @dataclass(frozen=True)
 class MappedClass:
-    """One class of published masks. sources: ids of the model's classes that it is made of; there may be
-    none."""
+    """One class of published masks. sources: ids of the model's classes that are merged into it; may be
+    empty."""
 
     id: int
     name: str
@@ -35,14 +35,14 @@ class MappedClass:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """How the ids of a model become those of the masks. Ids of the model that no class names are ignored."""
+    """Maps the model's class ids to mask values. Model classes that no class lists are ignored."""
 
     classes: tuple[MappedClass, ...]
     model_classes: int  # number of the model's classes
 
     @classmethod
     def of_model(cls, classes: Sequence[ClassSpec]) -> ClassMap:
-        """The model's own classes, unchanged."""
+        """Return the identity map: the model's own classes."""
         return cls(
             tuple(MappedClass(number, c.name, c.color, (number,)) for number, c in enumerate(classes)),
             len(classes),
@@ -50,52 +50,49 @@ class ClassMap:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """(256,) uint8: the mask value of every id of the model; IGNORED for those that are none."""
-        table = np.full(256, IGNORED, np.uint8)
+        """(256,) uint8: the mask value of every model id; the ignore value for ids without a class."""
+        table = np.full(256, IGNORE_LABEL, np.uint8)
         for mapped in self.classes:
             table[list(mapped.sources)] = mapped.id
         return table
 
     def indices(self, ids: np.ndarray) -> np.ndarray:
-        """Ids of the model, uint8, as indices in `classes`; ignored ones and IGNORED itself are IGNORED.
-        Raises ValueError for ids that the model has not."""
-        unknown = (ids >= self.model_classes) & (ids != IGNORED)
+        """Convert model ids, uint8, to indices into `classes`; ignored ids, and the ignore value, stay
+        ignored. Raises ValueError for ids that the model does not have."""
+        unknown = (ids >= self.model_classes) & (ids != IGNORE_LABEL)
         if unknown.any():
             raise ValueError(
                 f"holds the id {ids[unknown][0]}, but there are {self.model_classes} classes; mark "
-                f"unlabelled pixels with "
-                f"{IGNORED}"
+                f"unlabelled pixels with {IGNORE_LABEL}"
             )
         return self._indices_of_model[ids]
 
     def indices_of_published(self, mask: np.ndarray) -> np.ndarray:
-        """Values of a published mask, uint8, as indices in `classes`; IGNORED stays so."""
+        """Convert values of a published mask, uint8, to indices into `classes`; the ignore value stays."""
         return self._indices[mask]
 
     @cached_property
     def _indices_of_model(self) -> np.ndarray:
-        """(256,) uint8: the index in `classes` of every id of the model; IGNORED for those that become
-        none."""
+        """(256,) uint8: the index into `classes` of every model id; the ignore value for ids without a
+        class."""
         return self._indices[self.table]
 
     @cached_property
     def _indices(self) -> np.ndarray:
-        """(256,) uint8: the index in `classes` of every mask value; IGNORED for those that are no class."""
-        indices = np.full(256, IGNORED, np.uint8)
+        """(256,) uint8: the index into `classes` of every mask value; the ignore value for values without a
+        class."""
+        indices = np.full(256, IGNORE_LABEL, np.uint8)
         indices[[mapped.id for mapped in self.classes]] = range(len(self.classes))
         return indices
 
     @cached_property
     def colors(self) -> np.ndarray:
         """(256, 3) uint8 RGB: the colour of every mask value; black for those that are no class."""
-        colors = np.zeros((256, 3), np.uint8)
-        for mapped in self.classes:
-            colors[mapped.id] = mapped.color
-        return colors
+        return palette_table({mapped.id: mapped.color for mapped in self.classes})
 
     @cached_property
     def groups(self) -> np.ndarray:
-        """(model's classes,) int64: the index in `classes` of the class that each of the model's becomes; -1:
+        """(model's classes,) int64: the index into `classes` for each of the model's classes; -1 if
         ignored."""
         groups = np.full(self.model_classes, -1, np.int64)
         for index, mapped in enumerate(self.classes):
@@ -108,12 +105,12 @@ class ClassMap:
 
     @property
     def merges(self) -> bool:
-        """Are there classes of several of the model's, or ignored ones? Probabilities then have to be
-        summed."""
+        """Whether a class has several source classes or none, or model classes are ignored; probabilities
+        then have to be summed."""
         return any(len(mapped.sources) != 1 for mapped in self.classes) or bool((self.groups < 0).any())
 
     def by_name(self, name: str) -> MappedClass:
-        """Raises ConfigError for a name that is no class."""
+        """Return the class of this name. Raises ConfigError if there is none."""
         for mapped in self.classes:
             if mapped.name == name:
                 return mapped
@@ -122,12 +119,32 @@ class ClassMap:
         )
 
 
-def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
-    """The class map of that name or in that YAML file, for a model's classes; the model's own where `given`
-    is empty.
+def palette_table(colors: Mapping[int, tuple[int, int, int]]) -> np.ndarray:
+    """The colour of every mask value: (256, 3) uint8 RGB; black for those without a class, 255 among them.
 
-    Raises ConfigError for a map that cannot be read, names classes twice or none at all, or does not say what
-        becomes of one.
+    colors: RGB of each class id, 0..255; at least one
+    """
+    if not colors or not all(0 <= number < IGNORE_LABEL for number in colors):
+        raise ValueError(
+            f"there are colours of the ids {sorted(colors)}; give 1 to {IGNORE_LABEL} of them, of ids 0 to "
+            f"{IGNORE_LABEL - 1}, as mask value {IGNORE_LABEL} is unlabelled"
+        )
+    table = np.zeros((256, 3), np.uint8)
+    for number, color in colors.items():
+        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
+            raise ValueError(
+                f"colour of class {number} is {tuple(color)}; give red, green and blue from 0 to 255"
+            )
+        table[number] = color
+    return table
+
+
+def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
+    """Return the class map of this name or YAML file for a model's classes; the model's own classes if
+    `given` is empty.
+
+    Raises ConfigError for a map that cannot be read, that lists a class twice or an unknown one, or that does
+    not cover all classes.
     """
     if not given:
         return ClassMap.of_model(classes)
@@ -148,10 +165,11 @@ def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
 
 def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int]]) -> ClassMap:
     if not isinstance(plain, dict) or not isinstance(plain.get("classes"), dict) or not plain["classes"]:
-        raise ConfigError("it has no `classes`: write, say, classes: {free: [road, pavement]}")
+        raise ConfigError("it has no `classes`: write for example classes: {free: [road, pavement]}")
     if unknown := set(plain) - _KEYS:
         raise ConfigError(f"unknown keys {sorted(map(str, unknown))}: use {', '.join(sorted(_KEYS))}")
-    skips, taken = plain.get("skip_unknown", False), {}
+    skips = plain.get("skip_unknown", False)
+    taken: dict = {}
 
     def sources_of(target: str, listed: object) -> tuple[int, ...]:
         found = []
@@ -161,8 +179,7 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
                     continue
                 raise ConfigError(
                     f"{target!r} is made of {name!r}, which the model has not: use some of "
-                    f"{', '.join(names)}, or "
-                    "skip_unknown: true"
+                    f"{', '.join(names)}, or skip_unknown: true"
                 )
             if name in taken:
                 raise ConfigError(f"{name!r} becomes both {taken[name]!r} and {target!r}: name it once")
@@ -179,9 +196,10 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
                 f"{', '.join(sorted(_CLASS_KEYS))}"
             )
         sources, number = sources_of(str(target), entry.get("of", [])), entry.get("id", next_id)
-        if type(number) is not int or not 0 <= number < IGNORED:
+        if type(number) is not int or not 0 <= number < IGNORE_LABEL:
             raise ConfigError(
-                f"class {target!r} has id {number!r}: use 0 to {IGNORED - 1}, as {IGNORED} is unlabelled"
+                f"class {target!r} has id {number!r}: use 0 to {IGNORE_LABEL - 1}, "
+                f"as {IGNORE_LABEL} is unlabelled"
             )
         color = entry.get("color", colors[sources[0]] if sources else _GREY)
         spec = ClassSpec(str(target), tuple(color) if isinstance(color, list) else color)
@@ -204,17 +222,16 @@ def _class_map(plain: object, names: list[str], colors: list[tuple[int, int, int
 def _with_rest(
     mapped: list[MappedClass], rest: object, left: list[int], names: list[str]
 ) -> tuple[MappedClass, ...]:
-    """All that is not named becomes the class `rest`."""
+    """Assign all classes that are not listed to the class `rest`."""
     if rest is None:
         if left:
             raise ConfigError(
                 f"it does not say what becomes of {', '.join(names[n] for n in left)}: name them in a class "
-                f"or in "
-                "`ignore`, or name the class of all others as `rest`"
+                "or in `ignore`, or name the class of all others as `rest`"
             )
         return tuple(mapped)
     if rest not in [m.name for m in mapped]:
-        raise ConfigError(f"rest {rest!r} is none of its classes {', '.join(m.name for m in mapped)}")
+        raise ConfigError(f"rest {rest!r} is not one of its classes {', '.join(m.name for m in mapped)}")
     return tuple(
         MappedClass(m.id, m.name, m.color, (*m.sources, *left)) if m.name == rest else m for m in mapped
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Stochastic depth (Huang et al. 2016): in training, whole residual branches are dropped at random."""
+"""Stochastic depth (Huang et al. 2016): whole residual branches are dropped at random during training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 def drop_path(branch: Tensor, rate: float, training: bool) -> Tensor:
-    """The branch (B, ...), zero for a share `rate` of the batch's samples and larger for the others: the mean
-    stays as it is."""
+    """Zero the branch (B, ...) for a fraction `rate` of the samples, and scale the others so that the mean is
+    unchanged."""
     if not training or rate == 0.0:
         return branch
     keep = 1.0 - rate

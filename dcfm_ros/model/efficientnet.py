@@ -1,10 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""EfficientNet-Lite encoders (Lite0 ... Lite4, Google 2020; Tan and Le 2019), cut into a shallow and a deep
+"""EfficientNet-Lite encoders (Lite0 ... Lite4, Google 2020; Tan and Le 2019), split into a shallow and a deep
 part.
 
-EfficientNet without squeeze-and-excitation and with ReLU6 in place of swish: nothing but convolutions, for
-which every runtime and every accelerator has fast, quantisable kernels.
+EfficientNet without squeeze-and-excitation and with ReLU6 instead of swish: only convolutions, for which
+every runtime and accelerator has fast, quantisable kernels.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.drop_path import drop_path
 
 NORM_EPS = 1e-3
-STEM = 32  # channels, at any width
+STEM = 32  # channels, for every width multiplier
 
 
 class Stage(NamedTuple):
-    """Inverted residual blocks: the first has the stride, all have the kernel, the expansion and the channels
-    they end in."""
+    """Inverted residual blocks: the first has the stride; all have the kernel, expansion and output
+    channels."""
 
     depth: int
     kernel: int
@@ -35,7 +35,7 @@ class Stage(NamedTuple):
     channels: int
 
 
-STAGES = (  # of the published table, at width and depth 1
+STAGES = (  # the published table, for width and depth 1
     Stage(1, 3, 1, 1, 16),
     Stage(2, 3, 2, 6, 24),
     Stage(2, 5, 2, 6, 40),
@@ -44,13 +44,12 @@ STAGES = (  # of the published table, at width and depth 1
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-TAPS = (2, 3, 5, 7)  # features are taken after so many stages: at strides 4 (the shallow tap), 8, 16 and 32
+TAPS = (2, 3, 5, 7)  # stages before each feature: strides 4 (the shallow tap), 8, 16 and 32
 
 
 @dataclass(frozen=True)
 class EfficientNetSpec:
-    """How many times as wide and as deep as the published table; stem, first and last stage are never
-    deeper."""
+    """Width and depth multipliers of the published table; stem, first and last stage are never deepened."""
 
     width: float
     depth: float
@@ -67,13 +66,13 @@ class EfficientNetSpec:
         )
 
     @property
-    def widths(self) -> tuple[int, int, int, int]:
+    def widths(self) -> tuple[int, ...]:
         """Channels at strides 4, 8, 16 and 32."""
         return tuple(self.stages[last - 1].channels for last in TAPS)
 
     @property
-    def ends(self) -> tuple[int, int, int, int]:
-        """Numbers of blocks up to strides 4, 8, 16 and 32."""
+    def ends(self) -> tuple[int, ...]:
+        """Number of blocks up to strides 4, 8, 16 and 32."""
         depths = [stage.depth for stage in self.stages]
         return tuple(sum(depths[:last]) for last in TAPS)
 
@@ -92,13 +91,13 @@ EFFICIENTNET_SPECS = {
 
 
 def _multiple_of_8(channels: float) -> int:
-    """The nearest, or the one above where that takes more than a tenth away."""
+    """Round to the nearest multiple of 8, or up if rounding down loses more than a tenth."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 class EfficientNetLite(ChainEncoder):
-    """The encoder up to its last stage; the published classifier and the convolution before it are left out.
+    """The encoder up to its last stage; the published classifier and the convolution before it are omitted.
     The shallow tap is the end of stage 2."""
 
     def __init__(self, spec: EfficientNetSpec, drop_path: float = 0.0):
@@ -125,8 +124,8 @@ class EfficientNetLite(ChainEncoder):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution that widens, depth-wise convolution, 1x1 convolution that narrows, without ReLU6; added
-    to its input where the sizes agree."""
+    """Expanding 1x1 convolution, depth-wise convolution, projecting 1x1 convolution without ReLU6; added to
+    its input if the sizes agree."""
 
     def __init__(
         self,
@@ -152,8 +151,8 @@ class InvertedResidual(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """Bias-free convolution, batch norm. Zeros are added around the input as TensorFlow's SAME padding does:
-    of an odd number of rows or columns, which stride 2 needs of an even input, one more at the end."""
+    """Bias-free convolution and batch norm. Pads like TensorFlow's SAME: if the total is odd, as for stride 2
+    on an even input, the extra row or column is at the end."""
 
     def __init__(self, in_channels: int, channels: int, kernel: int, stride: int = 1, groups: int = 1):
         super().__init__()
@@ -168,6 +167,6 @@ class ConvNorm(nn.Module):
         if feature.dtype == torch.bfloat16 and self.training and self.conv.groups > 1 and not feature.is_cuda:
             with torch.autocast(
                 "cpu", enabled=False
-            ):  # oneDNN is slow at bfloat16 gradients of depth-wise convolutions
+            ):  # oneDNN's bfloat16 gradients of depth-wise convolutions are slow
                 return self.norm(self.conv(feature.float())).to(feature.dtype)
         return self.norm(self.conv(feature))

@@ -1,11 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Model folders: `model.yaml` (configuration, training record) and `weights.safetensors`. Loaded strictly."""
+"""Model folders: `model.yaml` (configuration, training record) and `weights.safetensors`. Loading is
+strict."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from dcfm_ros.config_folders import config_folders
+from dcfm_ros.files import atomic_files, unwritable
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 
@@ -26,15 +27,15 @@ WEIGHTS_FILE = "weights.safetensors"
 
 
 class ModelError(RuntimeError):
-    """A model that cannot be loaded; the message names what is wrong and the remedy."""
+    """A model that cannot be loaded; the message names the problem and the remedy."""
 
 
 def save_model(folder: str | Path, model: Model, record: dict | None = None, half: bool = False) -> Path:
-    """Write a model folder. Both files are written aside and renamed, so a full disk leaves the old model
-    whole, and nothing where there was none: what was written of the new one is removed. An OSError names the
-    folder.
+    """Write a model folder atomically: if the disk is full, the old model stays, or no folder is left. An
+    OSError names the folder.
 
-    `half` stores float16, which loses nothing visible in a mask. `record` is what is known of the training.
+    half: store float16, which makes no visible difference in a mask
+    record: what is known of the training
     """
     folder = Path(folder)
     tensors = {
@@ -44,55 +45,34 @@ def save_model(folder: str | Path, model: Model, record: dict | None = None, hal
     }
     plain = {"model": model.config.to_dict(), "training": record or {}}
     text = yaml.safe_dump(plain, sort_keys=False)
-    weights_part, config_part = folder / f"{WEIGHTS_FILE}.part", folder / f"{CONFIG_FILE}.part"
-    new = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
-    new_weights = [] if (folder / WEIGHTS_FILE).exists() else [folder / WEIGHTS_FILE]
+    made = [path for path in (folder, *folder.parents) if not path.exists()]  # the innermost first
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, weights_part)
-        config_part.write_text(text, encoding="utf-8")
-        weights_part.chmod(config_part.stat().st_mode & 0o777)  # safetensors lets its owner alone read
-        for part in (weights_part, config_part):
-            _flush(part)
-        os.replace(weights_part, folder / WEIGHTS_FILE)
-        os.replace(config_part, folder / CONFIG_FILE)
+        with atomic_files(folder / WEIGHTS_FILE, folder / CONFIG_FILE) as (weights, config):
+            save_file(tensors, weights)
+            config.write_text(text, encoding="utf-8")
+            weights.chmod(config.stat().st_mode & 0o777)  # safetensors lets its owner alone read
     except BaseException as error:
-        _remove((weights_part, config_part, *new_weights), new)
+        for path in made:
+            with suppress(OSError):  # the failure itself is what is reported
+                path.rmdir()
         if isinstance(error, (OSError, SafetensorError)):  # safetensors has its own for a full disk
-            raise OSError(
-                f"{folder} could not be written ({error}): free space there or give another folder"
-            ) from error
+            raise unwritable(folder, error) from error
         raise
     return folder
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file is on the disk: a rename may otherwise outlive what was written."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _remove(files: Sequence[Path], folders: Sequence[Path]) -> None:
-    """Remove what a failed write leaves: the files, then the folders, where these are empty."""
-    for path, remove in [
-        *((file, Path.unlink) for file in files),
-        *((folder, Path.rmdir) for folder in folders),
-    ]:
-        with suppress(OSError):  # the failure itself is what is reported
-            remove(path)
-
-
 def load_model(name: str | Path) -> Model:
-    """The model of a folder, or the built-in model of that name, in evaluation mode on the CPU, float32.
+    """Load the model of a folder, or a built-in model by name, in evaluation mode on the CPU, float32.
 
-    Warns where parts of it are untrained.
+    Logs a warning if parts of it are untrained.
     """
     folder = find_model(name)
     model = build_model(load_model_config(folder))
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise ModelError(
-            f"{folder} has no {WEIGHTS_FILE}: a model folder holds {CONFIG_FILE} and {WEIGHTS_FILE}"
+            f"{folder} has no {WEIGHTS_FILE}: a model folder contains {CONFIG_FILE} and {WEIGHTS_FILE}"
         )
     try:
         tensors = load_file(weights)
@@ -104,7 +84,7 @@ def load_model(name: str | Path) -> Model:
     model.folder = folder
     if untrained := untrained_parts(folder):
         log.warning(
-            "%s is untrained in %s: its masks mean nothing, it is there to start training from",
+            "%s is untrained in %s: its masks are meaningless; use it only to start training from",
             folder,
             " and ".join(untrained),
         )
@@ -112,6 +92,7 @@ def load_model(name: str | Path) -> Model:
 
 
 def load_model_config(name: str | Path) -> ModelConfig:
+    """Return the configuration of a model without loading its weights."""
     path, plain = _settings(name)
     try:
         return ModelConfig.from_dict(plain["model"])
@@ -120,19 +101,20 @@ def load_model_config(name: str | Path) -> ModelConfig:
 
 
 def untrained_parts(name: str | Path) -> tuple[str, ...]:
-    """Parts of the model (fusion, classifier, ...) with random weights, as an imported backbone has."""
+    """Return the parts of the model (fusion, classifier, ...) with random weights, as in an imported
+    backbone."""
     path, plain = _settings(name)
     imported = _record(plain).get("imported", {})
     parts = imported.get("untrained", []) if isinstance(imported, dict) else None
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
         raise ModelError(
-            f"{path}: training.imported.untrained is no list of names: {parts!r}; import the model again"
+            f"{path}: training.imported.untrained is not a list of names: {parts!r}; import the model again"
         )
     return tuple(parts)
 
 
 def training_record(name: str | Path) -> dict:
-    """What `model.yaml` tells of the training; empty where it tells nothing."""
+    """Return the training record in `model.yaml`; empty if there is none."""
     return _record(_settings(name)[1])
 
 
@@ -142,7 +124,7 @@ def _record(plain: dict) -> dict:
 
 
 def _settings(name: str | Path) -> tuple[Path, dict]:
-    """model.yaml and what it says; its section 'model' is there."""
+    """Return the path of model.yaml and its content, which has a section 'model'."""
     path = find_model(name) / CONFIG_FILE
     try:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -154,7 +136,7 @@ def _settings(name: str | Path) -> tuple[Path, dict]:
 
 
 def find_model(name: str | Path) -> Path:
-    """A folder as given, or the built-in model of that name."""
+    """Return the given folder, or that of the built-in model of this name."""
     if (Path(name) / CONFIG_FILE).is_file():
         return Path(name)
     places = config_folders("models")
@@ -163,12 +145,13 @@ def find_model(name: str | Path) -> Path:
             return place / str(name)
     known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
     raise ModelError(
-        f"no model {str(name)!r}: give a folder that holds {CONFIG_FILE}, or a built-in model "
+        f"no model {str(name)!r}: give a folder that contains {CONFIG_FILE}, or a built-in model "
         f"({', '.join(known) or 'none found'})"
     )
 
 
 def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path) -> None:
+    """Load weights that have to match the model exactly; raise ModelError if they do not."""
     expected = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
     missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or unexpected:
@@ -192,6 +175,6 @@ def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path)
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few of many names, and how many more there are."""
+    """Return the first few of many names, and the number of the others."""
     shown = ", ".join(names[:5]) or "none"
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """SegFormer's all-MLP fusion of the four stages into the deep feature D.
 
-As published: each stage goes through a linear layer, is upsampled to stride 4, all are concatenated and a 1x1
-convolution mixes them. A 1x1 convolution commutes with bilinear upsampling, so the same value comes from one
-small 1x1 convolution per stage at that stage's own resolution, then upsample and add. Exact, and about 17
-times less arithmetic for MiT-B0; parameters keep the published form.
+As published: each stage passes a linear layer and is upsampled to stride 4; all are concatenated and mixed by
+a 1x1 convolution. A 1x1 convolution commutes with bilinear upsampling, so the same value results from one
+small 1x1 convolution per stage at that stage's own resolution, followed by upsampling and addition. This is
+exact, and needs about 17 times less arithmetic for MiT-B0; the parameters keep their published form.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def resize(feature: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, align_corners false; no work where the size already fits."""
+def resize(feature: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize bilinearly, align_corners false; returns the feature itself if the size already matches."""
     if tuple(feature.shape[2:]) == tuple(size):
         return feature
     return F.interpolate(feature, size=size, mode="bilinear", align_corners=False)
 
 
 class StageLinear(nn.Module):
-    """A linear layer over the channels of an image."""
+    """A linear layer over the channels of a feature map."""
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -43,9 +43,9 @@ class FuseConv(nn.Module):
 
 
 class SegFormerFusion(nn.Module):
-    """Four stage outputs to the deep feature D (B, embed, H/4, W/4)."""
+    """Fuses four stage outputs to the deep feature D (B, embed, H/4, W/4)."""
 
-    def __init__(self, widths: tuple[int, int, int, int], embed: int = 256, dropout: float = 0.1):
+    def __init__(self, widths: tuple[int, ...], embed: int = 256, dropout: float = 0.1):
         super().__init__()
         self.embed = embed
         for stage, width in enumerate(widths, start=1):
@@ -58,13 +58,13 @@ class SegFormerFusion(nn.Module):
         return self.dropout(F.relu(self.linear_fuse.bn(mixed)))
 
     def mix_published(self, features: list[Tensor]) -> Tensor:
-        """The published order of operations, kept as the reference for the exact rewrite."""
+        """Mix in the published order of operations, kept as the reference for the exact rewrite."""
         size = tuple(features[0].shape[2:])
         embedded = [resize(self._linear(stage)(features[stage - 1]), size) for stage in (4, 3, 2, 1)]
         return self.linear_fuse.conv(torch.cat(embedded, dim=1))
 
     def mix_folded(self, features: list[Tensor]) -> Tensor:
-        """The same value: fold, convolve at each stage's resolution, upsample, add."""
+        """Compute the same value: fold, convolve at each stage's resolution, upsample, add."""
         size = tuple(features[0].shape[2:])
         weights, bias = self.folded()
         mixed = F.conv2d(features[0], weights[0][:, :, None, None], bias)
@@ -73,7 +73,7 @@ class SegFormerFusion(nn.Module):
         return mixed
 
     def folded(self) -> tuple[list[Tensor], Tensor]:
-        """The products W_i L_i for stages 1..4, each (embed, width_i), and the summed bias (embed,).
+        """Return the products W_i L_i for stages 1..4, each (embed, width_i), and the summed bias (embed,).
         Differentiable."""
         whole = self.linear_fuse.conv.weight[:, :, 0, 0]
         parts = whole.split(self.embed, dim=1)[::-1]  # stored in the order c4, c3, c2, c1
@@ -88,17 +88,21 @@ class SegFormerFusion(nn.Module):
         return getattr(self, f"linear_c{stage}")
 
     def folded_form(self) -> FoldedFusion:
-        """For running: a module of the four stages' features, sharing no memory with this one."""
+        """Return a module for inference that takes the four stages' features and shares no memory with this
+        one."""
         return FoldedFusion(self)
 
 
 class FoldedFusion(nn.Module):
-    """SegFormer fusion as four small 1x1 convolutions, batch norm folded in."""
+    """SegFormer fusion as four small 1x1 convolutions, with batch norm folded in."""
 
     def __init__(self, fusion: SegFormerFusion):
         super().__init__()
         weights, bias = fusion.folded()
         norm = fusion.linear_fuse.bn
+        assert (
+            norm.running_mean is not None and norm.running_var is not None
+        )  # all norms in this package track them
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         self.weights = nn.ParameterList((gain[:, None] * weight)[:, :, None, None] for weight in weights)
         self.bias = nn.Parameter(gain * (bias - norm.running_mean) + norm.bias)

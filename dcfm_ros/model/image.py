@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network's view of an image."""
+"""Normalises images for the network."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Colour = tuple[float, float, float]
 
 
 class Normalisation(NamedTuple):
-    """Mean and standard deviation of RGB / 255 by which a network's images are normalised."""
+    """Mean and standard deviation of RGB / 255 for a network's images."""
 
     mean: Colour
     std: Colour
 
     def factors(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """What is taken from RGB 0..255, and what the rest is multiplied by, (3,) each."""
+        """Return what to subtract from RGB 0..255, and the factor to multiply the difference by, (3,)
+        each."""
         return 255.0 * torch.tensor(self.mean, device=device), 1.0 / (
             255.0 * torch.tensor(self.std, device=device)
         )
@@ -31,7 +32,7 @@ EFFICIENTNET_LITE = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)  # as publ
 
 
 def normalised(image: Tensor, normalisation: Normalisation) -> Tensor:
-    """(B, H, W, 3) uint8 RGB to (B, 3, H, W) float32 in channels-last layout."""
+    """Convert (B, H, W, 3) uint8 RGB to normalised (B, 3, H, W) float32 in channels-last layout."""
     mean, scale = (
         _constants(normalisation, image.device) if image.is_cuda else normalisation.factors(image.device)
     )
@@ -40,6 +41,7 @@ def normalised(image: Tensor, normalisation: Normalisation) -> Tensor:
 
 @cache
 def _constants(normalisation: Normalisation, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Copied to a GPU once: each copy would wait for it, and cannot be part of a CUDA graph."""
-    with torch.inference_mode(False):  # autograd takes them, too, whoever comes first
+    """Return the factors on a device, cached: each copy to a GPU would synchronise, and cannot be part of a
+    CUDA graph."""
+    with torch.inference_mode(False):  # usable by autograd, whoever calls first
         return normalisation.factors(device)

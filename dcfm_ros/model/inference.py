@@ -1,14 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model as it runs: three parts with everything constant folded in. Exact rewrites of the training form.
+"""The inference form of a model: three parts with all constants folded in. Exact rewrites of the training
+form.
 
-- `ShallowPath`: image to independent feature S. Every frame.
-- `DeepPath`: S to the common contribution W_c C + b of the fusion, batch norm folded in. Keyframes. The term
-  is constant until the next keyframe, so it is what is kept, instead of C.
+- `ShallowPath`: image to the independent feature S. Every frame.
+- `DeepPath`: S to the common contribution W_c C + b of the fusion, with batch norm folded in. Keyframes. This
+  term is constant until the next keyframe, so it is stored instead of C.
 - `Decoder`: norm(S) and the common contribution to logits. Every frame; once per keyframe side.
 
-A keyframe's deep path goes on from the S its frame computed anyway. Nothing here has state; backends run,
-convert or compile these modules.
+A keyframe's deep path continues from the S that its frame computed anyway. These modules are stateless;
+backends run, convert or compile them.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ class InferenceModel(NamedTuple):
 
 
 def fold(model: Model) -> InferenceModel:
-    """Fold a trained model for running; float32, on the model's device."""
+    """Return the inference form of a trained model; float32, on the model's device."""
     if model.training:
         raise ValueError("fold() needs a model in evaluation mode: call model.eval() first")
-    with torch.no_grad(), next(model.parameters()).device:  # what is made here is made there
+    with torch.no_grad(), next(model.parameters()).device:  # new tensors are created on the model's device
         decoder = GivenLogits() if isinstance(model, PerFrame) else Decoder(model)
         parts = InferenceModel(ShallowPath(model), DeepPath(model), decoder)
     for part in parts:
@@ -47,7 +48,11 @@ def fold(model: Model) -> InferenceModel:
 
 
 class ShallowPath(nn.Module):
-    """(B, H, W, 3) uint8 or float RGB 0..255 to S (B, C_s, H/4, W/4). The image's normalisation is inside."""
+    """Maps (B, H, W, 3) uint8 or float RGB 0..255 to S (B, C_s, H/4, W/4). Includes the image's
+    normalisation."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, model: Model):
         super().__init__()
@@ -62,9 +67,9 @@ class ShallowPath(nn.Module):
 
 
 class DeepPath(nn.Module):
-    """S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
+    """Maps S (B, C_s, H/4, W/4) to the common contribution (B, common, h, w).
 
-    Its parts can be run one by one, with something else in between: `stages` one after the other, each a
+    Its parts can be run one at a time, with other work in between: `stages` one after the other, each a
     sequence of steps, then `fusion` of all their outputs (both together: `feature`), then `contribution`.
     """
 
@@ -74,8 +79,12 @@ class DeepPath(nn.Module):
         self.fusion = model.fusion.folded_form()
         self.contribution = Classification(model) if isinstance(model, PerFrame) else Contribution(model)
 
+    def steps_of_stages(self) -> list[list[nn.Module]]:
+        """The steps of each stage, for those who have something to do in between."""
+        return [[*stage.children()] for stage in self.stages]
+
     def feature(self, shallow: Tensor) -> Tensor:
-        """S to the deep feature D (B, deep, h, w)."""
+        """Map S to the deep feature D (B, deep, h, w)."""
         features = [shallow]
         for stage in self.stages:
             features.append(stage(features[-1]))
@@ -86,7 +95,7 @@ class DeepPath(nn.Module):
 
 
 class Contribution(nn.Module):
-    """Deep feature D to W_c C + b, batch norm folded in."""
+    """Maps the deep feature D to W_c C + b, with batch norm folded in."""
 
     def __init__(self, model: DCFM):
         super().__init__()
@@ -102,7 +111,7 @@ class Contribution(nn.Module):
 
 
 class Classification(nn.Module):
-    """Deep feature D of a per-frame network to its logits: they stand where DCFM has its common
+    """Maps the deep feature D of a per-frame network to its logits, which take the place of DCFM's common
     contribution."""
 
     def __init__(self, model: PerFrame):
@@ -114,14 +123,14 @@ class Classification(nn.Module):
 
 
 class GivenLogits(nn.Module):
-    """The decoder of a per-frame network: the logits are there already, and S adds nothing."""
+    """The decoder of a per-frame network: returns the logits unchanged and ignores S."""
 
     def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
         return common
 
 
 class Decoder(nn.Module):
-    """S and the common contribution to logits (B, classes, h, w) at the common contribution's size."""
+    """Maps S and the common contribution to logits (B, classes, h, w) at the common contribution's size."""
 
     def __init__(self, model: DCFM):
         super().__init__()
@@ -129,42 +138,49 @@ class Decoder(nn.Module):
         weight, _ = _fold_norm(model.ffm.conv.weight, model.ffm.conv.bias, model.ffm.norm)
         self.weight = nn.Parameter(weight[:, model.config.common_channels :].clone())
         self.hidden = None
-        if model.config.head_layers:
-            conv, norm = model.head.hidden[0], model.head.hidden[1]
-            hidden_weight, hidden_bias = _fold_norm(conv.weight, torch.zeros_like(norm.bias), norm)
+        if isinstance(model.head.hidden, nn.Sequential):
+            conv, norm, _ = model.head.hidden
+            assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+            hidden_weight, hidden_bias = _fold_norm(conv.weight, None, norm)
             self.hidden = nn.Conv2d(conv.in_channels, conv.out_channels, 1)
-            self.hidden.weight.copy_(hidden_weight)
-            self.hidden.bias.copy_(hidden_bias)
+            self.hidden.load_state_dict({"weight": hidden_weight, "bias": hidden_bias})
         self.classifier = nn.Parameter(model.head.classifier.weight.clone())
 
     def forward(self, shallow: Tensor, common: Tensor) -> Tensor:
         return self.classify(self.fuse(shallow, common))
 
     def fuse(self, shallow: Tensor, common: Tensor) -> Tensor:
-        """The fused feature before it gets unit length, (B, common, h, w)."""
+        """Return the fused feature before normalisation, (B, common, h, w)."""
         independent = unit_length(shallow)[:, : self.used]
         independent = resize(
             independent, (common.shape[2], common.shape[3])
-        )  # first, as few channels; for ResNet it halves
+        )  # before the convolution, as there are fewer channels; halves the size for ResNet
         return F.relu(common + F.conv2d(independent, self.weight))
 
     def classify(self, fused: Tensor) -> Tensor:
-        """Logits of the fused feature, float32."""
+        """Return the logits of the fused feature, float32."""
         if self.hidden is not None:
             return F.conv2d(F.relu(self.hidden(unit_length(fused))), self.classifier).float()
         length = torch.linalg.vector_norm(fused.float(), dim=1, keepdim=True).clamp_min(1e-12)
         return (
             F.conv2d(fused, self.classifier).float() / length
-        )  # scaling few logits costs less than scaling the feature
+        )  # scaling the few logits is cheaper than scaling the feature
 
 
 def unit_length(feature: Tensor, dim: int = 1) -> Tensor:
-    """A feature divided by its length over channels, which lie along `dim`, in its own precision. Computed in
-    float32: a sum of squares is too large for float16, and an eps too small."""
+    """Divide a feature by its length over the channels along `dim`, in its own precision.
+
+    The length is computed in float32: in float16 a sum of squares overflows, and eps underflows.
+    """
     return F.normalize(feature.float(), dim=dim, eps=1e-12).to(feature.dtype)
 
 
-def _fold_norm(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Convolution followed by batch norm as one convolution: its weight and bias."""
+def _fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the weight and bias of a convolution that equals this convolution followed by the batch norm."""
+    assert (
+        norm.running_mean is not None and norm.running_var is not None
+    )  # all norms in this package track them
+    if bias is None:
+        bias = torch.zeros_like(norm.bias)
     gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return weight * gain[:, None, None, None], (bias - norm.running_mean) * gain + norm.bias

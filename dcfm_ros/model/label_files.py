@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm model labels`: the classes of masks as the files that mapping systems read: Hydra's label space and
-the colours of Hydra and Kimera."""
+"""`dcfm model labels`: writes a mask's classes as files for mapping systems: Hydra's label space, and the
+colours for Hydra and Kimera."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from dcfm_ros.model.class_map import IGNORED, MappedClass, read_class_map
+from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.model.class_map import MappedClass, read_class_map
 from dcfm_ros.model.folder import load_model_config
 
 # Names of classes that move on their own.
@@ -36,11 +37,10 @@ MOVABLE = (
 def write_labels(
     model: str, folder: Path, class_map: str = "", dynamic: Sequence[str] | None = None
 ) -> list[Path]:
-    """Write `label_space.yaml` and `colors.csv`; returns the files. Raises ConfigError for a class that is
-    none.
+    """Write `label_space.yaml` and `colors.csv`; return the files. Raises ConfigError for an unknown class.
 
-    class_map: as for `read_class_map`
-    dynamic: names of the classes that move on their own; None: those of MOVABLE
+    class_map: see `read_class_map`
+    dynamic: names of the classes that move on their own; None: those in MOVABLE
     """
     mapped = read_class_map(class_map, load_model_config(model).classes)
     moving = (
@@ -55,15 +55,15 @@ def write_labels(
         rows = csv.writer(file)
         rows.writerow(["name", "red", "green", "blue", "alpha", "id"])
         rows.writerows([c.name, *c.color, 255, c.id] for c in mapped.classes)
-        rows.writerow(["unlabelled", 0, 0, 0, 255, IGNORED])
+        rows.writerow(["unlabelled", 0, 0, 0, 255, IGNORE_LABEL])
     return [space, colors]
 
 
 def _label_space(classes: tuple[MappedClass, ...], dynamic: list[int]) -> dict:
     return {
-        "total_semantic_labels": IGNORED + 1,
+        "total_semantic_labels": IGNORE_LABEL + 1,
         "dynamic_labels": dynamic,
-        "invalid_labels": [IGNORED],
+        "invalid_labels": [IGNORE_LABEL],
         "object_labels": [],
         "surface_places_labels": [],
         "label_names": [{"label": c.id, "name": c.name} for c in classes],

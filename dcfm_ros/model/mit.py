@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mix Transformer encoders (MiT-B0 ... B5, Xie et al. 2021), cut into a shallow and a deep part.
+"""Mix Transformer encoders (MiT-B0 ... B5, Xie et al. 2021), split into a shallow and a deep part.
 
-Tokens are kept as (B, N, C). Seen as an image, (B, C, H, W), that is exactly PyTorch's channels-last layout,
-so the depth-wise and the strided convolutions run without a copy.
+Tokens are stored as (B, N, C). Viewed as a feature map (B, C, H, W), that is exactly PyTorch's channels-last
+layout, so depth-wise and strided convolutions run without a copy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dcfm_ros.model.drop_path import drop_path
 
 @dataclass(frozen=True)
 class MiTSpec:
-    """One row of the published table: blocks per stage and channels per stage."""
+    """One row of the published table: blocks and channels per stage."""
 
     depths: tuple[int, int, int, int]
     widths: tuple[int, int, int, int]
@@ -42,13 +42,13 @@ MIT_SPECS = {
 }
 
 
-def tokens_of(image: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, H*W, C)."""
+def to_tokens(image: Tensor) -> Tensor:
+    """Reshape (B, C, H, W) to (B, H*W, C)."""
     return image.permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def image_of(tokens: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, H*W, C) to (B, C, H, W) in channels-last layout, without a copy."""
+def to_feature_map(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """Reshape (B, H*W, C) to (B, C, H, W) in channels-last layout, without a copy."""
     return tokens.unflatten(1, size).permute(0, 3, 1, 2)
 
 
@@ -61,13 +61,13 @@ class PatchEmbedding(nn.Module):
         self.norm = nn.LayerNorm(out_channels, eps=norm_eps)
 
     def forward(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """(B, C, H, W) to tokens (B, N, C') and the (height, width) of their grid."""
+        """Map (B, C, H, W) to tokens (B, N, C') and the (height, width) of their grid."""
         embedded = self.proj(image)
-        return self.norm(tokens_of(embedded)), (embedded.shape[2], embedded.shape[3])
+        return self.norm(to_tokens(embedded)), (embedded.shape[2], embedded.shape[3])
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values come from a spatially reduced image."""
+    """Multi-head attention whose keys and values come from a spatially reduced feature map."""
 
     def __init__(self, channels: int, heads: int, reduction: int, norm_eps: float):
         super().__init__()
@@ -84,26 +84,26 @@ class Attention(nn.Module):
         channels = tokens.shape[2]
         source = tokens
         if self.reduction > 1:
-            source = self.norm(tokens_of(self.sr(image_of(tokens, size))))
+            source = self.norm(to_tokens(self.sr(to_feature_map(tokens, size))))
         query = self._split(self.q(tokens))
         key, value = self.kv(source).split(channels, dim=2)
         mixed = F.scaled_dot_product_attention(query, self._split(key), self._split(value))
         return self.proj(mixed.transpose(1, 2).flatten(2))
 
     def _split(self, tokens: Tensor) -> Tensor:
-        """(B, N, C) to (B, heads, N, C/heads)."""
+        """Reshape (B, N, C) to (B, heads, N, C/heads)."""
         return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
 
 class DepthwiseConv(nn.Module):
-    """3x3 depth-wise convolution on tokens; it also tells the transformer where a token lies."""
+    """3x3 depth-wise convolution on tokens; it also encodes their position."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.dwconv = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
-        return tokens_of(self.dwconv(image_of(tokens, size)))
+        return to_tokens(self.dwconv(to_feature_map(tokens, size)))
 
 
 class MixFeedForward(nn.Module):
@@ -120,8 +120,8 @@ class MixFeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block; whole residual branches are dropped at random in training (stochastic
-    depth)."""
+    """Pre-norm transformer block with stochastic depth: whole residual branches are dropped at random in
+    training."""
 
     def __init__(
         self, channels: int, heads: int, reduction: int, eps: float, inner_eps: float, drop_path: float
@@ -141,8 +141,12 @@ class Block(nn.Module):
 class MixTransformer(nn.Module):
     """MiT encoder with the shallow tap of DCFM ("vit1"): patch embedding 1 and the first block of stage 1.
 
-    `deep` goes on from the output of `shallow`, so a keyframe never computes its shallow part twice.
+    `deep` continues from the output of `shallow`, so a keyframe never computes its shallow part twice.
     """
+
+    patch_embed1: PatchEmbedding
+    block1: nn.ModuleList
+    norm1: nn.LayerNorm
 
     def __init__(
         self, spec: MiTSpec, block_eps: float = 1e-6, inner_eps: float = 1e-5, drop_path: float = 0.0
@@ -165,26 +169,26 @@ class MixTransformer(nn.Module):
             in_channels, first = width, first + depth
 
     def shallow(self, image: Tensor) -> Tensor:
-        """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
+        """Map the normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
         tokens, size = self.patch_embed1(image)
-        return image_of(self.block1[0](tokens, size), size)
+        return to_feature_map(self.block1[0](tokens, size), size)
 
     def deep(self, shallow: Tensor) -> list[Tensor]:
-        """Shallow feature (B, C_s, H/4, W/4) to the four stage outputs, strides 4, 8, 16 and 32."""
+        """Map the shallow feature (B, C_s, H/4, W/4) to the four stage outputs, strides 4, 8, 16 and 32."""
         size = (shallow.shape[2], shallow.shape[3])
-        tokens = tokens_of(shallow)
+        tokens = to_tokens(shallow)
         for block in self.block1[1:]:
             tokens = block(tokens, size)
-        features = [image_of(self.norm1(tokens), size)]
+        features = [to_feature_map(self.norm1(tokens), size)]
         for stage in (2, 3, 4):
             tokens, size = getattr(self, f"patch_embed{stage}")(features[-1])
             for block in getattr(self, f"block{stage}"):
                 tokens = block(tokens, size)
-            features.append(image_of(getattr(self, f"norm{stage}")(tokens), size))
+            features.append(to_feature_map(getattr(self, f"norm{stage}")(tokens), size))
         return features
 
     def without_deep(self) -> MixTransformer:
-        """A copy that can do no more than `shallow`."""
+        """Return a copy that only supports `shallow`."""
         shallow = deepcopy(self)
         for stage in (2, 3, 4):
             for name in (f"patch_embed{stage}", f"block{stage}", f"norm{stage}"):
@@ -194,13 +198,14 @@ class MixTransformer(nn.Module):
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs: modules from S to the output of stage 1, from there to that of stage 2,
-        and so on. Each is a sequence of steps, two for each block."""
+        """Return copies of the modules of `deep`: from S to the output of stage 1, from there to that of
+        stage 2, and so on. Each is a sequence of steps, two per block."""
         return nn.ModuleList(_steps(self, number) for number in (1, 2, 3, 4))
 
 
 def _steps(encoder: MixTransformer, number: int) -> nn.Sequential:
-    """A stage of the encoder in halves of blocks; stage 1 without what the shallow path has done already."""
+    """Split a stage of the encoder into half blocks; stage 1 without the part that the shallow path has
+    computed."""
     embed = None if number == 1 else getattr(encoder, f"patch_embed{number}")
     blocks = list(getattr(encoder, f"block{number}"))[1 if number == 1 else 0 :]
     steps: list[nn.Module] = []
@@ -212,8 +217,8 @@ def _steps(encoder: MixTransformer, number: int) -> nn.Sequential:
 
 
 class AttentionStep(nn.Module):
-    """The first half of a block between images (B, C, H, W), after the patch embedding where a stage
-    begins."""
+    """First half of a block, on feature maps (B, C, H, W); includes the patch embedding at the start of a
+    stage."""
 
     def __init__(self, patch_embed: PatchEmbedding | None, block: Block):
         super().__init__()
@@ -225,20 +230,20 @@ class AttentionStep(nn.Module):
 
     def forward(self, feature: Tensor) -> Tensor:
         if self.patch_embed is None:
-            tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
+            tokens, size = to_tokens(feature), (feature.shape[2], feature.shape[3])
         else:
             tokens, size = self.patch_embed(feature)
-        return image_of(tokens + self.attn(self.norm(tokens), size), size)
+        return to_feature_map(tokens + self.attn(self.norm(tokens), size), size)
 
 
 class FeedForwardStep(nn.Module):
-    """The second half, before the norm where a stage ends."""
+    """Second half of a block; includes the norm at the end of a stage."""
 
     def __init__(self, block: Block, last_norm: nn.LayerNorm | None):
         super().__init__()
         self.norm, self.mlp, self.last_norm = deepcopy(block.norm2), deepcopy(block.mlp), deepcopy(last_norm)
 
     def forward(self, feature: Tensor) -> Tensor:
-        tokens, size = tokens_of(feature), (feature.shape[2], feature.shape[3])
+        tokens, size = to_tokens(feature), (feature.shape[2], feature.shape[3])
         tokens = tokens + self.mlp(self.norm(tokens), size)
-        return image_of(tokens if self.last_norm is None else self.last_norm(tokens), size)
+        return to_feature_map(tokens if self.last_norm is None else self.last_norm(tokens), size)

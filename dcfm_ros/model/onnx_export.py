@@ -1,19 +1,18 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The running parts of a model as ONNX files of fixed shapes.
+"""Exports a model's inference form as ONNX files with fixed shapes.
 
 | file | inputs | output |
 |---|---|---|
 | `shallow.onnx` | `image` (1, H, W, 3) uint8 RGB | `shallow`, the independent feature S |
-| `deep.onnx` | `shallow` | `common`, the common contribution; of a per-frame model `logits` |
-| `align.onnx` | `common`, `motion` (1, h, w, 2) float32 | `aligned`: what moves with the scene, in place of
-    `common` |
+| `deep.onnx` | `shallow` | `common`, the common contribution; for a per-frame model `logits` |
+| `align.onnx` | `common`, `motion` (1, h, w, 2) float32 | `aligned`: the warped feature, replaces `common` |
 | `decoder.onnx` | `shallow`, `common` | `logits` (1, classes, h, w) float32 |
 
-A per-frame model has but the first two.
+A per-frame model has only the first two.
 
-Features are float32, or float16 where that is the precision. Shapes are fixed because engines are fastest so,
-and because every size of image needs its own anyway.
+Features are float32, or float16 for that precision. Shapes are fixed because engines are fastest that way,
+and because each image size needs its own engines anyway.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ from dcfm_ros.model.half import half_precision
 from dcfm_ros.model.inference import InferenceModel, fold
 
 PRECISIONS = ("f32", "f16")
-OPSET = 20  # the first with GELU as one operator, and what TensorRT 10.0 reads
-# Opset 20 renamed bilinear sampling, and TensorRT's parser, which does not know the new name, takes the
-# nearest values without a word: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
+OPSET = 20  # the first with GELU as a single operator; supported by TensorRT 10.0
+# Opset 20 renamed bilinear sampling. TensorRT's parser does not know the new name and silently uses
+# nearest sampling: seen from 10.1 to 11.1, https://github.com/NVIDIA/TensorRT/issues/4646.
 OPSETS = {"align": 18}
 _NEEDED = ("onnx", "onnxscript")
 
@@ -47,7 +46,7 @@ class ExportError(RuntimeError):
 
 
 class Part(NamedTuple):
-    """One network of a model: what runs, and an example of its inputs and its output by their names."""
+    """One network of a model: the module, and an example of its inputs and its output, by name."""
 
     name: str
     module: nn.Module
@@ -57,7 +56,7 @@ class Part(NamedTuple):
 
 
 def model_parts(model: Model, size: tuple[int, int], precision: str = "f32") -> list[Part]:
-    """The parts for images of size (H, W), with examples of a random image that is the same each time."""
+    """Return the parts for images of size (H, W), with examples computed from a fixed random image."""
     if precision not in PRECISIONS:
         raise ExportError(f"precision {precision!r} cannot be exported: use one of {', '.join(PRECISIONS)}")
     parts = fold(model.cpu())
@@ -96,7 +95,7 @@ def example_parts(parts: InferenceModel, size: tuple[int, int], decoder: bool) -
 
 
 def write_onnx(part: Part, folder: Path) -> Path:
-    """`<part>.onnx` in the folder, weights included; returns the file."""
+    """Write `<part>.onnx` with its weights into the folder; return the file."""
     missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
     if missing:
         raise ExportError(f"ONNX files need {' and '.join(missing)}: pip install {' '.join(_NEEDED)}")
@@ -118,7 +117,7 @@ def write_onnx(part: Part, folder: Path) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's notes on torchvision, which nothing here uses, and on its own deprecated
+    """Silence the exporter's notes on torchvision, which is not used here, and on its own deprecated
     calls."""
     log = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = log.level

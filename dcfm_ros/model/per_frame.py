@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network that segments every frame on its own: the backbone and a classifier. SegFormer, where the
-backbone is MiT.
+"""A network that segments every frame independently: backbone and classifier. With a MiT backbone this is
+SegFormer.
 
-What DCFM is measured against, and what DCFM training may start from.
+The baseline for DCFM, and a possible starting point for its training.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from dcfm_ros.model.fusion import resize
 
 
 class PerFrame(nn.Module):
-    """Image tensors are RGB, normalised by `dcfm_ros.model.image`, (B, 3, H, W) float."""
+    """The network in training form. Images are RGB, normalised by `dcfm_ros.model.image`, (B, 3, H, W)
+    float."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.folder: Path | None = None  # that it was loaded from
+        self.folder: Path | None = None  # folder it was loaded from
         self.encoder, self.fusion = make_backbone(config)
         self.dropout = nn.Dropout2d(
             0.0 if config.fuses_stages else config.dropout
@@ -32,10 +33,10 @@ class PerFrame(nn.Module):
         self.published_order = False  # True: the published order of operations, for reference
 
     def keyframe(self, image: Tensor) -> Tensor:
-        """Logits (B, classes, h, w); the name is that of DCFM, whose keyframes cost as much."""
+        """Return the logits (B, classes, h, w); named as in DCFM, whose keyframes cost the same."""
         deep = self.fusion(self.encoder.deep(self.encoder.shallow(image)), self.published_order)
         return self.classifier(self.dropout(deep))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits at input resolution, (B, classes, H, W)."""
+        """Return the logits at input resolution, (B, classes, H, W)."""
         return resize(self.keyframe(image), tuple(image.shape[2:]))

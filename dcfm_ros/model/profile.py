@@ -1,11 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model costs: its parameters, and the multiply-accumulates of each path a frame can take.
+"""Computes a model's size and cost: parameters, and the multiply-accumulates of each path a frame can take.
 
-Two counts stand side by side. As published: the published order of operations; the paper's figures count
-biases, batch norm and ReLU, too, and leave out the products of attention. As it runs: with the exact rewrites
-of `dcfm_ros.model.inference`, where the common contribution is computed once per keyframe and kept. Networks
-are built on the meta device, so the largest one takes no memory and a moment.
+There are two counts. Published: the published order of operations; the paper's figures include biases, batch
+norm and ReLU, and omit the products of attention. Running: with the exact rewrites of
+`dcfm_ros.model.inference`, where the common contribution is computed once per keyframe and stored. Networks
+are built on the meta device, so that even the largest takes no memory and little time.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.cost import Cost, counted
 from dcfm_ros.model.dcfm import DCFM, unit
-from dcfm_ros.model.inference import fold
+from dcfm_ros.model.inference import GivenLogits, fold
 
-UNUSED_CLASSIFIER = 128 * 19 + 19  # in the published MiT checkpoints; nothing runs it
+UNUSED_CLASSIFIER = 128 * 19 + 19  # part of the published MiT checkpoints; never executed
 INTERVALS = (2, 6)  # K, frames from keyframe to keyframe, of the paper's tables
 
 
 @dataclass(frozen=True)
 class PathCosts:
-    """The parts of a model in one form, and the frames made of them."""
+    """Costs of a model's parts in one form, and of the frames that use them."""
 
     shallow: Cost
-    deep: Cost  # from S on: all that only keyframes pay
+    deep: Cost  # everything after S: only keyframes need it
     fusion: Cost  # FFM; once per keyframe that a frame uses, as is the head
     head: Cost
 
     def frames(self) -> dict[str, Cost]:
-        """What kinds of frames cost, and the mean over frames at a fixed interval.
+        """Return the cost of each kind of frame, and the mean over frames at a fixed interval.
 
-        The paper charges a keyframe two passes through fusion and head: the rows named so. A keyframe needs
-        one.
+        The paper charges a keyframe two passes through fusion and head: the rows `..._two_passes`. A keyframe
+        needs one.
         """
         answer = self.fusion + self.head
         keyframe, causal = self.shallow + self.deep + answer, self.shallow + answer
@@ -64,18 +64,18 @@ def _mean(keyframe: Cost, nonkey: Cost, interval: int) -> Cost:
 
 
 def profile(config: ModelConfig) -> dict:
-    """Parameters and costs of a model, at its input size, as plain values for JSON.
+    """Return parameters and costs of a model, at its input size, as plain values for JSON.
 
     `paths` has a row for each part and each kind of frame: `published` and `running`, multiply-accumulates of
-    layers, both with `..._attention`, those of attention; `paper`, the published ones as the paper counts
-    them. The row `per_frame` is the same backbone with a classifier, every frame on its own.
+    layers, each with `..._attention`, those of attention; `paper`, the published ones as the paper counts
+    them. The row `per_frame` is the same backbone with a classifier, for every frame.
     """
     with torch.no_grad(), torch.device("meta"):
         image = torch.empty(1, config.input_height, config.input_width, 3)
         model = build_model(config).eval()
         alone = build_model(replace(config, architecture="per_frame")).eval()
         costs = [
-            {"published": published_costs(one, image), "running": running_costs(one, image)}
+            {"published": published_costs(one, image), "running": inference_costs(one, image)}
             for one in (model, alone)
         ]
     parts = ("shallow", "deep", "fusion", "head") if isinstance(model, DCFM) else ("shallow", "deep", "head")
@@ -106,8 +106,8 @@ def _plain(published: Cost, running: Cost) -> dict[str, float]:
 
 
 def parameters(model: Model) -> dict[str, int]:
-    """Numbers of parameters. `encoder` is the paper's: backbone and fusion of stages; all else is
-    `decoder`."""
+    """Return the number of parameters. `encoder` is as in the paper: backbone and fusion of stages; the rest
+    is `decoder`."""
     encoder, whole = _count(model.encoder) + _count(model.fusion), _count(model)
     unused = UNUSED_CLASSIFIER if model.config.is_mit else 0
     return {"encoder": encoder, "decoder": whole - encoder, "total": whole, "unused_in_published": unused}
@@ -118,7 +118,7 @@ def _count(module: nn.Module) -> int:
 
 
 def published_costs(model: Model, image: Tensor) -> PathCosts:
-    """In the published order of operations; image (1, H, W, 3)."""
+    """Return the costs in the published order of operations; image (1, H, W, 3)."""
     model.published_order = True
     shallow, independent = counted(model.encoder.shallow, image.permute(0, 3, 1, 2))
     encoder, stages = counted(model.encoder.deep, independent)
@@ -130,22 +130,23 @@ def published_costs(model: Model, image: Tensor) -> PathCosts:
     return PathCosts(shallow, encoder + of_stages + bottleneck, fusion, counted(model.head, fused)[0])
 
 
-def running_costs(model: Model, image: Tensor) -> PathCosts:
-    """As folded for running; image (1, H, W, 3). The fusion's common part is in `deep`."""
+def inference_costs(model: Model, image: Tensor) -> PathCosts:
+    """Return the costs of the inference form; image (1, H, W, 3). The fusion's common part belongs to
+    `deep`."""
     parts = fold(model)
     shallow, independent = counted(parts.shallow, image)
     backbone, deep = counted(parts.deep.feature, independent)
     contribution, common = counted(parts.deep.contribution, deep)
-    if not isinstance(model, DCFM):
+    if isinstance(parts.decoder, GivenLogits):
         return PathCosts(shallow, backbone, Cost(), contribution)
     fusion, fused = counted(parts.decoder.fuse, independent, common)
     return PathCosts(shallow, backbone + contribution, fusion, counted(parts.decoder.classify, fused)[0])
 
 
 def sized(config: ModelConfig, size: str) -> ModelConfig:
-    """The configuration with the input size that is written as HEIGHTxWIDTH."""
+    """Return the configuration with an input size written as HEIGHTxWIDTH."""
     if not (found := re.fullmatch(r"(\d+)x(\d+)", size)):
-        raise ConfigError(f"size {size!r}: write HEIGHTxWIDTH in pixels, as in 480x853")
+        raise ConfigError(f"size {size!r}: write HEIGHTxWIDTH in pixels, for example 480x853")
     return replace(config, input_height=int(found[1]), input_width=int(found[2]))
 
 
@@ -166,7 +167,7 @@ LABELS = {
 
 
 def profile_table(report: dict) -> str:
-    """The report of `profile` as aligned text."""
+    """Return the report of `profile` as aligned text."""
     counts, columns = (
         report["parameters"],
         ("paper", "published", "published_attention", "running", "running_attention"),

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pyramid pooling (PSPNet, Zhao et al. 2017): the last stage beside its averages over 1, 4, 9 and 36
-regions."""
+"""Pyramid pooling (PSPNet, Zhao et al. 2017): concatenates the last stage with its averages over 1, 4, 9 and
+36 regions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BINS = (1, 2, 3, 6)
 
 
 class PyramidPooling(nn.Module):
-    """Stage outputs to the deep feature D (B, 2 * width, h, w); of the stages only the last is used."""
+    """Maps stage outputs to the deep feature D (B, 2 * width, h, w); only the last stage is used."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -30,7 +30,7 @@ class PyramidPooling(nn.Module):
         )
 
     def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
-        """There is nothing to rewrite: both orders are one."""
+        """Compute D; published and rewritten order of operations are the same here."""
         last = features[-1]
         size = tuple(last.shape[2:])
         pooled = [
@@ -39,22 +39,23 @@ class PyramidPooling(nn.Module):
         ]
         return torch.cat([last, *pooled], dim=1)
 
-    def folded_form(self) -> RunningFusion:
-        return RunningFusion(self)
+    def folded_form(self) -> InferenceFusion:
+        return InferenceFusion(self)
 
 
 class LastStage(nn.Module):
-    """Without pyramid pooling: D is the last stage's output."""
+    """No pyramid pooling: D is the last stage's output."""
 
     def forward(self, features: list[Tensor], published_order: bool = False) -> Tensor:
         return features[-1]
 
-    def folded_form(self) -> RunningFusion:
-        return RunningFusion(self)
+    def folded_form(self) -> InferenceFusion:
+        return InferenceFusion(self)
 
 
-class RunningFusion(nn.Module):
-    """A copy for running, called with the stages' features one by one like the folded fusion of MiT."""
+class InferenceFusion(nn.Module):
+    """A copy for inference, called with the stages' features as separate arguments like the folded fusion of
+    MiT."""
 
     def __init__(self, fusion: PyramidPooling | LastStage):
         super().__init__()

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ResNet-18, -50 and -101 with dilated last stages (output stride 8), cut into a shallow and a deep part."""
+"""ResNet-18, -50 and -101 with dilated last stages (output stride 8), split into a shallow and a deep
+part."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class ResNetSpec:
-    """Blocks per stage, channels after each stage; `pyramid`: with pyramid pooling (PSPNet)."""
+    """Blocks per stage and channels after each stage; `pyramid`: whether pyramid pooling (PSPNet) is used."""
 
     depths: tuple[int, int, int, int]
     bottleneck: bool
@@ -43,10 +44,9 @@ RESNET_SPECS = {
 
 
 class DilatedResNet(nn.Module):
-    """Stage 2 ends at stride 8; stages 3 and 4 keep that stride and look further instead, with dilations 2
-    and 4.
+    """Stage 2 ends at stride 8; stages 3 and 4 keep that stride and use dilations 2 and 4 instead.
 
-    The shallow tap of DCFM is stage 1 ("layer1"); `deep` goes on from it.
+    The shallow tap of DCFM is stage 1 ("layer1"); `deep` continues from there.
     """
 
     def __init__(self, spec: ResNetSpec):
@@ -62,25 +62,30 @@ class DilatedResNet(nn.Module):
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
             channels = width
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def shallow(self, image: Tensor) -> Tensor:
-        """Normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
+        """Map the normalised image (B, 3, H, W) to the independent feature S (B, C_s, H/4, W/4)."""
         return self.layer1(self.layer0(image))
 
     def deep(self, shallow: Tensor) -> list[Tensor]:
-        """Shallow feature to the outputs of stages 2, 3 and 4, all at stride 8."""
+        """Map the shallow feature to the outputs of stages 2, 3 and 4, all at stride 8."""
         features = [shallow]
         for stage in (self.layer2, self.layer3, self.layer4):
             features.append(stage(features[-1]))
         return features[1:]
 
     def without_deep(self) -> DilatedResNet:
-        """A copy that can do no more than `shallow`."""
+        """Return a copy that only supports `shallow`."""
         shallow = deepcopy(self)
         del shallow.layer2, shallow.layer3, shallow.layer4
         return shallow
 
     def deep_stages(self) -> nn.ModuleList:
-        """Copies of what `deep` runs, stage by stage, each a sequence of steps: its blocks."""
+        """Return copies of the modules of `deep`, one per stage, each a sequence of blocks."""
         return nn.ModuleList(deepcopy(stage) for stage in (self.layer2, self.layer3, self.layer4))
 
 

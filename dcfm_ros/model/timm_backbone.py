@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutional encoders of the library timm, `backbone: timm/NAME`, cut into a shallow and a deep part.
+"""Convolutional encoders from the library timm, `backbone: timm/NAME`, split into a shallow and a deep part.
 
-Whatever timm's network runs as one chain of modules, with features at strides 4, 8, 16 and 32 on it, can be
-cut at the first of these. That it is such a chain is not taken on trust: its features are compared with those
-of timm's own network.
+Any timm network that is a single chain of modules with features at strides 4, 8, 16 and 32 can be split at
+the first of these. This is verified: the chain's features are compared with those of timm's own network.
 """
 
 from __future__ import annotations
@@ -12,27 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.image import Normalisation
-from dcfm_ros.model.settings_types import ConfigError
+from dcfm_ros.setting_fields import ConfigError
 
 PREFIX = "timm/"
 STRIDES = (4, 8, 16, 32)
-_PROBE = (64, 96)  # pixels of the image on which both are compared
+_PROBE = (64, 96)  # size of the image used for the comparison
 
 
 @dataclass(frozen=True)
 class TimmSpec:
-    """What timm says of one of its networks."""
+    """timm's description of one of its networks."""
 
     name: str  # without the prefix
     taps: tuple[str, ...]  # the modules that end at strides 4 (the shallow tap), 8, 16 and 32
-    widths: tuple[int, ...]  # and the channels there
-    normalisation: Normalisation  # of images, as it was trained
+    widths: tuple[int, ...]  # channels at these
+    normalisation: Normalisation  # of images, as in its training
 
     @property
     def shallow_channels(self) -> int:
@@ -41,18 +41,17 @@ class TimmSpec:
 
 @cache
 def timm_spec(backbone: str) -> TimmSpec:
-    """Of a backbone with the prefix. A ConfigError where timm is missing, has no such network, or it lacks
-    one of the strides."""
+    """Return the description of a backbone, named with the prefix. Raises ConfigError if timm is missing, has
+    no such network, or the network lacks one of the strides."""
     name = backbone.removeprefix(PREFIX)
     model = _create(name)
     ends = {
         entry["reduction"]: entry for entry in getattr(model, "feature_info", ())
-    }  # of several at a stride, the last
+    }  # the last one at each stride
     if missing := [stride for stride in STRIDES if stride not in ends]:
         raise ConfigError(
             f"backbone {backbone} has no feature at stride {', '.join(map(str, missing))}; use a "
-            f"convolutional one "
-            "with features at strides 4, 8, 16 and 32"
+            "convolutional one with features at strides 4, 8, 16 and 32"
         )
     trained = model.pretrained_cfg
     return TimmSpec(
@@ -64,22 +63,22 @@ def timm_spec(backbone: str) -> TimmSpec:
 
 
 class TimmEncoder(ChainEncoder):
-    """timm's network up to stride 32, with fresh weights, as a chain of steps. A ConfigError where it is no
-    chain."""
+    """timm's network up to stride 32, with random weights, as a chain of steps. Raises ConfigError if it is
+    not a chain."""
 
     def __init__(self, spec: TimmSpec):
         model = _create(spec.name).eval()
         steps = list(_steps(model, spec.taps))
         super().__init__(tuple(_end(steps, tap) for tap in spec.taps))
         self.spec = spec
-        self.names = tuple(name for name, _ in steps[: self.ends[-1]])  # timm's, of each step
+        self.names = tuple(name for name, _ in steps[: self.ends[-1]])  # timm's name of each step
         self.blocks = nn.Sequential(*(module for _, module in steps[: self.ends[-1]]))
         _require_same(spec, model, self)
         self.train()
 
     def take(self, tensors: Mapping[str, Tensor]) -> None:
-        """Weights by timm's names; those of the classifier are left out. A ConfigError that lists what is
-        missing or misshapen."""
+        """Load weights by timm's names; those of the classifier are ignored. Raises ConfigError that lists
+        what is missing or has the wrong shape."""
         wanted = {
             f"{name}.{inner}": tensor
             for name, step in zip(self.names, self.blocks)
@@ -101,39 +100,37 @@ class TimmEncoder(ChainEncoder):
             if names
         ]
         if faults:
-            raise ConfigError(f"these are no weights of {PREFIX}{self.spec.name}: {'; '.join(faults)}")
+            raise ConfigError(f"these are not weights of {PREFIX}{self.spec.name}: {'; '.join(faults)}")
         for name, step in zip(self.names, self.blocks):
             step.load_state_dict(
                 {inner: tensors.get(f"{name}.{inner}", own) for inner, own in step.state_dict().items()}
             )
 
 
-def _create(name: str) -> nn.Module:
+def _create(name: str) -> Any:  # a network of timm, with more attributes than a module has
     try:
         import timm
-    except (
-        Exception
-    ) as error:  # it imports torchvision, which fails in ways of its own beside another PyTorch
+    except Exception as error:  # timm imports torchvision, which can fail in many ways with another PyTorch
         raise ConfigError(
             f"backbone {PREFIX}{name} needs timm and the torchvision of this PyTorch (pip install timm "
-            f"torchvision): "
-            f"{error}"
+            f"torchvision): {error}"
         ) from error
     try:
         model = timm.create_model(name)
     except Exception as error:
         raise ConfigError(
-            f"backbone {PREFIX}{name}: timm cannot make it ({error}); timm.list_models() lists what there is"
+            f"backbone {PREFIX}{name}: timm cannot create it ({error}); timm.list_models() lists the "
+            "available ones"
         ) from error
     for module in model.modules():
         if hasattr(module, "inplace"):
-            module.inplace = False  # features are used again
+            module.inplace = False  # features are used more than once
     return model
 
 
 def _steps(module: nn.Module, taps: Sequence[str], within: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules with their names in the order in which they are registered; sequences, and what a tap lies in,
-    are opened."""
+    """Yield modules with their names in order of registration, descending into sequences and into modules
+    that contain a tap."""
     for name, child in module.named_children():
         path = f"{within}{name}"
         if type(child) is nn.Sequential or any(tap.startswith(f"{path}.") for tap in taps):
@@ -143,7 +140,8 @@ def _steps(module: nn.Module, taps: Sequence[str], within: str = "") -> Iterator
 
 
 def _end(steps: Sequence[tuple[str, nn.Module]], tap: str) -> int:
-    """Number of steps up to a tap; all of them where it is none of their ends, which the comparison finds."""
+    """Return the number of steps up to a tap; all of them if it is not the end of a step, which the
+    comparison detects."""
     return max(
         (number for number, (name, _) in enumerate(steps, 1) if f"{name}.".startswith(f"{tap}.")),
         default=len(steps),
@@ -151,7 +149,8 @@ def _end(steps: Sequence[tuple[str, nn.Module]], tap: str) -> int:
 
 
 def _require_same(spec: TimmSpec, model: nn.Module, encoder: TimmEncoder) -> None:
-    """Do the steps, one after another, give what timm's network has at its taps?"""
+    """Raise ConfigError unless the steps, run in order, produce the same features as timm's network at its
+    taps."""
     seen: dict[str, Tensor] = {}
     hooks = [
         model.get_submodule(tap).register_forward_hook(
@@ -167,7 +166,7 @@ def _require_same(spec: TimmSpec, model: nn.Module, encoder: TimmEncoder) -> Non
             found = encoder.eval().deep(encoder.shallow(image))
     except Exception as error:
         raise ConfigError(
-            f"backbone {PREFIX}{spec.name} cannot be cut: {error}; use a convolutional one that takes any "
+            f"backbone {PREFIX}{spec.name} cannot be split: {error}; use a convolutional one that takes any "
             f"size"
         ) from error
     finally:
@@ -178,7 +177,6 @@ def _require_same(spec: TimmSpec, model: nn.Module, encoder: TimmEncoder) -> Non
             feature, wanted[tap]
         ):
             raise ConfigError(
-                f"backbone {PREFIX}{spec.name} cannot be cut at stride {stride}: its network is no chain of "
-                f"modules; use "
-                "another"
+                f"backbone {PREFIX}{spec.name} cannot be split at stride {stride}: its network is not a "
+                "chain of modules; use another"
             )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What figures and weights depend on, for reports and training records: versions, processor."""
+"""Versions and processor, which figures and weights depend on; for reports and training records."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ PACKAGES = ("dcfm_ros", "openvino", "numba", "numpy", "opencv-python-headless", 
 
 
 def versions() -> dict[str, str]:
-    """Of Python, of PyTorch and of those PACKAGES that are installed by pip; the package itself is not where
-    colcon builds it."""
-    import torch  # a machine without it is described, too
+    """Return the versions of Python, PyTorch and those PACKAGES that pip installed; the package itself is
+    missing if built by colcon."""
+    import torch  # here, so that a machine without it can be described as well
 
     return {"python": platform.python_version(), "torch": str(torch.__version__), **installed(PACKAGES)}
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those packages that pip has installed."""
+    """Return the versions of those packages that pip has installed."""
     found = {}
     for package in packages:
         with contextlib.suppress(PackageNotFoundError):
@@ -31,9 +31,9 @@ def installed(packages: Iterable[str]) -> dict[str, str]:
 
 
 def processor_name() -> str:
-    """The processor as the system names it."""
+    """Return the processor's name as reported by the system."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):  # not Linux, or a processor whose kernel tells no name
+    except (OSError, StopIteration):  # not Linux, or a kernel that reports no name
         return platform.processor() or platform.machine()

@@ -1,3 +1,3 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How what a camera sees moves from picture to picture."""
+"""Estimates how a camera's scene moves from frame to frame."""

@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Maps of motion: where each place of one frame is in another.
+"""Motion maps: where each point of one frame is in another.
 
-A map is (h, w, 2) float32, offsets (x, y) in cells of its own grid: what is at (x, y) in the one frame is at
-(x, y) + map[y, x] in the other. What lies outside is taken from the border.
+A map is (h, w, 2) float32, offsets (x, y) in cells of its own grid: what is at (x, y) in the first frame is
+at (x, y) + map[y, x] in the second. Positions outside are clamped to the border.
 """
 
 from __future__ import annotations
@@ -13,56 +13,59 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-STILL = 0.125  # cells: less motion changes no mask, and sensors' noise alone moves things as far
+STILL = 0.125  # cells; less motion does not change a mask, and sensor noise alone causes as much
 
 
 def moved(picture: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """The other frame's picture, (h, w) or (h, w, channels), as seen from the frame that the map is of."""
+    """Warp the second frame's picture, (h, w) or (h, w, channels), to the first frame of the map."""
     height, width = motion.shape[:2]
-    return cv2.remap(
-        picture, _places(height, width) + motion, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    places = _places(height, width) + motion
+    return cv2.remap(  # type: ignore[call-overload]  # None: both coordinates are in `places`
+        picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
 def composed(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The map from A to C, of those from A to B and from B to C."""
+    """Return the map from A to C, given the maps from A to B and from B to C."""
     return first + moved(second, first)
 
 
-def on_grid(motion: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map on a grid of another size (h, w), smaller or as large, by averaging over areas; offsets in its
-    cells."""
+def on_grid(motion: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Resample a map to a grid of size (h, w), not larger than its own, by area averaging; offsets in cells
+    of the new grid."""
     height, width = motion.shape[:2]
     if (height, width) == size:
         return motion
     small = cv2.resize(motion, size[::-1], interpolation=cv2.INTER_AREA)
-    small *= np.float32([size[1] / width, size[0] / height])
+    small *= np.array([size[1] / width, size[0] / height], np.float32)
     return small
 
 
-def stands_still(motion: np.ndarray) -> bool:
-    """Does nothing move by more than a fraction of a cell?"""
+def is_still(motion: np.ndarray) -> bool:
+    """Return whether all motion is below STILL, a fraction of a cell."""
     return motion.min() > -STILL and motion.max() < STILL
 
 
 def explains(here: np.ndarray, there: np.ndarray, there_moved: np.ndarray) -> bool:
-    """Is the other frame's picture (h, w, 3) uint8 more like this frame's once it has moved? Not where a lens
-    is covered, in a flash or in noise: there a map leads astray."""
+    """Return whether warping brings the other frame's picture (h, w, 3) uint8 closer to this frame's. It does
+    not under a covered lens, a flash or noise: there a map is misleading."""
     return difference(here, there_moved) < difference(here, there)
 
 
 def mean_length(motion: np.ndarray, cell: tuple[float, float] = (1.0, 1.0)) -> float:
-    """Of the offsets, in units of which a cell is (width, height)."""
+    """Return the mean length of the offsets, in units in which a cell measures (width, height)."""
     across, down = motion[..., 0] * np.float32(cell[0]), motion[..., 1] * np.float32(cell[1])
-    return float(np.hypot(across, down).mean(dtype=np.float64))  # OpenCV's depends on where the array lies
+    return float(
+        np.hypot(across, down).mean(dtype=np.float64)
+    )  # OpenCV's mean depends on the memory alignment
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean absolute difference of two pictures (h, w, 3) uint8."""
+    """Return the mean absolute difference of two pictures (h, w, 3) uint8."""
     return sum(cv2.mean(cv2.absdiff(first, second))) / 3
 
 
 @lru_cache(maxsize=16)
 def _places(height: int, width: int) -> np.ndarray:
-    """(height, width, 2) float32: the coordinates (x, y) of each cell."""
+    """Return the coordinates (x, y) of each cell, (height, width, 2) float32."""
     return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))

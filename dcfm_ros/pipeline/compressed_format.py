@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a `CompressedImage` says of itself: its `format` in words, and the first bytes of its data.
+"""Content type of a `CompressedImage`, from its `format` string and the first bytes of its data.
 
-image_transport writes "ENCODING; CODEC compressed [ORDER]": the encoding before compression, and the one that
-the codec was given, where that is another. Drivers and apps write as much of this as they like, often the
-codec alone.
+image_transport writes "ENCODING; CODEC compressed [ORDER]": the encoding before compression and, if
+different, the one passed to the codec. Drivers and apps often write only a part of this, such as the codec.
 """
 
 from __future__ import annotations
@@ -36,30 +35,30 @@ _VIDEO_START = re.compile(rb"\0\0\0?\x01")
 
 
 class StatedFormat(NamedTuple):
-    """The words of `CompressedImage.format`, in lower case."""
+    """The parts of `CompressedImage.format`, in lower case."""
 
-    encoding: str  # before compression; "" where the format names none
-    order: str  # the encoding that the codec was given, after "compressed"; "" where none is named
-    is_depth: bool  # depth, heat or other numbers
-    is_video: bool  # a codec whose pictures build on those before
+    encoding: str  # before compression; "" if the format names none
+    order: str  # the encoding passed to the codec, after "compressed"; "" if none is named
+    is_depth: bool  # depth, thermal or other values that are not colours
+    is_video: bool  # a codec whose pictures depend on previous ones
 
     @property
     def held(self) -> str:
-        """The encoding of what is in the codec; "" where the format does not say it."""
+        """The encoding of the compressed data; "" if the format does not state it."""
         return self.order or self.encoding
 
     @property
     def is_rgb(self) -> bool:
-        """Is red where the codec has blue? Read as image_transport's subscriber does: what has an order of
-        channels is RGB unless "compressed bgr" is there; a format without an encoding is BGR."""
+        """True if red and blue are swapped in the codec. Same rule as image_transport's subscriber: encodings
+        with a channel order are RGB unless "compressed bgr" follows; a format without an encoding is BGR."""
         if self.encoding in _WITH_AN_ORDER:
             return not self.order.startswith("bgr")
         return bool(self.encoding) and self.order.startswith("rgb")
 
 
 def read_format(text: str, encodings: frozenset[str]) -> StatedFormat:
-    """encodings: names, in lower case, that count as an encoding where they stand alone, as some drivers
-    write them"""
+    """Parse a format string. encodings: names, in lower case, that count as an encoding on their own, as some
+    drivers write them"""
     words = " ".join(text.lower().split())
     encoding, stated, codec = (part.strip() for part in words.partition(";"))
     if not stated:
@@ -74,7 +73,7 @@ def read_format(text: str, encodings: frozenset[str]) -> StatedFormat:
 
 
 class PngHeader(NamedTuple):
-    """What a PNG says before its pixels."""
+    """Header of a PNG."""
 
     width: int
     height: int
@@ -83,7 +82,7 @@ class PngHeader(NamedTuple):
 
 
 def read_png(data: bytes) -> PngHeader | None:
-    """None: the data is no PNG."""
+    """Return the header of a PNG; None if the data is not one."""
     if not data.startswith(PNG_START) or data[12:16] != b"IHDR" or len(data) < 26:
         return None
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
@@ -91,15 +90,15 @@ def read_png(data: bytes) -> PngHeader | None:
 
 
 def is_compressed_depth(data: bytes) -> bool:
-    """Is it a PNG behind the header of compressed_depth_image_transport?"""
+    """Return whether the data is a PNG after the header of compressed_depth_image_transport."""
     return data[_DEPTH_HEADER:].startswith(PNG_START)
 
 
 def other_codec(data: bytes) -> str:
-    """The name of a still picture's codec that is not read here; "" for none that is known."""
+    """Return the name of an unsupported still-image codec; "" if none is recognised."""
     return next((name for name, start in _FOREIGN.items() if start.match(data)), "")
 
 
 def is_video_stream(data: bytes) -> bool:
-    """Does the data begin as H.264 and H.265 streams do?"""
+    """Return whether the data begins like an H.264 or H.265 stream."""
     return _VIDEO_START.match(data) is not None

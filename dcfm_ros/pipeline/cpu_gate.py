@@ -1,10 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames go first: the deep path runs in slices, and between slices it yields to a frame that waits.
+"""CPU gate: gives frames priority over the deep path, which runs in slices and yields to waiting frames.
 
-On few cores a deep network beside a shallow one slows both, and a frame that meets a whole deep pass waits
-for it. Cut into slices, a frame meets one slice at most and then has all cores. Where there are cores to
-spare, or on a GPU with its streams, both run at the same time instead.
+On few cores, a deep network running in parallel with a shallow one slows down both, and a frame would have to
+wait for a complete deep pass. Cut into slices, it waits for one slice at most and then has all cores. With
+enough cores, or on a GPU with streams, both run at the same time instead.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from dcfm_ros.pipeline.backends.base import Sharing
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.settings import PipelineConfig, TurnTaking
 
-_SPARE_CORES = 4  # from more cores than these on, the deep path has some of its own
-_LONGEST_SLICE_S = 0.03  # frames run beside a slice that takes longer
+_SPARE_CORES = 4  # with more cores than this, the deep path has cores of its own
+_LONGEST_SLICE_S = 0.03  # a frame stops waiting for a slice that takes longer and runs in parallel with it
 
 
 def cores_are_shared(turns: TurnTaking) -> bool:
-    """Do frames and the deep path take turns on this machine's cores?"""
+    """Return whether frames and the deep path take turns on this machine's cores."""
     return turns is TurnTaking.SLICED or (
         turns is TurnTaking.AUTO and len(os.sched_getaffinity(0)) <= _SPARE_CORES
     )
 
 
 def sharing(config: PipelineConfig, per_frame: bool = False) -> Sharing:
-    """How the deep path and frames share a CPU's cores. In modes whose masks wait for the deep path nothing
-    runs beside it."""
+    """Return how the deep path and frames share the CPU's cores. In modes whose masks wait for the deep path
+    nothing runs in parallel with it."""
     if mode_type(config.mode, per_frame).inline:
         return Sharing.NONE
     return Sharing.TURNS if cores_are_shared(config.turns) else Sharing.CORES
 
 
 class NoGate:
-    """Frames and the deep path run at the same time. The methods are those of CpuGate."""
+    """Gate that is always open: frames and the deep path run at the same time. Same methods as CpuGate."""
 
     def frame(self) -> AbstractContextManager:
         return nullcontext()
@@ -50,12 +50,13 @@ class NoGate:
 
 
 class CpuGate:
-    """`frame` and `released` are for the masks' thread, `encoding` and `yield_to_frames` for the encoder's.
+    """Lets either a frame or a slice of the deep path run. `frame` and `released` are for the mask thread,
+    `encoding` and `yield_to_frames` for the encoder thread.
 
-    A frame that waits goes before the next slice, so it waits for one slice at most; one that takes longer
-    than _LONGEST_SLICE_S, or hangs, holds frames up once. After a frame one slice is owed: it goes before the
-    next frame, also where frames come without a gap. So neither starves. `frame_waits` and `slice_waits` tell
-    who is at the gate.
+    A waiting frame runs before the next slice, so it waits for one slice at most; a slice that takes longer
+    than _LONGEST_SLICE_S, or hangs, delays frames once. After each frame one slice runs before the next
+    frame, even if frames arrive back to back, so neither side starves. `frame_waits` and `slice_waits` tell
+    who waits at the gate.
     """
 
     def __init__(self):
@@ -65,7 +66,7 @@ class CpuGate:
 
     @contextmanager
     def frame(self) -> Iterator[None]:
-        """A frame is in progress, from its shallow path to its mask."""
+        """Context of a frame in progress, from its shallow path to its mask."""
         self._begin_frame()
         try:
             yield
@@ -74,7 +75,7 @@ class CpuGate:
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """The frame in progress waits for the deep path."""
+        """Context in which the frame in progress waits for the deep path, with the gate released."""
         self._end_frame()
         try:
             yield
@@ -83,7 +84,7 @@ class CpuGate:
 
     @contextmanager
     def encoding(self) -> Iterator[None]:
-        """The deep path is at work, but for the moments in which it yields."""
+        """Context of a running deep path, which holds the gate except while it yields."""
         self._begin_slice()
         try:
             yield
@@ -91,7 +92,7 @@ class CpuGate:
             self._end_slice()
 
     def yield_to_frames(self) -> None:
-        """Between two slices: a frame that waits goes first."""
+        """Let a waiting frame run first. Called between two slices."""
         self._end_slice()
         self._begin_slice()
 
@@ -125,6 +126,7 @@ class CpuGate:
 
 
 def make_gate(config: PipelineConfig, device: str, inline: bool) -> CpuGate | NoGate:
-    """device: of the backend; inline: as of the mode. A GPU's streams need no gate unless it is asked for."""
+    """Create the gate. device: the backend's; inline: the mode's. A GPU has streams and needs no gate unless
+    `turns` asks for it."""
     sliced = cores_are_shared(config.turns) if device == "cpu" else config.turns is TurnTaking.SLICED
     return CpuGate() if sliced and not inline else NoGate()

@@ -1,37 +1,40 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A threshold that follows the encoder: as many keyframes as it has time for, spent where the scores are
-highest."""
+"""Deadline rule: adapts the threshold to the encoder's capacity, so that keyframes go to the highest
+scores."""
 
 from __future__ import annotations
 
 import math
 
+from dcfm_ros.stamps import NS_PER_S
+
 LOWEST, HIGHEST = 0.5, 4.0  # of the configured threshold; below that, noise would be encoded
 _GAIN = 0.4  # per second; with a share of 0.8 the threshold settles in some 3 s
-_MOST = 1.0  # of an excess that counts: many cameras that wait do not make the threshold jump
+_MOST = 1.0  # upper limit of the excess, so that many waiting cameras do not make the threshold jump
 
 
 class DeadlineThreshold:
-    """A factor for the threshold of all cameras. Not for several threads at a time.
+    """Controls a factor for the thresholds of all cameras. Not thread-safe.
 
-    With n keyframes at the encoder, the one that it computes and those that wait for it, d log(factor) / dt
-    is `_GAIN` * (n - share), within limits. So on average n is the share: where nothing waits, that is the
-    time at work.
+    With n keyframes at the encoder, the running one and the queued ones, d log(factor) / dt is
+    `_GAIN` * (n - share), within limits. So n equals the share on average: if nothing is queued, that is the
+    encoder's utilisation.
     """
 
     def __init__(self, share: float):
         self.share = share
-        self._log, self._pending, self._at_ns = 0.0, 0, None
+        self._log, self._pending = 0.0, 0
+        self._at_ns: int | None = None
 
     def factor(self, now_ns: int) -> float:
-        """now_ns: time.monotonic_ns()"""
+        """Return the factor at now_ns (time.monotonic_ns())."""
         self.update(now_ns, self._pending)
         return math.exp(self._log)
 
     def update(self, now_ns: int, pending: int) -> None:
-        """From now on so many keyframes are at the encoder."""
+        """Set the number of keyframes that are queued or being encoded from now on."""
         if self._at_ns is not None:
-            change = _GAIN * min(self._pending - self.share, _MOST) * (now_ns - self._at_ns) / 1e9
+            change = _GAIN * min(self._pending - self.share, _MOST) * (now_ns - self._at_ns) / NS_PER_S
             self._log = min(max(self._log + change, math.log(LOWEST)), math.log(HIGHEST))
         self._at_ns, self._pending = now_ns, pending

@@ -1,15 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From image messages to pixels, with the encoding semantics of cv_bridge but without it.
+"""Decoding of image messages to pixels, with the encoding semantics of cv_bridge but without it.
 
-This is the border where pictures from other programs are checked, once: behind it every array has the size
-that it claims. Nothing is copied that need not be: rgb8 and bgr8 are read in place. Messages are taken by
-their fields (those of `sensor_msgs`), whichever library has made them, so recordings need no ROS.
+Images from other programs are validated here, once: afterwards every array has the size that it claims.
+Unnecessary copies are avoided: rgb8 and bgr8 are read in place. Messages are accessed by their fields (those
+of `sensor_msgs`), whichever library created them, so recordings need no ROS.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -36,14 +36,14 @@ class ImageMessage(Protocol):
     encoding: str
     is_bigendian: int
     step: int
-    data: object  # bytes, or what lends its bytes
+    data: Any  # object with the buffer protocol: an array.array of rclpy, a numpy array of recordings
 
 
 class CompressedMessage(Protocol):
     """A `sensor_msgs/CompressedImage`."""
 
     format: str
-    data: object
+    data: Any
 
 
 class MessageError(InputError):
@@ -55,7 +55,7 @@ class MessageError(InputError):
 
 
 class DecodedImage(NamedTuple):
-    """A received picture."""
+    """A decoded image."""
 
     pixels: (
         np.ndarray
@@ -64,13 +64,13 @@ class DecodedImage(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """How an encoding lies in memory and what turns it into three channels."""
+    """Memory layout of an encoding, and its conversion to three channels."""
 
     channels: int  # bytes per pixel in one row (for nv12 and nv21: of the brightness plane)
-    to_bgr: int | None = None  # cv2.cvtColor code; None where the bytes already are the pixels
+    to_bgr: int | None = None  # cv2.cvtColor code; None if the bytes are the pixels already
     even_width: bool = False  # two neighbours in a row share one colour
     even_height: bool = False  # two rows share one row of colours, which follows the brightness plane
-    is_wide: bool = False  # two bytes for each value
+    is_wide: bool = False  # two bytes per value
 
 
 _LAYOUTS = {
@@ -94,9 +94,8 @@ _LAYOUTS = {
     "nv21": _Layout(1, cv2.COLOR_YUV2BGR_NV21, even_width=True, even_height=True),
 }
 # OpenCV names a Bayer pattern after the second and third pixel of the second row, ROS after the first two
-# rows from the
-# corner: hence RGGB is cv2's "BG". Newer versions also have COLOR_BayerRGGB2BGR, but these names exist
-#     everywhere.
+# rows from the corner: hence RGGB is cv2's "BG". Newer versions also have COLOR_BayerRGGB2BGR, but these
+# names exist in all versions.
 _BAYER = {
     "rggb": cv2.COLOR_BayerBG2BGR,
     "bggr": cv2.COLOR_BayerRG2BGR,
@@ -110,13 +109,13 @@ _NAMES = frozenset(encoding.lower() for encoding in SUPPORTED_ENCODINGS)
 
 
 def decode_image(message: ImageMessage) -> DecodedImage:
-    """The pixels of a raw image message, of any `step` (bytes per row, padding included).
+    """Decode a raw image message of any `step` (bytes per row, padding included).
 
     rgb8, bgr8 and 8UC3 (taken as BGR) are returned as a view of the message's data; everything else is
     converted to BGR. 16 bits keep the high byte (value >> 8); cv_bridge scales by 255/65535 and rounds, which
     differs by at most one grey level. YUV is BT.601 with limited range, as in cv_bridge. For nv12 and nv21
     `height` counts the brightness rows, and height / 2 rows of colour follow, with the same `step`. Alpha is
-    dropped. Data beyond what the picture needs is ignored.
+    dropped. Excess data is ignored.
     Raises MessageError (kinds "encoding", "size", "data").
     """
     encoding, width, height = message.encoding, message.width, message.height
@@ -133,7 +132,8 @@ def decode_image(message: ImageMessage) -> DecodedImage:
         )
     rows = _rows(message, layout)
     if layout.is_wide:
-        # Taking the high byte is the shift, needs no byte swap, and reads a big-endian picture as easily.
+        # Extracting the high byte is the shift; it needs no byte swap and works for big-endian images as
+        # well.
         first = 0 if message.is_bigendian else 1
         rows = cv2.merge([cv2.extractChannel(rows, byte) for byte in range(first, layout.channels, 2)])
     if layout.to_bgr is None:
@@ -151,7 +151,7 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _rows(message: ImageMessage, layout: _Layout) -> np.ndarray:
-    """The bytes of the picture without row padding, a view: (rows, width) or (rows, width, channels)
+    """Return a view of the image's bytes without row padding: (rows, width) or (rows, width, channels)
     uint8."""
     width, step = message.width, message.step
     row_bytes = width * layout.channels
@@ -177,15 +177,15 @@ def _rows(message: ImageMessage, layout: _Layout) -> np.ndarray:
 
 
 def decode_compressed(message: CompressedMessage) -> DecodedImage:
-    """The pixels of a JPEG or PNG message, as image_transport's `compressed` topics carry them: those that
-    its subscriber gives.
+    """Decode a JPEG or PNG message of image_transport's `compressed` topics, with the same result as its
+    subscriber.
 
-    The data says itself which of them it is, and its size, which is checked before anything is decoded.
-    `format` says the rest (`compressed_format.py`): a Bayer mosaic becomes colours, the order of channels is
-    heeded, and what is depth or heat is refused as the raw topic is. An EXIF rotation is not applied: a mask
-    has to lie on the pixels as the camera sent them. Grey becomes three channels, 16 bits keep the high byte,
-    alpha is dropped. A JPEG may lack its end marker, but no pixels. With damaged content it still decodes,
-    with artefacts, if as many pixels come out: the codec cannot tell.
+    The data determines the codec and the size, which is checked before decoding. `format` determines the rest
+    (`compressed_format.py`): a Bayer mosaic is converted to colours, the channel order is respected, and
+    depth or thermal images are refused as on raw topics. An EXIF rotation is not applied, since a mask has to
+    match the pixels as the camera sent them. Grey becomes three channels, 16 bits keep the high byte, alpha
+    is dropped. A JPEG may lack its end marker, but no pixels. Damaged content that still yields all pixels
+    decodes with artefacts, which the codec cannot detect.
     Raises MessageError (kinds "encoding", "decode", "size").
     """
     data, text = bytes(message.data), message.format[:60]
@@ -203,7 +203,7 @@ def decode_compressed(message: CompressedMessage) -> DecodedImage:
         if png.is_grey and png.bits == 16 and not stated.held.endswith("16"):
             raise MessageError(
                 "encoding",
-                f"format {text!r} does not tell whether the 16 bits of this grey PNG are brightness or "
+                f"format {text!r} does not state whether the 16 bits of this grey PNG are brightness or "
                 "depth: for brightness publish 'mono16; png compressed '",
             )
         return _finished(_decoded(data, png.is_grey), data, text, stated)
@@ -211,7 +211,7 @@ def decode_compressed(message: CompressedMessage) -> DecodedImage:
 
 
 def _jpeg_pixels(data: bytes, frame: jpeg.JpegFrame) -> np.ndarray | None:
-    """As `_decoded`; None also where the last pixels are missing."""
+    """Same as `_decoded`, but None also if the last pixels are missing."""
     _check_size(frame.width, frame.height)
     has_known_channels = frame.channels in (1, 3) or (frame.channels == 4 and frame.has_adobe_marker)
     if not (frame.is_common and frame.bits == 8 and has_known_channels):
@@ -226,18 +226,18 @@ def _jpeg_pixels(data: bytes, frame: jpeg.JpegFrame) -> np.ndarray | None:
 
 
 def _decoded(data: bytes, is_grey: bool) -> np.ndarray | None:
-    """(H, W) where grey, else (H, W, 3) BGR; uint8, or uint16 of a PNG. None: the data is damaged."""
+    """Return (H, W) if grey, else (H, W, 3) BGR; uint8, or uint16 for a PNG. None if the data is damaged."""
     colours = cv2.IMREAD_GRAYSCALE if is_grey else cv2.IMREAD_COLOR
     try:
         return cv2.imdecode(
             np.frombuffer(data, np.uint8), colours | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
         )
-    except cv2.error:  # above OpenCV's own limit of 2**30 pixels
+    except cv2.error:  # exceeds OpenCV's own limit of 2**30 pixels
         return None
 
 
 def _finished(pixels: np.ndarray | None, data: bytes, text: str, stated: StatedFormat) -> DecodedImage:
-    """Three channels of 8 bits."""
+    """Convert to three channels of 8 bits."""
     if pixels is None:
         raise _unread(data, text, stated)
     if pixels.dtype == np.uint16:
@@ -246,10 +246,9 @@ def _finished(pixels: np.ndarray | None, data: bytes, text: str, stated: StatedF
         return DecodedImage(pixels, is_bgr=not stated.is_rgb)
     if stated.held and stated.held not in _NAMES:  # brightness, or a mosaic?
         raise _unsupported(stated.held)
-    is_mosaic = stated.held.startswith("bayer_")
-    return DecodedImage(
-        cv2.cvtColor(pixels, _LAYOUTS[stated.held].to_bgr if is_mosaic else cv2.COLOR_GRAY2BGR), is_bgr=True
-    )
+    mosaic = _LAYOUTS[stated.held].to_bgr if stated.held.startswith("bayer_") else None
+    to_bgr = cv2.COLOR_GRAY2BGR if mosaic is None else mosaic
+    return DecodedImage(cv2.cvtColor(pixels, to_bgr), is_bgr=True)
 
 
 def _unsupported(encoding: str) -> MessageError:
@@ -260,7 +259,7 @@ def _unsupported(encoding: str) -> MessageError:
 
 
 def _unread(data: bytes, text: str, stated: StatedFormat) -> MessageError:
-    """Why the data of a compressed image gives no picture."""
+    """Return the reason why the data of a compressed image cannot be decoded."""
     if not data:
         return MessageError(
             "decode",

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keyframe encoders run the deep path: within the frame, or on a thread of its own, so that no mask waits for
+"""Keyframe encoders: run the deep path within the frame, or on a thread of its own so that no mask waits for
 it."""
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.budget import KeyframeBudget, StampClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
 from dcfm_ros.pipeline.deadline import DeadlineThreshold
-from dcfm_ros.pipeline.keyframe import Keyframe, Superseded, left_behind
+from dcfm_ros.pipeline.keyframe import Keyframe, Superseded, join_timed_out
 from dcfm_ros.pipeline.keyframe_queue import KeyframeQueue
 from dcfm_ros.pipeline.settings import SchedulerConfig, ThresholdRule
 
 _log = logging.getLogger(__name__)
-_REFUSED_S = 1.0  # for which a camera whose keyframe was refused may claim the next one
+_REFUSED_S = 1.0  # a camera whose keyframe was refused keeps its claim on the next one for this long
 
 
 def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate()) -> Callable[[], None]:
-    """Run the deep path of a keyframe that has been started. Whatever becomes of it is its outcome, which
-    what is returned sets."""
+    """Run the deep path of a started keyframe. Returns a function that sets the keyframe's outcome to the
+    result or the exception."""
 
     def between_slices() -> None:
         if keyframe.superseded.is_set():
@@ -41,57 +41,58 @@ def encode(backend: Backend, keyframe: Keyframe, gate: CpuGate | NoGate = NoGate
             outcome = partial(
                 keyframe.outcome.set_result, backend.deep(keyframe.work.shallow, between_slices)
             )
-    except BaseException as error:  # whatever a backend raises: masks go on, the next keyframe tries again
-        _log.debug("the deep path ended", exc_info=True)
-        # Its traceback would keep all that this function and the deep path hold.
+    except BaseException as error:  # a failing deep path must not stop the masks
+        _log.debug("the deep path raised", exc_info=True)
+        # The traceback would keep the local variables of this function and of the deep path alive.
         outcome = partial(keyframe.outcome.set_exception, error.with_traceback(None))
     keyframe.ended_ns = time.monotonic_ns()
     return outcome
 
 
 class Encoder(ABC):
-    """What both encoders have in common. Any thread may call their methods."""
+    """Base class of the encoders. All methods are thread-safe."""
 
     def __init__(self, backend: Backend, config: SchedulerConfig, ttl_s: float = math.inf):
-        """ttl_s: as for KeyframeQueue"""
+        """ttl_s: see KeyframeQueue"""
         self._backend = backend
         self._queue = KeyframeQueue(KeyframeBudget(config.keyframe_budget_hz), ttl_s)
         self._changed = (
             threading.Condition()
-        )  # guards all below, and the queue; not held while the deep path runs
+        )  # guards the queue and the attributes below; not held while the deep path runs
         self._running: Keyframe | None = None
         self._stopping = False
 
     @abstractmethod
     def submit(self, keyframe: Keyframe) -> bool:
-        """Take a keyframe, whose outcome is set sooner or later. False: for want of budget it has to wait, or
-        is refused."""
+        """Accept a keyframe, whose outcome will be set eventually. Returns False if the budget makes it wait
+        or refuses it."""
 
     def threshold_scale(self) -> float:
-        """What thresholds are to be multiplied by, so that the encoder has time for the keyframes."""
+        """Return the factor for the thresholds that keeps the number of keyframes within the encoder's
+        capacity."""
         return 1.0
 
     def running(self) -> Keyframe | None:
-        """The keyframe whose deep path is at work."""
+        """Return the keyframe whose deep path is running, or None."""
         with self._changed:
             return self._running
 
     def reconfigure(self, config: SchedulerConfig) -> None:
-        """Another budget, another rule for the threshold."""
+        """Set the budget and the threshold rule."""
         with self._changed:
             self._queue.budget.set_rate(config.keyframe_budget_hz)
             self._changed.notify()
 
     def stop(self) -> None:
-        """No deep path from now on: what waits is cancelled, what runs ends between two slices. A second time
-        is harmless."""
+        """Stop encoding: queued keyframes are cancelled, a running one ends between two slices. May be called
+        more than once."""
         with self._changed:
             self._stopping = True
             if self._running is not None:
                 self._running.superseded.set()
-            left = self._queue.clear()
+            queued = self._queue.clear()
             self._changed.notify()
-        for keyframe in left:
+        for keyframe in queued:
             keyframe.outcome.cancel()
 
     def _start(self, keyframe: Keyframe) -> None:
@@ -105,11 +106,11 @@ class Encoder(ABC):
 
 
 class InlineEncoder(Encoder):
-    """Encodes within `submit`: the outcome is set when that returns.
+    """Encodes within `submit`: the outcome is set when it returns.
 
-    The budget runs on the frames' time, so that a replay has the same keyframes each time. A keyframe is
-    encoded or refused; a camera whose keyframe was refused is remembered for a second, and the others leave
-    the next one to it if it is its turn.
+    The budget is measured on the frames' time, so that every replay has the same keyframes. A keyframe is
+    either encoded or refused; the claim of a camera whose keyframe was refused stays in the queue for a
+    second, so that other cameras leave it the next keyframe if it is its turn.
     """
 
     def __init__(self, backend: Backend, stamps: StampClock, config: SchedulerConfig = SchedulerConfig()):
@@ -129,16 +130,16 @@ class InlineEncoder(Encoder):
         settle = encode(self._backend, keyframe)
         self._end()
         settle()
-        if isinstance(keyframe.outcome.exception(), (KeyboardInterrupt, SystemExit)):
-            raise keyframe.outcome.exception()
+        if isinstance(error := keyframe.outcome.exception(), (KeyboardInterrupt, SystemExit)):
+            raise error
         return True
 
 
 class ThreadedEncoder(Encoder):
     """Encodes on its own thread, whose slices take turns with frames at `gate`.
 
-    At most one keyframe of each camera waits: a newer one displaces it. Which is next: see `KeyframeQueue`.
-    An idle encoder takes a keyframe up within `submit`. The budget runs in real time.
+    At most one keyframe per camera is queued: a newer one displaces it. For the order see `KeyframeQueue`. An
+    idle encoder starts a keyframe within `submit`. The budget is measured in real time.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class ThreadedEncoder(Encoder):
         self._gate = gate
         self._threshold = DeadlineThreshold(config.encoder_share)
         self._follows = config.threshold_rule is ThresholdRule.DEADLINE
-        self._left_behind = False
+        self._abandoned = False
         self._thread = threading.Thread(target=self._run, name="dcfm-keyframe-encoder", daemon=True)
         self._thread.start()
 
@@ -175,16 +176,16 @@ class ThreadedEncoder(Encoder):
         super().reconfigure(config)
 
     def stop(self) -> None:
-        """Also joins the thread, unless the deep path does not return: then the thread is left behind."""
+        """Stop encoding and join the thread; it is abandoned if the deep path does not return."""
         super().stop()
-        if not self._left_behind:
-            self._left_behind = left_behind(self._thread)
+        if not self._abandoned:
+            self._abandoned = join_timed_out(self._thread)
 
     def _run(self) -> None:
         while (keyframe := self._next()) is not None:
             settle = encode(self._backend, keyframe, self._gate)
             self._end()
-            settle()  # whoever goes on now finds an idle encoder
+            settle()  # after `_end`, so that callbacks find an idle encoder
             del keyframe, settle
 
     def _next(self) -> Keyframe | None:

@@ -1,23 +1,23 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses in H.264: its pictures are numbered (`frame_num`), and FFmpeg mends a gap without a word, by
-pictures that are wrong.
+"""Detection of lost H.264 pictures by their numbers (`frame_num`): FFmpeg silently conceals a gap with wrong
+pictures.
 
-The syntax is that of ITU-T H.264, sections 7.3.2.1.1 and 7.3.3.
+Syntax: ITU-T H.264, sections 7.3.2.1.1 and 7.3.3.
 """
 
 from __future__ import annotations
 
 _HIGH_PROFILES = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
 _IDR = 5
-_IN_SPS, _IN_SLICE = 512, 32  # bytes that are looked at
+_IN_SPS, _IN_SLICE = 512, 32  # number of bytes that are parsed
 
 
 class _Bits:
-    """Reads the bits of a NAL unit behind its first byte. Reading past the end is an IndexError."""
+    """Bit reader of a NAL unit, after its first byte. Reading past the end raises IndexError."""
 
     def __init__(self, unit: bytes):
-        data = unit[1:].replace(b"\0\0\3", b"\0\0")  # the 3 is there so that no start code arises
+        data = unit[1:].replace(b"\0\0\3", b"\0\0")  # removes emulation prevention bytes
         self._bits, self._at = "".join(f"{byte:08b}" for byte in data), 0
 
     def u(self, count: int) -> int:
@@ -37,24 +37,24 @@ class _Bits:
 
 
 class FrameNumbers:
-    """The pictures of a stream in decoding order. Where the stream allows gaps, or is not understood, none is
-    found."""
+    """Finds gaps between the pictures of a stream, in decoding order. Reports none if the stream allows gaps
+    or cannot be parsed."""
 
     def __init__(self):
-        self._bits_of_number = 0  # 0: not known
+        self._bits_of_number = 0  # 0: unknown
         self._has_colour_planes = False
-        self._reference: int | None = None  # number of the newest picture that others build on
+        self._reference: int | None = None  # number of the newest reference picture
 
     def parameters(self, sps: bytes) -> None:
-        """sps: the NAL unit, from its first byte."""
+        """Read a sequence parameter set. sps: the NAL unit, from its first byte"""
         try:
             self._bits_of_number = self._read(_Bits(sps[:_IN_SPS]))
         except (IndexError, ValueError):
             self._bits_of_number = 0
 
     def picture(self, unit: bytes) -> bool:
-        """Is a picture missing before this one? unit: its first NAL unit, of which the beginning is
-        enough."""
+        """Return whether a picture is missing before this one. unit: its first NAL unit, or the beginning of
+        it"""
         if not self._bits_of_number:
             return False
         bits, is_reference = _Bits(unit[:_IN_SLICE]), unit[0] >> 5 & 3 != 0
@@ -64,18 +64,18 @@ class FrameNumbers:
             bits.u(2 if self._has_colour_planes else 0)
             number = bits.u(self._bits_of_number)
         except (IndexError, ValueError):
-            return False  # the decoder will tell
+            return False  # the decoder will report it
         before, modulus = self._reference, 1 << self._bits_of_number
         if is_reference:
             self._reference = number
         return unit[0] & 31 != _IDR and before is not None and (number - before) % modulus > 1
 
     def restart(self) -> None:
-        """What comes next follows nothing."""
+        """Start again: the next picture has no predecessor."""
         self._reference = None
 
     def _read(self, bits: _Bits) -> int:
-        """Of an SPS, how many bits a picture's number has; 0 where gaps are allowed."""
+        """Return the number of bits of a picture's number, from an SPS; 0 if gaps are allowed."""
         profile = bits.u(8)
         bits.u(16)  # constraints, level
         bits.ue()  # its own number

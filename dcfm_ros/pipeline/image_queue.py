@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images that wait for the masks' thread: the newest of each camera, which take turns."""
+"""Queue of images for the mask thread: the newest of each camera, cameras in turn."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dcfm_ros.pipeline.telemetry import CameraTelemetry
 
 
 class Arrival(NamedTuple):
-    """An image of a camera. `load(received_ns)` makes the frame of it, or raises InputError."""
+    """An image of a camera. `load(received_ns)` returns its frame, or raises InputError."""
 
     telemetry: CameraTelemetry
     received_ns: int
@@ -26,17 +26,17 @@ class Arrival(NamedTuple):
 
 
 class ImageQueue:
-    """At most `limit` images of each camera wait; a newer one pushes the oldest out, which is counted. Any
-    thread may put, wake and close; one takes."""
+    """Holds at most `limit` images per camera; a newer one displaces the oldest, which is counted as dropped.
+    `put`, `wake` and `close` are thread-safe; one thread calls `take`."""
 
     def __init__(self, limit: int):
         self._limit = limit
-        self._cameras: dict[str, deque[Arrival]] = {}  # in the order of their last turns
+        self._cameras: dict[str, deque[Arrival]] = {}  # least recently served first
         self._changed = threading.Condition()
         self._woken = self._closed = False
 
     def __len__(self) -> int:
-        """How many images wait."""
+        """Number of queued images."""
         with self._changed:
             return sum(map(len, self._cameras.values()))
 
@@ -53,8 +53,8 @@ class ImageQueue:
             self._changed.notify()
 
     def take(self, blocked: Container[str]) -> Arrival | None:
-        """The oldest image of the camera whose last turn is longest ago, but for `blocked` ones; waits for
-        it. None: `wake` was called, or `close`."""
+        """Return the oldest image of the least recently served camera that is not `blocked`; waits for one.
+        None if `wake` or `close` was called."""
         with self._changed:
             while not self._woken and not self._closed:
                 for camera, images in self._cameras.items():
@@ -66,13 +66,13 @@ class ImageQueue:
             return None
 
     def wake(self) -> None:
-        """`take` returns."""
+        """Make `take` return."""
         with self._changed:
             self._woken = True
             self._changed.notify()
 
     def close(self) -> None:
-        """`take` returns, for ever; what waits is discarded."""
+        """Discard queued images and make `take` return from now on."""
         with self._changed:
             self._closed = True
             for images in self._cameras.values():

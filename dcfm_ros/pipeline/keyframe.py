@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A frame on its way to its mask, a keyframe on its way through the encoder, and what that leaves for the
-frames after it."""
+"""Records of the pipeline: a frame in progress, a keyframe in the encoder, and the reference that it leaves
+for later frames."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.scheduler import Decision
 
 _log = logging.getLogger(__name__)
-STALLED_S = 10.0  # an encode that takes longer does not return, for all that anybody can tell
-JOIN_S = 5.0  # for which the end waits for a thread whose deep path may not return
+STALLED_S = 10.0  # an encode that takes longer counts as stalled
+JOIN_S = 5.0  # timeout for joining a thread whose deep path may not return
 
 
 class Work(NamedTuple):
-    """A frame after its shallow path, before its mask."""
+    """A frame between its shallow path and its mask."""
 
     frame: Frame
-    index: int  # of the frame among the camera's processed frames
+    index: int  # type: ignore[assignment]  # of the frame among the camera's; hides tuple.index
     time_ns: int  # of the camera's clock
     network_input: np.ndarray  # (h, w, 3) uint8 RGB
     shallow: Feature  # the backend's independent feature
@@ -38,31 +38,31 @@ class Work(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """The newest keyframe whose deep path is done: masks are made with its common feature."""
+    """The newest keyframe whose deep path is done, with the common feature that masks use."""
 
     feature: Feature
-    index: int
+    index: int  # type: ignore[assignment]
     stamp_ns: int
     time_ns: int  # of the camera's clock
 
 
 class Superseded(Exception):
-    """The outcome of a keyframe whose deep path was ended between two slices."""
+    """Outcome of a keyframe whose deep path was aborted between two slices."""
 
 
 @dataclass(eq=False)
 class Keyframe:
-    """One keyframe's life. Its stream makes it, the encoder sets when it started and ended, and its outcome.
+    """One keyframe, created by its stream; the encoder sets its start and end times and its outcome.
 
-    outcome: pending while it waits for the encoder, running in the deep path, and at last the common feature,
-        the deep path's error, Superseded, or cancelled (it was never started: a newer one took its place,
-        there was no budget, or the end came)
-    superseded: set by anybody who has no use for the outcome any more; a running deep path then ends between
-        two slices
+    outcome: pending while queued, running during the deep path, finally the common feature, the error of the
+        deep path, Superseded, or cancelled (never started: displaced by a newer one, refused by the budget,
+        or the encoder was stopped)
+    superseded: set by whoever does not need the outcome any more; a running deep path then ends between two
+        slices
     """
 
     work: Work
-    is_first: bool = False  # the camera has no common feature, so no masks without this one
+    is_first: bool = False  # the camera has no common feature yet, so no masks before this one is done
     outcome: Future = field(default_factory=Future)
     superseded: threading.Event = field(default_factory=threading.Event)
     requested_ns: int = field(default_factory=time.monotonic_ns)
@@ -83,16 +83,16 @@ class Keyframe:
 
     @property
     def has_started(self) -> bool:
-        """Has the encoder taken it up?"""
+        """True if the encoder has started it."""
         return self.outcome.running() or (self.outcome.done() and not self.outcome.cancelled())
 
 
-def left_behind(thread: threading.Thread) -> bool:
-    """Join a thread that runs the deep path; True if it does not end, which is logged."""
+def join_timed_out(thread: threading.Thread) -> bool:
+    """Join a thread that runs the deep path; returns True, and logs an error, if it does not end in time."""
     thread.join(JOIN_S)
     if thread.is_alive():
         _log.error(
-            "thread %s does not end, probably for want of a deep path that returns: it is left behind",
+            "thread %s did not end in time, probably because its deep path does not return: it is abandoned",
             thread.name,
         )
     return thread.is_alive()

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which keyframe is computed next: the choice among cameras, within the budget."""
+"""Keyframe queue: chooses the camera whose keyframe is encoded next, within the budget."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dcfm_ros.pipeline.budget import KeyframeBudget
 from dcfm_ros.pipeline.keyframe import Keyframe
+from dcfm_ros.stamps import NS_PER_S
 
 
 class _Claim(NamedTuple):
@@ -17,22 +18,22 @@ class _Claim(NamedTuple):
 
 
 class KeyframeQueue:
-    """Holds at most one keyframe of each camera: the newest. Knows no threads; times are those of the
-    budget's clock.
+    """Queue with at most one keyframe per camera: the newest. Not thread-safe; times are on the budget's
+    clock.
 
-    Requests of infinite urgency go first, in the order in which their cameras became due. Among the others
-    cameras get keyframes in proportion to their urgencies, evenly spread: each choice adds the urgency of
-    every keyframe that waits to its camera's credit, takes the camera with the most, and charges it the sum
-    of what was added.
+    Requests of infinite urgency come first, in the order in which their cameras became due. The others get
+    keyframes in proportion to their urgencies, evenly spread: each choice adds the urgency of every queued
+    keyframe to its camera's credit, takes the camera with the highest credit, and charges it the sum of what
+    was added.
 
-    A camera without a common feature may take its keyframe on credit, once until the budget has recovered:
-    one that begins anew again and again must not keep the others from theirs.
+    A camera without a common feature may overdraw the budget for its keyframe, once until the budget has
+    recovered: a camera that restarts again and again must not starve the others.
     """
 
     def __init__(self, budget: KeyframeBudget, ttl_s: float = math.inf):
-        """ttl_s: keyframes that are not renewed within this time expire."""
+        """ttl_s: lifetime of keyframes that are not renewed"""
         self.budget = budget
-        self._ttl_ns = ttl_s * 1e9
+        self._ttl_ns = ttl_s * NS_PER_S
         self._claims: dict[str, _Claim] = {}  # in the order in which their cameras became due
         self._credit: dict[str, float] = {}
         self._borrowers: set[str] = set()
@@ -41,19 +42,19 @@ class KeyframeQueue:
         return len(self._claims)
 
     def put(self, keyframe: Keyframe, now_ns: int) -> Keyframe | None:
-        """Add a keyframe; returns the one of its camera whose place it takes."""
+        """Add a keyframe; returns the camera's queued one, which it replaces."""
         displaced = self._claims.get(keyframe.camera)
         self._claims[keyframe.camera] = _Claim(keyframe, now_ns)
         return None if displaced is None else displaced.keyframe
 
     def take(self, now_ns: int) -> Keyframe | None:
-        """The next keyframe, which leaves the queue and is charged to the budget; None if there is none or no
+        """Remove and return the next keyframe, and charge it to the budget; None if there is none or no
         budget."""
         candidates = self._candidates(now_ns)
         return self._remove(candidates, now_ns) if candidates else None
 
     def take_if_next(self, keyframe: Keyframe, now_ns: int) -> bool:
-        """Take this keyframe if it is the next."""
+        """Take this keyframe if it is the next; returns whether it was."""
         candidates = self._candidates(now_ns)
         is_next = bool(candidates) and self._choice(candidates) is keyframe
         if is_next:
@@ -61,14 +62,14 @@ class KeyframeQueue:
         return is_next
 
     def wait_s(self, now_ns: int) -> float | None:
-        """Seconds until the budget allows one of the keyframes; None: none waits."""
+        """Return the seconds until the budget allows one of the keyframes; None if the queue is empty."""
         waits = [
             self.budget.wait_s(now_ns, self._may_borrow(claim.keyframe)) for claim in self._claims.values()
         ]
         return min(waits, default=None)
 
     def allows(self, keyframe: Keyframe, now_ns: int) -> bool:
-        """Is there budget for this keyframe?"""
+        """Return whether the budget allows this keyframe."""
         return self.budget.allows(now_ns, self._may_borrow(keyframe))
 
     def clear(self) -> list[Keyframe]:

@@ -9,6 +9,8 @@ from collections import deque
 
 import numpy as np
 
+from dcfm_ros.stamps import NS_PER_S
+
 
 class DurationWindow:
     """The newest `size` durations in milliseconds. Any thread may add or read."""
@@ -42,7 +44,7 @@ class RateWindow:
 
     def rate_hz(self, now_ns: int) -> float:
         with self._lock:
-            recent = [t for t in self._times if now_ns - t <= self._seconds * 1e9]
+            recent = [t for t in self._times if now_ns - t <= self._seconds * NS_PER_S]
         if len(recent) < 2:
             return len(recent) / self._seconds
-        return (len(recent) - 1) * 1e9 / max(1, now_ns - recent[0])
+        return (len(recent) - 1) * NS_PER_S / max(1, now_ns - recent[0])

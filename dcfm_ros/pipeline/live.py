@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Live driving of a segmenter: the newest image of each camera wins, one thread makes the masks."""
+"""Live segmentation: one thread makes the masks, always from the newest image of each camera."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures import Future
 
 from dcfm_ros.pipeline.frames import Frame, PublishError, Segmentation
 from dcfm_ros.pipeline.image_queue import Arrival, ImageQueue
-from dcfm_ros.pipeline.keyframe import left_behind
+from dcfm_ros.pipeline.keyframe import join_timed_out
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.stream import Steps
 
@@ -20,15 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class LiveSegmenter:
-    """The masks' thread: it drives the frames of a segmenter. Any thread may call `offer`, which never waits
-    for a mask.
+    """The mask thread, which runs the frames of a segmenter. Any thread may call `offer`, which never blocks
+    on a mask.
 
-    At most `waiting` images per camera wait; a newer one pushes the oldest out, and the drop is counted. More
-    than one bridges moments in which the machine is held up, for a little latency. The camera whose last turn
-    is longest ago goes first, so under overload each has its full rate or an equal share. A frame that has to
-    wait itself, for a network to be compiled or for its camera's first common feature, is suspended, and
-    other cameras go on. Images are decoded on this thread, so dropped ones cost nothing.
-    `on_mask` is called on it; what it raises is counted and reported as the segmenter's errors are.
+    At most `waiting` images per camera are queued; a newer one displaces the oldest, which is counted as
+    dropped. A queue longer than one bridges stalls of the machine at the cost of some latency. Cameras are
+    served least recently served first, so under overload each gets its full rate or an equal share. A frame
+    that must wait for a network to be compiled or for its camera's first common feature is suspended while
+    other cameras continue. Images are decoded on this thread, so dropped ones cost nothing.
+    `on_mask` is called on this thread; its exceptions are counted and reported like the segmenter's errors.
     """
 
     def __init__(self, segmenter: Segmenter, on_mask: Callable[[Segmentation], None], waiting: int = 1):
@@ -36,24 +36,25 @@ class LiveSegmenter:
         self._images = ImageQueue(waiting)
         self._suspended: dict[
             str, tuple[Steps, Future]
-        ] = {}  # by camera, with what it waits for; of the masks' thread alone
-        self._abandoned = threading.Event()  # has `stop` left the thread behind?
+        ] = {}  # by camera, with the Future that it waits for; used by the mask thread only
+        self._abandoned = threading.Event()  # `stop` timed out joining the thread
         if segmenter.driving.locked():
             raise RuntimeError(
-                "a frame of the life before has not ended, as its deep path does not return: clean up, or "
-                "restart"
+                "a frame from before the last deactivation is still in progress, because its deep path does "
+                "not return: clean up, or restart"
             )
         self._thread = threading.Thread(target=self._run, name="dcfm-masks", daemon=True)
         self._thread.start()
 
     def offer(self, camera: str, load: Callable[[int], Frame]) -> None:
-        """An image has arrived. `load(received_ns)` makes the frame of it, or raises InputError."""
+        """Queue an image that has arrived. `load(received_ns)` returns its frame, or raises InputError."""
         self._images.put(Arrival(self._segmenter.telemetry(camera), time.monotonic_ns(), load))
 
     def stop(self) -> None:
-        """Discard what waits, finish the frame in progress, join the thread. The segmenter itself goes on."""
+        """Discard queued images, finish the frame in progress and join the thread. The segmenter keeps
+        running."""
         self._images.close()
-        if left_behind(self._thread):
+        if join_timed_out(self._thread):
             self._abandoned.set()
 
     def _run(self) -> None:
@@ -68,7 +69,7 @@ class LiveSegmenter:
             self._discard()
 
     def _discard(self) -> None:
-        """Frames that are still on their way have come too late."""
+        """Discard suspended and waiting frames."""
         for camera, (steps, _) in self._suspended.items():
             steps.close()
             self._segmenter.telemetry(camera).count("discarded")
@@ -82,7 +83,7 @@ class LiveSegmenter:
         yield from self._segmenter.steps(frame, self._images.wake)
 
     def _drive(self, camera: str, steps: Steps) -> None:
-        """Go on with a frame until it has to wait or is finished."""
+        """Advance a frame until it has to wait or is finished."""
         try:
             for step in steps:
                 if not isinstance(step, Future):
@@ -100,6 +101,6 @@ class LiveSegmenter:
         started = time.perf_counter()
         try:
             self._on_mask(mask)
-        except Exception as error:  # nor must one that cannot be published
+        except Exception as error:  # neither must a mask that cannot be published
             self._segmenter.report(mask.frame.camera, PublishError("mask", error))
         self._segmenter.telemetry(mask.frame.camera).publish.add(1e3 * (time.perf_counter() - started))

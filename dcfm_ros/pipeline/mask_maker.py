@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a frame's features to its mask: in the size and with the classes that are asked for."""
+"""Mask maker: turns a frame's features into its mask, at the configured size and with the class map's
+classes."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from dcfm_ros.pipeline.settings import MaskSize
 
 
 class Masks(NamedTuple):
-    """As in `Segmentation`."""
+    """A mask and its optional outputs, see `Segmentation`."""
 
     labels: np.ndarray
     confidence: np.ndarray | None
@@ -29,14 +30,15 @@ class Masks(NamedTuple):
 
 
 class MaskMaker:
-    """A mask is the arg-max of the logits at its own size, so a smaller one costs less and is not a picture
-    made smaller.
+    """Makes masks as the arg-max of the logits at the mask's own size, so a smaller mask costs less and is
+    not a resized one.
 
-    A class map renames the winners: merged classes win where one of them does, and confidence is their sum.
+    A class map renames the winners: a merged class wins where one of its members does, and its confidence is
+    their sum.
     """
 
     def __init__(self, backend: Backend, size: MaskSize = MaskSize(""), class_map: ClassMap | None = None):
-        """class_map: None is that of the model's own classes."""
+        """class_map: None for the model's own classes"""
         self._backend, self._size, self._map = backend, size, class_map
 
     def make(
@@ -47,13 +49,15 @@ class MaskMaker:
         wanted: Wanted,
         motions: Motions,
     ) -> Masks:
-        """The mask of an image of size (H, W)."""
+        """Make the mask of an image of size (H, W)."""
         size, merges = self._size.of(image_size), self._map is not None and self._map.merges
         if wanted.probabilities is None and not (wanted.confidence and merges):
             labels, confidence = self._backend.mask(shallow, commons, size, wanted.confidence, motions)
             return Masks(self._mapped(labels), confidence, None)
-        # Of all classes at once, which backends on a GPU do not keep: here, of the small logits.
-        logits, groups = self._backend.decode(shallow, commons, motions), self._map.groups if merges else None
+        # These need the scores of all classes, which GPU backends do not keep: computed here from the small
+        # logits.
+        logits = self._backend.decode(shallow, commons, motions)
+        groups = self._map.groups if self._map is not None and merges else None
         labels, confidence = (
             upsampled_argmax_confidence(logits, size, groups)
             if wanted.confidence

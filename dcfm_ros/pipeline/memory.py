@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory of images and features, which come and go by the megabyte."""
+"""Tuning of malloc and the garbage collector for images and features of megabytes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import gc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, for the whole process: returning and faulting in megabytes per frame
-    costs more than a mask."""
+def tune_malloc() -> None:
+    """Make glibc keep freed memory for reuse, in the whole process: returning megabytes to the kernel and
+    faulting them in again for every frame costs more than a mask."""
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-    except (OSError, AttributeError):  # another C library: slower, not wrong
+    except (OSError, AttributeError):  # another C library: only slower
         pass
 
 
-def keep_what_is_there() -> None:
-    """Collect garbage, and from now on look only at what is made later. For the end of a start: PyTorch and
-    OpenVINO leave some 250,000 objects, and each full collection would hold all threads up for the time of
-    several masks."""
+def freeze_gc() -> None:
+    """Collect garbage and exclude all existing objects from later collections. Call it at the end of startup:
+    PyTorch and OpenVINO create some 250,000 objects, and each full collection would block all threads for the
+    time of several masks."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -1,85 +1,86 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of `MaskInfo` and `KeyframeEvent`: durations are seconds in messages, milliseconds elsewhere.
+"""The fields of `MaskInfo` and `KeyframeEvent`: where their values come from, and how they are read.
 
-Messages are filled and read by the names of their fields, whichever library has made them, so recordings need
-no ROS.
+`msg/` defines them. Durations are seconds in messages, milliseconds elsewhere. Messages are filled and read
+by the names of their fields, whichever library created them, so recordings need no ROS.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 
-_MASK_TIMES = {
-    "preprocess_s": "preprocess_ms",
-    "motion_s": "motion_ms",
-    "shallow_s": "shallow_ms",
-    "postprocess_s": "postprocess_ms",
-    "latency_s": "latency_ms",
-}
-_KEYFRAME_TIMES = {"queue_s": "queue_ms", "encode_s": "encode_ms"}
-_MASK_FIELDS = (
-    "is_keyframe",
-    "mode",
-    "feature_age_frames",
-    "feature_age_s",
-    "alignment",
-    "motion_px",
-    "score",
-    "dropped_since_last",
+
+@dataclass(frozen=True)
+class MessageField:
+    """A field. name: in reports and recordings of a live run, empty where these leave it out."""
+
+    message: str  # name in the message
+    source: str  # attribute of Segmentation or KeyframeEvent
+    name: str
+    scale: float | None = None  # the message has the source's value over this
+
+    def of(self, source: Segmentation | KeyframeEvent) -> Any:
+        value = attrgetter(self.source)(source)
+        return value if self.scale is None else value / self.scale
+
+    def read(self, message: Any) -> Any:
+        value = getattr(message, self.message)
+        return value if self.scale is None else self.scale * value
+
+
+def _same(name: str, source: str = "") -> MessageField:
+    return MessageField(name, source or name, name)
+
+
+def _duration(name: str) -> MessageField:
+    return MessageField(f"{name}_s", f"{name}_ms", f"{name}_ms", 1e3)
+
+
+_CAMERA = MessageField("camera", "frame.camera", "")
+# But for the header and feature_stamp, whose types are the library's, and the publisher's sequence.
+MASK_INFO = (
+    _CAMERA,
+    _same("is_keyframe"),
+    _same("mode", "mode.value"),
+    _same("feature_age_frames"),
+    _same("feature_age_s"),
+    _same("alignment", "alignment.value"),
+    _same("motion_px"),
+    _same("score"),
+    _same("dropped_since_last", "dropped"),
+    *map(_duration, ("preprocess", "motion", "shallow", "postprocess", "latency")),
 )
-_KEYFRAME_FIELDS = ("reason", "score", "interval_frames")
+# But for the header.
+KEYFRAME = (
+    _CAMERA,
+    _same("reason", "reason.value"),
+    _same("score"),
+    _same("interval_frames"),
+    *map(_duration, ("queue", "encode")),
+)
+MASK_DURATIONS = tuple(field.name for field in MASK_INFO if field.scale)
 
 
 def mask_info_fields(result: Segmentation) -> dict[str, Any]:
-    """Of a MaskInfo, but for the header and feature_stamp, whose types are the library's, and the publisher's
-    sequence."""
-    return {
-        "camera": result.frame.camera,
-        "is_keyframe": result.is_keyframe,
-        "mode": result.mode.value,
-        "feature_age_frames": result.feature_age_frames,
-        "feature_age_s": result.feature_age_s,
-        "alignment": result.alignment.value,
-        "motion_px": result.motion_px,
-        "score": result.score,
-        "dropped_since_last": result.dropped,
-        **_in_seconds(result, _MASK_TIMES),
-    }
+    """Return the values of the fields in MASK_INFO for a MaskInfo message."""
+    return {field.message: field.of(result) for field in MASK_INFO}
 
 
 def keyframe_fields(event: KeyframeEvent) -> dict[str, Any]:
-    """Of a KeyframeEvent, but for the header."""
-    return {
-        "camera": event.frame.camera,
-        "reason": event.reason.value,
-        "score": event.score,
-        "interval_frames": event.interval_frames,
-        **_in_seconds(event, _KEYFRAME_TIMES),
-    }
+    """Return the values of the fields in KEYFRAME for a KeyframeEvent message."""
+    return {field.message: field.of(event) for field in KEYFRAME}
 
 
-def read_mask_info(message) -> dict[str, Any]:
-    """What a MaskInfo tells of its mask, as reports and recordings of a live run name it."""
-    return {
-        **{name: getattr(message, name) for name in _MASK_FIELDS},
-        **_in_milliseconds(message, _MASK_TIMES),
-    }
+def read_mask_info(message: Any) -> dict[str, Any]:
+    """Read a MaskInfo message; names are those in reports and recordings of a live run."""
+    return {field.name: field.read(message) for field in MASK_INFO if field.name}
 
 
-def read_keyframe(message) -> dict[str, Any]:
-    """What a KeyframeEvent tells of its keyframe, as reports and recordings of a live run name it."""
-    return {
-        **{name: getattr(message, name) for name in _KEYFRAME_FIELDS},
-        **_in_milliseconds(message, _KEYFRAME_TIMES),
-    }
-
-
-def _in_seconds(source: Segmentation | KeyframeEvent, times: dict[str, str]) -> dict[str, float]:
-    return {seconds: getattr(source, milliseconds) / 1e3 for seconds, milliseconds in times.items()}
-
-
-def _in_milliseconds(message, times: dict[str, str]) -> dict[str, float]:
-    return {milliseconds: 1e3 * getattr(message, seconds) for seconds, milliseconds in times.items()}
+def read_keyframe(message: Any) -> dict[str, Any]:
+    """Read a KeyframeEvent message; names are those in reports and recordings of a live run."""
+    return {field.name: field.read(message) for field in KEYFRAME if field.name}

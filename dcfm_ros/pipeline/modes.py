@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The modes: which common features the mask of a frame is made with, and whether the deep path runs beside
-the masks."""
+"""Modes: which common features a frame's mask uses, and whether the deep path runs in parallel with the
+masks."""
 
 from __future__ import annotations
 
@@ -10,40 +10,43 @@ from collections.abc import Sequence
 from dcfm_ros.pipeline.keyframe import Reference, Work
 from dcfm_ros.pipeline.settings import Mode
 
-# A frame whose mask can be made now, with the common features of one or two keyframes, the older first. None:
-# there is none.
+# A frame whose mask can be made now, and the common features of one or two keyframes, older first (None: not
+# available).
 Decodable = tuple[Work, list[Reference | None]]
 
 
 class AsyncMode:
-    """A mask is made with the newest common feature there is; the deep path runs beside the masks."""
+    """Masks use the newest common feature available; the deep path runs in parallel."""
 
-    inline = False  # is the deep path of a keyframe part of its frame?
-    masks_wait = False  # do masks wait for the next keyframe?
-    waiting: Sequence[int] = ()  # indices of the frames that do
+    inline = False  # True: the deep path of a keyframe runs within its frame
+    masks_wait = False  # True: masks wait for the next keyframe
+
+    @property
+    def waiting(self) -> Sequence[int]:
+        """Indices of the frames that wait."""
+        return ()
 
     def add(
         self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int
     ) -> list[Decodable]:
-        """Frames that can be decoded now that this one has come. before, newest: the camera's reference
-        before it and after."""
+        """Add a frame and return those that can be decoded now. before, newest: the camera's reference before
+        and after this frame."""
         return [(work, [newest])]
 
     def flush(self, newest: Reference | None) -> list[Decodable]:
-        """The frames that still wait for a keyframe, without it. They are forgotten."""
+        """Remove and return the frames that wait for the next keyframe, to be decoded without it."""
         return []
 
 
 class SyncMode(AsyncMode):
-    """The same, but the deep path of a keyframe is part of its frame: the newest feature of a keyframe is its
-    own."""
+    """The deep path of a keyframe runs within its frame, so a keyframe's mask uses its own feature."""
 
     inline = True
 
 
 class PerFrameMode(SyncMode):
-    """For networks that are all deep path. Where that failed there is no mask: the logits at hand are another
-    frame's."""
+    """Mode of per-frame networks, which consist of a deep path only. If it fails there is no mask: the logits
+    available belong to another frame."""
 
     def add(
         self, work: Work, before: Reference | None, newest: Reference | None, max_interval: int
@@ -52,7 +55,7 @@ class PerFrameMode(SyncMode):
 
 
 class TwoSidedMode(SyncMode):
-    """Frames between two keyframes wait for the second, and their masks are made with both features."""
+    """Frames between two keyframes wait for the second one, and their masks use both features."""
 
     masks_wait = True
 
@@ -64,7 +67,7 @@ class TwoSidedMode(SyncMode):
     ) -> list[Decodable]:
         if newest is not before:
             return [*self._release(before, newest), (work, [newest])]
-        self._waiting.append(work)  # no keyframe, or its deep path failed
+        self._waiting.append(work)  # not a keyframe, or its deep path failed
         overdue = len(self._waiting) > max_interval
         return self.flush(newest) if overdue or newest is None else []
 
@@ -81,7 +84,7 @@ class TwoSidedMode(SyncMode):
 
 
 def mode_type(mode: Mode, per_frame: bool) -> type[AsyncMode]:
-    """per_frame: for a per-frame network, which knows no other mode."""
+    """Return the class of a mode. per_frame: for a per-frame network, which supports only its own mode."""
     if per_frame:
         return PerFrameMode
     return {Mode.ASYNC: AsyncMode, Mode.SYNC: SyncMode, Mode.TWO_SIDED: TwoSidedMode}[mode]

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which sizes of the network's input the backend is ready for. New ones are compiled on a thread of their
-own."""
+"""The network input sizes that the backend is compiled for. New ones are compiled on a separate thread."""
 
 from __future__ import annotations
 
@@ -18,57 +17,60 @@ from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 
 _log = logging.getLogger(__name__)
-_KEPT = 8  # sizes: one takes street11_b0 200 MB and three seconds to compile, and cameras can have 85 of them
+# Sizes that stay compiled: one takes street11_b0 200 MB and three seconds, and cameras can have 85 of them.
+_MAX_SIZES = 8
 
 
 class Networks:
-    """For one thread at a time, which only `prepare` and `stop` hold up.
+    """Compiled networks by input size. For one thread at a time; only `prepare` and `stop` block.
 
-    The last _KEPT sizes stay compiled, and all at which cameras are now: many cameras do not push each other
-    out.
+    The last _MAX_SIZES sizes stay compiled, and all that cameras currently use, so that many cameras do not
+    evict each other.
     """
 
     def __init__(self, backend: Backend):
         self._backend = backend
-        self._sizes: OrderedDict[tuple[int, int], Future] = OrderedDict()  # the last used at the end
-        self._cameras: dict[str, tuple[int, int]] = {}  # at which size each is
+        self._sizes: OrderedDict[tuple[int, int], Future] = OrderedDict()  # least recently used first
+        self._cameras: dict[str, tuple[int, int]] = {}  # the size that each camera uses
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="dcfm-compile")
 
     def ready(self, size: tuple[int, int], camera: str = "") -> Future:
-        """Done when the backend is ready for network inputs of size (h, w), at which this camera is from now
-        on; with an exception where it cannot be. Whoever asks after that lets it try again."""
-        known = self._sizes.get(size)
-        if known is None or (known.done() and known.exception() is not None):
-            known = self._sizes[size] = self._compiler.submit(self._compile, size)
+        """Return a Future that is done when the backend is ready for network inputs of size (h, w), which
+        this camera uses from now on. It holds an exception if compilation failed; the next call then tries
+        again."""
+        compiled = self._sizes.get(size)
+        if compiled is None or (compiled.done() and compiled.exception() is not None):
+            compiled = self._sizes[size] = self._compiler.submit(self._compile, size)
         self._sizes.move_to_end(size)
         self._cameras[camera] = size
-        self._forget()
-        return known
+        self._evict()
+        return compiled
 
     def prepare(self, model_size: tuple[int, int], aligned: bool) -> None:
         """Compile and warm up everything for images of the model's own size (H, W), while the caller waits.
-        aligned: for masks whose common features move, too"""
+        aligned: also for masks with aligned common features"""
         size = input_size(model_size, model_size)
         image = np.zeros((2 * size[0], 2 * size[1], 3), np.uint8)
-        for writable in (True, False):  # loops are compiled for each
+        for writable in (True, False):  # numba compiles the loops for each
             image.flags.writeable = writable
             prepared = network_input(Frame("", 0, image), size)
         shallow = self._backend.shallow(prepared)
         commons = [self._backend.deep(shallow)]
-        moves = np.ones((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), np.float32)
+        motion = np.ones((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), np.float32)
         for with_confidence in (True, False):
-            for motions in [(), [moves]] if aligned else [()]:
+            for motions in [(), [motion]] if aligned else [()]:
                 self._backend.mask(shallow, commons, model_size, with_confidence, motions)
         self._sizes[size] = Future()
         self._sizes[size].set_result(None)
 
-    def _forget(self) -> None:
-        """The sizes that were used longest ago; not those that are being compiled."""
+    def _evict(self) -> None:
+        """Evict the least recently used sizes that no camera uses and that are not being compiled."""
         in_use = set(self._cameras.values())
         idle = [size for size, compiled in self._sizes.items() if size not in in_use and compiled.done()]
-        for size in idle[: max(0, len(self._sizes) - _KEPT)]:
+        for size in idle[: max(0, len(self._sizes) - _MAX_SIZES)]:
             del self._sizes[size]
-            self._compiler.submit(forget_size, self._backend, size)  # in order: it may come again
+            # On the compiling thread, in order, as the size may be requested again.
+            self._compiler.submit(forget_size, self._backend, size)
 
     def _compile(self, size: tuple[int, int]) -> None:
         try:
@@ -78,6 +80,6 @@ class Networks:
             raise
 
     def stop(self) -> None:
-        """Wait for what is being compiled, and join the thread. Without this, the end of Python waits as
-        well."""
+        """Wait for a running compilation and join the thread. Otherwise the interpreter waits for it at
+        exit."""
         self._compiler.shutdown(cancel_futures=True)

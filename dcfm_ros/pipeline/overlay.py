@@ -1,48 +1,28 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Masks as colours over the picture."""
+"""Overlays: masks as colours over the image."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-UNLABELLED = 255
-
-
-def palette_table(colors: Sequence[tuple[int, int, int]]) -> np.ndarray:
-    """Colour of every mask value: (256, 3) uint8 RGB; values without a class, 255 among them, are black.
-
-    colors: RGB 0..255 of class 0, 1, ...; at most 255
-    """
-    if not 1 <= len(colors) <= UNLABELLED:
-        raise ValueError(
-            f"there are {len(colors)} colours; give 1 to {UNLABELLED}, as mask value 255 is unlabelled"
-        )
-    for number, color in enumerate(colors):
-        if len(color) != 3 or not all(0 <= value <= 255 for value in color):
-            raise ValueError(
-                f"colour of class {number} is {tuple(color)}; give red, green and blue from 0 to 255"
-            )
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(colors)] = colors
-    return table
+from dcfm_ros.labels import IGNORE_LABEL
 
 
 def coloured_mask(mask: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """The colours of a mask (H, W) uint8 alone: (H, W, 3) uint8 RGB; table: as for `blend`."""
+    """Return a mask (H, W) uint8 in colours, (H, W, 3) uint8 RGB. table: see `blend`"""
     # cv2.LUT looks up each channel in its own column of the table, so the mask is needed in all three.
     return cv2.LUT(cv2.merge((mask, mask, mask)), table.reshape(1, 256, 3))
 
 
 def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) -> np.ndarray:
-    """The image with its classes coloured: (H, W, 3) uint8 RGB; unlabelled pixels (255) stay as they are.
+    """Blend an image with the colours of its classes, (H, W, 3) uint8 RGB; unlabelled pixels (255) stay
+    unchanged.
 
     image: (H, W, 3) uint8 RGB
     mask: (H, W) uint8 class ids
-    table: (256, 3) uint8 RGB, from `palette_table`
+    table: (256, 3) uint8 RGB, from `class_map.palette_table`
     alpha: weight of the colours, 0 (image only) to 1 (colours only)
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -59,6 +39,6 @@ def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) 
     coloured = coloured_mask(mask, table)
     cv2.addWeighted(image, 1 - alpha, coloured, alpha, 0, dst=coloured)
     cv2.copyTo(
-        image, cv2.inRange(mask, UNLABELLED, UNLABELLED), coloured
-    )  # `compare` takes a mask of one pixel for a number
+        image, cv2.inRange(mask, IGNORE_LABEL, IGNORE_LABEL), coloured
+    )  # cv2.compare would take a mask of one pixel for a number
     return coloured

@@ -3,10 +3,10 @@
 """Upsample-and-argmax: low-resolution logits straight to the mask at camera size.
 
 Between four neighbouring logit positions every pixel is a convex combination of the four corners. So where
-these agree on their winning class, all pixels between them have it; and elsewhere only those classes can win
-whose greatest corner reaches the greatest of all classes' least corners: a handful of many. Only these are
-interpolated. Logits at full resolution never exist. Bilinear, align_corners false, as PyTorch's
-`interpolate`; of equal classes the first wins.
+the corners agree on the winning class, all pixels between them have that class; elsewhere only those classes
+can win whose maximum over the corners reaches the greatest of all classes' minima: a handful of many. Only
+these are interpolated, and logits at full resolution never exist. The interpolation is bilinear with
+align_corners false, like PyTorch's `interpolate`; of equal classes the first wins.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from __future__ import annotations
 import numpy as np
 
 from dcfm_ros.compiled import njit
-from dcfm_ros.pipeline.parts import in_parts
+from dcfm_ros.pipeline.parallel_rows import parallel_rows
 
 
 def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """logits (classes, h, w) float32 to class ids (H, W) uint8, size = (H, W). Fastest with classes last in
-    memory."""
+    """Convert logits (classes, h, w) float32 to class ids (H, W) uint8, size = (H, W). Fastest if classes are
+    last in memory."""
     mask = np.empty(size, np.uint8)
     cells, rows, columns = (
         _cells(logits),
@@ -27,12 +27,12 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         _positions(logits.shape[2], size[1]),
     )
     winners = np.empty(cells.shape[:2], np.uint8)
-    in_parts(cells.shape[0], lambda first, last: _win(cells, winners, first, last))
+    parallel_rows(cells.shape[0], lambda first, last: _win(cells, winners, first, last))
     first_row, first_column = (
         _first_pixels(rows[0], cells.shape[0]),
         _first_pixels(columns[0], cells.shape[1]),
     )
-    in_parts(
+    parallel_rows(
         cells.shape[0],
         lambda first, last: _fill(
             cells, winners, first_row, rows[2], first_column, columns[2], mask, first, last
@@ -44,10 +44,10 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def upsampled_argmax_confidence(
     logits: np.ndarray, size: tuple[int, int], groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `upsampled_argmax`, and the winning class's softmax x 255 as (H, W) uint8. Every pixel is evaluated.
+    """Same as `upsampled_argmax`, plus the winning class's softmax x 255 as (H, W) uint8. Evaluates every
+    pixel.
 
-    groups: (classes,) int64, a number for each class: the softmax is summed over the classes that share the
-        winner's
+    groups: (classes,) int64, a group number for each class: the softmax is summed over the winner's group
     """
     mask, confidence = np.empty(size, np.uint8), np.empty(size, np.uint8)
     cells, rows, columns = (
@@ -56,7 +56,7 @@ def upsampled_argmax_confidence(
         _positions(logits.shape[2], size[1]),
     )
     groups = np.arange(logits.shape[0]) if groups is None else groups
-    in_parts(
+    parallel_rows(
         size[0],
         lambda first, last: _fill_confidence(cells, groups, *rows, *columns, mask, confidence, first, last),
     )
@@ -66,18 +66,18 @@ def upsampled_argmax_confidence(
 def upsampled_probabilities(
     logits: np.ndarray, size: tuple[int, int], groups: np.ndarray, count: int, dtype: type
 ) -> np.ndarray:
-    """Softmax of every class, summed by groups: (H, W, count) float32, or uint8 x 255.
+    """Return the softmax of every class, summed by groups: (H, W, count) float32, or x 255 as uint8.
 
-    groups: (classes,) int64, for each class the channel 0..count-1 it is added to, or -1: to none
+    groups: (classes,) int64, for each class the channel 0..count-1 that it is added to, or -1 for none
     """
-    probabilities = np.empty((*size, count), dtype)
+    probabilities: np.ndarray = np.empty((*size, count), dtype)
     scale, rest = (255.0, 0.5) if dtype is np.uint8 else (1.0, 0.0)
     cells, rows, columns = (
         _cells(logits),
         _positions(logits.shape[1], size[0]),
         _positions(logits.shape[2], size[1]),
     )
-    in_parts(
+    parallel_rows(
         size[0],
         lambda first, last: _fill_probabilities(
             cells, groups, *rows, *columns, np.float32(scale), np.float32(rest), probabilities, first, last
@@ -87,18 +87,18 @@ def upsampled_probabilities(
 
 
 def _cells(logits: np.ndarray) -> np.ndarray:
-    """(h, w, classes): the classes of one position side by side."""
+    """Return logits as (h, w, classes), contiguous."""
     return np.ascontiguousarray(logits.transpose(1, 2, 0))
 
 
 def _first_pixels(low: np.ndarray, small: int) -> np.ndarray:
-    """(small + 1,): the first output pixel of each cell, which begins at source position 0, 1, ...; then the
-    number of all."""
+    """Return (small + 1,): the first output pixel of each cell (cells begin at source positions 0, 1, ...),
+    and finally the number of output pixels."""
     return np.searchsorted(low, np.arange(small + 1)).astype(np.int64)
 
 
 def _positions(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each output pixel along one axis: the two source positions and the weight of the second."""
+    """Return, for each output pixel along one axis, the two source positions and the weight of the second."""
     source = np.maximum((np.arange(large, dtype=np.float32) + 0.5) * np.float32(small / large) - 0.5, 0.0)
     low = np.minimum(source.astype(np.int32), small - 1)
     high = np.minimum(low + 1, small - 1)
@@ -107,7 +107,7 @@ def _positions(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _win(cells, winners, first, last):
-    """The winning class of each position in rows first..last-1."""
+    """Compute the winning class of each position in rows first..last-1."""
     for y in range(first, last):
         for x in range(cells.shape[1]):
             values = cells[y, x]
@@ -120,10 +120,10 @@ def _win(cells, winners, first, last):
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _fill(cells, winners, first_row, down, first_column, across, mask, first, last):
-    """The mask between positions, cell by cell; cells begin in rows first..last-1."""
+    """Fill the mask between positions, cell by cell; cells begin in rows first..last-1."""
     height, width, classes = cells.shape
     greatest = np.empty(classes, np.float32)
-    able = np.empty(classes, np.int64)  # classes that can win somewhere in the cell
+    candidates = np.empty(classes, np.int64)  # classes that can win somewhere in the cell
     left, right = np.empty(classes, np.float32), np.empty(classes, np.float32)
     for y0 in range(first, last):
         y1 = min(y0 + 1, height - 1)
@@ -145,12 +145,12 @@ def _fill(cells, winners, first_row, down, first_column, across, mask, first, la
             count = 0
             for c in range(classes):
                 if greatest[c] >= bound:
-                    able[count] = c
+                    candidates[count] = c
                     count += 1
             for y in range(top, bottom):
                 fy = down[y]
                 for k in range(count):
-                    c = able[k]
+                    c = candidates[k]
                     left[k] = a[c] + fy * (d[c] - a[c])
                     right[k] = b[c] + fy * (e[c] - b[c])
                 for x in range(begin, end):
@@ -160,7 +160,7 @@ def _fill(cells, winners, first_row, down, first_column, across, mask, first, la
                         value = left[k] + fx * (right[k] - left[k])
                         if value > best_value:
                             best, best_value = k, value
-                    mask[y, x] = able[best]
+                    mask[y, x] = candidates[best]
 
 
 @njit(cache=True, nogil=True, fastmath=True)

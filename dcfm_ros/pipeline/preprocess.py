@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera image to the network's input."""
+"""Preprocessing: camera image to network input."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from dcfm_ros.compiled import njit
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.parts import in_parts
+from dcfm_ros.pipeline.parallel_rows import parallel_rows
 
 
 def network_input(frame: Frame, size: tuple[int, int]) -> np.ndarray:
-    """(h, w, 3) uint8 RGB of size (height, width); normalisation is part of the network.
+    """Return the network input (h, w, 3) uint8 RGB of size (height, width); normalisation is part of the
+    network.
 
-    Shrunk by averaging over areas, enlarged bilinearly; of a strip one side each.
+    Each side is shrunk by area averaging or enlarged bilinearly.
     """
     image, is_bgr = frame.image, frame.is_bgr
     smaller = min(image.shape[0], size[0]), min(image.shape[1], size[1])
@@ -29,23 +30,23 @@ def network_input(frame: Frame, size: tuple[int, int]) -> np.ndarray:
 
 
 def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.ndarray:
-    """image (H, W, 3) uint8 averaged over areas to size (h, w); `swap` exchanges the first and the last
-    channel.
+    """Shrink an image (H, W, 3) uint8 to size (h, w) by area averaging; `swap` exchanges the first and the
+    last channel.
 
-    As OpenCV's INTER_AREA but for the rounding of single values, in a fifth of its time: the sums over rows,
-    most of the work, run along memory.
+    Equals OpenCV's INTER_AREA except for the rounding of single values, in a fifth of its time: the sums over
+    rows, most of the work, are contiguous in memory.
     """
     rows, columns = _overlaps(size[0], image.shape[0]), _overlaps(size[1], image.shape[1])
     image = np.ascontiguousarray(image).reshape(image.shape[0], -1)
     small = np.empty((*size, 3), np.uint8)
-    in_parts(size[0], lambda first, last: _average(image, *rows, *columns, swap, small, first, last))
+    parallel_rows(size[0], lambda first, last: _average(image, *rows, *columns, swap, small, first, last))
     return small
 
 
 @lru_cache(maxsize=64)
 def _overlaps(small: int, large: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What of `large` pixels each of `small` ones covers: the first, how many, and their weights, (small,
-    most) float32."""
+    """Return, for each of `small` output pixels, the first of the `large` input pixels that it covers, their
+    number, and their weights (small, greatest number) float32."""
     edges = np.arange(small + 1) * (large / small)
     first, last = np.floor(edges[:-1] + 1e-9).astype(int), np.ceil(edges[1:] - 1e-9).astype(int)
     pixels = first[:, None] + np.arange((last - first).max())

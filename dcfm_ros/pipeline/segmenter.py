@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The segmenter: frames in, masks out. What becomes of a frame in between is in `CameraStream.steps`."""
+"""The segmenter: frames in, masks out. The processing of a frame is in `CameraStream.steps`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from dcfm_ros.pipeline.settings import (
     SchedulerConfig,
     ThresholdRule,
 )
-from dcfm_ros.pipeline.stream import CameraStream, Machinery, Steps, run
+from dcfm_ros.pipeline.stream import CameraStream, Steps, StreamResources, run
 from dcfm_ros.pipeline.telemetry import CameraStatus, CameraTelemetry
+from dcfm_ros.stamps import NS_PER_S
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ _log = logging.getLogger(__name__)
 class Segmenter:
     """Segments the frames of any number of cameras with one network.
 
-    `steps` and what it gives, `process`, `flush`, `collect` and `drop_waiting` are for one thread at a time,
-    on which `on_keyframe`, `on_error` and `wanted` are called. Everything else may be called from any thread.
+    `steps` and its generators, `process`, `flush`, `collect` and `drop_waiting` must be called from one
+    thread at a time, which also calls `on_keyframe`, `on_error` and `wanted`. All other methods are
+    thread-safe.
     """
 
     def __init__(
@@ -55,11 +57,11 @@ class Segmenter:
         wanted: Callable[[str], Wanted] = lambda camera: Wanted(),
         class_map: ClassMap | None = None,
     ):
-        """on_keyframe: takes each keyframe whose common feature is there
-        on_error: takes a camera and what went wrong that `process` does not raise: an EncodeError, a
-            PublishError, or the error of a frame that had waited (`two_sided`); live, all errors
-        wanted: what is wanted beside a camera's next mask
-        class_map: of the masks; None: the model's own classes
+        """on_keyframe: called with each keyframe whose common feature is ready
+        on_error: called with a camera and an error that `process` does not raise: an EncodeError, a
+            PublishError, or the error of a frame that had waited (`two_sided`); live, with all errors
+        wanted: returns the outputs requested in addition to a camera's next mask
+        class_map: applied to the masks; None: the model's own classes
         """
         self._backend, self._on_error, self.class_map = backend, on_error, class_map
         config = _in_use(config, backend.per_frame)
@@ -72,7 +74,7 @@ class Segmenter:
             else ThreadedEncoder(backend, gate, config.scheduler)
         )
         self._networks = Networks(backend)
-        self._machinery = Machinery(
+        self._shared = StreamResources(
             backend,
             model_size,
             self._networks,
@@ -83,8 +85,8 @@ class Segmenter:
             MaskMaker(backend, MaskSize(config.mask_size), class_map),
             wanted,
         )
-        self.driving = threading.Lock()  # held by whoever drives frames live
-        self._lock = threading.Lock()  # for the two that follow
+        self.driving = threading.Lock()  # held by the thread that processes live frames
+        self._lock = threading.Lock()  # guards the two attributes below
         self._config = config
         self._streams: dict[str, CameraStream] = {}
 
@@ -100,8 +102,8 @@ class Segmenter:
         class_map: str = "",
         **callbacks,
     ) -> Segmenter:
-        """The segmenter of a model: `backend`, `device`, `precision` and `live` as for `make_backend`,
-        `class_map` as for `read_class_map`, `callbacks` as for this class.
+        """Create the segmenter of a model. `backend`, `device`, `precision` and `live`: see `make_backend`;
+        `class_map`: see `read_class_map`; `callbacks`: see this class.
 
         A per-frame model runs its whole network on each frame, in mode `sync`.
         """
@@ -120,16 +122,16 @@ class Segmenter:
     # Frames
 
     def process(self, frame: Frame) -> list[Segmentation]:
-        """Masks that are ready now: in `async` and `sync` this frame's, in `two_sided` those a keyframe
-        completes.
+        """Process a frame and return the masks that are ready: in `async` and `sync` this frame's, in
+        `two_sided` those that a keyframe completes.
 
         The list is empty while the camera has no common feature (its first keyframe failed).
         """
         return run(self.steps(frame))
 
     def steps(self, frame: Frame, on_done: Callable[[], None] = lambda: None) -> Steps:
-        """As `process`, step by step, for callers who have other things to do than to wait. A camera's frames
-        go one after the other. on_done: called on any thread when `collect` has something to do."""
+        """Same as `process`, as a generator, for callers that must not block. Finish one frame of a camera
+        before the next. on_done: called, on any thread, when `collect` has something to do."""
         with self._lock:
             stream, scheduler = self._stream(frame.camera), self._config.scheduler
         time_ns = stream.clock.time_ns(frame.stamp_ns, frame.arrival_ns)
@@ -137,45 +139,46 @@ class Segmenter:
         return stream.steps(frame, time_ns, scheduler, on_done)
 
     def collect(self) -> None:
-        """Take note of keyframes that are done; else that happens with their camera's next frame."""
+        """Process finished keyframes now; otherwise this happens with the camera's next frame."""
         for stream in self._all():
             stream.collect()
 
     def flush(self) -> list[Segmentation]:
-        """Masks of frames that still wait for a next keyframe (`two_sided`), from the previous one alone."""
+        """Return the masks of frames that wait for the next keyframe (`two_sided`), made from the previous
+        one alone."""
         return [mask for stream in self._all() for mask in stream.flush()]
 
     def drop_waiting(self) -> None:
-        """Forget frames that still wait for a next keyframe (`two_sided`)."""
+        """Discard frames that wait for the next keyframe (`two_sided`)."""
         for stream in self._all():
             stream.drop_waiting()
 
     # Control
 
     def prepare(self) -> None:
-        """Compile and warm up everything for images of the model's own size, so that the first frame does not
-        wait. Before the first frame."""
-        self._networks.prepare(self._machinery.model_size, self.config.alignment is Alignment.FLOW)
+        """Compile and warm up for images of the model's own size, so that the first frame does not wait. Call
+        it before the first frame."""
+        self._networks.prepare(self._shared.model_size, self.config.alignment is Alignment.FLOW)
 
     def request_keyframe(self) -> None:
-        """The next frame of every camera becomes a keyframe."""
+        """Make the next frame of every camera a keyframe."""
         for stream in self._all():
             stream.request_keyframe()
 
     def reconfigure(self, scheduler: SchedulerConfig) -> None:
-        """Other keyframe bounds and thresholds, from the next frame on."""
+        """Set keyframe bounds and thresholds, effective from the next frame."""
         with self._lock:
             self._config = _in_use(replace(self._config, scheduler=scheduler), self.per_frame)
             self._encoder.reconfigure(self._config.scheduler)
 
     def end_encodes(self) -> None:
-        """No deep path from now on: the running one ends with its slice, and a frame that waits for one goes
-        on without."""
+        """Stop encoding keyframes: the running deep path ends after its slice, and a frame that waits for one
+        continues without it."""
         self._encoder.stop()
 
     def stop(self) -> None:
-        """End all threads; no frame may come any more, or be on its way. A network that is being compiled is
-        waited for."""
+        """Stop all threads. No frame may be in progress or follow. Waits for a network that is being
+        compiled."""
         self._encoder.stop()
         stop_backend(self._backend)
         self._networks.stop()
@@ -196,12 +199,12 @@ class Segmenter:
 
     @property
     def per_frame(self) -> bool:
-        """Does every frame run the whole network? Keyframe settings then mean nothing."""
+        """True if every frame runs the whole network; keyframe settings then have no effect."""
         return self._backend.per_frame
 
     @property
     def masks_wait(self) -> bool:
-        """Do masks wait for the next keyframe, on purpose?"""
+        """True if the mode makes masks wait for the next keyframe."""
         return self._mode.masks_wait
 
     def telemetry(self, camera: str) -> CameraTelemetry:
@@ -209,25 +212,25 @@ class Segmenter:
             return self._stream(camera).telemetry
 
     def report(self, camera: str, error: Exception) -> None:
-        """Count and report what went wrong for a camera."""
+        """Count and report an error of a camera."""
         self.telemetry(camera).failed(error)
         try:
             self._on_error(camera, error)
-        except Exception:  # a thread that ended here would take the masks of all cameras with it
-            _log.exception("the report of an error raised an error itself")
+        except Exception:  # the calling thread serves all cameras and must survive
+            _log.exception("the error callback raised an exception")
 
     def status(self) -> list[CameraStatus]:
         running = self._encoder.running()
-        encoding_s = (time.monotonic_ns() - running.started_ns) / 1e9 if running else 0.0
+        encoding_s = (time.monotonic_ns() - running.started_ns) / NS_PER_S if running else 0.0
         return [stream.telemetry.status(encoding_s) for stream in self._all()]
 
     def backend_status(self) -> dict[str, str]:
-        """As `backends.base.status_of`."""
+        """Return the backend's status, see `backends.base.status_of`."""
         return status_of(self._backend)
 
     def _stream(self, camera: str) -> CameraStream:
         if camera not in self._streams:
-            self._streams[camera] = CameraStream(camera, self._config, self._mode(), self._machinery)
+            self._streams[camera] = CameraStream(camera, self._config, self._mode(), self._shared)
         return self._streams[camera]
 
     def _all(self) -> list[CameraStream]:
@@ -236,8 +239,8 @@ class Segmenter:
 
 
 def _in_use(config: PipelineConfig, per_frame: bool) -> PipelineConfig:
-    """The same with the AKS score and threshold that are in use. A per-frame network makes every frame a
-    keyframe, and its mask of its own deep path."""
+    """Return the configuration with the AKS score and threshold in use. With a per-frame network every frame
+    is a keyframe and its mask comes from its own deep path."""
     if per_frame:
         config = replace(
             config,

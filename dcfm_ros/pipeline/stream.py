@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's stream: `CameraStream.steps` is the way of a frame, from top to bottom."""
+"""The stream of one camera: `CameraStream.steps` processes a frame from image to mask, top to bottom."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.motion.track import Found, Motion, MotionTrack
+from dcfm_ros.motion.track import Motion, MotionKind, MotionTrack
 from dcfm_ros.pipeline.backends.base import Backend
 from dcfm_ros.pipeline.camera_clock import CameraClock
 from dcfm_ros.pipeline.cpu_gate import CpuGate, NoGate
@@ -36,14 +36,16 @@ from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.scheduler import Decision, KeyframeScheduler
 from dcfm_ros.pipeline.settings import Alignment, PipelineConfig, SchedulerConfig
 from dcfm_ros.pipeline.telemetry import CameraTelemetry
+from dcfm_ros.stamps import NS_PER_S
 
-# The way of a frame: yields each mask when it is made, and each Future that must be done before it can go on.
+# Processing of one frame as a generator: yields each mask when it is ready, and each Future that has to be
+# done before the frame can continue.
 Steps = Generator[Future | Segmentation, None, None]
 
 
 def run(steps: Steps) -> list[Segmentation]:
-    """The masks of a frame's way, which waits wherever it has to. The live pipeline does not wait: see
-    `LiveSegmenter`."""
+    """Run the steps of a frame to the end, blocking on each Future, and return the masks. The live pipeline
+    does not block: see `LiveSegmenter`."""
     masks = []
     for step in steps:
         if isinstance(step, Future):
@@ -54,8 +56,8 @@ def run(steps: Steps) -> list[Segmentation]:
     return masks
 
 
-class Machinery(NamedTuple):
-    """What all streams of a segmenter share."""
+class StreamResources(NamedTuple):
+    """Objects shared by all streams of a segmenter."""
 
     backend: Backend
     model_size: tuple[int, int]
@@ -69,24 +71,24 @@ class Machinery(NamedTuple):
 
 
 class CameraStream:
-    """Everything of one camera. The masks' thread alone touches it, but for `telemetry` and
+    """State and processing of one camera. Used by the mask thread only, except for `telemetry` and
     `request_keyframe`."""
 
-    def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, machinery: Machinery):
-        self.camera, self._config, self._mode, self._machinery = camera, config, mode, machinery
+    def __init__(self, camera: str, config: PipelineConfig, mode: AsyncMode, shared: StreamResources):
+        self.camera, self._config, self._mode, self._shared = camera, config, mode, shared
         self.telemetry = CameraTelemetry(camera, config.scheduler.threshold)
         self.clock = CameraClock()
         self._reference: Reference | None = None
         self._scheduler = KeyframeScheduler(config.scheduler)
-        moves = config.alignment is Alignment.FLOW and not machinery.backend.per_frame
-        self._motion = MotionTrack(both_ways=mode.masks_wait) if moves else None
-        self._open: list[Keyframe] = []  # of this sequence, whose outcome is not noted yet, the older first
-        self._newest_started = -1  # index of the newest keyframe that the encoder has taken up
+        aligned = config.alignment is Alignment.FLOW and not shared.backend.per_frame
+        self._motion = MotionTrack(both_ways=mode.masks_wait) if aligned else None
+        self._open: list[Keyframe] = []  # of this sequence, outcome not yet collected, oldest first
+        self._newest_started = -1  # index of the newest keyframe that the encoder has started
         self._size: tuple[int, int] | None = None
         self._network_size = (0, 0)
         self._index = -1  # of the newest frame
         self._time_ns = 0
-        self._requested = threading.Event()  # has somebody asked for a keyframe?
+        self._requested = threading.Event()  # set by `request_keyframe`
 
     def steps(
         self,
@@ -95,27 +97,27 @@ class CameraStream:
         scheduler: SchedulerConfig,
         on_done: Callable[[], None] = lambda: None,
     ) -> Steps:
-        """The way of a frame. It waits, by yielding a Future, in two places: for a network of a new size, and
-        for the camera's first common feature.
+        """Process a frame. Waits, by yielding a Future, in two places: for the network of a new input size,
+        and for the camera's first common feature.
 
-        time_ns: of the camera's clock
-        on_done: called on any thread when `collect` has something to do
+        time_ns: time on the camera's clock
+        on_done: called, on any thread, when `collect` has something to do
         """
-        backend, gate = self._machinery.backend, self._machinery.gate
-        self._control(scheduler)
-        if self._breaks_off(frame, time_ns):
+        backend, gate = self._shared.backend, self._shared.gate
+        self._apply_control(scheduler)
+        if self._breaks_sequence(frame, time_ns):
             yield from self.flush()
             self._restart()
-        index = self._begin(frame, time_ns)
-        compiled = self._machinery.networks.ready(self._network_size, self.camera)
+        index = self._begin_frame(frame, time_ns)
+        compiled = self._shared.networks.ready(self._network_size, self.camera)
         yield compiled
-        compiled.result()  # a network that cannot be had is this frame's error
-        with gate.frame():  # in one piece: no slice of the deep path comes between shallow path and mask
+        compiled.result()  # raises if the network cannot be compiled: an error of this frame
+        with gate.frame():  # as one unit: no slice of the deep path runs between shallow path and mask
             started = time.perf_counter()
             picture = network_input(frame, self._network_size)
             prepared = time.perf_counter()
-            self._follow(picture, index)
-            followed = time.perf_counter()
+            self._track_motion(picture, index)
+            tracked = time.perf_counter()
             shallow = backend.shallow(picture)
             computed = time.perf_counter()
             self.collect()
@@ -128,13 +130,13 @@ class CameraStream:
                 shallow,
                 decision,
                 1e3 * (prepared - started),
-                1e3 * (followed - prepared),
-                1e3 * (computed - followed),
+                1e3 * (tracked - prepared),
+                1e3 * (computed - tracked),
             )
             before = self._reference
             if decision.reason is not None:
                 self._request(work, on_done)
-            self.collect()  # a mask is made with the newest feature there is
+            self.collect()  # the mask uses the newest feature available
             while self._reference is None and self._open:
                 with gate.released():
                     yield self._open[0].outcome
@@ -147,9 +149,9 @@ class CameraStream:
             raise error
 
     def collect(self) -> None:
-        """Take note of this camera's keyframes that the encoder has taken up or finished since the last call,
-        the older first."""
-        # The newer are looked at first: then no newer one is done where an older one is not.
+        """Process this camera's keyframes that the encoder has started or finished since the last call,
+        oldest first."""
+        # Read newest first: a newer keyframe seen as done then implies that the older ones are done, too.
         found = [
             (keyframe, keyframe.outcome.done(), keyframe.has_started) for keyframe in reversed(self._open)
         ]
@@ -159,64 +161,65 @@ class CameraStream:
                 self._scheduler.started(keyframe.work.network_input, keyframe.work.index)
             if is_done:
                 self._open.remove(keyframe)
-                self._conclude(keyframe)
+                self._finish_keyframe(keyframe)
 
     def flush(self) -> list[Segmentation]:
-        """Masks of frames that wait for a next keyframe, without it."""
+        """Return the masks of frames that wait for the next keyframe, made without it."""
         self.collect()
         return self._decode(self._mode.flush(self._reference))[0]
 
     def drop_waiting(self) -> None:
-        """Forget frames that wait for a next keyframe."""
+        """Discard frames that wait for the next keyframe."""
         self.telemetry.count("discarded", len(self._mode.flush(None)))
 
     def release(self) -> None:
-        """Forget all features: megabytes that need not wait for the garbage collector."""
+        """Drop all features at once: they are megabytes that need not wait for the garbage collector."""
         self._open.clear()
         self._reference = None
         if self._motion is not None:
             self._motion.restart()
 
     def request_keyframe(self) -> None:
-        """The next frame becomes a keyframe. Any thread."""
+        """Make the next frame a keyframe. May be called from any thread."""
         self._requested.set()
 
-    def _control(self, scheduler: SchedulerConfig) -> None:
+    def _apply_control(self, scheduler: SchedulerConfig) -> None:
         self._scheduler.config = scheduler
         if self._requested.is_set():
             self._requested.clear()
             self._scheduler.force(Reason.REQUESTED)
 
-    def _breaks_off(self, frame: Frame, time_ns: int) -> bool:
-        """Does this frame not continue the sequence? Another size, time running back, or a long silence."""
+    def _breaks_sequence(self, frame: Frame, time_ns: int) -> bool:
+        """Return whether this frame starts a new sequence: other size, time jumped back, or a long
+        silence."""
         if self._size is None:
             return False
         gap_ns = time_ns - self._time_ns
-        return frame.image.shape[:2] != self._size or gap_ns < 0 or gap_ns > self._config.silence_s * 1e9
+        return frame.image.shape[:2] != self._size or gap_ns < 0 or gap_ns > self._config.silence_s * NS_PER_S
 
     def _restart(self) -> None:
-        """Begin a new sequence, for which no keyframe of the old one is of any use."""
+        """Start a new sequence: keyframes of the old one are obsolete."""
         for keyframe in self._open:
             keyframe.superseded.set()
         self.release()
         self._scheduler.restart(Reason.RESET)
         self.telemetry.count("resets")
 
-    def _begin(self, frame: Frame, time_ns: int) -> int:
-        """Take the frame as the next of the sequence; returns its index."""
+    def _begin_frame(self, frame: Frame, time_ns: int) -> int:
+        """Register the frame as the next of the sequence and return its index."""
         if frame.image.shape[:2] != self._size:
             self._size = frame.image.shape[:2]
-            self._network_size = input_size(self._size, self._machinery.model_size)
+            self._network_size = input_size(self._size, self._shared.model_size)
             self.telemetry.note(size=self._size)
         self._time_ns = time_ns
         self.telemetry.note(stamp_stands_s=self.clock.stands_s)
         self._index += 1
-        self._note_feature()
+        self._note_reference()
         return self._index
 
-    def _follow(self, picture: np.ndarray, index: int) -> None:
-        """Motion up to this frame, from all that masks may still be made with, or that still wait for
-        theirs."""
+    def _track_motion(self, picture: np.ndarray, index: int) -> None:
+        """Extend the motion track to this frame, for all keyframes whose features may still be used and all
+        frames that still wait for their masks."""
         if self._motion is not None:
             needed = {keyframe.work.index for keyframe in self._open} | set(self._mode.waiting)
             if self._reference is not None:
@@ -224,8 +227,8 @@ class CameraStream:
             self._motion.add(picture, index, needed)
 
     def _decide(self, picture: np.ndarray, index: int) -> Decision:
-        """Is this frame to be a keyframe? picture: its network input."""
-        scale = self._machinery.encoder.threshold_scale()
+        """Decide whether this frame becomes a keyframe. picture: its network input."""
+        scale = self._shared.encoder.threshold_scale()
         decision = self._scheduler.evaluate(picture, index, scale, self._motion)
         if decision.is_cut and self._motion is not None:
             self._motion.cut()
@@ -239,14 +242,14 @@ class CameraStream:
         keyframe.outcome.add_done_callback(lambda outcome: on_done())
         older = list(self._open)
         self._open.append(keyframe)
-        if not self._machinery.encoder.submit(keyframe):
+        if not self._shared.encoder.submit(keyframe):
             self.telemetry.count("over_budget")
-        elif keyframe.is_cut:  # keyframes before the cut are useless; those of cuts must not end each other
+        elif keyframe.is_cut:  # older keyframes are obsolete, but consecutive cuts must not end each other
             for other in older:
                 if not other.is_cut:
                     other.superseded.set()
 
-    def _conclude(self, keyframe: Keyframe) -> None:
+    def _finish_keyframe(self, keyframe: Keyframe) -> None:
         work, outcome = keyframe.work, keyframe.outcome
         queue_ms, encode_ms = (
             1e-6 * (end - begin)
@@ -259,17 +262,18 @@ class CameraStream:
             self.telemetry.count("slow_encodes")
         if outcome.cancelled() or isinstance(outcome.exception(), Superseded):
             return
-        if (error := outcome.exception()) is not None:
+        if (failure := outcome.exception()) is not None:
             self._scheduler.failed(work.index)
-            self._machinery.report(self.camera, EncodeError("keyframe encoder", error))
+            self._shared.report(self.camera, EncodeError("keyframe encoder", failure))
             return
+        assert work.decision.reason is not None  # it is a keyframe
         interval = 0 if self._reference is None else work.index - self._reference.index
         self._reference = Reference(outcome.result(), work.index, work.frame.stamp_ns, work.time_ns)
         self._scheduler.succeeded(work.network_input, work.index)
         self.telemetry.encoded(queue_ms, encode_ms)
-        self._note_feature()
+        self._note_reference()
         try:
-            self._machinery.on_keyframe(
+            self._shared.on_keyframe(
                 KeyframeEvent(
                     work.frame,
                     work.index,
@@ -280,14 +284,14 @@ class CameraStream:
                     encode_ms,
                 )
             )
-        except Exception as error:  # whatever a publisher raises: masks go on
-            self._machinery.report(self.camera, PublishError("keyframe event", error))
+        except Exception as error:  # a failing publisher must not stop the masks
+            self._shared.report(self.camera, PublishError("keyframe event", error))
 
     def _decode(
         self, decodables: list[Decodable], own: Work | None = None
     ) -> tuple[list[Segmentation], Exception | None]:
-        """Masks of all that have a feature. What fails is reported; but for the frame `own`, whose error is
-        returned."""
+        """Make the masks of all frames that have a feature. Errors are reported, except that of the frame
+        `own`, which is returned."""
         masks, own_error = [], None
         for work, references in decodables:
             found = [reference for reference in references if reference is not None]
@@ -300,7 +304,7 @@ class CameraStream:
                 if work is own:
                     own_error = error
                 else:
-                    self._machinery.report(self.camera, error)
+                    self._shared.report(self.camera, error)
         return masks, own_error
 
     def _mask(self, work: Work, references: list[Reference]) -> Segmentation:
@@ -310,17 +314,17 @@ class CameraStream:
             Motion() if self._motion is None else self._motion.motion(work.index, reference.index)
             for reference in references
         ]
-        masks = self._machinery.masks.make(
+        masks = self._shared.masks.make(
             work.shallow,
             [reference.feature for reference in references],
             frame.image.shape[:2],
-            self._machinery.wanted(self.camera),
+            self._shared.wanted(self.camera),
             [motion.map for motion in motions],
         )
         ended, now_ns = time.perf_counter(), time.monotonic_ns()
         latency_ms = (now_ns - frame.received_ns) / 1e6 if frame.received_ns else 0.0
         self.telemetry.masked(now_ns, latency_ms, work.motion_ms)
-        if self._motion is not None and motions[0].found is Found.NONE:
+        if self._motion is not None and motions[0].kind is MotionKind.NONE:
             self.telemetry.count("unaligned")
         return Segmentation(
             frame=frame,
@@ -332,8 +336,8 @@ class CameraStream:
             mode=self._config.mode,
             feature_stamp_ns=oldest.stamp_ns,
             feature_age_frames=work.index - oldest.index,
-            feature_age_s=(work.time_ns - oldest.time_ns) / 1e9,
-            alignment=motions[0].found,
+            feature_age_s=(work.time_ns - oldest.time_ns) / NS_PER_S,
+            alignment=motions[0].kind,
             motion_px=motions[0].pixels(frame.image.shape[:2]),
             score=work.decision.score,
             dropped=self.telemetry.take_dropped(),
@@ -344,7 +348,7 @@ class CameraStream:
             latency_ms=latency_ms,
         )
 
-    def _note_feature(self) -> None:
+    def _note_reference(self) -> None:
         reference = self._reference
         self.telemetry.note(
             has_feature=reference is not None,

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of one camera's images: counters, rates and durations, for diagnostics and reports."""
+"""Telemetry of one camera: counters, rates and durations, for diagnostics and reports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from dcfm_ros.pipeline.frames import EncodeError, InputError, PublishError, describe
 from dcfm_ros.pipeline.latency import DurationWindow, RateWindow
+from dcfm_ros.stamps import NS_PER_S
 
 COUNTERS = (
     "received",
@@ -31,12 +32,17 @@ COUNTERS = (
     "over_budget",
     "resets",
 )
-_ERROR_COUNTERS = {EncodeError: "encode_failures", PublishError: "publish_failures"}
+# Counters in which images end, unless they are refused. An image in none of them is in progress.
+ENDS = ("masks", "dropped", "unheard", "over_rate", "discarded", "without_feature", "failures")
+_ERROR_COUNTERS: dict[type[Exception], str] = {
+    EncodeError: "encode_failures",
+    PublishError: "publish_failures",
+}
 
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """A snapshot for diagnostics. Rates in Hz over the last 5 s, durations in ms over the last 300.
+    """Snapshot of a camera's telemetry. Rates in Hz over the last 5 s, durations in ms over the last 300.
 
     Every image received is in progress, or one of: masks, dropped, unheard, over_rate, discarded,
     without_feature, refused, failures.
@@ -46,20 +52,20 @@ class CameraStatus:
     size: tuple[int, int] | None  # (height, width) of the newest image
     received: int
     masks: int
-    dropped: int  # pushed out by newer images before their turn came
-    unheard: int  # not wanted, as nobody subscribed to anything
-    over_rate: int  # not wanted, as there are more than max_rate
-    discarded: int  # not yet masks when the masks' thread was stopped
-    without_feature: int  # frames for which there was no common feature
-    unaligned: int  # masks of an older common feature that was not moved, since the motion is not known
-    refused: dict[str, int]  # bad input, by kind
+    dropped: int  # displaced by newer images before they were processed
+    unheard: int  # skipped, as nobody subscribed to any output
+    over_rate: int  # skipped, as they exceed max_rate
+    discarded: int  # not yet processed when the mask thread was stopped
+    without_feature: int  # frames without a common feature, so without a mask
+    unaligned: int  # masks of an older common feature that was not aligned, since the motion is unknown
+    refused: dict[str, int]  # invalid input, by kind
     failures: int  # frames that raised an error
-    publish_failures: int  # masks and keyframe events whose receiver raised an error
+    publish_failures: int  # masks and keyframe events whose callback raised an error
     keyframes: int
     encode_failures: int
-    slow_encodes: int  # whose deep path did not return for keyframe.STALLED_S
+    slow_encodes: int  # keyframes whose deep path took longer than keyframe.STALLED_S
     overdue: int  # frames beyond MaxK
-    over_budget: int  # frames whose keyframe the budget held back
+    over_budget: int  # frames whose keyframe was delayed or refused by the budget
     resets: int
     input_hz: float
     mask_hz: float
@@ -69,22 +75,22 @@ class CameraStatus:
     motion_p50_ms: float  # estimating the motion from frame to frame
     encode_p50_ms: float
     convert_p50_ms: float  # from message to image
-    publish_p50_ms: float  # of a mask and all else that is made of it
-    queue_p50_ms: float  # of keyframes, waiting for the encoder
-    threshold: float  # AKS score from which a frame now becomes a keyframe
+    publish_p50_ms: float  # publishing a mask and all outputs derived from it
+    queue_p50_ms: float  # keyframes waiting for the encoder
+    threshold: float  # AKS score from which a frame currently becomes a keyframe
     feature_age_frames: int
     has_feature: bool
     last_error: str
-    stamp_stands_s: float  # for which the images' stamps have stood still; 0: they go on
-    silent_s: float  # since the last image arrived; -1 before the first
-    encoding_s: float  # for which the deep path has been at a keyframe, of whichever camera; 0: it is not
+    stamp_stands_s: float  # time since the images' stamps last changed; 0 while they advance
+    silent_s: float  # time since the last image arrived; -1 before the first
+    encoding_s: float  # running time of the current deep path, of any camera; 0 while none runs
 
 
 class CameraTelemetry:
-    """Any thread may call anything."""
+    """Thread-safe collector of one camera's telemetry."""
 
     def __init__(self, camera: str, threshold: float):
-        """threshold: of AKS, as configured."""
+        """threshold: the configured AKS threshold"""
         self.camera = camera
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -104,41 +110,41 @@ class CameraTelemetry:
         self.convert, self.publish = DurationWindow(), DurationWindow()
 
     def count(self, what: str, number: int = 1) -> None:
-        """what: a counter of CameraStatus."""
+        """Increase a counter of CameraStatus."""
         with self._lock:
             self._counts[what] += number
 
     def note(self, **newest: Any) -> None:
-        """Newest values of size, threshold, feature_age_frames, has_feature, stamp_stands_s."""
+        """Set the newest values of size, threshold, feature_age_frames, has_feature or stamp_stands_s."""
         with self._lock:
             self._newest |= newest
 
     def arrived(self, now_ns: int) -> None:
-        """An image has come in; now_ns is time.monotonic_ns()."""
+        """Count an image that has arrived. now_ns: time.monotonic_ns()"""
         with self._lock:
             self._counts["received"] += 1
             self._last_arrival_ns = now_ns
         self._arrivals.add(now_ns)
 
     def skipped(self, reason: str) -> None:
-        """An image has come of which no mask is wanted. reason: unheard or over_rate."""
+        """Count an image that has arrived and is not processed. reason: unheard or over_rate"""
         self.arrived(time.monotonic_ns())
         self.count(reason)
 
     def dropped(self) -> None:
-        """An image was replaced by a newer one before its turn came."""
+        """Count an image that a newer one displaced before it was processed."""
         with self._lock:
             self._counts["dropped"] += 1
             self._dropped_since_mask += 1
 
     def take_dropped(self) -> int:
-        """How many were dropped since the last call."""
+        """Return how many images were dropped since the last call."""
         with self._lock:
             dropped, self._dropped_since_mask = self._dropped_since_mask, 0
         return dropped
 
     def failed(self, error: Exception) -> None:
-        """An image that is refused, a keyframe whose deep path failed, or any other error on the way."""
+        """Count an error: a refused image, a failed deep path, or any other error of the pipeline."""
         with self._lock:
             if isinstance(error, InputError):
                 self._refused[error.kind] += 1
@@ -160,12 +166,12 @@ class CameraTelemetry:
 
     @property
     def resets(self) -> int:
-        """How often the camera's stream has begun anew."""
+        """Number of times the camera's stream has started a new sequence."""
         with self._lock:
             return self._counts["resets"]
 
     def status(self, encoding_s: float = 0.0) -> CameraStatus:
-        """encoding_s: as in CameraStatus, which the encoder knows."""
+        """Return a snapshot. encoding_s: see CameraStatus; known to the encoder only."""
         now = time.monotonic_ns()
         with self._lock:
             values = (
@@ -188,5 +194,5 @@ class CameraTelemetry:
             queue_p50_ms=self._queue.percentile(50),
             convert_p50_ms=self.convert.percentile(50),
             publish_p50_ms=self.publish.percentile(50),
-            silent_s=(now - last_arrival_ns) / 1e9 if last_arrival_ns else -1.0,
+            silent_s=(now - last_arrival_ns) / NS_PER_S if last_arrival_ns else -1.0,
         )

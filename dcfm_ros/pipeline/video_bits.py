@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the first bits of a video packet say: whether decoding can begin with it, and the parameter sets that
-it brings.
+"""Parsing of the first bits of a video packet: whether decoding can start with it, and its parameter sets.
 
-The codec's own bits decide, as messages' flags say different things: of H.264 an IDR picture, of H.265 an
-IRAP picture (IDR, CRA, BLA), of AV1 a key frame that is shown, of VP9 a key frame.
+The bitstream decides, since the flags of messages are not consistent. Decoding can start with an IDR picture
+of H.264, an IRAP picture of H.265 (IDR, CRA, BLA), a shown key frame of AV1, or a key frame of VP9.
 """
 
 from __future__ import annotations
@@ -21,36 +20,36 @@ _H265_SLICES, _H265_KEY, _H265_SETS = (
     frozenset(range(16, 22)),
     {32: "VPS", 33: "SPS", 34: "PPS"},
 )
-_CLEAN = frozenset((5, 19, 20))  # IDR pictures of both; 5 is no key picture of H.265
+_CLEAN = frozenset((5, 19, 20))  # IDR pictures of both codecs; 5 is not a key picture of H.265
 _AV1_SEQUENCE, _AV1_FRAME_HEADER, _AV1_FRAME, _AV1_KEY_FRAME = 1, 3, 6, 0
 
 
 class VideoError(InputError):
-    """A packet that brings no picture; the text names the value and the remedy.
+    """A packet without a decodable picture; the text names the value and the remedy.
 
-    `kind` is a stable word for counters: "encoding" (of the topic: its codec, or a form of it, is not read),
-    "packet" (damaged), "key" (waits for a key picture), "parameters" (a key picture without parameter sets),
-    "picture" (brings none), "overrun".
+    `kind` is a stable word for counters: "encoding" (the topic's codec, or its format, is not supported),
+    "packet" (damaged), "key" (waiting for a key picture), "parameters" (a key picture without parameter
+    sets), "picture" (contains none), "overrun".
     """
 
 
 class Contents(NamedTuple):
-    """Of a packet."""
+    """Contents of a packet."""
 
-    is_key: bool  # can decoding begin here?
-    is_clean: bool  # does nothing from here on build on what came before? Pictures may after a CRA
-    has_picture: bool  # False: parameter sets and other side information alone
-    sets: dict[str, bytes]  # parameter sets by their name, with what stands before them in the stream
-    picture: bytes = b""  # how the first NAL unit with a picture begins; of H.264 and H.265
+    is_key: bool  # decoding can start here
+    is_clean: bool  # nothing after this depends on earlier packets, unlike pictures after a CRA
+    has_picture: bool  # False: only parameter sets and other side information
+    sets: dict[str, bytes]  # parameter sets by name, with their start codes
+    picture: bytes = b""  # beginning of the first NAL unit with a picture; H.264 and H.265 only
 
 
 class Codec(NamedTuple):
-    """A codec that is read."""
+    """A supported codec."""
 
     name: str
-    decoder: str  # FFmpeg's name of it
+    decoder: str  # FFmpeg's name for it
     sets: tuple[str, ...]  # parameter sets that a key picture needs
-    key: str  # what a key picture is called
+    key: str  # the codec's term for a key picture
 
 
 CODECS = {
@@ -61,8 +60,8 @@ CODECS = {
 }
 
 
-def look_into(codec: str, data: bytes) -> Contents:
-    """codec: of CODECS. Raises VideoError where the data is no such packet."""
+def parse_packet(codec: str, data: bytes) -> Contents:
+    """Parse a packet. codec: a key of CODECS. Raises VideoError if the data is not such a packet."""
     if not data:
         raise VideoError(
             "picture",
@@ -80,13 +79,13 @@ def _h265(data: bytes) -> Contents:
 
 
 def _annex_b(name, data, type_bits, slices, key, names) -> Contents:
-    """type_bits: by how many bits the first byte of a NAL unit is shifted, and the mask that then leaves its
-    type"""
+    """Parse an Annex B stream. type_bits: shift and mask that extract the type from a NAL unit's first
+    byte"""
     if data[:3] != START_CODE and data[:4] != b"\0" + START_CODE:
         raise VideoError(
             "encoding",
-            f"a video packet begins with {data[:4].hex(' ')}, which is no start code of {name}: publish the "
-            "Annex B form, not that of MP4 files, and whole access units",
+            f"a video packet begins with {data[:4].hex(' ')}, which is not a start code of {name}: publish "
+            "the Annex B form, not that of MP4 files, and whole access units",
         )
     sets: dict[str, bytes] = {}
     for begin, end in _units(data):
@@ -101,7 +100,7 @@ def _annex_b(name, data, type_bits, slices, key, names) -> Contents:
 
 
 def _units(data: bytes) -> Iterator[tuple[int, int]]:
-    """Where each NAL unit lies, found as it is asked for: what follows the first slice is not looked at."""
+    """Yield begin and end of each NAL unit. Lazy, so that data after the first slice is not searched."""
     at = data.find(START_CODE)
     while at >= 0:
         begin, at = at + 3, data.find(START_CODE, at + 3)
@@ -116,11 +115,12 @@ def _av1(data: bytes) -> Contents:
         size = len(data) - begin
         if header & 2:
             size, begin = _leb128(data, begin)
-        if header & 0x81 or begin + size > len(data):  # bits that are always 0
+        if header & 0x81 or begin + size > len(data):  # these bits must be 0
             raise VideoError(
                 "packet",
-                f"a video packet of {len(data)} bytes is no sequence of AV1's OBUs: publish the low overhead "
-                "format, whole temporal units, and look for a lossy network if it happens now and then",
+                f"a video packet of {len(data)} bytes is not a sequence of AV1 OBUs: publish the low "
+                "overhead format, whole temporal units, and look for a lossy network if it happens now and "
+                "then",
             )
         kind = header >> 3 & 15
         if kind == _AV1_SEQUENCE:
@@ -134,7 +134,7 @@ def _av1(data: bytes) -> Contents:
 
 
 def _leb128(data: bytes, at: int) -> tuple[int, int]:
-    """A number of AV1, and where what follows it begins; one that goes on for ever is larger than any
+    """Return an AV1 leb128 number and the position after it; an unterminated one is larger than any
     packet."""
     value = 0
     for place in range(8):
@@ -153,8 +153,7 @@ def _vp9(data: bytes) -> Contents:
     if bits[:2] != "10" or len(data) < 2:
         raise VideoError(
             "packet",
-            f"a video packet of {len(data)} bytes does not begin as a frame of VP9: publish whole frames, "
-            f"and "
+            f"a video packet of {len(data)} bytes does not begin like a VP9 frame: publish whole frames, and "
             "look for a lossy network if it happens now and then",
         )
     at = 5 if bits[2:4] == "11" else 4

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A live camera's video: every packet is decoded in order, on a thread of its own, whether or not its picture
-becomes a mask."""
+"""Decoder thread of a live camera's video: decodes every packet in order, whether or not its picture becomes
+a mask."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from collections import deque
 from collections.abc import Callable
 
 from dcfm_ros.pipeline.frames import describe
-from dcfm_ros.pipeline.keyframe import left_behind
-from dcfm_ros.pipeline.video_bits import VideoError, look_into
+from dcfm_ros.pipeline.keyframe import join_timed_out
+from dcfm_ros.pipeline.video_bits import VideoError, parse_packet
 from dcfm_ros.pipeline.video_packets import Outcome, Packet, VideoDecoder, codec_of
 
-WAITING = 60  # packets, by default; two seconds at 30 Hz
+WAITING = 60  # default length of the packet queue; two seconds at 30 Hz
 _log = logging.getLogger(__name__)
 
 
 class VideoThread:
-    """Any thread may call `put` and `lose`, which never wait; `deliver` gets each packet's outcome, on the
-    decoder's thread.
+    """Decodes a camera's video on its own thread. `put` and `lose` are thread-safe and never block; `deliver`
+    is called with each packet's outcome on the decoder thread.
 
-    At most `waiting` packets wait. When one more comes, the decoder has fallen behind: it goes on at the last
-    key picture that waits, or where none does at the next that comes, and what lies before is dropped, each
-    packet with an outcome of kind "overrun". `stop` discards what waits, without an outcome.
+    At most `waiting` packets are queued. If another one arrives, the decoder has fallen behind: it continues
+    at the last key picture in the queue or, without one, at the next that arrives, and the packets before are
+    dropped, each with an outcome of kind "overrun". `stop` discards queued packets without an outcome.
     """
 
     def __init__(self, deliver: Callable[[Outcome], None], name: str = "", waiting: int = WAITING):
         self._deliver, self._limit = deliver, waiting
         self._decoder = VideoDecoder()
         self._packets: deque[Packet] = deque()
-        self._dropped: list[Packet] = []  # before the packets that wait, without their data
-        self._is_lost = self._closed = False  # was something lost before the packets that wait?
+        self._dropped: list[Packet] = []  # before the queued packets, without their data
+        self._is_lost = self._closed = False  # is_lost: packets were lost before the queued ones
         self._changed = threading.Condition()
         self._thread = threading.Thread(
             target=self._run, name=f"dcfm-video-{name}" if name else "dcfm-video", daemon=True
@@ -50,19 +50,19 @@ class VideoThread:
             self._changed.notify()
 
     def lose(self) -> None:
-        """Packets are lost that should have come by now. Those that wait may have come before or after, so
-        they go, too, up to the next key picture."""
+        """Note that the transport has lost packets. The queued ones may be from before or after the loss, so
+        they are dropped, too, up to the next key picture."""
         with self._changed:
             self._is_lost = True
             self._changed.notify()
 
     def stop(self) -> None:
-        """Join the thread; a decoder that does not return is left behind, and delivers nothing any more."""
+        """Join the thread; a decoder that does not return is abandoned and delivers nothing more."""
         with self._changed:
             self._closed = True
             self._packets.clear()
             self._changed.notify()
-        left_behind(self._thread)
+        join_timed_out(self._thread)
 
     def _make_room(self) -> None:
         keys = [at for at, packet in enumerate(self._packets) if at and _is_key(packet)]
@@ -87,8 +87,7 @@ class VideoThread:
                     VideoError(
                         "overrun",
                         f"{len(dropped)} video packets were dropped, as decoding fell {self._limit} packets "
-                        f"behind: lower the camera's "
-                        "rate or size, or what else runs",
+                        "behind: lower the camera's rate or size, or what else runs",
                     ),
                 )
                 for one in dropped
@@ -100,7 +99,7 @@ class VideoThread:
     def _decoded(self, packet: Packet) -> list[Outcome]:
         try:
             return self._decoder.decode(packet)
-        except Exception as error:  # no packet may end the camera's pictures
+        except Exception as error:  # one bad packet must not end the camera's video
             _log.exception("a video packet of %d bytes", len(packet.data))
             self._decoder = VideoDecoder()
             text = f"a video packet of {len(packet.data)} bytes cannot be decoded: {describe(error)}"
@@ -111,12 +110,12 @@ class VideoThread:
             return
         try:
             self._deliver(outcome)
-        except Exception:  # nor may who takes them
+        except Exception:  # neither must a failing callback
             _log.exception("a picture of the stamp %d", outcome.packet.stamp_ns)
 
 
 def _is_key(packet: Packet) -> bool:
     try:
-        return look_into(codec_of(packet.format), packet.data).is_key
+        return parse_packet(codec_of(packet.format), packet.data).is_key
     except VideoError:
         return False

@@ -1,4 +1,3 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Masks joined with geometry: labelled point clouds of depth images, of depth cameras' clouds and of lidars.
-Without ROS."""
+"""Labelled point clouds from masks and depth images, depth cameras' clouds or lidars. Without ROS."""

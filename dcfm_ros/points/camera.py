@@ -1,15 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A pinhole camera with its distortion: from pixels to rays and from points to pixels.
+"""Pinhole camera model with distortion: rays of pixels, and projection of points.
 
-The camera looks along z, x is right and y is down (an optical frame, REP 103). Pixels have their centre at
-whole numbers.
+The camera looks along z; x points right and y down (optical frame, REP 103). Pixel centres are at integers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -18,18 +18,18 @@ from dcfm_ros.points.errors import PointsError
 _COEFFICIENTS = {
     "plumb_bob": (4, 5),
     "rational_polynomial": (8,),
-}  # how many there may be, by distortion model
-_MOST = 1e9  # of a calibration's numbers
-_LEAST = 1e-12  # of a distortion's: less bends nothing
-_ITERATIONS = 100  # of the inverse distortion; strong lenses need some 50
+}  # allowed numbers of coefficients, by distortion model
+_MOST = 1e9  # upper limit of a calibration's numbers
+_LEAST = 1e-12  # distortion coefficients below this have no effect
+_ITERATIONS = 100  # of the inverse distortion; strong lenses need about 50
 _CONVERGED = 1e-9  # focal lengths: a millionth of a pixel
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Of images of width × height pixels. fx, fy, cx, cy, tx, ty: of a projection matrix, in pixels; tx and
-    ty are of the second camera of a stereo pair, as `CameraInfo` has them, else 0. distortion: k1, k2, p1,
-    p2, k3, k4, k5, k6; empty for none."""
+    """Camera model for images of width × height pixels. fx, fy, cx, cy, tx, ty: from the projection matrix,
+    in pixels; tx and ty are nonzero for the second camera of a stereo pair, as in `CameraInfo`. distortion:
+    k1, k2, p1, p2, k3, k4, k5, k6; empty for none"""
 
     width: int
     height: int
@@ -43,8 +43,8 @@ class Camera:
 
     @lru_cache(maxsize=2)  # noqa: B019
     def rays(self) -> tuple[np.ndarray, np.ndarray]:
-        """(x, y) of each pixel at depth 1, float32, shapes that broadcast to (height, width); NaN where no
-        ray leads to it.
+        """Return (x, y) of each pixel at depth 1, float32, with shapes that broadcast to (height, width); NaN
+        if no ray hits the pixel.
 
         A point at depth z is (x z - tx / fx, y z - ty / fy, z).
         """
@@ -56,8 +56,8 @@ class Camera:
             return x.astype(np.float32), y.astype(np.float32)
 
     def project(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (u, v) of points (float64, metres, of the camera's frame), NaN for those that the camera
-        cannot see: behind it, or so far aside that the lens's polynomial turns back."""
+        """Project points (float64, metres, in the camera's frame) to pixels (u, v); NaN for points that the
+        camera cannot see: behind it, or so far outside that the distortion polynomial is not monotonic."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             depth = np.where(z > 0, z, np.nan)
             x, y = (x + self.tx / self.fx) / depth, (y + self.ty / self.fy) / depth
@@ -71,7 +71,8 @@ class Camera:
         return x * radial + dx, y * radial + dy
 
     def _undistorted(self, x_seen: np.ndarray, y_seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """By iterating (x_seen - dx) / radial, as the distortion is small against the picture."""
+        """Invert the distortion by iterating (x_seen - dx) / radial, since it is small compared to the
+        image."""
         x, y = x_seen, y_seen
         limit = self._turns_back()
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -80,13 +81,13 @@ class Camera:
                 x_new, y_new = (x_seen - dx) / radial, (y_seen - dy) / radial
                 change = np.maximum(abs(x_new - x), abs(y_new - y))
                 x, y = x_new, y_new
-                if not np.any(change > _CONVERGED):  # NaN is settled, too
+                if not np.any(change > _CONVERGED):  # NaN counts as converged
                     break
             unseen = ~((change <= _CONVERGED) & (x * x + y * y < limit))
             return np.where(unseen, np.nan, x), np.where(unseen, np.nan, y)
 
     def _bend(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The radial factor and the tangential offsets at undistorted places."""
+        """Return the radial factor and the tangential offsets at undistorted positions."""
         k1, k2, p1, p2, k3, k4, k5, k6 = self.distortion
         s = x * x + y * y
         radial = (1 + s * (k1 + s * (k2 + s * k3))) / (1 + s * (k4 + s * (k5 + s * k6)))
@@ -94,8 +95,8 @@ class Camera:
         return radial, p1 * xy + p2 * (s + 2 * x * x), p1 * (s + 2 * y * y) + p2 * xy
 
     def _turns_back(self) -> float:
-        """The squared radius s from which more distant points come nearer again, where the polynomial is
-        meaningless: the least positive root of the derivative of r N(s) / D(s), or of D; infinite where there
+        """Return the squared radius s beyond which the distortion polynomial is not monotonic and thus
+        meaningless: the smallest positive root of the derivative of r N(s) / D(s), or of D; infinite if there
             is none."""
         k1, k2, _, _, k3, k4, k5, k6 = self.distortion
         above, below, s = np.poly1d([k3, k2, k1, 1]), np.poly1d([k6, k5, k4, 1]), np.poly1d([1, 0])
@@ -105,9 +106,9 @@ class Camera:
         return float(real.min(initial=np.inf))
 
 
-def read_camera(info, rectified: bool) -> Camera:
-    """Of the fields of a `sensor_msgs/CameraInfo`. rectified: P describes the image; otherwise K and D.
-    Raises PointsError."""
+def read_camera(info: Any, rectified: bool) -> Camera:
+    """Return the camera of a `sensor_msgs/CameraInfo`. rectified: P describes the image; otherwise K and D
+    do. Raises PointsError."""
     roi = info.roi
     if (
         info.binning_x > 1
@@ -123,7 +124,7 @@ def read_camera(info, rectified: bool) -> Camera:
         )
     if rectified:
         fx, _, cx, tx, _, fy, cy, ty, *_ = info.p
-        distortion = ()
+        distortion: tuple[float, ...] = ()
     else:
         fx, _, cx, _, fy, cy, *_ = info.k
         tx = ty = 0.0
@@ -133,7 +134,7 @@ def read_camera(info, rectified: bool) -> Camera:
             "camera",
             f"camera_info is for {info.width}×{info.height} pixels: its publisher must set width and height",
         )
-    if not (np.abs([fx, fy, cx, cy, tx, ty, *distortion]) < _MOST).all():  # nor is NaN less
+    if not (np.abs([fx, fy, cx, cy, tx, ty, *distortion]) < _MOST).all():  # also catches NaN
         raise PointsError(
             "camera",
             f"camera_info is not finite or beyond {_MOST:g} in {'P' if rectified else 'K or D'}: calibrate "

@@ -1,14 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Point clouds as arrays of records: those that come, and those that are made of them.
+"""Point clouds as structured arrays: input clouds and labelled output clouds.
 
-Clouds are taken by the fields of `sensor_msgs/PointCloud2`, whichever library has made them.
+Clouds are accessed by the fields of `sensor_msgs/PointCloud2`, whichever library created them.
 """
 
 from __future__ import annotations
 
 import array
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ _DATATYPES = {
 }  # of sensor_msgs/PointField
 _NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
 _FLOAT32 = 7
-_MOST_BYTES = 1 << 16  # of a point; more is forged, and no record of numpy's
-_PADDING = ("", "_")  # names of no field, as PCL writes them
+_MOST_BYTES = 1 << 16  # per point; larger values are forged, and exceed numpy's records
+_PADDING = ("", "_")  # names of padding in clouds of PCL
 _OWN = {
     "x": (0, "<f4"),
     "y": (4, "<f4"),
@@ -43,7 +44,7 @@ _REPLACED = frozenset({*_OWN, *_CONFIDENCE, "rgba"})
 
 @dataclass(frozen=True)
 class Field:
-    """Of a cloud that goes out, as a `sensor_msgs/PointField`."""
+    """Field of an output cloud, same as a `sensor_msgs/PointField`."""
 
     name: str
     offset: int
@@ -53,10 +54,10 @@ class Field:
 
 @dataclass
 class LabelledCloud:
-    """A cloud that goes out. records: (height, width), whose memory is `data`; little-endian.
+    """Output cloud. records: (height, width), little-endian, with `data` as their memory.
 
-    x, y, z are float32 in metres; rgb is 0x00RRGGBB in the bits of a float32, which is what RViz and PCL
-    read; label and confidence are uint8.
+    x, y, z are float32 in metres; rgb is 0x00RRGGBB in the bits of a float32, as read by RViz and PCL; label
+    and confidence are uint8.
     """
 
     records: np.ndarray
@@ -65,7 +66,9 @@ class LabelledCloud:
 
     @property
     def fields(self) -> list[Field]:
-        return [self._field(name, *described[:2]) for name, described in self.records.dtype.fields.items()]
+        described = self.records.dtype.fields
+        assert described is not None  # it is a record
+        return [self._field(name, *kind_and_offset[:2]) for name, kind_and_offset in described.items()]
 
     @staticmethod
     def _field(name: str, kind: np.dtype, offset: int) -> Field:
@@ -73,8 +76,9 @@ class LabelledCloud:
         return Field(name, offset, datatype, int(np.prod(kind.shape)))
 
 
-def read_cloud(message) -> np.ndarray:
-    """Its points as records, (height, width), a view of the message's data. x, y, z are float32 or float64.
+def read_cloud(message: Any) -> np.ndarray:
+    """Return a cloud's points as records, (height, width), a view of the message's data. x, y, z are float32
+    or float64.
 
     Raises PointsError.
     """
@@ -98,7 +102,7 @@ def read_cloud(message) -> np.ndarray:
         kind, count = (
             np.dtype(order + _DATATYPES[field.datatype]),
             max(1, field.count),
-        )  # some leave the count at 0
+        )  # some publishers leave the count at 0
         if field.offset + count * kind.itemsize > message.point_step:
             raise PointsError(
                 "fields",
@@ -128,29 +132,30 @@ def read_cloud(message) -> np.ndarray:
 
 
 def new_cloud(shape: tuple[int, int], has_confidence: bool, others: np.dtype | None = None) -> LabelledCloud:
-    """All bytes 0. others: records of a cloud whose further fields this one has, too, behind its own."""
+    """Return a cloud with all bytes 0. others: record type whose further fields are appended"""
     record, size = _record(has_confidence, others)
     data = array.array("B", b"\0") * (shape[0] * shape[1] * size)
     return LabelledCloud(np.ndarray(shape, record, data), data, is_dense=False)
 
 
 def copy_others(to: np.ndarray, source: np.ndarray) -> None:
-    """The fields of a cloud that have no names of ours, bit by bit."""
+    """Copy the fields of a cloud that are not replaced by ours, bit by bit."""
     for name in _others(source.dtype):
         to[name] = source[name]
 
 
 def _others(record: np.dtype) -> list[str]:
-    return [name for name in record.names if name not in _REPLACED]
+    return [name for name in record.names or () if name not in _REPLACED]
 
 
 def _record(has_confidence: bool, others: np.dtype | None) -> tuple[np.dtype, int]:
-    """The layout of a point, and its bytes. Each field begins at a multiple of its item's size: C++ can read
-    it in place."""
-    fields = {**_OWN, **(_CONFIDENCE if has_confidence else {})}
+    """Return the layout of a point and its size in bytes. Fields are aligned to their items, so that C++ can
+    read them in place."""
+    fields: dict[str, tuple[int, str | np.dtype]] = {**_OWN, **(_CONFIDENCE if has_confidence else {})}
     end = _OWN_BYTES
-    for name in _others(others) if others is not None else ():
-        kind = others.fields[name][0].newbyteorder("<")
+    for name in () if others is None else _others(others):
+        assert others is not None
+        kind = others[name].newbyteorder("<")
         start = -(-end // kind.base.itemsize) * kind.base.itemsize
         fields[name] = (start, kind)
         end = start + kind.itemsize

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What makes an input of labelled points unusable."""
+"""Errors of labelled points."""
 
 
 class PointsError(ValueError):

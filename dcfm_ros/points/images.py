@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Masks and depth images from messages of the fields of `sensor_msgs/Image`, checked once; any row step,
-either byte order."""
+"""Reading of masks and depth images from messages with the fields of `sensor_msgs/Image`, with validation;
+any row step and byte order."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +17,13 @@ _DEPTH_ENCODINGS = {"16UC1": "u2", "32FC1": "f4"}  # REP 118
 _MM_PER_M = np.float32(1000)
 
 
-def read_mask(message) -> np.ndarray:
-    """(H, W) uint8, a view of the message's data: class ids, or confidences. Raises PointsError."""
+def read_mask(message: Any) -> np.ndarray:
+    """Return class ids or confidences (H, W) uint8, a view of the message's data. Raises PointsError."""
     return _pixels(message, _MASK_ENCODINGS, "mask")
 
 
-def read_depth(message) -> np.ndarray:
-    """(H, W) float32: metres along the optical axis, NaN where there is no depth (0, negative, NaN,
+def read_depth(message: Any) -> np.ndarray:
+    """Return depth (H, W) float32 in metres along the optical axis; NaN if there is none (0, negative, NaN,
     infinite).
 
     16UC1 is in millimetres, 32FC1 in metres (REP 118). Raises PointsError.
@@ -32,8 +34,8 @@ def read_depth(message) -> np.ndarray:
     return depth
 
 
-def _pixels(message, encodings: dict[str, str], what: str) -> np.ndarray:
-    """The pixels without row padding, a view: (height, width)."""
+def _pixels(message: Any, encodings: dict[str, str], what: str) -> np.ndarray:
+    """Return a view of the pixels without row padding: (height, width)."""
     width, height, encoding = message.width, message.height, message.encoding
     if encoding not in encodings:
         raise PointsError(

@@ -1,10 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a mask and geometry to labelled points.
+"""Labelling of points with a mask.
 
-A label is the mask's value at the pixel nearest to the point's: for a picture of another size than the mask
-that is by the pixels' centres, x' = (x + 0.5) w' / w - 0.5, of two as near the later one. Labels are never
-blended.
+A label is the mask's value at the nearest pixel: if image and mask differ in size, pixel centres map as
+x' = (x + 0.5) w' / w - 0.5, and of two equally near pixels the later one is used. Labels are never
+interpolated.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.points.camera import Camera
 from dcfm_ros.points.cloud import LabelledCloud, copy_others, new_cloud
 from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.transform import Transform
 
-UNLABELLED = 255
-_NO_CLASS = 0x808080  # grey: black would be invisible before RViz's background
+_NO_CLASS = 0x808080  # grey: black would be invisible on RViz's background
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """By the mask's values: colours (256,) uint32 0x00RRGGBB, and which points stay (256,) bool."""
+    """Lookup tables by mask value: colours (256,) uint32 0x00RRGGBB, and whether points are kept (256,)
+    bool."""
 
     colours: np.ndarray
     stays: np.ndarray
@@ -37,13 +38,13 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Labels:
-    """mask, confidence (None: unused): (H, W) uint8 of one size."""
+    """Labels of an image. mask, confidence (None: unused): (H, W) uint8 of equal size"""
 
     mask: np.ndarray
     confidence: np.ndarray | None
     table: ClassTable
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.confidence is not None and self.confidence.shape != self.mask.shape:
             raise PointsError(
                 "size",
@@ -55,15 +56,13 @@ class Labels:
 def class_table(
     classes: Sequence[tuple[int, str, tuple[int, int, int]]], wanted: Sequence[str]
 ) -> ClassTable:
-    """classes: id, name and RGB colour, ids in any order; wanted: names of those whose points stay, none for
-        all points.
-    Raises ValueError for a name that no class has."""
+    """Create the lookup tables. classes: id, name and RGB colour, ids in any order; wanted: names of classes
+    whose points are kept; empty: all points. Raises ValueError for an unknown name."""
     names = {name for _, name, _ in classes}
     if unknown := [name for name in wanted if name not in names]:
         raise ValueError(
             f"classes has {', '.join(map(repr, unknown))}, which the segmenter's palette has not: use some "
-            f"of "
-            f"{', '.join(sorted(names))}"
+            f"of {', '.join(sorted(names))}"
         )
     colours, stays = np.full(256, _NO_CLASS, np.uint32), np.full(256, not wanted)
     for number, name, (red, green, blue) in classes:
@@ -73,10 +72,10 @@ def class_table(
 
 
 def label_depth(depth: np.ndarray, camera: Camera, labels: Labels) -> LabelledCloud:
-    """A cloud as wide and high as the depth image; NaN where there is no depth, or a class that is not
-    wanted.
+    """Return the labelled cloud of a depth image, with its width and height; NaN if there is no depth, or for
+    unwanted classes.
 
-    depth: (H, W) float32 metres, NaN for none. Raises PointsError where the calibration is of another size.
+    depth: (H, W) float32 metres, NaN for none. Raises PointsError if the calibration is for another size.
     """
     if depth.shape != (camera.height, camera.width):
         raise PointsError(
@@ -88,7 +87,7 @@ def label_depth(depth: np.ndarray, camera: Camera, labels: Labels) -> LabelledCl
     if not labels.table.keeps_all:
         depth = np.where(labels.table.stays[seen], depth, np.float32(np.nan))
     cloud, rays = new_cloud(depth.shape, confidence is not None), camera.rays()
-    with np.errstate(over="ignore", invalid="ignore"):  # of calibrations that are absurd
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd calibrations
         for name, ray, offset in (
             ("x", rays[0], camera.tx / camera.fx),
             ("y", rays[1], camera.ty / camera.fy),
@@ -101,8 +100,8 @@ def label_depth(depth: np.ndarray, camera: Camera, labels: Labels) -> LabelledCl
 
 
 def label_organised(points: np.ndarray, is_dense: bool, labels: Labels) -> LabelledCloud:
-    """A depth camera's cloud (H, W), whose points lie as the pixels of its image; with its own x, y, z and
-    further fields."""
+    """Label a depth camera's organised cloud (H, W), whose points correspond to the pixels of its image;
+    keeps its x, y, z and further fields."""
     if points.shape[0] < 2:
         raise PointsError(
             "size",
@@ -120,20 +119,20 @@ def label_lidar(
     labels: Labels,
     drop_outside: bool,
 ) -> LabelledCloud:
-    """A cloud (H, W) of any sensor, each point with the label of the pixel at which the camera sees it.
+    """Label a cloud (H, W) of any sensor by projecting its points into the camera.
 
-    What the camera cannot see is unlabelled, with confidence 0, or removed with drop_outside. Removed points
-    are left out of a cloud of one row, and NaN in one of several.
+    Points that the camera cannot see are unlabelled, with confidence 0, or removed with drop_outside. Removed
+    points are omitted from a cloud of one row, and set to NaN in one of several rows.
     """
     x, y, z = (points[name].astype(np.float64) for name in "xyz")
     u, v = camera.project(*to_camera.apply(x, y, z))
     with np.errstate(invalid="ignore"):
         inside = (u >= -0.5) & (u < camera.width - 0.5) & (v >= -0.5) & (v < camera.height - 0.5)
     height, width = labels.mask.shape
-    # At the very edge rounding may lead one pixel beyond.
+    # At the very edge rounding may yield an index one beyond the last pixel.
     columns = np.minimum(((u[inside] + 0.5) * (width / camera.width)).astype(np.intp), width - 1)
     rows = np.minimum(((v[inside] + 0.5) * (height / camera.height)).astype(np.intp), height - 1)
-    seen = np.full(points.shape, UNLABELLED, np.uint8)
+    seen = np.full(points.shape, IGNORE_LABEL, np.uint8)
     seen[inside] = labels.mask[rows, columns]
     confidence = None
     if labels.confidence is not None:
@@ -150,7 +149,8 @@ def _labelled(
     table: ClassTable,
     stays: np.ndarray | None = None,
 ) -> LabelledCloud:
-    """stays: (H, W) bool; None for all. Classes that are not wanted go, too."""
+    """Return the labelled cloud. stays: points to keep, (H, W) bool; None for all. Points of unwanted classes
+    are removed, too."""
     if not table.keeps_all:
         stays = table.stays[seen] if stays is None else stays & table.stays[seen]
     is_row = points.shape[0] == 1
@@ -159,7 +159,7 @@ def _labelled(
         confidence = None if confidence is None else confidence[stays][None]
     cloud = new_cloud(points.shape, confidence is not None, points.dtype)
     for name in "xyz":
-        with np.errstate(over="ignore"):  # float64 beyond float32 is infinite
+        with np.errstate(over="ignore"):  # float64 values beyond float32 become infinite
             cloud.records[name] = points[name]
         if stays is not None and not is_row:
             cloud.records[name][~stays] = np.nan
@@ -177,18 +177,17 @@ def _fill(cloud: LabelledCloud, seen: np.ndarray, confidence: np.ndarray | None,
 
 
 def _at_grid(shape: tuple[int, int], labels: Labels) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mask and confidence at the pixels of a picture of another size (h, w)."""
+    """Return mask and confidence sampled at the pixels of an image of another size (h, w)."""
     if shape == labels.mask.shape:
         return labels.mask, labels.confidence
     rows, columns = (_nearest(count, there) for count, there in zip(shape, labels.mask.shape))
-    return tuple(
-        None if picture is None else picture[rows][:, columns] for picture in (labels.mask, labels.confidence)
-    )
+    confidence = None if labels.confidence is None else labels.confidence[rows][:, columns]
+    return labels.mask[rows][:, columns], confidence
 
 
 def _nearest(count: int, there: int) -> np.ndarray:
-    """Of `there` pixels in a row the nearest to each of `count` that are as long together; exact, as in whole
-    numbers."""
+    """Return, for each of `count` pixels, the nearest of `there` pixels that span the same length; exact, in
+    integers."""
     return (2 * np.arange(count) + 1) * there // (2 * count)
 
 

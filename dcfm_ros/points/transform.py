@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From one frame to another: a rotation and a translation."""
+"""Rigid transforms between frames: rotation and translation."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import numpy as np
 
 from dcfm_ros.points.errors import PointsError
 
-_UNIT = 1e-3  # by so much the length of a quaternion may differ from 1
+_UNIT = 1e-3  # tolerance of the length of a quaternion
 
 
 class Transform(NamedTuple):
-    """A point p of the source frame is rotation @ p + translation in the target frame."""
+    """Rigid transform: a point p of the source frame is rotation @ p + translation in the target frame."""
 
     rotation: np.ndarray  # (3, 3) float64
     translation: np.ndarray  # (3,) float64, metres
 
     def apply(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Coordinates in the target frame, float64."""
+        """Return coordinates in the target frame, float64."""
         return tuple(a * x + b * y + c * z + t for (a, b, c), t in zip(self.rotation, self.translation))
 
 
 def from_quaternion(translation: Sequence[float], quaternion: Sequence[float]) -> Transform:
-    """translation: x, y, z in metres; quaternion: x, y, z, w. Raises PointsError where it is no rotation."""
+    """Create a transform. translation: x, y, z in metres; quaternion: x, y, z, w. Raises PointsError if it is
+    not a rotation."""
     numbers = np.array([*translation, *quaternion], np.float64)
     length = np.linalg.norm(numbers[3:])
     if not np.isfinite(numbers).all() or abs(length - 1) > _UNIT:
         raise PointsError(
             "transform",
-            f"transform {' '.join(f'{number:g}' for number in numbers)} is no translation x y z and "
+            f"transform {' '.join(f'{number:g}' for number in numbers)} is not a translation x y z and a "
             "unit quaternion x y z w: check its publisher, or the parameter",
         )
     x, y, z, w = numbers[3:] / length
@@ -49,7 +50,7 @@ def from_quaternion(translation: Sequence[float], quaternion: Sequence[float]) -
 
 
 def parse_transform(text: str) -> Transform:
-    """Of "x y z qx qy qz qw". Raises PointsError."""
+    """Parse "x y z qx qy qz qw". Raises PointsError."""
     try:
         x, y, z, *quaternion = map(float, text.replace(",", " ").split())
         qx, qy, qz, qw = quaternion

@@ -1,35 +1,33 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One picture that shows a run: frames with their masks, the classes, and when keyframes were taken and
-why."""
+"""Contact sheet of a run: frames with their masks, the classes, and when keyframes were taken and why."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
-Color = tuple[int, int, int]
+from dcfm_ros.reports.reason_colors import REASONS, Color, reason_color
 
-WIDTH = 1600  # pixels
-MARGIN = 40
-COLUMNS = 4
-GAP = 16
-
-PAPER, PANEL, GRID = (255, 255, 255), (248, 248, 250), (226, 226, 232)
-INK, FAINT = (34, 36, 44), (112, 116, 128)
-SCORE, THRESHOLD, AGE, CUT = (30, 90, 170), (200, 60, 50), (90, 110, 130), (60, 60, 66)
-REASONS: dict[str, Color] = {
-    "first": (40, 150, 90),
-    "deviation": (225, 125, 20),
-    "interval": (120, 80, 190),
-    "requested": (20, 150, 190),
-    "reset": (200, 60, 130),
-}
-OTHER_REASON = FAINT
+WIDTH, MARGIN, GAP, COLUMNS = 1600, 40, 16, 4  # pixels; tiles in a row
+_DPI = 100
+_TITLE, _CAPTION, _LEGEND_ROW, _KEY, _SCORE, _AGE, _AXIS = 84, 46, 32, 76, 190, 80, 70  # heights, pixels
+_LABELS = 150  # width left of the timeline
+_LONGEST_TITLE = 100
+INK, FAINT, GRID, PANEL = "#22242c", "#707480", "#e2e2e8", "#f8f8fa"
+SCORE, THRESHOLD, AGE, CUT = "#1e5aaa", "#c83c32", "#5a6e82", "#3c3c42"
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Tile:
     frame: int
     reason: str | None = None  # why it was a keyframe; None if it was not
     age: int | None = None  # age of the common feature used, frames; None if there was none
-    motion_px: float | None = None  # by which it was moved along, in the mean; None if it was not
+    motion_px: float | None = None  # mean displacement by which it was aligned; None if it was not
 
 
 @dataclass(frozen=True)
@@ -67,12 +65,23 @@ class Timeline:
 
 
 def contact_sheet(
-    tiles: list[Tile], legend: list[tuple[str, Color]], timeline: Timeline, title: str
+    tiles: Sequence[Tile], legend: Sequence[tuple[str, Color]], timeline: Timeline, title: str
 ) -> np.ndarray:
-    """Draw the sheet: (H, 1600, 3) uint8 RGB, as high as its contents need.
+    """Draw the sheet: (H, 1600, 3) uint8 RGB, as high as its contents need. Arguments as for `draw_sheet`."""
+    canvas = FigureCanvasAgg(draw_sheet(tiles, legend, timeline, title))
+    with rc_context({"text.parse_math": False}):
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+@rc_context({"text.parse_math": False})  # a $ in the name of a model or class is a letter
+def draw_sheet(
+    tiles: Sequence[Tile], legend: Sequence[tuple[str, Color]], timeline: Timeline, title: str
+) -> Figure:
+    """The sheet as a figure.
 
     tiles: frames to show, in reading order; 12 fill three rows
-    legend: (name, RGB) of the classes, ASCII only
+    legend: (name, RGB) of the classes
     timeline: of the whole run, which the tiles are taken from
     """
     if not tiles:
@@ -83,230 +92,165 @@ def contact_sheet(
                 f"tile of frame {tile.frame} has shape {tile.image.shape} and type {tile.image.dtype}; "
                 "give (H, W, 3) uint8 RGB"
             )
-    strips = [
-        _title(title),
-        _grid(tiles),
-        _legend(legend),
-        _timeline(timeline, [tile.frame for tile in tiles]),
-    ]
-    return np.concatenate(strips, axis=0)
-
-
-def _title(title):
-    strip = _strip(84)
-    size, room = 1.0, WIDTH - 2 * MARGIN
-    while size > 0.6 and _text_width(title, size, 2) > room:  # long titles get smaller letters, then an end
-        size -= 0.05
-    if _text_width(title, size, 2) > room:
-        while _text_width(title + " ...", size, 2) > room:
-            title = title[:-1]
-        title += " ..."
-    _text(strip, title, MARGIN, 54, size, INK, weight=2)
-    return strip
-
-
-def _grid(tiles):
     columns = min(COLUMNS, max(2, len(tiles)))
     width = (WIDTH - 2 * MARGIN - (columns - 1) * GAP) // columns
-    height = max(round(width * tile.image.shape[0] / tile.image.shape[1]) for tile in tiles)
-    pitch = height + 46  # caption included
-    strip = _strip(-(-len(tiles) // columns) * pitch + 6)
-    for number, tile in enumerate(tiles):
-        left, top = MARGIN + number % columns * (width + GAP), number // columns * pitch
-        rows = round(width * tile.image.shape[0] / tile.image.shape[1])
-        shrinks = tile.image.shape[1] > width
-        image = cv2.resize(
-            tile.image, (width, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    images = [_fitted(tile.image, width) for tile in tiles]
+    pitch = max(len(image) for image in images) + _CAPTION
+    fitting = max(
+        1, int((WIDTH - 2 * MARGIN) / (48 + 8.3 * max((len(name) for name, _ in legend), default=0)))
+    )
+    legend_rows = -(-len(legend) // fitting)
+    legend_height = legend_rows * _LEGEND_ROW
+    chart_height = _KEY + _SCORE + GAP * 2 + _AGE + _AXIS
+    height = _TITLE + -(-len(tiles) // columns) * pitch + legend_height + chart_height
+
+    figure = Figure(figsize=(WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor="white")
+    shown = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 3] + "..."
+    figure.text(MARGIN, height - 54, shown, transform=None, fontsize=18, weight="bold", color=INK)
+    for number, (tile, image) in enumerate(zip(tiles, images)):
+        left = MARGIN + number % columns * (width + GAP)
+        top = height - _TITLE - number // columns * pitch
+        _draw_tile(figure, tile, image, left, top)
+    if legend:
+        cells = -(-len(legend) // legend_rows)  # rows of equal length
+        cells = cells if legend_rows > 1 else max(cells, min(fitting, 11))
+        _draw_legend(figure, legend, cells, chart_height + legend_height)
+    _draw_timeline(figure, timeline, [tile.frame for tile in tiles], chart_height - _KEY)
+    return figure
+
+
+def _fitted(image: np.ndarray, width: int) -> np.ndarray:
+    rows = max(1, round(width * image.shape[0] / image.shape[1]))
+    shrinks = image.shape[1] > width
+    return cv2.resize(image, (width, rows), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _draw_tile(figure: Figure, tile: Tile, image: np.ndarray, left: int, top: int) -> None:
+    """Pixel for pixel, with its caption below; `top` is counted from below, as matplotlib does."""
+    rows, width = image.shape[:2]
+    figure.figimage(image, left, top - rows)
+    if tile.reason is not None:
+        note = f"keyframe: {tile.reason}"
+        color: str | tuple[float, ...] = _rgb(reason_color(tile.reason))
+        frame = Rectangle(
+            (left + 2, top - rows + 2),
+            width - 4,
+            rows - 4,
+            transform=None,
+            fill=False,
+            edgecolor=color,
+            lw=2.9,
         )
-        strip[top : top + rows, left : left + width] = image
-        _text(strip, f"frame {tile.frame}", left, top + rows + 24, 0.56, INK)
-        if tile.reason is not None:
-            color = REASONS.get(tile.reason, OTHER_REASON)
-            cv2.rectangle(strip, (left + 1, top + 1), (left + width - 2, top + rows - 2), color, 4)
-            _text(strip, f"keyframe: {tile.reason}", left + width, top + rows + 24, 0.56, color, align=1)
-        else:
-            note = "no mask" if tile.age is None else f"feature {_frames(tile.age)} old"
-            if tile.motion_px is not None:
-                note += f", moved {tile.motion_px:.0f} px"
-            _text(strip, note, left + width, top + rows + 24, 0.56, FAINT, align=1)
-    return strip
+        figure.add_artist(frame)
+    else:
+        note, color = "no mask" if tile.age is None else f"feature {_frames(tile.age)} old", FAINT
+        if tile.motion_px is not None:
+            note += f", moved {tile.motion_px:.0f} px"
+    base = top - rows - 24
+    figure.text(left, base, f"frame {tile.frame}", transform=None, fontsize=11, color=INK)
+    figure.text(left + width, base, note, transform=None, fontsize=11, color=color, ha="right")
 
 
-def _legend(legend):
-    if not legend:
-        return _strip(0)
-    size, swatch, row = 0.56, 20, 32
-    cell = swatch + 10 + 24 + max(_text_width(name, size) for name, _ in legend)
-    fits = max(1, (WIDTH - 2 * MARGIN + 24) // cell)
-    rows = -(-len(legend) // fits)
-    columns = -(-len(legend) // rows)  # rows of equal length
-    cell = max(cell, (WIDTH - 2 * MARGIN) // columns) if rows > 1 else cell
-    strip = _strip(rows * row + 24)
+def _draw_legend(figure: Figure, legend: Sequence[tuple[str, Color]], cells: int, top: int) -> None:
+    """Row by row, in columns of equal width."""
     for number, (name, color) in enumerate(legend):
-        left, top = MARGIN + number % columns * cell, number // columns * row + 4
-        cv2.rectangle(strip, (left, top), (left + swatch, top + swatch), [int(c) for c in color], cv2.FILLED)
-        cv2.rectangle(strip, (left, top), (left + swatch, top + swatch), FAINT, 1)
-        _text(strip, name, left + swatch + 10, top + 16, size, INK)
-    return strip
+        left = MARGIN + number % cells * (WIDTH - 2 * MARGIN) / cells
+        bottom = top - number // cells * _LEGEND_ROW - 22
+        swatch = Rectangle((left, bottom), 20, 20, transform=None, facecolor=_rgb(color), edgecolor=FAINT)
+        figure.add_artist(swatch)
+        figure.text(left + 30, bottom + 5, name, transform=None, fontsize=11, color=INK)
 
 
-def _timeline(timeline, shown):
+def _draw_timeline(figure: Figure, timeline: Timeline, shown: Sequence[int], top: int) -> None:
     """Score with threshold above, feature age below, on one axis of frame numbers."""
-    strip = _strip(412)
-    left, right = MARGIN + 160, WIDTH - MARGIN
-    n = len(timeline.score)
-    score, age = np.asarray(timeline.score, float), np.asarray(timeline.age, float)
-    x = lambda frame: left + 10 + (right - left - 20) * frame / max(1, n - 1)
-    _key(strip, timeline, 20)
-
-    top_score = max([*score[np.isfinite(score)], timeline.threshold or 0, 1e-9]) * 1.1
+    n, score, age = len(timeline.score), np.asarray(timeline.score, float), np.asarray(timeline.age, float)
+    upper = _axes(figure, top - _SCORE, _SCORE, "AKS score\nsince keyframe")
+    lower = _axes(figure, _AXIS, _AGE, "feature age\nin frames")
+    highest = max([*score[np.isfinite(score)], timeline.threshold or 0, 1e-9]) * 1.1
     if timeline.threshold:  # the peak of a hard cut may not press everything else flat
-        top_score = min(top_score, 4 * timeline.threshold)
-    y_score = _panel(strip, left, right, 66, 246, top_score, "AKS score", "since keyframe")
-    top_age = max([*age[np.isfinite(age)], 1]) * 1.15
-    y_age = _panel(strip, left, right, 278, 350, top_age, "feature age", "in frames", whole=True)
+        highest = min(highest, 4 * timeline.threshold)
+    upper.set_ylim(0, highest)
+    lower.set_ylim(0, max([*age[np.isfinite(age)], 1]) * 1.15)
+    for axes in (upper, lower):
+        axes.set_xlim(-0.007 * n - 0.5, 1.007 * n - 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(16, integer=True, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=axes is lower))
+    upper.tick_params(labelbottom=False, bottom=False)
+    lower.set_xlabel("frame", color=FAINT, fontsize=10)
 
-    for frame in ticks(n - 1, 16, whole=True) if n > 1 else [0]:
-        for top, bottom in ((66, 246), (278, 350)):
-            cv2.line(strip, _point(x(frame), top), _point(x(frame), bottom), GRID, 1)
-        cv2.line(strip, _point(x(frame), 350), _point(x(frame), 356), FAINT, 1)
-        _text(strip, f"{frame:.0f}", x(frame), 376, 0.5, FAINT, align=0.5)
-    _text(strip, "frame", (left + right) / 2, 398, 0.5, FAINT, align=0.5)
-
-    for frame, reason in timeline.keyframes:
-        color = REASONS.get(reason, OTHER_REASON)
-        cv2.line(strip, _point(x(frame), 64), _point(x(frame), 246), _mixed(color, 0.45), 1, cv2.LINE_AA)
-        _triangle(strip, x(frame), 65, color)
-    for cut in timeline.cuts:
-        _dashed(strip, x(cut), 66, x(cut), 246, CUT)
-        _dashed(strip, x(cut), 278, x(cut), 350, CUT)
+    key: list[Line2D | Patch] = _line(upper, np.minimum(score, highest), "score", color=SCORE)
+    _line(lower, age, "", color=AGE, drawstyle="steps-post")
     if timeline.threshold is not None:
-        _dashed(strip, left, y_score(timeline.threshold), right, y_score(timeline.threshold), THRESHOLD)
-    _curve(strip, x, y_score, np.minimum(score, top_score), SCORE, steps=False)
-    _curve(strip, x, y_age, age, AGE, steps=True)
-    for frame in shown:  # where the pictures above come from
-        cv2.circle(strip, _point(x(frame), 262), 4, INK, cv2.FILLED, cv2.LINE_AA)
-    return strip
+        style: dict[str, Any] = dict(color=THRESHOLD, linestyle="--", linewidth=1.5)
+        key.append(upper.axhline(timeline.threshold, label=f"threshold ({timeline.threshold:.3g})", **style))
+    key += _mark_keyframes(upper, timeline)
+    for number, cut in enumerate(timeline.cuts):
+        style = dict(color=CUT, linestyle="--", linewidth=1.5)
+        lower.axvline(cut, **style)
+        line = upper.axvline(cut, label=f"hard cut ({len(timeline.cuts)})", **style)
+        key += [line] if number == 0 else []
+    # where the pictures above come from
+    transform = upper.get_xaxis_transform()
+    style = dict(color=INK, marker="o", linestyle="none", markersize=5.5, clip_on=False)
+    key += upper.plot(shown, [-GAP / _SCORE] * len(shown), transform=transform, label="shown above", **style)
+    upper.legend(
+        handles=key,
+        loc="lower left",
+        bbox_to_anchor=(-_LABELS / (WIDTH - 2 * MARGIN - _LABELS), 1.1),
+        ncols=len(key),
+        frameon=False,
+        fontsize=min(10, 105 / len(key)),  # one line, also with many entries
+        labelcolor=INK,
+        borderpad=0,
+        borderaxespad=0,
+        columnspacing=1.4,
+        handletextpad=0.5,
+    )
 
 
-def _key(strip, timeline, y):
-    """What the lines and marks of the timeline mean, with the number of keyframes for each reason."""
-    entries = [("score", SCORE, "line")]
-    if timeline.threshold is not None:
-        entries.append((f"threshold ({timeline.threshold:.3g})", THRESHOLD, "dashes"))
+def _axes(figure: Figure, bottom: int, height: int, label: str) -> Axes:
+    """A diagram at this height in pixels."""
+    full, left = figure.get_figheight() * _DPI, MARGIN + _LABELS
+    axes = figure.add_axes((left / WIDTH, bottom / full, (WIDTH - MARGIN - left) / WIDTH, height / full))
+    figure.text(MARGIN, bottom + height / 2, label, transform=None, fontsize=10, color=INK, va="center")
+    axes.set_facecolor(PANEL)
+    axes.grid(True, color=GRID, linewidth=0.8)
+    axes.tick_params(labelsize=10, labelcolor=FAINT, color=FAINT)
+    for spine in axes.spines.values():
+        spine.set_color(FAINT)
+    axes.set_axisbelow(True)
+    return axes
+
+
+def _line(axes: Axes, values: np.ndarray, label: str, **style) -> list:
+    """A line through finite values, broken where they are not; a value on its own is a dot."""
+    known = np.pad(np.isfinite(values), 1)
+    alone = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:])
+    axes.plot(alone, values[alone], ".", markersize=4, color=style["color"])
+    return axes.plot(values, label=label, linewidth=1.6, **style)
+
+
+def _mark_keyframes(axes: Axes, timeline: Timeline) -> list:
+    """A line and a triangle for each; returns entries of the key, with the number for each reason."""
     counts = Counter(reason for _, reason in timeline.keyframes)
+    key: list = []
     if counts:
-        entries.append((f"keyframes ({len(timeline.keyframes)}):", INK, None))
+        key.append(Patch(fill=False, linewidth=0, label=f"keyframes ({counts.total()}):"))
     for reason in (*REASONS, *sorted(counts.keys() - REASONS.keys())):
-        if counts[reason]:
-            entries.append((f"{reason} ({counts[reason]})", REASONS.get(reason, OTHER_REASON), "triangle"))
-    if timeline.cuts:
-        entries.append((f"hard cut ({len(timeline.cuts)})", CUT, "dashes"))
-    entries.append(("shown above", INK, "dot"))
-    marks = {
-        "line": 34,
-        "dashes": 34,
-        "triangle": 18,
-        "dot": 16,
-        None: 0,
-    }  # width with its distance to the text
-    room = WIDTH - 2 * MARGIN - sum(marks[mark] + _text_width(name, 0.5) for name, _, mark in entries)
-    gap = min(34, room // len(entries))  # shrinks with many entries, so that they stay in one line
-    x = MARGIN
-    for name, color, mark in entries:
-        if mark == "line":
-            cv2.line(strip, (x, y), (x + 26, y), color, 2, cv2.LINE_AA)
-        elif mark == "dashes":
-            _dashed(strip, x, y, x + 26, y, color)
-        elif mark == "triangle":
-            _triangle(strip, x + 6, y + 5, color)
-        elif mark == "dot":
-            cv2.circle(strip, (x + 4, y), 4, color, cv2.FILLED, cv2.LINE_AA)
-        _text(strip, name, x + marks[mark], y + 5, 0.5, INK)
-        # The reasons stand close to the word that they belong to.
-        x += marks[mark] + _text_width(name, 0.5) + (12 if mark is None else gap)
+        if places := [frame for frame, its in timeline.keyframes if its == reason]:
+            color, transform = _rgb(reason_color(reason)), axes.get_xaxis_transform()
+            axes.vlines(places, 0, 1, transform=transform, color=color, alpha=0.45, linewidth=0.9)
+            style: dict[str, Any] = dict(
+                color=color, marker="v", linestyle="none", markersize=8, clip_on=False
+            )
+            label = f"{reason} ({len(places)})"
+            key += axes.plot(places, [1.03] * len(places), transform=transform, label=label, **style)
+    return key
 
 
-def _panel(strip, left, right, top, bottom, highest, name, unit, whole=False):
-    """Draw an empty diagram with its value axis from 0; return the function from value to y."""
-    y = lambda value: bottom - (bottom - top) * value / highest
-    cv2.rectangle(strip, (left, top), (right, bottom), PANEL, cv2.FILLED)
-    for tick in ticks(highest, 4, whole):
-        cv2.line(strip, _point(left, y(tick)), _point(right, y(tick)), GRID, 1)
-        _text(strip, f"{tick:g}", left - 8, y(tick) + 5, 0.46, FAINT, align=1)
-    cv2.rectangle(strip, (left, top), (right, bottom), FAINT, 1)
-    _text(strip, name, MARGIN, (top + bottom) / 2 - 4, 0.5, INK)
-    _text(strip, unit, MARGIN, (top + bottom) / 2 + 16, 0.46, FAINT)
-    return y
+def _rgb(color: Color) -> tuple[float, ...]:
+    return tuple(value / 255 for value in color)
 
 
-def _curve(strip, x, y, values, color, steps):
-    """A line through finite values, broken where they are not."""
-    for i in range(len(values)):
-        if not np.isfinite(values[i]):
-            continue
-        here = _point(x(i), y(values[i]))
-        if i + 1 == len(values) or not np.isfinite(values[i + 1]):
-            if i == 0 or not np.isfinite(values[i - 1]):  # a value on its own still shows
-                cv2.circle(strip, here, 2, color, cv2.FILLED, cv2.LINE_AA)
-            continue
-        there = _point(x(i + 1), y(values[i + 1]))
-        points = [here, (there[0], here[1]), there] if steps else [here, there]
-        cv2.polylines(strip, [np.array(points)], False, color, 2, cv2.LINE_AA)
-
-
-def ticks(highest: float, most: int, whole: bool = False) -> np.ndarray:
-    """Round numbers 0, step, ... up to `highest`, about `most` of them."""
-    step = 10.0 ** np.floor(np.log10(highest / most))
-    step *= next(k for k in (1, 2, 5, 10) if k * step * most >= highest)
-    if whole:
-        step = max(1.0, step)
-    return np.arange(0, highest * (1 + 1e-9), step)
-
-
-def _dashed(strip, x0, y0, x1, y1, color):
-    length = max(abs(x1 - x0), abs(y1 - y0))
-    for start in np.arange(0, length, 10):
-        a, b = start / length, min(start + 6, length) / length
-        cv2.line(
-            strip,
-            _point(x0 + (x1 - x0) * a, y0 + (y1 - y0) * a),
-            _point(x0 + (x1 - x0) * b, y0 + (y1 - y0) * b),
-            color,
-            2,
-            cv2.LINE_AA,
-        )
-
-
-def _triangle(strip, x, y, color):
-    """A mark that points down at (x, y)."""
-    corners = [_point(x - 6, y - 10), _point(x + 6, y - 10), _point(x, y)]
-    cv2.fillConvexPoly(strip, np.array(corners), color, cv2.LINE_AA)
-
-
-def _text(strip, text, x, y, size, color, weight=1, align=0.0):
-    """Write on the base line `y`; `x` is the left end for align 0, the middle for 0.5, the right end for
-    1."""
-    x -= align * _text_width(text, size, weight)
-    cv2.putText(strip, text, _point(x, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, weight, cv2.LINE_AA)
-
-
-def _text_width(text, size, weight=1):
-    return cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, weight)[0][0]
-
-
-def _strip(height):
-    return np.full((height, WIDTH, 3), PAPER, np.uint8)
-
-
-def _point(x, y):
-    return round(float(x)), round(float(y))
-
-
-def _mixed(color, share):
-    """`color` diluted with the panel's colour."""
-    return tuple(round(share * c + (1 - share) * p) for c, p in zip(color, PANEL))
-
-
-def _frames(count):
+def _frames(count: int) -> str:
     return "1 frame" if count == 1 else f"{count} frames"

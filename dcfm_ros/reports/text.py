@@ -15,9 +15,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def percent(value: float | None) -> str:
-    """A share as per cent; a dash where there is none."""
-    return "-" if value is None else f"{100 * value:.2f}"
+def percent(share: float | None, decimals: int = 2, missing: str = "-") -> str:
+    """A share 0..1 in per cent, without the sign; a dash where there is none."""
+    return missing if share is None else f"{100 * share:.{decimals}f}"
 
 
 def number(value: float | None, decimals: int = 1) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 try:
     import av
 except ImportError:  # everything but writing videos works without it
-    av = None
+    av = None  # type: ignore[assignment]
 
 # Codec and its settings, best first: every browser plays H.264, some builds of FFmpeg can only write VP9.
 _CODECS = (
@@ -50,7 +51,8 @@ class VideoWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # faststart moves the index to the front, so that a browser can begin before it has the whole file.
         # A bare path such as "a: b.mp4" would be read as a protocol and an address.
-        self._container = av.open(f"file:{self.path}", "w", options={"movflags": "+faststart"})
+        # Any: None once it is closed, and PyAV's types do not say which kind of stream a codec makes.
+        self._container: Any = av.open(f"file:{self.path}", "w", options={"movflags": "+faststart"})
         self._stream = self._add_stream(rate_hz)
         self.frames = 0
 

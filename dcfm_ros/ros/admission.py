@@ -1,29 +1,31 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which images are worth a mask, where only so many a second are asked for."""
+"""Rate limit: selects the images that get a mask if `max_rate` is set."""
 
 from __future__ import annotations
 
-_EARLY = 0.1  # of a period: stamps of a camera of just that rate come a little early, too
+from dcfm_ros.stamps import NS_PER_S
+
+_EARLY = 0.1  # tolerated fraction of a period, for the jitter of a camera with exactly that rate
 
 
 class RateLimit:
-    """At most so many images per second, by their stamps. From one thread."""
+    """Limits the number of images per second, by their stamps. For one thread."""
 
     def __init__(self):
-        self._due_ns: int | None = None  # before which no image is let through
+        self._due_ns: int | None = None  # stamp from which the next image is admitted
 
     def admits(self, stamp_ns: int, max_rate: float) -> bool:
-        """max_rate: Hz; 0: no bound. Where stamps jump back, as those of a recording that starts again,
-        counting starts anew."""
+        """Return whether an image is admitted. max_rate: Hz; 0: unlimited. Restarts when stamps jump back,
+        for example in a looped recording."""
         if max_rate <= 0:
             return True
-        period_ns = int(1e9 / max_rate)
+        period_ns = int(NS_PER_S / max_rate)
         if self._due_ns is None or stamp_ns < self._due_ns - 2 * period_ns:
             self._due_ns = stamp_ns
         if stamp_ns < self._due_ns - _EARLY * period_ns:
             return False
-        # From due to due, so that a rate which is no divisor of the camera's is kept on average; after a gap
-        # from the image.
+        # Counts from due time to due time, so that the average rate is correct if it does not divide the
+        # camera's rate; after a gap it counts from the image.
         self._due_ns = (self._due_ns if stamp_ns < self._due_ns + period_ns else stamp_ns) + period_ns
         return True

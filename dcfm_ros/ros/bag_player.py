@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The camera node's recordings: images and their camera_info to topics as they were recorded, at their rate
-or as fast as masks come back."""
+"""Bag player of the camera node: publishes recorded images and camera_info, at the recorded rate or as fast
+as masks come back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from dcfm_ros import stamps
-from dcfm_ros.bags.arrivals import Arrival, Video
+from dcfm_ros.bags.arrivals import Arrival, VideoReader
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import is_bag
 from dcfm_ros.bags.make import filled_image
-from dcfm_ros.bags.names import stands_for
+from dcfm_ros.bags.names import recording_path
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.storage import storage_files
 from dcfm_ros.bags.topic import Key, Topic
@@ -36,33 +36,36 @@ from dcfm_ros.ros.bag_time import LONGEST_GAP_NS, BagTime
 from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.lockstep import LockStep
 from dcfm_ros.ros.play_options import PlayOptions
+from dcfm_ros.stamps import NS_PER_S
 
 _READ_AHEAD = 8  # images; at full HD 50 MB
 _END_OF_TIME_NS = 2**31 * stamps.NS_PER_S  # of seconds as messages have them
-_LONE_GAP_NS = 1e9  # from the end of a recording of a single image to its next beginning
-_NAMED = 3  # recordings in an error
-_LOG_PERIOD_S = 5.0  # of warnings that repeat
+_LONE_GAP_NS = NS_PER_S  # from the end of a recording of a single image to its next beginning
+_NAMED = 3  # maximum number of recordings named in an error
+_LOG_PERIOD_S = 5.0  # throttle period of repeated warnings
 
 
 class _Sendable(NamedTuple):
+    """A recorded message, ready to be published."""
+
     number: int | None  # among the messages of the cameras' topics, from 0; None: a camera_info
     publisher: Publisher
     step: LockStep | None
     log_ns: int
-    stamp: Time | None  # None: it cannot be sent
+    stamp: Time | None  # None: cannot be published
     raw: bytes  # CDR
-    fault: str = ""  # why it cannot be sent
+    fault: str = ""  # why it cannot be published
 
 
 class BagPlayer:
-    """Headers, data and names of topics are the recording's own, byte for byte; nothing is decoded but video,
-    whose pictures go out as rgb8 images under the name that image_transport gives to these: anyone can take
-    them, at any time.
+    """Plays the cameras of a recording. Headers, data and topic names are the recording's own, byte for byte.
+    Only video is decoded: its pictures are published as rgb8 images under image_transport's name for the raw
+    topic, so that subscribers can join at any time.
 
-    Bytes that are no message are left out, as no subscriber could take them, and so is what has no time.
-    Everything else is sent, usable or not.
+    Messages that cannot be deserialised, and those without a valid log time, are left out. Everything else is
+    published, usable or not.
     `sent(number, stamp_ns, published_ns)` is called after each image. `play` is for one thread; `sent`,
-    `left_out` and `without_mask` count images and may be read by any.
+    `left_out` and `without_mask` count images and may be read from any thread.
     """
 
     def __init__(
@@ -83,8 +86,8 @@ class BagPlayer:
             masks = options.mask_topics(names) if options.lockstep else []
             try:
                 self._steps = {
-                    camera.topic.key: LockStep(node, *pair, options.mask_timeout)
-                    for camera, *pair in zip(self._cameras, topics, masks)
+                    camera.topic.key: LockStep(node, topic, mask, options.mask_timeout)
+                    for camera, topic, mask in zip(self._cameras, topics, masks)
                 }
                 self._publishers = {
                     camera.topic.key: advertise(CompressedImage if camera.compressed else Image, topic)
@@ -113,12 +116,12 @@ class BagPlayer:
 
     @property
     def publishers(self) -> list[Publisher]:
-        """Of the images and of their camera_info."""
+        """The publishers of images and camera_info."""
         return [*self._all.values()]
 
     def missing(self, subscribers: int) -> str:
-        """Who has to be there before it may begin, in words: so many listeners to each camera, and someone
-        who publishes the masks that are waited for. Empty if all are."""
+        """Return what is missing before playback can start, in words: subscribers of each camera, and
+        publishers of the masks in lock-step. Empty if nothing is."""
         parts = [
             f"{subscribers} subscribers of {publisher.topic_name}"
             for publisher in self._publishers.values()
@@ -133,7 +136,8 @@ class BagPlayer:
         pass
 
     def play(self, stop: threading.Event) -> None:
-        """Until the end of the recording or of our time. Raises BagError where the recording is damaged."""
+        """Play until the end of the recording or until `stop` is set. Raises BagError if the recording is
+        damaged."""
         while not stop.is_set():
             before, last_ns, span_ns, gaps, fault = self.sent, None, 0, 0, ""
             with closing(ahead(self._messages(), _READ_AHEAD)) as arrivals:
@@ -141,7 +145,7 @@ class BagPlayer:
                     if message.fault:
                         fault = fault if message.number is None else f": the last {message.fault}"
                         self._leave_out(message)
-                    elif not self._time.reach(message.log_ns, stop):
+                    elif not self._time.wait_until(message.log_ns, stop):
                         return
                     elif message.number is None:
                         message.publisher.publish(message.raw)
@@ -149,7 +153,7 @@ class BagPlayer:
                         if last_ns is not None and message.log_ns - last_ns <= LONGEST_GAP_NS:
                             span_ns, gaps = span_ns + message.log_ns - last_ns, gaps + 1
                         last_ns = message.log_ns
-                        self._send(message, stop)
+                        self._send(message, message.number, stop)
             if self.sent == before:
                 raise BagError(f"{self._bag.path}: none of its images can be sent{fault}")
             if not self._options.loop:
@@ -161,14 +165,12 @@ class BagPlayer:
         )
 
     def close(self) -> None:
-        """After the end of `play`."""
+        """Close the recording. Call it after `play` has returned."""
         self._close()
 
-    def _advertise_infos(
-        self, advertise: Callable[[type, str], Publisher]
-    ) -> dict[tuple[str, str], Publisher]:
-        """Of each camera_info that was recorded beside a camera's images, or beside those of several, by its
-        topic's key."""
+    def _advertise_infos(self, advertise: Callable[[type, str], Publisher]) -> dict[Key, Publisher]:
+        """Advertise each recorded camera_info topic that belongs to one or several cameras; returns the
+        publishers by topic key."""
         infos = {}
         for camera in self._cameras:
             topic = find_topic(self._bag, info_topic(camera.raw_name), CAMERA_INFO)
@@ -179,11 +181,13 @@ class BagPlayer:
         return infos
 
     def _messages(self) -> Iterator[_Sendable]:
-        """Of one round; read by a thread of its own. What follows the last image until the next would come
-        belongs to it."""
+        """Yield the messages of one pass through the recording; read on a separate thread. Includes what
+        follows the last image, up to the next one."""
         images = 0
         videos = {
-            camera.topic.key: Video(self._bag, camera.topic) for camera in self._cameras if camera.is_video
+            camera.topic.key: VideoReader(self._bag, camera.topic)
+            for camera in self._cameras
+            if camera.is_video
         }
         for topic, log_ns, raw in self._bag.messages(
             [topic for topic in self._bag.topics if topic.key in self._all]
@@ -193,14 +197,14 @@ class BagPlayer:
                 if images == self._options.frames > 0:
                     break
                 number, images = images, images + 1
-            if topic.key in videos:
+            if number is not None and topic.key in videos:
                 yield from (
-                    self._picture(topic.key, one) for one in videos[topic.key].take(number, log_ns, raw)
+                    self._picture(topic.key, one) for one in videos[topic.key].read(number, log_ns, raw)
                 )
             else:
                 yield self._recorded(topic, number, log_ns, raw)
         for key, video in videos.items():
-            yield from (self._picture(key, one) for one in video.rest())
+            yield from (self._picture(key, one) for one in video.flush())
 
     def _recorded(self, topic: Topic, number: int | None, log_ns: int, raw: bytes) -> _Sendable:
         try:
@@ -209,12 +213,12 @@ class BagPlayer:
             return self._sendable(topic.key, number, log_ns, None, b"", "is damaged")
 
     def _picture(self, key: Key, arrival: Arrival) -> _Sendable:
-        """Of a video, as an image of its own."""
+        """Return a picture of a video as an image message."""
         try:
             image = filled_image(arrival.header, arrival.decode().pixels, "rgb8")
         except InputError as error:
             return self._sendable(
-                key, arrival.number, arrival.log_ns, None, b"", f"brings no picture ({error})"
+                key, arrival.number, arrival.log_ns, None, b"", f"contains no picture ({error})"
             )
         return self._sendable(
             key,
@@ -229,23 +233,22 @@ class BagPlayer:
     ) -> _Sendable:
         stamp = Time(sec=header.stamp.sec, nanosec=header.stamp.nanosec) if header is not None else None
         if not 0 <= log_ns < _END_OF_TIME_NS:
-            fault = f"has log time {log_ns} ns, which is no time of ROS (0 to {_END_OF_TIME_NS} ns)"
+            fault = f"has log time {log_ns} ns, which is not a valid ROS time (0 to {_END_OF_TIME_NS} ns)"
         return _Sendable(number, self._all[key], self._steps.get(key), log_ns, stamp, raw, fault)
 
-    def _send(self, image: _Sendable, stop: threading.Event) -> None:
+    def _send(self, image: _Sendable, number: int, stop: threading.Event) -> None:
         step = image.step
         if step is not None:
             step.expect(image.stamp)
         published_ns = time.monotonic_ns()
         image.publisher.publish(image.raw)
         self.sent += 1
-        self._sent(image.number, stamps.stamp_ns(image.stamp), published_ns)
+        self._sent(number, stamps.stamp_ns(image.stamp), published_ns)
         if step is not None and (reason := step.wait(stop)):
             self.without_mask += 1
             self._node.get_logger().warning(
-                f"no mask for image {image.number} (stamp {stamps.stamp_ns(image.stamp)}), "
-                f"{self.without_mask} so far: "
-                f"{reason}"
+                f"no mask for image {number} (stamp {stamps.stamp_ns(image.stamp)}), "
+                f"{self.without_mask} so far: {reason}"
             )
 
     def _leave_out(self, message: _Sendable) -> None:
@@ -261,8 +264,8 @@ class BagPlayer:
 
 
 def _recording(source: str) -> Path:
-    """What the camera's source names; a BagError for a folder of several recordings."""
-    path = stands_for(Path(source))
+    """Return the path of the recording that `source` names; raises BagError for a folder of several."""
+    path = recording_path(Path(source))
     if path.is_dir() and not is_bag(path) and len(files := storage_files(path)) > 1:
         names = ", ".join(file.name for file in files[:_NAMED]) + ", …" * (len(files) > _NAMED)
         raise BagError(f"{source} holds {len(files)} recordings ({names}): give one of them as the source")

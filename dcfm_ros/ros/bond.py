@@ -1,9 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The bond that Nav2's lifecycle manager wants from each node that it has activated: a heartbeat, by
-bondpy."""
+"""Bond with Nav2's lifecycle manager, which expects a heartbeat (bondpy) from each node that it has
+activated."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from rclpy.node import Node
 
@@ -15,21 +17,20 @@ try:
 except ImportError:  # not on PyPI; part of the distributions (bond_core)
     Bond = None
 
-_HEARTBEAT_S = 0.1  # as Nav2's own nodes
+_HEARTBEAT_S = 0.1  # same as Nav2's own nodes
 
 
 class ManagerBond:
-    """Kept while the node is active. For the executor's thread.
+    """The node's end of the bond, while the node is active. For the executor's thread.
 
-    The manager, which lives in the robot's namespace, names its end of the bond after its entry for the node,
-    relative to that
-    namespace: `dcfm/segmenter`. If it goes, masks go on: nobody else could tell whether they are still
-        wanted.
+    The manager is in the robot's namespace and names its end of the bond after its entry for the node,
+    relative to that namespace: `dcfm/segmenter`. If the manager disappears, masks continue, since other nodes
+    may still need them.
     """
 
     def __init__(self, node: Node):
         self._node = node
-        self._bond = None
+        self._bond: Any = None  # a bondpy.Bond
         self.id = (
             node.get_fully_qualified_name().removeprefix(robot_namespace(node.get_namespace())).lstrip("/")
         )
@@ -42,7 +43,7 @@ class ManagerBond:
                 "0.0"
             )
             return
-        bond = Bond(
+        bond: Any = Bond(
             self._node,
             in_robot(self._node.get_namespace(), "bond"),
             self.id,
@@ -57,24 +58,28 @@ class ManagerBond:
             return
         bond, self._bond = self._bond, None
         bond.shutdown()  # tells the manager
-        # bondpy destroys them, but leaves them to the node, whose executor would go on to wait for them.
+        # bondpy destroys these but does not remove them from the node, whose executor would keep waiting for
+        # them.
         self._node.destroy_subscription(bond.sub)
         self._node.destroy_publisher(bond.pub)
         self._forget_parameter()
 
     def _broken(self, bond) -> None:
-        """On a thread of bondpy, or on the executor's."""
+        """Log a broken bond. Called on a thread of bondpy, or on the executor's."""
         self._forget_parameter()
-        if self._bond is not bond:  # by our own stop
+        if self._bond is not bond:  # broken by our own `stop`
             return
-        if bond.sister_instance_id is not None:  # a manager has been there
+        if bond.sister_instance_id is not None:  # there was a manager
             self._node.get_logger().warning(
-                f"the bond {self.id} is broken: its lifecycle manager is gone; masks go on"
+                f"the bond {self.id} is broken: its lifecycle manager is gone; masks continue"
             )
         else:
-            self._node.get_logger().info(f"no lifecycle manager keeps a bond {self.id}; masks go on without")
+            self._node.get_logger().info(
+                f"no lifecycle manager has a bond {self.id}; masks continue without one"
+            )
 
     def _forget_parameter(self) -> None:
-        """bondpy declares it at each lost heartbeat, which fails the second time."""
+        """Undeclare bondpy's parameter: bondpy declares it at each lost heartbeat, which fails the second
+        time."""
         if self._node.has_parameter(Constants.DISABLE_HEARTBEAT_TIMEOUT_PARAM):
             self._node.undeclare_parameter(Constants.DISABLE_HEARTBEAT_TIMEOUT_PARAM)

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera's calibration, read from the YAML file that camera_calibration and camera_calibration_parsers
-write."""
+"""Camera calibration, read from the YAML files of camera_calibration and camera_calibration_parsers."""
 
 from __future__ import annotations
 
@@ -14,9 +13,7 @@ from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.ros.transports import transport_of
 
-_DEFAULT_MODEL = (
-    "plumb_bob"  # of files from before there were others, as camera_calibration_parsers reads them
-)
+_DEFAULT_MODEL = "plumb_bob"  # of old files without the entry, same as in camera_calibration_parsers
 _COEFFICIENTS = {"plumb_bob": 5, "rational_polynomial": 8, "equidistant": 4}  # by distortion model
 # Fields of CameraInfo by their names in the file, and their shapes.
 _MATRICES = {
@@ -27,11 +24,11 @@ _MATRICES = {
 
 
 def read_calibration(url: str) -> CameraInfo:
-    """The calibration as a message, but for its header. url: a path, file:// and an absolute path, or
+    """Read a calibration as a message without header. url: a path, file:// and an absolute path, or
     package://NAME/PATH.
 
-    Lengths are in pixels. Raises ValueError where the file does not hold a calibration, OSError where it
-    cannot be read.
+    Lengths are in pixels. Raises ValueError if the file does not hold a calibration, OSError if it cannot be
+    read.
     """
     path = _path(url)
     try:
@@ -40,15 +37,16 @@ def read_calibration(url: str) -> CameraInfo:
         raise OSError(f"camera_info_url {url}: cannot read {path} ({error.strerror})") from error
     except RecursionError as error:
         raise ValueError(
-            f"camera_info_url {url}: {path} is no YAML of camera_calibration (nested too deep)"
+            f"camera_info_url {url}: {path} is not a YAML file of camera_calibration (nested too deep)"
         ) from error
     except yaml.YAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or "unreadable"
         raise ValueError(
-            f"camera_info_url {url}: {path}{line} is no YAML of camera_calibration ({what})"
+            f"camera_info_url {url}: {path}{line} is not a YAML file of camera_calibration ({what})"
         ) from error
-    except ValueError as error:  # text that is no UTF-8, too
+    except ValueError as error:  # also for text that is not UTF-8
         raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
 
 
@@ -67,14 +65,13 @@ def _path(url: str) -> Path:
 
 
 def uncalibrated(width: int, height: int) -> CameraInfo:
-    """What drivers send without a calibration: the size in pixels, and a camera matrix of zeros, which says
-    so."""
+    """Return the camera_info of an uncalibrated camera: the size in pixels, and a camera matrix of zeros."""
     return CameraInfo(width=width, height=height)
 
 
 def info_topic(image_topic: str) -> str:
-    """Where the calibration belongs beside a resolved image topic, of whichever transport: as image_transport
-    names it."""
+    """Return the camera_info topic of a resolved image topic of any transport, by image_transport's
+    naming."""
     raw = (
         image_topic
         if (transport := transport_of(image_topic)) == "raw"
@@ -85,9 +82,9 @@ def info_topic(image_topic: str) -> str:
 
 def _calibration(document) -> CameraInfo:
     if not isinstance(document, dict):
-        raise ValueError("it is no table of names and values, such as image_width and camera_matrix")
+        raise ValueError("it is not a mapping with entries such as image_width and camera_matrix")
     model = document.get("distortion_model", _DEFAULT_MODEL)
-    if model not in [*_COEFFICIENTS]:  # whatever YAML makes of it
+    if model not in [*_COEFFICIENTS]:  # a list, as YAML may yield an unhashable value
         raise ValueError(f"distortion_model {model!r} is unknown: it can be {', '.join(_COEFFICIENTS)}")
     info = CameraInfo(
         width=_side(document, "image_width"), height=_side(document, "image_height"), distortion_model=model
@@ -117,7 +114,7 @@ def _side(document: dict, name: str) -> int:
 
 
 def _shape(document: dict, name: str) -> tuple[int, int]:
-    """(rows, columns) as the file says them."""
+    """Return (rows, columns) as stated in the file."""
     matrix = document.get(name)
     if not isinstance(matrix, dict) or not {"rows", "cols", "data"} <= matrix.keys():
         raise ValueError(
@@ -132,7 +129,7 @@ def _shape(document: dict, name: str) -> tuple[int, int]:
 
 
 def _matrix(document: dict, name: str, shape: tuple[int, int]) -> list[float]:
-    """Its numbers row by row."""
+    """Return the matrix's numbers row by row."""
     found, data = _shape(document, name), document[name]["data"]
     if found != shape:
         raise ValueError(f"{name} is {found[0]}x{found[1]}: it must be {shape[0]}x{shape[1]}")
@@ -146,10 +143,10 @@ def _matrix(document: dict, name: str, shape: tuple[int, int]) -> list[float]:
 
 def _number(name: str, value) -> float:
     try:
-        # YAML 1.1, which PyYAML reads, takes 1e-05 for text; the C++ parsers write it for a number.
+        # In YAML 1.1 (PyYAML) 1e-05 is text; the C++ parsers write it as a number.
         number = float(value) if type(value) in (int, float, str) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{name} holds {value!r}, which is no finite number")
+        raise ValueError(f"{name} holds {value!r}, which is not a finite number")
     return number

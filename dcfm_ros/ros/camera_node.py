@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `camera`: publishes any source as a camera driver would, with true stamps, or plays a
-recording."""
+"""The node `camera`: publishes any source like a camera driver, with current stamps, or plays a recording."""
 
 from __future__ import annotations
 
@@ -18,52 +17,21 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from dcfm_ros.ros import process
-from dcfm_ros.ros.parameter_types import Declared, declare, typed
+from dcfm_ros.ros.frame_publisher import FramePublisher, FramePublisherOptions
+from dcfm_ros.ros.parameter_types import Declared, declare, declared_from, typed
 from dcfm_ros.ros.play_options import PlayOptions, is_recording
-from dcfm_ros.ros.reel import ENCODINGS, Reel, ReelOptions
 
-_TEXTS = {
-    "source": "synthetic[:SEED], a folder of images, a video file, or a recording (rosbag2: a folder, .mcap "
-    "or .db3).",
-    "image_topic": "Where to publish; empty: camera/image_raw in the node's namespace, of a recording its "
-    "own topics.",
-    "loop": "Begin again at the end; otherwise stop there.",
-    "frames": "Images before the end; 0: all of the source (an endless one has 300).",
-    "width": "Image width; 0 keeps the source's.",
-    "height": "Image height; 0 keeps the source's.",
-    "rate": "Images per second.",
-    "to_and_fro": "Go back from the end frame by frame, without a cut.",
-    "encoding": f"One of {', '.join(ENCODINGS)}; the last two are compressed.",
-    "preload": "Make all images before the first is sent.",
-    "frame_id": "frame_id of the headers; an optical frame (REP 103).",
-    "camera_info_url": "Calibration for camera_info: a YAML file's path or file:// URL; empty: uncalibrated.",
-    "topics": "Of a recording: topics of cameras; none: all that look like one.",
-    "speed": "Of a recording: 1.0 as recorded, 2.0 twice as fast.",
-    "lockstep": "Of a recording: send an image when the mask of the one before has come.",
-    "mask_topic": "For lockstep: where masks come from, {camera} is the camera's name; empty: dcfm/mask, of "
-    "several "
-    "dcfm/{camera}/mask, in the node's namespace.",
-    "mask_timeout": "For lockstep: seconds until the next image is sent without a mask.",
-    "clock": "Of a recording: publish its time as /clock.",
-}
 _LOG_PERIOD_S = 5.0
-# in which the last reliable images arrive; a subscriber that hangs does not hold up the end for longer
+# Timeout for the acknowledgement of the last reliable images, so that a hanging subscriber does not block
+# exit.
 _ARRIVAL_S = 10.0
-_DEPTH = {ReelOptions: 2, PlayOptions: 10}  # of the publishers; a recording's images may come in bursts
-_RANGES = {
-    "frames": (0, 10_000_000),
-    "rate": (0.1, 1000.0),
-    "speed": (0.01, 1000.0),
-    "mask_timeout": (0.1, 3600.0),
-}
-_PARAMETERS = {
-    **{
-        field.name: Declared(
-            field.default, _TEXTS[field.name], *_RANGES.get(field.name, (None, None)), read_only=True
-        )
-        for kind in (PlayOptions, ReelOptions)
-        for field in fields(kind)
-    },
+_DEPTH = {
+    FramePublisherOptions: 2,
+    PlayOptions: 10,
+}  # of the publishers; a recording's images may come in bursts
+PARAMETERS: dict[str, Declared] = {
+    **declared_from(PlayOptions, read_only=True),
+    **declared_from(FramePublisherOptions, read_only=True),
     "reliable": Declared(
         True, "Reliable, as drivers publish (REP 2003); false: best effort.", read_only=True
     ),
@@ -73,8 +41,8 @@ _PARAMETERS = {
 
 
 class CameraNode(Node):
-    """`sent_log` names a file for one JSON line per published image: its index in the source, its stamp, and
-    the monotonic time of publishing. `player` does the work, on a thread of the node."""
+    """Camera node. `player` publishes on a thread of the node. `sent_log` names a file for one JSON line per
+    published image: its index in the source, its stamp, and the monotonic time of publishing."""
 
     def __init__(self, **node_options):
         super().__init__("camera", **node_options)
@@ -83,7 +51,7 @@ class CameraNode(Node):
         try:
             self._open()
         except BaseException:
-            self._close()  # rclpy leaves it to the garbage collector, and until then the node to the graph
+            self._close()  # rclpy leaves it to the garbage collector; until then the node stays in the graph
             raise
         self._thread = threading.Thread(target=self._run, name="dcfm-camera", daemon=True)
         self.get_logger().info(self.player.title)
@@ -101,10 +69,10 @@ class CameraNode(Node):
         super().destroy_node()
 
     def _open(self) -> None:
-        """Parameters, log and player. Raises where a setting cannot be used."""
-        declare(self, _PARAMETERS)
+        """Read the parameters, open the log and create the player. Raises if a setting cannot be used."""
+        declare(self, PARAMETERS)
         value = self._value
-        kind = PlayOptions if is_recording(value("source")) else ReelOptions
+        kind = PlayOptions if is_recording(value("source")) else FramePublisherOptions
         options = self._options(kind)
         self._qos = QoSProfile(
             depth=_DEPTH[kind],
@@ -116,34 +84,34 @@ class CameraNode(Node):
         if isinstance(options, PlayOptions):
             from dcfm_ros.ros.bag_player import BagPlayer  # late: other sources need no PyTorch
 
-            self.player = BagPlayer(self, options, self._advertise, self._sent)
+            self.player: BagPlayer | FramePublisher = BagPlayer(self, options, self._advertise, self._sent)
         else:
-            self.player = Reel(self, options, self._advertise, self._sent)
+            self.player = FramePublisher(self, options, self._advertise, self._sent)
 
-    def _options(self, kind: type) -> PlayOptions | ReelOptions:
-        """Of this kind; ValueError where a parameter is set that only the other kind knows."""
+    def _options(self, kind: type) -> PlayOptions | FramePublisherOptions:
+        """Return the options of this kind. Raises ValueError if a parameter of the other kind is set."""
         names, other = (
             {field.name for field in fields(kind)},
-            ReelOptions if kind is PlayOptions else PlayOptions,
+            FramePublisherOptions if kind is PlayOptions else PlayOptions,
         )
         for field in fields(other):
             if field.name not in names and (value := self._value(field.name)) != field.default:
                 raise ValueError(
-                    f"{field.name} is {value!r}, which means nothing for source {self._value('source')}, "
+                    f"{field.name} is {value!r}, which does not apply to source {self._value('source')}, "
                     f"{'a recording' if kind is PlayOptions else 'no recording'}: leave it out"
                 )
         return kind(**{name: self._value(name) for name in names})
 
     def _value(self, name: str):
-        return typed(name, self.get_parameter(name).value, _PARAMETERS[name])
+        return typed(name, self.get_parameter(name).value, PARAMETERS[name])
 
     def _advertise(self, kind: type, topic: str) -> Publisher:
-        """A publisher as all of the camera's are. It keeps the newest images alone, and so waits for no slow
-        subscriber."""
+        """Create a publisher with the camera's QoS: it keeps only the newest images, so slow subscribers do
+        not block it."""
         return self.create_publisher(
             kind,
             topic,
-            copy(self._qos),  # overrides are written into it
+            copy(self._qos),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -154,7 +122,7 @@ class CameraNode(Node):
                 self.get_logger().info(f"waiting for {missing}", throttle_duration_sec=_LOG_PERIOD_S)
             self._stop.wait(
                 0.5 if self._wait else 0.0
-            )  # discovery reports the match before both ends can use it
+            )  # discovery reports a match before both ends can use it
             self.player.play(self._stop)
             self._wait_for_arrival()
         except Exception as error:
@@ -164,7 +132,8 @@ class CameraNode(Node):
             self.finished.set()
 
     def _wait_for_arrival(self) -> None:
-        """Reliable images that are still under way are lost with their publisher."""
+        """Wait until reliable images are acknowledged: those in transit would be lost with their
+        publisher."""
         deadline = time.monotonic() + _ARRIVAL_S
         for publisher in self.player.publishers:
             while not publisher.wait_for_all_acked(Duration(seconds=0.1)):  # bounds the wait for `stop`

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One camera's images and calibrations as they come in."""
+"""Camera port: one camera's subscriptions to images and calibrations, and its outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -16,29 +17,32 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.ros.admission import RateLimit
 from dcfm_ros.ros.camera_info import InfoPairing
 from dcfm_ros.ros.camera_outputs import CameraOutputs
+from dcfm_ros.ros.camera_parameters import CameraParameters, topic_parameter
 from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.intake import Intake, open_intake
-from dcfm_ros.ros.parameters import CameraParameters, OutputParameters, topic_parameter
+from dcfm_ros.ros.parameters import OutputParameters
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
 from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
-LOG_PERIOD_S = 5.0  # of warnings that repeat
+LOG_PERIOD_S = 5.0  # throttle period of repeated warnings
 
 
 class CameraPort:
-    """Publishers live from configure to cleanup, subscriptions from activate to deactivate.
+    """Subscriptions and publishers of one camera. Publishers exist from configure to cleanup, subscriptions
+    from activate to deactivate.
 
-    `offer(camera, load)` takes each arriving image; `load(received_ns)` makes the frame of it on another
-    thread. What nobody wants goes to `skip(camera, reason)` instead, the reason being a counter of
-    CameraStatus, and a packet of a video that brings no picture to `refuse(camera, error)`. With a video all
-    three are called on its decoder's thread. `publish` is called on the masks' thread.
+    `offer(camera, load)` is called with each arriving image; `load(received_ns)` creates its frame on another
+    thread. For images that are not needed `skip(camera, reason)` is called instead, where the reason is a
+    counter of CameraStatus, and for video packets without a picture `refuse(camera, error)`. For a video, all
+    three are called on its decoder thread. `publish` is called on the mask thread.
     """
 
     def __init__(
@@ -55,11 +59,12 @@ class CameraPort:
         self._offer, self._skip, self._refuse = offer, skip, refuse
         self._parameters = parameters
         self.topic = node.resolve_topic_name(camera.image_topic)
-        # A logger of its own, as throttled lines of one camera must not hide another's.
+        # A separate logger, so that throttling one camera's lines does not suppress another's.
         self.log = node.get_logger().get_child(camera.name) if camera.name else node.get_logger()
-        self._subscription, self._info_subscription = None, None
+        self._subscription: Subscription | None = None
+        self._info_subscription: Subscription | None = None
         self._intake: Intake | None = None
-        self.lost = 0  # images that DDS lost on the way, as it says itself
+        self.lost = 0  # images lost in transport, as reported by DDS
         self._gaps = SequenceGaps()
         self._limit = RateLimit()
         self._infos = InfoPairing(node.resolve_topic_name(camera.info_topic), outputs.publish_info)
@@ -74,30 +79,31 @@ class CameraPort:
             lambda error: self._refuse(name, error),
         )
 
-        def received(message, info: dict) -> None:
+        def received(message: Any, info: Any) -> None:
             before = self._gaps.overwritten or 0
-            self._gaps.came(info.get("publication_sequence_number"))
+            self._gaps.received(info.get("publication_sequence_number"))
             if (self._gaps.overwritten or 0) > before:
                 intake.lost()
             intake.received(message)
 
-        self._gaps.publishers_are(0)  # none is known yet, and what was sent while nobody listened is no gap
+        def matched(info: Any) -> None:
+            self._gaps.set_publishers(info.current_count)
+
+        self._gaps.set_publishers(0)  # images published before the subscription are not a gap
         self._subscription = self._node.create_subscription(
             kind,
             self.camera.image_topic,
-            received,
-            copy(intake.qos),  # overrides are written into it
+            received,  # type: ignore[arg-type]  # rclpy gives a callback of two arguments the message's info
+            copy(intake.qos),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=self._incompatible,
-                message_lost=self._message_lost,
-                matched=lambda info: self._gaps.publishers_are(info.current_count),
+                incompatible_qos=self._incompatible, message_lost=self._message_lost, matched=matched
             ),
         )
         self._info_subscription = self._node.create_subscription(
             CameraInfo,
             self.camera.info_topic,
-            self._infos.info,
+            self._infos.add_info,
             copy(qos_profile_sensor_data),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
@@ -107,7 +113,7 @@ class CameraPort:
         heard, unfit = 0, ""
         publishers = self._node.get_publishers_info_by_topic(
             self.camera.image_topic
-        )  # which remaps the name itself
+        )  # remaps the name itself
         for publisher in publishers:
             if publisher.topic_type == wanted:
                 fits, reason = QoSCompatibility.OK, ""
@@ -132,7 +138,7 @@ class CameraPort:
         )
 
     def _image_topics(self) -> tuple[str, ...]:
-        """Where images are published, but for this node's own."""
+        """Return all topics on which images are published, except this node's own."""
         own = f"{self._node.get_namespace().rstrip('/')}/"
         return tuple(
             topic
@@ -156,15 +162,15 @@ class CameraPort:
     def publish(self, result: Segmentation, parameters: OutputParameters) -> None:
         self.outputs.publish(result, parameters)
         if self.outputs.wants("camera_info", parameters):
-            self._infos.mask(result.frame.header, result.frame.image.shape[:2], result.mask.shape)
+            self._infos.add_mask(result.frame.context, result.frame.image.shape[:2], result.mask.shape)
 
     def _admits(self, stamp_ns: int) -> bool:
-        if reason := self._unwanted(stamp_ns):
+        if reason := self._skip_reason(stamp_ns):
             self._skip(self.camera.name, reason)
         return not reason
 
-    def _unwanted(self, stamp_ns: int) -> str:
-        """Why there is to be no mask of this image; empty: there is."""
+    def _skip_reason(self, stamp_ns: int) -> str:
+        """Return why this image gets no mask, as a counter of CameraStatus; empty if it gets one."""
         parameters = self._parameters()
         if parameters.lazy and not self.outputs.have_subscribers():
             return "unheard"
@@ -172,17 +178,17 @@ class CameraPort:
 
     def _message_lost(self, info) -> None:
         self.lost += info.total_count_change
-        if self._gaps.overwritten is None and self._intake is not None:  # else numbers have told it
+        if self._gaps.overwritten is None and self._intake is not None:  # otherwise seen by sequence numbers
             self._intake.lost()
         self._gaps.lost(info.total_count_change)
         self.log.warning(
-            f"{self.lost} images lost on the way on {self.topic} so far: {room_for_images()}",
+            f"{self.lost} images lost in transport on {self.topic} so far: {room_for_images()}",
             throttle_duration_sec=LOG_PERIOD_S,
         )
 
     def _incompatible(self, info) -> None:
         policy = qos_policy_name_from_kind(info.last_policy_kind).lower()
         self._node.get_logger().warning(
-            f"a publisher on {self.topic} offers a QoS that does not fit: change the override "
+            f"a publisher on {self.topic} offers an incompatible QoS: change the override "
             f"qos_overrides.{self.topic}.subscription.{policy}"
         )

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the segmenter's state to diagnostic statuses: numbers, a level, and in words what is wrong and what to
-do about it."""
+"""Diagnostic statuses of the segmenter: values, a level, and a message that says what is wrong and how to fix
+it."""
 
 from __future__ import annotations
 
@@ -9,78 +9,80 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from dcfm_ros.pipeline.keyframe import STALLED_S
 from dcfm_ros.pipeline.telemetry import COUNTERS, CameraStatus
 from dcfm_ros.ros.camera_info import InfoCounts
+from dcfm_ros.ros.diagnostics_publisher import key_values
 from dcfm_ros.ros.transports import TYPES
 
-# After an event, until one has counted it for certain: the first may have been made before; the next is a
-# second later.
+# Number of reports after an event until one has certainly counted it: the first may have been made before the
+# event; the next comes a second later.
 REPORTS_THAT_COUNT = 2
 
 _SILENT_S = 2.0
-_STANDS_S = 2.0  # for which a stamp may stand still
+_STANDS_S = 2.0  # a stamp may stand still for this long
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-_START_S = 10.0  # until then rates are those of a start, with networks that may have to be compiled
-_MANY_RESETS = 2  # in the last seconds; one is that of a camera that was started again
-_MOST_TOPICS = 3  # in a message
-_LEAST_SLACK = 3  # frames: an encode that takes so long beyond MaxK is no fault
+_NOT_CONFIGURED = (_WARN, "not configured")  # between two states
+_START_S = 10.0  # startup time, in which rates are not judged: networks may have to be compiled
+_MANY_RESETS = 2  # in the last seconds; a single one is a restarted camera
+_MOST_TOPICS = 3  # maximum number named in a message
+_LEAST_SLACK = 3  # frames beyond MaxK that an encode may take
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """What all of a node's statuses depend on."""
+    """State of the node that all its statuses depend on."""
 
-    node: str  # fully qualified name: two robots' statuses must not be taken for each other's
+    node: str  # fully qualified name, so that two robots' statuses differ
     state: str  # lifecycle state: unconfigured, inactive or active
     refusal: str = ""  # why the last configure or activate failed
-    in_state_s: float = 0.0  # since the state was reached
-    min_mask_hz: float = 0.0  # of each camera; 0: no bound
+    in_state_s: float = 0.0  # time since the state was reached
+    min_mask_hz: float = 0.0  # of each camera; 0: no lower bound
     max_interval: int = 10  # MaxK, frames
-    masks_wait: bool = False  # in mode two_sided a mask comes with the next keyframe, and is late on purpose
-    # Sentences that take a look at the machine, and are asked for only where they are said.
+    masks_wait: bool = False  # in mode two_sided masks come with the next keyframe, and are late by design
+    # Texts that require a check of the machine, and are evaluated only when needed.
     other_users: Callable[[], str] = (
-        str  # whom shared memory keeps apart: what to do about them; "" if there are none
+        str  # remedy if shared memory separates us from other users' processes; "" if there are none
     )
-    room: Callable[[], str] = str  # what to do where large images get lost
+    room: Callable[[], str] = str  # remedy if large images get lost
 
 
 @dataclass(frozen=True)
 class TopicState:
-    """What ROS knows of a camera's image topic."""
+    """State of a camera's image topic in the ROS graph."""
 
     topic: str
-    type: str = "sensor_msgs/msg/Image"  # which the node subscribes to
-    publishers: int = 0  # that the node can hear
-    other_types: tuple[str, ...] = ()  # of publishers that it cannot hear
-    incompatible_qos: str = ""  # of a publisher that it cannot hear: which policy does not fit
-    elsewhere: tuple[str, ...] = ()  # where images are published, if not here
-    parameter: str = "image_topic"  # which names the topic
-    lost: int = 0  # images that DDS lost on the way, which are not among `received`
+    type: str = "sensor_msgs/msg/Image"  # the subscription's type
+    publishers: int = 0  # compatible ones
+    other_types: tuple[str, ...] = ()  # of publishers with another type
+    incompatible_qos: str = ""  # policy of a publisher whose QoS is incompatible
+    elsewhere: tuple[str, ...] = ()  # other topics with images, if this one has no publisher
+    parameter: str = "image_topic"  # that names the topic
+    lost: int = 0  # images that DDS lost in transport, not included in `received`
     infos: InfoCounts = InfoCounts()
     overwritten: int | None = (
-        None  # images that newer ones overwrote in DDS's queue, nor are these; None: DDS does not tell
+        None  # images overwritten by newer ones in DDS's queue, not included either; None: unknown
     )
 
 
 class Trouble(NamedTuple):
-    """How often something went wrong with a camera's images: so far, or in the last seconds."""
+    """Counts of problems with a camera's images: in total, or in the last seconds."""
 
-    dropped: int = 0  # pushed out by newer images
-    lost: int = 0  # by DDS, on the way
+    dropped: int = 0  # displaced by newer images
+    lost: int = 0  # by DDS, in transport
     overwritten: int = 0  # by newer images, in DDS's queue
-    refused: int = 0  # could not be used
-    failures: int = 0  # an error on the way
-    resets: int = 0  # sequences that began anew
+    refused: int = 0  # invalid
+    failures: int = 0  # raised an error
+    resets: int = 0  # restarted sequences
     over_budget: int = 0  # frames whose keyframe the budget held back
-    unheard: int = 0  # for whose masks nobody listened
-    infos_refused: int = 0  # calibrations that do not belong to the images
+    unheard: int = 0  # skipped without subscribers
+    infos_refused: int = 0  # calibrations that do not match the images
 
 
 def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
-    """So far."""
+    """Return the total counts."""
     of_topic = {
         "lost": topic.lost,
         "overwritten": topic.overwritten or 0,
@@ -102,41 +104,44 @@ def trouble_of(status: CameraStatus | None, topic: TopicState) -> Trouble:
 def camera_diagnostic(
     camera: str, node: NodeState, topic: TopicState, status: CameraStatus | None, recent: Trouble = Trouble()
 ) -> DiagnosticStatus:
-    """camera: its name; status: None where the node is not configured; recent: of the last seconds."""
-    level, text = (
-        _not_active(node)
-        or _silent(node, topic, status)
-        or _idle(status, recent)
-        or _without_masks(status)
-        or _limping(node, topic, status, recent)
-        or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
-    )
-    if (
-        _idle(status, recent) is None
-        and node.state == "active"
-        and node.in_state_s > _START_S
-        and status.mask_hz < node.min_mask_hz
-    ):
-        level, text = (
-            _ERROR,
-            f"{text}; {status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}",
-        )
+    """Return the status of a camera. camera: its name; status: None if the node is not configured; recent:
+    counts of the last seconds"""
+    level, text = _not_active(node) or _of_active(node, topic, status, recent)
     return DiagnosticStatus(
         level=level,
         name=f"{node.node}: {camera or 'camera'}",
         message=text,
         hardware_id=topic.topic,
-        values=_key_values(
+        values=key_values(
             {"topic": topic.topic, "state": node.state, **(_numbers(status, topic) if status else {})}
         ),
     )
 
 
-def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | None) -> DiagnosticStatus:
-    """Of the inference backend. device: as in the parameters; status: of `backends.base.status_of`, None: not
-    configured."""
+def _of_active(
+    node: NodeState, topic: TopicState, status: CameraStatus | None, recent: Trouble
+) -> tuple[bytes, str]:
     if status is None:
-        level, text = _not_active(node)
+        return _NOT_CONFIGURED
+    idle = _idle(status, recent)
+    level, text = (
+        _silent(node, topic, status)
+        or idle
+        or _without_masks(status)
+        or _degraded(node, topic, status, recent)
+        or (_OK, f"{status.mask_hz:.1f} masks/s, {status.keyframe_hz:.1f} keyframes/s")
+    )
+    if idle is None and node.in_state_s > _START_S and status.mask_hz < node.min_mask_hz:
+        few = f"{status.mask_hz:.1f} masks/s are fewer than min_mask_hz {node.min_mask_hz:g}"
+        return _ERROR, f"{text}; {few}"
+    return level, text
+
+
+def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | None) -> DiagnosticStatus:
+    """Return the status of the inference backend. device: from the parameters; status: from
+    `backends.base.status_of`, None if the node is not configured"""
+    if status is None:
+        level, text = _not_active(node) or _NOT_CONFIGURED
     else:
         level, text = (_WARN, status["problem"]) if status.get("problem") else (_OK, status["state"])
     return DiagnosticStatus(
@@ -144,7 +149,7 @@ def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | No
         name=f"{node.node}: backend",
         message=text,
         hardware_id=(status or {}).get("device", device),
-        values=_key_values(status or {}),
+        values=key_values(status or {}),
     )
 
 
@@ -162,7 +167,7 @@ def _not_active(node: NodeState) -> tuple[bytes, str] | None:
 
 
 def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[bytes, str] | None:
-    """Why no image comes, if none does."""
+    """Return why no images arrive, or None if they do."""
     if topic.publishers == 0 and topic.other_types:
         other, wanted = topic.other_types[0], topic.type
         remedy = f"set {topic.parameter} to the camera's"
@@ -171,9 +176,8 @@ def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[b
         return _ERROR, f"{topic.topic} is published as {_short(other)}, not as {_short(wanted)}: {remedy}"
     if topic.publishers == 0 and topic.incompatible_qos:
         return _ERROR, (
-            f"{topic.topic} is published with a QoS that does not fit ({topic.incompatible_qos}): change the "
-            f"override "
-            f"qos_overrides.{topic.topic}.subscription"
+            f"{topic.topic} is published with an incompatible QoS ({topic.incompatible_qos}): change the "
+            f"override qos_overrides.{topic.topic}.subscription"
         )
     if topic.publishers == 0:
         elsewhere = (
@@ -185,33 +189,32 @@ def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[b
             "if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
             f"large for DDS: {node.room()}"
         )
-        return _WARN, f"no image yet on {topic.topic}, though somebody publishes: {reason}"
-    silent_s = min(status.silent_s, node.in_state_s)  # not the time before, in which nobody listened
+        return _WARN, f"no image yet on {topic.topic}, although it has a publisher: {reason}"
+    silent_s = min(status.silent_s, node.in_state_s)  # without the time before the node was active
     if silent_s > _SILENT_S:
         reason = f": {users}" if (users := node.other_users()) else ""
         return _WARN, f"no image for {silent_s:.0f} s on {topic.topic}{reason}"
     return None
 
 
-def _idle(status: CameraStatus | None, recent: Trouble) -> tuple[bytes, str] | None:
-    """Are there no masks because nobody wants any?"""
-    if status is None or not recent.unheard or status.mask_hz > 0.0:
+def _idle(status: CameraStatus, recent: Trouble) -> tuple[bytes, str] | None:
+    """Return a status if there are no masks for lack of subscribers, otherwise None."""
+    if not recent.unheard or status.mask_hz > 0.0:
         return None
     return _OK, f"idle: nobody subscribes to any output ({status.input_hz:.1f} images/s, lazy)"
 
 
 def _short(kind: str) -> str:
-    """Image for sensor_msgs/msg/Image; types of other packages in full, as some have the same name."""
+    """Shorten sensor_msgs/msg/Image to Image; types of other packages stay in full, as names may coincide."""
     return kind.removeprefix("sensor_msgs/msg/")
 
 
 def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
-    """Why images that come give no mask, if they do not, or masks of an old feature."""
+    """Return why images yield no masks, or only masks from an old feature; None if all is well."""
     if status.encoding_s > STALLED_S:
         return _ERROR, (
             f"the deep path has not returned for {status.encoding_s:.0f} s: no keyframes of any camera, and "
-            f"where masks "
-            "go on it is with old features; restart the node, and choose another backend or device if it "
+            "masks, if any, use old features; restart the node, and choose another backend or device if it "
             "happens again"
         )
     if status.mask_hz == 0.0 and status.refused:
@@ -222,22 +225,21 @@ def _without_masks(status: CameraStatus) -> tuple[bytes, str] | None:
     if status.last_error and status.mask_hz == 0.0:
         return _ERROR, status.last_error
     if status.keyframe_hz == 0.0 and status.encode_failures:
-        return _ERROR, f"masks go on with an old feature: {status.last_error}"
+        return _ERROR, f"masks continue with an old feature: {status.last_error}"
     return None
 
 
-def _limping(
+def _degraded(
     node: NodeState, topic: TopicState, status: CameraStatus, recent: Trouble
 ) -> tuple[bytes, str] | None:
-    """What is wrong with masks that come."""
+    """Return what is wrong although masks are made, or None."""
     rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
     if recent.lost:
-        return _WARN, f"{rate}, {recent.lost} images lost on the way: {node.room()}"
+        return _WARN, f"{rate}, {recent.lost} images lost in transport: {node.room()}"
     if recent.overwritten:
         return _WARN, (
-            f"{rate}, {recent.overwritten} images overwritten before the node took them: something holds the "
-            f"whole "
-            "process up for longer than DDS's queue lasts (docs/live.md)"
+            f"{rate}, {recent.overwritten} images overwritten before the node took them: something blocks "
+            "the whole process for longer than DDS's queue lasts (docs/live.md)"
         )
     if recent.dropped:
         return _WARN, (
@@ -253,22 +255,19 @@ def _limping(
         return _WARN, f"{rate}, but no camera_info for them: {topic.infos.last_error}"
     if recent.resets >= _MANY_RESETS:
         return _WARN, (
-            f"{rate}, {recent.resets} new beginnings: images change their size, their stamps jump, or two "
-            f"cameras "
-            f"publish {topic.topic}"
+            f"{rate}, {recent.resets} restarts of the sequence: images change their size, their stamps jump, "
+            f"or two cameras publish {topic.topic}"
         )
     if status.stamp_stands_s > _STANDS_S:
         return _WARN, (
             f"{rate}, but the camera has no clock: its stamps have stood still for "
-            f"{status.stamp_stands_s:.0f} s, and the time "
-            "of arrival is taken; let the driver fill header.stamp (with use_sim_time it needs a /clock that "
-            "goes on)"
+            f"{status.stamp_stands_s:.0f} s, and the time of arrival is used; let the driver fill "
+            "header.stamp (with use_sim_time it needs a running /clock)"
         )
     if not node.masks_wait and status.latency_p50_ms > period_ms:
         return _WARN, (
             f"{rate}, latency {status.latency_p50_ms:.0f} ms (p99 {status.latency_p99_ms:.0f}) is more than "
-            f"the "
-            f"{period_ms:.0f} ms from image to image: lower the camera's rate or size"
+            f"the {period_ms:.0f} ms from image to image: lower the camera's rate or size"
         )
     if status.feature_age_frames > node.max_interval + max(node.max_interval, _LEAST_SLACK):
         reason = (
@@ -310,7 +309,3 @@ def _numbers(status: CameraStatus, topic: TopicState) -> dict[str, str]:
         **{counter: str(getattr(status, counter)) for counter in COUNTERS},
         **{f"refused_{kind}": str(count) for kind, count in sorted(status.refused.items())},
     }
-
-
-def _key_values(values: dict[str, str]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=value) for key, value in values.items()]

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera's messages to frames: images are decoded when a mask is made of them, video packets all, as
-each needs those before."""
+"""Image intake: converts a camera's messages to frames. Images are decoded only when a mask is made; video
+packets are all decoded, as each depends on previous ones."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from dcfm_ros import stamps
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.video_bits import VideoError
-from dcfm_ros.pipeline.video_packets import Outcome, Packet, of_compressed_video, of_ffmpeg_packet
+from dcfm_ros.pipeline.video_packets import Outcome, Packet, from_compressed_video, from_ffmpeg_packet
 from dcfm_ros.pipeline.video_thread import WAITING, VideoThread
 from dcfm_ros.ros.transports import TRANSPORTS
 
-Load = Callable[[int], Frame]  # (received_ns): makes the frame on the masks' thread, or raises InputError
+Load = Callable[[int], Frame]  # (received_ns): creates the frame on the mask thread, or raises InputError
 
 
 class Intake(Protocol):
-    """Of one camera, from activate to deactivate. `received` and `lost` are for the executor's thread."""
+    """Intake of one camera, from activate to deactivate. `received` and `lost` are called on the executor's
+    thread."""
 
     qos: QoSProfile  # of the subscription
 
     def received(self, message) -> None: ...
 
     def lost(self) -> None:
-        """Messages were lost on the way."""
+        """Note that messages were lost in transport."""
 
     def stop(self) -> None: ...
 
 
 class ImageIntake:
-    """See `open_intake`."""
+    """Intake of still images, see `open_intake`."""
 
     qos = qos_profile_sensor_data
 
@@ -49,7 +50,7 @@ class ImageIntake:
         offer: Callable[[Load], None],
         refuse: Callable[[VideoError], None],
     ):
-        self._camera, self._admits, self._offer = camera, admits, offer  # `load` refuses
+        self._camera, self._admits, self._offer = camera, admits, offer  # bad images are refused in `load`
         self._decode = decode_compressed if transport == "compressed" else decode_image
 
     def received(self, message) -> None:
@@ -78,11 +79,10 @@ class ImageIntake:
 
 
 class VideoIntake:
-    """See `open_intake`; what it calls, it calls on the decoder's thread. The conversion to RGB is left to
-    `load`, so that pictures which are dropped do not cost it."""
+    """Intake of video packets, see `open_intake`; its callbacks are called on the decoder thread. Pictures
+    are converted to RGB in `load`, so that dropped ones cost nothing."""
 
-    # Best effort as for images, but no newer packet may push out one that is needed: a burst after a key
-    # picture waits here.
+    # Best effort as for images, but deep enough that a burst after a key picture does not overwrite packets.
     qos = QoSProfile(depth=WAITING, reliability=qos_profile_sensor_data.reliability)
 
     def __init__(
@@ -110,7 +110,7 @@ class VideoIntake:
         if outcome.error is not None:
             self._refuse(outcome.error)
             return
-        header, arrived_ns = outcome.packet.sender
+        header, arrived_ns = outcome.packet.context
 
         def load(received_ns: int) -> Frame:
             return Frame(
@@ -128,16 +128,16 @@ def open_intake(
     offer: Callable[[Load], None],
     refuse: Callable[[VideoError], None],
 ) -> Intake:
-    """admits(stamp_ns): is there to be a mask of this image? offer(load): takes each of which there is.
-    refuse(error): of a packet without a picture"""
+    """Create the intake of a camera. admits(stamp_ns): returns whether an image gets a mask; offer(load):
+    called with each that does; refuse(error): called for a packet without a picture"""
     kind = VideoIntake if TRANSPORTS[transport].is_video else ImageIntake
     return kind(camera, transport, admits, offer, refuse)
 
 
 def read_packet(transport: str, message, arrived_ns: int = 0) -> Packet:
-    """Of a video message; its sender is (header, arrived_ns)."""
+    """Return the packet of a video message, with (header, arrived_ns) as its context."""
     if transport == "ffmpeg":
-        return of_ffmpeg_packet(message, (message.header, arrived_ns))
-    return of_compressed_video(
+        return from_ffmpeg_packet(message, (message.header, arrived_ns))
+    return from_compressed_video(
         message, (Header(stamp=message.timestamp, frame_id=message.frame_id), arrived_ns)
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Topics that tell what the class ids mean; latched, so that late joiners get them."""
+"""Latched topics with the meaning of the class ids, available to late-joining subscribers."""
 
 from __future__ import annotations
 

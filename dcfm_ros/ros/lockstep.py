@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for the mask of the image that was sent last."""
+"""Lock-step playback: waits for the mask of the image that was published last."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from dcfm_ros.pipeline.telemetry import ENDS
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
 
 _QUEUE = 10
 
 
 class LockStep:
-    """Of one camera; make it before the publisher of its images, so that who sees that one has seen this.
+    """Lock-step of one camera. Create it before the publisher of the camera's images, so that nodes that
+    discover the publisher have discovered this subscription.
 
-    An image for which no mask will come is told by the segmenter's diagnostics: that nothing is under way,
-    neither in the next report after its sending nor in the one after. So a corrupt image, or one that DDS
-    lost, costs two seconds; without such diagnostics it costs `timeout_s`.
+    An image that will get no mask is recognised by the segmenter's diagnostics: two consecutive reports after
+    its publishing say that no image is in progress. So a corrupt image, or one that DDS lost, costs two
+    seconds; without such diagnostics it costs `timeout_s`.
     `expect` and `wait` are for one thread, messages arrive on the executor's.
     """
 
@@ -34,25 +36,26 @@ class LockStep:
         self._lock = threading.Lock()
         self._stamp: Time | None = None
         self._settled, self._masked = threading.Event(), False
-        self._idle: Counter[str] = Counter()  # reports of a node in a row that nothing is under way
+        self._idle: Counter[str] = Counter()  # consecutive reports of a node without an image in progress
         node.create_subscription(Image, self.mask_topic, self._mask, _QUEUE)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnostics, _QUEUE)
 
     def has_segmenter(self) -> bool:
-        """Does anyone publish the masks?"""
+        """Return whether any node publishes the masks."""
         return self._node.count_publishers(self.mask_topic) > 0
 
     def expect(self, stamp: Time) -> None:
-        """An image with this stamp is about to be sent."""
+        """Prepare for the mask of an image with this stamp, which is about to be published."""
         with self._lock:
             self._stamp, self._masked = stamp, False
             self._idle.clear()
             self._settled.clear()
 
     def wait(self, stop: threading.Event) -> str:
-        """Until the mask is there; otherwise why it is not, in words. Empty as well where `stop` was set."""
+        """Wait for the mask. Returns "" when it has arrived or `stop` is set, otherwise the reason why there
+        is none."""
         deadline = time.monotonic() + self._timeout_s
-        while not self._settled.wait(0.1) and time.monotonic() < deadline:  # bounds the wait for `stop`
+        while not self._settled.wait(0.1) and time.monotonic() < deadline:  # short waits, to react to `stop`
             if stop.is_set():
                 return ""
         with self._lock:
@@ -60,11 +63,10 @@ class LockStep:
             if self._masked:
                 return ""
             if self._settled.is_set():
-                return "the segmenter has none under way: it could not use the image, or did not get it"
+                return "the segmenter has no image in progress: this one was unusable, or was not received"
         return (
             f"none on {self.mask_topic} within {self._timeout_s:g} s: is the segmenter active, and in mode "
-            f"sync or "
-            "async? See its log and /diagnostics"
+            "sync or async? See its log and /diagnostics"
         )
 
     def _mask(self, message: Image) -> None:
@@ -89,5 +91,5 @@ def _under_way(status: DiagnosticStatus) -> int | None:
     if not {"received", "masks", "dropped", "failures"} <= counts.keys():
         return None
     refused = sum(count for key, count in counts.items() if key.startswith("refused_"))
-    ended = sum(counts.get(name, 0) for name in ("masks", "dropped", "failures", "unheard", "over_rate"))
+    ended = sum(counts.get(name, 0) for name in ENDS)
     return counts["received"] - ended - refused

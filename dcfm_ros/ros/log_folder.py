@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ROS's log files, without whose folder rcl does not start: elsewhere, or none, where the usual one cannot be
-written."""
+"""Folder of ROS's log files: rcl does not start without one, so another or none is used if the default is not
+writable."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _WITHOUT_FILES = ["--ros-args", "--disable-external-lib-logs"]
 
 
 def prepare_log_folder() -> list[str]:
-    """Set ROS_LOG_DIR so that rcl starts. Returns arguments for ROS: where there is no folder, to do without
-    files."""
+    """Set ROS_LOG_DIR so that rcl starts. Returns arguments for ROS that disable log files if there is no
+    folder."""
     usual = _usual_folder()
     if usual is not None and environment.is_writable(usual):
-        os.environ["ROS_LOG_DIR"] = str(usual)  # rcl itself knows only HOME, not the account's home folder
+        os.environ["ROS_LOG_DIR"] = str(usual)  # rcl itself only uses HOME, not the account's home folder
         return []
     why = f"{usual} cannot be written" if usual else "there is no home folder"
     place = environment.temporary_folder()
@@ -34,7 +34,7 @@ def prepare_log_folder() -> list[str]:
 
 
 def _usual_folder() -> Path | None:
-    """Where rcl puts log files."""
+    """Return the folder in which rcl writes log files."""
     home = environment.home()
     if folder := os.environ.get("ROS_LOG_DIR"):
         return Path(folder).expanduser() if home else Path(folder)

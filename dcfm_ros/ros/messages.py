@@ -1,8 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Conversion from numpy arrays to `sensor_msgs` images; the other way is `pipeline/decoding.py`.
+"""Conversion from numpy arrays to `sensor_msgs` images; for the reverse see `pipeline/decoding.py`.
 
-An outgoing picture is copied once, into the message.
+An outgoing image is copied once, into the message.
 """
 
 import sys
@@ -18,20 +18,18 @@ _LAST_S = 2**31 - 1  # of int32 seconds
 
 
 def mono8_message(header, array: np.ndarray) -> Image:
-    """A mask or a confidence, (H, W) uint8, as a mono8 message with step == width; `header` is passed on
-    untouched."""
+    """Return a mask or confidence, (H, W) uint8, as a mono8 message with step == width and this `header`."""
     return _image_message(header, array, "mono8", channels=None)
 
 
 def rgb8_message(header, array: np.ndarray) -> Image:
-    """A picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width; `header` is passed on
-    untouched."""
+    """Return a picture, (H, W, 3) uint8 RGB, as an rgb8 message with step == 3 × width and this `header`."""
     return _image_message(header, array, "rgb8", channels=3)
 
 
 def channels_message(header, array: np.ndarray) -> Image:
-    """Several values per pixel, (H, W, n) uint8 or float32, as an 8UCn or 32FCn message; `header` is passed
-    on untouched."""
+    """Return several values per pixel, (H, W, n) uint8 or float32, as an 8UCn or 32FCn message with this
+    `header`."""
     height, width, channels = array.shape
     message = Image(
         header=header,
@@ -46,8 +44,8 @@ def channels_message(header, array: np.ndarray) -> Image:
 
 
 def camera_message(header, pixels: np.ndarray, encoding: str) -> Image | CompressedImage:
-    """What a camera sends. encoding: rgb8, bgr8 (H, W, 3), mono8 (H, W), or jpeg, png of an RGB picture (H,
-    W, 3)."""
+    """Return an image as a camera publishes it. encoding: rgb8, bgr8 (H, W, 3), mono8 (H, W), or jpeg, png of
+    an RGB picture (H, W, 3)"""
     if encoding == "jpeg":
         return jpeg_message(header, pixels)
     if encoding == "png":
@@ -58,14 +56,15 @@ def camera_message(header, pixels: np.ndarray, encoding: str) -> Image | Compres
 
 
 def png_message(header, mask: np.ndarray) -> CompressedImage:
-    """A mask, (H, W) uint8, as a lossless PNG message that image_transport's subscribers read as mono8."""
+    """Return a mask, (H, W) uint8, as a lossless PNG message that image_transport's subscribers read as
+    mono8."""
     _check_array(mask, channels=None)
-    # The trailing space is image_transport's: the order of the channels would follow it.
+    # The trailing space is image_transport's: the channel order would follow it.
     return _compressed_message(header, "mono8; png compressed ", ".png", mask, [])
 
 
 def jpeg_message(header, rgb: np.ndarray, quality: int = 85) -> CompressedImage:
-    """A picture, (H, W, 3) uint8 RGB, as a JPEG message of `quality` 0 to 100. For people to look at: JPEG
+    """Return a picture, (H, W, 3) uint8 RGB, as a JPEG message of `quality` 0 to 100. For display only: JPEG
     changes labels."""
     _check_array(rgb, channels=3)
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
@@ -75,7 +74,8 @@ def jpeg_message(header, rgb: np.ndarray, quality: int = 85) -> CompressedImage:
 
 
 def _check_array(array: np.ndarray, channels: int | None) -> None:
-    """Outgoing arrays are our own, so a wrong one is a programming error: ValueError, not MessageError."""
+    """Check an outgoing array. A wrong one is a programming error, hence ValueError instead of
+    MessageError."""
     shape = "(H, W)" if channels is None else f"(H, W, {channels})"
     if (
         array.dtype != np.uint8
@@ -107,17 +107,16 @@ def _compressed_message(
 
 
 def _append(data, array: np.ndarray) -> None:
-    """Copy `array`, in row order, to the end of a message's data (an `array.array` of bytes, empty in a new
-    message).
+    """Append `array`, in row order, to a message's data (an `array.array` of bytes, empty in a new message).
 
     Filling the buffer in place is one memcpy; assigning a list or a numpy array to `message.data` is some 200
     times slower, because rclpy then visits every byte.
     """
-    data.frombytes(memoryview(np.ascontiguousarray(array)).cast("B"))
+    data.frombytes(np.ascontiguousarray(array).data.cast("B"))
 
 
 def time_message(ns: int) -> Time:
-    """Nanoseconds as a stamp. Whatever `stamp_ns` gives fits: after the last second more than 10^9
-    nanoseconds may follow."""
+    """Convert nanoseconds to a stamp. Every value of `stamp_ns` fits: the last second may have more than 10^9
+    nanoseconds."""
     sec = min(int(ns) // NS_PER_S, _LAST_S)
     return Time(sec=sec, nanosec=int(ns) - sec * NS_PER_S)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of one topic, each with the mask whose stamp is nearest."""
+"""Joins the messages of a topic with the masks of the nearest stamps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 
 class Pair(NamedTuple):
-    """mask: None where none is near enough; apart_ns: to the nearest, None where there is none at all."""
+    """A value and its mask. mask: None if none is near enough; apart_ns: distance to the nearest mask, None
+    without masks"""
 
     value: Any
     mask: Any
@@ -17,43 +18,44 @@ class Pair(NamedTuple):
 
 
 class NearestJoin:
-    """Masks are made of images and come later than what else has their stamp; whatever comes waits, but few
-    of each.
+    """Nearest-stamp join of values with masks, which arrive later than other messages of the same stamp.
 
-    slop_ns: difference of stamps at most, 0 for equal ones only; waiting: masks and values that may wait.
-    From one thread. Masks come in the order of their stamps, so a value's partner is known once a mask as new
-    as the value is there. A stamp that jumps back begins anew.
+    slop_ns: maximum difference of stamps, 0 for equal stamps only; waiting: maximum number of queued masks
+        and of queued values
+    For one thread. Masks arrive in the order of their stamps, so a value's partner is known once a mask at
+    least as new as the value has arrived. A mask's stamp that jumps back starts again.
     """
 
     def __init__(self, slop_ns: int, waiting: int):
         self._slop_ns, self._waiting = slop_ns, waiting
-        self._masks: deque[list] = deque()  # [stamp, mask, is it used]
+        self._masks: deque[list] = deque()  # [stamp, mask, is_used]
         self._values: deque[tuple[int, Any]] = deque()
         self._unused = 0
 
     def add_mask(self, stamp_ns: int, mask: Any) -> list[Pair]:
-        """The values whose partner is known by now, in their order."""
-        if self._masks and stamp_ns <= self._masks[-1][0]:  # of equal stamps the newer counts
-            self._leave(1 if stamp_ns == self._masks[-1][0] else len(self._masks))
+        """Add a mask and return the values whose partner is now known, in order."""
+        if self._masks and stamp_ns <= self._masks[-1][0]:  # an equal stamp replaces the older mask
+            self._discard(1 if stamp_ns == self._masks[-1][0] else len(self._masks))
         self._masks.append([stamp_ns, mask, False])
         if len(self._masks) > self._waiting:
-            self._forget(self._masks.popleft())
-        return self._settled()
+            self._count_unused(self._masks.popleft())
+        return self._ready_pairs()
 
     def add_value(self, stamp_ns: int, value: Any) -> list[Pair]:
-        """As `add_mask`; one that has waited for too long leaves with what there is."""
+        """Add a value; same as `add_mask`. If the queue is full, the oldest value is returned with the best
+        mask so far."""
         self._values.append((stamp_ns, value))
-        settled = self._settled()
+        pairs = self._ready_pairs()
         if len(self._values) > self._waiting:
-            settled.append(self._pair(*self._values.popleft()))
-        return settled
+            pairs.append(self._pair(*self._values.popleft()))
+        return pairs
 
     def take_unused(self) -> int:
-        """How many masks have left without a partner since this was asked last."""
+        """Return how many masks were discarded without a partner since the last call."""
         unused, self._unused = self._unused, 0
         return unused
 
-    def _settled(self) -> list[Pair]:
+    def _ready_pairs(self) -> list[Pair]:
         newest = self._masks[-1][0] if self._masks else None
         done = [newest is not None and stamp <= newest for stamp, _ in self._values]
         pairs = [self._pair(*value) for value, is_done in zip(self._values, done) if is_done]
@@ -70,9 +72,9 @@ class NearestJoin:
         nearest[2] = True
         return Pair(value, nearest[1], apart_ns)
 
-    def _leave(self, count: int) -> None:
+    def _discard(self, count: int) -> None:
         for _ in range(count):
-            self._forget(self._masks.pop())
+            self._count_unused(self._masks.pop())
 
-    def _forget(self, mask: list) -> None:
+    def _count_unused(self, mask: list) -> None:
         self._unused += not mask[2]

@@ -1,45 +1,80 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters and their types: the values that YAML makes of what people write, and sentences where they
-cannot be used.
+"""Types of parameters: converts values as YAML reads them, with error messages for those that are invalid.
 
-rclpy refuses the integer 1 for a float and the integer 20260101 for a folder's name. Such parameters are
-declared with dynamic typing here, and `typed` takes what is meant, or says what to write instead.
+rclpy refuses the integer 1 for a float and the integer 20260101 for a folder name. So parameters are declared
+with dynamic typing, and `typed` converts to the intended type, or says what to write instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
+from enum import Enum
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+
+from dcfm_ros.setting_fields import Setting, checked, description_of, metadata_of, setting_of
 
 Value = bool | int | float | str | tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A parameter as it is declared. Its type is the default's; a tuple is a list of strings."""
+    """Declaration of a parameter. Its type is the default's; a tuple is a list of strings."""
 
     default: Value
     description: str
     low: float | None = None  # bounds of numbers, both or none
     high: float | None = None
     read_only: bool = False
+    setting: Setting | None = None  # the field of a settings dataclass that it is made from
+
+
+def declared_from(
+    kind: type, read_only: bool = False, at_configure: Iterable[str] = ()
+) -> dict[str, Declared]:
+    """Return the parameters that are the fields of a settings dataclass, with their descriptions, choices and
+    bounds. at_configure: those that take effect when the node is configured, which their descriptions say."""
+    return {
+        field.name: _declared(kind, field.name, read_only, field.name in at_configure)
+        for field in fields(kind)
+        if metadata_of(field).description
+    }
+
+
+def _declared(kind: type, name: str, read_only: bool, at_configure: bool) -> Declared:
+    default, known = setting_of(kind, name)
+    assert default is not MISSING, f"{kind.__name__}.{name} has no default"
+    text = description_of(kind, name)
+    text = f"{text[0].upper()}{text[1:]}."
+    low, high = known.low, known.high
+    if low is not None and known.zero:
+        low = min(low, 0)
+    if low is None or high is None:
+        low = high = None
+    return Declared(
+        default.value if isinstance(default, Enum) else default,
+        f"{text} Takes effect at configure." if at_configure else text,
+        low,
+        high,
+        read_only,
+        replace(known, choices=()),  # judged together with the other settings
+    )
 
 
 def declare(node: Node, parameters: Mapping[str, Declared]) -> None:
-    """Those which are not declared yet. A value out of range is taken at the start as one of a wrong type is:
-    `typed` refuses it, and another can be set."""
+    """Declare the parameters that are not declared yet. Like a value of a wrong type, one that is out of
+    range is accepted at the start: `typed` refuses it, and another can be set."""
     for name, parameter in parameters.items():
         if node.has_parameter(name):
             continue
-        default = parameter.default
-        if isinstance(
-            default, tuple
-        ):  # rclpy takes an empty list for one of bytes: one empty name stands for none
-            default = list(default) or [""]
+        default: object = parameter.default
+        if isinstance(parameter.default, tuple):
+            # rclpy takes an empty list for one of bytes: a single empty name stands for an empty list.
+            default = list(parameter.default) or [""]
         node.declare_parameter(
             name,
             default,
@@ -48,25 +83,28 @@ def declare(node: Node, parameters: Mapping[str, Declared]) -> None:
             ),
         )
         declared = node.describe_parameter(name)  # as rclpy keeps it
+        if parameter.low is None or parameter.high is None:
+            continue
         if isinstance(parameter.default, float):
             declared.floating_point_range = [
                 FloatingPointRange(from_value=float(parameter.low), to_value=float(parameter.high))
             ]
-        elif parameter.high is not None:
+        else:
             declared.integer_range = [
                 IntegerRange(from_value=int(parameter.low), to_value=int(parameter.high), step=1)
             ]
 
 
-def declare_fixed(node: Node, name: str, default: Value, description: str) -> Value:
-    """A parameter that is read once, at the start; its value. Raises as `typed`."""
+def declare_fixed(node: Node, name: str, default: Value, description: str) -> Any:
+    """Declare a read-only parameter and return its value. Raises the errors of `typed`."""
     parameter = Declared(default, description, read_only=True)
     declare(node, {name: parameter})
     return typed(name, node.get_parameter(name).value, parameter)
 
 
-def typed(name: str, value: object, parameter: Declared) -> Value:
-    """The value that is meant. Raises ValueError, naming value and remedy, for one that cannot be used.
+def typed(name: str, value: object, parameter: Declared) -> Any:
+    """The value that is meant, of the default's type. Raises ValueError, naming value and remedy, for one
+    that cannot be used.
 
     value: of the parameter in ROS; None is what ROS makes of an empty list.
     """
@@ -102,7 +140,5 @@ def typed(name: str, value: object, parameter: Declared) -> Value:
         raise ValueError(
             f"{name} {value!r}: use a {'number' if isinstance(default, float) else 'whole number'}"
         )
-    value = type(default)(value)
-    if parameter.high is not None and not parameter.low <= value <= parameter.high:
-        raise ValueError(f"{name} {value}: use {parameter.low:g} to {parameter.high:g}")
-    return value
+    known = parameter.setting or Setting(low=parameter.low, high=parameter.high)
+    return checked(name, type(default)(value), type(default), known)

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node `points` says of itself on `/diagnostics`, once a second: counts, and in words what is
-wrong."""
+"""Diagnostics of the node `points`, once a second: counts, and a message that says what is wrong."""
 
 from __future__ import annotations
 
@@ -9,29 +8,31 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
-_RECENT = 5  # reports, and so seconds, that are looked back upon
-_START = 2  # reports after the first subscriber has come, for which nothing need have come yet
+from dcfm_ros.ros.diagnostics_publisher import DiagnosticsPublisher, key_values
+from dcfm_ros.stamps import NS_PER_S
+
+_RECENT = 5  # window in reports, which is seconds
+_START = 2  # reports after the first subscriber during which input may still be missing
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
 @dataclass(frozen=True)
 class Input:
-    """A topic that is needed. count: the counter of its messages; what: who publishes it, in words."""
+    """A required input topic. count: the counter of its messages"""
 
     topic: str
-    type: str  # as sensor_msgs/msg/Image
+    type: str  # such as sensor_msgs/msg/Image
     count: str
-    remedy: str  # what to do where nobody publishes it
+    remedy: str  # if it has no publisher
 
 
 @dataclass(frozen=True)
 class PointsState:
-    """A moment of the node. last_error: of the last input that was refused; apart_ns: between the stamps of
-    the last geometry that found no mask and of the nearest mask, None where there was none."""
+    """Snapshot of the node. last_error: of the last refused input; apart_ns: difference between the stamps of
+    the last geometry without a mask and of the nearest mask, None if there was none"""
 
     topic: str
     is_wanted: bool
@@ -41,33 +42,30 @@ class PointsState:
     is_exact: bool
 
 
-class PointsHealth:
-    """Publishes what `look()` sees. For the executor's thread."""
+class PointsHealth(DiagnosticsPublisher):
+    """Publishes the state that `look()` returns. For the executor's thread."""
 
     def __init__(self, node: Node, inputs: list[Input], look: Callable[[], PointsState]):
-        self._node, self._inputs, self._look = node, inputs, look
+        super().__init__(node, self._report)
+        self._inputs, self._look = inputs, look
         self._before: deque[Counter[str]] = deque([Counter()], maxlen=_RECENT)  # one of each report
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def publish(self) -> None:
+    def _report(self) -> list[DiagnosticStatus]:
         state = self._look()
         recent = Counter({name: count - self._before[0][name] for name, count in state.counts.items()})
         level, text = self._verdict(state, recent, len(self._before))
-        if not state.is_wanted:  # the rates of what comes next begin here
+        if not state.is_wanted:  # rates start again with the next subscriber
             self._before.clear()
         self._before.append(Counter(state.counts))
-        status = DiagnosticStatus(
-            level=level,
-            name=self._node.get_fully_qualified_name(),
-            message=text,
-            hardware_id=state.topic,
-            values=[KeyValue(key=name, value=str(count)) for name, count in sorted(state.counts.items())]
-            + [KeyValue(key="last_error", value=state.last_error)],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(message)
+        return [
+            DiagnosticStatus(
+                level=level,
+                name=self._node.get_fully_qualified_name(),
+                message=text,
+                hardware_id=state.topic,
+                values=key_values({**dict(sorted(state.counts.items())), "last_error": state.last_error}),
+            )
+        ]
 
     def _verdict(self, state: PointsState, recent: Counter[str], seconds: int) -> tuple[bytes, str]:
         if not state.is_wanted:
@@ -87,27 +85,26 @@ class PointsHealth:
             if not recent[needed.count] and (silence := self._silence(needed)):
                 return _WARN, silence
         if recent["without_mask"]:
-            return _WARN, f"no mask for what comes on {self._inputs[-1].topic}: {_missed(state)}"
+            return _WARN, f"no mask for the messages on {self._inputs[-1].topic}: {_missed(state)}"
         return _WARN, f"{text}: geometry waits for its mask"
 
     def _silence(self, needed: Input) -> str:
-        """Why nothing comes."""
+        """Return why no messages arrive on an input."""
         types = {publisher.topic_type for publisher in self._node.get_publishers_info_by_topic(needed.topic)}
         if not types:
             return f"no publisher on {needed.topic}: {needed.remedy}"
         if needed.type not in types:
             return f"{needed.topic} is published as {min(types)}, not as {needed.type}: {needed.remedy}"
         return (
-            f"nothing comes on {needed.topic}, though somebody publishes: is it active? Large messages may "
-            f"get lost "
-            "(docs/live.md)"
+            f"no messages on {needed.topic}, although it has a publisher: is it active? Large messages may "
+            "get lost (docs/live.md)"
         )
 
 
 def _missed(state: PointsState) -> str:
     if state.apart_ns is None:
-        return "no mask at all has come; is the segmenter active?"
-    apart = f"the nearest stamp differs by {state.apart_ns / 1e9:.4g} s"
+        return "no mask has arrived; is the segmenter active?"
+    apart = f"the nearest stamp differs by {state.apart_ns / NS_PER_S:.4g} s"
     remedy = (
         "set sync to nearest, or let the camera give both one stamp" if state.is_exact else "raise slop_s"
     )

@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `points`: joins the segmenter's masks with depth images or point clouds, and publishes labelled
+"""The node `points`: joins the segmenter's masks with depth images or point clouds and publishes labelled
 point clouds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from copy import copy
+from typing import Any
 
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
@@ -16,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from dcfm_ros import stamps
 from dcfm_ros.msg import ClassPalette
+from dcfm_ros.pipeline.topics import IMAGE
 from dcfm_ros.points.camera import Camera, read_camera
 from dcfm_ros.points.cloud import LabelledCloud, read_cloud
 from dcfm_ros.points.errors import PointsError
@@ -33,6 +35,7 @@ from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
+from dcfm_ros.ros.output_topics import message_class
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms
@@ -41,11 +44,11 @@ _DEPTH = 5
 
 
 class PointsNode(Node):
-    """Subscribes to masks and geometry only while somebody subscribes to its points.
+    """Points node. Subscribes to masks and geometry only while its points have subscribers.
 
-    `counts`: masks and geometry that came; clouds published; geometry without a mask; masks without geometry,
-    and without the confidence that is wanted; refused_<kind>: by the kind of `PointsError`, and `palette`
-    where there is none yet.
+    `counts`: masks and geometry received; clouds published; geometry without a mask; masks without geometry,
+    and without the requested confidence; refused_<kind>: by the kind of `PointsError`, and `palette` if there
+    is none yet.
     """
 
     def __init__(self, transforms: Transforms | None = None, **node_options):
@@ -55,12 +58,13 @@ class PointsNode(Node):
         self.counts = Counter(
             masks=0, geometry=0, published=0, without_mask=0, without_geometry=0, without_confidence=0
         )
-        self._last_error, self._apart_ns = "", None
+        self._last_error = ""
+        self._apart_ns: int | None = None
         self._info: CameraInfo | None = None
         self._classes: ClassTable | None = None
         self._without_classes = "no palette yet: is the segmenter active?"
         self._subscriptions_on_demand: list = []
-        self._begin()
+        self._reset_joins()
         self.create_subscription(ClassPalette, f"{settings.prefix}palette", self._palette, LATCHED)
         if settings.info_topic:
             self._subscribe(CameraInfo, settings.info_topic, self._take_info)
@@ -69,24 +73,16 @@ class PointsNode(Node):
             f"{settings.prefix}points",
             QoSProfile(depth=_DEPTH),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(
-                matched=lambda info: self._follow_demand(info.current_count > 0)
-            ),
+            event_callbacks=PublisherEventCallbacks(matched=self._matched),
         )
-        kind = "Image" if settings.source == "depth" else "PointCloud2"
         mask, topic = f"{settings.prefix}mask", settings.topic
         PointsHealth(
             self,
             [
-                Input(
-                    self.resolve_topic_name(mask),
-                    "sensor_msgs/msg/Image",
-                    "masks",
-                    "start the segmenter, or set camera",
-                ),
+                Input(self.resolve_topic_name(mask), IMAGE, "masks", "start the segmenter, or set camera"),
                 Input(
                     self.resolve_topic_name(topic),
-                    f"sensor_msgs/msg/{kind}",
+                    points_parameters.SOURCES[settings.source].type,
                     "geometry",
                     "start the sensor, or set topic and source",
                 ),
@@ -103,8 +99,8 @@ class PointsNode(Node):
             return None
         return FixedTransform(self._settings.transform) if self._settings.transform else TfTransforms(self)
 
-    def _begin(self) -> None:
-        """With nothing waiting."""
+    def _reset_joins(self) -> None:
+        """Create empty joins."""
         self._masks = StampJoin(("mask", "confidence"), self._settings.waiting)
         self._pairs = NearestJoin(self._settings.slop_ns, self._settings.waiting)
 
@@ -113,10 +109,12 @@ class PointsNode(Node):
             return
         if is_wanted:
             settings = self._settings
-            self._begin()
+            self._reset_joins()
             self._subscriptions_on_demand = [
                 self._subscribe(
-                    Image if settings.source == "depth" else PointCloud2, settings.topic, self._take_geometry
+                    message_class(points_parameters.SOURCES[settings.source].type),
+                    settings.topic,
+                    self._take_geometry,
                 ),
                 self._subscribe(Image, f"{settings.prefix}mask", self._take_mask),
             ]
@@ -132,14 +130,14 @@ class PointsNode(Node):
             for subscription in self._subscriptions_on_demand:
                 self.destroy_subscription(subscription)
             self._subscriptions_on_demand = []
-            self._begin()
+            self._reset_joins()
 
     def _subscribe(self, kind: type, topic: str, received):
         return self.create_subscription(
             kind,
             topic,
             received,
-            copy(qos_profile_sensor_data),  # overrides are written into it
+            copy(qos_profile_sensor_data),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -148,7 +146,7 @@ class PointsNode(Node):
             self._classes = class_table(
                 [(c.id, c.name, (c.r, c.g, c.b)) for c in message.classes], self._settings.classes
             )
-        except ValueError as error:  # of a model with other classes
+        except ValueError as error:  # the model has other classes
             self._classes, self._without_classes = None, str(error)
             self.get_logger().error(str(error))
 
@@ -161,6 +159,9 @@ class PointsNode(Node):
             self._take_part("mask", message)
         else:
             self._join_mask(message, None)
+
+    def _matched(self, info: Any) -> None:
+        self._follow_demand(info.current_count > 0)
 
     def _take_part(self, part: str, message: Image) -> None:
         for _, parts in self._masks.add(stamps.stamp_ns(message.header.stamp), part, message):
@@ -200,6 +201,7 @@ class PointsNode(Node):
         labels = Labels(read_mask(mask), None if confidence is None else read_mask(confidence), self._classes)
         frame, frame_of_mask = geometry.header.frame_id, mask.header.frame_id
         if settings.source == "lidar":
+            assert self._transforms is not None  # made for this source
             to_camera = self._transforms.lookup(frame_of_mask, frame, geometry.header.stamp)
             return label_lidar(
                 read_cloud(geometry),
@@ -240,7 +242,7 @@ class PointsNode(Node):
 
 
 def cloud_message(header, cloud: LabelledCloud) -> PointCloud2:
-    """`header` is passed on untouched, the cloud's memory as well."""
+    """Return a labelled cloud as a message. `header` and the cloud's memory are used as they are."""
     height, width = cloud.records.shape
     step = cloud.records.dtype.itemsize
     fields = [

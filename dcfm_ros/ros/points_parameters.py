@@ -4,114 +4,115 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from dcfm_ros.pipeline.topics import IMAGE, prefix_of
 from dcfm_ros.ros.calibration import info_topic
 from dcfm_ros.ros.names import resolved_in_robot
-from dcfm_ros.ros.parameter_types import Declared, declare, typed
+from dcfm_ros.ros.parameter_types import Declared, declare, declared_from, typed
+from dcfm_ros.setting_fields import check, setting
+from dcfm_ros.stamps import NS_PER_S
 
+
+@dataclass(frozen=True)
+class GeometrySource:
+    """Where geometry comes from: in words, its type, and its topic by default."""
+
+    description: str
+    type: str
+    topic: str
+
+
+_CLOUD = "sensor_msgs/msg/PointCloud2"
 SOURCES = {
-    "depth": "camera/depth/image_raw",
-    "cloud": "camera/depth/points",
-    "lidar": "lidar/points",
-}  # and default topics
-_SYNCS = ("auto", "exact", "nearest")
-_PARAMETERS = {
-    "source": Declared(
-        "depth",
-        "Where geometry comes from: depth (a registered depth image), cloud (a depth camera's organised "
-        "cloud), lidar (any cloud, with a transform).",
-    ),
-    "topic": Declared(
-        "",
-        "Of the geometry; a relative name begins in the robot's namespace. Empty: "
-        f"{', '.join(f'{topic} for {source}' for source, topic in SOURCES.items())}.",
-    ),
-    "info_topic": Declared(
-        "",
-        "camera_info: for depth of the depth image, for lidar of the masks' camera. Empty: beside the "
-        "depth image, or beside the mask.",
-    ),
-    "camera": Declared("", "Which of several cameras of the segmenter; empty: its only one."),
-    "classes": Declared((), "Names of classes whose points stay; none: all points."),
-    "confidence": Declared(False, "Add the segmenter's confidence, which it then computes."),
-    "sync": Declared(
-        "auto",
-        "Which mask: exact (of equal stamp), nearest (in slop_s); auto: nearest for lidar, else exact.",
-    ),
-    "slop_s": Declared(0.05, "For nearest: difference of stamps at most, in seconds.", 0.0, 10.0),
-    "waiting": Declared(
-        10, "Masks, and messages with geometry, that may wait; beyond these the oldest leaves.", 1, 100
-    ),
-    "rectified": Declared(False, "Is the image rectified: P of camera_info holds for it, else K and D."),
-    "drop_outside": Declared(
-        False, "For lidar: remove points that the camera does not see, instead of label 255."
-    ),
-    "allow_other_frame": Declared(
-        False, "For depth and cloud: take geometry whose frame_id is not the mask's."
-    ),
-    "transform": Declared(
-        "", "For lidar: its pose in the camera's optical frame, 'x y z qx qy qz qw'; empty: from tf."
-    ),
+    "depth": GeometrySource("a registered depth image", IMAGE, "camera/depth/image_raw"),
+    "cloud": GeometrySource("a depth camera's organised cloud", _CLOUD, "camera/depth/points"),
+    "lidar": GeometrySource("any cloud, with a transform", _CLOUD, "lidar/points"),
 }
+_SYNCS = ("auto", "exact", "nearest")
 
 
 @dataclass(frozen=True)
 class PointsParameters:
-    """Topics are as subscriptions take them, before remapping; info_topic is empty where none is needed."""
+    """Parameters of the node. In those that `read` returns, topics are before remapping, info_topic is empty
+    if none is needed, and sync is not auto."""
 
-    source: str
-    topic: str
-    info_topic: str
-    camera: str
-    classes: tuple[str, ...]
-    confidence: bool
-    sync: str
-    slop_s: float
-    waiting: int
-    rectified: bool
-    drop_outside: bool
-    allow_other_frame: bool
-    transform: str
+    source: str = setting(
+        "depth",
+        "where geometry comes from: "
+        f"{', '.join(f'{name} ({source.description})' for name, source in SOURCES.items())}",
+        choices=tuple(SOURCES),
+    )
+    topic: str = setting(
+        "",
+        "topic of the geometry; a relative name begins in the robot's namespace; empty: "
+        f"{', '.join(f'{source.topic} for {name}' for name, source in SOURCES.items())}",
+    )
+    info_topic: str = setting(
+        "",
+        "topic of camera_info: for depth of the depth image, for lidar of the masks' camera; empty: beside "
+        "the depth image, or beside the mask",
+    )
+    camera: str = setting("", "which of several cameras of the segmenter; empty: its only one")
+    classes: tuple[str, ...] = setting((), "names of classes whose points stay; none: all points")
+    confidence: bool = setting(False, "add the segmenter's confidence, which it then computes")
+    sync: str = setting(
+        "auto",
+        "which mask: exact (of equal stamp), nearest (in slop_s); auto: nearest for lidar, else exact",
+        choices=_SYNCS,
+    )
+    slop_s: float = setting(
+        0.05, "for nearest: difference of stamps at most, in seconds", low=0, high=10, unit="seconds"
+    )
+    waiting: int = setting(
+        10,
+        "masks, and messages with geometry, that may wait; beyond these the oldest leaves",
+        low=1,
+        high=100,
+    )
+    rectified: bool = setting(False, "is the image rectified: P of camera_info holds for it, else K and D")
+    drop_outside: bool = setting(
+        False, "for lidar: remove points that the camera does not see, instead of label 255"
+    )
+    allow_other_frame: bool = setting(
+        False, "for depth and cloud: take geometry whose frame_id is not the mask's"
+    )
+    transform: str = setting(
+        "", "for lidar: its pose in the camera's optical frame, 'x y z qx qy qz qw'; empty: from tf"
+    )
+
+    def __post_init__(self):
+        check(self)
 
     @property
     def prefix(self) -> str:
-        """Of the segmenter's topics, and of the output."""
-        return f"{self.camera}/" if self.camera else ""
+        """Prefix of the segmenter's topics and of the output topic."""
+        return prefix_of(self.camera)
 
     @property
     def slop_ns(self) -> int:
-        return round(self.slop_s * 1e9) if self.sync == "nearest" else 0
+        return round(self.slop_s * NS_PER_S) if self.sync == "nearest" else 0
+
+
+PARAMETERS: dict[str, Declared] = declared_from(PointsParameters, read_only=True)
 
 
 def read(node: Node) -> PointsParameters:
-    """Declares and reads them. Raises ValueError, naming value and remedy, for one that cannot be used."""
-    declare(
-        node,
-        {
-            name: Declared(p.default, p.description, p.low, p.high, read_only=True)
-            for name, p in _PARAMETERS.items()
-        },
-    )
-    values = {
-        field.name: typed(field.name, node.get_parameter(field.name).value, _PARAMETERS[field.name])
-        for field in fields(PointsParameters)
-    }
+    """Declare and read the parameters. Raises ValueError, naming value and remedy, for an invalid one."""
+    declare(node, PARAMETERS)
+    values = {name: typed(name, node.get_parameter(name).value, PARAMETERS[name]) for name in PARAMETERS}
+    PointsParameters(**values)  # refuses what is no choice
     source, sync = values["source"], values["sync"]
-    if source not in SOURCES:
-        raise ValueError(f"source {source!r}: use one of {', '.join(SOURCES)}")
-    if sync not in _SYNCS:
-        raise ValueError(f"sync {sync!r}: use one of {', '.join(_SYNCS)}")
     for name, meaning in (("transform", ""), ("drop_outside", False)):
         if source != "lidar" and values[name] != meaning:
             raise ValueError(
-                f"{name} is {values[name]!r}, which means nothing for source {source}: leave it out"
+                f"{name} is {values[name]!r}, which does not apply to source {source}: leave it out"
             )
     if sync == "auto":
         values["sync"] = "nearest" if source == "lidar" else "exact"
-    values["topic"], resolved = resolved_in_robot(node, "topic", values["topic"] or SOURCES[source])
+    values["topic"], resolved = resolved_in_robot(node, "topic", values["topic"] or SOURCES[source].topic)
     if source == "cloud":
         values["info_topic"] = ""
     elif values["info_topic"]:
@@ -119,5 +120,5 @@ def read(node: Node) -> PointsParameters:
     elif source == "depth":
         values["info_topic"] = info_topic(resolved)
     else:
-        values["info_topic"] = f"{values['camera']}/camera_info" if values["camera"] else "camera_info"
+        values["info_topic"] = f"{prefix_of(values['camera'])}camera_info"
     return PointsParameters(**values)

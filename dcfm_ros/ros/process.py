@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every process of the package does at its start and end."""
+"""Startup and shutdown of the package's ROS processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
@@ -22,16 +23,17 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from dcfm_ros.pipeline.memory import keep_freed_memory
+from dcfm_ros.interrupts import set_stop_handlers
+from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.ros import shared_memory
 from dcfm_ros.ros.log_folder import prepare_log_folder
 
-_NEIGHBOURS_S = 5.0  # between two looks for other users' processes
+_USER_CHECK_S = 5.0  # period of the check for other users' processes
 
 
 def start(arguments: list[str] | None) -> None:
-    """Initialise ROS. Signals are ours: a mask in progress is finished before the context goes."""
-    keep_freed_memory()
+    """Initialise ROS without its signal handlers, so that a mask in progress is finished before shutdown."""
+    tune_malloc()
     arguments = sys.argv if arguments is None else arguments
     os.environ.update(
         shared_memory.dds_environment(
@@ -45,23 +47,22 @@ def start(arguments: list[str] | None) -> None:
         RCLError,
         UnknownROSArgsError,
         UnicodeError,
-    ) as error:  # a parameters file that is missing or no YAML, say
-        said = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
+    ) as error:  # for example a parameters file that is missing or not YAML
+        reason = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
         raise SystemExit(
-            f"{Path(sys.argv[0]).name}: {said}: give a file that exists and is YAML of ROS, -p name:=value, "
-            "-r from:=to"
+            f"{Path(sys.argv[0]).name}: {reason}: give a file that exists and is YAML of ROS, "
+            "-p name:=value, -r from:=to"
         ) from None
     if lack := shared_memory.lack_of_room():
         rclpy.logging.get_logger("dcfm_ros").warning(lack)
 
 
 def _check_arguments(arguments: list[str]) -> None:
-    """What is not for ROS is for nobody: say so, and what there is."""
+    """Exit with the usage if there are arguments other than ROS's."""
     name, *others = remove_ros_args(arguments) or [""]
     usage = (
         f"usage: {Path(name).name} --ros-args -p NAME:=VALUE --params-file FILE -r __ns:=/NAMESPACE; while "
-        f"it runs, "
-        "`ros2 param describe NODE NAME` tells of its parameters"
+        "it runs, `ros2 param describe NODE NAME` describes its parameters"
     )
     if {"-h", "--help"} & set(others):
         print(usage)
@@ -71,28 +72,25 @@ def _check_arguments(arguments: list[str]) -> None:
 
 
 def stop_on_signal() -> threading.Event:
-    """An event which SIGINT and SIGTERM set from now on, so that they end a process in order even while it
-    loads a model."""
+    """Return an event that SIGINT and SIGTERM set from now on, for an orderly exit even while a model is
+    being loaded."""
     stop = threading.Event()
 
     def end(*_) -> None:
-        # one that came while the event is set would wait for its lock, which this thread holds
-        _ignore_signals()
+        # A second signal while the event is being set would wait for its lock, which this thread holds.
+        set_stop_handlers(signal.SIG_IGN)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    set_stop_handlers(end)
     return stop
 
 
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+SomeNode = TypeVar("SomeNode", bound=Node)
 
 
-def create(kind: Callable[[], Node]) -> Node:
-    """A node of this class. Parameters that cannot be used, or a library that is missing, end the process
-    with a message instead of a traceback."""
+def create(kind: Callable[[], SomeNode]) -> SomeNode:
+    """Create a node of this class. Invalid parameters, or a missing library, end the process with a message
+    instead of a traceback."""
     try:
         return kind()
     except (ValueError, OSError, ParameterException, ModuleNotFoundError) as error:
@@ -102,34 +100,34 @@ def create(kind: Callable[[], Node]) -> Node:
 
 
 def spin_until(node: Node, *stops: threading.Event) -> None:
-    """Serve the node until one of the events is set."""
+    """Spin the node until one of the events is set."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    users, look_at_s = shared_memory.ForeignUsers(), 0.0
+    users, next_check_s = shared_memory.ForeignUsers(), 0.0
     try:
         while not any(stop.is_set() for stop in stops):
-            executor.spin_once(timeout_sec=0.1)  # bounds the wait for an event
-            if time.monotonic() >= look_at_s:
-                look_at_s = time.monotonic() + _NEIGHBOURS_S
-                if news := users.news():
-                    node.get_logger().warning(news)
+            executor.spin_once(timeout_sec=0.1)  # short, to react to the events
+            if time.monotonic() >= next_check_s:
+                next_check_s = time.monotonic() + _USER_CHECK_S
+                if warning := users.new_warning():
+                    node.get_logger().warning(warning)
     finally:
-        # Whoever repeats the signal (a shell and `ros2 launch` both send it) must not kill the orderly end.
-        _ignore_signals()
+        # A repeated signal (a shell and `ros2 launch` both send it) must not interrupt the orderly shutdown.
+        set_stop_handlers(signal.SIG_IGN)
         executor.remove_node(node)
         executor.shutdown()
 
 
 def run(
-    kind: Callable[[], Node],
+    kind: Callable[[], SomeNode],
     arguments: list[str] | None,
-    begin: Callable[[Node, threading.Event], object] = lambda node, stop: None,
-    ends: Callable[[Node], Sequence[threading.Event]] = lambda node: (),
-) -> Node:
-    """The whole life of a node that has the process to itself: until a signal, or one of its own events.
-    Returns the node.
+    begin: Callable[[SomeNode, threading.Event], object] = lambda node, stop: None,
+    ends: Callable[[SomeNode], Sequence[threading.Event]] = lambda node: (),
+) -> SomeNode:
+    """Run a node as the only one of its process, until a signal or one of its own events. Returns the node.
 
-    begin: what it does first, which may take its time, and an event that a signal sets.
+    begin: called first, with the node and an event that a signal sets; may take long
+    ends: returns the node's own events
     """
     start(arguments)
     stop = stop_on_signal()
@@ -138,7 +136,7 @@ def run(
     try:
         begin(node, stop)
         spin_until(node, stop, *ends(node))
-    except OSError as error:  # a disk that is full
+    except OSError as error:  # for example a full disk
         failures.append(error)
     finally:
         try:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which cameras a segmenter has: asked of the segmenter itself, whatever file, launch file or command line
-told it."""
+"""The cameras of a segmenter, read from its parameters over services, whatever file, launch file or command
+line has set them."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.task import Future
 
-from dcfm_ros.ros import parameters
-from dcfm_ros.ros.parameters import CameraParameters
+from dcfm_ros.ros import camera_parameters
+from dcfm_ros.ros.camera_parameters import CameraParameters
 
 _LOG_PERIOD_S = 5.0
-_PERIOD_S = 0.5  # between two looks for the segmenter
-_ANSWER_S = 2.0  # then a question is repeated: an answer can get lost, as a server's first to a new client
+_PERIOD_S = 0.5  # polling period
+_ANSWER_S = 2.0  # after which a request is repeated: a server's first response to a new client can get lost
 
 
 class SegmenterCameras:
     """Calls `found(cameras)` once, when the segmenter has answered. For the executor's thread.
 
-    segmenter: its name, relative to the node's namespace. Its relative image topics are read as those of a
-    node in the same namespace as this one.
+    segmenter: its name, relative to the node's namespace. Its relative image topics are resolved as for a
+        node in the same namespace as this one
     """
 
     def __init__(self, node: Node, segmenter: str, found: Callable[[list[CameraParameters]], None]):
         self._node, self._segmenter, self._found = node, segmenter, found
         self._values: dict[str, object] = {}
-        self._asked: tuple[Future, list[str], float] | None = None  # with the names and the time of asking
+        self._asked: tuple[Future, list[str], float] | None = None  # with names and time of the request
         self._client = AsyncParameterClient(node, segmenter)
-        self._timer = node.create_timer(_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(_PERIOD_S, self._poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._asked is not None and self._asked[0].done():
             future, names, _ = self._asked
             self._asked = None
@@ -62,8 +62,8 @@ class SegmenterCameras:
             if missing := self._missing():
                 self._ask(missing)
                 return
-            cameras = parameters.read_cameras(self._node, self._values.get)
-        except ValueError as error:  # the segmenter says so, too; it may be set right
+            cameras = camera_parameters.read_cameras(self._node, self._values.get)
+        except ValueError as error:  # the segmenter reports it, too; it may be corrected
             self._node.get_logger().warning(
                 f"the segmenter's cameras: {error}", throttle_duration_sec=_LOG_PERIOD_S
             )
@@ -73,6 +73,7 @@ class SegmenterCameras:
         self._found(cameras)
 
     def _missing(self) -> list[str]:
-        """Which parameters are still to be asked for. Raises ValueError for names that are none."""
-        names = parameters.camera_names(self._values["cameras"])
-        return [name for name in parameters.camera_parameters(names) if name not in self._values]
+        """Return the parameters that are still to be requested. Raises ValueError for invalid camera
+        names."""
+        names = camera_parameters.camera_names(self._values["cameras"])
+        return [name for name in camera_parameters.camera_parameters(names) if name not in self._values]

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The lifecycle node `segmenter`: wiring between parameters, the pipeline and the cameras' topics."""
+"""The lifecycle node `segmenter`: connects parameters, the pipeline and the cameras' topics."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from std_srvs.srv import Trigger
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation, Wanted
 from dcfm_ros.pipeline.live import LiveSegmenter
-from dcfm_ros.pipeline.memory import keep_what_is_there
+from dcfm_ros.pipeline.memory import freeze_gc
 from dcfm_ros.pipeline.segmenter import Segmenter
+from dcfm_ros.pipeline.topics import prefix_of
 from dcfm_ros.ros import parameters, process
 from dcfm_ros.ros.bond import ManagerBond
 from dcfm_ros.ros.camera_outputs import CameraOutputs
+from dcfm_ros.ros.camera_parameters import declare_camera_of, declare_cameras, read_cameras
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
 from dcfm_ros.ros.diagnostics import NodeState, TopicState
 from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
@@ -31,8 +33,8 @@ from dcfm_ros.ros.shared_memory import ForeignUsers, room_for_images
 
 
 class SegmenterNode(LifecycleNode):
-    """Configure loads the model and makes publishers; activate subscribes; deactivate stops the masks'
-    thread."""
+    """Lifecycle node of the segmenter. Configure loads the model and creates publishers; activate subscribes;
+    deactivate stops the mask thread."""
 
     def __init__(self, **node_options):
         super().__init__("segmenter", namespace=PACKAGE_NAMESPACE, **node_options)
@@ -40,21 +42,21 @@ class SegmenterNode(LifecycleNode):
         self._live: LiveSegmenter | None = None
         self._ports: dict[str, CameraPort] = {}
         self._class_topics: list[ClassTopics] = []
-        self._outputs: parameters.OutputParameters | None = None
+        self._outputs: parameters.OutputParameters  # once it is configured
         self._state, self._reached_s = "unconfigured", time.monotonic()
         self._refusal = ""  # why the last configure or activate failed
         self._bond = ManagerBond(self)
         self._users = ForeignUsers()
         parameters.declare_segmenter(self)
-        given = getattr(self, "_parameter_overrides", ())  # private: without it nothing is said
-        for sentence in parameters.misspelt(name for name in given if not self.has_parameter(name)):
+        overrides = getattr(self, "_parameter_overrides", ())  # private in rclpy: without it, no warnings
+        for sentence in parameters.misspelt(name for name in overrides if not self.has_parameter(name)):
             self.get_logger().warning(sentence)
         self.autostart = value_of(self, "autostart")
         self.add_pre_set_parameters_callback(self._declare_cameras_of)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self.create_service(Trigger, "request_keyframe", self._request_keyframe)
-        self._health = HealthReporter(self, self._look)
+        self._health = HealthReporter(self, self._collect_health)
         self._answer_invalid_transitions()
 
     # Lifecycle
@@ -62,7 +64,7 @@ class SegmenterNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._configure()
-        except Exception as error:  # whatever is wrong with the settings: say it and stay configurable
+        except Exception as error:  # report any error of the settings and stay configurable
             self._release()
             return self._refuse(f"cannot configure: {error}")
         return self._reach("inactive")
@@ -71,7 +73,7 @@ class SegmenterNode(LifecycleNode):
         try:
             super().on_activate(state)
             self._activate()
-        except Exception as error:  # as in on_configure
+        except Exception as error:  # same as in on_configure
             self.on_deactivate(state)
             return self._refuse(f"cannot activate: {error}")
         return self._reach("active")
@@ -106,14 +108,14 @@ class SegmenterNode(LifecycleNode):
     def destroy_node(self) -> None:
         self._release()
         super().destroy_node()
-        # rclpy leaves it to the garbage collector, and until then the node and its publisher of transitions
-        # to the graph.
+        # rclpy leaves this to the garbage collector; until then the node and its transition publisher stay in
+        # the graph.
         self._state_machine = None
 
     def _configure(self) -> None:
         parameters.check_values(self)
         name = value_of(self, "model")
-        cameras, config = parameters.read_cameras(self), parameters.read_pipeline(self)
+        cameras, config = read_cameras(self), parameters.read_pipeline(self)
         self._outputs = parameters.read_outputs(self)
         model = load_model(name)
         self._segmenter = Segmenter.of(
@@ -130,11 +132,12 @@ class SegmenterNode(LifecycleNode):
         )
         self._segmenter.prepare()
         classes, binary_masks = self._segmenter.class_map, value_of(self, "binary_masks")
+        assert classes is not None  # `Segmenter.of` sets it
         for camera in cameras:
             self._segmenter.telemetry(
                 camera.name
-            )  # known from the start, so that diagnostics tell of its silence
-            prefix = f"{camera.name}/" if camera.name else ""
+            )  # registers the camera, so that diagnostics report its silence from the start
+            prefix = prefix_of(camera.name)
             outputs = CameraOutputs(self, prefix, classes, binary_masks)
             self._ports[camera.name] = CameraPort(
                 self, camera, outputs, lambda: self._outputs, self._offer, self._skip, self._refuse_packet
@@ -149,14 +152,15 @@ class SegmenterNode(LifecycleNode):
         )
         cv2.setNumThreads(
             1
-        )  # pictures of this size are done sooner by one than by several that wait for the engine's cores
-        keep_what_is_there()
+        )  # for images of this size faster than several threads that compete for the engine's cores
+        freeze_gc()
         if self._segmenter.per_frame:
             self.get_logger().info(
                 "this model segments every frame on its own: mode and keyframe parameters have no effect"
             )
 
     def _activate(self) -> None:
+        assert self._segmenter is not None  # the lifecycle activates only what is configured
         self._live = LiveSegmenter(
             self._segmenter, self._publish, waiting=self._segmenter.config.waiting_images
         )
@@ -178,18 +182,20 @@ class SegmenterNode(LifecycleNode):
 
     def _release(self) -> None:
         if self._segmenter is not None:
-            self._segmenter.end_encodes()  # else the frame in progress might wait for a whole one
+            self._segmenter.end_encodes()  # the frame in progress does not wait for a complete deep path
         self._stop_live()
         if self._segmenter is not None:
             self._segmenter.stop()
             self._segmenter = None
-        for part in [*self._ports.values(), *self._class_topics]:
-            part.destroy()
+        for port in self._ports.values():
+            port.destroy()
+        for topics in self._class_topics:
+            topics.destroy()
         self._ports, self._class_topics = {}, []
 
     def _answer_invalid_transitions(self) -> None:
-        """rclpy lets an impossible transition escape from spin() and leaves the client waiting; answer it
-        instead."""
+        """Answer requests for invalid transitions: rclpy would let the exception escape from spin() and leave
+        the client waiting."""
         service = getattr(self, "_service_change_state", None)
         if service is None:
             return
@@ -207,31 +213,33 @@ class SegmenterNode(LifecycleNode):
 
         service.callback = guarded
 
-    # From the executor's thread
+    # On the executor's thread
 
     def _offer(self, camera: str, load) -> None:
         if self._live is not None:
             self._live.offer(camera, load)
 
     def _skip(self, camera: str, reason: str) -> None:
-        self._segmenter.telemetry(camera).skipped(reason)
+        if self._segmenter is not None:
+            self._segmenter.telemetry(camera).skipped(reason)
 
     def _refuse_packet(self, camera: str, error: Exception) -> None:
-        """From a video decoder's thread, too."""
-        self._segmenter.telemetry(camera).arrived(time.monotonic_ns())
-        self._segmenter.report(camera, error)
+        """Count and report a packet without a picture. Also called on video decoder threads."""
+        if (segmenter := self._segmenter) is not None:
+            segmenter.telemetry(camera).arrived(time.monotonic_ns())
+            segmenter.report(camera, error)
 
     def _declare_cameras_of(self, changed: list[Parameter]) -> list[Parameter]:
         for parameter in changed:
             if self._segmenter is None and not self.has_parameter(parameter.name):
-                parameters.declare_camera_of(self, parameter.name)
+                declare_camera_of(self, parameter.name)
         return changed
 
     def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
         try:
             parameters.check_change(self, changed, configured=self._segmenter is not None)
         except ValueError as error:
-            for parameter in changed:  # rclpy has already noted the type of the value that is refused
+            for parameter in changed:  # rclpy has already stored the type of the refused value
                 if self.has_parameter(parameter.name):
                     self.describe_parameter(parameter.name).type = self.get_parameter(
                         parameter.name
@@ -241,14 +249,14 @@ class SegmenterNode(LifecycleNode):
 
     def _apply_parameters(self, changed: list[Parameter]) -> None:
         if self._segmenter is None:  # the rest is read when the node is configured
-            parameters.declare_cameras(self)
+            declare_cameras(self)
             return
         self._outputs = parameters.read_outputs(self)
         self._segmenter.reconfigure(parameters.read_scheduler(self))
 
     def _request_keyframe(self, request, response):
         response.success = self._state == "active"
-        if response.success:
+        if response.success and self._segmenter is not None:
             self._segmenter.request_keyframe()
         response.message = (
             "the next frame of every camera is a keyframe"
@@ -257,10 +265,10 @@ class SegmenterNode(LifecycleNode):
         )
         return response
 
-    def _look(self) -> Health:
+    def _collect_health(self) -> Health:
         device = self.get_parameter("device").value
         if self._segmenter is None:
-            return Health(self._node_state(), str(device), cameras=self._cameras_to_be())
+            return Health(self._node_state(), str(device), cameras=self._planned_cameras())
         config = self._segmenter.config
         node = self._node_state(
             max_interval=config.scheduler.max_interval,
@@ -289,18 +297,19 @@ class SegmenterNode(LifecycleNode):
             **limits,
         )
 
-    def _cameras_to_be(self) -> list[CameraHealth]:
-        """So that diagnostics have the same names before the node is configured."""
+    def _planned_cameras(self) -> list[CameraHealth]:
+        """Return the cameras of the parameters, so that diagnostics have the same names before the node is
+        configured."""
         try:
-            cameras = parameters.read_cameras(self)
-        except ValueError:  # told when the node is configured
+            cameras = read_cameras(self)
+        except ValueError:  # reported when the node is configured
             return []
         return [
             CameraHealth(camera.name, TopicState(self.resolve_topic_name(camera.image_topic)))
             for camera in cameras
         ]
 
-    # From the masks' thread
+    # On the mask thread
 
     def _publish(self, result: Segmentation) -> None:
         self._ports[result.frame.camera].publish(result, self._outputs)
@@ -315,12 +324,12 @@ class SegmenterNode(LifecycleNode):
         name, log = camera or "the camera", self._ports[camera].log
         if isinstance(error, EncodeError):
             log.error(
-                f"no keyframe of {name}, masks go on with the old feature: {error}",
+                f"no keyframe of {name}, masks continue with the old feature: {error}",
                 throttle_duration_sec=LOG_PERIOD_S,
             )
         elif isinstance(error, PublishError):
             log.warning(
-                f"something of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S
+                f"an output of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S
             )
         else:
             log.warning(f"no mask for an image of {name}: {error}", throttle_duration_sec=LOG_PERIOD_S)

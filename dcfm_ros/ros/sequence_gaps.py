@@ -1,17 +1,17 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images that were published and never came to a subscription's callback, seen by the publisher's sequence
-numbers."""
+"""Sequence gaps: images that were published but never reached the subscription's callback, detected by the
+publisher's sequence numbers."""
 
 from __future__ import annotations
 
 
 class SequenceGaps:
-    """For the executor's thread.
+    """Counts gaps in sequence numbers. For the executor's thread.
 
-    Messages of one publisher have numbers that count up by one. Numbers do not say whose they are, so nothing
-    is counted while there are several publishers, nor from a number that is not larger than the one before,
-    as of a publisher that was started anew, until the publishers have changed.
+    The messages of a publisher are numbered consecutively. The numbers do not identify the publisher, so
+    nothing is counted while there are several, nor after a number that is not larger than the previous one (a
+    restarted publisher), until the set of publishers changes.
     """
 
     def __init__(self):
@@ -21,16 +21,16 @@ class SequenceGaps:
 
     @property
     def overwritten(self) -> int | None:
-        """Messages that newer ones overwrote in DDS's queue, so far; None while DDS gives no numbers, as
-        Cyclone DDS does not."""
+        """Number of messages that newer ones have overwritten in DDS's queue; None if DDS gives no numbers,
+        such as Cyclone DDS."""
         return None if self._overwritten is None else max(0, self._overwritten)
 
-    def publishers_are(self, count: int) -> None:
-        """So many publishers fit the subscription from now on."""
+    def set_publishers(self, count: int) -> None:
+        """Set the number of publishers that match the subscription."""
         self._last, self._is_single = None, count <= 1
 
-    def came(self, number: int | None) -> None:
-        """A message with this publication_sequence_number."""
+    def received(self, number: int | None) -> None:
+        """Note a received message with this publication_sequence_number."""
         if number is None:
             return
         gap = 0 if self._last is None else number - self._last - 1
@@ -39,6 +39,6 @@ class SequenceGaps:
         self._last = number
 
     def lost(self, count: int) -> None:
-        """DDS has lost so many on the way, which are no others than those that are missing."""
+        """Note messages that DDS reports as lost in transport: they are among the missing numbers."""
         if self._is_single and self._overwritten is not None:
             self._overwritten -= count

@@ -1,11 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS's shared memory: how large a segment /dev/shm has room for, and in which cases nothing comes
-through it.
+"""Fast DDS's shared memory: the segment size that fits into /dev/shm, and the cases in which it carries
+nothing.
 
-A participant (a process with nodes) takes its whole segment when it starts. Where there is no room, Fast DDS
-goes on without shared memory and loses most large images; and what belongs to another user it can neither
-read nor write, and says nothing.
+A participant (a process with nodes) allocates its whole segment at startup. Without enough room, Fast DDS
+continues without shared memory and loses most large images. Shared memory of another user can be neither read
+nor written, which Fast DDS does not report.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import re
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
-SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"  # beside fastdds.xml
-# Versions from 3 (Kilted) know the first, those before (Jazzy) the second.
+SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"  # in the folder of fastdds.xml
+# Versions from 3 (Kilted) read the first, older ones (Jazzy) the second.
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _MIB = 2**20
 _DEFAULT_BYTES = _MIB // 2  # Fast DDS's own segment
 _ROOMY_BYTES = 256 * _MIB  # has room for large segments of seven participants
-_OVERHEAD_BYTES = 3 * _MIB  # of a participant beside its segment: descriptors, ports, a default segment
+_OVERHEAD_BYTES = 3 * _MIB  # of a participant besides its segment: descriptors, ports, a default segment
 
 
 def is_fast_dds() -> bool:
@@ -30,16 +30,16 @@ def is_fast_dds() -> bool:
 
 
 def dds_environment(profile: Path) -> dict[str, str]:
-    """Environment that makes Fast DDS carry large images over shared memory; empty where the user has a
-    profile of their own."""
+    """Return environment variables that make Fast DDS carry large images over shared memory; empty if the
+    user has an own profile."""
     if not profile.is_file() or (_profile() and not _is_same(Path(_profile()), profile)):
         return {}
     return dict.fromkeys(PROFILE_VARIABLES, str(fitting(profile)))
 
 
 def fitting(profile: Path, shared_memory: Path = SHARED_MEMORY) -> Path:
-    """This profile, or the one with small segments beside it where /dev/shm is small: docker gives a
-    container 64 MiB."""
+    """Return this profile, or the one with small segments if /dev/shm is small: Docker gives a container 64
+    MiB."""
     small = profile.with_name(SMALL_PROFILE)
     try:
         total = _size(shared_memory)[0]
@@ -49,7 +49,7 @@ def fitting(profile: Path, shared_memory: Path = SHARED_MEMORY) -> Path:
 
 
 def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
-    """What to do about a /dev/shm without room for this process's segment; "" where it has room."""
+    """Return a warning if /dev/shm has no room for this process's segment, otherwise ""."""
     profile, wanted = _profile(), _segment_bytes()
     try:
         free = _size(shared_memory)[1] if os.access(shared_memory, os.W_OK) else 0
@@ -60,14 +60,13 @@ def lack_of_room(shared_memory: Path = SHARED_MEMORY) -> str:
     taker = profile or "Fast DDS"
     return (
         f"{shared_memory} has {free / _MIB:.0f} MiB left, of which {taker} takes {wanted / _MIB:.1f} MiB for "
-        f"each "
-        "process: without shared memory DDS loses large images. Give a container more (docker run "
+        "each process: without shared memory DDS loses large images. Give a container more (docker run "
         "--shm-size=512m, or --ipc=host), or remove what killed processes have left (fastdds shm clean)"
     )
 
 
 def room_for_images(shared_memory: Path = SHARED_MEMORY) -> str:
-    """What to do where large images get lost on the way: the end of a sentence."""
+    """Return the remedy for large images that get lost in transport, as the end of a sentence."""
     try:
         total = _size(shared_memory)[0]
     except OSError:
@@ -75,33 +74,32 @@ def room_for_images(shared_memory: Path = SHARED_MEMORY) -> str:
     if is_fast_dds() and total < _ROOMY_BYTES and (segment := _segment_bytes()):
         return (
             f"of the {total / _MIB:.0f} MiB of {shared_memory} a process takes {segment / _MIB:.1f} MiB, too "
-            f"little for such "
-            "images: give the container more (docker run --shm-size=512m, or --ipc=host)"
+            "little for such images: give the container more (docker run --shm-size=512m, or --ipc=host)"
         )
     return (
         "give the camera's process config/fastdds.xml, too, or where an image has more than 16 MiB a copy of "
-        "it with a larger "
-        "segment_size (docs/live.md)"
+        "it with a larger segment_size (docs/live.md)"
     )
 
 
 class ForeignUsers:
-    """Other users' processes in this ROS domain on this machine, which shared memory keeps apart from
-    ours."""
+    """Finds processes of other users in this ROS domain on this machine, with which shared memory cannot be
+    used."""
 
     def __init__(self, shared_memory: Path = SHARED_MEMORY):
-        self._folder, self._said = shared_memory, set()
+        self._folder = shared_memory
+        self._reported: set = set()
         self._watches = is_fast_dds() and bool(_segment_bytes())
 
     def hint(self) -> str:
-        """What to do about other users who are there now; "" if there are none."""
-        return _between(self._users())
+        """Return a warning about other users' processes that exist now; "" if there are none."""
+        return _warning_about(self._users())
 
-    def news(self) -> str:
-        """The same of users who have come since the last call."""
-        users = self._users() - self._said
-        self._said |= users
-        return _between(users)
+    def new_warning(self) -> str:
+        """Same as `hint`, for users who have appeared since the last call."""
+        users = self._users() - self._reported
+        self._reported |= users
+        return _warning_about(users)
 
     def _users(self) -> set[int]:
         if not self._watches:
@@ -109,32 +107,31 @@ class ForeignUsers:
         return {owner for port, owner in self._ports() if owner != os.getuid() and _is_held(port)}
 
     def _ports(self):
-        """(file that its owner holds a lock on, user id) of each port of this domain."""
+        """Yield (file on which its owner holds a lock, user id) of each port of this domain."""
         first = 7400 + 250 * _domain()
         try:
             for file in os.scandir(self._folder):
                 number = re.fullmatch(r"fastrtps_port(\d+)_el", file.name)
                 if number and first <= int(number[1]) < first + 250:
                     yield Path(file.path), file.stat().st_uid
-        except OSError:  # gone meanwhile
+        except OSError:  # removed meanwhile
             return
 
 
-def _between(users: set[int]) -> str:
+def _warning_about(users: set[int]) -> str:
     if not users:
         return ""
     names = " and ".join(f"user id {user}" for user in sorted(users))
     return (
         f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between "
-        f"users "
-        "shared memory carries neither images nor masks; run all as one user, or set "
-        "ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to "
-        f"{UDP_PROFILE}, which lies beside fastdds.xml (docs/deployment.md)"
+        "users shared memory carries neither images nor masks; run all as one user, or set "
+        f"ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which "
+        "lies beside fastdds.xml (docs/deployment.md)"
     )
 
 
 def _is_held(lock: Path) -> bool:
-    """Does a living process hold it? Killed ones leave the file."""
+    """Return whether a living process holds the lock; killed processes leave the file."""
     try:
         handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -144,12 +141,12 @@ def _is_held(lock: Path) -> bool:
     except OSError:
         return True
     finally:
-        os.close(handle)  # gives the lock back
+        os.close(handle)  # releases the lock
     return False
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """The same file, by whichever links?"""
+    """Return whether both paths are the same file, following links."""
     try:
         return one.samefile(other)
     except OSError:
@@ -157,7 +154,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def _size(folder: Path) -> tuple[int, int]:
-    """(bytes in all, bytes left)"""
+    """Return (total bytes, free bytes)."""
     found = os.statvfs(folder)
     return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
@@ -172,15 +169,15 @@ def _profile() -> str:
 
 
 def _segment_bytes() -> int:
-    """The largest segment that this process takes; 0 where it uses no shared memory."""
+    """Return the largest segment that this process allocates; 0 if it uses no shared memory."""
     wanted = _wanted_bytes()
-    # With this ROS itself adds a segment of the default size.
+    # With this setting ROS itself adds a segment of the default size.
     local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
     return max(wanted, _DEFAULT_BYTES) if local else wanted
 
 
 def _wanted_bytes() -> int:
-    """Of the profile or, without one, of the variable that chooses transports."""
+    """Return the segment size of the profile or, without one, of the variable that selects transports."""
     if not _profile():
         return (
             0
@@ -190,7 +187,7 @@ def _wanted_bytes() -> int:
     try:
         text = re.sub(r"<!--.*?-->", "", Path(_profile()).read_text(), flags=re.DOTALL)
     except OSError:
-        return _DEFAULT_BYTES  # Fast DDS complains and takes its defaults
+        return _DEFAULT_BYTES  # Fast DDS logs an error and uses its defaults
     if size := re.search(r"<segment_size>\s*(\d+)", text):
         return int(size[1])
     return 0 if re.search(r"<useBuiltinTransports>\s*false", text) and "SHM" not in text else _DEFAULT_BYTES

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a sensor is in a camera's frame: given once, or from tf where tf2_ros is installed."""
+"""Pose of a sensor in a camera's frame: fixed, or from tf if tf2_ros is installed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ except ImportError:  # not on PyPI; part of the distributions (tf2_ros_py)
 
 class Transforms(Protocol):
     def lookup(self, target: str, source: str, stamp: Time) -> Transform:
-        """From the frame `source` to the frame `target`. Raises PointsError where it is not known."""
+        """Return the transform from the frame `source` to the frame `target`. Raises PointsError if
+        unknown."""
 
 
 class FixedTransform:
-    """The same between all frames. text: "x y z qx qy qz qw", metres, the pose of the sensor in the camera's
-    frame."""
+    """A constant transform, whatever the frames. text: "x y z qx qy qz qw", metres, the pose of the sensor in
+    the camera's frame"""
 
     def __init__(self, text: str):
         self._transform = parse_transform(text)
@@ -36,8 +37,8 @@ class FixedTransform:
 
 
 class TfTransforms:
-    """Of /tf and /tf_static, at the time of the stamp. For the executor's thread; never waits. Raises
-    ModuleNotFoundError."""
+    """Transforms from /tf and /tf_static at the time of the stamp. For the executor's thread; never blocks.
+    Raises ModuleNotFoundError if tf2_ros is not installed."""
 
     def __init__(self, node: Node):
         if Buffer is None:

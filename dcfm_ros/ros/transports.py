@@ -1,16 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How images come: image_transport's names of the ways, and the types of their messages, of which not all are
-installed everywhere."""
+"""Image transports: image_transport's names and message types, not all of which are installed everywhere."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Transport(NamedTuple):
-    """A way that images come."""
+    """An image transport and its message type."""
 
     name: str
     package: str
@@ -24,16 +23,15 @@ class Transport(NamedTuple):
     def is_video(self) -> bool:
         return self.package != "sensor_msgs"
 
-    def message_class(self) -> type:
-        """Raises ValueError where its package is not installed."""
+    def message_class(self) -> Any:
+        """Return the message class. Raises ValueError if its package is not installed."""
         try:
             return getattr(import_module(f"{self.package}.msg"), self.message)
         except ImportError as error:
             raise ValueError(
                 f"image_transport {self.name} needs the package {self.package}, which cannot be imported "
-                f"({error}): install "
-                f"ros-<distribution>-{self.package.replace('_', '-')}, or take the camera's raw or "
-                f"compressed images"
+                f"({error}): install ros-<distribution>-{self.package.replace('_', '-')}, or take the "
+                "camera's raw or compressed images"
             ) from error
 
 
@@ -50,7 +48,7 @@ TYPES = {transport.type: transport for transport in TRANSPORTS.values()}
 
 
 def transport_of(topic: str) -> str:
-    """The name of the transport that a topic's ending tells: as image_transport writes it behind the raw
-    topic's name."""
+    """Return the transport named by a topic's last part, which image_transport appends to the raw topic's
+    name."""
     ending = topic.rpartition("/")[2]
     return ending if ending in TRANSPORTS else "raw"

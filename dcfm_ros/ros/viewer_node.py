@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `viewer`: shows what the segmenter publishes, with the images that it was made of, in the Rerun
-viewer."""
+"""The node `viewer`: shows the segmenter's outputs together with their images in the Rerun viewer."""
 
 from __future__ import annotations
 
@@ -11,40 +10,39 @@ from copy import copy
 
 import cv2
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
 
 from dcfm_ros import stamps
-from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
+from dcfm_ros.msg import ClassPalette, KeyframeEvent
 from dcfm_ros.pipeline.decoding import decode_compressed, decode_image
 from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.pipeline.video_packets import VideoDecoder
 from dcfm_ros.ros import process
+from dcfm_ros.ros.camera_parameters import CameraParameters
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
+from dcfm_ros.ros.diagnostics_publisher import DiagnosticsPublisher, key_values
 from dcfm_ros.ros.intake import ImageIntake, VideoIntake, read_packet
-from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
+from dcfm_ros.ros.output_topics import subscribe
 from dcfm_ros.ros.parameter_types import declare_fixed
-from dcfm_ros.ros.parameters import CameraParameters
 from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transports import TRANSPORTS
 from dcfm_ros.viewer.viewer import open_viewer
 
-_QUEUE = 50
 _PARTS = ("image", "mask", "info")
 _SILENT_S = 5.0
-_WAITING = 20  # frames that may wait for their mask: in mode two_sided it comes with the next keyframe
+_WAITING = 20  # maximum number of incomplete frames: in mode two_sided masks come with the next keyframe
 
 
 class ViewerNode(Node):
-    """Listens beside the segmenter of its namespace, which it asks for the cameras.
+    """Viewer node. Subscribes to the topics of the segmenter in its namespace, whose parameters name the
+    cameras.
 
-    `counts`: frames shown; masks without an image or mask_info, shown without; images for which no mask came,
-    not shown; images and masks that could not be decoded.
+    `counts`: frames shown; masks shown without an image or mask_info; images without a mask, not shown;
+    images and masks that could not be decoded.
     """
 
     def __init__(self, **node_options):
@@ -61,16 +59,15 @@ class ViewerNode(Node):
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
         self._classes: list[tuple[int, str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
-        self._thresholds: dict[str, float] = {}  # by image topic, as the segmenter's diagnostics tell them
+        self._thresholds: dict[str, float] = {}  # by image topic, from the segmenter's diagnostics
         self._joins: list[
             tuple[CameraParameters, StampJoin]
-        ] = []  # of each camera, once the segmenter has told of them
-        self._mask_s = time.monotonic()  # when the newest mask came
+        ] = []  # one per camera, once the cameras are known
+        self._mask_s = time.monotonic()  # arrival of the newest mask
         self._target, self._viewer = target, open_viewer(target)
-        self._cameras = SegmenterCameras(self, segmenter, self._listen_to)
+        self._cameras = SegmenterCameras(self, segmenter, self._subscribe_all)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._read_diagnostics, 10)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        DiagnosticsPublisher(self, self._report)
 
     def destroy_node(self) -> None:
         for camera, join in self._joins:
@@ -80,13 +77,12 @@ class ViewerNode(Node):
         self.get_logger().info(f"viewed: {self._summary()}")
         super().destroy_node()
 
-    def _listen_to(self, cameras: list[CameraParameters]) -> None:
-        self._joins, self._mask_s = [self._listen(camera) for camera in cameras], time.monotonic()
+    def _subscribe_all(self, cameras: list[CameraParameters]) -> None:
+        self._joins, self._mask_s = [self._subscribe_camera(camera) for camera in cameras], time.monotonic()
         topics = ", ".join(self.resolve_topic_name(camera.image_topic) for camera in cameras)
         self.get_logger().info(f"viewing {topics}: {self._target}")
 
-    def _listen(self, camera: CameraParameters) -> tuple[CameraParameters, StampJoin]:
-        prefix = f"{camera.name}/" if camera.name else ""
+    def _subscribe_camera(self, camera: CameraParameters) -> tuple[CameraParameters, StampJoin]:
         join = StampJoin(_PARTS, _WAITING)
 
         def part(name):
@@ -118,10 +114,13 @@ class ViewerNode(Node):
             copy(VideoIntake.qos if transport.is_video else ImageIntake.qos),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        self.create_subscription(Image, f"{prefix}mask", part("mask"), _QUEUE)
-        self.create_subscription(MaskInfo, f"{prefix}mask_info", part("info"), _QUEUE)
-        self.create_subscription(KeyframeEvent, f"{prefix}keyframe", keyframe, _QUEUE)
-        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, LATCHED)
+        for topic, received in (
+            ("mask", part("mask")),
+            ("mask_info", part("info")),
+            ("keyframe", keyframe),
+            ("palette", self._palette),
+        ):
+            subscribe(self, camera.name, topic, received)
         return camera, join
 
     def _palette(self, message: ClassPalette) -> None:
@@ -129,8 +128,8 @@ class ViewerNode(Node):
         if classes != self._classes:  # all cameras have the same
             self._classes = classes
             self._viewer.classes(classes)
-            # Made last, the palette's subscription is known to the segmenter last: by now it sends all others
-            # their share, too.
+            # The palette's subscription is created last, so the segmenter discovers it last: all other
+            # subscriptions are matched by now.
             self.get_logger().info(f"connected to the segmenter: {len(classes)} classes")
 
     def _show(self, camera: CameraParameters, stamp_ns: int, parts: dict) -> None:
@@ -150,13 +149,13 @@ class ViewerNode(Node):
         mask = mask[..., 0]
         if (
             image is not None and image.shape[:2] != mask.shape
-        ):  # `mask_size`: drawn over the image, pixel on pixel
+        ):  # with `mask_size`; the viewer needs equal sizes to draw one over the other
             mask = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         self._viewer.frame(camera.name, stamp_ns, image, mask, score, threshold, is_keyframe, age)
 
     def _decoded(self, message, transport: str = "raw") -> np.ndarray | None:
-        """(H, W, 3) uint8 RGB; None where there is no image, or none that can be decoded. Three times the
-        value for a mask."""
+        """Decode a message to (H, W, 3) uint8 RGB; None if there is none, or if it cannot be decoded. A mask
+        has its value in all three channels."""
         if message is None:
             return None
         try:
@@ -178,28 +177,23 @@ class ViewerNode(Node):
         for status in message.status:
             for item in status.values:
                 if item.key == "threshold" and status.name.startswith(f"{self._segmenter}: "):
-                    with suppress(ValueError):  # anyone can send under this name
+                    with suppress(ValueError):  # any node can publish under this name
                         self._thresholds[status.hardware_id] = float(item.value)
 
-    def _publish_diagnostics(self) -> None:
+    def _report(self) -> list[DiagnosticStatus]:
         values = {**self.counts, "errors": self._viewer.errors, "left_out": self._viewer.left_out}
         level, text = DiagnosticStatus.WARN if self._viewer.errors else DiagnosticStatus.OK, self._summary()
         if (silent_s := time.monotonic() - self._mask_s) > _SILENT_S:
             level = DiagnosticStatus.WARN
             text += (
                 f", no mask for {silent_s:.0f} s: is {self._segmenter} active? If it has other cameras since "
-                f"the viewer's "
-                "start, start the viewer again"
+                "the viewer's start, start the viewer again"
             )
-        status = DiagnosticStatus(
-            level=level,
-            name=self.get_fully_qualified_name(),
-            message=text,
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return [
+            DiagnosticStatus(
+                level=level, name=self.get_fully_qualified_name(), message=text, values=key_values(values)
+            )
+        ]
 
     def _summary(self) -> str:
         counts = self.counts

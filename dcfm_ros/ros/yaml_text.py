@@ -1,23 +1,23 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Values as YAML that ROS's parser reads back as they are. Standard library only, since launch files write
-with it, too."""
+"""Formats values as YAML that ROS's parser reads back unchanged. Standard library only, as launch files use
+it."""
 
 from __future__ import annotations
 
 import json
 import re
 
-# What JSON leaves as it is, but libyaml refuses or takes for the end of a line.
+# Characters that JSON does not escape, but libyaml refuses or takes for a line break.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def as_yaml(value) -> str:
-    """Text, numbers, booleans, lists and dicts of these as one line: JSON is YAML in which text cannot be
-    taken for anything else.
+    """Format text, numbers, booleans, lists and dicts of these as one line of JSON, which is YAML without
+    ambiguous text.
 
-    A ValueError names text that has no UTF-8, as a file's name in another encoding; ROS's parameters cannot
-    hold it.
+    Raises ValueError for text that is not UTF-8, such as a file name in another encoding, which ROS
+    parameters cannot hold.
     """
     text = json.dumps(value, ensure_ascii=False)
     try:

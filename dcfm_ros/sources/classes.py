@@ -47,7 +47,7 @@ CITYSCAPES19 = (
 
 
 def voc_colour(number: int) -> tuple[int, int, int]:
-    """Colour `number`, 0 to 255, of PASCAL VOC's colour map: all differ, 0 is black."""
+    """Return colour `number`, 0 to 255, of PASCAL VOC's colour map: all are distinct, 0 is black."""
     # Bits 0, 3 and 6 of the number become the highest bits of red, 1, 4 and 7 those of green, 2 and 5 those
     # of blue.
     red, green, blue = (
@@ -56,7 +56,7 @@ def voc_colour(number: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-# The names are those of VSPW's own label_num_dic_final.json, which counts them from 1. VSPW has no colours.
+# Names from VSPW's own label_num_dic_final.json, which numbers them from 1. VSPW defines no colours.
 VSPW124 = tuple(
     (name, voc_colour(number))
     for number, name in enumerate(
@@ -189,6 +189,3 @@ VSPW124 = tuple(
         start=1,
     )
 )
-
-# By the names that settings and commands know.
-CLASS_TABLES = {"vspw": VSPW124, "cityscapes": CITYSCAPES19, "camvid": STREET11, "street11": STREET11}

@@ -1,13 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one kind of error that sources raise, and where they say what is no error but should be known."""
+"""The error that all sources raise, and the function for notes that are not errors."""
 
 import sys
 
 
 class SourceError(ValueError):
-    """A source that cannot be opened or read; the message names it and the remedy."""
+    """A source that cannot be opened or read; the message names the source and the remedy."""
 
 
 def to_stderr(text: str) -> None:
+    """Print a line to stderr."""
     print(text, file=sys.stderr, flush=True)

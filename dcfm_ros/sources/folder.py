@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of images as a video, with labels where there are some."""
+"""A folder of images as a video, with labels if there are any."""
 
 from __future__ import annotations
 
@@ -10,21 +10,33 @@ from pathlib import Path
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.listing import files_in, images_in
-from dcfm_ros.sources.read import read_image, read_label
+from dcfm_ros.sources.read import IMAGE_ENDINGS, is_animated, read_image, read_label
+from dcfm_ros.sources.source_kinds import DEFAULT_RATE_HZ, SourceRequest
+from dcfm_ros.stamps import NS_PER_S
+
+
+def recognises(name: str) -> bool:
+    """Return whether this source opens the name; used by the table of sources."""
+    path = Path(name)
+    return path.is_dir() or (path.suffix.lower() in IMAGE_ENDINGS and not is_animated(path))
+
+
+def open_video(request: SourceRequest) -> ImageFolder:
+    return ImageFolder(request.name, request.labels, request.rate_hz or DEFAULT_RATE_HZ)
 
 
 class ImageFolder:
     """The images of a folder in natural order of their names (frame2 before frame10).
 
-    folder: holds the images, or `images/` and perhaps `labels/`; or is an image itself
-    labels: folder of `<image stem>.png`, single-channel class ids of 8 bits, 255 = void; frames without such
-        a file have no label. By default the `labels/` beside `images/`, if there is one
-    rate_hz: frames per second that the images are taken to have
+    folder: contains the images, or `images/` and optionally `labels/`; or is itself an image
+    labels: folder of `<image stem>.png`, single-channel 8-bit class ids, 255 = void; frames without such a
+        file have no label. Default: `labels/` beside `images/`, if it exists
+    rate_hz: nominal frames per second
 
-    Frames keep the size that a viewer shows; `width` and `height` are those of the first.
+    Frames have the size that an image viewer shows; `width` and `height` are those of the first.
     """
 
-    class_table = None  # label files hold bare numbers
+    class_table = None  # label files contain ids without names
 
     def __init__(self, folder: str | Path, labels: str | Path | None, rate_hz: float):
         folder = Path(folder)
@@ -40,17 +52,17 @@ class ImageFolder:
         self.height, self.width = read_image(self._images[0]).shape[:2]
 
     def frame(self, index: int) -> VideoFrame:
-        """Frame number `index`: image (H, W, 3) uint8 RGB and label (H, W) uint8 or None."""
+        """Return frame number `index`: image (H, W, 3) uint8 RGB and label (H, W) uint8 or None."""
         if not 0 <= index < self.length:
             raise SourceError(f"there is no frame {index}; the folder has {self.length}, counted from 0")
         path = self._images[index]
         image, label = read_image(path), None
         if path.stem in self._labels:
             label = read_label(self._labels[path.stem], image.shape[:2], image=path)
-        return VideoFrame(index, round(index * 1e9 / self.rate_hz), image, label, is_cut=False)
+        return VideoFrame(index, round(index * NS_PER_S / self.rate_hz), image, label, is_cut=False)
 
     def _labels_in(self, folder: Path) -> dict[str, Path]:
-        """Label files by the stem of their image."""
+        """Return the label files by the stem of their image."""
         labels = {Path(name).stem: folder / name for name in files_in(folder, [".png"])}
         stems = Counter(image.stem for image in self._images)
         if not labels.keys() & stems:
@@ -60,8 +72,7 @@ class ImageFolder:
             )
         if shared := [stem for stem in labels if stems[stem] > 1]:
             raise SourceError(
-                f"{self._images[0].parent} has several images called {shared[0]}; rename them, since they "
-                f"share "
-                "a label"
+                f"{self._images[0].parent} has several images named {shared[0]}; rename them, since they "
+                "share a label"
             )
         return labels

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The frame that every source hands out."""
+"""The frame that every source returns."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """One picture of a video, with its exact labels where they are known."""
+    """One frame of a video, with its exact labels if known."""
 
     index: int
     stamp_ns: int  # time since the start of the video

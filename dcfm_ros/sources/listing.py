@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What folders hold, from their listings alone: no file is opened."""
+"""Lists the contents of folders without opening files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.names import natural_key
 from dcfm_ros.sources.read import IMAGE_ENDINGS
 
-# Pictures that a user would miss in masks, but that are not read.
+# Pictures in unsupported formats, whose masks a user would miss.
 _OTHER_PICTURES = (
     ".heic",
     ".heif",
@@ -39,23 +39,23 @@ _OTHER_PICTURES = (
 
 
 def files_in(folder: Path, endings: Sequence[str]) -> list[str]:
-    """Names of the files in `folder` with one of the endings, in natural order; none where there is no such
-    folder."""
+    """Return the names of the files in `folder` with one of the suffixes, in natural order; empty if the
+    folder does not exist."""
     return sorted(
         (name for name in _listing(folder) if name.lower().endswith(tuple(endings))), key=natural_key
     )
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, in natural order; none where there is no such folder."""
+    """Return the names of the folders in `folder`, in natural order; empty if the folder does not exist."""
     return sorted((name for name in _listing(folder) if (folder / name).is_dir()), key=natural_key)
 
 
 def images_in(folder: Path) -> list[str]:
-    """Names of the images in `folder`, in natural order.
+    """Return the names of the images in `folder`, in natural order.
 
-    A SourceError where there are none, or where pictures of other formats would be left out; raw files beside
-    an image of the same stem, as cameras write them, are not missed.
+    Raises SourceError if there are none, or if pictures in unsupported formats would be ignored. Raw files
+    beside an image of the same stem, as cameras write them, are not reported.
     """
     names = files_in(folder, IMAGE_ENDINGS)
     if not names:
@@ -68,15 +68,14 @@ def images_in(folder: Path) -> list[str]:
         name for name in files_in(folder, _OTHER_PICTURES) if os.path.splitext(name)[0] not in stems
     ]:
         raise SourceError(
-            f"{folder} holds {len(missed)} picture(s) of a format that is not read, {missed[0]} for one; "
-            f"save "
-            "them as JPEG or PNG, or take them out of the folder"
+            f"{folder} holds {len(missed)} picture(s) in an unsupported format, for example {missed[0]}; "
+            "save them as JPEG or PNG, or remove them from the folder"
         )
     return names
 
 
 def is_other_picture(path: Path) -> bool:
-    """Is a file, by its name, a picture that is not read?"""
+    """Return whether a file is a picture in an unsupported format, by its name."""
     return path.suffix.lower() in _OTHER_PICTURES
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: the same geometry for both frames and their labels, one warp each, straight to the crop."""
+"""Data augmentation: the same geometry for both frames and their labels, in a single warp straight to the
+crop."""
 
 from __future__ import annotations
 
@@ -9,49 +10,47 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from dcfm_ros.model.settings_types import ConfigError, check_types
+from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.setting_fields import ConfigError, check, setting
 from dcfm_ros.training.camera_effects import draw_effects, with_effects
-from dcfm_ros.training.pairs import VOID, Pair
+from dcfm_ros.training.pairs import Pair
 
 ZOOM_DRAWS = ("log", "linear", "crop")
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Ranges of the random changes; zoom above 1 enlarges. Rotation in degrees, colour changes as fractions.
+    """Ranges of the random changes; a zoom above 1 enlarges. Rotation in degrees, colour changes as
+    fractions.
 
-    zoom_draw says what is uniform: the logarithm of the zoom (log), the zoom (linear: the published VSPW
-    scale), or the side of the crop in the picture (crop: published Cityscapes and CamVid).
+    zoom_draw: which quantity is drawn uniformly: the logarithm of the zoom (log), the zoom (linear: published
+        for VSPW), or the side of the crop in the picture (crop: published for Cityscapes and CamVid)
     """
 
-    min_zoom: float = 0.6
-    max_zoom: float = 1.6
-    zoom_draw: str = "log"
-    stretch: float = 0.05  # spread of the logarithm of the change in aspect ratio
-    rotation: float = 4.0
-    color: float = 0.25  # of both frames alike
-    color_labelled: float = 0.06  # further change of the labelled frame alone
-    color_neighbour: float = 0.06  # and of the neighbour alone
-    effects: float = 0.0  # share of pairs with each effect of camera, light and weather (camera_effects.py)
-    rare_center: float = 0.6  # share of crops centred on a pixel of a class drawn evenly from those present
+    min_zoom: float = setting(0.6, "smallest zoom", low=0.1, high=10)
+    max_zoom: float = setting(1.6, "largest zoom", low=0.1, high=10)
+    zoom_draw: str = setting("log", "what is drawn uniformly", choices=ZOOM_DRAWS)
+    stretch: float = setting(0.05, "spread of the logarithm of the change in aspect ratio", low=0, high=1)
+    rotation: float = setting(4.0, "largest rotation", low=0, high=180, unit="degrees")
+    color: float = setting(0.25, "colour change of both frames alike", low=0, high=1)
+    color_labelled: float = setting(0.06, "further colour change of the labelled frame alone", low=0, high=1)
+    color_neighbour: float = setting(0.06, "further colour change of the neighbour alone", low=0, high=1)
+    effects: float = setting(
+        0.0, "share of pairs with each effect of camera, light and weather (camera_effects.py)", low=0, high=1
+    )
+    rare_center: float = setting(
+        0.6, "share of crops centred on a pixel of a class drawn evenly from those present", low=0, high=1
+    )
 
     def __post_init__(self):
-        check_types(self)
-        if not 0.1 <= self.min_zoom <= self.max_zoom <= 10:
-            raise ConfigError(
-                f"zoom range {self.min_zoom}..{self.max_zoom}: use 0.1 <= min_zoom <= max_zoom <= 10"
-            )
-        if self.zoom_draw not in ZOOM_DRAWS:
-            raise ConfigError(f"zoom_draw {self.zoom_draw!r}: use one of {', '.join(ZOOM_DRAWS)}")
-        if not 0 <= self.rotation <= 180:
-            raise ConfigError(f"rotation {self.rotation}: use 0 to 180 degrees")
-        for name in ("stretch", "color", "color_labelled", "color_neighbour", "effects", "rare_center"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} {getattr(self, name)}: use a fraction 0..1")
+        check(self)
+        if self.min_zoom > self.max_zoom:
+            raise ConfigError(f"zoom range {self.min_zoom}..{self.max_zoom}: use min_zoom <= max_zoom")
 
 
 def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.random.Generator) -> Pair:
-    """A crop of (height, width) of the pair, changed at random; what lies outside the picture is void."""
+    """Return a randomly changed crop (height, width) of the pair; pixels from outside the picture are
+    void."""
     matrix = _geometry(pair.label, height, width, config, rng)
     common = _color_change(config.color, rng)
     effects = draw_effects(config.effects, (height, width), rng) if config.effects else []
@@ -67,18 +66,14 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
         )
         return with_effects(_recolor(crop, common + _color_change(color, rng)), effects, rng)
 
-    def label(source: np.ndarray | None) -> np.ndarray | None:
-        return (
-            None
-            if source is None
-            else cv2.warpAffine(
-                source,
-                matrix,
-                (width, height),
-                flags=cv2.INTER_NEAREST,
-                borderMode=cv2.BORDER_CONSTANT,
-                borderValue=VOID,
-            )
+    def label(source: np.ndarray) -> np.ndarray:
+        return cv2.warpAffine(
+            source,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=IGNORE_LABEL,
         )
 
     return replace(
@@ -86,14 +81,14 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
         image=image(pair.image, config.color_labelled),
         label=label(pair.label),
         neighbour=image(pair.neighbour, config.color_neighbour),
-        neighbour_label=label(pair.neighbour_label),
+        neighbour_label=None if pair.neighbour_label is None else label(pair.neighbour_label),
     )
 
 
 def _geometry(
     label: np.ndarray, height: int, width: int, config: AugmentConfig, rng: np.random.Generator
 ) -> np.ndarray:
-    """Affine map from source to crop."""
+    """Return the affine map from source to crop."""
     source_height, source_width = label.shape
     zoom = _zoom(config, rng)
     stretch = float(np.exp(rng.normal(0.0, config.stretch)))
@@ -102,12 +97,12 @@ def _geometry(
     linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = linear @ np.diag([zoom * stretch * flip, zoom / stretch])
 
-    half = np.array([width / zoom, height / zoom]) / 2  # keep the crop inside the picture where it fits
+    half = np.array([width / zoom, height / zoom]) / 2  # keep the crop inside the picture if possible
     low = np.minimum(half, np.array([source_width, source_height]) / 2)
     high = np.array([source_width, source_height]) - low
     centre = rng.uniform(low, high)
     if rng.random() < config.rare_center:
-        present = [c for c in np.unique(label[::4, ::4]) if c != VOID]
+        present = [c for c in np.unique(label[::4, ::4]) if c != IGNORE_LABEL]
         if present:
             rows, columns = np.nonzero(label[::4, ::4] == present[int(rng.integers(len(present)))])
             pick = int(rng.integers(len(rows)))
@@ -126,7 +121,7 @@ def _zoom(config: AugmentConfig, rng: np.random.Generator) -> float:
 
 
 def _color_change(amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Logarithmic gain, offset, saturation and gamma; changes add."""
+    """Draw logarithmic gains, offset, saturation and gamma; changes are additive."""
     return rng.uniform(-amount, amount, 6)
 
 
@@ -136,7 +131,7 @@ def _recolor(image: np.ndarray, change: np.ndarray) -> np.ndarray:
     gains = np.exp(change[0] + np.array([change[1], 0.0, change[2]]) * 0.5)
     saturation, gamma, offset = np.exp(change[3]), np.exp(change[4]), change[5] * 0.3
     levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gains + offset
-    table = np.uint8(np.rint(np.clip(levels, 0, 1) * 255))
+    table = np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
     image = cv2.LUT(image, table[None])
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return cv2.addWeighted(image, float(saturation), grey, float(1.0 - saturation), 0)

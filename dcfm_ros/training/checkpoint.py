@@ -1,21 +1,20 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints: `state.pt` to go on from, and the model folders `last` and `best`.
+"""Checkpoints: `state.pt` to resume from, and the model folders `last` and `best`.
 
-Everything is written aside and renamed, so that whatever interrupts a save leaves the previous checkpoint
-whole.
+Everything is written atomically: an interrupted save leaves the previous checkpoint intact.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 
+from dcfm_ros.files import atomic_files
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import save_model
@@ -25,7 +24,7 @@ STATE_FILE = "state.pt"
 LAST, BEST = "last", "best"
 LOG_FILE = "log.jsonl"
 
-# Settings whose change leaves the course of training as it is; * stands for any number.
+# Settings that may change on resume without altering the result; * stands for any number.
 FREE = (
     "data.sources.*.root",
     "data.in_memory",
@@ -35,7 +34,7 @@ FREE = (
     "init_terms",
     "save_every",
 )
-# Settings that checkpoints of older versions lack, with what was in effect then.
+# Settings that older checkpoints lack, with the values in effect then.
 YOUNGER = {
     "data.aligned": 0.0,
     "average": 0.0,
@@ -48,21 +47,17 @@ YOUNGER = {
 
 
 class TrainingError(RuntimeError):
-    """Training had to stop; the last good checkpoint stands."""
+    """Training had to stop; the last checkpoint is intact."""
 
 
 def save_state(out: Path, state: dict) -> None:
-    """Replace `state.pt`; `state` holds tensors and plain values."""
-    part = out / f"{STATE_FILE}.part"
+    """Replace `state.pt`; `state` contains tensors and plain values."""
+    path = out / STATE_FILE
     try:
-        with part.open("wb") as file:
+        with atomic_files(path) as (part,), part.open("wb") as file:
             torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, out / STATE_FILE)
     except (OSError, RuntimeError) as error:
-        _remove([part])
-        raise _not_saved(out / STATE_FILE, error) from error
+        raise _not_saved(path, error) from error
 
 
 def save_folder(folder: Path, model: Model, record: dict) -> None:
@@ -70,20 +65,21 @@ def save_folder(folder: Path, model: Model, record: dict) -> None:
     try:
         save_model(folder, model, record)
     except (OSError, RuntimeError, SafetensorError) as error:
-        _remove(folder.glob("*.part"))
         raise _not_saved(folder, error) from error
 
 
 def load_state(out: Path, config: TrainConfig, resume: bool) -> dict | None:
-    """The state to go on from, or None where a training begins. It must be of the same configuration; only
-    phases may have been added or become longer, and paths have changed."""
+    """Return the state to resume from, or None for a new training.
+
+    It must have the same configuration, except that phases may be added or longer, and paths may differ.
+    """
     path = out / STATE_FILE
     if not path.is_file():
         _require_empty(out, resume)
         return None
     if not resume:
         raise TrainingError(
-            f"{out} holds a training already: give --resume to go on with it, or another --out"
+            f"{out} already contains a training: give --resume to continue it, or another --out"
         )
     state = _state(path)
     if changed := differences(json.loads(state["configuration"]), plain_config(config)):
@@ -108,8 +104,8 @@ def _state(path: Path) -> dict:
 
 
 def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
-    """The configuration with the phases, warm-up and intervals of the checkpoint in `out`, which `fitted`
-    chose; without one as it is."""
+    """Return the configuration with the phases, warm-up and intervals of the checkpoint in `out`, which
+    `fitted` chose; unchanged if there is none."""
     path = out / STATE_FILE
     if not path.is_file():
         return config
@@ -123,27 +119,27 @@ def as_fitted(config: TrainConfig, out: Path) -> TrainConfig:
 
 
 def _require_empty(out: Path, resume: bool) -> None:
-    """Without a state nothing is overwritten, except, by --resume, what was there before the first
-    checkpoint."""
+    """Raise TrainingError if a training without a state would be overwritten; with `resume`, what was written
+    before the first checkpoint may be."""
     found = [f"{name}/" for name in (LAST, BEST) if (out / name).exists()]
     if (out / LOG_FILE).is_file() and (
         out / LOG_FILE
-    ).stat().st_size:  # an empty one is of a training that failed at once
+    ).stat().st_size:  # an empty one is left by a training that failed at its start
         found.append(LOG_FILE)
     if (f"{LAST}/" in found) if resume else found:
         raise TrainingError(
-            f"{out} holds {', '.join(found)} without {STATE_FILE} to go on from: give another --out, or "
+            f"{out} contains {', '.join(found)} without {STATE_FILE} to resume from: give another --out, or "
             "move them away"
         )
 
 
 def plain_config(config: TrainConfig) -> dict:
-    """The configuration as JSON has it."""
+    """Return the configuration as plain values for JSON."""
     return json.loads(json.dumps(asdict(config)))
 
 
 def differences(before: dict, now: dict) -> list[str]:
-    """Settings whose change would bend the course of a training, with both values."""
+    """Return the settings whose change would alter the result of a training, with both values."""
     before, now = dict(before), dict(now)
     phases, more = before.pop("phases"), now.pop("phases")
     changed = list(_changed(before, now))
@@ -180,14 +176,8 @@ def _short(value) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _remove(paths) -> None:
-    """A part of a file is of no use, and takes room where there is none."""
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
 def _not_saved(path: Path, error: Exception) -> TrainingError:
     return TrainingError(
-        f"{path} could not be saved ({error}); the checkpoint before it stands. Make room and go on with "
-        "--resume"
+        f"{path} could not be saved ({error}); the previous checkpoint is intact. Free space and continue "
+        "with --resume"
     )

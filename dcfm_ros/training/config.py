@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training configurations: one YAML file each, and what the command line changes in it."""
+"""Training configurations: one YAML file each, and overrides from the command line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import yaml
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.sources.classes import CLASS_TABLES
 from dcfm_ros.sources.clips.classes_file import read_classes
+from dcfm_ros.sources.data_sets import CLASS_TABLES, DATA_SETS, SYNTHETIC, class_table
 from dcfm_ros.training.augment import AugmentConfig
 from dcfm_ros.training.settings import (
     MEANING,
     SOURCES,
-    SYNTHETIC,
     DataConfig,
     PhaseConfig,
     SourceConfig,
@@ -27,7 +26,7 @@ from dcfm_ros.training.settings import (
 )
 
 OF_DCFM = ("common_width", "shallow_used", "head_layers")
-INHERITED = ("embed", *MEANING, *OF_DCFM)  # with `backbone: init`
+INHERITED = ("embed", *MEANING, *OF_DCFM)  # settings inherited with `backbone: init`
 
 
 def load_train_config(
@@ -40,12 +39,13 @@ def load_train_config(
     """Read a YAML file; unknown or missing settings are errors that name them.
 
     The model's `classes` may be a list, the name of a built-in table (vspw, cityscapes, camvid, street11),
-    the path of a `classes.yaml`, or `data`: those of the first data source. With `backbone: init` everything
-    that says what the weights mean is as in the model that training starts from.
-    changes: `setting=value` each, in place of the file's, as in `seed=1`, `data.radius=1` or
-        `data.sources.0.weight=0.5`; a value is read as YAML
-    roots: folders of data sets, each `NAME=PATH`, or `PATH` where the configuration has one data set only
-    init, init_encoder: what training starts from, in place of what the file has for either
+    the path of a `classes.yaml`, or `data`: those of the first data source. With `backbone: init`, everything
+    that defines the meaning of the weights is taken from the model that training starts from.
+
+    changes: overrides `setting=value`, for example `seed=1`, `data.radius=1` or `data.sources.0.weight=0.5`;
+        values are parsed as YAML
+    roots: folders of data sets, each `NAME=PATH`, or `PATH` if the configuration has a single data set
+    init, init_encoder: what training starts from, overriding either setting of the file
     """
     path = Path(path)
     if not path.is_file():
@@ -57,7 +57,7 @@ def load_train_config(
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(plain, dict):
-        raise ConfigError(f"{path} does not hold a mapping of settings")
+        raise ConfigError(f"{path} does not contain a mapping of settings")
     for change in changes:
         _apply(plain, change)
     if init or init_encoder:
@@ -69,19 +69,22 @@ def load_train_config(
 
 
 def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
-    data, validation = dict(_known(DataConfig, plain.pop("data", {}), "data")), plain.pop("validation", None)
-    if "sources" in data:
-        data["sources"] = tuple(
-            _build(SourceConfig, source, "source") for source in _entries(data["sources"], "sources")
+    of_data, validation = (
+        dict(_known(DataConfig, plain.pop("data", {}), "data")),
+        plain.pop("validation", None),
+    )
+    if "sources" in of_data:
+        of_data["sources"] = tuple(
+            _build(SourceConfig, source, "source") for source in _entries(of_data["sources"], "sources")
         )
-    data = _build(DataConfig, data, "data")
+    data = _build(DataConfig, of_data, "data")
     validation = None if validation is None else _build(ValidationConfig, validation, "validation")
     given: dict[str, str] = {}
     for root in roots:
         name, folder = _named_root(data, validation, root)
         if name in given:
             raise ConfigError(
-                f"--data {root}: {name} has its folder already, {given[name]}; give one for each data set"
+                f"--data {root}: {name} already has the folder {given[name]}; give one per data set"
             )
         given[name] = folder
         data, validation = _with_root(data, validation, name, folder)
@@ -98,8 +101,8 @@ def _train_config(plain: dict, roots: Sequence[str]) -> TrainConfig:
 
 
 def _named_root(data: DataConfig, validation: ValidationConfig | None, text: str) -> tuple[str, str]:
-    """Name and folder of a data set from the command line."""
-    parts = [*data.sources, *([validation] if validation else [])]
+    """Return name and folder of a data set given on the command line."""
+    parts: list[SourceConfig | ValidationConfig] = [*data.sources, *([validation] if validation else [])]
     names = list(dict.fromkeys(part.source for part in parts if part.source != SYNTHETIC))
     name, equals, root = text.partition("=")
     if not equals or (name not in SOURCES and Path(text).exists()):
@@ -116,7 +119,7 @@ def _named_root(data: DataConfig, validation: ValidationConfig | None, text: str
 def _with_root(
     data: DataConfig, validation: ValidationConfig | None, name: str, root: str
 ) -> tuple[DataConfig, ValidationConfig | None]:
-    """A folder goes to every source of its name and to the validation."""
+    """Assign a folder to every source of this name and to the validation."""
     if validation and validation.source == name:
         validation = replace(validation, root=root)
     return replace(
@@ -148,8 +151,8 @@ def _model(plain: dict, source: SourceConfig, init: str | None) -> ModelConfig:
 
 def _class_table(name: str, source: SourceConfig):
     if name == "data":
-        if source.source != "folder":
-            return CLASS_TABLES["street11" if source.source == SYNTHETIC else source.source]
+        if source.source == SYNTHETIC or DATA_SETS[source.source].classes:
+            return class_table(source.source)
         if not source.root:
             raise ConfigError("the classes are those of the data, whose folder is not given: add --data PATH")
         return read_classes(Path(source.root) / "classes.yaml").table
@@ -159,7 +162,7 @@ def _class_table(name: str, source: SourceConfig):
         raise ConfigError(
             f"classes {name!r}: use a list, {', '.join(CLASS_TABLES)}, data, or the path of a classes.yaml"
         )
-    return CLASS_TABLES[name]
+    return class_table(name)
 
 
 def _apply(plain: dict, change: str) -> None:

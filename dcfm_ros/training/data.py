@@ -1,78 +1,79 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From pair sources to batches: sample number i is a pure function of (seed, i), so training resumes
+"""Turns pair sources into batches. Sample number i is a pure function of (seed, i), so training resumes
 exactly."""
 
 from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.training.augment import augment
 from dcfm_ros.training.group import Group, processes_here
 from dcfm_ros.training.pair_motion import with_motion
-from dcfm_ros.training.pairs import VOID, DataError, Pair, PairSource
+from dcfm_ros.training.pairs import DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
 
-_PATIENCE_S = 600  # with a worker that has not failed and gives nothing
+_PATIENCE_S = 600  # timeout for a worker that neither fails nor delivers
 
 
 class Batch(NamedTuple):
-    """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and where each pair comes from.
+    """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and the origin of each pair.
 
-    motion: (B, 2, H/4, W/4, 2) float32, as of a pair; None where common features are not aligned
+    motion: (B, 2, H/4, W/4, 2) float32, see Pair; None if common features are not aligned
     """
 
     labelled: Tensor
     neighbour: Tensor
     labels: Tensor
-    neighbour_labels: Tensor | None  # None where no neighbour of the batch has a label
+    neighbour_labels: Tensor | None  # None if no neighbour in the batch has a label
     origins: tuple[str, ...]
     motion: Tensor | None = None
 
 
-class PairBatches:
-    """Batches for one process of a data-parallel group; every process draws its own samples."""
+class PairBatches(Dataset):
+    """Batches for one process of a data-parallel group; each process draws its own samples."""
 
     def __init__(
         self, config: TrainConfig, sources: Sequence[PairSource | None], rank: int = 0, world: int = 1
     ):
         if uneven := [
             phase.batch for phase in config.phases if phase.batch % world
-        ]:  # gradients of processes count alike
+        ]:  # gradients of all processes have the same weight
             more = uneven[0] + world - uneven[0] % world
             raise ConfigError(
-                f"batch {uneven[0]} cannot be shared out evenly to {world} processes: use a multiple of "
+                f"batch {uneven[0]} cannot be divided evenly among {world} processes: use a multiple of "
                 f"{world}, such as {more}, or another number of processes"
             )
         self.config, self.sources, self.rank, self.world = config, sources, rank, world
 
     def pairs(self, iteration: int) -> list[Pair]:
-        """This process's augmented pairs of an iteration."""
+        """Return this process's augmented pairs of an iteration."""
         phase, _ = self.config.phase_at(iteration)
         numbers = range(self.rank, phase.batch, self.world)
         return [self._sample(phase, (self.config.seed, 1, iteration, number)) for number in numbers]
 
     def __getitem__(self, iteration: int) -> Batch | DataError:
-        """The batch of an iteration. An error comes as a value, so that its message passes from a worker
-        unchanged."""
+        """Return the batch of an iteration. An error is returned as a value, so that its message passes from
+        a worker unchanged."""
         try:
             return stacked(self.pairs(iteration))
         except (ValueError, RuntimeError, OSError) as error:
             return DataError(str(error))
 
     def class_counts(self, samples: int = 64) -> np.ndarray:
-        """Labelled pixels of each class (classes,) in this process's share of a fixed draw of crops."""
+        """Return the labelled pixels per class (classes,) in this process's share of a fixed set of crops."""
         counts = np.zeros(256, np.int64)
         phase = self.config.phases[0]
         for number in range(self.rank, samples, self.world):
@@ -85,20 +86,28 @@ class PairBatches:
         rng = np.random.default_rng(key)
         ends = np.cumsum(self.config.weights(phase))
         source = self.sources[int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))]
+        assert source is not None  # those which are None have weight 0
         pair = augment(source.pair(rng), phase.height, phase.width, self.config.augment, rng)
         return with_motion(pair, self.config.data.aligned, rng) if self.config.data.aligned else pair
 
 
 def load_batches(
     batches: PairBatches, iterations: range, workers: int, pin_memory: bool = False
-) -> Iterator[Batch | DataError]:
-    """The batches of `iterations` in order, each or the error that prevented it.
+) -> Generator[Batch | DataError]:
+    """Yield the batches of `iterations` in order, or the error that prevented one.
 
-    workers: processes that prepare batches ahead, two each at most; 0 prepares them when they are asked for.
-        The batches are the same. pin_memory: lay them where a GPU copies from while it computes
+    workers: processes that prepare batches, two each in advance; with 0 they are prepared on demand. The
+        batches are the same
+    pin_memory: use page-locked memory, from which a GPU copies while it computes
     """
     if workers:
-        cv2.setNumThreads(0)  # before the fork: OpenCV's threads do not survive it
+        cv2.setNumThreads(0)  # before the fork, which OpenCV's threads do not survive
+    of_workers: dict[str, Any] = {
+        "multiprocessing_context": "fork",
+        "prefetch_factor": 2,
+        "worker_init_fn": _prepare_worker,
+        "timeout": _PATIENCE_S,
+    }
     yield from DataLoader(
         batches,
         batch_size=None,
@@ -106,44 +115,37 @@ def load_batches(
         num_workers=workers,
         collate_fn=_as_is,
         pin_memory=pin_memory,
-        **(
-            {
-                "multiprocessing_context": "fork",
-                "prefetch_factor": 2,
-                "worker_init_fn": _prepare_worker,
-                "timeout": _PATIENCE_S,
-            }
-            if workers
-            else {}
-        ),
+        **(of_workers if workers else {}),
     )
 
 
 def affordable_workers(
     config: TrainConfig, workers: int, group: Group, tell: Callable[[str], None] = tqdm.write
 ) -> int:
-    """`workers`, or as many as /dev/shm has room for: batches pass through it, and a worker that finds it
-    full says so and leaves the training waiting for ever. It is 64 MB in a container of docker's, unless told
-    otherwise."""
+    """Return `workers`, or fewer if /dev/shm is too small for their batches.
+
+    Batches pass through /dev/shm; a worker that finds it full prints a message, and training waits forever.
+    In a Docker container it has 64 MB by default.
+    """
     try:
         free = shutil.disk_usage("/dev/shm").free
-    except OSError:  # not Linux: they pass in another way
+    except OSError:  # not Linux: batches pass through something else
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
-    pixel = 8 + bool(config.data.aligned)  # bytes of both images and labels, and of motion
-    each = 3 * pixel * largest  # two batches ahead and one on its way
+    pixel = 8 + bool(config.data.aligned)  # bytes per pixel of both images and labels, and motion
+    each = 3 * pixel * largest  # two batches prepared and one in transfer
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
         tell(
             f"{workers} workers would need {workers * each / 1e6:.0f} MB of /dev/shm, {free / 1e6:.0f} are "
-            f"free: {room} are "
-            "used; give a container more (docker run --shm-size)"
+            f"free: {room} are used; give a container more (docker run --shm-size)"
         )
     return min(room, workers)
 
 
 def stacked(pairs: Sequence[Pair]) -> Batch:
-    labels, void = [pair.neighbour_label for pair in pairs], np.full_like(pairs[0].label, VOID)
+    labels, void = [pair.neighbour_label for pair in pairs], np.full_like(pairs[0].label, IGNORE_LABEL)
+    motions = [pair.motion for pair in pairs if pair.motion is not None]
     return Batch(
         _stack([pair.image for pair in pairs]),
         _stack([pair.neighbour for pair in pairs]),
@@ -152,13 +154,13 @@ def stacked(pairs: Sequence[Pair]) -> Batch:
         if all(label is None for label in labels)
         else _stack([void if label is None else label for label in labels]),
         tuple(pair.origin for pair in pairs),
-        None if pairs[0].motion is None else _stack([pair.motion for pair in pairs]),
+        _stack(motions) if motions else None,
     )
 
 
 def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
-    """Class weights (median frequency / frequency) ** exponent, scaled so that a mean pixel weighs 1; None
-    for 0."""
+    """Return class weights (median frequency / frequency) ** exponent, scaled so that the mean over pixels is
+    1; None for exponent 0."""
     if exponent == 0:
         return None
     share = np.maximum(counts / max(counts.sum(), 1), 1e-4)
@@ -167,8 +169,8 @@ def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:
 
 
 def _prepare_worker(number: int) -> None:
-    """Signals are for the training process, which still wants the batches it asked for; one thread for each
-    worker."""
+    """Ignore signals, which are for the training process, as that still needs the requested batches; use one
+    thread per worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(0)

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the data sets of a training, all of them before anything long starts, so that one error tells all
-that is wrong."""
+"""Opens the data sets of a training, all before anything slow starts, so that a single error lists all
+problems."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from typing import NamedTuple
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import some
 from dcfm_ros.sources.clips import Clip, ClipSet, open_clips
+from dcfm_ros.sources.clips.file_clip import FileClip
+from dcfm_ros.sources.data_sets import SYNTHETIC, class_table
 from dcfm_ros.training.pairs import ClipPairs, DataError, PairSource
-from dcfm_ros.training.settings import SYNTHETIC, SourceConfig, TrainConfig, ValidationConfig
+from dcfm_ros.training.settings import SourceConfig, TrainConfig, ValidationConfig
 from dcfm_ros.training.synthetic_pairs import SyntheticPairs
 
 
 class Data(NamedTuple):
-    """pairs: the sources in the configuration's order, None where no phase draws from one."""
+    """The data sets of a training.
+
+    pairs: the sources in the order of the configuration, None for those that no phase uses
+    """
 
     pairs: tuple[PairSource | None, ...]
     validation: ClipSet | None
 
 
 def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
-    """Everything that a training reads.
+    """Open everything that a training reads.
 
     Folders are listed; files are read only for `data.in_memory`. Missing files, empty splits and class lists
-    that are not the model's are one DataError for all data sets. Validation on images that training uses,
-    too, is a ConfigError.
+    that differ from the model's are reported in one DataError for all data sets. Validation on images that
+    are also used for training is a ConfigError.
     """
     pairs: list[PairSource | None] = []
     validation, problems = None, []
@@ -54,23 +59,22 @@ def open_data(config: TrainConfig, rank: int = 0, world: int = 1) -> Data:
             problems.append(str(error))
     if problems:
         raise DataError("\n".join(dict.fromkeys(problems)))
-    if validation:
+    if config.validation and validation:
         _require_apart(
             config.validation, validation, [source for source in pairs if isinstance(source, ClipPairs)]
         )
     if config.data.in_memory:
-        for source in pairs:
-            if source is not None:
-                source.bring_to_memory()
+        for drawn in pairs:
+            if drawn is not None:
+                drawn.load_into_memory()
     return Data(tuple(pairs), validation)
 
 
 def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> PairSource:
     data, names = config.data, config.model.class_names
     if source.source == SYNTHETIC:
-        from dcfm_ros.sources.classes import STREET11
-
-        _require_classes("synthetic scenes", tuple(name for name, _ in STREET11), names)
+        _require_classes("synthetic scenes", tuple(name for name, _ in class_table(SYNTHETIC)), names)
+        assert source.clips is not None  # its default for synthetic scenes
         return SyntheticPairs(source.clips, data.radius, rank, world, data.neighbour_labels)
     clips = _clips(source, config)
     if source.exclude:
@@ -84,12 +88,12 @@ def _pairs(source: SourceConfig, config: TrainConfig, rank: int, world: int) -> 
 
 
 def _kept(clips: ClipSet, setting: str, keeps: Callable[[str], bool], called: str) -> ClipSet:
-    """The clips whose names are kept: some, and not all."""
+    """Return the clips whose names are kept; it must be some, but not all."""
     kept = tuple(clip for clip in clips.clips if keeps(clip.name))
     if len(kept) in (0, len(clips.clips)):
         raise DataError(
             f"{setting} leaves {len(kept)} of {len(clips.clips)} clips of {clips.name}: "
-            f"give the beginning of some clips' names, such as {clips.clips[0].name}"
+            f"give a prefix of some clips' names, such as {clips.clips[0].name}"
         )
     return replace(clips, name=f"{clips.name} {called}", clips=kept)
 
@@ -103,7 +107,8 @@ def _clips(source: SourceConfig | ValidationConfig, config: TrainConfig) -> Clip
 
 
 def _require_apart(settings: ValidationConfig, validation: ClipSet, training: Iterable[ClipPairs]) -> None:
-    """A score on what was learnt says nothing, and would choose the model that knows it best by heart."""
+    """Raise ConfigError if validation and training share images: a score on training images says nothing, and
+    would favour the model that overfits most."""
     for source in training:
         common = _images(validation.clips) & _images(source.clips)
         if common:
@@ -111,29 +116,30 @@ def _require_apart(settings: ValidationConfig, validation: ClipSet, training: It
             if settings.source == "folder" and os.path.isdir(os.path.join(settings.root, "images")):
                 remedy = (
                     f"{settings.root} has no splits, so every split is all of it: make some by moving images "
-                    f"and "
-                    f"labels to {os.path.join(settings.root, 'train')} and "
-                    f"{os.path.join(settings.root, 'val')}, "
-                    "each with images/ and labels/, or train without validation"
+                    f"and labels to {os.path.join(settings.root, 'train')} and "
+                    f"{os.path.join(settings.root, 'val')}, each with images/ and labels/, or train without "
+                    "validation"
                 )
             raise ConfigError(
-                f"validation on {validation.name} would see {len(common)} images that training learns from: "
-                f"{remedy}"
+                f"validation on {validation.name} would use {len(common)} images that are also used for "
+                f"training: {remedy}"
             )
 
 
 def _images(clips: Iterable[Clip]) -> set[tuple[str, str]]:
-    """(folder, file) of all frames, labelled or not; of clips in files, which all but synthetic ones are."""
+    """Return (folder, file) of all frames, labelled or not, of clips stored in files: all but synthetic
+    ones."""
     return {
         (folder, name)
         for clip in clips
+        if isinstance(clip, FileClip)
         for folder in [os.path.realpath(clip.image_folder)]
         for name in clip.images
     }
 
 
 def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Class ids mean the same in data and model only if their lists are equal."""
+    """Raise DataError unless the class lists are equal: only then do ids mean the same in data and model."""
     if found == wanted:
         return
     lacking, unknown = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
@@ -147,6 +153,5 @@ def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...])
         )
     raise DataError(
         f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes "
-        f"of "
-        "its data"
+        "of its data"
     )

@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A schedule that fits a time: some steps are timed, then the phases are made as long as the rest of the time
-allows.
+"""Fits a schedule to a time limit: some steps are timed, then the phases get the length that the remaining
+time allows.
 
-The learning rate stays a function of the iteration, so that a fitted training resumes as exactly as any
-other.
+The learning rate stays a function of the iteration, so a fitted training resumes as exactly as any other.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ from dcfm_ros.training.start import fresh_model
 from dcfm_ros.training.step import on_device, step
 from dcfm_ros.training.validate import score
 
-_TIMING = 0.05  # share of the time in which steps are timed
+_TIMING = 0.05  # fraction of the time used for timing steps
 _LONGEST_TIMING = 0.5
-_SPARE = 0.06  # share of the rest for saving, and for steps that take longer than those timed
-_VALIDATING = 0.15  # most of the time that validations may take
-_LEAST = 3  # steps of a phase that are timed; of all the later half counts
+_SPARE = 0.06  # fraction of the rest reserved for saving and for slower steps
+_VALIDATING = 0.15  # largest fraction of the time for validations
+_LEAST = 3  # timed steps of a phase; the later half of all counts
 _SAVE_S = 60.0
-_SCORED = 4  # frames by which a validation is timed
+_SCORED = 4  # frames used to time a validation
 
 
 def fitted(
@@ -45,16 +44,17 @@ def fitted(
     seconds: float,
     tell: Callable[[str], None] = tqdm.write,
 ) -> TrainConfig:
-    """`config` with phases that together take about `seconds`, in the proportions which they have, and a
-    checkpoint each minute.
+    """Return `config` with phases that together take about `seconds`, in their original proportions, and a
+    checkpoint per minute.
 
-    Warm-up and the distance of validations change alike; validations are fewer where they would take too much
-    of the time. Batches that do not fit into a GPU's memory are halved, and the learning rates lowered with
-    the square root. A ConfigError where there is no time for one iteration of each phase.
+    Warm-up and the interval of validations scale accordingly; validations are less frequent if they would
+    take too much of the time. Batches that exceed a GPU's memory are halved, and the learning rates reduced
+    by the square root. Raises ConfigError if there is no time for one iteration of each phase.
     """
     if group.world > 1:
         raise ConfigError(
-            "training is fitted into a time by one process only: train without torchrun, or give iterations"
+            "fitting to a time limit supports a single process only: train without torchrun, or give "
+            "iterations"
         )
     begun = time.monotonic()
     while True:
@@ -67,7 +67,7 @@ def fitted(
         except torch.cuda.OutOfMemoryError:
             config = _with_half_batches(config)
             tell(
-                f"fit: too little memory; the batches are now of "
+                f"fit: too little memory; the batch sizes are now "
                 f"{', '.join(str(phase.batch) for phase in config.phases)}"
             )
     validating = _validation_time(config, data, group) if config.validation else 0.0
@@ -80,8 +80,7 @@ def fitted(
     if min(phase.iterations for phase in config.phases) * scale < 1.0:
         raise ConfigError(
             f"fit: a step takes {max(each):.1f} s, and of {seconds:.0f} s {max(0.0, left):.0f} are left, too "
-            f"few: "
-            "give more minutes, smaller batches or smaller crops"
+            "few: give more minutes, smaller batches or smaller crops"
         )
     phases = tuple(replace(phase, iterations=int(phase.iterations * scale)) for phase in config.phases)
     iterations = sum(phase.iterations for phase in phases)
@@ -102,10 +101,11 @@ def fitted(
 def _step_time(
     config: TrainConfig, phase: PhaseConfig, data: Data, group: Group, workers: int, seconds: float
 ) -> float:
-    """Seconds that a step of the phase takes, its batch included. Batches made ahead would flatter the first
-    steps.
+    """Return the seconds that a step of the phase takes, including its batch. The first steps are excluded,
+    as their batches were prepared in advance.
 
-    seconds: for which the phase is timed in a small part, or in half, where steps are long."""
+    seconds: time in which the phase is measured, for a small part of it, or for half if steps are long
+    """
     config = replace(config, phases=(replace(phase, iterations=1_000_000),), validation=None)
     model = on_device(fresh_model(config), config, group.device)
     optimiser, precision = make_optimiser(model, config), Precision(config.amp, group.device)
@@ -129,7 +129,9 @@ def _step_time(
 
 
 def _validation_time(config: TrainConfig, data: Data, group: Group) -> float:
-    """Seconds that a validation takes, by a few of its frames."""
+    """Estimate the seconds that a validation takes, from a few of its frames."""
+    if config.validation is None or data.validation is None:
+        return 0
     wanted = config.validation.frames or sum(len(clip.labelled) for clip in data.validation.clips)
     model, begun = on_device(fresh_model(config), config, group.device), time.monotonic()
     score(model, data.validation, min(_SCORED, wanted), config.data.radius, group, config.data.aligned > 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Data-parallel training: the processes that torchrun starts, and what they tell each other."""
+"""Data-parallel training: the processes that torchrun starts, and their communication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dcfm_ros.model.config import ConfigError
 
 
 class Group(NamedTuple):
-    """This process's place among the processes that train one model, and its device."""
+    """This process's rank among the processes that train a model, and its device."""
 
     rank: int
     world: int
@@ -26,19 +26,19 @@ class Group(NamedTuple):
 
 
 def processes_here() -> int:
-    """Of torchrun's, those on this machine; 1 without it."""
+    """Return the number of torchrun's processes on this machine; 1 without torchrun."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def cores() -> int:
-    """Of this process's share of the machine."""
+    """Return the number of cores in this process's share of the machine."""
     return max(1, len(os.sched_getaffinity(0)) // processes_here())
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Group]:
-    """The group of torchrun's processes, or of this process alone. device: auto, cpu, cuda or cuda:N; in a
-    group, cuda is each process's own GPU."""
+    """Join the group of torchrun's processes, or create one of this process alone. device: auto, cpu, cuda or
+    cuda:N; in a group, cuda means each process's own GPU."""
     own = find_device(device)
     if "RANK" not in os.environ:
         yield Group(0, 1, own)
@@ -51,7 +51,7 @@ def joined(device: str) -> Iterator[Group]:
 
 
 def find_device(name: str) -> torch.device:
-    """This process's device; for cuda of a torchrun group, the GPU of its local rank."""
+    """Return this process's device; for cuda in a torchrun group, the GPU of its local rank."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -63,16 +63,16 @@ def find_device(name: str) -> torch.device:
     number = int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index
     if number >= torch.cuda.device_count():
         raise ConfigError(
-            f"device {name}: GPU {number} is wanted and PyTorch finds {torch.cuda.device_count()}; use cpu, "
-            "fewer processes, or a PyTorch built with CUDA"
+            f"device {name}: GPU {number} is requested, but PyTorch finds {torch.cuda.device_count()}; use "
+            "cpu, fewer processes, or a PyTorch built with CUDA"
         )
     torch.cuda.set_device(number)
-    torch.backends.cudnn.benchmark = True  # crops have one size for long
+    torch.backends.cudnn.benchmark = True  # crop sizes rarely change
     return torch.device("cuda", number)
 
 
 def average_gradients(model: nn.Module, terms: Tensor) -> Tensor:
-    """Gradients become their mean over all processes; returns the mean of `terms` (n,), too."""
+    """Average the gradients over all processes in place; return the average of `terms` (n,) as well."""
     if not _is_group():
         return terms
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -86,7 +86,7 @@ def average_gradients(model: nn.Module, terms: Tensor) -> Tensor:
 
 
 def average_statistics(model: nn.Module) -> None:
-    """Batch-norm statistics are gathered per process; all take on their mean."""
+    """Average the batch-norm statistics, which are collected per process, over all processes in place."""
     if not _is_group():
         return
     for buffer in model.buffers():
@@ -96,7 +96,7 @@ def average_statistics(model: nn.Module) -> None:
 
 
 def summed(counts: np.ndarray) -> np.ndarray:
-    """Counts of all processes together."""
+    """Return the sum of counts over all processes."""
     total = torch.from_numpy(counts.copy())
     if _is_group():
         distributed.all_reduce(total)
@@ -104,7 +104,7 @@ def summed(counts: np.ndarray) -> np.ndarray:
 
 
 def largest(values: Sequence[int]) -> list[int]:
-    """The largest of each value over all processes."""
+    """Return the maximum of each value over all processes."""
     highest = torch.tensor(values)
     if _is_group():
         distributed.all_reduce(highest, distributed.ReduceOp.MAX)

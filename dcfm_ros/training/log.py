@@ -1,12 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What training tells while it runs: JSON lines, a progress bar and, if wanted, TensorBoard."""
+"""Reports progress of a training: JSON lines, a progress bar and optionally TensorBoard."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from dcfm_ros.files import atomic_write
 from dcfm_ros.training.checkpoint import LOG_FILE
 from dcfm_ros.training.losses import Losses
 from dcfm_ros.training.settings import TrainConfig
@@ -24,9 +24,8 @@ BOARD_FOLDER = "tensorboard"
 class TrainingLog:
     """Mean losses of every EVERY iterations, and validation scores, in `out`.
 
-    start: iterations done before; what the log holds beyond them is dropped, since it is about to be done
-        again
-    kept: what `state()` gave at `start`
+    start: iterations done before; later entries of an existing log are dropped, as they will be repeated
+    kept: the value of `state()` at `start`
     enabled: False in all but one process of a group
     """
 
@@ -43,7 +42,7 @@ class TrainingLog:
     ):
         self.path, self.config, self.enabled = out / LOG_FILE, config, enabled
         self.sums, self.count = torch.zeros(len(Losses._fields)), 0
-        self.last: dict[str, float] = {}  # mean losses as last written
+        self.last: dict[str, float] = {}  # mean losses last written
         if kept:
             self.sums, self.count, self.last = torch.tensor(kept["sums"]), kept["count"], kept["last"]
         self.pairs, self.since = 0, time.monotonic()
@@ -59,8 +58,8 @@ class TrainingLog:
         )
 
     def add(self, iteration: int, losses: Tensor) -> None:
-        """losses: (3,) in the order of `Losses`, on any device; only every EVERY iterations they are waited
-        for."""
+        """Add the losses (3,) of an iteration, in the order of `Losses`, on any device; the device is
+        synchronised only every EVERY iterations."""
         self.sums = self.sums.to(losses.device) + losses.detach()
         self.count += 1
         self.pairs += self.config.phase_at(iteration)[0].batch
@@ -68,22 +67,22 @@ class TrainingLog:
         if (iteration + 1) % self.EVERY == 0:
             self._write(iteration + 1)
         elif not self.last and self.count == 1:
-            self._show(self._values(iteration + 1))  # a slow machine's user wants to see something
+            self._show(self._values(iteration + 1))  # early feedback on a slow machine
 
     def validated(self, done: int, scores: dict[str, float]) -> None:
         self._entry({"iteration": done, "validation": scores}, "validation", scores)
 
     def pause(self, seconds: float) -> None:
-        """Time that images per second do not count: validation and saving."""
+        """Exclude a time from the images per second: validation and saving."""
         self.since += seconds
 
     @property
     def losses(self) -> dict[str, float]:
-        """Mean losses as last written, or, before that, of what there is."""
+        """Return the mean losses last written or, before that, those so far."""
         return self.last or (self._means() if self.count else {})
 
     def state(self) -> dict:
-        """What a resumed training needs to write the same log."""
+        """Return what a resumed training needs to continue the log identically."""
         return {"sums": self.sums.tolist(), "count": self.count, "last": self.last}
 
     def close(self) -> None:
@@ -107,7 +106,7 @@ class TrainingLog:
         }
 
     def _show(self, values: dict[str, float]) -> None:
-        """In the progress bar, which adds the time left."""
+        """Show values in the progress bar, which adds the remaining time."""
         terms = " ".join(f"{name}={values[name]:.4g}" for name in Losses._fields)
         rest = f"lr={values['learning_rate']:.2g} images/s={values['images_per_s']:.1f}"
         self.bar.set_postfix_str(f"{terms} {rest}", refresh=False)
@@ -126,18 +125,15 @@ class TrainingLog:
 
 
 def _keep(path: Path, start: int) -> None:
-    """Drop the lines beyond `start`; written aside and renamed, so that nothing which interrupts it costs the
-    others."""
+    """Drop the lines after `start`, atomically, so that an interruption does not lose the others."""
     lines = path.read_text().splitlines() if start and path.is_file() else []
-    part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(f"{line}\n" for line in lines if _iteration(line) <= start))
-    os.replace(part, path)
+    atomic_write(path, "".join(f"{line}\n" for line in lines if _iteration(line) <= start))
 
 
 def _iteration(line: str) -> float:
     try:
         return json.loads(line)["iteration"]
-    except ValueError:  # the process was killed while it wrote
+    except ValueError:  # the process was killed while writing
         return math.inf
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: everything it needs comes in as arguments; it resumes to the same course."""
+"""The training loop. All inputs are arguments; a resumed training gives the same result."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from dcfm_ros.sources.clips import ClipSet
 from dcfm_ros.training.average import WeightAverage
 from dcfm_ros.training.checkpoint import (
     BEST,
@@ -33,7 +34,7 @@ from dcfm_ros.training.group import Group, average_statistics, cores, joined, la
 from dcfm_ros.training.log import TrainingLog
 from dcfm_ros.training.optimiser import Precision, make_optimiser
 from dcfm_ros.training.record import training_record
-from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.settings import TrainConfig, ValidationConfig
 from dcfm_ros.training.start import fresh_model, new_model
 from dcfm_ros.training.step import on_device, seed_dropout, step
 from dcfm_ros.training.stop import GO_ON, StopRequest
@@ -42,10 +43,10 @@ from dcfm_ros.training.validate import score
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call of `train` ended."""
+    """The result of a call of `train`."""
 
     folder: Path  # model folder of the last checkpoint
-    code: int  # exit code: 0 at the end or when time was over, 128 + its number after a signal
+    code: int  # exit code: 0 at the end or when the time is up, 128 + signal number after a signal
     note: str  # for the user; empty in all but one process of a group
 
 
@@ -60,14 +61,14 @@ def train(
     tensorboard: bool = False,
     on_save: Callable[[Path], None] = lambda out: None,
 ) -> Outcome:
-    """Train to the end of the last phase, or until a signal or the end of `minutes` stops it with a
-    checkpoint saved.
+    """Train to the end of the last phase, or until a signal or the end of `minutes`, after which a checkpoint
+    is saved.
 
-    Under torchrun, one call per process. workers: processes that prepare batches, by default one per core, 8
-    at most
-    fit: phases are made as long as fits into the minutes (`fit.py`); when going on, they stay as they were
-        made
-    on_save: is called with `out` after each checkpoint
+    Under torchrun, call it once per process.
+
+    workers: processes that prepare batches; by default one per core, at most 8
+    fit: choose the length of the phases to fit into the minutes (`fit.py`); a resumed training keeps them
+    on_save: called with `out` after each checkpoint
     """
     if workers is not None and workers < 0:
         raise ValueError(f"workers {workers}: use 0 or more")
@@ -80,8 +81,8 @@ def train(
     threads = cv2.getNumThreads()
     with joined(device) as group:
         stop = StopRequest(
-            minutes, speaks=group.rank == 0
-        )  # time counts from here on, signals once there is something to save
+            minutes, verbose=group.rank == 0
+        )  # time counts from here; signals only once there is something to save
         workers = affordable_workers(config, workers, group)
         data = open_data(config, group.rank, group.world)
         try:
@@ -97,7 +98,7 @@ def train(
 
 
 class Trainer:
-    """One process's part in a training: the model and all that changes with it."""
+    """One process's part of a training: the model and everything that changes with it."""
 
     def __init__(
         self,
@@ -140,7 +141,7 @@ class Trainer:
         self.begun = time.monotonic()
 
     def run(self, workers: int, stop: StopRequest) -> int:
-        """To the end, or until `stop` wants an end; returns its code."""
+        """Train to the end, or until `stop` requests an end; return its code."""
         iterations, code = range(self.done, self.config.iterations), GO_ON
         pin_memory = self.group.device.type == "cuda"
         with closing(load_batches(self.batches, iterations, workers, pin_memory)) as batches:
@@ -154,20 +155,21 @@ class Trainer:
                     )
                 if code != GO_ON:
                     break
+                assert not isinstance(batch, Exception)
                 self._iteration(iteration, batch)
         if self.saved != self.done:
             self._save()
         return code
 
     def note(self, code: int) -> str:
-        """What to tell at the end of `run`."""
+        """Return the message for the user after `run`."""
         done = f"{self.done} of {self.config.iterations} iterations are done"
         best = f", the best in {self.out / BEST}" if self.best > -math.inf else ""
         kept = f"The model is in {self.out / LAST}{best}."
         if code == GO_ON:
             return f"{done}. {kept}"
-        why = f"signal {code - 128}" if code else "the time is over"
-        return f"Stopped: {why}. {done}. {kept} Go on with the same command and --resume."
+        why = f"signal {code - 128}" if code else "time is up"
+        return f"Stopped: {why}. {done}. {kept} Continue with the same command and --resume."
 
     def _iteration(self, iteration: int, batch: Batch) -> None:
         seed_dropout(self.config.seed, iteration, self.group.rank)
@@ -178,18 +180,19 @@ class Trainer:
         self.log.add(iteration, losses)
         self.done = iteration + 1
         is_end, started = self.done == self.config.iterations, time.monotonic()
-        if self.validation and (is_end or self.done % self.config.validation.every == 0):
-            self._validate()
+        validation = self.config.validation
+        if self.validation and validation and (is_end or self.done % validation.every == 0):
+            self._validate(self.validation, validation)
         if is_end or self.done % self.config.save_every == 0:
             self._save()
         self.log.pause(time.monotonic() - started)
 
-    def _validate(self) -> None:
+    def _validate(self, clips: ClipSet, config: ValidationConfig) -> None:
         self._share_statistics()
         scores = score(
             self.average.model,
-            self.validation,
-            self.config.validation.frames,
+            clips,
+            config.frames,
             self.config.data.radius,
             self.group,
             self.config.data.aligned > 0,
@@ -226,7 +229,7 @@ class Trainer:
         self.on_save(self.out)
 
     def _share_statistics(self) -> None:
-        for model in dict.fromkeys((self.model, self.average.model)):  # in one order in all processes
+        for model in dict.fromkeys((self.model, self.average.model)):  # same order in all processes
             average_statistics(model)
 
     def _record(self) -> dict:
@@ -241,10 +244,10 @@ class Trainer:
         )
 
     def _seconds(self) -> float:
-        """Spent on training so far, over all calls."""
+        """Return the seconds spent on training so far, over all calls."""
         return self.seconds + time.monotonic() - self.begun
 
 
 def default_workers() -> int:
-    """One per core of this process's share of the machine, 8 at most."""
+    """Return one per core of this process's share of the machine, at most 8."""
     return min(8, cores())

@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.dcfm import DCFM, Features
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.per_frame import PerFrame
 
-IGNORE = 255
 NONKEY_WEIGHT = 0.4
 CONSISTENCY_WEIGHT = 10.0
 
 
 class Losses(NamedTuple):
-    """Scalar terms, unweighted; `total` weights and adds them."""
+    """Scalar loss terms, unweighted."""
 
     ce_key: Tensor
     ce_nonkey: Tensor
@@ -29,6 +29,7 @@ class Losses(NamedTuple):
 
     @property
     def total(self) -> Tensor:
+        """Return the weighted sum of the terms."""
         return self.ce_key + NONKEY_WEIGHT * self.ce_nonkey + CONSISTENCY_WEIGHT * self.consistency
 
 
@@ -42,13 +43,15 @@ def symmetric_losses(
     consistency: bool = True,
     motion: Tensor | None = None,
 ) -> Losses:
-    """Losses of a batch of pairs.
+    """Compute the losses of a batch of pairs.
 
-    labelled, neighbour: normalised images (B, 3, H, W). labels: (B, H, W) int64, 255 ignored. Where the
-    neighbour is labelled too (rendered scenes, warped stills), the pair is used in both directions and the
-    cross entropies are the means of the two. `consistency` False drops the third term ("without consistency
-    loss"). motion: as of a batch, (B, 2, H/4, W/4, 2); common features of the other frame, and what
-    consistency compares, then move with the scene.
+    labelled, neighbour: normalised images (B, 3, H, W)
+    labels: (B, H, W) int64, 255 ignored
+    neighbour_labels: if given (rendered scenes, warped stills), pairs are used in both directions, and each
+        cross entropy is the mean of both
+    consistency: False omits the third term ("without consistency loss")
+    motion: see Batch, (B, 2, H/4, W/4, 2); warps the other frame's common features, and the features that the
+        consistency loss compares
     """
     count = labelled.shape[0]
     both = model.features(torch.cat([labelled, neighbour]), aligned=True)
@@ -58,7 +61,7 @@ def symmetric_losses(
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     supervised = targets.shape[0]
     others = both.common.roll(count, 0)[:supervised]
-    if motion is not None:  # first those of the labelled frames to their neighbours, then those back
+    if motion is not None:  # first from the labelled frames to their neighbours, then back
         motion = on_grid(motion.transpose(0, 1).flatten(0, 1), tuple(both.common.shape[2:]))
         others = aligned(others, motion[:supervised])
     swapped = Features(others, both.shallow[:supervised])
@@ -87,8 +90,8 @@ def per_frame_losses(
     neighbour_labels: Tensor | None = None,
     class_weights: Tensor | None = None,
 ) -> Losses:
-    """Cross entropy of a network that segments every frame on its own, on the same pairs: the reference's
-    budget is the same. A neighbour without labels is not looked at."""
+    """Compute the cross entropy of a per-frame network on the same pairs, so that the baseline has the same
+    training budget. Neighbours without labels are ignored."""
     images = labelled if neighbour_labels is None else torch.cat([labelled, neighbour])
     targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
     nothing = torch.zeros((), device=labelled.device)
@@ -96,9 +99,11 @@ def per_frame_losses(
 
 
 def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_other: Tensor) -> Tensor:
-    """Mean squared difference of the fused features where both frames predict the same class, at stride 4.
+    """Return the mean squared difference of the fused features where both frames predict the same class, at
+    stride 4.
 
-    The mean runs over all elements, those outside the mask counting as zero; gradients flow into both frames.
+    The mean is over all elements, with those outside the mask counting as zero; gradients flow into both
+    frames.
     """
     same_class = (logits.argmax(1) == logits_other.argmax(1)).float()
     squared = (fused - fused_other).square().sum(1, dtype=torch.float32)
@@ -107,6 +112,6 @@ def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_
 
 def _cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
     full = resize(logits, tuple(targets.shape[1:])).float()
-    if not (targets != IGNORE).any():  # a mean over nothing would be NaN
+    if not (targets != IGNORE_LABEL).any():  # the mean of nothing would be NaN
         return full.sum() * 0.0
-    return F.cross_entropy(full, targets, weight=class_weights, ignore_index=IGNORE)
+    return F.cross_entropy(full, targets, weight=class_weights, ignore_index=IGNORE_LABEL)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The optimiser and the precision it works in."""
+"""The optimiser and the precision of its arithmetic."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dcfm_ros.training.start import BACKBONE
 
 
 def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD. The fusion learns at the configuration's rate, the encoder at `encoder_lr` times that and
-    all else at `decoder_lr` times (a group's `factor`); norms and biases are decayed only if `decay_norms`
-    says so."""
+    """Create AdamW or SGD. The learning rate is the configuration's for the fusion, times `encoder_lr` for
+    the encoder, and times `decoder_lr` for the rest (a group's `factor`). Norms and biases have weight decay
+    only with `decay_norms`."""
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         groups.setdefault((_factor(name, config), config.decay_norms or parameter.ndim > 1), []).append(
@@ -25,14 +25,14 @@ def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
         {"params": parameters, "factor": factor, "weight_decay": config.weight_decay if decayed else 0.0}
         for (factor, decayed), parameters in groups.items()
     ]
-    rate = config.learning_rate(0)  # set anew in every iteration
+    rate = config.learning_rate(0)  # set again in every iteration
     if config.optimiser == "sgd":
         return torch.optim.SGD(parts, lr=rate, momentum=config.momentum)
     return torch.optim.AdamW(parts, lr=rate)
 
 
 def _factor(name: str, config: TrainConfig) -> float:
-    """How many times as fast as the rate a parameter learns."""
+    """Return the factor of the learning rate for a parameter."""
     if not name.startswith(BACKBONE):
         return config.decoder_lr
     return config.encoder_lr if name.startswith("encoder.") else 1.0
@@ -44,14 +44,13 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 class Precision:
-    """Mixed precision: the type of the forward pass, and the scaling of the loss that float16's small range
-    needs."""
+    """Mixed precision: the type of the forward pass, and the loss scaling required by float16."""
 
     def __init__(self, amp: bool, device: torch.device):
         self.device, self.dtype = device, lowest_type(device) if amp else torch.float32
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.dtype == torch.float16
-        )  # does nothing if not enabled
+        )  # no-op if not enabled
 
     def autocast(self) -> torch.autocast:
         mixed = self.dtype != torch.float32
@@ -62,7 +61,7 @@ class Precision:
 
 
 def lowest_type(device: torch.device) -> torch.dtype:
-    """bfloat16 on CPUs and on GPUs that compute with it, float16 on older ones."""
+    """Return bfloat16 on CPUs and on GPUs that support it, float16 on older ones."""
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.float16
     return torch.bfloat16

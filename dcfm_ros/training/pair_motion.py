@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The motion between the two frames of a pair, by the estimator of the live pipeline, of scenes whose exact
-motion is known, too: the network learns to correct its errors."""
+"""Estimates the motion between the two frames of a pair with the live pipeline's estimator, even for scenes
+with known motion: the network learns to correct its errors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dcfm_ros.training.pairs import Pair
 
 
 def with_motion(pair: Pair, share: float, rng: np.random.Generator) -> Pair:
-    """The pair with its motion, or in all but a `share` of cases with none: such a common feature stays where
-    it was."""
+    """Return the pair with its motion in a `share` of cases, otherwise without motion: the common feature
+    then stays in place."""
     first, second = View.of(pair.image), View.of(pair.neighbour)
     if rng.random() >= share:
         return replace(pair, motion=np.zeros((2, *first.picture.shape[:2], 2), np.float32))

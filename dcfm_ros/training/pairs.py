@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of frames for symmetric training: a labelled frame and a neighbour of it in time."""
+"""Pairs of frames for symmetric training: a labelled frame and a temporal neighbour."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ import numpy as np
 from dcfm_ros.sources.clips import Clip, ClipSet
 from dcfm_ros.sources.clips.in_memory import ClipInMemory
 from dcfm_ros.training.group import cores
-from dcfm_ros.training.warping import VOID, MovedStills
-
-__all__ = ["VOID", "ClipPairs", "DataError", "Pair", "PairSource"]
+from dcfm_ros.training.warping import MovedStills
 
 
 class DataError(RuntimeError):
-    """Training data that cannot be used; the message names the file and what is wrong with it."""
+    """Training data that cannot be used; the message names the file and the problem."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Images (H, W, 3) uint8 RGB; labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be
-    missing.
+    """Images (H, W, 3) uint8 RGB and labels (H, W) uint8 class ids, 255 = void; the neighbour's label may be
+    None.
 
-    motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and from the
-    neighbour to the image; None where common features are not aligned
+    motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and back; None if
+        common features are not aligned
     """
 
     image: np.ndarray
@@ -41,24 +39,27 @@ class Pair:
 
 
 class PairSource(Protocol):
-    name: str  # of the data set
+    """A source of random pairs."""
+
+    name: str  # name of the data set
     terms: str  # source and terms of use, for training records
 
     def pair(self, rng: np.random.Generator) -> Pair:
-        """A random pair, determined by the generator's state."""
+        """Return a random pair, determined by the generator's state."""
 
-    def bring_to_memory(self) -> None:
+    def load_into_memory(self) -> None:
         """Read or render everything now, on all cores, so that no pair waits for it; processes forked later
-        share it."""
+        share the memory."""
 
 
 class ClipPairs:
-    """Pairs of a data set: any labelled frame, and a neighbour 1 to `radius` frames before or after it in its
+    """Pairs from a data set: a labelled frame, and a neighbour 1 to `radius` frames before or after it in its
     clip.
 
-    A still has no neighbour: one is made by warping, with objects of the classes `movable` (ids) pasted into
+    For a still, a neighbour is created by warping, with objects of the classes `movable` (ids) pasted into
     both.
-    neighbour_labels: hand out the neighbour's label, too, where it has one
+
+    neighbour_labels: return the neighbour's label as well, if there is one
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class ClipPairs:
         self._stills = MovedStills([clip for clip in self.clips if clip.length == 1], movable, radius)
 
     def __len__(self) -> int:
-        """Labelled frames."""
+        """Number of labelled frames."""
         return int(self._ends[-1])
 
     def pair(self, rng: np.random.Generator) -> Pair:
@@ -95,20 +96,19 @@ class ClipPairs:
         if image.shape != neighbour.shape:
             raise DataError(
                 f"{self.name} {clip.name}: frame {index} is {image.shape[1]}x{image.shape[0]} but frame "
-                f"{other} "
-                f"{neighbour.shape[1]}x{neighbour.shape[0]}; frames of a clip must have one size"
+                f"{other} {neighbour.shape[1]}x{neighbour.shape[0]}; frames of a clip must have the same size"
             )
-        neighbour_label = clip.label(other) if self.neighbour_labels and other in clip.labelled else None
+        has_label = self.neighbour_labels and other in clip.labelled
         origin = f"{self.name} {clip.name} frames {index} and {other}"
-        return Pair(image, clip.label(index), neighbour, neighbour_label, origin)
+        return Pair(image, clip.label(index), neighbour, clip.label(other) if has_label else None, origin)
 
-    def bring_to_memory(self) -> None:
+    def load_into_memory(self) -> None:
         with ThreadPoolExecutor(cores()) as pool:
             self.clips = list(pool.map(self._read, self.clips))
         self._stills.stills = [clip for clip in self.clips if clip.length == 1]
 
     def _read(self, clip: Clip) -> Clip:
-        """Frames that are labelled or near one that is."""
+        """Return the clip with all labelled frames, and frames near them, in memory."""
         near = {
             n
             for i in clip.labelled
@@ -117,7 +117,7 @@ class ClipPairs:
         return ClipInMemory(clip, near)
 
     def _neighbour(self, clip, index: int, rng: np.random.Generator) -> int:
-        """Evenly one of the frames around `index` that the clip has."""
+        """Draw uniformly one of the frames around `index` that the clip has."""
         first, last = max(0, index - self.radius), min(clip.length - 1, index + self.radius)
-        other = int(rng.integers(first, last))  # one fewer than there are, as `index` itself is left out
+        other = int(rng.integers(first, last))  # one fewer, as `index` itself is excluded
         return other + (other >= index)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model folder tells of its training."""
+"""The training record in a model folder."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def training_record(
     precision: str,
     progress: dict,
 ) -> dict:
-    """Configuration, data with their terms, hardware, versions and `progress`: iterations, time, losses,
-    scores. No path of this machine is in it."""
+    """Return configuration, data with their terms of use, hardware, versions and `progress`: iterations,
+    time, losses, scores. It contains no paths of this machine."""
     plain = plain_config(config)
     plain.pop("model")
     plain |= {"init": Path(config.init).name, "init_encoder": Path(config.init_encoder).name}

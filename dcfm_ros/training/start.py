@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where training starts from: fresh weights, or those of another model as far as they fit."""
+"""Initial weights of a training: random, or those of another model as far as they fit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from torch import nn
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.folder import load_model, untrained_parts
 from dcfm_ros.model.importing.checkpoint import read_checkpoint
 from dcfm_ros.model.importing.import_model import read_model
+from dcfm_ros.model.timm_backbone import TimmEncoder
 from dcfm_ros.training.settings import MEANING, TrainConfig
 
 BACKBONE = ("encoder.", "fusion.")
@@ -22,38 +24,37 @@ CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
 
 
 def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: None) -> Model:
-    """The model to train, the same in every process: fresh, or with the weights of `config.init`.
+    """Return the model to train, identical in every process: random, or with the weights of `config.init`.
 
-    tell: is called with what that model does not give, if anything
+    tell: called with a message on parts that the initial model does not provide
     """
     model = fresh_model(config)
     if config.init_encoder:
-        take_encoder(model, config.init_encoder)
+        load_encoder(model, config.init_encoder)
     if config.init:
-        fresh = take_weights(
+        fresh = load_weights(
             model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init)
         )
         if fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
             more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
             tell(
-                f"init: {config.init} gives no weights, or not all, of {', '.join(fresh[:3])}{more}; these "
-                f"start fresh"
+                f"init: {config.init} has no weights, or not all, for {', '.join(fresh[:3])}{more}; these "
+                f"start with random weights"
             )
     return model
 
 
-def take_encoder(model: Model, file: str) -> None:
-    """The weights of a pretrained encoder; everything else stays. A ConfigError where it is of another
-    backbone, a CheckpointError where the file is not whole."""
-    if model.config.is_timm:
+def load_encoder(model: Model, file: str) -> None:
+    """Load the weights of a pretrained encoder; the rest is unchanged. Raises ConfigError if the backbone
+    differs, CheckpointError if the file is incomplete."""
+    if isinstance(model.encoder, TimmEncoder):
         model.encoder.take(read_checkpoint(Path(file)).tensors)
         return
     origin = read_model([file]).model
     if origin.config.backbone != model.config.backbone:
         raise ConfigError(
             f"init_encoder: {file} is {origin.config.backbone}, the configuration has "
-            f"{model.config.backbone}; give the "
-            "configuration that backbone, or another file"
+            f"{model.config.backbone}; give the configuration that backbone, or another file"
         )
     _require_same(origin.config, model.config, "init_encoder")
     model.encoder.load_state_dict(origin.encoder.state_dict())
@@ -63,8 +64,7 @@ def _require_same(origin: ModelConfig, wanted: ModelConfig, setting: str) -> Non
     if changed := [name for name in MEANING if getattr(origin, name) != getattr(wanted, name)]:
         raise ConfigError(
             f"{setting}: the model has {_values(origin, changed)}, the configuration "
-            f"{_values(wanted, changed)}; give the "
-            "configuration those of the model"
+            f"{_values(wanted, changed)}; give the configuration those of the model"
         )
 
 
@@ -84,29 +84,26 @@ def fresh_model(config: TrainConfig) -> Model:
             nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    if config.model.architecture == "dcfm":
+    if isinstance(model, DCFM):
         nn.init.normal_(model.head.classifier.weight, std=config.head_std)  # its input has unit length
-    else:
-        nn.init.normal_(
-            model.classifier.weight, std=0.01
-        )  # its input has not: larger weights begin with a large loss
+    else:  # its input has not: larger weights start with a large loss
+        nn.init.normal_(model.classifier.weight, std=0.01)
     return model
 
 
-def take_weights(
+def load_weights(
     model: Model, origin: Model, backbone_only: bool = False, untrained: tuple[str, ...] = ()
 ) -> list[str]:
-    """Copy what fits from `origin`; returns the names of the tensors that stay fresh.
+    """Copy what fits from `origin`; return the names of the tensors that stay random.
 
-    The backbone must be the same. Decoder tensors are taken where names and shapes agree; of a classifier the
-    rows of classes with the same name, so that a model can be tuned to another class list. Nothing is taken
-    of `untrained` parts (such as the fusion of an imported backbone).
+    The backbone must be the same. Decoder tensors are copied if names and shapes agree; of a classifier, the
+    rows of classes with the same name, so that a model can be fine-tuned to another class list. Nothing is
+    copied from `untrained` parts (such as the fusion of an imported backbone).
     """
     if origin.config.backbone != model.config.backbone:
         raise ConfigError(
             f"init: a {origin.config.backbone} model cannot start a {model.config.backbone} one; use the "
-            f"same "
-            "backbone"
+            "same backbone"
         )
     _require_same(origin.config, model.config, "init")
     given, fresh = origin.state_dict(), []

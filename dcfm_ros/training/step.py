@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One step of training: a batch's losses, their gradients averaged over all processes, and what the optimiser
-makes of them."""
+"""One training step: the losses of a batch, their gradients averaged over all processes, and the update."""
 
 from __future__ import annotations
 
@@ -22,9 +21,10 @@ from dcfm_ros.training.settings import TrainConfig
 
 
 def on_device(model: Model, config: TrainConfig, device: torch.device) -> Model:
-    """The model, ready to be trained there."""
-    layout = torch.channels_last if config.channels_last else torch.preserve_format
-    return model.to(device=device, memory_format=layout).train()
+    """Return the model on the device, prepared for training."""
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it is documented
+    return model.to(device).train()
 
 
 def step(
@@ -36,9 +36,11 @@ def step(
     iteration: int,
     class_weights: Tensor | None,
 ) -> Tensor:
-    """One optimiser step on the batch of this process, gradients averaged over all processes; returns the
-    loss terms (3,), averaged likewise. A loss or gradient that is not finite is a TrainingError, and the
-    model stays as it was."""
+    """Run one optimiser step on this process's batch, with gradients averaged over all processes; return the
+    loss terms (3,), averaged likewise.
+
+    Raises TrainingError, with the model unchanged, if a loss or gradient is not finite.
+    """
     set_rate(optimiser, config.learning_rate(iteration))
     with precision.autocast():
         losses = batch_losses(model, batch, config, class_weights, precision.device)
@@ -56,12 +58,10 @@ def step(
             else "the batch, here or in another process of the group"
         )
         raise TrainingError(
-            f"the {what} in iteration {iteration}: the last checkpoint stands; lower the rate, or look at "
+            f"the {what} in iteration {iteration}: the last checkpoint is intact; lower the rate, or look at "
             f"{where}: {'; '.join(batch.origins)}"
         )
-    precision.scaler.step(
-        optimiser
-    )  # float16: leaves out a step whose gradients overflow, and scales less from then on
+    precision.scaler.step(optimiser)  # float16: skips a step whose gradients overflow, and reduces the scale
     precision.scaler.update()
     return terms
 
@@ -69,29 +69,29 @@ def step(
 def batch_losses(
     model: Model, batch: Batch, config: TrainConfig, class_weights: Tensor | None, device: torch.device
 ) -> Losses:
-    """Losses of a batch, which is brought to the device."""
-    labelled, neighbour, labels, neighbour_labels = (
-        None if tensor is None else tensor.to(device, non_blocking=True) for tensor in batch[:4]
-    )
+    """Return the losses of a batch, which is copied to the device."""
+
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    labelled, neighbour = (
-        normalised(images, model.config.normalisation).contiguous(memory_format=layout)
-        for images in (labelled, neighbour)
-    )
+
+    def there(tensor: Tensor) -> Tensor:
+        return tensor.to(device, non_blocking=True)
+
+    def images(tensor: Tensor) -> Tensor:
+        return normalised(there(tensor), model.config.normalisation).contiguous(memory_format=layout)
+
     arguments = (
-        model,
-        labelled,
-        neighbour,
-        labels.long(),
-        None if neighbour_labels is None else neighbour_labels.long(),
+        images(batch.labelled),
+        images(batch.neighbour),
+        there(batch.labels).long(),
+        None if batch.neighbour_labels is None else there(batch.neighbour_labels).long(),
         class_weights,
     )
     if isinstance(model, PerFrame):
-        return per_frame_losses(*arguments)
-    motion = None if batch.motion is None else batch.motion.to(device, non_blocking=True)
-    return symmetric_losses(*arguments, config.consistency, motion)
+        return per_frame_losses(model, *arguments)
+    motion = None if batch.motion is None else there(batch.motion)
+    return symmetric_losses(model, *arguments, config.consistency, motion)
 
 
 def seed_dropout(seed: int, iteration: int, rank: int) -> None:
-    """Dropout is drawn anew from each iteration's number, so a resumed run repeats it."""
+    """Seed dropout from the number of the iteration, so that a resumed training repeats it."""
     torch.manual_seed((seed * 1_000_003 + iteration) * 64 + rank)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of truly adjacent frames of rendered street scenes."""
+"""Pairs of frames from rendered street scenes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dcfm_ros.training.pairs import DataError, Pair
 
 
 class SyntheticPairs:
-    """Frames of one shot, evenly 1 to `radius` apart, either way; the seeds reserved for evaluation are never
-    drawn.
+    """Two frames of one shot, uniformly 1 to `radius` apart, in either order; seeds reserved for evaluation
+    are never used.
 
-    Building a street takes longer than a training step should wait, so a fixed number of short clips is
-    rendered, each when it is first drawn, and kept in memory: few frames of each, at which every distance
-    occurs (for radius 8 at 0, 1, 2, 5 and 8, 3.5 MB a clip). The memory is shared with processes that are
-    forked later, so the workers that prepare batches render a clip once between them. Processes of a
-    data-parallel group draw from disjoint clips.
+    Building a street takes longer than a training step may wait. So a fixed number of short clips is
+    rendered, each on first use, and kept in memory: a few frames of each, among which every distance occurs
+    (for radius 8 at 0, 1, 2, 5 and 8, 3.5 MB per clip). The memory is shared with processes forked later, so
+    that the workers that prepare batches render each clip only once. Processes of a data-parallel group use
+    disjoint clips.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class SyntheticPairs:
     ):
         if clips < world:
             raise DataError(f"{clips} synthetic clips: give at least one for each of {world} processes")
-        if radius >= SHOT_S[0] * rate_hz:  # no shot but a long one would do, or none at all
+        if radius >= SHOT_S[0] * rate_hz:  # only long shots would do, or none at all
             raise DataError(
                 f"radius {radius}: give less than {SHOT_S[0] * rate_hz:.0f}, the frames of a short synthetic "
                 "shot"
             )
         self.name, self.terms = f"synthetic, {clips} clips", TERMS
         self.clips = range(rank, clips, world)
-        self.radius, self.offsets = radius, marks(radius)
+        self.radius, self.offsets = radius, sparse_ruler(radius)
         self.width, self.height, self.rate_hz = width, height, rate_hz
         self.neighbour_labels = neighbour_labels
         shape = (len(self.clips), len(self.offsets), height, width, 4)
@@ -63,9 +63,9 @@ class SyntheticPairs:
     def pair(self, rng: np.random.Generator) -> Pair:
         number = int(rng.choice(self.clips))
         frames, start = self._clip(number)
-        choices = pairs_apart(self.radius)[
+        choices = pairs_by_distance(self.radius)[
             int(rng.integers(self.radius))
-        ]  # the distance first: all are as frequent
+        ]  # draw the distance first, so that all are equally frequent
         first, second = rng.permutation(choices[int(rng.integers(len(choices)))]).tolist()
         names = f"frames {start + self.offsets[first]} and {start + self.offsets[second]}"
         image, label, neighbour, neighbour_label = *_split(frames[first]), *_split(frames[second])
@@ -77,8 +77,8 @@ class SyntheticPairs:
             f"synthetic seed {_seed(number)} {names}",
         )
 
-    def bring_to_memory(self) -> None:
-        self._clip(self.clips[0])  # compiles what the processes then have
+    def load_into_memory(self) -> None:
+        self._clip(self.clips[0])  # compile before forking, so that the processes need not
         numbers, fork = self.clips[1:], get_context("fork")
         workers = [
             fork.Process(target=self._render_some, args=(numbers[first :: cores()], os.getpid()), daemon=True)
@@ -91,31 +91,30 @@ class SyntheticPairs:
         if failed := [worker.exitcode for worker in workers if worker.exitcode]:
             raise DataError(
                 f"a process that renders synthetic clips ended with {failed[0]}: there may be too little "
-                f"memory "
-                f"for {len(self.clips)} clips; lower `clips`"
+                f"memory for {len(self.clips)} clips; lower `clips`"
             )
 
     def _render_some(self, numbers: range, parent: int) -> None:
         cv2.setNumThreads(0)
         for number in numbers:
-            if os.getppid() != parent:  # it was killed
+            if os.getppid() != parent:  # the parent was killed
                 return
             self._clip(number)
 
     def _clip(self, number: int) -> tuple[np.ndarray, int]:
-        """Frames (offsets, H, W, 4) of a clip and the number of its first frame in the video."""
+        """Return the frames (offsets, H, W, 4) of a clip, and the number of its first frame in the video."""
         place = self.clips.index(number)
         with self._lock:
             start = int(self._starts[place]) - 1
-        if start < 0:  # two workers may come here at a time: they write the same
+        if start < 0:  # two workers may render at the same time; they write the same data
             start = self._render(number, self._frames[place])
             with self._lock:
                 self._starts[place] = start + 1
         return self._frames[place], start
 
     def _render(self, number: int, frames: np.ndarray) -> int:
-        """A clip within one shot: hard cuts have no common feature to learn. Returns the number of its first
-        frame."""
+        """Render a clip within one shot, as there is no common feature across a hard cut. Return the number
+        of its first frame."""
         rng = np.random.default_rng((number, 3))
         video = SyntheticVideo(_seed(number), self.width, self.height, self.rate_hz)
         last = self.offsets[-1]
@@ -130,21 +129,23 @@ class SyntheticPairs:
 
 
 @cache
-def marks(length: int) -> tuple[int, ...]:
-    """A sparse ruler: few numbers from 0 to `length` whose differences are 1 to `length`, about 2
-    sqrt(length) of them.
+def sparse_ruler(length: int) -> tuple[int, ...]:
+    """Return a sparse ruler: about 2 sqrt(length) numbers from 0 to `length` whose differences include 1 to
+    `length`.
 
-    0 to k - 1, and every k-th from `length` down: the first part measures less than k, both together all
-    else.
+    It consists of 0 to k - 1, and every k-th number from `length` down: the first part covers distances below
+    k, both together all others.
     """
     rulers = ([*range(k), *sorted(range(length, k - 1, -k))] for k in range(1, math.isqrt(length) + 2))
-    return tuple(min(rulers, key=len))
+    shortest: list[int] = min(rulers, key=len)
+    return tuple(shortest)
 
 
 @cache
-def pairs_apart(length: int) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """For each distance 1 to `length`, the pairs of positions in `marks(length)` that are so far apart."""
-    found = marks(length)
+def pairs_by_distance(length: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """Return, for each distance 1 to `length`, the pairs of positions in `sparse_ruler(length)` that far
+    apart."""
+    found = sparse_ruler(length)
     return tuple(
         tuple((i, j) for i in range(len(found)) for j in range(i) if found[i] - found[j] == distance)
         for distance in range(1, length + 1)
@@ -152,7 +153,7 @@ def pairs_apart(length: int) -> tuple[tuple[tuple[int, int], ...], ...]:
 
 
 def _shared(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros, shared with forked processes; pages take memory once they are written."""
+    """Return zeros in memory shared with forked processes; pages are allocated on first write."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     try:
         return np.frombuffer(mmap.mmap(-1, size), dtype).reshape(shape)

@@ -1,11 +1,11 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The score by which training keeps its best model.
+"""The validation score, by which training selects the best model.
 
-Each labelled frame is segmented twice: as a keyframe, and causally, with the common feature of the frame R/2
-before it (R is the radius of training), an age that live use has on average; where training aligns, it has
-moved with the scene by then. The score is the mean of the two mIoU. `dcfm evaluate` measures properly; this
-is to choose.
+Each labelled frame is segmented twice: as a keyframe; and causally, with the common feature of the frame R/2
+before it (R is the training radius), which is the average age in live use. If training aligns features, the
+common feature is warped by the motion since. The score is the mean of both mIoU. `dcfm evaluate` is the full
+evaluation; this one only selects.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.fusion import resize
@@ -26,18 +27,17 @@ from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.sources.clips import Clip, ClipSet
 from dcfm_ros.training.group import Group, summed
-from dcfm_ros.training.losses import IGNORE
 
 
 def score(
     model: Model, data: ClipSet, frames: int, radius: int, group: Group, align: bool = False
 ) -> dict[str, float]:
-    """{"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame
-    networks and where no frame has one before it.
+    """Return {"score": mean of the others, "keyframe": mIoU, "causal": mIoU}; without "causal" for per-frame
+    networks, and if no frame has a predecessor.
 
-    frames: so many labelled frames, evenly over the data set (0: all), which the processes of the group share
-        out
-    align: common features move with the scene, as live
+    frames: number of labelled frames, evenly spaced over the data set (0: all), divided among the processes
+        of the group
+    align: warp common features with the motion of the scene, as in live use
     """
     classes, age = len(model.config.classes), max(1, radius // 2)
     counts = np.zeros((2, classes, classes), np.int64)  # [keyframe or causal, label, mask]
@@ -57,25 +57,25 @@ def score(
 
 
 def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
-    """`frames` labelled frames, evenly over all clips; 0: all of them."""
+    """Return `frames` labelled frames, evenly spaced over all clips; 0: all of them."""
     labelled = [(clip, index) for clip in data.clips for index in clip.labelled]
     if not frames or frames >= len(labelled):
         return labelled
     step = len(labelled) / frames
     return [
         labelled[int((number + 0.5) * step)] for number in range(frames)
-    ]  # half a step: not just beginnings of clips
+    ]  # offset by half a step, to avoid only starts of clips
 
 
 def confusion(mask: Tensor, label: Tensor, classes: int) -> np.ndarray:
-    """(classes, classes) int64 pixel counts by label and mask; 255 is left out."""
-    valid = label != IGNORE
+    """Return (classes, classes) int64 pixel counts by label and mask; 255 is ignored."""
+    valid = label != IGNORE_LABEL
     pairs = label[valid].long() * classes + mask[valid]
     return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes).cpu().numpy()
 
 
 def mean_iou(counts: np.ndarray) -> float:
-    """Over the classes that the labels have; NaN where they have none."""
+    """Return the mean IoU over the classes that occur in the labels; NaN if there are none."""
     right = np.diag(counts)
     present = counts.sum(1) > 0
     union = counts.sum(0) + counts.sum(1) - right
@@ -83,7 +83,7 @@ def mean_iou(counts: np.ndarray) -> float:
 
 
 def _segmented(model: Model, clip: Clip, index: int, age: int, align: bool, device: torch.device):
-    """(logits, label) as a keyframe, then as a causal frame if there is a frame before."""
+    """Yield (logits, label) as a keyframe, then as a causal frame if there is a frame before."""
     label = torch.from_numpy(clip.label(index)).to(device)
     image = _prepared(clip.image(index), model, device)
     yield model.keyframe(image), label
@@ -99,7 +99,8 @@ def _segmented(model: Model, clip: Clip, index: int, age: int, align: bool, devi
 
 
 def _motion(model: Model, clip: Clip, index: int, before: int) -> np.ndarray | None:
-    """The map from a frame to one before, by way of all between; None where features stay where they are."""
+    """Return the map from a frame to an earlier one, composed over all frames between; None if features stay
+    in place."""
     track = MotionTrack()
     for number in range(before, index + 1):
         track.add(_resized(clip.image(number), model), number, {before})
@@ -111,7 +112,7 @@ def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
 
 
 def _resized(image: np.ndarray, model: Model) -> np.ndarray:
-    """As for running."""
+    """Resize an image to the input size, as for inference."""
     height, width = input_size(image.shape[:2], (model.config.input_height, model.config.input_width))
     shrinking = image.shape[0] >= height and image.shape[1] >= width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs from labelled stills: the neighbour is the still seen from a moved camera, with moving cut-outs."""
+"""Pairs from labelled stills: the neighbour is the still as seen by a moved camera, with moving cut-outs."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.clips import Clip
-
-VOID = 255
 
 
 class MovedStills:
-    """Makes pairs of the stills it is given, clips of one labelled frame.
+    """Creates pairs from stills: clips of one labelled frame.
 
-    The camera's move is a small homography and a zoom, as large as between frames 1 to `radius` apart;
-    objects of the classes `movable` (ids), cut out of another still, are pasted at two places, so that both
-    frames keep exact labels.
+    The camera motion is a small homography and a zoom, as large as between frames 1 to `radius` apart.
+    Objects of the classes `movable` (ids), cut out of another still, are pasted at two places, so that both
+    frames have exact labels.
     """
 
-    ZOOM = 0.015  # of a frame's step at most: 0.12 over 8 frames
-    SMALLEST = 60  # pixels of an object that is cut out
+    ZOOM = 0.015  # largest zoom per frame: 0.12 over 8 frames
+    SMALLEST = 60  # smallest size of a cut-out object in pixels
 
     def __init__(self, stills: Sequence[Clip], movable: Sequence[int] = (), radius: int = 8):
         self.stills, self.movable, self.radius = stills, movable, radius
@@ -31,7 +30,7 @@ class MovedStills:
     def pair(
         self, still: Clip, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Image (H, W, 3) and label (H, W), then those of the neighbour; determined by the generator's
+        """Return image (H, W, 3) and label (H, W), then those of the neighbour; determined by the generator's
         state."""
         image, label = _writable(still)
         steps = int(rng.integers(1, self.radius + 1))  # frames between the two
@@ -41,7 +40,12 @@ class MovedStills:
             image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
         moved_label = cv2.warpPerspective(
-            label, homography, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=VOID
+            label,
+            homography,
+            size,
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=IGNORE_LABEL,
         )
         if rng.random() < 0.7:
             self._paste(rng, image, label, moved, moved_label, steps)
@@ -50,8 +54,8 @@ class MovedStills:
         return image, label, moved, moved_label
 
     def _camera_move(self, rng: np.random.Generator, width: int, height: int, steps: int) -> np.ndarray:
-        corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
-        centre = np.float32([width * rng.uniform(0.4, 0.6), height * rng.uniform(0.35, 0.55)])
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        centre = np.array([width * rng.uniform(0.4, 0.6), height * rng.uniform(0.35, 0.55)], np.float32)
         zoom = 1.0 + rng.uniform(0.0, self.ZOOM * steps)
         shift = rng.normal(0.0, 0.003 * steps, 2) * (width, height)
         wobble = rng.normal(0.0, 0.0012 * steps, (4, 2)) * (width, height)
@@ -59,12 +63,12 @@ class MovedStills:
         return cv2.getPerspectiveTransform(corners, target.astype(np.float32))
 
     def _paste(self, rng, image, label, moved, moved_label, steps) -> None:
-        """Paste an object of another still, moved a little between the two frames."""
+        """Paste an object from another still, moved slightly between the two frames."""
         donor, donor_label = _writable(self.stills[int(rng.integers(len(self.stills)))])
         ids = [c for c in self.movable if np.count_nonzero(donor_label == c) > self.SMALLEST]
         if not ids:
             return
-        mask = np.uint8(donor_label == ids[int(rng.integers(len(ids)))])
+        mask = (donor_label == ids[int(rng.integers(len(ids)))]).astype(np.uint8)
         count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
         big = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > self.SMALLEST]
         if not big:
@@ -78,7 +82,7 @@ class MovedStills:
         )
         step = rng.normal(0.0, (0.004 * steps * width, 0.001 * steps * height))
         for target, target_label, at in ((image, label, place), (moved, moved_label, place + step)):
-            shift = np.float32([[1, 0, at[0] - x], [0, 1, at[1] - y]])
+            shift = np.array([[1, 0, at[0] - x], [0, 1, at[1] - y]], np.float32)
             patch = np.zeros_like(mask)
             patch[cut] = parts[cut] == part
             patch = cv2.warpAffine(patch, shift, (width, height), flags=cv2.INTER_NEAREST).astype(bool)

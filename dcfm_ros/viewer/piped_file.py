@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A file for a library that cannot bear a full disk."""
+"""Pipe to a file, for a library that cannot handle a full disk."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 
 
 class PipedFile:
-    """Writes to `path` what comes out of a pipe, until the other end is closed; a failing disk is noted in
-    `error`, and the pipe is emptied all the same.
+    """Writes the data of a pipe to `path` until the other end is closed; a write error is stored in `error`,
+    and the pipe is drained regardless.
 
-    Rerun 0.41's own writer of files ends at the first write that fails; whoever then disconnects from it
-    waits for ever, and so does the end of the process. To be given the name `pipe` to open, then told
-    `connected`, then closed, then `join`ed.
+    Rerun 0.41's own file writer ends at the first failing write; disconnecting from it then blocks for ever,
+    and so does the exit of the process. Usage: let the library open the name `pipe`, call `connected`, let
+    the library close it, call `join`.
     """
 
     def __init__(self, path: Path):
-        """Raises OSError, which says what to do, if the file cannot be made."""
+        """Raises OSError, with the remedy, if the file cannot be created."""
         self.error: OSError | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ class PipedFile:
         self._thread.start()
 
     def connected(self) -> None:
-        """The library has opened the pipe: it alone shall hold it open from now on."""
+        """Close this process's own end, after the library has opened the pipe."""
         os.close(self._write)
 
     def join(self) -> None:
@@ -49,7 +49,7 @@ class PipedFile:
                     shutil.copyfileobj(pipe, self._file)
             except OSError as error:
                 self.error = OSError(
-                    f"cannot go on writing {self._path} ({error.strerror}): what is there ends in the middle"
+                    f"cannot continue writing {self._path} ({error.strerror}): the file is incomplete"
                 )
                 with open(os.devnull, "wb") as nowhere:
                     shutil.copyfileobj(pipe, nowhere)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a run looks in the Rerun viewer: what is logged where, and how it is laid out.
+"""Scene in the Rerun viewer: entities that are logged, and their layout.
 
 API of rerun-sdk 0.41: https://ref.rerun.io/docs/python/0.41.0
 """
@@ -19,35 +19,33 @@ import rerun as rr
 import rerun.blueprint as rrb
 import rerun_cli
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.viewer.piped_file import PipedFile
 
-_UNLABELLED = 255
 _TIMELINE = "stamp"
-_LEGEND = "classes/legend"  # beside the entities of a camera of that name, too
+_LEGEND = "classes/legend"  # does not collide with the entities of a camera named `classes`
 _JPEG_QUALITY = 85
 _OVERLAY_OPACITY = 0.5
-_LIVE_MEMORY = "1GB"  # of what a live viewer keeps; beyond it the oldest goes
-_DATA_PORT, _WEB_PORT = 9876, 9090  # Rerun's own, so that a tunnel can be made ahead
+_LIVE_MEMORY = "1GB"  # limit of a live viewer, beyond which the oldest data is dropped
+_DATA_PORT, _WEB_PORT = 9876, 9090  # Rerun's defaults, so that a tunnel can be set up in advance
 _FLUSH_S = 20.0
 _SCORE, _THRESHOLD, _DUE, _KEYFRAME = (80, 160, 240), (150, 150, 150), (80, 160, 240), (240, 90, 60)
 
-_web_port: int | None = None  # the library serves its pages to the end of the process
+_web_port: int | None = None  # the library serves its pages until the process ends
 
 
 class RerunScene:
-    """One recording in the Rerun viewer; target: as for `open_viewer`. To be used from one thread at a
-    time."""
+    """One recording in the Rerun viewer. target: see `open_viewer`. For one thread at a time."""
 
     def __init__(self, target: str):
-        rr.set_strict_mode(True)  # else the library only warns of what it cannot show
+        rr.set_strict_mode(True)  # otherwise the library only logs a warning on invalid data
         self._recording = rr.RecordingStream(
             "dcfm", recording_id=uuid4()
-        )  # by default one of the whole process
-        # The stamps are the time here. Those that the library adds by itself would only be more to choose
-        # from.
+        )  # the default is global to the process
+        # Stamps are the only timeline; the library's additional ones would only clutter the selection.
         self._recording.set_log_time_enabled(False)
         self._recording.set_log_tick_enabled(False)
-        self._cameras: dict[str, bool] = {}  # has it per-frame masks?
+        self._cameras: dict[str, bool] = {}  # whether a camera has per-frame masks
         self._classes = 0
         self._file: PipedFile | None = None
         if target.endswith(".rrd"):
@@ -61,7 +59,7 @@ class RerunScene:
 
     def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None:
         infos = [rr.AnnotationInfo(number, name, color) for number, name, color in classes]
-        infos.append(rr.AnnotationInfo(_UNLABELLED, "unlabelled", (0, 0, 0, 0)))
+        infos.append(rr.AnnotationInfo(IGNORE_LABEL, "unlabelled", (0, 0, 0, 0)))
         self._recording.log("/", rr.AnnotationContext(infos), static=True)
         self._classes = len(classes)
         self._recording.log(
@@ -127,10 +125,10 @@ class RerunScene:
         if self._file is not None and self._file.error is not None:
             raise self._file.error
 
-    # Where it goes
+    # Targets
 
     def _open_window(self) -> None:
-        """The window stays when this process ends, so that one can go on looking; who looks closes it."""
+        """Open a window, which stays open when this process ends, until the user closes it."""
         try:
             rr.spawn(
                 port=_DATA_PORT,
@@ -146,7 +144,7 @@ class RerunScene:
             ) from error
 
     def _serve(self) -> None:
-        """Both servers are threads of this process. The data is served to this machine only."""
+        """Serve viewer and data on threads of this process, the data to this machine only."""
         global _web_port
         port = _free_port(_DATA_PORT)
         self._recording.set_sinks(rr.GrpcServerSink("127.0.0.1", port, server_memory_limit=_LIVE_MEMORY))
@@ -156,14 +154,13 @@ class RerunScene:
         url = quote(f"rerun+http://127.0.0.1:{port}/proxy", safe="")
         print(f"viewer: http://127.0.0.1:{_web_port}/?url={url}", flush=True)
 
-    # How it looks
+    # Layout
 
     def _set_time(self, stamp_ns: int) -> None:
         self._recording.set_time(_TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
 
     def _camera(self, camera: str, has_reference: bool = False) -> str:
-        """The entity under which all of a camera lies. A camera that is new, or has something new, is laid
-        out."""
+        """Return the root entity of a camera. Updates the layout for a new camera, or new contents."""
         path = camera or "camera"
         known = self._cameras.get(path)
         if known is None:
@@ -205,8 +202,8 @@ class RerunScene:
 
 
 def _layout(cameras: dict[str, bool], classes: int) -> rrb.Blueprint:
-    """One camera: pictures, its plots below. Several: a row each, its plot at the end. Keyframes and classes
-    stand beside."""
+    """Create the blueprint. One camera: pictures with plots below. Several: one row each, with its plot at
+    the end. Keyframes and classes are at the side."""
 
     def pictures(path: str) -> list[rrb.Spatial2DView]:
         name = "" if len(cameras) == 1 else f"{path}: "
@@ -256,7 +253,8 @@ def _layout(cameras: dict[str, bool], classes: int) -> rrb.Blueprint:
 
 
 def _free_port(usual: int) -> int:
-    """The usual port, or any where that is taken. The library would only log that it could not listen."""
+    """Return the usual port, or any free one if it is taken. The library would only log that it cannot
+    listen."""
     for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Watching a run: what is segmented goes to the Rerun viewer while it comes, or into a file for it.
-Optional."""
+"""Viewer of a run: sends results to the Rerun viewer while they are made, or into a file for it. Optional."""
 
 from __future__ import annotations
 
@@ -14,14 +13,15 @@ from typing import Protocol
 
 import numpy as np
 
-LIVE = ("rerun", "rerun:web")
-_WAITING = 16  # frames that may wait to be shown
-_END_S = 30.0  # to show what waits, and to write it out
+from dcfm_ros.viewer.target import LIVE, check_target
+
+_WAITING = 16  # maximum number of queued frames
+_END_S = 30.0  # timeout for showing and writing queued frames at the end
 _log = logging.getLogger(__name__)
 
 
 class Scene(Protocol):
-    """What a viewer draws on; called from one thread. Any of its methods may raise."""
+    """Interface that a viewer draws on; called from one thread. All methods may raise."""
 
     def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None: ...
 
@@ -43,20 +43,12 @@ class Scene(Protocol):
     def close(self) -> None: ...
 
 
-def check_target(target: str) -> None:
-    """Raise ValueError for what is no target of `open_viewer`."""
-    if target not in LIVE and not target.endswith(".rrd"):
-        raise ValueError(
-            f"viewer {target!r}: use rerun, rerun:web, or the name of a file to write that ends in .rrd"
-        )
-
-
 def open_viewer(target: str) -> Viewer:
-    """The Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a URL
-    that is printed), or a file for it (a name that ends in `.rrd`).
+    """Open the Rerun viewer in a window (`rerun`; without a display, and for `rerun:web`, in a browser at a
+    URL that is printed), or a file for it (a name that ends in `.rrd`).
 
-    Raises ValueError for another target, ModuleNotFoundError where rerun-sdk is missing, and OSError where
-    the viewer does not open or a file cannot be written.
+    Raises ValueError for another target, ModuleNotFoundError if rerun-sdk is missing, and OSError if the
+    viewer does not open or the file cannot be written.
     """
     check_target(target)
     try:
@@ -70,17 +62,17 @@ def open_viewer(target: str) -> Viewer:
 
 
 class Viewer:
-    """Shows on a thread of its own, so that what is watched goes on whatever happens here: an error is logged
-    once and counted.
+    """Viewer with its own thread, so that its errors do not affect the run: they are logged once and counted.
 
-    complete: wait rather than leave something out while `_WAITING` frames wait, for files; a live viewer that
-    cannot keep up leaves frames out and counts them. Methods may be called from any thread; arrays are read
-    later, so nobody may write into them. The owner calls `close`, after which nothing is shown any more.
+    complete: for files: block rather than drop frames when `_WAITING` frames are queued. A live viewer that
+        cannot keep up drops frames and counts them
+    All methods are thread-safe; arrays are read later, so they must not be modified. The owner calls `close`,
+    after which nothing more is shown.
     """
 
     def __init__(self, scene: Scene, complete: bool = False):
-        self.errors = 0  # of what could not be shown
-        self.left_out = 0  # because the viewer could not keep up
+        self.errors = 0  # number of frames and events that could not be shown
+        self.left_out = 0  # number dropped because the viewer could not keep up
         self._scene, self._complete = scene, complete
         self._closed = False
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_WAITING)
@@ -88,8 +80,8 @@ class Viewer:
         self._thread.start()
 
     def classes(self, classes: Sequence[tuple[int, str, tuple[int, int, int]]]) -> None:
-        """Id, name and RGB colour of each class."""
-        classes = [(number, name, tuple(color)) for number, name, color in classes]
+        """Set the classes: id, name and RGB colour of each."""
+        classes = [(number, name, (color[0], color[1], color[2])) for number, name, color in classes]
         self._show(lambda: self._scene.classes(classes))
 
     def frame(
@@ -104,7 +96,7 @@ class Viewer:
         age_frames: int | None,
         reference: np.ndarray | None = None,
     ) -> None:
-        """A frame with its mask.
+        """Show a frame with its mask.
 
         camera: "" for an only one; image_rgb: (H, W, 3) uint8, None to show none; mask, reference (that of a
         per-frame run): (H, W) uint8 class ids, 255 = unlabelled; score, threshold: of AKS; age_frames: of the
@@ -125,19 +117,19 @@ class Viewer:
         )
 
     def keyframe(self, camera: str, stamp_ns: int, reason: str, score: float) -> None:
-        """A keyframe whose common feature is ready. stamp_ns: of its image; reason: first, deviation,
+        """Show a keyframe whose common feature is ready. stamp_ns: of its image; reason: first, deviation,
         interval, ..."""
         self._show(lambda: self._scene.keyframe(camera, stamp_ns, reason, score))
 
     def close(self) -> None:
-        """Show what waits, write it out, and let go of file or connection. Closing again does nothing."""
+        """Show and write what is queued, and close the file or connection. May be called more than once."""
         if self._closed:
             return
         self._closed = True
         try:
             self._jobs.put(None, timeout=_END_S)
         except queue.Full:
-            pass  # it hangs, as the join below finds, too
+            pass  # the scene hangs, which the join below detects, too
         self._thread.join(_END_S)
         if self._thread.is_alive():
             _log.warning("the viewer did not end within %g s: what waited for it is lost", _END_S)
@@ -164,12 +156,12 @@ class Viewer:
     def _try(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except (
-            Exception
-        ) as error:  # whatever is wrong with the viewer must not become a fault of what is watched
+        except Exception as error:  # errors of the viewer must not affect the run
             self.errors += 1
             if self.errors == 1:
-                _log.warning("the viewer fails, all else goes on; further errors are counted only: %s", error)
+                _log.warning(
+                    "the viewer failed, everything else continues; further errors are only counted: %s", error
+                )
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
+from dcfm_ros.files import atomic_write
 from dcfm_ros.model.folder import training_record
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE, as_fitted, load_state
 from dcfm_ros.training.config import load_train_config
@@ -112,9 +112,7 @@ def _line(log: list[dict], run: Path) -> str:
 
 
 def _write(path: Path, plain: dict) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(plain))
-    os.replace(part, path)
+    atomic_write(path, json.dumps(plain))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-# The trainings of the study in docs/results.md, one after the other, each resumable: run it again to go on.
+# The trainings of the study in docs/study.md, one after the other, each resumable: run it again to go on.
 #   scripts/studies/camvid_study.sh CAMVID OUT [NAME ...]        CAMVID holds train/images and train/labels
 # Names given choose among the runs below; by default all, in this order. Two calls with different names use two cores.
 set -euo pipefail

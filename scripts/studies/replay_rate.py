@@ -23,9 +23,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from dcfm_ros.bags.make import image_message
 from dcfm_ros.bags.types import IMAGE, typestore
 from dcfm_ros.benchmark.scene import open_scene
+from dcfm_ros.stamps import NS_PER_S
 
 K, FRAMES, SECONDS = 6, 600, 12
-START_NS = 1_000_000_000 * 10**9
+START_NS = 1_000_000_000 * NS_PER_S
 
 
 def write_scene(folder: Path) -> None:

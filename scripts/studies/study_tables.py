@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the study in docs/results.md, from the reports of `dcfm evaluate`:
+"""The tables of the study in docs/study.md, from the reports of `dcfm evaluate`:
 
 scripts/studies/study_tables.py REPORTS      REPORTS/<name>/report.json, named as in
 scripts/studies/camvid_study.sh

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from dcfm_ros.bags.evaluate import evaluate_bag
-from dcfm_ros.bags.make import MakeOptions, make_bag
-from dcfm_ros.bags.options import BagEvaluateOptions
-from dcfm_ros.evaluation.evaluate import EvaluateOptions, evaluate
+from dcfm_ros.bags.make import make_bag
+from dcfm_ros.bags.options import BagEvaluateOptions, MakeOptions
+from dcfm_ros.evaluation.evaluate import evaluate
+from dcfm_ros.evaluation.options import EvaluateOptions
 from dcfm_ros.pipeline.settings import THRESHOLDS
 
 CAMVID = Path(__file__).parents[3] / "shared" / "camvid"
@@ -76,6 +77,7 @@ def by_files(tmp_path_factory):
     return {(row["mode"], row["alignment"], row["interval"], row["threshold"]): row for row in report["rows"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode, alignment", [("sync", "flow"), ("sync", "none"), ("two_sided", "flow")])
 def test_figures_are_those_of_the_files(evaluated, by_files, mode, alignment):
     dcfm, *per_frame = evaluated(mode, alignment).rows

@@ -41,6 +41,7 @@ def damage(data: bytes, seed: int) -> bytes:
     return bytes(data[: chance.randrange(1, len(data))]) if kind == "cut" else bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage, compression", FORMS)
 def test_damaged_files(tmp_path, storage, compression):
     path = write_bag(tmp_path / "drive", 6, storage=storage, compression=compression, sizes={0: (8, 12)})

@@ -44,6 +44,7 @@ def evaluated(tmp_path, model):
     return evaluate
 
 
+@pytest.mark.slow
 def test_without_labels(tmp_path, evaluated):
     report = evaluated(write_bag(tmp_path / "drive", 30)).report
     dcfm, per_frame = report["rows"]
@@ -71,6 +72,7 @@ def test_without_labels(tmp_path, evaluated):
     assert json.loads((tmp_path / "out" / "report.json").read_text()) == json.loads(json.dumps(report))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alignment, mode", [("flow", "sync"), ("flow", "two_sided"), ("none", "sync")])
 def test_motion_of_common_features_is_told(tmp_path, evaluated, alignment, mode):
     """Where they do not move, keyframes are those of the published score."""
@@ -94,6 +96,7 @@ def test_motion_of_common_features_is_told(tmp_path, evaluated, alignment, mode)
         assert f"motion p50 {times['motion']['p50']:.1f} ms; shallow" in replay_table(result.report)
 
 
+@pytest.mark.slow
 def test_the_same_recording_gives_the_same_figures(tmp_path, evaluated):
     reports = [
         evaluated(
@@ -119,12 +122,13 @@ def test_accuracy_is_that_of_the_labels(tmp_path, evaluated):
     assert result.report["rows"][0]["windows8"] == 20 - 8 and result.report["cameras"][0]["labelled"] == 20
 
 
+@pytest.mark.slow
 def test_labels_for_some_frames_only(tmp_path, evaluated):
     report = evaluated(
         write_bag(tmp_path / "drive", 20, labels="/labels", labelled=(0, 4, 9)), labels=("/labels",)
     ).report
     assert report["rows"][0]["labelled_frames"] == 3 and report["rows"][0]["mvc8"] is None
-    assert report["notes"] == [f"{CAMERA}: 3 of 20 masks have a label; accuracy is of these"]
+    assert report["notes"] == [f"{CAMERA}: 3 of 20 masks have a label; accuracy is computed from these"]
 
 
 def test_labels_without_their_images(tmp_path, evaluated):
@@ -135,7 +139,7 @@ def test_labels_without_their_images(tmp_path, evaluated):
     assert report["cameras"][0]["skipped"] == {"decode": 1} and report["rows"][0]["labelled_frames"] == 9
     skipped, unused = report["notes"]
     assert skipped.startswith(f"{CAMERA}: 1 of 10 images skipped (1 decode); the first at ")
-    assert unused == f"{CAMERA}: 1 labels belong to no image"
+    assert unused == f"{CAMERA}: 1 labels match no image"
 
 
 def test_labels_of_another_size_are_left_out(tmp_path, evaluated):
@@ -144,12 +148,12 @@ def test_labels_of_another_size_are_left_out(tmp_path, evaluated):
     ).report
     refused = [note for note in report["notes"] if "cannot be used" in note]
     assert refused == [
-        f"{CAMERA}: 5 labels cannot be used; the first: a label on /labels is 96x64 but its image 64x48; "
-        "bring both to one size"
+        f"{CAMERA}: 5 labels cannot be used, first error: a label on /labels is 96x64 but its image 64x48: "
+        "make both the same size"
     ]
     assert (
-        f"{CAMERA}: images of several sizes (96x64, 64x48); the segmenter began anew at each change, as live"
-        in report["notes"]
+        f"{CAMERA}: images of several sizes (96x64, 64x48); the segmenter was reset at each change, as it is "
+        "live" in report["notes"]
     )
 
 
@@ -168,8 +172,8 @@ def test_faults_of_a_recording_are_noted(tmp_path, evaluated):
     (path / "metadata.yaml").unlink()
     report = evaluated(path).report
     assert report["notes"] == [
-        "metadata.yaml is missing: read by its files",
-        f"{CAMERA}: 1 stamps before the one before; the segmenter began anew there, as live",
+        "metadata.yaml is missing: the files of the folder are used",
+        f"{CAMERA}: 1 stamps older than the previous one; the segmenter was reset there, as it is live",
     ]
     assert report["rows"][0]["keyframe_reasons"]["reset"] == 1
 
@@ -195,6 +199,7 @@ def test_a_camera_of_which_nothing_can_be_used_leaves_the_others(tmp_path, evalu
     )
 
 
+@pytest.mark.slow
 def test_several_cameras_count_together(tmp_path, evaluated):
     both = evaluated(write_bag(tmp_path / "both", 15, topics=("/front/image", "/rear/image")))
     alone = [
@@ -206,6 +211,7 @@ def test_several_cameras_count_together(tmp_path, evaluated):
     assert alone[0].rows == both.report["rows"]
 
 
+@pytest.mark.slow
 def test_the_merged_figures_of_two_recordings_are_those_of_one_that_holds_both(tmp_path, evaluated):
     """The second half begins anew, for its stamps jump back."""
     pictures = [drive(20, seed) for seed in (0, 1)]
@@ -232,10 +238,11 @@ def test_the_merged_figures_of_two_recordings_are_those_of_one_that_holds_both(t
 
 def test_results_of_other_rows_are_not_added_up(tmp_path, evaluated):
     path = write_bag(tmp_path / "drive", 5)
-    with pytest.raises(ValueError, match="evaluated with other models or other rows cannot be added up"):
+    with pytest.raises(ValueError, match="evaluated with different models or rows cannot be merged"):
         evaluated(path).merge(evaluated(path, per_frame=False))
 
 
+@pytest.mark.slow
 def test_two_sided_masks_are_counted_once(tmp_path, evaluated):
     report = evaluated(
         write_bag(tmp_path / "drive", 25, labels="/labels"), labels=("/labels",), mode="two_sided"
@@ -282,12 +289,13 @@ def test_a_folder_that_cannot_be_made(tmp_path, model):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "write",
     [
-        "dcfm_ros.bags.evaluate.write_text",
-        "dcfm_ros.bags.gallery.write_page",
-        "dcfm_ros.bags.gallery.VideoWriter.add",
+        "dcfm_ros.bags.evaluate.atomic_write",
+        "dcfm_ros.bags.replay_report.write_page",
+        "dcfm_ros.bags.replay_report.VideoWriter.add",
     ],
 )
 def test_a_disk_that_fills_up(tmp_path, model, monkeypatch, write):
@@ -298,7 +306,7 @@ def test_a_disk_that_fills_up(tmp_path, model, monkeypatch, write):
     out = tmp_path / "out"
     with pytest.raises(
         BagError,
-        match=f"no space left for {out}, on the disk at .* \\(No space left on device\\): make room there, "
+        match=f"no space left for {out}, on the disk at .* \\(No space left on device\\): free space there, "
         "or give another folder with --out",
     ):
         evaluate_bag(
@@ -308,6 +316,7 @@ def test_a_disk_that_fills_up(tmp_path, model, monkeypatch, write):
         )
 
 
+@pytest.mark.slow
 def test_without_a_video_there_is_none_and_nothing_of_an_evaluation_before(tmp_path, evaluated):
     path, out = write_bag(tmp_path / "drive", 8), tmp_path / "out"
     evaluated(path, page=True)
@@ -318,6 +327,7 @@ def test_without_a_video_there_is_none_and_nothing_of_an_evaluation_before(tmp_p
     assert [file.name for file in out.iterdir()] == ["report.json"]
 
 
+@pytest.mark.slow
 def test_a_per_frame_run_that_fails_is_an_error(tmp_path, evaluated, monkeypatch):
     """A mask from an older feature would pass for one of its own."""
     calls, deep = [], TorchBackend.deep

@@ -98,7 +98,7 @@ def test_a_pattern_without_recordings_is_named(tree, pattern):
     with pytest.raises(BagError) as error:
         found(tree, "drive2", pattern)
     assert str(error.value).startswith(
-        f"{tree / pattern}: no recording there; give a folder with metadata.yaml, "
+        f"{tree / pattern}: no recording found; give a folder with metadata.yaml, "
     )
 
 
@@ -142,7 +142,7 @@ def locked(tree, monkeypatch):
 
 def test_a_folder_that_cannot_be_read_is_passed_over(tree, locked, capsys):
     assert found(tree, "") == [bag for bag in ALL if "night" not in bag]
-    assert capsys.readouterr().err == f"{locked} cannot be read (Permission denied): passed over\n"
+    assert capsys.readouterr().err == f"{locked} cannot be read (Permission denied): skipped\n"
     assert found(tree, "*") == [bag for bag in ALL if "night" not in bag]
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_is_given_and_cannot_be_read(locked):
                 find()
             assert (
                 str(error.value)
-                == f"{path} cannot be read: Permission denied; get access to it, or give another"
+                == f"{path} cannot be read: Permission denied; change its permissions, or give another"
             )
 
 

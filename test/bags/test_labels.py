@@ -55,9 +55,8 @@ def test_a_topic_by_stamp(tmp_path):
         (
             ".jpg",
             None,
-            "a label on /labels of format 'mono8; .jpg compressed ' is no PNG: publish class ids as PNG, "
-            "since other formats "
-            "change them, or as mono8 or 8UC1",
+            "a label on /labels of format 'mono8; .jpg compressed ' is not a PNG: publish class ids as PNG, "
+            "as other formats alter them, or as mono8 or 8UC1",
         ),
         (".png", 60, "label on /labels cannot be read as a PNG; it is damaged or not what its name says"),
     ],
@@ -112,8 +111,8 @@ def spoilt(kind):
     "kind, text",
     [
         ("colour", "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1"),
-        ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is cut off"),
-        ("size", "a label on /labels is 20x10 but its image 96x64; bring both to one size"),
+        ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is truncated"),
+        ("size", "a label on /labels is 20x10 but its image 96x64: make both the same size"),
     ],
 )
 def test_a_label_message_that_cannot_be_used(tmp_path, kind, text):
@@ -181,10 +180,10 @@ def test_labels_that_are_not_there(tmp_path, labels, text):
 
 def test_a_folder_whose_names_are_no_stamps(tmp_path, folder):
     path = write_bag(tmp_path / "bag", 1)
-    with pytest.raises(BagError, match="the folder of labels .* holds no PNG files"):
+    with pytest.raises(BagError, match="the folder of labels .* contains no PNG files"):
         opened(path, str(folder))
     cv2.imwrite(str(folder / "frame_1.png"), np.zeros(SIZE, np.uint8))
     with pytest.raises(
-        BagError, match="frame_1.png is not called by a stamp: name it <nanoseconds>.png or <seconds>_"
+        BagError, match="frame_1.png is not named by a stamp: name it <nanoseconds>.png or <seconds>_"
     ):
         opened(path, str(folder))

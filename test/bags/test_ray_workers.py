@@ -17,7 +17,7 @@ from waiting_helpers import until
 
 from dcfm_ros.bags import fleet
 from dcfm_ros.bags.options import BagEvaluateOptions
-from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, share
+from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, task_resources
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,13 @@ def cluster(tmp_path_factory):
     cluster.close()
 
 
+@pytest.mark.slow
 def test_every_job_is_done_once(cluster):
     outcomes, _ = run_all(cluster, tasks.square, [3, 4, 5])
     assert [(outcome.result, outcome.failure) for outcome in outcomes] == [(9, ""), (16, ""), (25, "")]
 
 
+@pytest.mark.slow
 def test_failures_of_tasks_and_workers_are_outcomes(cluster, tmp_path):
     moods = ("fine", "dies", "bad", "fails")
     fine, dead, bad, system = run_all(cluster, tasks.moody, [(mood, str(tmp_path / mood)) for mood in moods])[
@@ -53,6 +55,7 @@ def test_failures_of_tasks_and_workers_are_outcomes(cluster, tmp_path):
     assert [(tmp_path / mood).read_text() for mood in moods] == ["x"] * 4  # Ray itself tries nothing again
 
 
+@pytest.mark.slow
 def test_tasks_have_cores_of_their_own(cluster, tmp_path):
     """Two run at once: each waits for the other."""
     found = [outcome.result for outcome in run_all(cluster, tasks.cores, [(str(tmp_path), 2)] * 2)[0]]
@@ -62,11 +65,13 @@ def test_tasks_have_cores_of_their_own(cluster, tmp_path):
         assert not set(found[0][1]) & set(found[1][1])
 
 
+@pytest.mark.slow
 def test_nothing_of_a_recording_stays_in_memory(cluster, tmp_path):
     found = [outcome.result for outcome in run_all(cluster, tasks.cores, [(str(tmp_path), 1)] * 3)[0]]
     assert len({process for process, _ in found}) == 3
 
 
+@pytest.mark.slow
 def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):
     model, broken = str(write_tiny_model(tmp_path / "model")), tmp_path / "in" / "broken.mcap"
     for number in range(2):
@@ -88,6 +93,7 @@ def test_recordings_on_a_cluster(cluster, tmp_path, monkeypatch):
     assert "broken.mcap" in bad["reason"] and "(on " in bad["reason"] and bad["tries"] == 1
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_tasks_in_order(cluster, tmp_path):
     files = [tmp_path / "a.pid", tmp_path / "b.pid"]
     main = threading.main_thread().ident
@@ -106,8 +112,9 @@ def test_an_interruption_ends_tasks_in_order(cluster, tmp_path):
     assert run_all(cluster, tasks.square, [2])[0][0].result == 4  # and the cluster is as good as before
 
 
+@pytest.mark.slow
 def test_a_second_connection_is_refused(cluster):
-    with pytest.raises(RuntimeError, match="connected to a Ray cluster already"):
+    with pytest.raises(RuntimeError, match="already connected to a Ray cluster"):
         RayCluster("local")
 
 
@@ -148,15 +155,17 @@ def test_free_cores(tmp_path):
     ],
 )
 def test_shares_of_a_cluster(cpus, gpus, workers, expected):
-    assert share(cpus, gpus, workers) == expected
+    assert task_resources(cpus, gpus, workers) == expected
 
 
+@pytest.mark.slow
 def test_without_ray_one_line_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RuntimeError, match=r"^--ray needs Ray: pip install ray$"):
         RayCluster("local")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "address, why",
     [

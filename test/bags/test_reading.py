@@ -62,7 +62,7 @@ def test_without_metadata_the_files_are_read(plain, tmp_path, storage):
     (path / "metadata.yaml").unlink()
     with open_bag(path) as bag:
         assert contents(bag) == plain
-        assert bag.notes == ["metadata.yaml is missing: read by its files"]
+        assert bag.notes == ["metadata.yaml is missing: the files of the folder are used"]
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -75,11 +75,11 @@ def test_messages_compressed_alone_without_metadata(plain, tmp_path, storage):
 
 def test_a_message_that_would_fill_the_memory_stays_compressed(tmp_path, monkeypatch):
     path = write_bag(tmp_path / "bag", 1, storage="sqlite3", compression="message")
-    monkeypatch.setattr(bounds, "MOST_BYTES", 1000)
+    monkeypatch.setattr(bounds, "MAX_BYTES", 1000)
     with open_bag(path) as bag:
         topic, _, raw = next(bag.messages())
         assert raw[:4] == bytes.fromhex("28b52ffd")
-        with pytest.raises(InputError, match="is no sensor_msgs/msg/Image"):
+        with pytest.raises(InputError, match="is not a sensor_msgs/msg/Image"):
             bag.decode(topic, raw)
 
 
@@ -125,30 +125,30 @@ def test_a_part_is_opened_when_its_time_comes(tmp_path, monkeypatch):
     "kind, text",
     [
         ("missing", "there is no .*bag: give a folder with metadata.yaml, or a file"),
-        ("empty folder", "holds no metadata.yaml and no file .mcap or .db3: it is no recording"),
-        ("unfinished", "bag.partial is an unfinished output: finish it by running the command again"),
+        ("empty folder", "holds no metadata.yaml and no file .mcap or .db3: it is not a recording"),
+        ("unfinished", "bag.partial is an unfinished output: run the command that started it again"),
         (
             "text",
-            "notes.txt is no recording: it begins neither as .mcap nor as .db3 files do; copy it again, or "
-            "give another",
+            "notes.txt is not a recording: it starts neither like .mcap nor like .db3 files; copy it again, "
+            "or give another",
         ),
         (
             "ros1",
             "old.bag is a recording of ROS 1: convert it with `rosbags-convert --src .*old.bag --dst old`",
         ),
-        (
-            "pointer",
-            "bag.mcap is a pointer of Git LFS and not the file itself: fetch that with `git lfs pull`",
-        ),
+        ("pointer", "bag.mcap is a Git LFS pointer, not the file itself: fetch the file with `git lfs pull`"),
         ("damaged sqlite3", "bag.db3 is damaged|bag.db3 cannot be opened"),
-        ("no sqlite3", "bag.db3 is no recording: it begins neither as"),
-        ("other database", "bag.db3 is a database without messages of ROS: give a recording of ROS 2"),
-        ("empty mcap", "bag.mcap is empty: its recorder wrote nothing, or copying it failed"),
+        ("no sqlite3", "bag.db3 is not a recording: it starts neither like"),
+        ("other database", "bag.db3 is a database without ROS messages: give a recording of ROS 2"),
+        ("empty mcap", "bag.mcap is empty: its recorder wrote nothing, or a copy failed"),
         (
             "file missing",
             "metadata.yaml names bag.mcap, and there is no file .mcap or .db3; copy the files beside it",
         ),
-        ("bad metadata", "bag: metadata.yaml is no YAML, and there is no file .mcap or .db3 beside it"),
+        (
+            "bad metadata",
+            "bag: metadata.yaml is not valid YAML, and there is no file .mcap or .db3 beside it",
+        ),
         (
             "other storage",
             "metadata.yaml names drive.xyz of storage 'xyz', and there is no file .mcap or .db3",
@@ -247,7 +247,7 @@ def test_bytes_that_are_no_message(tmp_path, raw):
     with open_bag(write_bag(tmp_path / "bag", 1)) as bag:
         topic = bag.topics[0]
         with pytest.raises(
-            InputError, match=f"a message of {len(raw)} bytes on {CAMERA} is no sensor_msgs/msg/Image"
+            InputError, match=f"a message of {len(raw)} bytes on {CAMERA} is not a sensor_msgs/msg/Image"
         ) as caught:
             bag.decode(topic, raw)
         assert caught.value.kind == "message"

@@ -14,13 +14,13 @@ from segmenting_helpers import CAMERAS, content, plain, segment
 
 from dcfm_ros import cli
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.options import BagSegmentOptions
 from dcfm_ros.bags.outputs import CameraOutputs
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.replay import Replay
-from dcfm_ros.bags.segment import BagSegmentOptions
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.types import IMAGE, LABEL_INFO, MASK_INFO, typestore
-from dcfm_ros.bags.writing import COMPRESSIONS, Parts
+from dcfm_ros.bags.writing import Parts
 
 FRAMES = 16
 OURS = ("mask", "mask_info", "keyframe", "palette", "label_info")
@@ -42,6 +42,7 @@ def made(bag, model, tmp_path_factory):
     return segment(bag, out, model, part_images=9), out
 
 
+@pytest.mark.slow
 def test_masks_are_those_of_the_live_nodes_segmenter(bag, model, made):
     messages = read_bag(made[1])["/dcfm/mask"]
     with (
@@ -135,23 +136,27 @@ def test_report(bag, made):
     json.dumps(report)
 
 
+@pytest.mark.slow
 def test_the_same_recording_gives_the_same_masks_twice(bag, model, made, tmp_path):
     segment(bag, tmp_path / "again", model)
     assert content(tmp_path / "again") == content(made[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage, compression", [("mcap", "none"), ("sqlite3", ""), ("sqlite3", "zstd")])
 def test_storages_hold_the_same(bag, model, made, tmp_path, storage, compression):
     segment(bag, tmp_path / "out", model, storage=storage, compression=compression)
     assert content(tmp_path / "out") == content(made[1])
 
 
+@pytest.mark.slow
 def test_parts_hold_the_same_as_one_file(bag, model, made, tmp_path):
     segment(bag, tmp_path / "out", model, part_images=1000)
     assert len([*(tmp_path / "out").glob("*.mcap")]) == 1 < len([*made[1].glob("*.mcap")])
     assert content(tmp_path / "out") == content(made[1])
 
 
+@pytest.mark.slow
 def test_cameras_have_topics_of_their_own(model, tmp_path):
     bag = write_bag(tmp_path / "bag", 6, CAMERAS, encoding="jpeg")
     report = segment(bag, tmp_path / "out", model)
@@ -171,6 +176,7 @@ def test_cameras_have_topics_of_their_own(model, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_two_sided_masks_have_the_times_of_their_images(bag, model, made, tmp_path):
     segment(bag, tmp_path / "out", model, mode="two_sided")
     mine, causal = read_bag(tmp_path / "out"), read_bag(made[1])
@@ -202,19 +208,21 @@ def test_no_image_that_can_be_used(model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bag"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_cannot_be_used_leaves_the_others_alone(model, tmp_path):
     bag = spoiled(write_bag(tmp_path / "bag", 8, CAMERAS), tmp_path / "spoiled", "/rear/image_raw")
     report = segment(bag, tmp_path / "out", model)
     (note,) = report["notes"]
     assert note.startswith("/rear/image_raw: 8 of 8 images skipped (8 message); the first at ")
-    assert "is no sensor_msgs/msg/Image" in note
+    assert "a message of 4 bytes on /rear/image_raw is not a sensor_msgs/msg/Image in ROS 2" in note
     out = read_bag(tmp_path / "out")
     assert (len(out["/dcfm/front/mask"]), len(out["/dcfm/rear/mask"])) == (8, 0)
-    with pytest.raises(BagError, match="none of the 8 images can be used; at .*is no sensor_msgs/msg/Image"):
+    with pytest.raises(BagError, match="none of the 8 images can be used; at .*is not a sensor_msgs/msg/Image"):
         segment(bag, tmp_path / "rear", model, topics=("/rear/image_raw",), all_topics=True)
     assert not [*tmp_path.glob("rear*")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("all_topics", [False, True])
 def test_a_camera_without_images(model, tmp_path, monkeypatch, all_topics):
     """What metadata.yaml promises need not be there."""
@@ -235,6 +243,7 @@ def test_a_recording_without_parts_is_never_finished(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.slow
 def test_other_sizes_and_stamps_that_run_back_begin_anew(model, tmp_path):
     bag = write_bag(
         tmp_path / "bag",
@@ -255,6 +264,7 @@ def test_other_sizes_and_stamps_that_run_back_begin_anew(model, tmp_path):
     assert camera["keyframe_reasons"]["reset"] == 2
 
 
+@pytest.mark.slow
 def test_what_is_whole_of_a_cut_recording(model, tmp_path):
     bag = write_bag(
         tmp_path / "bag",
@@ -265,9 +275,10 @@ def test_what_is_whole_of_a_cut_recording(model, tmp_path):
     report = segment(cut, tmp_path / "out", model)
     masks = report["cameras"][0]["masks"]
     assert 40 < masks < 90 and len(read_bag(tmp_path / "out")["/dcfm/mask"]) == masks
-    assert "cut off" in report["notes"][0]
+    assert "truncated" in report["notes"][0]
 
 
+@pytest.mark.slow
 def test_log_times_that_the_output_cannot_hold(model, tmp_path):
     bag = write_bag(tmp_path / "bag", 4, storage="sqlite3", start_ns=-(10**12))
     with pytest.raises(
@@ -281,6 +292,7 @@ def test_log_times_that_the_output_cannot_hold(model, tmp_path):
 # Original messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage, out_storage", [("mcap", "mcap"), ("sqlite3", "mcap"), ("mcap", "sqlite3")])
 def test_original_messages_are_copied_as_they_are(model, tmp_path, storage, out_storage):
     bag = write_bag(
@@ -307,6 +319,7 @@ def tail(message):
     return log_ns, bytes(raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bare", [False, True])
 def test_types_of_others_come_with_their_definition_and_qos(model, tmp_path, bare):
     """A recording's file alone does not tell type hashes; they follow from the definitions."""
@@ -353,7 +366,7 @@ def test_another_type_of_the_same_name_is_left_out(model, tmp_path):
     report = segment(bag, tmp_path / "out", model, all_topics=True)
     assert report["left_out"] == {
         "/robot/info": f"its {MASK_INFO} is not that of other topics of the output",
-        "/dcfm/mask": "the masks made now are written to a topic of this name",
+        "/dcfm/mask": "the new masks are written to a topic of this name",
     }
     assert report["topics"]["/dcfm/mask"] == 4
 
@@ -396,14 +409,10 @@ def with_more(bag, folder, *topics):
 @pytest.mark.parametrize(
     "changes, text",
     [
-        (dict(storage="ros1"), "storage 'ros1': use one of sqlite3, mcap"),
-        (dict(compression="lz4"), f"compression 'lz4': use one of {', '.join(COMPRESSIONS)}"),
         (
             dict(mode="async"),
             "mode 'async': use sync or two_sided; to see mode async play the recording to the live node",
-        ),
-        (dict(part_images=0), "part_images 0: use 1 to 1000000"),
-        (dict(min_interval=0), "min_interval 0: use 1 to 1000 frames"),
+        )
     ],
 )
 def test_options_that_cannot_be_used(changes, text):
@@ -434,6 +443,7 @@ def test_places_that_cannot_be_written_to(bag, model, tmp_path, monkeypatch):
         segment(bag, tmp_path / "out", model)
 
 
+@pytest.mark.slow
 def test_command(bag, model, made, tmp_path, capsys):
     arguments = [
         "bag",

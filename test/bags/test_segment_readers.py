@@ -53,6 +53,7 @@ def information(out):
     return yaml.safe_load((out / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
 
 
+@pytest.mark.slow
 def test_metadata_tell_what_is_there(out):
     """What `ros2 bag info` shows, against the messages themselves."""
     info = information(out)
@@ -76,6 +77,7 @@ def test_metadata_tell_what_is_there(out):
         assert file["duration"]["nanoseconds"] == max(mine) - min(mine)
 
 
+@pytest.mark.slow
 def test_metadata_tell_types_and_qos(out):
     for topic in (one["topic_metadata"] for one in information(out)["topics_with_message_count"]):
         assert topic["serialization_format"] == "cdr"

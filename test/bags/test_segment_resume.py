@@ -111,6 +111,7 @@ def file_ending(files) -> str:
 # Stopped in order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case, at",
     [
@@ -134,6 +135,7 @@ def test_stopped_once(case, tmp_path, at, capsys):
     case.check(out, report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [TWO, TWO_SIDED], indirect=True)
 def test_stopped_again_and_again(case, tmp_path):
     out, stops = tmp_path / "out", 0
@@ -147,6 +149,7 @@ def test_stopped_again_and_again(case, tmp_path):
     case.check(out, report)
 
 
+@pytest.mark.slow
 def test_an_error_while_reading_keeps_what_is_done(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10, RuntimeError)
@@ -155,6 +158,7 @@ def test_an_error_while_reading_keeps_what_is_done(two, tmp_path):
     two.check(out, report)
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
     out = tmp_path / "out"
     two.stop(out, 36)
@@ -188,6 +192,7 @@ def command(case, out):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 50])
 def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, write):
     """It waits for the end of what belongs together. `dcfm` ends with 130, and the same command goes on."""
@@ -213,6 +218,7 @@ def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, wri
     two.check(tmp_path / "out", report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner, name", [(Parts, "finish"), (UnfinishedOutput, "conclude")])
 def test_ctrl_c_while_the_last_is_written(two, tmp_path, monkeypatch, capsys, owner, name):
     """It waits, too, and the output is finished."""
@@ -228,10 +234,11 @@ def test_ctrl_c_while_the_last_is_written(two, tmp_path, monkeypatch, capsys, ow
     monkeypatch.setattr(owner, name, interrupted)
     assert cli.main(command(two, out)) == 130
     told = capsys.readouterr().err
-    assert f"{out} is finished\n" in told and "goes on" not in told
+    assert f"{out} is finished\n" in told and "again to resume" not in told
     assert content(out) == two.content and not partial(out).exists() and not (out / STATE_FILE).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("all_topics", [False, True])
 def test_a_recording_that_is_damaged_on_the_way(two, tmp_path, all_topics):
     """What was made before the damage stays, however often it is tried, and is finished once the recording is
@@ -260,6 +267,7 @@ def test_a_recording_that_is_damaged_on_the_way(two, tmp_path, all_topics):
     assert content(out) == content(tmp_path / "whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case, write", [(TWO, 45), (TWO_SIDED, 1), (TWO_SIDED, 77)], indirect=["case"])
 def test_an_error_in_the_middle_of_a_write_costs_its_part_only(case, tmp_path, monkeypatch, write):
     out = tmp_path / "out"
@@ -336,6 +344,7 @@ def segmenting():
         yield process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case, points",
     [
@@ -382,12 +391,13 @@ def kill(segmenting, case, out, where, count):
     assert segmenting.stdout.readline() == f"ended {-signal.SIGKILL}\n"
 
 
+@pytest.mark.slow
 def test_an_unfinished_output_is_no_recording(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 30)
     assert [path.name for path in tmp_path.iterdir()] == ["out.partial"] and not is_bag(partial(out))
     with pytest.raises(
-        BagError, match="out.partial is an unfinished output: finish it by running the command again"
+        BagError, match="out.partial is an unfinished output: run the command that started it again"
     ):
         open_bag(partial(out))
 
@@ -410,6 +420,7 @@ def test_every_closed_part_is_readable(two, tmp_path):
 # Another output than the one that was begun
 
 
+@pytest.mark.slow
 def test_other_options(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10)
@@ -434,6 +445,7 @@ def test_other_options(two, tmp_path):
     two.check(out, two.segment(out, part_images=9))  # how large parts are changes nothing
 
 
+@pytest.mark.slow
 def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
     pytest.importorskip("rerun", reason="rerun-sdk is not installed (there is none for Python 3.10)")
     out, seen = tmp_path / "out", tmp_path / "drive.rrd"
@@ -442,7 +454,7 @@ def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
     before = seen.read_bytes()
     assert len(before) > 1000
     for changes, text in [
-        ({}, r"drive.rrd is there already, and this run shows only what comes after image \d+: give"),
+        ({}, r"drive.rrd exists already, and this run shows only what follows image \d+: give"),
         (dict(mode="two_sided"), "was begun with"),
     ]:
         with pytest.raises(BagError, match=text):
@@ -474,7 +486,7 @@ def test_a_state_that_is_damaged(two, tmp_path):
     two.stop(out, 10)
     (partial(out) / STATE_FILE).write_text('{"cameras"')
     with pytest.raises(
-        BagError, match=r"state.json cannot be read \(.*\): remove .*out.partial to begin anew"
+        BagError, match=r"state.json cannot be read \(.*\): remove .*out.partial to start over"
     ):
         two.segment(out)
 
@@ -483,10 +495,11 @@ def test_a_part_that_is_gone(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10)
     (partial(out) / "out_0.mcap").unlink()
-    with pytest.raises(BagError, match="out_0.mcap is gone: remove .*out.partial to begin anew"):
+    with pytest.raises(BagError, match="out_0.mcap is gone: remove .*out.partial to start over"):
         two.segment(out)
 
 
+@pytest.mark.slow
 def test_an_output_that_appears_meanwhile(two, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(BagError, match="out exists already: remove it, or give another output"):
@@ -496,6 +509,7 @@ def test_an_output_that_appears_meanwhile(two, tmp_path):
     two.check(out, two.segment(out))
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_what_was_not_begun(two, tmp_path):
     with pytest.raises(BagError, match="no topic /nowhere"):
         two.segment(tmp_path / "out", topics=("/nowhere",))

@@ -9,7 +9,8 @@ import pytest
 from bags_helpers import START_NS, contents, texts, write_bag
 
 from dcfm_ros.bags.errors import BagError
-from dcfm_ros.bags.make import MakeOptions, make_bag
+from dcfm_ros.bags.make import make_bag
+from dcfm_ros.bags.options import MakeOptions
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.topics import choose_cameras
 
@@ -32,6 +33,7 @@ def drive(tmp_path):
     return write_bag(tmp_path / "drive", 4, storage="sqlite3", extra=("/notes",))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_with_signs_that_mean_something_in_uris(drive, tmp_path, name):
     with open_bag(drive) as bag:
@@ -52,6 +54,7 @@ def test_a_database_that_is_called_as_the_name_begins_is_not_read(drive, tmp_pat
         assert len(contents(bag)) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_writing_to_such_names(tmp_path, name):
     made = make_bag(MakeOptions("synthetic:1000", str(tmp_path / name), frames=2, storage="sqlite3"))
@@ -94,7 +97,7 @@ def test_what_a_dead_recorder_left_in_the_write_ahead_log_is_read(drive, metadat
         assert bag.notes == (
             ["metadata.yaml counts 4 messages on /notes, its files hold 9"]
             if metadata
-            else ["metadata.yaml is missing: read by its files"]
+            else ["metadata.yaml is missing: the files of the folder are used"]
         )
         assert bag.files == files, "what SQLite makes for reading is no part of the recording"
     assert (database, log) == ((left / "drive.db3").read_bytes(), (left / "drive.db3-wal").read_bytes())
@@ -126,8 +129,8 @@ def test_a_recorder_that_died_in_the_middle_of_writing(drive):
     file = left / "drive.db3"
     with pytest.raises(
         BagError,
-        match=f"{file} is in the middle of being written, as drive.db3-journal tells: wait .*, or where that "
-        f"has died, roll it back by `sqlite3 {file} 'PRAGMA user_version'`",
+        match=f"{file} has an unfinished transaction in drive.db3-journal: wait .*, or if it "
+        f"was killed, roll back with `sqlite3 {file} 'PRAGMA user_version'`",
     ):
         open_bag(left)
     with sqlite3.connect(file) as mended:
@@ -189,6 +192,7 @@ def test_times_before_1970(drive):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -208,7 +212,7 @@ def test_rows_that_hold_something_else_are_left_out_and_noted(drive, change):
         database.execute(f"UPDATE messages SET {change} WHERE id % 4 = 0")
     with open_bag(drive / "drive.db3") as bag:
         assert len(contents(bag)) == 6
-        assert bag.notes == ["drive.db3 holds 2 messages without a topic, a time or bytes: left out"]
+        assert bag.notes == ["drive.db3 contains 2 messages without a topic, a time or data: ignored"]
 
 
 def test_a_table_without_numbers(drive):

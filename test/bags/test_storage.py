@@ -75,7 +75,9 @@ def test_a_compressed_file_is_read(packed, metadata):
         with open_bag(given) as bag:
             assert len(contents(bag)) == 6
             assert bag.notes == (
-                [] if metadata or given != packed else ["metadata.yaml is missing: read by its files"]
+                []
+                if metadata or given != packed
+                else ["metadata.yaml is missing: the files of the folder are used"]
             )
 
 
@@ -85,7 +87,7 @@ def test_other_compressions_are_named(tmp_path, magic):
     file.write_bytes(magic + bytes(100))
     with pytest.raises(
         BagError,
-        match=f"{file} is compressed in a way that is not read: decompress it, or compress it with `zstd`",
+        match=f"{file} is compressed in an unsupported format: decompress it, or compress it with `zstd`",
     ):
         open_bag(file)
 
@@ -111,7 +113,9 @@ def test_a_file_that_was_decompressed_by_hand(packed, keep):
             (packed / "metadata.yaml").unlink()
         with open_bag(packed) as bag:
             assert len(contents(bag)) == 6
-            assert bag.notes == ([] if metadata else ["metadata.yaml is missing: read by its files"])
+            assert bag.notes == (
+                [] if metadata else ["metadata.yaml is missing: the files of the folder are used"]
+            )
 
 
 def test_no_room_to_decompress(packed, tmp_path, monkeypatch):
@@ -123,9 +127,8 @@ def test_no_room_to_decompress(packed, tmp_path, monkeypatch):
     try:
         with pytest.raises(
             BagError,
-            match=f"{file} cannot be decompressed to {tmp_path / 'small'} .File too large.: make room there, "
-            f"or "
-            "let TMPDIR name a folder on a larger disk",
+            match=f"{file} cannot be decompressed to {tmp_path / 'small'} .File too large.: free space "
+            "there, or let TMPDIR name a folder on a larger disk",
         ):
             open_bag(packed)
     finally:
@@ -137,7 +140,7 @@ def test_a_compressed_file_that_is_cut_off(packed):
     file = file_of(packed)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(
-        BagError, match=f"{file} is cut off or damaged .*: decompress what is whole of it with `zstd -d`"
+        BagError, match=f"{file} is truncated or damaged .*: recover the intact part with `zstd -d`"
     ):
         open_bag(packed)
 
@@ -149,5 +152,5 @@ def test_a_file_that_was_cut_off_and_then_compressed(tmp_path):
     with open_bag(path) as bag:
         assert len(contents(bag)) == 20
         assert bag.notes == [
-            "drive.mcap.zstd is cut off, or still being written: 20 messages before the end of its whole part"
+            "drive.mcap.zstd is truncated, or still being written: 20 messages in its intact part"
         ]

@@ -237,8 +237,7 @@ def test_a_topic_of_two_types(tmp_path, asked):
         assert [camera.topic.msgtype for camera in choose_cameras(bag, asked)] == [COMPRESSED_IMAGE]
         assert bag.notes == [
             f"{CAMERA} holds 5 messages of {COMPRESSED_IMAGE} and 3 of {IMAGE}, which are not read: record "
-            f"these to a "
-            "topic of their own"
+            "these to a topic of their own"
         ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from rosbags.typesys import get_types_from_msg
 
 from dcfm_ros.bags.types import KEYFRAME, MASK_INFO, PALETTE, typestore
-from dcfm_ros.motion.track import Found
+from dcfm_ros.motion.track import MotionKind
 from dcfm_ros.pipeline.frames import Mode, Reason
 
 FILES = sorted((Path(__file__).parents[2] / "msg").glob("*.msg"))
@@ -17,7 +17,7 @@ FILES = sorted((Path(__file__).parents[2] / "msg").glob("*.msg"))
 
 @pytest.mark.parametrize(
     "msgtype, kinds",
-    [(MASK_INFO, {"MODE_": Mode, "ALIGNMENT_": Found}), (KEYFRAME, {"REASON_": Reason})],
+    [(MASK_INFO, {"MODE_": Mode, "ALIGNMENT_": MotionKind}), (KEYFRAME, {"REASON_": Reason})],
     ids=["MaskInfo", "KeyframeEvent"],
 )
 def test_constants_are_the_enums(msgtype, kinds):

@@ -40,9 +40,10 @@ def plain(one):
     """All that tells a frame or a skipped image from others."""
     if isinstance(one, Skipped):
         return one.number, one.camera, one.log_ns, one.error.kind
-    return one.header.number, one.camera, one.header.log_ns, one.stamp_ns, one.image.tobytes()
+    return one.context.number, one.camera, one.context.log_ns, one.stamp_ns, one.image.tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", VIDEOS)
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 @pytest.mark.parametrize("name", ["h264", "h264 b", "h265", "av1", "vp9"])
@@ -50,11 +51,11 @@ def test_every_picture_comes_with_its_stamp(tmp_path, name, storage, kind):
     frames = frames_of(write_video_bag(tmp_path / "drive", {TOPIC: (kind, encoded(name))}, storage))
     assert told(frames) == ALL
     assert [one.stamp_ns for one in frames] == [START_NS + number * PERIOD_NS for number in ALL]
-    assert [one.header.number for one in frames] == ALL
-    assert [one.header.log_ns for one in frames] == [
+    assert [one.context.number for one in frames] == ALL
+    assert [one.context.log_ns for one in frames] == [
         START_NS + number * PERIOD_NS + LOG_DELAY_NS for number in ALL
     ]
-    assert {one.header.header.frame_id for one in frames} == {TOPIC} and {
+    assert {one.context.header.frame_id for one in frames} == {TOPIC} and {
         one.image.shape for one in frames
     } == {(48, 64, 3)}
 
@@ -65,7 +66,7 @@ def test_a_recording_that_begins_between_key_pictures(tmp_path):
     with open_bag(path) as bag, Replay(bag, choose_cameras(bag), tiny_model(), "torch", "f32") as replay:
         list(replay.run())
     record = replay.cameras[""]
-    assert record.facts()["skipped"] == {"key": GOP - 4} and record.masks == FRAMES - GOP
+    assert record.summary()["skipped"] == {"key": GOP - 4} and record.masks == FRAMES - GOP
     assert record.notes(TOPIC)[0].startswith(f"{TOPIC}: 6 of 26 images skipped (6 key); the first at ")
 
 
@@ -101,6 +102,7 @@ def damaged_stream(name):
     return [*stream[:13], b"?", *stream[14:17], *stream[18:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "packets",
     [
@@ -143,13 +145,14 @@ def test_two_cameras_begin_at_images_of_their_own(tmp_path):
     )
     whole = frames_of(path)
     assert told(whole, "front") == told(whole, "rear") == ALL
-    assert [one.header.number for one in whole] == list(range(2 * FRAMES))
+    assert [one.context.number for one in whole] == list(range(2 * FRAMES))
     first = {"front": 30, "rear": 51}
     assert [plain(one) for one in frames_of(path, first)] == [
-        plain(one) for one in whole if one.header.number >= first[one.camera]
+        plain(one) for one in whole if one.context.number >= first[one.camera]
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, at", [("h264", 14), ("h264 b", 22)])
 def test_masks_of_a_run_that_was_stopped_are_those_of_one_that_was_not(tmp_path, name, at):
     model = write_tiny_model(tmp_path / "tiny")
@@ -257,6 +260,7 @@ def test_labels_are_no_video(tmp_path):
         open_labels(bag, choose_cameras(bag, ["/a/image_raw"]), ["/a/label"])
 
 
+@pytest.mark.slow
 def test_original_packets_are_copied_as_they_are(tmp_path):
     path = write_video_bag(tmp_path / "drive", {TOPIC: (COMPRESSED_VIDEO, encoded("h264"))})
     segment(path, tmp_path / "out", write_tiny_model(tmp_path / "tiny"), all_topics=True)

@@ -15,13 +15,14 @@ from fleet_helpers import run_all
 from waiting_helpers import until
 
 from dcfm_ros.bags import workers
-from dcfm_ros.bags.workers import Processes, attempt, shares
+from dcfm_ros.bags.workers import Processes, attempt, split_cores
 
 
 def of(tmp_path, *moods):
     return [(mood, str(tmp_path / f"{i}")) for i, mood in enumerate(moods)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [Processes(1), Processes(2)], ids=["one", "two"])
 def test_every_job_is_done_once(engine):
     outcomes, frames = run_all(engine, tasks.square, [3, 4, 5, 6, 7])
@@ -33,6 +34,7 @@ def test_no_job_is_no_work():
     assert run_all(Processes(2), tasks.square, []) == ([], 0)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_fails_its_job_alone(tmp_path):
     outcomes, _ = run_all(Processes(2), tasks.moody, of(tmp_path, "fine", "dies", "good", "dies", "well"))
     assert [outcome.result for outcome in outcomes] == ["fine", None, "good", None, "well"]
@@ -50,7 +52,7 @@ def test_failures_are_told_apart(tmp_path):
 
 
 def test_what_a_worker_cannot_load_is_a_failed_job(monkeypatch):
-    monkeypatch.setattr(workers, "packed", lambda task, job: b"cno_such_module\nfunction\n.")
+    monkeypatch.setattr(workers, "pack_job", lambda task, job: b"cno_such_module\nfunction\n.")
     (outcome,), _ = run_all(Processes(1), tasks.square, [1])
     assert "No module named 'no_such_module'" in outcome.failure
 
@@ -62,7 +64,7 @@ def test_workers_have_their_share_of_the_cores(tmp_path):
         process, cores = outcome.result
         assert by_process.setdefault(process, cores) == cores
     assert len(by_process) == 2 and os.getpid() not in by_process
-    expected = shares(sorted(os.sched_getaffinity(0)), 2)
+    expected = split_cores(sorted(os.sched_getaffinity(0)), 2)
     assert sorted(by_process.values()) == sorted(expected)
 
 
@@ -76,7 +78,7 @@ def test_workers_have_their_share_of_the_cores(tmp_path):
     ],
 )
 def test_shares(cores, count, expected):
-    assert shares(cores, count) == expected
+    assert split_cores(cores, count) == expected
 
 
 # A program as the command is one: it is told to end by Ctrl-C, and what it has started has to end, too.
@@ -128,6 +130,7 @@ def program(tmp_path):
         process.stderr.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("everyone", [False, True], ids=["kill", "terminal"])
 def test_an_interruption_ends_all_workers_in_order(program, everyone):
     """A terminal sends the signal to all processes of the program."""
@@ -140,6 +143,7 @@ def test_an_interruption_ends_all_workers_in_order(program, everyone):
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
+@pytest.mark.slow
 def test_a_second_interruption_ends_workers_that_do_not_listen(program):
     process, files, children = program("ignore_interruption")
     os.kill(process.pid, signal.SIGINT)
@@ -154,6 +158,7 @@ def test_a_second_interruption_ends_workers_that_do_not_listen(program):
     assert not psutil.wait_procs(children, timeout=10)[1]
 
 
+@pytest.mark.slow
 def test_workers_of_a_killed_program_end_by_themselves(program):
     process, _files, children = program("tell_of_frames")
     process.kill()

@@ -18,9 +18,17 @@ def test_the_share_of_border_cells_by_hand():
     assert border_share(np.zeros((3, 1, 8))) == 0.0  # no cells at all
 
 
-@pytest.mark.parametrize("classes", [2, 3, 11, 124])
-@pytest.mark.parametrize("size", [(88, 120), (120, 216), (31, 47)])
-@pytest.mark.parametrize("share", [0.0, 0.05, 0.15, 0.5, 1.0])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "classes, size, share",
+    [
+        (2, (88, 120), 0.0),
+        (3, (120, 216), 0.05),
+        (11, (31, 47), 0.15),
+        (124, (88, 120), 0.5),
+        (2, (31, 47), 1.0),
+    ],
+)
 def test_the_share_is_as_stated(classes, size, share):
     logits = blocky_logits(classes, size, share)
     assert logits.shape == (classes, *size) and logits.dtype == np.float32

@@ -36,7 +36,7 @@ from dcfm_ros.benchmark.upsampling import Upsampling, measured_border_share
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.pipeline import postprocess
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.pipeline.backends.monolithic import compile_whole, in_torch
+from dcfm_ros.pipeline.backends.monolithic import compile_monolithic, in_torch
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
@@ -85,13 +85,14 @@ def noted(network):
     return noting, seen
 
 
+@pytest.mark.slow
 def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch):
     model = networks.per_frame
     like = make(model)
     wanted = own_mask(model, scene.images[0])
     assert len(np.unique(wanted)) > 1
     published = PublishedNetwork(model, CAMERA)
-    for network in (in_torch(published, "cpu"), compile_whole(published, SIZE, like).run):
+    for network in (in_torch(published, "cpu"), compile_monolithic(published, SIZE, like).run):
         noting, seen = noted(network)
         published_run(noting, SIZE)(Frame("", 0, scene.images[0]), None)
         assert (
@@ -104,12 +105,13 @@ def test_whole_networks_give_the_models_masks(make, networks, scene, monkeypatch
         "dcfm_ros.benchmark.contenders.upsampled_argmax",
         lambda *arguments: made.append(postprocess.upsampled_argmax(*arguments)),
     )
-    rewritten_run(compile_whole(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(
+    rewritten_run(compile_monolithic(RewrittenNetwork(model).eval(), SIZE, like).run, SIZE)(
         Frame("", 0, scene.images[0]), None
     )
     assert made[0].shape == CAMERA and (made[0] == wanted).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_transformers_gives_the_models_masks(networks, scene):
     pytest.importorskip("transformers", reason="transformers is not installed")
     model = networks.per_frame
@@ -120,6 +122,7 @@ def test_transformers_gives_the_models_masks(networks, scene):
     assert seen.shape == (1, *CAMERA) and seen.dtype == np.uint8 and (seen[0] == wanted).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_in_half_precision_weights_are_half_and_the_network_stays_as_it_was(networks, scene):
     model = networks.per_frame
     nets = [PublishedNetwork(model, CAMERA).eval()]
@@ -209,6 +212,7 @@ def test_a_frame_without_a_mask_ends_the_benchmark(scene, mode):
     assert raised.value.__cause__.__cause__ is backend.deep_error
 
 
+@pytest.mark.slow
 def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeypatch):
     worst, made = EveryCellABorder(backend), []
     monkeypatch.setattr(
@@ -227,6 +231,7 @@ def test_every_cell_a_border_does_the_same_work_on_other_logits(backend, monkeyp
     assert border_share(made[0]) == 1.0 and made[0].strides == own.strides and made[0].shape == own.shape
 
 
+@pytest.mark.slow
 def test_steps_are_those_of_a_frame(backend, scene, monkeypatch):
     common = ["preprocess", "motion", "shallow network", "keyframe decision"]
     tail = ["fusion and head", "upsample-argmax"]

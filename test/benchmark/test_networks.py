@@ -40,6 +40,7 @@ def same_backbone(networks):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["mit_b0", "resnet18"])
 def test_random_networks_have_regions(backbone):
     networks = random_networks(backbone, 124, CAMERA, CAMERA)
@@ -57,6 +58,7 @@ def test_random_networks_have_regions(backbone):
         assert (logits.argmax(0) == label[step // 2 :: step, step // 2 :: step]).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_random_networks_are_the_same_each_time_and_spare_the_generator():
     torch.manual_seed(3)
     first, drawn = random_networks("mit_b0", 4, CAMERA, CAMERA), torch.rand(1)
@@ -67,6 +69,7 @@ def test_random_networks_are_the_same_each_time_and_spare_the_generator():
     assert np.array_equal(keyframe(first.dcfm, image), keyframe(second.dcfm, image))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture, other", [("dcfm", "per_frame"), ("per_frame", "dcfm")])
 @pytest.mark.parametrize(
     "changes",
@@ -88,6 +91,7 @@ def test_the_counterpart_has_the_models_backbone_and_nearly_its_masks(tmp_path, 
     assert (found == wanted.argmax(0)).mean() >= most - 0.02  # never worse than the commonest class alone
 
 
+@pytest.mark.slow
 def test_another_size_than_the_models(tmp_path):
     networks = load_networks(str(write_tiny_model(tmp_path / "model")), CAMERA, (128, 160))
     for config in (networks.dcfm.config, networks.per_frame.config):

@@ -7,18 +7,8 @@ import itertools
 import pytest
 
 from dcfm_ros.benchmark.interleave import Burst, Contender, Times
-from dcfm_ros.benchmark.report import (
-    DCFM,
-    GUARANTEE,
-    PER_FRAME,
-    SCHEDULES,
-    Entry,
-    guarantees,
-    ratios,
-    row,
-    step_rows,
-    upsampling_row,
-)
+from dcfm_ros.benchmark.options import DCFM, GUARANTEE, PER_FRAME, SCHEDULES
+from dcfm_ros.benchmark.report import Entry, guarantees, ratios, row, step_rows, upsampling_row
 from dcfm_ros.benchmark.table import benchmark_table
 
 

@@ -12,7 +12,8 @@ from evaluation_helpers import SIZE, MemoryClip, make_clip
 from helpers import write_tiny_model
 
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation.calibrate import CalibrateOptions, calibration_table, find_threshold
+from dcfm_ros.evaluation.calibrate import calibration_table, find_threshold
+from dcfm_ros.evaluation.options import CalibrateOptions
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
 from dcfm_ros.pipeline.settings import AksScore, Alignment, SchedulerConfig
@@ -68,6 +69,7 @@ def clips():
     return [calm_clip(61, 1), calm_clip(91, 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [2.0, 3.5, 5.0, 6.5])
 def test_the_wanted_rate_is_hit(clips, wanted, config):
     report = find_threshold(clips, wanted, SIZE, config)
@@ -76,6 +78,7 @@ def test_the_wanted_rate_is_hit(clips, wanted, config):
     assert report["frames_per_keyframe"] == pytest.approx(15 / report["keyframe_hz"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_table_tells_the_truth(clips, config):
     report = find_threshold(clips, 4.0, SIZE, config)
     for row in report["table"]:
@@ -88,6 +91,7 @@ def test_the_table_tells_the_truth(clips, config):
     )
 
 
+@pytest.mark.slow
 def test_medians_of_differences(clips, config):
     """Of the published score they are deviations, of the other what motion does not explain of them."""
     report, differences = find_threshold(clips, 4.0, SIZE, config), {1: [], 6: []}
@@ -120,6 +124,7 @@ def test_the_bounds_make_some_rates_impossible(clips, config):
         find_threshold(clips, 1.0, SIZE, config)
 
 
+@pytest.mark.slow
 def test_a_rate_at_the_bounds_is_possible(clips, config):
     assert find_threshold(clips, 7.5, SIZE, config)["keyframe_hz"] == most(config)
     assert find_threshold(clips, 1.5, SIZE, config)["keyframe_hz"] == pytest.approx(1.5, rel=0.02)
@@ -162,10 +167,8 @@ def test_stills_are_refused():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (dict(keyframe_hz=0.0), "keyframe_hz 0.0: use a number of keyframes per second above 0"),
-        (dict(keyframe_hz=float("nan")), "keyframe_hz nan"),
-        (dict(keyframe_hz=2.0, min_interval=0), "min_interval 0: use 1 to 1000 frames"),
-        (dict(keyframe_hz=2.0, alignment="logits"), "alignment 'logits': use one of flow, none"),
+        (dict(keyframe_hz=0.0), "keyframe_hz 0.0: use a value above 0"),
+        (dict(keyframe_hz=2.0, min_interval=5, max_interval=4), "max_interval 4: use min_interval"),
     ],
 )
 def test_bad_options_are_refused(changes, message):
@@ -173,6 +176,7 @@ def test_bad_options_are_refused(changes, message):
         CalibrateOptions("somewhere", **changes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options, alignment, what",
     [

@@ -14,7 +14,8 @@ from evaluation_helpers import make_clip
 from helpers import CLASSES, tiny_model, write_tiny_model
 
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation.evaluate import AKS_SPREAD, EvaluateOptions, evaluate, parse_thresholds
+from dcfm_ros.evaluation.evaluate import evaluate
+from dcfm_ros.evaluation.options import AKS_SPREAD, EvaluateOptions, parse_thresholds
 from dcfm_ros.evaluation.schedule import ALIGNMENTS
 from dcfm_ros.evaluation.timing import PATHS
 from dcfm_ros.metrics.confusion import ConfusionMatrix
@@ -63,6 +64,7 @@ def options(tmp_path, models):
     )
 
 
+@pytest.mark.slow
 def test_the_report_has_every_row(options, models, tmp_path):
     report = evaluate(replace(options, per_frame=models["per_frame"], fps=True))
     rows = [
@@ -106,6 +108,7 @@ def test_the_report_has_every_row(options, models, tmp_path):
         assert cv2.imread(str(out / name)).shape[1] == width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "alignments, modes, paths",
     [
@@ -125,6 +128,7 @@ def test_alignments_have_their_rows_and_times_alone(options, alignments, modes, 
     assert list(report["by_age"]["miou"]) == ways and set(report["models"][0]["times_ms"]) == paths
 
 
+@pytest.mark.slow
 def test_a_per_frame_model_has_one_row(options, models):
     report = evaluate(replace(options, model=models["per_frame"]))
     assert [(row["mode"], row["interval"]) for row in report["rows"]] == [("per_frame", 1)]
@@ -132,6 +136,7 @@ def test_a_per_frame_model_has_one_row(options, models):
     assert report["rows"][0]["alignment"] == "none"
 
 
+@pytest.mark.slow
 def test_published_sizes_are_run_as_they_are(options, tmp_path):
     """No stride divides 53x85, and the masks are of the labels' size all the same. Backends:
     test_architectures.py."""
@@ -203,6 +208,7 @@ def test_another_number_of_classes_is_refused(options, models):
         evaluate(replace(options, model=models["five"]))
 
 
+@pytest.mark.slow
 def test_another_order_of_classes_is_refused_and_other_names_are_noted(options, models, tmp_path):
     swapped = write_data(tmp_path / "swapped", names=["road", "sky", None, None])
     with pytest.raises(ValueError, match="the same classes in different orders .sky, road"):
@@ -228,22 +234,12 @@ def test_an_unreadable_file_is_named(options, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        (dict(modes=("causal", "sideways")), "unknown mode 'sideways': use one of two_sided, causal, async"),
         (dict(modes=()), "no mode: give at least one of"),
-        (
-            dict(alignments=("flow", "sideways")),
-            "unknown alignment 'sideways': use one of flow, none, logits",
-        ),
         (dict(alignments=()), "no alignment: give at least one of flow, none, logits"),
         (dict(intervals=(), thresholds=()), "neither intervals nor AKS thresholds"),
         (dict(intervals=(2, 0)), "interval 0: use 1 to 1000 frames"),
-        (dict(thresholds=(0.3, -1.0)), "threshold -1.0: use a value above 0"),
-        (dict(thresholds=(0.0,)), "threshold 0.0: use a value above 0"),
         (dict(delays=()), "mode async without delays"),
         (dict(min_interval=5, max_interval=3), "max_interval 3: use min_interval"),
-        (dict(max_age=-1), "max_age -1: use 0 to 1000 frames"),
-        (dict(limit_clips=0), "limit_clips 0: use 1 or more"),
-        (dict(memory_gb=0.0), "memory_gb 0.0: use a number of gigabytes above 0"),
     ],
 )
 def test_bad_options_are_refused(changes, message):
@@ -270,6 +266,7 @@ def test_by_default_thresholds_are_around_the_shipped_one_of_each_score():
         assert found[way] == [pytest.approx(factor * THRESHOLDS[score], abs=1e-3) for factor in AKS_SPREAD]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table(options, capsys, tmp_path):
     arguments = [
         "evaluate",
@@ -316,13 +313,7 @@ def test_the_command_prints_a_table(options, capsys, tmp_path):
 def test_the_command_names_what_is_wrong(options, capsys):
     assert main(["evaluate", options.source, "--model", options.model, "--modes", "sideways"]) == 2
     assert (
-        capsys.readouterr().err
-        == "dcfm evaluate: unknown mode 'sideways': use one of two_sided, causal, async\n"
-    )
-    assert main(["evaluate", options.source, "--model", options.model, "--alignments", "flow,sideways"]) == 2
-    assert (
-        capsys.readouterr().err
-        == "dcfm evaluate: unknown alignment 'sideways': use one of flow, none, logits\n"
+        capsys.readouterr().err == "dcfm evaluate: --modes 'sideways': use some of two_sided, causal, async\n"
     )
     assert main(["evaluate", "/no/such/place"]) == 2
     assert "/no/such/place" in capsys.readouterr().err
@@ -331,6 +322,7 @@ def test_the_command_names_what_is_wrong(options, capsys):
     assert "invalid list of int value: '1,two'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_memory_changes_nothing(options):
     options = replace(options, modes=("two_sided",), intervals=(3,), max_age=1)
     first, second = evaluate(options), evaluate(replace(options, memory_gb=1e-6))
@@ -338,6 +330,7 @@ def test_memory_changes_nothing(options):
     assert np.isfinite([row["miou"] for row in first["rows"]]).all()
 
 
+@pytest.mark.slow
 def test_merged_classes_are_merged_before_they_are_compared(options, models, tmp_path):
     (tmp_path / "map.yaml").write_text("{classes: {a: [sky, tree], b: [road]}, ignore: car}")
     kept = replace(options, intervals=(1,), thresholds=(), modes=("causal",), alignments=("none",))

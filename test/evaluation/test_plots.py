@@ -41,6 +41,7 @@ def written(folder):
     return sorted(path.name for path in folder.glob("*.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rows",
     [
@@ -63,6 +64,7 @@ def test_all_pictures_are_written_and_not_blank(tmp_path, rows):
         assert cv2.imread(str(path)).std() > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_frame", [[], [row("per_frame", 1, rate=1.0)]])
 @pytest.mark.parametrize("ways", [("none",), ("flow", "none"), ("logits", "flow", "none")])
 def test_each_alignment_has_a_panel_and_a_line(tmp_path, monkeypatch, ways, per_frame):
@@ -128,12 +130,14 @@ def test_labels_that_are_void_everywhere_leave_no_accuracy(tmp_path):
     assert written(tmp_path) == ["consistency.png"]
 
 
+@pytest.mark.slow
 def test_many_classes_fit(tmp_path):
     names = {f"class {number}": number / 124 for number in range(124)}
     write_plots(report(*(row(interval=k, rate=1 / k, per_class_iou=names) for k in (1, 2, 4))), tmp_path)
     assert cv2.imread(str(tmp_path / "per_class.png")).shape[0] < 5000
 
 
+@pytest.mark.slow
 def test_a_dollar_in_a_name_is_a_letter(tmp_path):
     """And not the beginning of a formula, which may be wrong: an error after all the work."""
     write_plots(report(row(per_class_iou={"$_{$": 0.5, "\\frac": 0.5})), tmp_path)

@@ -141,6 +141,7 @@ def test_schedules_share_masks_and_features(alignments):
     assert clip.read == list(range(19))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "alignments, memory_bytes", [(("none",), 1), (("none",), 40_000), (tuple(ALIGNMENTS), 40_000)]
 )

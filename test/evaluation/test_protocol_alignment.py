@@ -8,14 +8,24 @@ import cv2
 import numpy as np
 import pytest
 from evaluation_helpers import CLASSES, SIZE, MemoryClip, make_clip
-from protocol_helpers import RESIDUALS, SCHEDULER, THRESHOLDS, counts_of, noted_mask, own_classes, run
+from protocol_helpers import (  # noqa: F401
+    RESIDUALS,
+    SCHEDULER,
+    THRESHOLDS,
+    backend,
+    counts_of,
+    model,
+    noted_mask,
+    own_classes,
+    run,
+)
 
 from dcfm_ros.evaluation.feature_store import FeatureStore
 from dcfm_ros.evaluation.protocol import Network
 from dcfm_ros.evaluation.read_ahead import ClipReader
 from dcfm_ros.evaluation.schedule import ALIGNMENTS, Schedule, serving
 from dcfm_ros.metrics.consistency import consistency_windows
-from dcfm_ros.motion.track import Found, MotionTrack
+from dcfm_ros.motion.track import MotionKind, MotionTrack
 from dcfm_ros.pipeline.backends.base import MasksOnHost
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
@@ -68,7 +78,7 @@ def test_masks_and_adaptive_keyframes_are_those_of_the_live_segmenter(
         assert np.array_equal(matrix.counts, wanted)
     ordered = [masks[index] for index in range(24)]
     np.testing.assert_allclose(score.windows[8], consistency_windows(ordered, list(clip.labels.values()), 8))
-    moved = [result.index for result in live if result.alignment is Found.FLOW]
+    moved = [result.index for result in live if result.alignment is MotionKind.FLOW]
     assert len(moved) > 12 if alignment == "flow" else not moved
     network, store = (
         Network(backend, SIZE, own_classes(CLASSES)),

@@ -11,7 +11,8 @@ from helpers import own_mask, write_tiny_model
 from importing_helpers import nvlabs_segmentation, per_frame, written
 
 from dcfm_ros.cli import main
-from dcfm_ros.evaluation.segment_files import SegmentOptions, segment
+from dcfm_ros.evaluation.options import SegmentOptions
+from dcfm_ros.evaluation.segment_files import segment
 from dcfm_ros.model.importing.import_model import import_model
 
 
@@ -32,6 +33,7 @@ def source(tmp_path):
     return tmp_path / "drive"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "async", "two_sided"])
 def test_every_frame_gets_its_mask(tmp_path, source, mode):
     write_tiny_model(tmp_path / "model")
@@ -45,6 +47,7 @@ def test_every_frame_gets_its_mask(tmp_path, source, mode):
     assert report["keyframes"] >= 1 and (out / "overlay.mp4").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_the_same_twice_in_sync_mode(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     options = [
@@ -68,12 +71,7 @@ def test_unknown_mode_and_source_are_named(tmp_path, source):
         segment(SegmentOptions("/no/such", model=str(tmp_path / "model"), out=str(tmp_path / "out")))
 
 
-@pytest.mark.parametrize("frames", [0, -4])
-def test_frames_below_one_are_refused(frames):
-    with pytest.raises(ValueError, match=f"--frames {frames}: give at least 1"):
-        SegmentOptions("synthetic", frames=frames)
-
-
+@pytest.mark.slow
 def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, capsys):
     write_tiny_model(tmp_path / "model")
     options = dict(model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out"))
@@ -113,6 +111,7 @@ def test_a_mask_that_cannot_be_written_is_named(tmp_path, source):
         )
 
 
+@pytest.mark.slow
 def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsys):
     """Whatever the mode: the masks are those of the network on each frame by itself."""
     files = written(tmp_path / "segformer.pth", {"state_dict": nvlabs_segmentation(per_frame())})
@@ -139,6 +138,7 @@ def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsy
         assert len(np.unique(mask)) > 1
 
 
+@pytest.mark.slow
 def test_labels_of_other_classes_are_not_compared(tmp_path):
     write_tiny_model(tmp_path / "model", classes=3)
     found = segment(

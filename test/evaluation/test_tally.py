@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dcfm_ros.evaluation.schedule import CAUSAL, Schedule
-from dcfm_ros.evaluation.tally import Course, Tally, tally_report
+from dcfm_ros.evaluation.tally import CameraTally, Tally, tally_report
 from dcfm_ros.metrics.confusion import ConfusionMatrix
 from dcfm_ros.metrics.consistency import consistency_windows
 
@@ -36,10 +36,10 @@ def frames(count, seed=0):
     return made
 
 
-def run(into, video, sequence=0, labels=True, course=None):
-    course = course or Course(into)
+def run(into, video, sequence=0, labels=True, camera=None):
+    camera = camera or CameraTally(into)
     for number, (image, mask, label) in enumerate(video):
-        course.add(
+        camera.add(
             image,
             mask,
             label if labels is True or number in (labels or ()) else None,
@@ -48,7 +48,7 @@ def run(into, video, sequence=0, labels=True, course=None):
             number % 4,
             number % 4 * 100,
         )
-    return course
+    return camera
 
 
 @pytest.mark.parametrize("length", [7, 8, 9, 30])
@@ -62,8 +62,8 @@ def test_windows_are_those_of_the_published_numbers(length):
 
 def test_windows_are_of_consecutive_labelled_frames_of_one_sequence():
     made, video = tally(), frames(40)
-    course = run(made, video[:20], labels=set(range(20)) - {10})
-    run(made, video[20:], sequence=1, course=course)
+    camera = run(made, video[:20], labels=set(range(20)) - {10})
+    run(made, video[20:], sequence=1, camera=camera)
     parts = [video[:10], video[11:20], video[20:]]
     expected = [
         share
@@ -94,20 +94,20 @@ def test_accuracy_is_of_keyframes_of_others_and_by_age():
 def test_the_returned_counts_are_of_the_frame_alone():
     made = tally()
     (image, mask, label), second = frames(2)
-    course = Course(made)
-    flicker, counts = course.add(image, mask, label, 0, True, 0, 0)
+    camera = CameraTally(made)
+    flicker, counts = camera.add(image, mask, label, 0, True, 0, 0)
     assert flicker is None and counts.counts.sum() == label.size
-    assert course.add(*second[:2], None, 0, False, 1, 100)[1] is None
+    assert camera.add(*second[:2], None, 0, False, 1, 100)[1] is None
     assert counts.counts.sum() == label.size  # nothing was added to it
 
 
 def test_merging_is_one_run_over_all():
     videos, together, parts = [frames(20, seed) for seed in range(3)], tally(), []
-    everything = Course(together)
+    everything = CameraTally(together)
     for number, video in enumerate(videos):
         parts.append(tally())
         run(parts[-1], video, labels=set(range(5, 20)))
-        run(together, video, sequence=number, labels=set(range(5, 20)), course=everything)
+        run(together, video, sequence=number, labels=set(range(5, 20)), camera=everything)
         for one in (parts[-1], together):
             one.keyframe("deviation", 3 + number)
             one.keyframe("first", 0)

@@ -73,11 +73,13 @@ def check(row: str, config: ModelConfig) -> None:
     assert model.head.classifier.bias is None and model.head.dropout.p == 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_published_rows(row):
     check(row, published_config(row))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED)
 def test_shipped_training_configurations_are_the_published_rows(row):
     from dcfm_ros.training.config import load_train_config
@@ -85,6 +87,7 @@ def test_shipped_training_configurations_are_the_published_rows(row):
     check(row, load_train_config(TRAIN / f"{row}.yaml").model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_backbone_has_its_fusion(name):
     with torch.device("meta"):

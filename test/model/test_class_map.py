@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from dcfm_ros.config_folders import config_folders, ready_class_maps
-from dcfm_ros.model.class_map import IGNORED, ClassMap, MappedClass, read_class_map
+from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.model.class_map import ClassMap, MappedClass, palette_table, read_class_map
 from dcfm_ros.model.config import ClassSpec, ConfigError
 
 CLASSES = [
@@ -25,7 +26,7 @@ def test_without_a_map_classes_are_the_models():
     same = read_class_map("", CLASSES)
     assert same == ClassMap.of_model(CLASSES) and not same.changes_ids and not same.merges
     assert [(c.id, c.name, c.color, c.sources) for c in same.classes][3] == (3, "car", (30, 1, 2), (3,))
-    assert same.table[:5].tolist() == [0, 1, 2, 3, 4] and (same.table[5:] == IGNORED).all()
+    assert same.table[:5].tolist() == [0, 1, 2, 3, 4] and (same.table[5:] == IGNORE_LABEL).all()
 
 
 def test_classes_are_merged_renamed_renumbered_and_ignored(tmp_path):
@@ -39,7 +40,7 @@ def test_classes_are_merged_renamed_renumbered_and_ignored(tmp_path):
         MappedClass(7, "plant", (0, 255, 0), (4,)),
         MappedClass(8, "ghost", (128, 128, 128), ()),
     )
-    assert found.table[:6].tolist() == [IGNORED, 0, 0, IGNORED, 7, IGNORED]
+    assert found.table[:6].tolist() == [IGNORE_LABEL, 0, 0, IGNORE_LABEL, 7, IGNORE_LABEL]
     assert found.groups.tolist() == [-1, 0, 0, -1, 1]
     assert found.colors[[0, 7, 8, 1, 255]].tolist() == [
         [10, 1, 2],
@@ -65,7 +66,7 @@ def test_other_ids_alone_merge_nothing(tmp_path):
 
 def test_the_rest(tmp_path):
     found = given(tmp_path, "{classes: {free: [road], other: }, ignore: sky, rest: other}")
-    assert found.table[:5].tolist() == [IGNORED, 0, 1, 1, 1]
+    assert found.table[:5].tolist() == [IGNORE_LABEL, 0, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -86,14 +87,14 @@ def test_the_rest(tmp_path):
         ("{classes: {a: [road], b: [sky, road]}}", "'road' becomes both 'a' and 'b': name it once"),
         ("{classes: {a: [road]}, ignore: [road]}", "'road' becomes both 'a' and 'ignored'"),
         ("{classes: {a: [road]}}", "does not say what becomes of sky, pavement, car, tree"),
-        ("{classes: {a: [road]}, rest: b}", "rest 'b' is none of its classes a"),
+        ("{classes: {a: [road]}, rest: b}", "rest 'b' is not one of its classes a"),
         ("{classes: {a: {of: road, id: 255}}, rest: a}", "class 'a' has id 255: use 0 to 254"),
         ("{classes: {a: {of: road, id: true}}, rest: a}", "class 'a' has id True"),
         ("{classes: {a: {of: road, id: 1}, b: {of: sky, id: 1}}, rest: a}", "ids \\[1\\] are given twice"),
         ("{classes: {a: {of: road, color: [1, 2, 300]}}, rest: a}", "class 'a': color"),
         ("{classes: {a: {of: road, color: [1, 2]}}, rest: a}", "class 'a': "),
         ("{classes: {a: {of: road, color: red}}, rest: a}", "class 'a': color"),
-        ("{classes: {a: [road]}, rest: [a]}", "rest \\['a'\\] is none of its classes a"),
+        ("{classes: {a: [road]}, rest: [a]}", "rest \\['a'\\] is not one of its classes a"),
         ("{classes: {a: 3}, rest: a}", "'a' is made of 3: give a list of the model's class names"),
         ("{classes: {a: [road", "cannot be read"),
     ],
@@ -148,3 +149,17 @@ def test_colours_of_a_mask():
         and colors[4].tolist() == [40, 1, 2]
         and not colors[5:].any()
     )
+
+
+@pytest.mark.parametrize(
+    "colors, message",
+    [
+        ([], r"there are colours of the ids \[\]; give 1 to 255 of them"),
+        ([(0, 0, 0)] * 256, "of ids 0 to 254, as mask value 255 is unlabelled"),
+        ([(0, 0, 0), (0, 300, 0)], r"colour of class 1 is \(0, 300, 0\)"),
+        ([(0, 0)], r"colour of class 0 is \(0, 0\); give red, green and blue"),
+    ],
+)
+def test_bad_palettes_are_refused(colors, message):
+    with pytest.raises(ValueError, match=message):
+        palette_table(dict(enumerate(colors)))

@@ -55,6 +55,7 @@ def test_counting_ends_with_the_call():
     assert cost.layers == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     (

@@ -60,6 +60,7 @@ def reference(weights: dict[str, Tensor], image: Tensor) -> list[Tensor]:
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 96), (67, 101)])
 def test_features_are_those_of_the_published_arithmetic(size):
     encoder = tiny_model(backbone="efficientnet_lite0", embed=16).encoder.double()

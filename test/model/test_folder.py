@@ -11,6 +11,7 @@ from helpers import tiny_model, write_tiny_model
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from dcfm_ros import files
 from dcfm_ros.model import folder as folder_module
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import (
@@ -84,7 +85,7 @@ def test_the_training_record_is_kept(tmp_path):
 def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
     monkeypatch.setattr(folder_module, "config_folders", lambda kind: [written.parent])
     with pytest.raises(
-        ModelError, match=r"no model 'street99': give a folder that holds model.yaml, or .* model \(tiny\)"
+        ModelError, match=r"no model 'street99': give a folder that contains model.yaml, or .* model \(tiny\)"
     ):
         load_model("street99")
     assert find_model("tiny") == written
@@ -191,16 +192,14 @@ def test_an_interrupted_write_leaves_the_old_model(tmp_path, monkeypatch):
 
 
 def test_weights_are_on_the_disk_before_they_get_their_name(tmp_path, monkeypatch):
-    done, fsync, replace = [], folder_module.os.fsync, folder_module.os.replace
-    monkeypatch.setattr(folder_module.os, "fsync", lambda file: (done.append("flushed"), fsync(file)))
-    monkeypatch.setattr(
-        folder_module.os, "replace", lambda old, new: (done.append(new.name), replace(old, new))
-    )
+    done, fsync, replace = [], files.os.fsync, files.os.replace
+    monkeypatch.setattr(files.os, "fsync", lambda file: (done.append("flushed"), fsync(file)))
+    monkeypatch.setattr(files.os, "replace", lambda old, new: (done.append(new.name), replace(old, new)))
     write_tiny_model(tmp_path / "model")
     assert done == ["flushed", "flushed", WEIGHTS_FILE, CONFIG_FILE]
 
 
-@pytest.mark.parametrize("failing", ["save_file", "_flush"])
+@pytest.mark.parametrize("failing", [(folder_module, "save_file"), (files, "flush")])
 def test_a_failed_write_removes_what_it_made(tmp_path, monkeypatch, failing):
     """Whatever the error; folders that were there stay."""
 
@@ -208,21 +207,21 @@ def test_a_failed_write_removes_what_it_made(tmp_path, monkeypatch, failing):
         raise KeyboardInterrupt
 
     (tmp_path / "mine").mkdir()
-    monkeypatch.setattr(folder_module, failing, fail)
+    monkeypatch.setattr(*failing, fail)
     with pytest.raises(KeyboardInterrupt):
         save_model(tmp_path / "mine" / "deep" / "er", tiny_model())
     assert list((tmp_path / "mine").iterdir()) == []
 
 
 def test_weights_without_a_configuration_do_not_stay(tmp_path, monkeypatch):
-    replace = folder_module.os.replace
+    replace = files.os.replace
 
     def fail_second(old, new):
         if new.name == CONFIG_FILE:
             raise OSError(5, "Input/output error")
         replace(old, new)
 
-    monkeypatch.setattr(folder_module.os, "replace", fail_second)
+    monkeypatch.setattr(files.os, "replace", fail_second)
     with pytest.raises(OSError, match="model could not be written"):
         save_model(tmp_path / "model", tiny_model())
     assert list(tmp_path.iterdir()) == []

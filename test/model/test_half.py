@@ -50,16 +50,19 @@ def compare(model, size, bound=BOUND):
         assert torch.isfinite(found).all() and 0 < distance(found, wanted) < bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_parts_are_near_those_in_float32(kind):
     compare(tiny_model(**KINDS[kind]), (66, 101))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, bound", (("street11", DEEP_BOUND), ("street11_b0", BOUND)))
 def test_the_built_in_models(name, bound):
     compare(load_model(name), (96, 128), bound)
 
 
+@pytest.mark.slow
 def test_the_float32_parts_are_left_alone():
     parts = fold(tiny_model(backbone="resnet18"))
     before = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts]
@@ -120,6 +123,6 @@ def test_batch_norms_are_folded_exactly():
 
 def test_a_batch_norm_without_a_convolution_is_named():
     with pytest.raises(
-        ValueError, match="no convolution stands before the batch norms 1: float16 needs them folded"
+        ValueError, match="no convolution precedes the batch norms 1: float16 needs them folded"
     ):
         fold_batch_norms(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3)))

@@ -18,6 +18,7 @@ def pictures(height, width):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height, width", ((64, 96), (50, 70)))
 @pytest.mark.parametrize(
     "changes",
@@ -55,6 +56,7 @@ def test_folded_is_the_training_form(changes, height, width):
         assert resize(parts.decoder(shallow[0], common[0]), (height, width)).shape == model(image[0]).shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("height, width", ((64, 96), (50, 70)))
 @pytest.mark.parametrize("backbone", ("mit_b0", "resnet18", "pspnet18"))
 def test_a_folded_per_frame_network_gives_its_logits(backbone, height, width):
@@ -103,6 +105,7 @@ def test_a_model_in_training_is_refused():
         fold(tiny_model().train())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     ({}, {"head_layers": 1}, {"backbone": "pspnet18", "common_width": 40}, {"architecture": "per_frame"}),

@@ -10,7 +10,7 @@ from torch import nn
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.drop_path import drop_path
-from dcfm_ros.model.mit import MIT_SPECS, Attention, MixTransformer, PatchEmbedding, image_of, tokens_of
+from dcfm_ros.model.mit import MIT_SPECS, Attention, MixTransformer, PatchEmbedding, to_feature_map, to_tokens
 
 UNUSED = 2451  # the published counts include a classifier 128 -> 19 which nothing uses
 
@@ -37,6 +37,7 @@ def test_published_parameter_counts(backbone, classes, head_layers, encoder, dec
     assert count(model) == encoder + decoder - UNUSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MIT_SPECS)
 def test_every_table_row_is_consistent(name):
     spec = MIT_SPECS[name]
@@ -62,9 +63,9 @@ def test_layer_norms_have_the_published_eps():
 
 def test_tokens_and_images_are_two_views_of_the_same_memory():
     image = torch.randn(2, 5, 3, 4).contiguous(memory_format=torch.channels_last)
-    tokens = tokens_of(image)
+    tokens = to_tokens(image)
     assert tokens.shape == (2, 12, 5) and tokens.is_contiguous() and tokens.data_ptr() == image.data_ptr()
-    again = image_of(tokens, (3, 4))
+    again = to_feature_map(tokens, (3, 4))
     assert torch.equal(again, image) and again.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -87,6 +88,7 @@ def test_deep_goes_on_from_shallow(height, width, grids):
     ]
 
 
+@pytest.mark.slow
 def test_a_camera_frame_of_odd_size():
     model = tiny_model()
     with torch.inference_mode():

@@ -15,6 +15,7 @@ def image():
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "backbone, width, grid",
     (("mit_b0", 256, (16, 24)), ("pspnet18", 1024, (8, 12)), ("resnet18", 512, (8, 12))),

@@ -37,6 +37,7 @@ def test_parameter_counts(name, parameters):
         assert sum(parameter.numel() for parameter in on_meta(variant).parameters()) == parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RESNET_SPECS)
 def test_every_table_row_is_consistent(name):
     spec, encoder = RESNET_SPECS[name], on_meta(name)
@@ -144,6 +145,7 @@ def test_images_of_a_batch_do_not_mix():
     torch.testing.assert_close(together, single, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ("resnet18", "pspnet18"))
 def test_every_parameter_learns(backbone):
     model = tiny_model(backbone=backbone, common_width=16, head_layers=1).train()

@@ -17,7 +17,7 @@ from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.timm_backbone import timm_spec
 from dcfm_ros.pipeline.backends import make_backend
-from dcfm_ros.training.start import take_encoder
+from dcfm_ros.training.start import load_encoder
 
 SIZE = (64, 96)
 
@@ -130,7 +130,7 @@ def test_weights_come_by_the_names_of_timm(tmp_path):
     file = str(tmp_path / "model.safetensors")
     save_file(trained.state_dict(), file)
     model = build_model(config("chain")).eval()
-    take_encoder(model, file)
+    load_encoder(model, file)
     image = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
         assert torch.equal(
@@ -150,17 +150,17 @@ def test_weights_of_another_network_are_listed(tmp_path):
         match=r"missing: layer1\.1\.weight; of another shape: stem\.0\.weight \(8, 3, 5, 5\) instead of "
         r"\(8, 3, 3, 3\); not in it: stem\.7\.bias",
     ):
-        take_encoder(build_model(config("chain")), file)
+        load_encoder(build_model(config("chain")), file)
 
 
 @pytest.mark.parametrize(
     "name, message",
     (
-        ("nothing", r"timm/nothing: timm cannot make it \(Unknown model \(nothing\)\)"),
+        ("nothing", r"timm/nothing: timm cannot create it \(Unknown model \(nothing\)\)"),
         ("dilated", "no feature at stride 16, 32; use a convolutional one"),
-        ("skips", "cannot be cut at stride 8: its network is no chain"),
-        ("one_size", "timm/one_size cannot be cut: .*any size"),
-        ("transposed", "cannot be cut at stride 8"),
+        ("skips", "cannot be split at stride 8: its network is not a chain"),
+        ("one_size", "timm/one_size cannot be split: .*any size"),
+        ("transposed", "cannot be split at stride 8"),
     ),
 )
 def test_what_cannot_be_cut_is_refused(name, message):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dcfm_ros.model import alignment
-from dcfm_ros.motion.maps import STILL, composed, explains, mean_length, moved, on_grid, stands_still
+from dcfm_ros.motion.maps import STILL, composed, explains, is_still, mean_length, moved, on_grid
 
 
 def everywhere(size, x, y):
@@ -85,7 +85,7 @@ def test_less_than_a_fraction_of_a_cell_is_no_motion(x, y, still):
     """One place that moves is enough."""
     motion = everywhere((4, 6), 0, 0)
     motion[2, 3] = np.float32(STILL) * np.float32([x, y])
-    assert stands_still(motion) == still
+    assert is_still(motion) == still
 
 
 def test_only_a_map_that_makes_pictures_more_alike_explains(seen):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dcfm_ros.motion.maps import composed, explains, moved
-from dcfm_ros.motion.track import Found, Motion, MotionTrack
+from dcfm_ros.motion.track import Motion, MotionKind, MotionTrack
 
 NETWORK, SMALL, LEAST = (352, 480), (64, 96), (32, 32)
 
@@ -55,7 +55,7 @@ def test_flows_add_up_to_the_motion_of_many_frames(drive, inner, size, step, noi
     """Those of a quarter of a pixel a frame, too. From the newer frame to the older, in cells of 4 pixels."""
     track = tracked(drive(9, step, size, noise))
     found = track.motion(8, 0)
-    assert found.found is Found.FLOW and track.motion(8, 8) == Motion(Found.STILL)
+    assert found.kind is MotionKind.FLOW and track.motion(8, 8) == Motion(MotionKind.STILL)
     error = np.abs(inner(found.map, 10 if size == NETWORK else 5) - np.float32(step) * 2)
     assert found.map.shape == (size[0] // 4, size[1] // 4, 2)
     assert error.mean() < 0.2 and np.quantile(error, 0.95) < 0.4
@@ -70,7 +70,7 @@ def test_frames_of_the_least_size(drive, inner):
 @pytest.mark.parametrize("noise", [0, 3, 5])
 def test_a_still_scene_is_still_whatever_the_sensor_adds(drive, size, noise):
     track = tracked(drive(9, (0, 0), size, noise), both_ways=True)
-    assert {track.motion(*way) for way in ((8, 0), (0, 8), (8, 8))} == {Motion(Found.STILL)}
+    assert {track.motion(*way) for way in ((8, 0), (0, 8), (8, 8))} == {Motion(MotionKind.STILL)}
     older, newest = track.pictures(0)
     assert np.abs(older.astype(int) - newest).mean() <= noise
 
@@ -90,7 +90,7 @@ def test_the_newest_flow_comes_first_forth_and_last_back(seen, monkeypatch):
     forth, back = rng.normal(0, 2, (2, 3, 8, 8, 2)).astype(np.float32)
     given = iter([flow for pair in zip(forth, back) for flow in pair])
     monkeypatch.setattr("dcfm_ros.motion.track.flow_map", lambda *_: next(given))
-    monkeypatch.setattr("dcfm_ros.motion.track.adjacent", lambda *_: (next(given), None))
+    monkeypatch.setattr("dcfm_ros.motion.track.flow_and_warped", lambda *_: (next(given), None))
     monkeypatch.setattr("dcfm_ros.motion.track.explains", lambda *_: True)
     found = tracked([image] * 4, both_ways=True)
     assert np.array_equal(found.motion(3, 0).map, composed(forth[2], composed(forth[1], forth[0])))
@@ -105,12 +105,13 @@ def test_maps_to_frames_that_were_older_then_stay(drive):
     wanted = track.motion(4, 1)
     for index in (5, 6):
         track.add(images[index], index, range(7))
-    assert wanted.found is Found.FLOW and np.array_equal(track.motion(4, 1).map, wanted.map)
-    assert track.motion(4, 6).found is track.motion(6, 4).found is Found.FLOW
+    assert wanted.kind is MotionKind.FLOW and np.array_equal(track.motion(4, 1).map, wanted.map)
+    assert track.motion(4, 6).kind is track.motion(6, 4).kind is MotionKind.FLOW
     assert track.motion(1, 4) == Motion()
     one_way = tracked(images, range(7))
     assert (
-        one_way.motion(6, 4).found is Found.FLOW and one_way.motion(4, 6) == one_way.motion(4, 1) == Motion()
+        one_way.motion(6, 4).kind is MotionKind.FLOW
+        and one_way.motion(4, 6) == one_way.motion(4, 1) == Motion()
     )
 
 
@@ -130,7 +131,7 @@ def test_what_is_not_needed_is_forgotten(drive, both_ways):
 
 
 def test_nothing_is_known_of_a_track_without_frames():
-    assert MotionTrack().motion(0, 0) == Motion() == Motion(Found.NONE, None)
+    assert MotionTrack().motion(0, 0) == Motion() == Motion(MotionKind.NONE, None)
     assert MotionTrack().pictures(0) is None
 
 
@@ -153,7 +154,7 @@ def test_after_a_restart_there_is_nothing_to_align_across(drive, seen):
     )
     track.add(seen(NETWORK), 3, range(4))  # of another size
     track.add(seen(NETWORK, (8, 0)), 4, range(4))
-    assert track.motion(4, 3).found is Found.FLOW
+    assert track.motion(4, 3).kind is MotionKind.FLOW
     for old in range(3):
         assert track.motion(4, old) == track.motion(old, 4) == track.motion(3, old) == Motion()
 
@@ -163,8 +164,8 @@ def test_across_a_cut_there_are_no_maps_and_those_of_the_shot_before_stay(drive,
     track = tracked(images[:4], range(7), both_ways=True)
     before = track.motion(2, 0)
     track.cut()
-    assert track.motion(3, 3).found is Found.STILL and track.pictures(2) is None
-    assert before.found is Found.FLOW and np.array_equal(track.motion(2, 0).map, before.map)
+    assert track.motion(3, 3).kind is MotionKind.STILL and track.pictures(2) is None
+    assert before.kind is MotionKind.FLOW and np.array_equal(track.motion(2, 0).map, before.map)
     for index in (4, 5, 6):
         track.add(images[index], index, range(7))
     for old in range(3):
@@ -196,7 +197,7 @@ def test_estimators_are_replaceable(drive):
     """One who says 2 pixels of half the size, a cell, each frame; and one whose word explains nothing."""
     images = drive(4, (4, 0))
     assert (tracked(images, estimator=Constant(2, 0)).motion(3, 0).map == (3, 0)).all()
-    assert tracked(images, estimator=Constant(-2, 0)).motion(3, 0) == Motion(Found.STILL)
+    assert tracked(images, estimator=Constant(-2, 0)).motion(3, 0) == Motion(MotionKind.STILL)
 
 
 def test_pictures_are_brought_to_where_things_are_now(drive, inner):
@@ -220,13 +221,13 @@ def test_pictures_are_brought_to_where_things_are_now(drive, inner):
 
 
 def test_length_in_pixels_of_an_image():
-    assert Motion(Found.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels((704, 960)) == pytest.approx(
-        40
-    )
-    assert Motion(Found.FLOW, np.full((40, 296, 2), (0, 2), np.float32)).pixels((1, 16384)) == pytest.approx(
-        0.05
-    )  # of a strip
-    assert Motion(Found.STILL).pixels((704, 960)) == Motion().pixels((704, 960)) == 0.0
+    assert Motion(MotionKind.FLOW, np.full((88, 120, 2), (3, -4), np.float32)).pixels(
+        (704, 960)
+    ) == pytest.approx(40)
+    assert Motion(MotionKind.FLOW, np.full((40, 296, 2), (0, 2), np.float32)).pixels(
+        (1, 16384)
+    ) == pytest.approx(0.05)  # of a strip
+    assert Motion(MotionKind.STILL).pixels((704, 960)) == Motion().pixels((704, 960)) == 0.0
 
 
 SPOILT = {
@@ -243,6 +244,7 @@ def spoiled(images, what, at):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", SPOILT)
 @pytest.mark.parametrize("at", [(4,), (4, 5, 6), range(10)], ids=["one", "three", "all"])
 @pytest.mark.parametrize("step", [(0, 0), (1, 0), (3, 0)], ids=["still", "slow", "fast"])
@@ -262,6 +264,7 @@ def test_a_map_is_used_only_where_it_brings_pictures_nearer(drive, what, at, ste
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["covered", "flash"])
 @pytest.mark.parametrize("at", [(4,), (4, 5, 6)], ids=["one", "three"])
 def test_what_passes_leaves_the_map_as_it_was_and_it_goes_on_from_there(drive, inner, what, at):
@@ -276,4 +279,4 @@ def test_what_passes_leaves_the_map_as_it_was_and_it_goes_on_from_there(drive, i
                 [(index - missed) / 4, 0], abs=0.2
             )
     still = tracked(spoiled(drive(10, (0, 0), NETWORK, noise=3), what, at))
-    assert still.motion(9, 0) == Motion(Found.STILL)
+    assert still.motion(9, 0) == Motion(MotionKind.STILL)

@@ -8,7 +8,7 @@ import pytest
 from pipeline_helpers import PERIOD_NS, FakeBackend
 from segmenter_helpers import bench  # noqa: F401
 
-from dcfm_ros.motion.track import Found
+from dcfm_ros.motion.track import MotionKind
 from dcfm_ros.pipeline.frames import Frame, Reason
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
@@ -80,7 +80,7 @@ def test_a_mask_takes_each_place_from_where_it_was_in_the_keyframe(camera):
     camera = camera()
     masks = camera.add(*(seen(number) for number in range(5)))
     assert camera.maps == [[None], [(1.0, 0.0)], [(2.0, 0.0)], [(3.0, 0.0)], [(4.0, 0.0)]]
-    assert [mask.alignment for mask in masks] == [Found.STILL] + [Found.FLOW] * 4
+    assert [mask.alignment for mask in masks] == [MotionKind.STILL] + [MotionKind.FLOW] * 4
     assert [mask.motion_px for mask in masks] == pytest.approx([0, 4, 8, 12, 16], abs=0.8)
     assert all(mask.motion_ms > 0 for mask in masks)
 
@@ -93,7 +93,7 @@ def test_motion_is_told_in_pixels_of_the_camera(camera):
 def test_without_alignment_there_are_no_maps(camera):
     camera = camera(alignment=Alignment.NONE)
     masks = camera.add(*(seen(number) for number in range(3)))
-    assert camera.maps == [[None]] * 3 and {mask.alignment for mask in masks} == {Found.NONE}
+    assert camera.maps == [[None]] * 3 and {mask.alignment for mask in masks} == {MotionKind.NONE}
     assert all(mask.motion_px == 0.0 for mask in masks) and camera.bench.status().unaligned == 0
 
 
@@ -105,7 +105,9 @@ def test_a_camera_that_stands_still_has_its_features_as_they_are(camera):
             np.uint8
         )
     camera = camera()
-    assert {mask.alignment for mask in camera.add(*frames)} == {Found.STILL} and camera.maps == [[None]] * 6
+    assert {mask.alignment for mask in camera.add(*frames)} == {MotionKind.STILL} and camera.maps == [
+        [None]
+    ] * 6
 
 
 def test_frames_between_that_were_dropped_are_no_gap(camera):
@@ -165,7 +167,9 @@ def test_two_sided_frames_that_the_end_finds_waiting_are_aligned_to_the_one_keyf
 def test_a_fast_turn_is_no_hard_cut(camera):
     """It looks like one until it is known what has moved."""
     masks = camera().add(seen(0), seen(3), seen(6))
-    assert [mask.is_keyframe for mask in masks] == [True, False, False] and masks[2].alignment is Found.FLOW
+    assert [mask.is_keyframe for mask in masks] == [True, False, False] and masks[
+        2
+    ].alignment is MotionKind.FLOW
     masks = camera(alignment=Alignment.NONE).add(seen(0), seen(3), seen(6))
     assert [mask.is_keyframe for mask in masks] == [True, True, True]
 
@@ -180,9 +184,9 @@ def test_a_new_sequence_begins_anew(camera, mode, how):
     ]
     first, *_ = camera.add(seen(3, **change))
     later = camera.add(seen(4, **{**change, **({"stamp": change["stamp"] + 1} if "stamp" in change else {})}))
-    assert (first.feature_age_frames, first.alignment) == (0, Found.STILL)
+    assert (first.feature_age_frames, first.alignment) == (0, MotionKind.STILL)
     if mode is Mode.SYNC:
-        assert [mask.alignment for mask in later] == [Found.FLOW]
+        assert [mask.alignment for mask in later] == [MotionKind.FLOW]
 
 
 def test_nothing_is_aligned_across_a_hard_cut(camera):
@@ -190,8 +194,8 @@ def test_nothing_is_aligned_across_a_hard_cut(camera):
     camera.add(seen(0), seen(1))
     camera.bench.block()
     after = camera.add(*(seen(number, world=OTHER // 3) for number in range(2, 5)))
-    assert [(mask.is_keyframe, mask.alignment) for mask in after] == [(True, Found.NONE)] + [
-        (False, Found.NONE)
+    assert [(mask.is_keyframe, mask.alignment) for mask in after] == [(True, MotionKind.NONE)] + [
+        (False, MotionKind.NONE)
     ] * 2
     assert camera.maps[2:] == [[None]] * 3 and camera.bench.status().unaligned == 3
     camera.backend.gate.set()
@@ -208,10 +212,10 @@ def test_a_covered_lens_or_a_flash_is_not_followed(camera):
         for number, level in ((2, 0), (3, 0), (5, 255))
     ]
     masks = camera.add(seen(0), seen(1), *covered[:2], seen(4), covered[2], seen(6))
-    assert Found.FLOW not in [mask.alignment for mask in (*masks[2:4], masks[5])]
+    assert MotionKind.FLOW not in [mask.alignment for mask in (*masks[2:4], masks[5])]
     # Seen again: moved as far as is known, and never elsewhere.
     for mask, (found,) in zip((masks[4], masks[6]), (camera.maps[4], camera.maps[6])):
-        assert mask.alignment is not Found.FLOW or (0.0 < found[0] <= 6.0 and abs(found[1]) <= 0.5)
+        assert mask.alignment is not MotionKind.FLOW or (0.0 < found[0] <= 6.0 and abs(found[1]) <= 0.5)
 
 
 def test_a_frame_that_fails_does_not_break_the_chain(camera):
@@ -261,7 +265,7 @@ def test_a_per_frame_network_follows_nothing():
     segmenter = Segmenter(backend, SIZE)
     masks = [mask for number in range(3) for mask in segmenter.process(seen(number))]
     segmenter.stop()
-    assert backend.motions == [[None]] * 3 and {mask.alignment for mask in masks} == {Found.NONE}
+    assert backend.motions == [[None]] * 3 and {mask.alignment for mask in masks} == {MotionKind.NONE}
     assert segmenter.config.alignment is Alignment.NONE
 
 

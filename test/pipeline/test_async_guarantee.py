@@ -66,10 +66,11 @@ class Stalls:
         join(self._thread)
 
     def within_ms(self, first_ns, last_ns):
-        """How much of this time they took."""
+        """Return the share of this time that they took."""
         return sum(max(0, min(last_ns, end) - max(first_ns, begin)) for begin, end in self._found) / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "turns, slices", [(TurnTaking.SLICED, SLICES), (TurnTaking.CONCURRENT, 1), (TurnTaking.SLICED, 1)]
 )

@@ -11,7 +11,7 @@ SECOND = 1_000_000_000
 
 
 def taken(budget, times_s, borrowed=False):
-    """Which of these times got a keyframe, with one wanted at each."""
+    """Return the times that got a keyframe, with one requested at each."""
     found = []
     for time_s in times_s:
         now_ns = round(time_s * SECOND)

@@ -50,7 +50,7 @@ def test_it_tells_for_how_long_the_stamp_stands():
 
 @pytest.mark.parametrize("stamp_ns", [0, 1_700_000_000 * SECOND])
 def test_keyframes_under_a_budget_go_on(bench, stamp_ns):
-    """As those of the same camera with stamps."""
+    """Keyframes equal those of the same camera with stamps."""
 
     def keyframes(**stamps):
         made = bench(Mode.SYNC)

@@ -286,7 +286,7 @@ def test_damage_is_told(data):
 
 
 def test_no_data():
-    """What image_transport publishes where it cannot encode a picture."""
+    """Message that image_transport publishes if it cannot encode a picture."""
     error = refusal("yuv422; jpeg compressed ", b"")
     assert error.kind == "decode" and "has no data: its publisher could not encode the picture" in str(error)
 

@@ -216,7 +216,10 @@ def test_a_deep_path_that_does_not_return_is_left_behind(bench, monkeypatch, cap
     running = bench.hold(0)
     for _ in range(2):
         bench.encoder.stop()
-    assert caplog.text.count("thread dcfm-keyframe-encoder does not end") == 1 and not running.outcome.done()
+    assert (
+        caplog.text.count("thread dcfm-keyframe-encoder did not end in time") == 1
+        and not running.outcome.done()
+    )
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("out of memory")], ids=["superseded", "failed"])

@@ -16,6 +16,7 @@ from dcfm_ros.pipeline.frames import InputError, Reason
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.telemetry import ENDS
 
 SECOND = 1_000_000_000
 SIZES = dict(front=SIZE, rear=(96, 64), left=(128, 192), right=(64, 64))
@@ -132,6 +133,7 @@ def test_keyframes_of_one_camera_that_fail_leave_the_others_theirs(bench):
         assert bench.status(camera).encode_failures == 0 and bench.status(camera).last_error == ""
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded_also_of_cameras_that_are_only_ever_refused(bench):
     bench, images = bench(min_interval=1, max_interval=2, keyframe_budget_hz=0.01), []
 
@@ -161,14 +163,7 @@ def test_what_is_kept_is_bounded_also_of_cameras_that_are_only_ever_refused(benc
 
 def accounted(status):
     """Images of which it is known what has become of them."""
-    return (
-        status.masks
-        + status.dropped
-        + status.discarded
-        + status.without_feature
-        + status.failures
-        + sum(status.refused.values())
-    )
+    return sum(getattr(status, name) for name in ENDS) + sum(status.refused.values())
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -243,6 +238,7 @@ def replay(
         segmenter.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [Mode.SYNC, Mode.TWO_SIDED])
 def test_budget_of_a_replay_runs_on_stamps_and_is_the_same_each_time(mode):
     keyframes, masks, statuses = replay(1.0, mode=mode)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which keyframe is next, with a fake clock and cameras that only exist on paper."""
+"""Order of keyframes, with a fake clock and simulated cameras."""
 
 import math
 from collections import Counter
@@ -140,7 +140,7 @@ def test_a_camera_that_begins_anew_all_the_time_does_not_starve_the_others():
 
 
 def test_next_is_left_to_the_camera_whose_turn_it_is_as_long_as_it_asks():
-    """As in mode sync, where each frame asks once."""
+    """Case of mode sync, in which each frame requests once."""
     made = queue(hz=1.0, ttl_s=1.0)
     urgent, patient = keyframe("urgent", math.inf), keyframe("patient")
     made.put(urgent, 0)

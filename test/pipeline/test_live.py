@@ -30,7 +30,7 @@ class Bench:
             on_keyframe=self.keyframes.put,
             on_error=lambda *error: self.report(*error),
         )
-        self.loaded = []  # (camera, tag), on the masks' thread
+        self.loaded = []  # (camera, tag), on the mask thread
         self.start(waiting)
 
     def start(self, waiting=1):
@@ -58,7 +58,7 @@ class Bench:
             acquire(self.backend.shallow_started)
 
     def hold(self, tag=0, camera=""):
-        """Keep the masks' thread busy with an image."""
+        """Keep the mask thread busy with an image."""
         self.backend.shallow_gate.clear()
         self.offer(tag, camera)
         acquire(self.backend.shallow_started)
@@ -318,8 +318,8 @@ def test_a_suspended_frame_is_discarded_when_the_live_segmenter_stops(bench):
 
 
 def test_frames_that_wait_for_a_keyframe_are_forgotten_when_the_live_segmenter_stops():
-    """In mode two_sided. Their masks would come with the first keyframe of the next life, however long
-    after."""
+    """Mode two_sided: otherwise their masks would come with the first keyframe after the next start, however
+    long after."""
     bench = Bench(mode="two_sided")
     try:
         bench.begin("")
@@ -386,8 +386,8 @@ def test_a_frame_that_does_not_end_is_left_behind_and_refuses_another_life(bench
     monkeypatch.setattr("dcfm_ros.pipeline.keyframe.JOIN_S", 0.01)
     bench.hold(0)
     bench.live.stop()
-    assert "thread dcfm-masks does not end" in caplog.text
-    with pytest.raises(RuntimeError, match="a frame of the life before has not ended"):
+    assert "thread dcfm-masks did not end in time" in caplog.text
+    with pytest.raises(RuntimeError, match="is still in progress, because its deep path does not"):
         bench.start()
     bench.release()
     until(lambda: not bench.is_alive(), TIMEOUT_S)

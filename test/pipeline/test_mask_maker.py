@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers import tiny_model
 
-from dcfm_ros.model.class_map import IGNORED, ClassMap, MappedClass
+from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.model.class_map import ClassMap, MappedClass
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.frames import Frame, Wanted
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
@@ -36,6 +37,7 @@ def mask(mask_size="", class_map=None, wanted=Wanted()):
     return segmenter.process(Frame("", 0, IMAGE))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text, size", [("", SIZE), ("0.5", (32, 48)), ("1/3", (21, 32)), ("40x30", (30, 40)), ("2", (128, 192))]
 )
@@ -45,16 +47,18 @@ def test_a_mask_is_the_arg_max_of_the_logits_at_its_size(text, size):
     assert np.array_equal(found.mask, upsampled_argmax(LOGITS, size))
 
 
+@pytest.mark.slow
 def test_merged_classes_win_where_one_of_them_does():
     found, plain = mask(class_map=MERGED, wanted=Wanted(confidence=True)), upsampled_argmax(LOGITS, SIZE)
     assert set(np.unique(plain)) == {0, 1, 2, 3}
-    assert np.array_equal(found.mask, np.array([9, 4, 9, IGNORED], np.uint8)[plain])
+    assert np.array_equal(found.mask, np.array([9, 4, 9, IGNORE_LABEL], np.uint8)[plain])
     sums = upsampled_argmax_confidence(LOGITS, SIZE, np.array([0, 1, 0, -1]))[1]
     assert np.array_equal(found.confidence, sums)
     assert (sums[plain == 0] > upsampled_argmax_confidence(LOGITS, SIZE)[1][plain == 0]).any()
     assert np.array_equal(mask(class_map=MERGED).mask, found.mask)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_map, classes", [(None, 4), (MERGED, 2)])
 @pytest.mark.parametrize("kind, one", [(np.uint8, 255), (np.float32, 1)])
 def test_probabilities_are_of_the_published_classes(class_map, classes, kind, one):
@@ -64,8 +68,8 @@ def test_probabilities_are_of_the_published_classes(class_map, classes, kind, on
         assert np.abs(found.probabilities.sum(2, dtype=float) - one).max() <= 2 * one / 255
         own = np.take_along_axis(found.probabilities, found.mask[..., None].astype(int), 2)[..., 0]
     else:
-        own = np.where(found.mask == 9, *np.moveaxis(found.probabilities, 2, 0))[found.mask != IGNORED]
-        found = type("", (), {"confidence": found.confidence[found.mask != IGNORED]})
+        own = np.where(found.mask == 9, *np.moveaxis(found.probabilities, 2, 0))[found.mask != IGNORE_LABEL]
+        found = type("", (), {"confidence": found.confidence[found.mask != IGNORE_LABEL]})
     assert np.abs(own.astype(float) / one - found.confidence / 255).max() < 0.005
     assert mask(class_map=class_map).probabilities is None
 

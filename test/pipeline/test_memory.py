@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from dcfm_ros.pipeline.memory import keep_what_is_there
+from dcfm_ros.pipeline.memory import freeze_gc
 
 
 class Node:
@@ -21,19 +21,21 @@ def unfrozen():
     gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_garbage_of_before_goes_and_what_is_there_is_left_alone():
     garbage, kept = weakref.ref(Node()), Node()
-    keep_what_is_there()
+    freeze_gc()
     assert garbage() is None and gc.get_freeze_count() > 1000
     assert not any(thing is kept for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_what_was_there_is_collected_the_next_time():
     kept = Node()
-    keep_what_is_there()
+    freeze_gc()
     gone = weakref.ref(kept)
     del kept
     gc.collect()
     assert gone() is not None
-    keep_what_is_there()
+    freeze_gc()
     assert gone() is None

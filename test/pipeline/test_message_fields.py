@@ -2,14 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seconds in messages, milliseconds elsewhere, and nothing lost between the two."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from dcfm_ros.motion.track import Found
+from dcfm_ros.motion.track import MotionKind
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Mode, Reason, Segmentation
-from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields, read_keyframe, read_mask_info
+from dcfm_ros.pipeline.message_fields import (
+    KEYFRAME,
+    MASK_INFO,
+    keyframe_fields,
+    mask_info_fields,
+    read_keyframe,
+    read_mask_info,
+)
 
 FRAME = Frame("front", 7, np.zeros((2, 2, 3), np.uint8))
 
@@ -26,7 +35,7 @@ def test_a_mask():
         feature_stamp_ns=5,
         feature_age_frames=3,
         feature_age_s=0.25,
-        alignment=Found.STILL,
+        alignment=MotionKind.STILL,
         motion_px=1.5,
         score=0.5,
         dropped=2,
@@ -77,3 +86,16 @@ def test_a_keyframe():
     assert read_keyframe(SimpleNamespace(**fields)) == pytest.approx(
         {**told, "queue_ms": 2.0, "encode_ms": 60.0}
     )
+
+
+@pytest.mark.parametrize(
+    "message, fields, others",
+    [
+        ("MaskInfo", MASK_INFO, {"header", "sequence", "feature_stamp"}),
+        ("KeyframeEvent", KEYFRAME, {"header"}),
+    ],
+)
+def test_the_fields_are_those_of_the_definition(message, fields, others):
+    text = (Path(__file__).parents[2] / "msg" / f"{message}.msg").read_text()
+    defined = set(re.findall(r"^[\w/]+ (\w+)$", text, re.MULTILINE))
+    assert {field.message for field in fields} | others == defined

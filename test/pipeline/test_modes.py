@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames can be decoded, and with whose features: the modes on paper."""
+"""Modes: which frames can be decoded, and with which features."""
 
 import pytest
 from pipeline_helpers import work

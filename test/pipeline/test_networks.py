@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many compiled networks are kept, and which."""
+"""Cache of compiled networks: how many are kept, and which."""
 
 import threading
 
@@ -12,7 +12,7 @@ from segmenter_helpers import bench  # noqa: F401
 
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.networks import _KEPT, Networks
+from dcfm_ros.pipeline.networks import _MAX_SIZES, Networks
 from dcfm_ros.pipeline.settings import Mode
 
 
@@ -52,17 +52,17 @@ def ready(networks, size, camera=""):
 
 
 def test_a_camera_whose_size_changes_each_time_keeps_a_few(networks, backend):
-    for size in 5 * sizes(_KEPT):
+    for size in 5 * sizes(_MAX_SIZES):
         ready(networks, size)
-    assert backend.compiled == sizes(_KEPT)  # none a second time
-    for size in sizes(4 * _KEPT):
+    assert backend.compiled == sizes(_MAX_SIZES)  # none a second time
+    for size in sizes(4 * _MAX_SIZES):
         ready(networks, size)
     networks.stop()
-    assert backend.has == set(sizes(4 * _KEPT)[-_KEPT:])
+    assert backend.has == set(sizes(4 * _MAX_SIZES)[-_MAX_SIZES:])
 
 
 def test_the_size_used_longest_ago_goes_first(networks, backend):
-    first, second, *others = sizes(_KEPT + 1)
+    first, second, *others = sizes(_MAX_SIZES + 1)
     for size in [first, second, *others[:-1], first, others[-1]]:
         ready(networks, size)
     networks.stop()
@@ -70,7 +70,7 @@ def test_the_size_used_longest_ago_goes_first(networks, backend):
 
 
 def test_many_cameras_do_not_push_each_other_out(networks, backend):
-    cameras = {f"camera{number}": size for number, size in enumerate(sizes(3 * _KEPT))}
+    cameras = {f"camera{number}": size for number, size in enumerate(sizes(3 * _MAX_SIZES))}
     for _ in range(4):
         for camera, size in cameras.items():
             ready(networks, size, camera)
@@ -80,18 +80,19 @@ def test_many_cameras_do_not_push_each_other_out(networks, backend):
 def test_what_is_being_compiled_is_not_forgotten(networks, backend):
     go, prepare = threading.Event(), backend.prepare
     backend.prepare = lambda size: (wait(go), prepare(size))
-    waiting = [networks.ready(size) for size in sizes(2 * _KEPT)]
+    waiting = [networks.ready(size) for size in sizes(2 * _MAX_SIZES)]
     go.set()
     for outcome in waiting:
         outcome.result(TIMEOUT_S)
-    assert backend.has == set(sizes(2 * _KEPT))
+    assert backend.has == set(sizes(2 * _MAX_SIZES))
 
 
+@pytest.mark.slow
 def test_masks_go_on_whatever_was_forgotten(bench, monkeypatch, tmp_path):
     """Two sizes in turn with a bound of one, so that each comes back after it was forgotten."""
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("dcfm_ros.pipeline.networks._KEPT", 1)
+    monkeypatch.setattr("dcfm_ros.pipeline.networks._MAX_SIZES", 1)
     backend = make_backend("openvino", tiny_model(), "cpu", "f32")
     bench = bench(Mode.ASYNC, backend=backend)
     rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ def segmenter():
         one.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", Mode)
 def test_every_frame_is_segmented_as_the_network_alone_does_it(segmenter, mode):
     model, events = tiny_model(architecture="per_frame"), []

@@ -48,6 +48,7 @@ def reference(logits, size):
     return values.argmax(0).numpy().astype(np.uint8), confidence.numpy(), (best[0] - best[1] > 1e-4).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", CLASS_COUNTS)
 @pytest.mark.parametrize("small, large", SIZES)
 def test_equals_interpolate_and_argmax_away_from_ties(classes, small, large):

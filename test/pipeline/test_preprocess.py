@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a camera image to the network's input."""
+"""Preprocessing: camera image to network input."""
 
 import cv2
 import numpy as np

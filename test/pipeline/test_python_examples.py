@@ -1,18 +1,31 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The programs of docs/python.md run as they stand there, but for the webcam and the window."""
+"""The programs of README.md and docs/python.md run as they stand there, but for the webcam and the window."""
 
 import re
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
-FIRST, WEBCAM = re.findall(
-    r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "python.md").read_text(), re.DOTALL
-)
+ROOT = Path(__file__).parents[2]
 
 
+def programs(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+(README,) = programs("README.md")
+FIRST, WEBCAM = programs("docs/python.md")
+
+
+def test_the_one_of_the_readme(capsys):
+    exec(compile(README, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "(360, 480)\n"
+
+
+@pytest.mark.slow
 def test_eight_lines(capsys):
     exec(compile(FIRST, "docs/python.md", "exec"), {})
     assert capsys.readouterr().out.splitlines() == [
@@ -22,6 +35,7 @@ def test_eight_lines(capsys):
     ]
 
 
+@pytest.mark.slow
 def test_webcam(monkeypatch):
     shown, pictures = [], iter(np.full((30, 120, 160, 3), 90, np.uint8))
 

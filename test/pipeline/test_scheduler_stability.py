@@ -31,7 +31,7 @@ def blinking(image, index):
 
 
 def exposure(image, index):
-    """From 0.7 to 1.4 times the light in a second."""
+    """Illumination changes from 0.7 to 1.4 times within a second."""
     return image * 0.7 * 2.0 ** np.clip((index - 15) / RATE_HZ, 0, 1)
 
 
@@ -74,6 +74,7 @@ def alignment(request):
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "disturbance", [noise(5), noise(10), lamps, blinking], ids=["noise 5", "noise 10", "lamps", "blinking"]
 )
@@ -82,6 +83,7 @@ def test_a_still_scene_has_keyframes_by_interval_alone(drives, disturbance, alig
     assert set(reasons(still, alignment)[1:]) == {None, Reason.INTERVAL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "disturbance, most",
     [(noise(5), 1.4), (noise(10), 1.7), (lamps, 1.3), (blinking, 1.3), (exposure, 1.3)],

@@ -20,19 +20,20 @@ from dcfm_ros.pipeline.stream import run
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("size", [SIZE, (128, 192), (67, 101), (200, 100), (40, 40)])
-def test_mask_has_the_cameras_size_and_the_frames_own_header(bench, mode, size):
-    bench, header = bench(mode), object()
-    image = frame(3, size=size, header=header)
+def test_mask_has_the_cameras_size_and_the_frames_own_context(bench, mode, size):
+    bench, context = bench(mode), object()
+    image = frame(3, size=size, context=context)
     masks = bench.segmenter.process(image) or bench.segmenter.flush()
     assert len(masks) == 1
     mask = masks[0]
-    assert mask.frame is image and mask.frame.header is header and mask.mode is mode
+    assert mask.frame is image and mask.frame.context is context and mask.mode is mode
     assert mask.mask.shape == size and mask.mask.dtype == np.uint8 and (mask.mask == 3).all()
     assert mask.is_keyframe and (mask.index, mask.feature_age_frames, mask.feature_age_s) == (0, 0, 0.0)
     assert mask.preprocess_ms >= 0 and mask.shallow_ms >= 0 and mask.postprocess_ms >= 0
     assert mask.latency_ms == 0.0  # the time of arrival is not known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_images_of_any_shape_have_masks_of_their_size(bench, mode):
     """Motion, scores and masks of pictures as no camera has them, each twice, by a real network."""
@@ -54,6 +55,7 @@ def test_images_of_any_shape_have_masks_of_their_size(bench, mode):
     assert all(mask.confidence.shape == mask.mask.shape for mask in masks)
 
 
+@pytest.mark.slow
 def test_colour_order_of_the_camera_does_not_matter(bench):
     bench = bench(Mode.SYNC, backend=TorchBackend(tiny_model()))
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of keyframes and frames when something fails, and when a sequence ends."""
+"""Segmenter: keyframes and frames after failures, and at the end of a sequence."""
 
 from concurrent.futures import Future
 
@@ -236,7 +236,7 @@ def test_two_keyframes_that_end_while_they_are_looked_at_are_taken_in_their_orde
 
 
 def test_a_frame_that_cannot_be_decoded_costs_no_other_its_mask(bench):
-    """In mode two_sided, where several become masks at once."""
+    """Case of mode two_sided, in which several masks are made at once."""
     bench = bench(Mode.TWO_SIDED, max_interval=4)
     masks, mask = bench.process(0, 1, 2, 3), bench.backend.mask
 

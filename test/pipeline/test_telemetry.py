@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is counted of one camera."""
+"""Counters of one camera."""
 
 from pipeline_helpers import SIZE
 

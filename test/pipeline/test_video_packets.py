@@ -23,20 +23,20 @@ from video_packet_helpers import (
     told,
 )
 
-from dcfm_ros.pipeline.video_bits import look_into
+from dcfm_ros.pipeline.video_bits import parse_packet
 from dcfm_ros.pipeline.video_packets import (
     Packet,
     VideoDecoder,
     codec_of,
-    of_compressed_video,
-    of_ffmpeg_packet,
+    from_compressed_video,
+    from_ffmpeg_packet,
 )
 
 ALL = list(range(FRAMES))
 
 
 def decoded(packets, **options):
-    """What a new decoder makes of packets of one topic, and the decoder."""
+    """Decode packets of one topic with a new decoder; return the outcomes and the decoder."""
     decoder, outcomes = VideoDecoder(), []
     for packet in packets:
         outcomes += decoder.decode(packet if isinstance(packet, Packet) else packet.packet(**options))
@@ -77,12 +77,12 @@ def test_who_joins_in_the_middle_waits_for_a_key_picture(name):
 def test_pictures_that_are_shown_before_the_key_picture_and_build_on_others_do_not_come():
     """An open group of pictures: those that lead a CRA."""
     stream = encoded("h265 open")
-    start = next(at for at, one in enumerate(stream) if at and look_into("h265", one.data).is_key)
-    assert not look_into("h265", stream[start].data).is_clean
+    start = next(at for at, one in enumerate(stream) if at and parse_packet("h265", one.data).is_key)
+    assert not parse_packet("h265", stream[start].data).is_clean
     leading = [one.number for one in stream[start:] if one.number < stream[start].number]
     outcomes, _ = decoded(stream[start:])
     assert leading and [one for one in told(outcomes) if one != "picture"] == ALL[stream[start].number :]
-    assert sorted(outcome.packet.sender for outcome in outcomes if outcome.error) == sorted(leading)
+    assert sorted(outcome.packet.context for outcome in outcomes if outcome.error) == sorted(leading)
 
 
 @pytest.mark.parametrize("name", ["h264", "h264 b", "h264 matrices", "h264 444", "h265", "av1"])
@@ -111,7 +111,7 @@ def test_pts_that_count_tell_of_a_loss(name):
     packets = [one.packet(pts=100 + one.number) for one in encoded(name)]
     outcomes, decoder = decoded(packets[:4] + packets[6:])
     assert told(outcomes) == [0, 1, 2, 3] + ["key"] * 4 + ALL[GOP:]
-    assert "since packets were lost (pts 106 comes after 103)" in str(outcomes[4].error)
+    assert "since packets were lost (pts 106 follows 103)" in str(outcomes[4].error)
     assert decoder.counts == {"pictures": FRAMES - 6, "lost": 1, "ended": 1}
 
 
@@ -137,7 +137,7 @@ def test_the_caller_may_know_of_a_loss():
 
 @pytest.mark.parametrize("name", [*WITHOUT_B, *WITH_B])
 def test_stamps_that_jump_back_are_a_seek(name):
-    """As of a recording that is played again, from between two key pictures."""
+    """Case of a looped recording that starts between two key pictures."""
     stream = encoded(name)
     outcomes, decoder = decoded(stream[:25] + stream[4:])
     found = told(outcomes)
@@ -175,9 +175,9 @@ def test_damage_is_told_and_ends_with_the_next_key_picture(name, how):
         assert len(outcomes) == FRAMES
         after = (at // GOP + 1) * GOP
         assert [
-            outcome.packet.sender
+            outcome.packet.context
             for outcome in outcomes
-            if outcome.error is None and outcome.packet.sender >= after
+            if outcome.error is None and outcome.packet.context >= after
         ] == ALL[after:]
 
 
@@ -188,7 +188,7 @@ def test_a_cut_packet_of_h264_is_damaged():
         [*stream[:GOP], stream[GOP]._replace(data=stream[GOP].data[:-60]), *stream[GOP + 1 :]]
     )
     assert told(outcomes) == ALL[:GOP] + ["packet"] + ["key"] * (GOP - 1) + ALL[2 * GOP :]
-    assert "cannot be decoded (the decoder had to invent a part of it): it is damaged" in str(
+    assert "cannot be decoded (the decoder had to conceal a part of it): it is damaged" in str(
         outcomes[GOP].error
     )
     assert decoder.counts["damaged"] == 1
@@ -211,12 +211,12 @@ def test_a_cut_packet_of_h264_is_damaged():
             "h264",
             b"\0\0\0\x20\x65\x88\x84",
             "encoding",
-            "begins with 00 00 00 20, which is no start code of H.264: publish the Annex B form",
+            "begins with 00 00 00 20, which is not a start code of H.264: publish the Annex B form",
         ),
-        ("av1", b"\xff\xff", "packet", "is no sequence of AV1's OBUs"),
-        ("av1", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff", "packet", "is no sequence of AV1's OBUs"),
-        ("vp9", b"\0", "packet", "does not begin as a frame of VP9"),
-        ("h265", b"\0\0\1", "picture", "holds no picture, only parameters"),
+        ("av1", b"\xff\xff", "packet", "is not a sequence of AV1 OBUs"),
+        ("av1", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff", "packet", "is not a sequence of AV1 OBUs"),
+        ("vp9", b"\0", "packet", "does not begin like a VP9 frame"),
+        ("h265", b"\0\0\1", "picture", "contains no picture, only parameters"),
     ],
 )
 def test_what_is_no_such_packet_is_said(format, data, kind, words):
@@ -226,7 +226,7 @@ def test_what_is_no_such_packet_is_said(format, data, kind, words):
 
 def without_sets(one: Encoded) -> Encoded:
     """A packet without its parameter sets, and these alone."""
-    contents = look_into(one.format, one.data)
+    contents = parse_packet(one.format, one.data)
     data = one.data
     for part in contents.sets.values():
         data = data.replace(part, b"").replace(part[1:], b"")
@@ -259,7 +259,7 @@ def test_the_size_may_change(name):
     larger = [one._replace(number=one.number + GOP) for one in encoded(name, GOP, (96, 128))]
     outcomes, _ = decoded([*encoded(name, GOP), *larger])
     assert [outcome.rgb().shape for outcome in outcomes] == [(48, 64, 3)] * GOP + [(96, 128, 3)] * GOP
-    assert [outcome.packet.sender for outcome in outcomes] == list(range(2 * GOP))
+    assert [outcome.packet.context for outcome in outcomes] == list(range(2 * GOP))
 
 
 def test_the_codec_may_change():
@@ -294,7 +294,7 @@ def test_a_forged_size_asks_for_no_memory():
         -(-len(bits) // 8), "big"
     )
     key = encoded("h264")[0]
-    data = key.data.replace(look_into("h264", key.data).sets["SPS"], forged)
+    data = key.data.replace(parse_packet("h264", key.data).sets["SPS"], forged)
     assert data != key.data
     (outcome,) = VideoDecoder().decode(Packet("h264", data, 0))
     assert outcome.error.kind == "packet"
@@ -339,18 +339,18 @@ def test_messages_are_read_by_their_fields():
         is_bigendian=False,
         data=memoryview(b"ab"),
     )
-    assert of_ffmpeg_packet(message, "mine")[:4] == ("libx264", b"ab", 1_500_000_001, 7)
+    assert from_ffmpeg_packet(message, "mine")[:4] == ("libx264", b"ab", 1_500_000_001, 7)
     video = SimpleNamespace(timestamp=stamp(2), frame_id="eye", data=memoryview(b"cd"), format="h265")
-    assert of_compressed_video(video)[:4] == ("h265", b"cd", 2, None)
+    assert from_compressed_video(video)[:4] == ("h265", b"cd", 2, None)
 
 
 @pytest.mark.parametrize(
     "matrix, marked, read, right",
     [
-        (5, False, of_ffmpeg_packet, True),  # as ffmpeg_image_transport makes them at any size
-        (1, False, of_compressed_video, True),  # as players take unmarked videos of this size
-        (5, False, of_compressed_video, False),
-        (1, True, of_ffmpeg_packet, True),
+        (5, False, from_ffmpeg_packet, True),  # as ffmpeg_image_transport makes them at any size
+        (1, False, from_compressed_video, True),  # as players take unmarked videos of this size
+        (5, False, from_compressed_video, False),
+        (1, True, from_ffmpeg_packet, True),
     ],
 )
 def test_colours_are_those_of_the_matrix(matrix, marked, read, right):

@@ -71,7 +71,7 @@ def test_who_falls_behind_goes_on_at_the_last_key_picture_that_waits(bench):
     bench.hold(encoded("h264")[:18])  # 0 is handed over, 1 to 15 wait, and 16 is one too many
     outcomes = bench.take(18)
     assert told(outcomes) == [0] + ["overrun"] * 9 + ALL[10:18]
-    assert [outcome.packet.sender for outcome in outcomes] == ALL[:18]
+    assert [outcome.packet.context for outcome in outcomes] == ALL[:18]
     assert str(outcomes[1].error).startswith(
         "9 video packets were dropped, as decoding fell 15 packets behind: lower the camera's rate"
     )
@@ -93,7 +93,7 @@ def test_without_one_it_waits_for_the_next(bench):
 def test_what_waits_is_bounded_and_every_packet_has_an_outcome(bench):
     bench.hold(encoded("h264"))
     outcomes = bench.take(FRAMES)
-    assert [outcome.packet.sender for outcome in outcomes] == ALL
+    assert [outcome.packet.context for outcome in outcomes] == ALL
     assert sum(outcome.error is None for outcome in outcomes) <= 1 + 3
 
 
@@ -120,11 +120,11 @@ def test_errors_end_nothing(monkeypatch):
 
     def take(outcome):
         taken.put(outcome)
-        if outcome.packet.sender == 12:
+        if outcome.packet.context == 12:
             raise RuntimeError("not wanted")
 
     def failing(self, packet):
-        if packet.sender == 3:
+        if packet.context == 3:
             raise MemoryError("no room")
         return decode(self, packet)
 

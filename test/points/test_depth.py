@@ -72,7 +72,7 @@ def test_no_depth_is_no_place_and_keeps_its_label():
 
 @pytest.mark.parametrize("size", [(3, 4), (6, 8), (12, 16), (5, 7), (1, 1), (13, 3)])
 def test_labels_of_another_size_are_the_nearest_ones(size):
-    """By the definition, x' = (x + 1/2) w' / w - 1/2, in fractions."""
+    """Compare with the definition, x' = (x + 1/2) w' / w - 1/2, in fractions."""
     mask = np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)
     nearest = [
         [

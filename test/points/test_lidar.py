@@ -226,7 +226,7 @@ def test_a_region_of_interest_that_is_all_of_the_image_is_none():
         ("1 2 3", "transform '1 2 3': give seven"),
         ("1 2 3 0 0 0 one", "transform '1 2 3 0 0 0 one': give seven"),
         ("0 0 0 0 0 0 1 0", "transform '0 0 0 0 0 0 1 0': give seven"),
-        ("0 0 0 0 0 0 0", "transform 0 0 0 0 0 0 0 is no translation x y z and unit quaternion"),
+        ("0 0 0 0 0 0 0", "transform 0 0 0 0 0 0 0 is not a translation x y z and a unit quaternion"),
         ("nan 0 0 0 0 0 1", "transform nan 0 0 0 0 0 1 is no"),
         ("0 0 0 1 0 0 1", "transform 0 0 0 1 0 0 1 is no"),
     ],

@@ -56,7 +56,7 @@ def environment():
 
 @pytest.fixture
 def other_domain(monkeypatch):
-    """For commands that start the segmenter under its own name: they must not see that of the other tests."""
+    """Isolate commands that start the segmenter under its own name from the segmenter of other tests."""
     monkeypatch.setenv("ROS_DOMAIN_ID", _OTHER_DOMAIN)
 
 
@@ -77,7 +77,8 @@ def _session_probe():
 @pytest.fixture(scope="session")
 def segmenter(model, _session_probe, tmp_path_factory):
     """One segmenter process for the session; tests begin with `segmenter.start(...)`."""
-    process = Process("segmenter", tmp_path_factory.mktemp("segmenter") / "log", "-p", "autostart:=false")
+    log = tmp_path_factory.mktemp("segmenter") / "log"
+    process = Process("segmenter", log, "-p", "autostart:=false")
     yield Segmenter(process, _session_probe, {**DEFAULTS, "model": str(model)})
     assert process.running(), f"the segmenter's process ended on the way:\n{process.text()[-5000:]}"
     assert process.stop() == 0, process.text()[-3000:]
@@ -85,19 +86,22 @@ def segmenter(model, _session_probe, tmp_path_factory):
 
 
 @pytest.fixture
-def probe():
-    probe = Probe()
+def probe(_session_probe):
+    """A node for a test, in the participant of the session."""
+    probe = Probe(context=_session_probe.context)
     yield probe
     probe.close()
 
 
 @pytest.fixture
 def processes(tmp_path):
-    """Starts commands of the package; what still runs at the end of the test is ended."""
+    """Starts commands of the package, with `installed=True` as they are installed; what still runs at the end
+    of the test is ended."""
     started = []
 
-    def start(command, *ros_arguments):
-        process = Process(command, tmp_path / f"{command}{len(started)}.log", *ros_arguments)
+    def start(command, *ros_arguments, installed=False):
+        log = tmp_path / f"{command}{len(started)}.log"
+        process = Process(command, log, *ros_arguments, installed=installed)
         started.append(process)
         return process
 

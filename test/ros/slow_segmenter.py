@@ -87,7 +87,7 @@ class Company(Node):
         return stamp.nanoseconds
 
     def held(self) -> dict:
-        """What the process has open."""
+        """Return the open files of the process."""
         topics = [name for name, _ in self.get_topic_names_and_types()]
 
         def own(endpoints) -> int:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many images a rate limit lets through, by their stamps."""
+"""Rate limit: admitted images, by their stamps."""
 
 import numpy as np
 import pytest

@@ -52,7 +52,7 @@ def world(monkeypatch):
 def test_everything_is_due_at_its_time(world, speed, clock):
     start_ns, time = 1_700_000_000 * 10**9, BagTime(world, speed, clock)
     for at_ms in (0, 40, 40, 95, 2000):
-        assert time.reach(start_ns + at_ms * MS, world)
+        assert time.wait_until(start_ns + at_ms * MS, world)
         assert world.now_s - 1000.0 == pytest.approx(at_ms / 1000 / speed, abs=1e-6)
     assert bool(world.told) == clock
     for ns, at_s in world.told:
@@ -65,28 +65,28 @@ def test_everything_is_due_at_its_time(world, speed, clock):
 
 def test_who_is_late_hurries_without_being_early(world):
     time = BagTime(world, 1.0, False)
-    time.reach(0, world)
+    time.wait_until(0, world)
     world.now_s += 0.1
-    time.reach(50 * MS, world)
+    time.wait_until(50 * MS, world)
     assert world.now_s == pytest.approx(1000.1)
-    time.reach(150 * MS, world)
+    time.wait_until(150 * MS, world)
     assert world.now_s == pytest.approx(1000.15)
 
 
 def test_without_waiting_the_clock_goes_from_image_to_image(world):
     time = BagTime(world, math.inf, True)
     for at_ms in (0, 66, 5000):
-        time.reach(at_ms * MS, world)
+        time.wait_until(at_ms * MS, world)
     assert world.told == [(0, 1000.0), (66 * MS, 1000.0), (5000 * MS, 1000.0)]
     time.end_round(66 * MS)
-    time.reach(0, world)
+    time.wait_until(0, world)
     assert world.told[-1] == (0, 1000.0)
 
 
 def test_what_was_recorded_out_of_order_does_not_turn_the_clock_back(world):
     time = BagTime(world, 1.0, True)
     for at_ms in (100, 105, 102, 108):
-        time.reach(at_ms * MS, world)
+        time.wait_until(at_ms * MS, world)
     assert world.times() == [100 * MS, 105 * MS, 105 * MS, 108 * MS]
 
 
@@ -94,7 +94,7 @@ def test_a_round_begins_a_gap_after_the_one_before(world):
     time = BagTime(world, 2.0, True)
     for _ in range(3):
         for at_ms in (500, 506):
-            time.reach(at_ms * MS, world)
+            time.wait_until(at_ms * MS, world)
         time.end_round(6 * MS)
     assert world.times() == [500 * MS, 506 * MS] * 3
     assert [at_s for _, at_s in world.told] == pytest.approx([1000.0 + 0.003 * number for number in range(6)])
@@ -105,7 +105,7 @@ def test_a_clock_that_was_set_is_not_waited_for(world, speed):
     """Log time 0 at first, then today's: 54 years later. Behind it time goes on as ever."""
     today_ns, time = 1_700_000_000 * 10**9, BagTime(world, speed, True)
     for at_ns in (0, today_ns, today_ns + 50 * MS):
-        assert time.reach(at_ns, world)
+        assert time.wait_until(at_ns, world)
     assert world.now_s - 1000.0 == pytest.approx(0.05 / speed, abs=1e-6)
     assert world.told[:2] == [(0, 1000.0), (today_ns, 1000.0)] and world.times()[-1] == today_ns + 50 * MS
     assert world.warnings == [
@@ -117,12 +117,12 @@ def test_a_clock_that_was_set_is_not_waited_for(world, speed):
 def test_a_pause_of_a_recording_is_kept(world):
     time = BagTime(world, 1.0, False)
     for at_s in (0, 60, 60 + 3600):
-        assert time.reach(at_s * 1000 * MS, world) and world.now_s == pytest.approx(1000.0 + at_s)
+        assert time.wait_until(at_s * 1000 * MS, world) and world.now_s == pytest.approx(1000.0 + at_s)
     assert not world.warnings
 
 
 def test_waiting_ends_with_the_process(world):
     time = BagTime(world, 1.0, True)
     world.ends_s = 1000.025
-    assert time.reach(0, world) and not time.reach(10**12, world)
+    assert time.wait_until(0, world) and not time.wait_until(10**12, world)
     assert world.times() == [0, 10 * MS, 20 * MS] and world.now_s == 1000.025

@@ -70,7 +70,7 @@ def run(probe, source, until, **values) -> CameraNode:
 
 
 def reliability(probe, topic) -> list[ReliabilityPolicy]:
-    """Of the publishers of a topic, when one is known."""
+    """Wait for a publisher of a topic and return the publishers' QoS."""
     return [
         info.qos_profile.reliability
         for info in probe.spin_until(
@@ -82,6 +82,7 @@ def reliability(probe, topic) -> list[ReliabilityPolicy]:
 # QoS
 
 
+@pytest.mark.slow
 def test_reliable_and_best_effort_subscribers_get_the_images(folder, probe):
     reliable = probe.collect(Image, "/camera/image_raw", ALL)  # what rclpy and rclcpp do by default
     best_effort = probe.collect(Image, "/camera/image_raw", qos_profile_sensor_data)
@@ -133,6 +134,7 @@ rclpy.spin(node)
 """
 
 
+@pytest.mark.slow
 def test_a_frozen_reliable_subscriber_does_not_hold_up_the_others(processes, probe, tmp_path):
     """It acknowledges nothing any more, and what is kept for it is only the newest images."""
     log, heard = tmp_path / "sent.jsonl", tmp_path / "frozen.log"
@@ -176,6 +178,7 @@ def test_a_frozen_reliable_subscriber_does_not_hold_up_the_others(processes, pro
 # Frames and camera_info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["bgr8", "jpeg"])
 def test_an_uncalibrated_camera(folder, probe, encoding):
     kind, topic = (
@@ -192,6 +195,7 @@ def test_an_uncalibrated_camera(folder, probe, encoding):
         assert (info.width, info.height, info.distortion_model) == (WIDTH, HEIGHT, "") and not np.any(info.k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", [False, True])
 def test_a_calibrated_camera(folder, calibration, probe, preload):
     images, infos = (
@@ -215,6 +219,7 @@ def test_a_calibrated_camera(folder, calibration, probe, preload):
         assert list(info.p) == [29, 0, 15, 0, 0, 28, 11, 0, 0, 0, 1, 0]
 
 
+@pytest.mark.slow
 def test_images_are_brought_to_the_size_of_the_calibration(calibration, probe, tmp_path):
     infos = probe.collect(CameraInfo, "/camera/camera_info", ALL)
     images = probe.collect(Image, "/camera/image_raw", ALL)
@@ -247,6 +252,7 @@ def test_a_calibration_of_another_size_is_refused(calibration, probe, tmp_path, 
         camera_of(probe, source, camera_info_url=str(calibration))
 
 
+@pytest.mark.slow
 def test_an_image_of_another_size_on_the_way_ends_a_calibrated_camera(folder, calibration, processes, probe):
     cv2.imwrite(str(folder / "003.png"), np.zeros((50, 60, 3), np.uint8))
     images = probe.collect(Image, "/camera/image_raw", ALL)
@@ -272,7 +278,7 @@ def test_a_broken_calibration_ends_the_process_with_a_sentence(folder, calibrati
     camera = processes("camera", "-p", f"source:={folder}", "-p", f"camera_info_url:={calibration}")
     assert camera.wait() == 1 and "Traceback" not in camera.text()
     assert (
-        f"{calibration} holds no calibration: camera_matrix holds nan, which is no finite number"
+        f"{calibration} holds no calibration: camera_matrix holds nan, which is not a finite number"
         in camera.text()
     )
 
@@ -280,6 +286,7 @@ def test_a_broken_calibration_ends_the_process_with_a_sentence(folder, calibrati
 # Namespaces
 
 
+@pytest.mark.slow
 def test_two_robots_do_not_share_a_camera(processes, probe, tmp_path):
     grays = {"/robot1": 50, "/robot2": 200}
     images = {robot: probe.collect(Image, f"{robot}/camera/image_raw", ALL) for robot in grays}
@@ -311,12 +318,14 @@ def test_two_robots_do_not_share_a_camera(processes, probe, tmp_path):
         }
 
 
+@pytest.mark.slow
 def test_the_camera_info_follows_a_remapped_image(folder, processes, probe):
     infos = probe.collect(CameraInfo, "/front/camera_info", ALL)
     processes("camera", "-r", "camera/image_raw:=/front/image", "-p", f"source:={folder}")
     probe.spin_until(lambda: infos, "a camera_info")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "topics, masks",
     [

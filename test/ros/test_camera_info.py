@@ -8,7 +8,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from dcfm_ros.ros.camera_info import InfoPairing, fitted_info
+from dcfm_ros.ros.camera_info import InfoPairing, scaled_camera_info
 
 POINT = np.array([0.3, -0.2, 2.0])
 
@@ -26,14 +26,14 @@ def info(**changes):
 
 
 def seen(info):
-    """Where the point is seen, by k and by p, as a share of the picture's width and height."""
+    """Project the point by k and by p; positions relative to the picture's width and height."""
     k, p = info.k.reshape(3, 3) @ POINT, info.p.reshape(3, 4) @ [*POINT, 1.0]
     return [((v[0] / v[2] + 0.5) / info.width, (v[1] / v[2] + 0.5) / info.height) for v in (k, p)]
 
 
 @pytest.mark.parametrize("size", [(480, 640), (240, 320), (100, 333), (960, 1280)])
 def test_a_point_is_seen_at_the_same_place(size):
-    fitted = fitted_info(info(), (480, 640), size)
+    fitted = scaled_camera_info(info(), (480, 640), size)
     assert (fitted.height, fitted.width) == size and np.allclose(seen(fitted), seen(info()), atol=1e-12)
 
 
@@ -43,14 +43,14 @@ def test_a_part_of_the_picture_with_binning():
         binning_y=2,
         roi=RegionOfInterest(x_offset=100, y_offset=60, width=400, height=300, do_rectify=True),
     )
-    fitted = fitted_info(part, (150, 200), (75, 100))
+    fitted = scaled_camera_info(part, (150, 200), (75, 100))
     (x, y), _ = seen(info())
     assert np.allclose(seen(fitted)[0], ((640 * x - 100) / 400, (480 * y - 60) / 300), atol=1e-12)
     assert (fitted.binning_x, fitted.roi.width, fitted.roi.do_rectify) == (0, 0, False)
 
 
 def test_no_calibration_stays_none():
-    fitted = fitted_info(CameraInfo(width=640, height=480), (480, 640), (240, 320))
+    fitted = scaled_camera_info(CameraInfo(width=640, height=480), (480, 640), (240, 320))
     assert not fitted.k.any() and not fitted.p.any() and (fitted.width, fitted.height) == (320, 240)
 
 
@@ -67,18 +67,18 @@ def test_another_size_than_the_images_is_refused(changes):
     with pytest.raises(
         ValueError, match="camera_info is of .* and the image of 640x480: let the driver send"
     ):
-        fitted_info(info(**changes), (480, 640), (480, 640))
+        scaled_camera_info(info(**changes), (480, 640), (480, 640))
 
 
 def test_what_waits_in_vain_is_bounded():
     published = []
     pairing = InfoPairing("/info", published.append)
     for number in range(1000):
-        pairing.info(info(header=Header(stamp=Time(sec=number))))
-        pairing.mask(Header(stamp=Time(sec=10_000 + number)), (480, 640), (480, 640))
+        pairing.add_info(info(header=Header(stamp=Time(sec=number))))
+        pairing.add_mask(Header(stamp=Time(sec=10_000 + number)), (480, 640), (480, 640))
     assert len(pairing._infos) == len(pairing._masks) == 64 and not published
-    pairing.mask(Header(stamp=Time(sec=999)), (480, 640), (480, 640))
-    pairing.info(info(header=Header(stamp=Time(sec=10_999))))
+    pairing.add_mask(Header(stamp=Time(sec=999)), (480, 640), (480, 640))
+    pairing.add_info(info(header=Header(stamp=Time(sec=10_999))))
     assert [message.header.stamp.sec for message in published] == [
         999,
         10_999,

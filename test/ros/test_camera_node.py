@@ -49,6 +49,7 @@ def sent(log):
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "mono8", "jpeg", "png"])
 def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
     kind, topic = (
@@ -105,6 +106,7 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
             )
 
 
+@pytest.mark.slow
 def test_the_process_ends_after_the_last_image_which_still_arrives(folder, processes, probe, tmp_path):
     images = probe.collect(Image, "/pictures")
     camera = processes(
@@ -118,6 +120,7 @@ def test_the_process_ends_after_the_last_image_which_still_arrives(folder, proce
     ]
 
 
+@pytest.mark.slow
 def test_the_source_begins_again(folder, processes, probe, tmp_path):
     images = probe.collect(Image, "/pictures")
     log = tmp_path / "sent.jsonl"
@@ -134,6 +137,7 @@ def test_the_source_begins_again(folder, processes, probe, tmp_path):
     assert of(images, images[-1]) is images[-1]  # no stamp comes twice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preload", ["true", "false"])
 def test_there_and_back_again(folder, processes, probe, tmp_path, preload):
     images = probe.collect(Image, "/pictures")
@@ -210,6 +214,7 @@ def test_a_refused_node_leaves_the_graph_at_once(probe):
     assert "/none" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [UNUSABLE[0][0], UNUSABLE[3][0]])
 def test_settings_that_cannot_be_used_end_the_process_with_a_message(folder, processes, tmp_path, changes):
     camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", **changes))

@@ -10,9 +10,11 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from ros_helpers import OUTPUTS, PERIOD_NS, Camera, check_mask, of, pixels
 from sensor_msgs.msg import CompressedImage, Image
 
+from dcfm_ros.pipeline import topics
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 
 SILENCE_S = 5.0  # of stamps
@@ -47,6 +49,7 @@ BAD_IMAGES = [
 ]
 
 
+@pytest.mark.slow
 def test_bad_images_are_refused_counted_and_told(segmenter, camera, probe):
     camera.segment()
     counts = Counter()
@@ -63,6 +66,7 @@ def test_bad_images_are_refused_counted_and_told(segmenter, camera, probe):
     assert not any(info.is_keyframe for info in camera.infos[1:])
 
 
+@pytest.mark.slow
 def test_many_bad_images_make_few_lines(segmenter, camera, probe):
     before, began, line = segmenter.said(), time.monotonic(), "no mask for an image"
 
@@ -80,6 +84,7 @@ def test_many_bad_images_make_few_lines(segmenter, camera, probe):
     assert "nonsense" in segmenter.text_since(before)
 
 
+@pytest.mark.slow
 def test_another_size_begins_a_new_sequence(camera):
     camera.segment(width=96, height=64)
     camera.segment(width=96, height=64)
@@ -95,6 +100,7 @@ def test_another_size_begins_a_new_sequence(camera):
     assert camera.probe.diagnostic(camera.topic).number("resets") == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width, height", [(1, 1), (1, 400), (400, 1), (16384, 1), (2, 2), (31, 33)])
 def test_images_of_any_shape_have_masks_and_overlays_of_their_size(camera, probe, width, height):
     overlays, pngs = (
@@ -111,6 +117,7 @@ def test_images_of_any_shape_have_masks_and_overlays_of_their_size(camera, probe
         assert cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_UNCHANGED).shape == (height, width)
 
 
+@pytest.mark.slow
 def test_stamps_that_jump(segmenter, probe):
     segmenter.start(silence_s=SILENCE_S)
     camera = Camera(probe).connect()
@@ -130,6 +137,7 @@ def test_stamps_that_jump(segmenter, probe):
     assert [event.reason for event in camera.keyframes] == ["first", "reset", "reset", "reset"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_goes_and_another_that_comes(camera, probe):
     camera.segment()
     camera.close()
@@ -140,6 +148,7 @@ def test_a_camera_that_goes_and_another_that_comes(camera, probe):
     assert not again.segment()[1].is_keyframe  # by its stamps it was gone for one image only
 
 
+@pytest.mark.slow
 def test_compressed_images_good_and_bad(segmenter, probe):
     segmenter.start(image_topic="/camera/image_raw/compressed")
     camera = Camera(probe, "/camera/image_raw/compressed", kind=CompressedImage).connect()
@@ -168,6 +177,7 @@ def test_compressed_images_good_and_bad(segmenter, probe):
     check_mask(camera.answer(png)[0], png, 50, 40, 4)
 
 
+@pytest.mark.slow
 def test_the_transport_is_that_of_the_topic_after_remapping(processes, model, probe):
     processes(
         "segmenter",
@@ -185,6 +195,7 @@ def test_the_transport_is_that_of_the_topic_after_remapping(processes, model, pr
     check_mask(camera.answer(image)[0], image, 96, 64, 4)
 
 
+@pytest.mark.slow
 def test_outputs_are_made_while_somebody_listens(camera, probe):
     mask, _ = camera.segment()
     confidence = probe.collect(Image, "/dcfm/confidence")
@@ -210,6 +221,7 @@ def test_outputs_are_made_while_somebody_listens(camera, probe):
     assert np.abs(difference).mean() < 40  # noise compresses badly, but swapped channels would be far worse
 
 
+@pytest.mark.slow
 def test_overlay_alpha_zero_shows_the_camera_image_in_rgb(camera, probe):
     assert probe.set(overlay_alpha=0.0) == ""
     overlay = probe.collect(Image, "/dcfm/overlay")
@@ -220,13 +232,21 @@ def test_overlay_alpha_zero_shows_the_camera_image_in_rgb(camera, probe):
     assert np.array_equal(np.frombuffer(picture.data, np.uint8).reshape(64, 96, 3), sent[..., ::-1])
 
 
+@pytest.mark.slow
 def test_masks_alone_are_published_when_nobody_listens_to_the_rest(camera, probe):
     """Nothing that nobody subscribed to is computed; the topics are there for those who come."""
     camera.segment()
     probe.spin_until(lambda: all(probe.publishers()[topic] for topic in OUTPUTS), "all topics")
-    assert dict(probe.node.get_topic_names_and_types())["/dcfm/mask"] == ["sensor_msgs/msg/Image"]
+    types = dict(probe.node.get_topic_names_and_types())
+    for topic in OUTPUTS:
+        output = topics.OUTPUTS[topic.removeprefix("/dcfm/")]
+        assert types[topic] == [output.type]
+        for publisher in probe.node.get_publishers_info_by_topic(topic):
+            durability = publisher.qos_profile.durability
+            assert (durability == DurabilityPolicy.TRANSIENT_LOCAL) == output.latched
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reliable", [True, False], ids=["reliable", "best_effort"])
 def test_publishers_of_both_kinds_are_heard(segmenter, probe, reliable):
     segmenter.start()
@@ -236,9 +256,8 @@ def test_publishers_of_both_kinds_are_heard(segmenter, probe, reliable):
     assert len(camera.masks) == 3
 
 
+@pytest.mark.slow
 def test_masks_are_reliable_for_those_who_ask(camera, probe):
-    from rclpy.qos import ReliabilityPolicy
-
     def reliability(endpoints, topic):
         """Of the one endpoint of a topic, once those of the tests before are gone."""
         found = probe.spin_until(
@@ -252,6 +271,7 @@ def test_masks_are_reliable_for_those_who_ask(camera, probe):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     any(os.environ.get(f"FAST{name}_DEFAULT_PROFILES_FILE") for name in ("RTPS", "DDS"))
     or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp",
@@ -274,5 +294,5 @@ def test_images_that_dds_loses_are_counted_and_told(segmenter, camera, probe):
         send()
     status = probe.diagnostic(camera.topic, lambda status: status.number("lost") > 0)
     assert 0 < status.number("lost") + status.number("received") <= sent
-    segmenter.process.wait_for_text("images lost on the way", before)
+    segmenter.process.wait_for_text("images lost in transport", before)
     assert "fastdds.xml" in segmenter.text_since(before)

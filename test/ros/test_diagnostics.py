@@ -97,14 +97,14 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
             dict(received=0, silent_s=-1.0),
             dict(publishers=0, incompatible_qos="Volatile publisher"),
             ERROR,
-            "/image is published with a QoS that does not fit (Volatile publisher): change the override "
+            "/image is published with an incompatible QoS (Volatile publisher): change the override "
             "qos_overrides./image.subscription",
         ),
         (
             dict(silent_s=9.0),
             dict(publishers=0, incompatible_qos="Volatile publisher"),
             ERROR,
-            "does not fit",
+            "an incompatible QoS",
         ),
         (
             {},
@@ -179,10 +179,11 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
             {},
             dict(resets=2),
             WARN,
-            "2 new beginnings: images change their size, their stamps jump, or two cameras publish /image",
+            "2 restarts of the sequence: images change their size, their stamps jump, or two cameras publish "
+            "/image",
         ),
         ({}, dict(resets=1), OK, "29.9 masks/s"),
-        ({}, dict(lost=3), WARN, "3 images lost on the way: give it more room"),
+        ({}, dict(lost=3), WARN, "3 images lost in transport: give it more room"),
         ({}, dict(overwritten=2), WARN, "29.9 masks/s, 2 images overwritten before the node took them"),
         (
             dict(encoding_s=34.2),
@@ -233,14 +234,14 @@ def test_words(changes, more, level, text):
         (
             dict(received=0, silent_s=-1.0),
             "",
-            "no image yet on /image, though somebody publishes: if `ros2 topic hz` counts images, they are "
+            "no image yet on /image, although it has a publisher: if `ros2 topic hz` counts images, they are "
             "of "
             "another container (docs/deployment.md), or too large for DDS: give it more room",
         ),
         (
             dict(received=0, silent_s=-1.0),
             "user id 7 is there",
-            "no image yet on /image, though somebody publishes: user id 7 is there",
+            "no image yet on /image, although it has a publisher: user id 7 is there",
         ),
         (dict(silent_s=7.4), "user id 7 is there", "no image for 7 s on /image: user id 7 is there"),
         ({}, "user id 7 is there", "29.9 masks/s, 3.3 keyframes/s"),
@@ -396,6 +397,7 @@ def test_losses_are_a_warning_for_some_reports(probe):
     assert warned == [False, True, True, True, True, True, False, False, True, False, False]
 
 
+@pytest.mark.slow
 def test_the_backend_is_among_the_diagnostics(segmenter, probe):
     segmenter.start(image_topic="/diagnosed")
     status = probe.diagnostic("cpu")
@@ -403,8 +405,9 @@ def test_the_backend_is_among_the_diagnostics(segmenter, probe):
     assert status.message == f"{status.values['backend']} on cpu in {status.values['precision']}"
 
 
+@pytest.mark.slow
 def test_live(segmenter, probe):
-    """From no publisher to masks and to silence; one message each second."""
+    """Statuses of a camera without publisher, with masks, and after it falls silent."""
     segmenter.start(image_topic="/diagnosed")
     status = probe.diagnostic("/diagnosed")
     assert status.level == WARN and status.message.startswith("no publisher on /diagnosed")
@@ -434,15 +437,25 @@ def test_live(segmenter, probe):
     assert status.values["size"] == "96x64" and status.number("latency_p99_ms") > 0
     status = probe.diagnostic("/diagnosed", lambda s: s.level == WARN)
     assert status.message.startswith("no image for ")
+
+
+@pytest.mark.slow
+def test_one_message_each_second(processes, probe):
+    """The installed command, unlike in the other tests."""
+    processes("segmenter", "-r", "__node:=regular", "-p", "autostart:=false", installed=True)
     arrays = probe.arrays()
-    arrays.clear()
-    probe.spin_until(lambda: len(arrays) >= 5, "five arrays")
-    stamps = [a.header.stamp.sec + a.header.stamp.nanosec / 1e9 for a in arrays]
+
+    def reports():
+        return [array for array in arrays if any("/regular" in status.name for status in array.status)]
+
+    probe.spin_until(lambda: len(reports()) >= 5, "five reports")
+    stamps = [a.header.stamp.sec + a.header.stamp.nanosec / 1e9 for a in reports()]
     assert stamps[0] == pytest.approx(time.time(), abs=60)
     # The median is still so where the machine paused once.
     assert median(b - a for a, b in pairwise(stamps)) == pytest.approx(1.0, abs=0.5)
 
 
+@pytest.mark.slow
 def test_a_camera_without_a_clock_is_told_and_gets_masks(segmenter, probe):
     segmenter.start(image_topic="/clockless")
     camera = Camera(probe, "/clockless").connect()
@@ -461,6 +474,7 @@ def test_a_camera_without_a_clock_is_told_and_gets_masks(segmenter, probe):
     probe.spin_until(lambda: len(camera.masks) == len(sent), "all masks")
 
 
+@pytest.mark.slow
 def test_incompatible_qos_is_named_and_overrides_are_heeded(processes, model, probe):
     """Subscriptions made reliable by an override do not hear best-effort cameras; other cameras are as
     ever."""
@@ -485,7 +499,7 @@ def test_incompatible_qos_is_named_and_overrides_are_heeded(processes, model, pr
     two = Camera(probe, "/two/image_raw", "/dcfm/two").connect()
     two.segment()
     status = probe.diagnostic("/one/image_raw", lambda s: s.level == ERROR)
-    assert "QoS that does not fit" in status.message and "RELIABLE" in status.message.upper()
+    assert "an incompatible QoS" in status.message and "RELIABLE" in status.message.upper()
     assert "qos_overrides./one/image_raw.subscription.reliability" in process.text()
     policies = [
         probe.node.get_subscriptions_info_by_topic(f"/{name}/image_raw")[0].qos_profile.reliability
@@ -508,6 +522,7 @@ def test_incompatible_qos_is_named_and_overrides_are_heeded(processes, model, pr
     probe.diagnostic("/one/image_raw", lambda s: s.level == OK)
 
 
+@pytest.mark.slow
 def test_the_same_names_in_every_lifecycle_state(segmenter, probe):
     """An aggregator counts a status that is not sent any more as stale, and its group as an error."""
     segmenter.start(cameras=["left", "right"])
@@ -539,6 +554,7 @@ def test_the_same_names_in_every_lifecycle_state(segmenter, probe):
         assert probe.set(cameras=[""]) == ""
 
 
+@pytest.mark.slow
 def test_a_publisher_of_another_type_is_named(segmenter, probe):
     segmenter.start(image_topic="/diagnosed")
     publisher = probe.publisher(CompressedImage, "/diagnosed")
@@ -547,6 +563,7 @@ def test_a_publisher_of_another_type_is_named(segmenter, probe):
     probe.node.destroy_publisher(publisher)
 
 
+@pytest.mark.slow
 def test_a_minimum_rate_takes_effect_while_running(segmenter, probe):
     segmenter.start(image_topic="/diagnosed", min_mask_hz=1000.0)
     Camera(probe, "/diagnosed").connect().segment()
@@ -556,6 +573,7 @@ def test_a_minimum_rate_takes_effect_while_running(segmenter, probe):
     assert "fewer" not in probe.diagnostic("/diagnosed").message
 
 
+@pytest.mark.slow
 def test_a_topic_without_publisher_says_where_images_are(segmenter, probe):
     segmenter.start(image_topic="/diagnosed")
     publisher = probe.publisher(CompressedImage, "/elsewhere/compressed")

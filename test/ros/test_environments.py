@@ -75,11 +75,13 @@ def temporary(tmp_path):
     return open_folder(tmp_path / "tmp")
 
 
+@pytest.mark.slow
 def test_as_a_service_without_home(service, temporary):
     process = service(TMPDIR=str(temporary))  # the account's home folder serves
     process.end()
 
 
+@pytest.mark.slow
 def test_as_a_user_without_account_and_home(service, temporary):
     process = service(as_user, TMPDIR=str(temporary))
     process.end()
@@ -91,12 +93,14 @@ def test_as_a_user_without_account_and_home(service, temporary):
     assert list((place / "log").iterdir())
 
 
+@pytest.mark.slow
 def test_a_folder_of_logs_that_cannot_be_written_is_named(service, temporary):
     process = service(as_user, TMPDIR=str(temporary), HOME="/nonexistent", ROS_LOG_DIR="/etc/logs")
     process.end()
     assert "dcfm_ros: /etc/logs cannot be written: ROS's log files go to " in process.text()
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_it_works_without_files(service):
     process = service(lambda command: in_namespace(read_only(but="/dev/shm"), as_user(command)), HOME="/root")
     process.end()

@@ -6,9 +6,7 @@ masks go on."""
 import threading
 
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -17,7 +15,7 @@ from ros_helpers import DEFAULTS, Camera
 from dcfm_ros.pipeline import segmenter
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import MasksOnHost
-from dcfm_ros.ros import segmenter_node
+from dcfm_ros.ros import health, segmenter_node
 
 TOPIC = "/failing/image"
 
@@ -34,7 +32,7 @@ class FailingBackend(MasksOnHost):
         self._go_on.set()
 
     def hold(self) -> tuple[threading.Event, threading.Event]:
-        """From now on the deep path stands still until the second event is set; the first tells that it
+        """Block the deep path until the second event is set; the first event tells that it
         does."""
         self._entered.clear()
         self._go_on.clear()
@@ -58,7 +56,7 @@ class FailingBackend(MasksOnHost):
 
 
 @pytest.fixture
-def failing(model, monkeypatch):
+def failing(model, monkeypatch, probe):
     """(backend, node): an active SegmenterNode, served by a thread."""
     made = []
 
@@ -67,8 +65,8 @@ def failing(model, monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(segmenter, "make_backend", make)
-    context = Context()
-    rclpy.init(context=context)
+    monkeypatch.setattr(health, "REPORT_S", 0.1)
+    context = probe.context
     values = {**DEFAULTS, "model": str(model), "image_topic": TOPIC, "max_interval": 3}
     node = segmenter_node.SegmenterNode(
         context=context,
@@ -87,9 +85,9 @@ def failing(model, monkeypatch):
         executor.shutdown()
         thread.join()
         node.destroy_node()
-        context.try_shutdown()
 
 
+@pytest.mark.slow
 def test_masks_go_on_with_the_old_feature(failing, probe):
     backend, _ = failing
     camera = Camera(probe, TOPIC).connect()
@@ -112,6 +110,7 @@ def test_masks_go_on_with_the_old_feature(failing, probe):
     assert all(info.dropped_since_last == 0 for info in camera.infos)
 
 
+@pytest.mark.slow
 def test_no_masks_until_the_first_keyframe_succeeds(failing, probe):
     backend, _ = failing
     backend.fails = True
@@ -136,6 +135,7 @@ def test_no_masks_until_the_first_keyframe_succeeds(failing, probe):
     assert camera.keyframes[0].reason in ("first", "reset") and camera.keyframes[0].header == image.header
 
 
+@pytest.mark.slow
 def test_a_failing_decoder_costs_its_frames_only(failing, probe):
     backend, _ = failing
     camera = Camera(probe, TOPIC).connect()
@@ -149,6 +149,7 @@ def test_a_failing_decoder_costs_its_frames_only(failing, probe):
     assert not camera.has_mask(lost)
 
 
+@pytest.mark.slow
 def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     backend, _node = failing
     camera = Camera(probe, TOPIC).connect()
@@ -162,6 +163,7 @@ def test_the_node_can_be_ended_while_the_encoder_works(failing, probe):
     assert go_on.is_set()
 
 
+@pytest.mark.slow
 def test_a_deep_path_that_does_not_return_is_an_error_and_masks_go_on(failing, probe, monkeypatch):
     backend, _node = failing
     for module in ("ros.diagnostics", "pipeline.stream"):
@@ -183,6 +185,7 @@ def test_a_deep_path_that_does_not_return_is_an_error_and_masks_go_on(failing, p
     assert status.number("slow_encodes") >= 1
 
 
+@pytest.mark.slow
 def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, probe):
     _, node = failing
     camera = Camera(probe, TOPIC).connect()
@@ -205,6 +208,7 @@ def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, pro
     )
 
 
+@pytest.mark.slow
 def test_images_that_are_sent_while_nobody_listens_are_not_overwritten(failing, probe):
     _, _node = failing
     camera = Camera(probe, TOPIC).connect()

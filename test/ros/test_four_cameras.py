@@ -88,6 +88,7 @@ def masks_of(camera, sent, probe):
     return [mask for mask in camera.masks if (mask.header.stamp.sec, mask.header.stamp.nanosec) in stamps]
 
 
+@pytest.mark.slow
 def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
     begun = time.monotonic()
     earlier = sum(len(camera.keyframes) for camera in four.values())

@@ -19,9 +19,10 @@ from dcfm_ros.pipeline.frames import InputError
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.ros.calibration import info_topic
+from dcfm_ros.ros.camera_parameters import read_cameras
 from dcfm_ros.ros.intake import open_intake
 from dcfm_ros.ros.messages import time_message
-from dcfm_ros.ros.parameters import declare_segmenter, read_cameras
+from dcfm_ros.ros.parameters import declare_segmenter
 from dcfm_ros.ros.transports import TRANSPORTS, transport_of
 
 START_NS = 1_700_000_000_000_000_000
@@ -30,7 +31,7 @@ ALL = list(range(FRAMES))
 
 
 def fields_of(transport, one):
-    """Of a message with a packet."""
+    """Return a message with a packet."""
     stamp = time_message(START_NS + one.number * PERIOD_NS)
     if transport == "foxglove":
         return dict(timestamp=stamp, frame_id="eye", data=one.data, format=one.format)
@@ -75,6 +76,7 @@ def loaded(taken, count):
     return [one.kind if isinstance(one, InputError) else one(5) for one in offered]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", VIDEOS)
 @pytest.mark.parametrize("name", ["h264", "h265", "vp9"])
 def test_packets_become_frames_with_their_headers(opened, taken, transport, name):
@@ -84,8 +86,8 @@ def test_packets_become_frames_with_their_headers(opened, taken, transport, name
     frames = loaded(taken, FRAMES)
     assert [number_in(frame.image) for frame in frames] == ALL
     assert [frame.stamp_ns for frame in frames] == [START_NS + number * PERIOD_NS for number in ALL]
-    assert [stamp_ns(frame.header.stamp) for frame in frames] == [frame.stamp_ns for frame in frames]
-    assert {(frame.camera, frame.header.frame_id, frame.is_bgr) for frame in frames} == {
+    assert [stamp_ns(frame.context.stamp) for frame in frames] == [frame.stamp_ns for frame in frames]
+    assert {(frame.camera, frame.context.frame_id, frame.is_bgr) for frame in frames} == {
         ("front", "eye", False)
     }
     received = [frame.received_ns for frame in frames]
@@ -128,7 +130,7 @@ def test_messages_that_were_lost_on_the_way(opened, taken):
 
 
 def test_a_mask_that_takes_long_costs_pictures_and_breaks_none(opened, taken):
-    """The masks' thread stands still while a whole stream comes: the newest picture is right all the same."""
+    """The mask thread stands still while a whole stream comes: the newest picture is right all the same."""
     backend, masks = FakeBackend(), queue.Queue()
     segmenter = Segmenter(backend, (48, 64))
     live = LiveSegmenter(segmenter, masks.put)

@@ -23,7 +23,7 @@ def test_constants_are_the_enums(message, prefix, kind):
 
 
 def test_recordings_hold_the_types_of_the_live_topics():
-    """By the type hash, which ROS compares, too; it is made of the fields, but not of constants and
+    """Compare type hashes, as ROS does; they depend on the fields, but not on constants and
     comments."""
     built = sorted((Path(get_package_share_directory("dcfm_ros")) / "msg").glob("*.json"))
     assert {f"dcfm_ros/msg/{file.stem}" for file in built} == {

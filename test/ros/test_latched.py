@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the class ids mean, for those who come late."""
+"""Latched class topics, for late-joining subscribers."""
 
 import pytest
 from helpers import CLASSES
@@ -12,6 +12,7 @@ from dcfm_ros.msg import ClassPalette
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+@pytest.mark.slow
 def test_late_subscribers_get_the_palette(segmenter, model, probe):
     segmenter.start()
     Camera(probe).connect().segment()  # the palette is long out

@@ -17,7 +17,8 @@ from rclpy.node import Node
 from ros_helpers import DEADLINE_S, Camera
 
 from dcfm_ros.pipeline.settings import BACKENDS, PRECISIONS, Mode
-from dcfm_ros.ros.parameters import read_cameras, value_of
+from dcfm_ros.ros.camera_parameters import read_cameras
+from dcfm_ros.ros.parameters import value_of
 from dcfm_ros.ros.segmenter_node import SegmenterNode
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
@@ -68,7 +69,7 @@ def described(launch):
 
 
 def read(probe, files, names, node="segmenter", namespace="/dcfm"):
-    """What a node reads of parameters in these files, as rcl does."""
+    """Read a node's parameters from these files, like rcl."""
     arguments = [part for file in files for part in ("--params-file", file)]
     reader = Node(node, namespace=namespace, context=probe.context, cli_args=["--ros-args", *arguments])
     try:

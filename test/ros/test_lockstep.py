@@ -3,11 +3,13 @@
 """The camera node plays a recording in lock-step: what the live segmenter makes of it, and images without a
 mask."""
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bags_helpers import CAMERA, START_NS, write_bag
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from playing_helpers import ALL, begin, node_of, play
 from ros_helpers import DEFAULTS, pixels
@@ -19,6 +21,7 @@ from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
+from dcfm_ros.pipeline.telemetry import ENDS
 from dcfm_ros.ros import lockstep
 from dcfm_ros.stamps import stamp_ns
 
@@ -27,7 +30,7 @@ OWN = dict(image_topic="/own/image", mask_topic="/own/mask")  # which no segment
 
 
 class Live:
-    """What the segmenter sends for one camera."""
+    """The segmenter's messages for one camera."""
 
     def __init__(self, probe, prefix="/dcfm"):
         self.masks = probe.collect(Image, f"{prefix}/mask", ALL)
@@ -52,7 +55,7 @@ class Live:
 
 
 def offline(bag, model, **scheduler):
-    """As `Live.results` and `Live.events`, by camera, of the replay without ROS."""
+    """Same as `Live.results` and `Live.events`, by camera, from the replay without ROS."""
     masks, events = {}, {}
     with open_bag(bag) as recording:
         config = PipelineConfig(Mode.SYNC, SchedulerConfig(**scheduler))
@@ -83,6 +86,7 @@ def offline(bag, model, **scheduler):
     return masks, events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding, clock", [("rgb8", True), ("jpeg", False)])
 def test_masks_and_keyframes_are_those_of_the_replay(segmenter, model, probe, tmp_path, encoding, clock):
     topic = f"{CAMERA}/compressed" if encoding == "jpeg" else CAMERA
@@ -103,6 +107,7 @@ def test_masks_and_keyframes_are_those_of_the_replay(segmenter, model, probe, tm
     assert 2 < len(live.keyframes) < 30 and len({mask for _, mask, *_ in masks[""]}) > 10
 
 
+@pytest.mark.slow
 def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
     bag = write_bag(tmp_path / "drive", 10, ("/front/image_raw", "/rear/image_raw"), cut=4)
     settings = [
@@ -140,6 +145,7 @@ def test_two_cameras_in_lock_step(segmenter, processes, model, probe, tmp_path):
         assert live.events() == events[name]
 
 
+@pytest.mark.slow
 def test_every_round_is_like_the_first(segmenter, probe, tmp_path):
     count, rounds = 9, 3
     bag = write_bag(tmp_path / "drive", count, cut=5)
@@ -177,6 +183,7 @@ def test_every_round_is_like_the_first(segmenter, probe, tmp_path):
     assert len(by_round[0]) > 2 and by_round[0][1:] == by_round[1][1:]
 
 
+@pytest.mark.slow
 def test_images_without_a_mask_do_not_hold_it_up(segmenter, probe, tmp_path):
     """The segmenter's diagnostics tell that none will come, long before the timeout."""
     topic = f"{CAMERA}/compressed"
@@ -189,6 +196,7 @@ def test_images_without_a_mask_do_not_hold_it_up(segmenter, probe, tmp_path):
     assert status.number("refused_decode") == 2
 
 
+@pytest.mark.slow
 def test_without_diagnostics_there_is_the_timeout(probe, tmp_path, monkeypatch):
     """The probe is the segmenter; it answers all but the second and the fourth image, the fourth with another
     stamp.
@@ -223,6 +231,7 @@ def test_without_diagnostics_there_is_the_timeout(probe, tmp_path, monkeypatch):
     assert not node.failed and len(arrived) == 5 and (node.player.sent, node.player.without_mask) == (5, 2)
 
 
+@pytest.mark.slow
 def test_what_is_under_way_is_waited_for(probe, tmp_path):
     """Reports in which an image is under way, or of another topic, do not end the wait; a single idle one
     neither."""
@@ -277,6 +286,25 @@ def test_what_is_under_way_is_waited_for(probe, tmp_path):
     assert not node.failed and node.player.without_mask == 1
 
 
+@pytest.mark.parametrize("ended", [*ENDS[1:], "refused_size"])
+def test_an_image_that_ended_without_a_mask_is_not_waited_for(ended):
+    """Whatever the reason; by the second report that says so."""
+    heard = {}
+    node = SimpleNamespace(
+        resolve_topic_name=lambda name: name,
+        create_subscription=lambda kind, topic, received, depth: heard.update({topic: received}),
+    )
+    waiting = lockstep.LockStep(node, "/image", "/mask", timeout_s=1000.0)
+    waiting.expect(Time(sec=1))
+    counts = {"received": 1, "masks": 0, "dropped": 0, "failures": 0, ended: 1}
+    values = [KeyValue(key=key, value=str(value)) for key, value in counts.items()]
+    status = DiagnosticStatus(name="segmenter: camera", hardware_id="/image", values=values)
+    for _ in range(2):
+        heard["/diagnostics"](DiagnosticArray(status=[status]))
+    assert waiting.wait(threading.Event()).startswith("the segmenter has no image in progress")
+
+
+@pytest.mark.slow
 def test_who_is_missing_is_told(probe, processes, tmp_path):
     bag = write_bag(tmp_path / "drive", 2, ("/front/image_raw", "/rear/image_raw"))
     probe.collect(Image, "/front/image_raw", ALL)
@@ -286,6 +314,7 @@ def test_who_is_missing_is_told(probe, processes, tmp_path):
     assert camera.stop() == 0
 
 
+@pytest.mark.slow
 def test_it_ends_while_it_waits_for_a_mask(probe, processes, tmp_path):
     bag = write_bag(tmp_path / "drive", 3)
     probe.publisher(Image, OWN["mask_topic"], reliable=True)

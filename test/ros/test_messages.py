@@ -281,6 +281,6 @@ def test_stamps_round_trip(ns):
 
 
 def test_the_last_second_takes_what_is_left():
-    """As a camera with a wrong clock sends it; no second follows."""
+    """Stamp of a camera with a wrong clock; no second follows."""
     last = Time(sec=2**31 - 1, nanosec=2**32 - 1)
     assert m.time_message(stamp_ns(last)) == last

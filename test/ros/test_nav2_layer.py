@@ -39,6 +39,7 @@ def test_every_class_of_the_built_in_models_is_in_one_list(model):
         assert 0 <= source[kind]["base_cost"] <= source[kind]["max_cost"] <= 254
 
 
+@pytest.mark.slow
 def test_masks_and_points_are_what_the_layer_joins(segmenter, probe, processes):
     segmenter.start(mask_size="0.5")
     camera = Camera(probe).connect()

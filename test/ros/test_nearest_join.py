@@ -6,7 +6,8 @@ from dcfm_ros.ros.nearest_join import NearestJoin, Pair
 
 
 def feed(join, *events):
-    """What leaves at each: ("m", stamp) is a mask, ("v", stamp) a value; both are called by their stamps."""
+    """Return the output at each step: ("m", stamp) is a mask, ("v", stamp) a value; both are called by their
+    stamps."""
     return [
         (join.add_mask if kind == "m" else join.add_value)(stamp, f"{kind}{stamp}") for kind, stamp in events
     ]

@@ -10,9 +10,15 @@ from ros_helpers import PERIOD_NS, Camera, of, pixels
 from sensor_msgs.msg import CameraInfo, Image
 
 from dcfm_ros.msg import ClassPalette
+from dcfm_ros.pipeline.topics import SWITCHED
+from dcfm_ros.ros.camera_outputs import MAKERS
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TRADED = "{classes: {ground: {of: [road, sky], id: 7, color: [9, 8, 7]}, thing: {of: [car, tree], id: 3}}}"
+
+
+def test_each_output_that_can_be_switched_is_made():
+    assert MAKERS.keys() | {"camera_info"} == SWITCHED.keys()  # camera_info comes with its pairing
 
 
 def one(probe, camera, outputs, **image):
@@ -28,6 +34,7 @@ def values(message, dtype):
     return np.frombuffer(message.data, dtype).reshape(message.height, message.width, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size, width, height", [("0.5", 48, 32), ("30x20", 30, 20)])
 def test_all_outputs_have_the_size_that_is_asked_for(segmenter, probe, size, width, height):
     segmenter.start(mask_size=size, binary_masks=["road"])
@@ -38,6 +45,7 @@ def test_all_outputs_have_the_size_that_is_asked_for(segmenter, probe, size, wid
     assert {(message.width, message.height) for message in messages} == {(width, height)}
 
 
+@pytest.mark.slow
 def test_classes_are_those_of_the_class_map_everywhere(segmenter, probe, tmp_path):
     (tmp_path / "map.yaml").write_text(TRADED)
     segmenter.start(class_map=str(tmp_path / "map.yaml"), binary_masks=["thing"], probabilities_type="32F")
@@ -63,6 +71,7 @@ def test_classes_are_those_of_the_class_map_everywhere(segmenter, probe, tmp_pat
     assert (overlay.width, overlay.height) == (96, 64)
 
 
+@pytest.mark.slow
 def test_probabilities_are_of_all_classes_in_the_order_of_the_palette(camera, probe):
     _, (mask, probabilities) = one(
         probe, camera, [probe.collect(Image, f"/dcfm/{topic}") for topic in ("mask", "probabilities")]
@@ -74,6 +83,7 @@ def test_probabilities_are_of_all_classes_in_the_order_of_the_palette(camera, pr
     assert (shares.max(2) - own).max() <= 1  # ties of rounding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -84,7 +94,8 @@ def test_probabilities_are_of_all_classes_in_the_order_of_the_palette(camera, pr
         (dict(probabilities_type="16U"), "probabilities_type '16U': use one of 8U, 32F"),
         (
             dict(max_rate=0.5, silence_s=2.0),
-            "max_rate 0.5: images would be so far apart that each begins anew, .*; use at least 0.75",
+            "max_rate 0.5: images would be so far apart that each starts a new sequence, "
+            ".*; use at least 0.75",
         ),
         (dict(camera_info_topic="a b"), "camera_info_topic '.*a b' is not a topic name"),
     ],
@@ -94,6 +105,7 @@ def test_what_cannot_be_given_is_refused(segmenter, probe, settings, message):
         segmenter.start(**settings)
 
 
+@pytest.mark.slow
 def test_nothing_is_computed_while_nobody_listens(segmenter, probe):
     segmenter.start(lazy=True, min_mask_hz=5.0)
     camera = Camera(probe).connect()
@@ -114,6 +126,7 @@ def test_nothing_is_computed_while_nobody_listens(segmenter, probe):
     )
 
 
+@pytest.mark.slow
 def test_masks_are_as_many_as_asked_for(segmenter, probe):
     segmenter.start(max_rate=1e9 / (4 * PERIOD_NS))
     camera = Camera(probe).connect()
@@ -149,6 +162,7 @@ class Calibrated:
         self._publisher.publish(CameraInfo(header=image.header, **self._changes))
 
 
+@pytest.mark.slow
 def test_a_calibration_comes_beside_each_mask_whichever_is_first(segmenter, probe):
     segmenter.start(mask_size="0.5")
     camera = Camera(probe).connect()
@@ -174,6 +188,7 @@ def test_a_calibration_comes_beside_each_mask_whichever_is_first(segmenter, prob
     assert status.values["camera_info_topic"] == "/camera/camera_info"
 
 
+@pytest.mark.slow
 def test_a_calibration_of_another_size_is_told_and_masks_go_on(segmenter, probe):
     segmenter.start()
     camera = Camera(probe).connect()

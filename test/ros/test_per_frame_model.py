@@ -15,7 +15,7 @@ CLASSES = 4
 
 @pytest.fixture
 def folder(tmp_path):
-    """Of a tiny per-frame model that finds several classes in the tests' pictures."""
+    """Create a tiny per-frame model that finds several classes in the tests' pictures."""
     return save_model(tmp_path / "per_frame", tiny_model(CLASSES, seed=4, architecture="per_frame"))
 
 

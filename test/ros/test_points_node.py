@@ -118,6 +118,7 @@ def test_confidence_is_joined_where_it_is_wanted(start, probe):
     assert node.counts["without_confidence"] == 2
 
 
+@pytest.mark.slow
 def test_nothing_is_received_while_nobody_listens(start, probe):
     node = start(confidence="true")
     robot = Robot(probe, listen=False)
@@ -231,9 +232,12 @@ def test_what_goes_out_is_reliable_and_qos_can_be_overridden(start, probe):
     ]
 
 
+@pytest.mark.slow
 def test_the_command_in_a_process_of_its_own(probe, processes):
     node = processes(
-        "points", "-r", "__ns:=/pointed", "-p", "topic:=camera/aligned_depth", "-p", "sync:=nearest"
+        "points",
+        *("-r", "__ns:=/pointed", "-p", "topic:=camera/aligned_depth", "-p", "sync:=nearest"),
+        installed=True,
     )
     robot = Robot(
         probe, topic="/pointed/camera/aligned_depth", info="/pointed/camera/camera_info", listen=False

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node `points` refuses and misses, over DDS: counted, and told in words."""
+"""Inputs that the node `points` refuses or misses, over DDS: counters and messages."""
 
 import array
 import itertools
@@ -34,6 +34,7 @@ BAD = [  # what is sent with a mask of (8, 6) pixels, by which kind it is counte
 ]
 
 
+@pytest.mark.slow
 def test_bad_depth_is_counted_and_told(start, probe):
     node = start()
     robot = Robot(probe).connect(node)
@@ -101,6 +102,7 @@ def test_classes_of_another_model_and_no_calibration_yet(start, probe):
     )
 
 
+@pytest.mark.slow
 def test_diagnostics_say_what_is_missing(start, probe):
     start()
     probe.collect(PointCloud2, "/pointed/points")
@@ -111,7 +113,7 @@ def test_diagnostics_say_what_is_missing(start, probe):
     mask = probe.publisher(Image, "/pointed/mask")
     told = state_of(
         probe,
-        lambda status: status.message.startswith("nothing comes on /pointed/mask, though somebody publishes"),
+        lambda status: status.message.startswith("no messages on /pointed/mask, although it has a publisher"),
     )
     assert told.level == DiagnosticStatus.WARN
 
@@ -141,6 +143,7 @@ def test_diagnostics_say_what_is_missing(start, probe):
     other.close()
 
 
+@pytest.mark.slow
 def test_masks_of_other_stamps_are_told(start, probe):
     node = start()
     robot = Robot(probe).connect(node)
@@ -166,7 +169,7 @@ def test_masks_of_other_stamps_are_told(start, probe):
         (dict(sync="always"), "sync 'always': use one of auto, exact, nearest"),
         (dict(slop_s=-1.0), "slop_s -1.0: use 0 to 10"),
         (dict(waiting=0), "waiting 0: use 1 to 100"),
-        (dict(drop_outside="true"), "drop_outside is True, which means nothing for source depth"),
+        (dict(drop_outside="true"), "drop_outside is True, which does not apply to source depth"),
         (dict(source="cloud", transform=f"'{POSE}'"), "transform is '0 -0.5"),
         (dict(source="lidar", transform="'1 2 3'"), "transform '1 2 3': give seven numbers"),
         (dict(topic="'a b'"), "topic '/pointed/a b' is not a topic name"),

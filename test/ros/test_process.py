@@ -1,15 +1,15 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How processes end: at SIGINT and SIGTERM, in every state, quickly and without a traceback."""
+"""Shutdown of processes: by SIGINT and SIGTERM, in every state, quickly and without a traceback."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from ament_index_python.packages import get_package_prefix
+from command_server import ForkedCommand
 from ros_helpers import Camera
 
 from dcfm_ros.ros import process, shared_memory
@@ -27,6 +27,7 @@ def ended(process, number) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_sigint_while_images_flow(processes, model, probe):
     segmenter = processes(
         "segmenter",
@@ -40,6 +41,7 @@ def test_sigint_while_images_flow(processes, model, probe):
         "image_topic:=/ending",
         "-p",
         "max_interval:=2",
+        installed=True,
     )
     camera = Camera(probe, "/ending").connect()
     for _ in range(10):
@@ -55,6 +57,7 @@ def test_sigterm_after_a_failed_configuration(processes):
     ended(segmenter, signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_sigint_while_the_model_is_loaded(processes, model, probe):
     """The node is there before its model, so this signal comes while the node is configured or soon after."""
     segmenter = processes("segmenter", "-r", "__node:=early", "-p", f"model:={model}", "-p", "backend:=torch")
@@ -62,10 +65,10 @@ def test_sigint_while_the_model_is_loaded(processes, model, probe):
     ended(segmenter, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_camera_ends_at_sigint(processes):
-    camera = processes(
-        "camera", "-p", "image_topic:=/ending", "-p", "width:=96", "-p", "height:=64", "-p", "frames:=3"
-    )
+    settings = ("image_topic:=/ending", "width:=96", "height:=64", "frames:=3")
+    camera = processes("camera", *(word for setting in settings for word in ("-p", setting)), installed=True)
     camera.wait_for_text("3 images at 15 Hz")
     ended(camera, signal.SIGINT)
 
@@ -96,6 +99,7 @@ def test_dds_environment_respects_a_profile_of_the_user(monkeypatch, tmp_path, n
     assert shared_memory.dds_environment(profile) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, words",
     [
@@ -114,6 +118,7 @@ def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, 
     assert all(word in line for word in words) and "Traceback" not in process.text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code, arguments, words",
     [
@@ -122,14 +127,14 @@ def test_arguments_that_ros_cannot_read_end_it_with_a_line(processes, tmp_path, 
         (1, ["--ros-args", "--foo"], ["--foo"]),
     ],
 )
-def test_arguments_that_are_not_for_ros(code, arguments, words):
+def test_arguments_that_are_not_for_ros(tmp_path, code, arguments, words):
     """Nothing is started by them: not a second segmenter by --help."""
-    executable = Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter"
-    done = subprocess.run([executable, *arguments], capture_output=True, text=True, timeout=60)
-    assert done.returncode == code and "Traceback" not in done.stderr
-    assert all(word in done.stdout + done.stderr for word in words)
+    (log := tmp_path / "log").touch()
+    assert ForkedCommand("segmenter", arguments, str(log), dict(os.environ)).wait(60) == code
+    assert all(word in log.read_text() for word in words) and "Traceback" not in log.read_text()
 
 
+@pytest.mark.slow
 def test_every_process_has_a_profile_for_large_images_unless_the_user_has_one(monkeypatch):
     for name in shared_memory.PROFILE_VARIABLES:
         monkeypatch.delenv(name, raising=False)

@@ -78,7 +78,7 @@ def test_other_modes_answer_every_image_too(segmenter, probe, mode):
         sent.append(camera.send(seed=number))
         if mode == "sync" or number % 2 == 0:
             camera.answer(sent[-1])
-        else:  # the segmenter has it in work, so that the next image does not displace it
+        else:  # the segmenter has it in progress, so that the next image does not displace it
             probe.diagnostic(
                 camera.topic,
                 lambda status: (

@@ -8,14 +8,14 @@ from dcfm_ros.ros.sequence_gaps import SequenceGaps
 
 
 def overwritten(*events):
-    """Numbers that come; ("publishers_are", count) where these change; ("lost", count) where DDS tells of
-    losses."""
+    """Overwritten messages after received numbers; ("set_publishers", count) when these change; ("lost",
+    count) when DDS reports losses."""
     gaps = SequenceGaps()
     for event in events:
         if isinstance(event, tuple):
             getattr(gaps, event[0])(event[1])
         else:
-            gaps.came(event)
+            gaps.received(event)
     return gaps.overwritten
 
 
@@ -26,14 +26,14 @@ def overwritten(*events):
         ((None, None), None),  # DDS gives no numbers
         ((7, 8, 9), 0),  # whoever listens late has missed nothing
         ((7, 8, 11, 12, 14), 3),
-        ((7, 9, ("publishers_are", 0), ("publishers_are", 1), 1, 2, 4), 2),  # the camera was started anew
-        ((7, 9, 1, 2, 30, ("publishers_are", 1), 3, 5), 2),  # the same, told later
-        ((("publishers_are", 2), 7, 1, 9, 2, 30), 0),  # two cameras on one topic cannot be told apart
-        ((("publishers_are", 2), 7, 1, ("publishers_are", 1), 8, 10), 1),
+        ((7, 9, ("set_publishers", 0), ("set_publishers", 1), 1, 2, 4), 2),  # the camera was started anew
+        ((7, 9, 1, 2, 30, ("set_publishers", 1), 3, 5), 2),  # the same, told later
+        ((("set_publishers", 2), 7, 1, 9, 2, 30), 0),  # two cameras on one topic cannot be told apart
+        ((("set_publishers", 2), 7, 1, ("set_publishers", 1), 8, 10), 1),
         ((7, ("lost", 2), 10, 12), 1),  # of the missing, two were lost on the way
         ((7, 10, ("lost", 2), 12), 1),  # the same, told later
         ((7, ("lost", 2)), 0),  # and before it shows
-        ((("publishers_are", 2), 7, ("lost", 9), ("publishers_are", 1), 8, 10), 1),
+        ((("set_publishers", 2), 7, ("lost", 9), ("set_publishers", 1), 8, 10), 1),
     ],
 )
 def test_gaps(events, wanted):

@@ -37,6 +37,7 @@ def two(processes, model, probe, tmp_path):
     return front.connect(), rear.connect(), segmenter
 
 
+@pytest.mark.slow
 def test_each_camera_has_its_own_masks(two, probe):
     front, rear, segmenter = two
     sent = {front: [], rear: []}

@@ -59,12 +59,14 @@ def taken(size: str, profiles: tuple[str, str], users=(STRANGER, STRANGER), reac
     return int(done.stdout.split("taken: ")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reach", ["LOCALHOST", "SUBNET"])
 def test_large_images_in_64_mib(reach):
     profiles = (checked.SMALL_PROFILE, checked.SMALL_PROFILE)
     assert taken("64m", profiles, reach=reach) >= 29  # all, where the machine is not busy
 
 
+@pytest.mark.slow
 def test_large_images_from_another_user_with_the_udp_profile_on_one_side():
     bound = int(Path("/proc/sys/net/core/rmem_max").read_text())
     if bound < 4 * 2**20:
@@ -81,7 +83,7 @@ def test_the_profile_fits_the_size_of_shared_memory(monkeypatch):
 
 @pytest.mark.parametrize("name", checked.PROFILE_VARIABLES)
 def test_our_own_profile_is_fitted_where_it_was_exported_too(monkeypatch, tmp_path, name):
-    """As for the camera driver, in a shell that later starts the segmenter in a container."""
+    """The profile of the camera driver, in a shell that later starts the segmenter in a container."""
     monkeypatch.setattr(checked, "_size", lambda folder: (64 * 2**20, 0))
     link = tmp_path / "link.xml"
     link.symlink_to(CONFIG / "fastdds.xml")
@@ -160,11 +162,11 @@ def test_another_users_living_process_of_this_domain_is_noticed_once(tmp_path, m
     first = 7400 + 250 * 7
     kept = [port(first + 11, 0, True), port(first + 13, 1001, False), port(first + 250 + 11, 1002, True)]
     users = checked.ForeignUsers(tmp_path)
-    assert users.news() == ""  # our own; one whose process was killed; one of another domain
+    assert users.new_warning() == ""  # our own; one whose process was killed; one of another domain
     kept.append(port(first + 15, 1003, True))
-    text = users.news()
+    text = users.new_warning()
     assert "user id 1003," in text and checked.UDP_PROFILE in text and "\n" not in text
-    assert users.news() == "" and users.hint() == text  # told once, and true as long as it lives
+    assert users.new_warning() == "" and users.hint() == text  # told once, and true as long as it lives
     kept.pop().close()
     assert users.hint() == ""
 
@@ -206,11 +208,13 @@ def camera(tmp_path, size: str, script: str, expected: str) -> None:
     assert "Traceback" not in process.text()
 
 
+@pytest.mark.slow
 def test_nodes_of_two_users_name_each_other(tmp_path):
     tmp_path.chmod(0o1777)
     stranger = shlex.join(as_user(["HERE"])).replace("HERE", '"$@"')
     camera(tmp_path, "64m", f'"$@" & {stranger} &', f"this one is of user id {STRANGER}")
 
 
+@pytest.mark.slow
 def test_a_node_says_that_shared_memory_has_no_room(tmp_path):
     camera(tmp_path, "5m", '"$@" &', "/dev/shm has 5 MiB left")

@@ -40,7 +40,7 @@ class SlowSegmenter(Process):
             )
 
     def held(self) -> list[dict]:
-        """What the process held in each life."""
+        """Resources of the process in each run."""
         written = self.text().rpartition("\n")[0]  # the last line may be half there
         return [json.loads(line) for line in written.splitlines() if line.startswith("{")]
 
@@ -77,12 +77,15 @@ def end_in_the_middle_of_an_encode(process: SlowSegmenter, probe, topic: str) ->
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["async", "sync"])
 def test_sigint_in_the_middle_of_an_encode(slow, probe, mode):
-    """In mode `sync` the masks' thread waits for the encode."""
+    """Mode `sync`: the mask thread waits for the encode."""
     end_in_the_middle_of_an_encode(slow(0, "torch", mode, "/slow"), probe, "/slow")
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
 def test_fifty_lives_leave_nothing_behind(slow, probe, backend):
     if backend == "openvino":

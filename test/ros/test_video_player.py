@@ -27,6 +27,7 @@ def told(images):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, kind, recorded",
     [
@@ -46,6 +47,7 @@ def test_pictures_are_played_as_images(probe, tmp_path, name, kind, recorded):
     assert [json.loads(line)["index"] for line in log.read_text().splitlines()] == list(range(FRAMES))
 
 
+@pytest.mark.slow
 def test_packets_without_a_picture_are_left_out(probe, tmp_path):
     bag = write_video_bag(tmp_path / "drive", {"/camera/video": (FFMPEG_PACKET, encoded("h264")[4:])})
     images = probe.collect(Image, "/camera/video", ALL)
@@ -54,6 +56,7 @@ def test_packets_without_a_picture_are_left_out(probe, tmp_path):
     assert node.player.left_out == GOP - 4
 
 
+@pytest.mark.slow
 def test_each_round_is_the_same(probe, tmp_path):
     """A round begins with the pictures that the decoder of the last one would refuse."""
     bag = write_video_bag(tmp_path / "drive", {"/camera/video": (FFMPEG_PACKET, encoded("h264 b")[:15])})

@@ -22,18 +22,19 @@ from dcfm_ros.ros.viewer_node import ViewerNode
 
 
 def counts(probe) -> dict[str, int]:
-    """What the viewer's newest diagnostic says."""
+    """Return the message of the viewer's newest diagnostic."""
     found = [
         status for message in probe.arrays() for status in message.status if status.name.endswith("/viewer")
     ]
     return {item.key: int(item.value) for item in found[-1].values} if found else {}
 
 
+@pytest.mark.slow
 def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_path):
     from viewer_helpers import Recorded  # skips where the viewer cannot be installed
 
     file = tmp_path / "drive.rrd"
-    viewer = processes("viewer", "-p", f"target:='{file}'")
+    viewer = processes("viewer", "-p", f"target:='{file}'", installed=True)
     viewer.wait_for_text("viewing /camera/image_raw")
     number, before = 0, 0
     while not before:  # one end or the other may not have heard of it yet
@@ -181,6 +182,7 @@ class Source:
         self._publishers[name].publish(message)
 
 
+@pytest.mark.slow
 def test_parts_of_a_frame_are_joined(start, shown, probe):
     node = start(image_topic="/seen/image")
     source = Source(probe)
@@ -193,6 +195,7 @@ def test_parts_of_a_frame_are_joined(start, shown, probe):
     assert node.counts == {"shown": 1, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
 
 
+@pytest.mark.slow
 def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
     monkeypatch.setattr(viewer_node, "_WAITING", 2)
     node = start(image_topic="/seen/image")
@@ -223,6 +226,7 @@ def test_what_finds_no_partner_is_counted(start, shown, probe, monkeypatch):
     assert shown.closed and node.counts == {"shown": 0, "mask_alone": 2, "image_alone": 2, "undecodable": 0}
 
 
+@pytest.mark.slow
 def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
     node = start(image_topic="/seen/image/compressed")
     source = Source(probe, topic="/seen/image/compressed", kind=CompressedImage)
@@ -242,6 +246,7 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
     assert len(shown.frames) == 1
 
 
+@pytest.mark.slow
 def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
     """Compressed images carry the packets, whose own messages need not be installed."""
     from video_packet_helpers import Packet, encoded, number_in  # skips where PyAV is not installed
@@ -268,6 +273,7 @@ def test_pictures_of_a_video_are_shown(start, shown, probe, monkeypatch):
     ] == 1
 
 
+@pytest.mark.slow
 def test_several_cameras_keyframes_and_classes(start, shown, probe):
     start(
         "other",
@@ -295,6 +301,7 @@ def test_several_cameras_keyframes_and_classes(start, shown, probe):
     assert shown.palettes == [[(0, "road", (1, 2, 3))]]  # both cameras' are the same
 
 
+@pytest.mark.slow
 def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
     start(image_topic="/seen/image")
     arrays = probe.arrays()
@@ -306,6 +313,7 @@ def test_diagnostics_tell_of_the_viewers_errors(start, shown, probe):
     assert counts(probe)["errors"] == 2
 
 
+@pytest.mark.slow
 def test_a_segmenter_with_wrong_settings_is_asked_again(start, shown, probe):
     node = start(cameras=["a-b"], image_topic="/seen/image")
     segmenter = next(one for one in probe._executor.get_nodes() if one.get_name() == "segmenter")
@@ -318,6 +326,7 @@ def test_a_segmenter_with_wrong_settings_is_asked_again(start, shown, probe):
     probe.spin_until(lambda: shown.frames, "the frame")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{"cameras": [True, False]}, {"cameras": 5}, {"cameras": "front"}])
 def test_a_segmenter_that_cannot_be_configured_does_not_end_it(start, shown, probe, parameters, capfd):
     node = start(**parameters)
@@ -325,6 +334,7 @@ def test_a_segmenter_that_cannot_be_configured_does_not_end_it(start, shown, pro
     assert node._joins == []
 
 
+@pytest.mark.slow
 def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
     """It has no such parameters, and sends whatever it likes under the segmenter's name."""
     other = Node("segmenter", namespace="/viewed/dcfm", context=probe.context)
@@ -347,6 +357,7 @@ def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
             one.destroy_node()
 
 
+@pytest.mark.slow
 def test_masks_that_stay_away_are_a_warning(start, shown, probe, monkeypatch):
     monkeypatch.setattr(viewer_node, "_SILENT_S", 0.0)
     start(image_topic="/seen/image")

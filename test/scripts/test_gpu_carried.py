@@ -36,6 +36,7 @@ def trained(tmp_path):
     return SimpleNamespace(run=run, out=tmp_path / "out", state=state)
 
 
+@pytest.mark.slow
 def test_a_training_is_carried_away_and_back(trained, tmp_path):
     trained.out.mkdir()
     assert carried.carry(trained.run, trained.out) == ""
@@ -51,6 +52,7 @@ def test_a_training_is_carried_away_and_back(trained, tmp_path):
             assert found.dtype == torch.float32 and torch.allclose(found, moments[name], rtol=0.01, atol=0)
 
 
+@pytest.mark.slow
 def test_a_large_state_goes_in_parts_or_stays(trained, tmp_path, monkeypatch):
     trained.out.mkdir()
     monkeypatch.setattr(carried, "MOST_PART_BYTES", 6_000_000)
@@ -73,6 +75,7 @@ def test_a_save_that_was_interrupted_is_noticed(trained, tmp_path):
         carried.carried_back(tmp_path, tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_a_damaged_state_and_one_at_its_end_are_refused(trained, tmp_path):
     trained.out.mkdir()
     carried.carry(trained.run, trained.out)

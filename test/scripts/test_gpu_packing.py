@@ -34,6 +34,7 @@ def test_a_pack_is_new_and_not_too_large(camvid, tmp_path, monkeypatch, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_pack_has_what_it_is_given_and_tells_what_is_wrong_with_it(camvid, tmp_path, capsys):
     config, model = tmp_path / "mine.yaml", write_tiny_model(tmp_path / "mine")
     config.write_text((ROOT / gpu_run.CONFIG).read_text().replace("classes: street11", "classes: [a, b]"))

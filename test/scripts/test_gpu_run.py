@@ -22,6 +22,8 @@ from gpu_helpers import empty_environment, python
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_packed_and_run_where_nothing_else_is(camvid, tmp_path):
     pack, out = tmp_path / "pack", tmp_path / "results"
     assert gpu_run.main(["pack", str(pack), "--data", f"camvid={camvid}"]) == 0
@@ -114,11 +116,13 @@ def named(name, *lines, **how):
     return Step(name, python(*lines).command, **how)
 
 
+@pytest.mark.slow
 def test_a_failing_step_does_not_stop_the_next(planned):
     code, found = planned([named("tests", "sys.exit('no')"), named("kernels", "pass")])
     assert code == 0 and found["tests"] == (FAILED, "no") and found["kernels"] == (DONE, "")
 
 
+@pytest.mark.slow
 def test_nothing_measured_is_an_error(planned):
     code, found = planned([named("kernels", "sys.exit('no')"), Step("tests", why_not="needs CUDA")])
     assert (
@@ -147,6 +151,7 @@ def test_without_training_its_inputs_do_not_matter(planned):
     assert code == 0 and list(found) == ["environment", "tests"]
 
 
+@pytest.mark.slow
 def test_time_that_is_left_goes_to_what_is_worth_more(planned, tmp_path):
     code, found = planned(
         [
@@ -165,6 +170,7 @@ def test_time_that_is_left_goes_to_what_is_worth_more(planned, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_some_steps_alone(planned):
     code, found = planned(
         [named("tests", "pass"), named("benchmark a", "pass"), named("training", "pass")],
@@ -174,6 +180,7 @@ def test_some_steps_alone(planned):
     assert code == 0 and list(found) == ["environment", "inputs", "benchmark a", "training"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_run_that_is_interrupted_ends_its_step_and_keeps_the_rest(tmp_path, number):
     scripts = {

@@ -24,6 +24,7 @@ def test_a_step_and_its_figures():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines, line",
     [
@@ -49,6 +50,7 @@ def test_what_went_wrong_is_one_line(lines, line):
     assert (outcome.status, outcome.line) == (FAILED, line)
 
 
+@pytest.mark.slow
 def test_a_step_that_hangs_ends_with_all_that_it_has_started(tmp_path):
     step = python(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)",

@@ -50,6 +50,7 @@ def test_while_the_encoder_is_busy_the_newest_frame_that_is_due_waits():
     assert {2, 4, 5, 7} <= requested and not {1, 3, 6} & requested
 
 
+@pytest.mark.slow
 def test_frames_until_masks_have_recovered():
     found = recoveries(TorchBackend(tiny_model()), SIZE, TwoShots(), CUT, (2, 4), NO_INTERVALS)
     assert [(row.delay, row.frames, row.requested) for row in found] == [(2, 2, True), (4, 4, True)]
@@ -57,6 +58,7 @@ def test_frames_until_masks_have_recovered():
         assert row.cut == CUT and row.level == 1.0 and row.on_cut < 0.95
 
 
+@pytest.mark.slow
 def test_masks_that_recover_too_late():
     (row,) = recoveries(TorchBackend(tiny_model()), SIZE, TwoShots(), CUT, (SETTLED + 1,), NO_INTERVALS)
     assert row.frames is None and row.requested and row.level < 1.0

@@ -97,7 +97,7 @@ def test_unreadable_images_are_named(tmp_path):
             r"a.png has 3 channel\(s\) of uint8; save class ids as a single-channel",
         ),
         (np.zeros((24, 32), np.uint16), r"a.png has 1 channel\(s\) of uint16"),
-        (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24; bring both to one size"),
+        (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24: make both the same size"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path, label, message):

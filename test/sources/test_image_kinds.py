@@ -87,8 +87,8 @@ def test_several_pictures_in_one_file_are_refused(tmp_path, name, remedy):
     path = saved(tmp_path / name, save_all=True, append_images=[Image.fromarray(255 - SMOOTH)])
     with pytest.raises(
         SourceError,
-        match=f"{name} holds 2 pictures, but the images of a folder hold one each; "
-        f"save them as files of their own{remedy}$",
+        match=f"{name} contains 2 pictures, but each image of a folder must contain one; "
+        f"save them as separate files{remedy}$",
     ):
         read_image(path)
 
@@ -108,10 +108,10 @@ def test_an_animation_alone_is_a_video(tmp_path, name):
         (
             "a.tiff",
             np.zeros((4, 4), np.float32),
-            "has pixels of 32 bits, and does not say which value is white; save it as JPEG",
+            "has 32-bit pixels without a defined white value; save it as JPEG",
         ),
-        ("b.tiff", np.zeros((4, 4), np.int32), "has pixels of 32 bits"),
-        ("c.tiff", np.zeros((4, 4, 3), np.float32), "is a TIFF of a kind that is not read; save it as JPEG"),
+        ("b.tiff", np.zeros((4, 4), np.int32), "has 32-bit pixels"),
+        ("c.tiff", np.zeros((4, 4, 3), np.float32), "is a TIFF of an unsupported kind; save it as JPEG"),
     ],
 )
 def test_values_without_a_range_are_refused(tmp_path, name, array, message):
@@ -127,7 +127,7 @@ def test_a_heic_by_another_name_is_said_to_be_one(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     for read in (read_image, image_size):
         with pytest.raises(
-            SourceError, match="a.jpg is a HEIF or AVIF picture, .* whatever its name says; save it as JPEG"
+            SourceError, match="a.jpg is a HEIF or AVIF picture, .* despite its name; save it as JPEG"
         ):
             read(tmp_path / "a.jpg")
 
@@ -152,14 +152,14 @@ def test_a_jpeg_that_lacks_only_its_end_marker_is_read(tmp_path, how):
     for cut in range(3, 90, 7):
         room = bytes(300) * (cut % 2) * (cut > 30)  # for the rest; two zeros may be the last block
         path.write_bytes(whole[:-cut] + room)
-        with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
+        with pytest.raises(SourceError, match="a.jpg is truncated; copy it again"):
             read_image(path)
 
 
 def test_a_jpeg_that_was_cut_and_then_ended_is_refused(tmp_path):
     path = saved(tmp_path / "a.jpg")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 8 // 10] + b"\xff\xd9")
-    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
+    with pytest.raises(SourceError, match="a.jpg is truncated; copy it again"):
         read_image(path)
     Image.new("RGB", (64, 48), (128, 128, 128)).save(path)
     assert (read_image(path) == 128).all()
@@ -175,7 +175,7 @@ def test_the_end_of_a_thumbnail_is_not_that_of_the_jpeg(tmp_path):
     path.write_bytes(whole)
     assert read_image(path).shape == (48, 64, 3)
     path.write_bytes(whole[: len(whole) * 3 // 4])
-    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
+    with pytest.raises(SourceError, match="a.jpg is truncated; copy it again"):
         read_image(path)
 
 
@@ -192,7 +192,7 @@ def test_files_that_were_cut_off_are_refused(tmp_path, name):
 def test_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "a.png").symlink_to("/nowhere/x.png")
     with pytest.raises(
-        SourceError, match="a.png is a link to /nowhere/x.png, which is not there; mend or remove it"
+        SourceError, match="a.png is a link to /nowhere/x.png, which does not exist; fix or remove it"
     ):
         read_image(tmp_path / "a.png")
 
@@ -212,11 +212,11 @@ def test_pictures_that_are_not_read_are_not_left_out_silently(tmp_path):
     (tmp_path / "2.HEIC").write_bytes(b"")
     with pytest.raises(
         SourceError,
-        match=r"holds 1 picture\(s\) of a format that is not read, 2.HEIC for one; save them as JPEG",
+        match=r"holds 1 picture\(s\) in an unsupported format, for example 2.HEIC; save them as JPEG",
     ):
         ImageFolder(tmp_path, None, 15.0)
     with pytest.raises(
-        SourceError, match="2.HEIC is a picture of a format that is not read; save it as JPEG or PNG"
+        SourceError, match="2.HEIC is a picture in an unsupported format; save it as JPEG or PNG"
     ):
         open_source(str(tmp_path / "2.HEIC"))
 
@@ -241,7 +241,7 @@ def test_a_label_belongs_to_one_image(tmp_path):
     assert open_source(str(tmp_path)).frame(2).label is not None
     saved(tmp_path / "labels" / "a.png", mode="L")
     with pytest.raises(
-        SourceError, match="images has several images called a; rename them, since they share a label"
+        SourceError, match="images has several images named a; rename them, since they share a label"
     ):
         open_source(str(tmp_path))
 

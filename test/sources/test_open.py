@@ -33,6 +33,7 @@ def test_synthetic_has_sensible_defaults():
     assert source.class_table == STREET11
 
 
+@pytest.mark.slow
 def test_synthetic_is_the_video_of_its_seed():
     for name, seed in (("synthetic:7", 7), ("synthetic", 1000)):
         ours = open_source(name, rate_hz=10.0, width=96, height=64).frame(5)
@@ -122,14 +123,17 @@ def test_length_shortens_but_never_lengthens(folder):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"name": "no_such_file.mp4"}, "there is no no_such_file.mp4; give a video file, a folder"),
+        (
+            {"name": "no_such_file.mp4"},
+            "there is no no_such_file.mp4; give synthetic.*, a folder of images, or",
+        ),
         ({"name": "synthetic:x"}, "synthetic:x has no valid seed"),
         ({"name": "synthetic:9-5"}, "seeds 9-5: the last is smaller than the first"),
         ({"name": "synthetic:1-2-3"}, "synthetic:1-2-3 has no valid seed"),
         ({"name": "synthetic:-1"}, "synthetic:-1 has no valid seed; give a whole number of 0 or more"),
         (
             {"name": "synthetic", "labels": "labels"},
-            "labels labels cannot go with synthetic; only a folder of images",
+            "labels labels cannot be used with synthetic; only a folder of images",
         ),
         ({"name": "synthetic", "rate_hz": 0.0}, "rate_hz is 0.0; give a number"),
         ({"name": "synthetic", "rate_hz": float("nan")}, "rate_hz is nan"),

@@ -93,8 +93,9 @@ def test_labels_of_the_stored_pixels_are_refused(tmp_path):
     ):
         with pytest.raises(
             SourceError,
-            match="labels/a.png lies as the stored pixels of .*a.jpg, which EXIF orientation 6 turns "
-            "to 48x32; turn such labels likewise, or remove that mark .*exiftool -Orientation=",
+            match="labels/a.png is oriented like the stored pixels of .*a.jpg, which EXIF orientation 6 "
+            "rotates to 48x32; rotate the labels likewise, or remove the orientation .*exiftool "
+            "-Orientation=",
         ):
             read()
 
@@ -102,7 +103,7 @@ def test_labels_of_the_stored_pixels_are_refused(tmp_path):
 def test_labels_of_another_size_are_not_put_down_to_exif(tmp_path):
     save(tmp_path / "a.jpg", SHOWN, 1)
     save(tmp_path / "a.png", np.zeros((48, 32), np.uint8), 1)
-    with pytest.raises(SourceError, match="a.png is 32x48 but its image 48x32; bring both to one size"):
+    with pytest.raises(SourceError, match="a.png is 32x48 but its image 48x32: make both the same size"):
         read_label(tmp_path / "a.png", (32, 48), image=tmp_path / "a.jpg")
 
 

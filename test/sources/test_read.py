@@ -35,7 +35,7 @@ def test_a_jpeg_that_was_cut_off_is_refused(tmp_path):
     (tmp_path / "a.jpg").write_bytes(whole + b"a camera's own data")
     assert read_image(tmp_path / "a.jpg").shape == (48, 64, 3)
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SourceError, match="a.jpg is cut off; copy it again"):
+    with pytest.raises(SourceError, match="a.jpg is truncated; copy it again"):
         read_image(tmp_path / "a.jpg")
 
 
@@ -95,7 +95,7 @@ def test_a_label_that_was_cut_off_is_refused(tmp_path):
             r"a.png has 3 channel\(s\) of uint8; save class ids as a single-channel 8-bit PNG",
         ),
         (np.zeros((24, 32), np.uint16), r"a.png has 1 channel\(s\) of uint16"),
-        (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24; bring both to one size"),
+        (np.zeros((12, 16), np.uint8), "a.png is 16x12 but its image 32x24: make both the same size"),
     ],
 )
 def test_labels_of_another_kind_or_size_are_refused(tmp_path, label, message):

@@ -40,6 +40,7 @@ def test_different_seeds_differ():
     assert difference(a.image, b.image) > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "width, height", [(32, 32), (320, 240), (333, 251), (853, 480), (1920, 1080), (64, 200)]
 )
@@ -103,6 +104,7 @@ def test_adjacent_labels_overlap():
                 assert (now.label == after.label).mean() >= 0.85
 
 
+@pytest.mark.slow
 def test_every_class_is_seen_in_the_reserved_seeds():
     count = np.zeros(len(CLASSES))
     for seed in RESERVED_SEEDS:
@@ -121,6 +123,7 @@ def cpu_time(work):
     return time.thread_time() - start
 
 
+@pytest.mark.slow
 def test_fast_enough():
     """More than 60 frames a second on one core; building a shot, once in 60 frames or more, is not
     counted."""
@@ -137,8 +140,7 @@ def test_fast_enough():
     fastest = frames[: len(frames) // 4].mean()
     assert fastest < 1 / 60, (
         f"{1000 * fastest:.1f} ms of CPU time per frame (fastest quarter), {1000 * np.median(frames):.1f} ms "
-        f"(median), "
-        f"allowed {1000 / 60:.1f} ms; the first frame with its shot took {1000 * first:.0f} ms"
+        f"(median), allowed {1000 / 60:.1f} ms; the first frame with its shot took {1000 * first:.0f} ms"
     )
 
 

@@ -135,7 +135,7 @@ def test_an_unknown_codec_is_said(tmp_path):
     path = write(tmp_path / "a.mp4", frames=3)
     path.write_bytes(path.read_bytes().replace(b"avc1", b"xyzw"))
     with pytest.raises(
-        SourceError, match="a.mp4 is coded in a way that PyAV cannot decode; write it anew: ffmpeg -i INPUT"
+        SourceError, match="a.mp4 uses a codec that PyAV cannot decode; convert it: ffmpeg -i INPUT"
     ):
         VideoFile(path)
 
@@ -177,6 +177,6 @@ def test_frames_lost_within_the_file_are_no_others(tmp_path):
     for index in range(50):
         video.frame(index)
     with pytest.raises(
-        SourceError, match="a.mp4 is damaged: frame 50 of 150 cannot be decoded; write it anew: ffmpeg"
+        SourceError, match="a.mp4 is damaged: frame 50 of 150 cannot be decoded; convert it: ffmpeg"
     ):
         video.frame(50)

@@ -92,7 +92,7 @@ def test_frames_that_cannot_be_decoded_are_named(movie, monkeypatch):
     video = VideoFile(movie)
     video._decoded = iter(())  # as if the rest of the file were damaged
     with pytest.raises(
-        SourceError, match="movie.mp4 is damaged: frame 9 of 150 cannot be decoded; write it anew: ffmpeg"
+        SourceError, match="movie.mp4 is damaged: frame 9 of 150 cannot be decoded; convert it: ffmpeg"
     ):
         video.frame(9)
 

@@ -70,6 +70,8 @@ def one_colour(
 @pytest.mark.parametrize("space", [1, 5, 9])
 @pytest.mark.parametrize("colour_range", [1, 2])
 def test_the_marked_matrix_and_range_are_used(tmp_path, space, colour_range):
+    if space == 9 and int(av.__version__.split(".")[0]) < 18:
+        pytest.skip("PyAV 17 writes BT.2020 with another matrix")
     video = VideoFile(one_colour(tmp_path / "a.mp4", space=space, colour_range=colour_range))
     assert np.abs(video.frame(0).image[5, 5].astype(int) - (40, 180, 100)).max() <= 5
 

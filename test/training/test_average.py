@@ -37,6 +37,7 @@ def test_without_one_the_last_weights_are_it():
     assert average.model is trained and average.state() is None
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_the_average_and_resumption_repeats_it(train_config, tmp_path):
     whole = run(train_config(iterations=4, average=0.9), tmp_path / "whole").folder
     run(train_config(iterations=2, average=0.9), tmp_path / "halves")

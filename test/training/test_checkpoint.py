@@ -14,6 +14,7 @@ import pytest
 import torch
 from helpers import tiny_config, tiny_model
 
+from dcfm_ros import files
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.training import checkpoint
@@ -62,15 +63,17 @@ def on_a_full_disk(what, folder):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_spares_the_state(train_config, tmp_path):
     save_state(tmp_path, state_of(train_config(), weights=torch.ones(3)))
     message = on_a_full_disk("state", tmp_path)
     assert message.startswith(f"{tmp_path / STATE_FILE} could not be saved (")
-    assert message.endswith("; the checkpoint before it stands. Make room and go on with --resume\n")
+    assert message.endswith("; the previous checkpoint is intact. Free space and continue with --resume\n")
     assert torch.equal(load_state(tmp_path, train_config(), resume=True)["weights"], torch.ones(3))
     assert not list(tmp_path.glob("*.part"))  # takes no room
 
 
+@pytest.mark.slow
 def test_a_full_disk_spares_the_model(tmp_path):
     folder, model = tmp_path / "last", tiny_model()
     save_folder(folder, model, {})
@@ -91,9 +94,7 @@ def test_a_failing_save_spares_the_state(train_config, tmp_path, monkeypatch, fa
     def failing(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(
-        *((checkpoint.torch, "save") if fails == "save" else (checkpoint.os, "replace")), failing
-    )
+    monkeypatch.setattr(*((checkpoint.torch, "save") if fails == "save" else (files.os, "replace")), failing)
     with pytest.raises(
         TrainingError, match=r"state.pt could not be saved \(\[Errno 28\] No space left on device\)"
     ):
@@ -122,7 +123,7 @@ def test_a_training_is_not_overwritten(train_config, tmp_path):
     )
     save_state(tmp_path, state_of(train_config()))
     with pytest.raises(
-        TrainingError, match="holds a training already: give --resume to go on with it, or another --out"
+        TrainingError, match="already contains a training: give --resume to continue it, or another --out"
     ):
         load_state(tmp_path, train_config(), resume=False)
 
@@ -132,7 +133,7 @@ def test_what_is_there_without_a_state_is_not_overwritten(train_config, tmp_path
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("something")
     shown = "log.jsonl" if name == "log.jsonl" else name[:5]
-    message = f"holds {shown} without state.pt to go on from: give another --out, or move them away"
+    message = f"contains {shown} without state.pt to resume from: give another --out, or move them away"
     with pytest.raises(TrainingError, match=message):
         load_state(tmp_path, train_config(), resume=False)
     if shown == "last/":  # is never there without a state, unless somebody removed that

@@ -270,7 +270,7 @@ def test_numbers_with_an_exponent_need_no_point(load):
         ("seed=true", "seed True: use a whole number"),
         ("save_every=1.5", "save_every 1.5: use a whole number"),
         ("weight_decay=small", "weight_decay 'small': use a number"),
-        ("weight_decay=.nan", "weight_decay nan: use a number"),
+        ("weight_decay=.nan", "weight_decay nan: use 0 or more"),
         ("init=5", "init 5: use text"),
         ("data.radius=1.5", "radius 1.5: use a whole number"),
         ("data.movable=car", "movable 'car': use a list, each entry text"),
@@ -332,7 +332,7 @@ def test_a_folder_with_an_equals_sign(load, tmp_path):
 @pytest.mark.parametrize("roots", [["/a", "/b"], ["/a", "camvid=/b"], ["camvid=/a", "/b"]])
 def test_two_folders_for_one_data_set(load, roots):
     with pytest.raises(
-        ConfigError, match=f"--data {roots[1]}: camvid has its folder already, /a; give one for each data set"
+        ConfigError, match=f"--data {roots[1]}: camvid already has the folder /a; give one per data set"
     ):
         load(data={"sources": [{"source": "camvid"}]}, roots=roots)
 
@@ -409,7 +409,7 @@ def test_unusable_files_are_named(tmp_path):
         load_train_config(tmp_path / "nowhere.yaml")
     for text, message in (
         ("model: [unclosed", "bad.yaml is not valid YAML"),
-        ("- 1", "bad.yaml does not hold a mapping"),
+        ("- 1", "bad.yaml does not contain a mapping"),
         ("", "mapping"),
     ):
         (tmp_path / "bad.yaml").write_text(text)

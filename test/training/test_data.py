@@ -60,7 +60,7 @@ def test_processes_share_a_batch_without_overlap(train_config):
 def test_a_batch_that_processes_cannot_share_evenly_is_an_error(train_config, batch, such_as):
     """The gradients of each count alike, so each needs as many pairs."""
     message = (
-        f"batch {batch} cannot be shared out evenly to 3 processes: use a multiple of 3, such as {such_as}, "
+        f"batch {batch} cannot be divided evenly among 3 processes: use a multiple of 3, such as {such_as}, "
         f"or another"
     )
     with pytest.raises(ConfigError, match=message):
@@ -74,6 +74,7 @@ def test_crops_have_the_size_of_their_phase(train_config):
     assert [pair.label.shape for pair in batches.pairs(1)] == [(97, 66)] * 3
 
 
+@pytest.mark.slow
 def test_sources_are_drawn_by_the_weights_of_the_phase(train_config, stills):
     config, drawn = train_config(batch=200), []
     source = open_data(config)[0][0]
@@ -131,6 +132,7 @@ def test_motion_comes_on_top_of_what_pairs_are_without_it(train_config, height, 
     assert batch.motion.any() and torch.equal(batch.motion[3], torch.from_numpy(moves.pairs(0)[3].motion))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers, aligned", ((0, 0.0), (1, 0.5), (2, 0.0), (2, 0.5)))
 def test_workers_give_the_same_batches_in_order(train_config, workers, aligned):
     config = train_config(iterations=5, aligned=aligned)
@@ -154,7 +156,7 @@ def test_errors_come_with_the_name_of_the_file(train_config, stills, workers):
     "spoil, message",
     [
         ("image", "images/b_2.png cannot be read as an image; it is damaged"),
-        ("size", "label .*labels/b_2.png is 48x64 but its image 96x64; bring both to one size"),
+        ("size", "label .*labels/b_2.png is 48x64 but its image 96x64: make both the same size"),
         (
             "value",
             "label .*labels/b_2.png holds 4 at row 0, column 0, but there are 4 classes; use 0 to 3, or 255",

@@ -10,13 +10,13 @@ import pytest
 
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.training.config import CLASS_TABLES
+from dcfm_ros.sources.data_sets import class_table
 from dcfm_ros.training.datasets import open_data
 from dcfm_ros.training.pairs import ClipPairs, DataError
 from dcfm_ros.training.settings import DataConfig, SourceConfig, ValidationConfig
 from dcfm_ros.training.synthetic_pairs import SyntheticPairs
 
-STREET11 = tuple(ClassSpec(name, color) for name, color in CLASS_TABLES["street11"])
+STREET11 = tuple(ClassSpec(name, color) for name, color in class_table("street11"))
 
 
 def of(*sources, **settings):
@@ -72,7 +72,7 @@ def test_validation_on_training_data_is_refused(train_config, stills, tmp_path):
         with pytest.raises(ConfigError) as error:
             open_data(train_config(validation=ValidationConfig("folder", root=str(root))))
         assert str(error.value).startswith(
-            "validation on stills (no splits) would see 3 images that training learns from: "
+            "validation on stills (no splits) would use 3 images that are also used for training: "
             f"{root} has no splits, so every split is all of it: make some by"
         )
         assert f"{root}/train and {root}/val, each with images/ and labels/" in str(error.value)
@@ -82,7 +82,8 @@ def test_validation_on_the_split_of_training_is_refused(train_config, video):
     """Also where only neighbours of labelled frames are shared."""
     data = of(SourceConfig("folder", root=str(video)))
     message = (
-        "on video train would see 4 images that training learns from: name a split of its own for validation"
+        "on video train would use 4 images that are also used for training: name a split of its own for "
+        "validation"
     )
     with pytest.raises(ConfigError, match=message):
         open_data(
@@ -96,7 +97,7 @@ def test_validation_on_the_split_of_training_is_refused(train_config, video):
 
 def test_clips_left_out_of_training_are_not_counted(train_config, stills):
     data = of(SourceConfig("folder", root=str(stills), exclude="a_"))
-    with pytest.raises(ConfigError, match="would see 1 images"):  # b_2 is still shared
+    with pytest.raises(ConfigError, match="would use 1 images"):  # b_2 is still shared
         open_data(train_config(data=data, validation=ValidationConfig("folder", root=str(stills))))
 
 

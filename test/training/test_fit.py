@@ -74,7 +74,7 @@ def test_batches_that_do_not_fit_into_memory_are_halved(config, step_times):
         [5e-4, 5e-5]
     )  # the square root of a quarter
     assert said[:2] == [
-        f"fit: too little memory; the batches are now of {count}, {count}" for count in (8, 4)
+        f"fit: too little memory; the batch sizes are now {count}, {count}" for count in (8, 4)
     ]
 
 
@@ -103,7 +103,7 @@ def test_too_little_time(config, step_times):
 
 
 def test_a_group_is_refused(config):
-    with pytest.raises(ConfigError, match="by one process only"):
+    with pytest.raises(ConfigError, match="a single process only"):
         fitted(config, group=Group(0, 2, torch.device("cpu")))
 
 
@@ -113,6 +113,7 @@ def test_a_step_is_timed_with_its_batch(train_config):
     assert 0.0 < fit._step_time(config, phase, data, ALONE, 0, 0.001) < 60.0
 
 
+@pytest.mark.slow
 def test_a_training_that_fits_and_goes_on_as_fitted(train_config, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "_step_time", lambda *_: 2.0)  # so few that they are done in any time
     config = train_config(iterations=1_000_000, save_every=100_000)

@@ -6,6 +6,7 @@ import json
 import sys
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from torch import nn
@@ -85,6 +86,7 @@ def train_group(config, folder, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_average(tmp_path):
     """Gradients, loss terms and batch-norm statistics become means; a gradient that is not there stays so."""
     code, output = run_group(AVERAGES, tmp_path)
@@ -103,6 +105,7 @@ def test_two_processes_average(tmp_path):
         }
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(train_config, held_out, tmp_path):
     config = train_config(iterations=2, validation=ValidationConfig("folder", root=str(held_out), every=2))
     code, output = train_group(config, tmp_path)
@@ -120,10 +123,11 @@ def test_two_processes_train_one_model(train_config, held_out, tmp_path):
     assert "2 processes" in record_of(tmp_path / "run" / BEST)["hardware"]
 
 
+@pytest.mark.slow
 def test_all_stop_together_and_where_one_fails(train_config, stills, tmp_path):
     config = train_config(iterations=2, class_balance=0)
     code, output = train_group(config, tmp_path, "--minutes", "1e-9")
-    assert code == 0 and "Stopped: the time is over. 0 of 2 iterations are done." in output, output
+    assert code == 0 and "Stopped: time is up. 0 of 2 iterations are done." in output, output
     for path in (stills / "labels").iterdir():
         path.write_bytes(b"no picture")
     code, output = train_group(config, tmp_path, "--resume")

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from dcfm_ros.training import log as log_module
+from dcfm_ros import files
 from dcfm_ros.training.log import BOARD_FOLDER, LOG_FILE, TrainingLog
 
 
@@ -94,7 +94,7 @@ def test_a_resumption_that_is_interrupted_spares_the_log(config, tmp_path, monke
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(log_module.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
         TrainingLog(tmp_path, config, 4)
     assert (tmp_path / LOG_FILE).read_text() == before

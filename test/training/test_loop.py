@@ -46,6 +46,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2), ("aligned", 2)]
 )
@@ -82,6 +83,7 @@ def test_resuming_without_a_checkpoint_starts_at_the_beginning(train_config, tmp
     )
 
 
+@pytest.mark.slow
 def test_a_longer_training_goes_on(train_config, tmp_path):
     config = train_config(iterations=1)
     run(config, tmp_path / "run")
@@ -93,10 +95,11 @@ def test_a_longer_training_goes_on(train_config, tmp_path):
 
 def test_training_twice_into_one_folder_is_an_error(train_config, tmp_path):
     run(train_config(iterations=1), tmp_path / "run")
-    with pytest.raises(TrainingError, match="run holds a training already: give --resume"):
+    with pytest.raises(TrainingError, match="run already contains a training: give --resume"):
         run(train_config(iterations=1), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(
     train_config, tmp_path, monkeypatch
 ):
@@ -114,7 +117,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_spares_the_checkpoint(
     with pytest.raises(TrainingError) as error:
         run(config, tmp_path / "bad")
     assert str(error.value) == (
-        "the loss is nan in iteration 3: the last checkpoint stands; lower the rate, or look at its "
+        "the loss is nan in iteration 3: the last checkpoint is intact; lower the rate, or look at its "
         f"batch: {origins[0]}; {origins[1]}"
     )
     assert origins[0].startswith("stills (no splits) ")
@@ -139,7 +142,7 @@ def test_a_gradient_that_is_not_finite_stops_training(train_config, tmp_path, mo
 
     monkeypatch.setattr(steps, "symmetric_losses", poisoned)
     with pytest.raises(
-        TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint stands"
+        TrainingError, match="the gradient's norm is (nan|inf) in iteration 0: the last checkpoint is intact"
     ):
         run(train_config(clip_norm=0), tmp_path / "run")
     assert not (tmp_path / "run" / STATE_FILE).exists()
@@ -162,6 +165,7 @@ def test_missing_files_are_told_before_anything_starts(train_config, stills, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_log_and_record(train_config, tmp_path, log_every):
     log_every(2)
     config, out = train_config(iterations=4, save_every=4), tmp_path / "run"
@@ -182,6 +186,7 @@ def test_log_and_record(train_config, tmp_path, log_every):
     }
 
 
+@pytest.mark.slow
 def test_it_learns(train_config, tmp_path, log_every):
     log_every(6)
     config = train_config(iterations=30, warmup=5, save_every=30)
@@ -221,6 +226,7 @@ def test_bfloat16(train_config, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_float16_scales_its_loss_and_resumes(train_config, tmp_path, monkeypatch):
     """What a GPU without bfloat16 does. The first steps overflow and are left out until the scale is small
     enough."""
@@ -245,6 +251,7 @@ def test_float16_scales_its_loss_and_resumes(train_config, tmp_path, monkeypatch
     assert same(weights(run(config, tmp_path / "halves", resume=True).folder), whole)
 
 
+@pytest.mark.slow
 def test_training_starts_from_another_model_with_other_classes(train_config, tmp_path):
     save_model(tmp_path / "start", tiny_model(5, seed=3))
     config = train_config(init=str(tmp_path / "start"), iterations=1, rate=1e-9)
@@ -254,6 +261,7 @@ def test_training_starts_from_another_model_with_other_classes(train_config, tmp
     run(replace(config, phases=(replace(config.phases[0], iterations=2),)), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_new_models_are_the_same_for_the_same_seed(train_config):
     one, other, third = (new_model(train_config(seed=seed)).state_dict() for seed in (0, 0, 1))
     assert same(one, other) and not same(one, third)
@@ -280,7 +288,7 @@ def test_bad_options(train_config, tmp_path, options, message):
     "device, message",
     [
         ("gpu", "device 'gpu': use auto, cpu, cuda or cuda:N"),
-        ("cuda:99", r"device cuda:99: GPU 99 is wanted and PyTorch finds \d+; use cpu, fewer processes"),
+        ("cuda:99", r"device cuda:99: GPU 99 is requested, but PyTorch finds \d+; use cpu, fewer processes"),
     ],
 )
 def test_bad_devices(train_config, tmp_path, device, message):

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+import pytest
 import yaml
 from training_helpers import finish, run, same, started, state_of, weights
 
@@ -15,6 +16,7 @@ from dcfm_ros.training.checkpoint import LAST, plain_config
 from dcfm_ros.training.log import LOG_FILE
 
 
+@pytest.mark.slow
 def test_a_signal_saves_and_stops(train_config, tmp_path, monkeypatch):
     config = train_config(iterations=4, save_every=100)
     whole = weights(run(config, tmp_path / "whole").folder)
@@ -29,24 +31,24 @@ def test_a_signal_saves_and_stops(train_config, tmp_path, monkeypatch):
     assert outcome.code == 128 + signal.SIGTERM
     assert outcome.note == (
         "Stopped: signal 15. 1 of 4 iterations are done. The model is in "
-        f"{tmp_path / 'run' / LAST}. Go on with the same command and --resume."
+        f"{tmp_path / 'run' / LAST}. Continue with the same command and --resume."
     )
     assert state_of(tmp_path / "run")["iteration"] == 1
     monkeypatch.setattr(loop, "step", step)
     assert same(weights(run(config, tmp_path / "run", resume=True).folder), whole)
 
 
+@pytest.mark.slow
 def test_time(train_config, tmp_path):
     config = train_config(iterations=4, save_every=100)
     outcome = run(config, tmp_path / "run", minutes=1e-9)  # too short for any
-    assert outcome.code == 0 and outcome.note.startswith(
-        "Stopped: the time is over. 0 of 4 iterations are done. "
-    )
+    assert outcome.code == 0 and outcome.note.startswith("Stopped: time is up. 0 of 4 iterations are done. ")
     assert run(config, tmp_path / "run", minutes=10, resume=True).note.startswith(
         "4 of 4 iterations are done. "
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_spares_the_workers(train_config, tmp_path):
     """A terminal's Ctrl-C goes to all processes at once: the workers leave it to the training process."""
     config = train_config(iterations=2000)

@@ -28,6 +28,7 @@ def validated(train_config, held_out, **settings):
     return train_config(validation=ValidationConfig("folder", root=str(held_out), every=1), **settings)
 
 
+@pytest.mark.slow
 def test_the_best_is_kept(train_config, held_out, tmp_path, scored):
     scored(0.2, 0.5, 0.4, 0.5)
     outcome = run(validated(train_config, held_out, iterations=4, save_every=4), tmp_path / "run")
@@ -45,6 +46,7 @@ def test_the_best_is_kept(train_config, held_out, tmp_path, scored):
     assert scores == [0.2, 0.5, 0.4, 0.5]
 
 
+@pytest.mark.slow
 def test_the_best_is_known_after_a_resumption(train_config, held_out, tmp_path, scored):
     scored(0.2, 0.5, 0.4)
     run(validated(train_config, held_out, iterations=2), tmp_path / "run")
@@ -52,6 +54,7 @@ def test_the_best_is_known_after_a_resumption(train_config, held_out, tmp_path, 
     assert record_of(tmp_path / "run" / BEST)["iterations_done"] == 2
 
 
+@pytest.mark.slow
 def test_it_does_not_change_the_course(train_config, held_out, tmp_path):
     config = train_config(iterations=2)
     plain = weights(run(config, tmp_path / "plain").folder)
@@ -59,6 +62,7 @@ def test_it_does_not_change_the_course(train_config, held_out, tmp_path):
     assert same(weights(folder), plain) and 0 < record_of(folder)["validation"]["score"] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("aligned", (0.0, 0.5))
 def test_features_move_where_training_aligns(train_config, held_out, tmp_path, monkeypatch, aligned):
     """Also where a validation is only timed."""

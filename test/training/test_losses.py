@@ -204,6 +204,7 @@ def test_each_pair_moves_by_its_own_motion(shifted):
     torch.testing.assert_close(tuple(together), tuple((a + b) / 2 for a, b in zip(*alone)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("both", (True, False))
 @pytest.mark.parametrize("backbone", ("mit_b0", "resnet18"))
 def test_no_motion_is_a_motion_of_zero(batch, backbone, both):

@@ -116,7 +116,8 @@ def test_frames_of_different_sizes_are_named():
     clip = Frames(0, 2, (0,))
     clip.image = lambda index: np.zeros((6 + index, 8, 3), np.uint8)
     with pytest.raises(
-        DataError, match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have one"
+        DataError,
+        match="toy train clip0: frame 0 is 8x6 but frame 1 8x7; frames of a clip must have the same",
     ):
         draw(pairs_of(clip), 1)
 
@@ -130,7 +131,7 @@ def test_in_memory_the_pairs_are_the_same(stills, video):
     for root, split in ((stills, "train"), (video, "train")):
         clips = open_clips(root, split, "folder")
         files, memory = ClipPairs(clips, 2, [3]), ClipPairs(clips, 2, [3])
-        memory.bring_to_memory()
+        memory.load_into_memory()
         wanted = draw(files, 20)
         for path in root.rglob("*.png"):
             path.unlink()
@@ -151,7 +152,7 @@ def test_only_frames_that_pairs_can_have_are_read():
             return super().image(index)
 
     source = pairs_of(Counted(0, 40, (10, 30)))
-    source.bring_to_memory()
+    source.load_into_memory()
     assert sorted(asked) == [8, 9, 10, 11, 12, 28, 29, 30, 31, 32]
     draw(source, 50)
     assert len(asked) == 10

@@ -52,7 +52,8 @@ def test_classes_with_the_same_name_keep_their_weights(started):
     assert torch.equal(rows[1], fresh["head.classifier.weight"][1]) and equal(found, origin, "ffm.")
     assert (
         len(told) == 1
-        and "origin gives no weights, or not all, of head.classifier.weight; these start fresh" in told[0]
+        and "origin has no weights, or not all, for head.classifier.weight; these start with random weights"
+        in told[0]
     )
 
 
@@ -60,7 +61,10 @@ def test_the_backbone_alone(started):
     found, origin, fresh, told = started({}, {}, "backbone")
     assert equal(found, origin, "encoder.") and equal(found, origin, "fusion.")
     assert equal(found, fresh, "ffm.") and equal(found, fresh, "head.")
-    assert "of ffm.conv.weight, ffm.conv.bias, ffm.norm.weight and 4 more; these start fresh" in told[0]
+    assert (
+        "for ffm.conv.weight, ffm.conv.bias, ffm.norm.weight and 4 more; these start with random weights"
+        in told[0]
+    )
 
 
 def test_from_a_per_frame_network(started):
@@ -68,9 +72,10 @@ def test_from_a_per_frame_network(started):
     assert (
         equal(found, origin, "encoder.") and equal(found, origin, "fusion.") and equal(found, fresh, "ffm.")
     )
-    assert "these start fresh" in told[0]
+    assert "these start with random weights" in told[0]
 
 
+@pytest.mark.slow
 def test_from_a_checkpoint_of_transformers(train_config, tmp_path, capsys):
     """Through the command line: its LayerNorms have eps 1e-5, which the configuration must say."""
     theirs = tmp_path / "theirs"
@@ -108,6 +113,7 @@ def test_from_a_checkpoint_of_transformers(train_config, tmp_path, capsys):
     assert found.config.block_eps == 1e-5 and equal(found.encoder.state_dict(), origin.encoder.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model, message",
     [
@@ -134,7 +140,7 @@ def test_models_that_do_not_fit_are_named(started, model, message):
 
 def test_a_model_that_is_not_there_is_named(train_config):
     with pytest.raises(
-        RuntimeError, match="no model 'nowhere': give a folder that holds model.yaml, or a built-in model"
+        RuntimeError, match="no model 'nowhere': give a folder that contains model.yaml, or a built-in model"
     ):
         new_model(replace(train_config(), init="nowhere"))
 

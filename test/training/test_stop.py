@@ -23,12 +23,12 @@ def test_signals_are_heard_once(number, capfd):
 
 
 def test_a_second_ctrl_c_ends_at_once(monkeypatch):
-    with StopRequest(speaks=False) as stop:
+    with StopRequest(verbose=False) as stop:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     monkeypatch.setenv("RANK", "0")  # torchrun passes on what the terminal sent to all already
-    with StopRequest(speaks=False) as stop:
+    with StopRequest(verbose=False) as stop:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
         assert stop.code == 130

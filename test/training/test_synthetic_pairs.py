@@ -14,7 +14,7 @@ from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
 from dcfm_ros.training import synthetic_pairs
 from dcfm_ros.training.pairs import DataError
-from dcfm_ros.training.synthetic_pairs import SyntheticPairs, marks
+from dcfm_ros.training.synthetic_pairs import SyntheticPairs, sparse_ruler
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def test_pairs_are_evenly_at_all_distances_and_either_way(rendered, radius):
 
 
 def test_few_frames_measure_all_distances():
-    assert marks(8) == (0, 1, 2, 5, 8)
+    assert sparse_ruler(8) == (0, 1, 2, 5, 8)
     for length, most in ((1, 2), (2, 3), (4, 4), (8, 5), (16, 8), (30, 11), (59, 16)):
-        found = marks(length)
+        found = sparse_ruler(length)
         assert len(found) <= most and found[0] == 0 and found[-1] == length
         assert {b - a for a, b in combinations(found, 2)} == set(range(1, length + 1))
 
@@ -84,6 +84,7 @@ def test_a_radius_that_no_shot_has_room_for():
         SyntheticPairs(1, 60)
 
 
+@pytest.mark.slow
 def test_reserved_seeds_are_never_drawn(rendered):
     draw(pairs_of(2500, 8), 2500)
     seeds = {video.seed for video, _ in rendered}
@@ -112,7 +113,7 @@ def test_what_a_forked_process_has_rendered_is_there(rendered):
 def test_everything_can_be_rendered_at_once_by_other_processes(rendered, monkeypatch):
     monkeypatch.setattr(synthetic_pairs, "cores", lambda: 3)
     source = pairs_of(5, 8)
-    source.bring_to_memory()
+    source.load_into_memory()
     assert {video.seed for video, _ in rendered} == {0} and source._starts.all()
     draw(source, 60)
     assert len(rendered) == 5  # of the first clip; no other is rendered when it is drawn
@@ -126,7 +127,7 @@ def test_a_rendering_process_that_dies_is_told(rendered, monkeypatch):
     with pytest.raises(
         DataError, match="renders synthetic clips ended with -9: there may be too little memory for 3 clips"
     ):
-        source.bring_to_memory()
+        source.load_into_memory()
 
 
 def test_processes_of_a_group_draw_from_disjoint_clips(rendered):

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes to lie in an .rrd file, read back with the library's own reader; and the servers of the web
-viewer."""
+"""Contents of an .rrd file, read back with the library's own reader, and the servers of the web viewer."""
 
 import json
 import logging
@@ -101,7 +100,7 @@ def test_what_is_unknown_is_left_out(tmp_path):
 
 
 def test_bgr_views_and_odd_strides_are_shown_as_they_are(tmp_path):
-    """As decoding gives them: a view in the other order of a picture with padded rows."""
+    """Images as decoded: a view with reversed channels of a picture with padded rows."""
     shown = open_viewer(str(tmp_path / "drive.rrd"))
     padded = np.zeros((32, 64, 3), np.uint8)
     padded[:, :48] = image(3)[..., ::-1]
@@ -119,7 +118,7 @@ def test_what_cannot_be_shown_is_counted_and_the_rest_is_there(tmp_path, caplog)
     shown.frame("", STAMPS[1], None, mask(1), 0.1, 0.3, False, 0)
     with caplog.at_level(logging.WARNING):
         shown.close()
-    assert shown.errors == 1 and "further errors are counted only" in caplog.text
+    assert shown.errors == 1 and "further errors are only counted" in caplog.text
     assert list(Recorded(tmp_path / "drive.rrd").masks("/camera/mask")) == STAMPS[1:2]
 
 
@@ -134,8 +133,9 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_is_told_of_once_and_does_not_raise(tmp_path):
-    """In a process of its own, whose files may not grow beyond a limit."""
+    """Runs in a separate process with a limit on file size."""
     program = f"""
 import logging, resource
 import numpy as np
@@ -157,7 +157,7 @@ print("errors", shown.errors > 0)
         timeout=120,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "errors True"), done.stderr
-    assert done.stderr.count("all else goes on") == 1, done.stderr
+    assert done.stderr.count("everything else continues") == 1, done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -170,12 +170,16 @@ def test_a_full_disk_is_told_of_once_and_does_not_raise(tmp_path, caplog):
             shown.frame("", stamp_ns, None, mask(0), 0.1, 0.3, False, 0)
         shown.close()
     assert shown.errors >= 1
-    assert caplog.text.count("all else goes on") == 1 and "full.rrd (No space left on device)" in caplog.text
+    assert (
+        caplog.text.count("everything else continues") == 1
+        and "full.rrd (No space left on device)" in caplog.text
+    )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("display", ["", ":0"])
 def test_the_web_viewer_is_served_by_our_own_process(monkeypatch, tmp_path, display):
-    """In a process of its own, since the library serves its pages to the end of the process. `rerun` does the
+    """Runs in a separate process, since the library serves its pages until the process ends. `rerun` does the
     same without a display."""
     program = f"""
 import json, socket, urllib.request

@@ -87,7 +87,7 @@ def test_a_scene_that_fails_is_told_of_once_and_harms_nobody(caplog):
         shown.close()
     assert shown.errors == 5 and "keyframe" in scene.names()
     first, summary = [record.getMessage() for record in caplog.records]
-    assert first.endswith("further errors are counted only: frame is out of order")
+    assert first.endswith("further errors are only counted: frame is out of order")
     assert summary.startswith("viewer: 5 frames or events could not be shown, 0 were left out")
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a foreign checkpoint without running anything that it may hold."""
+"""Reads a foreign checkpoint without executing code from it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +20,7 @@ from dcfm_ros.model.importing.file_kinds import is_safetensors, other_kind
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be imported; the message names what is wrong and the remedy."""
+    """A checkpoint that cannot be imported; the message names the problem and the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +29,15 @@ class Checkpoint:
 
     path: Path
     tensors: dict[str, Tensor]  # by the names in the file, on the CPU
-    meta: dict = field(default_factory=dict)  # what MMSegmentation keeps beside its `state_dict`
+    meta: dict = field(default_factory=dict)  # MMSegmentation's metadata beside `state_dict`
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a file of safetensors, or one of `torch.save` that holds nothing but plain data, whatever its name
-    ends in.
+    """Read a safetensors file, or a `torch.save` file that contains only plain data, whatever its suffix.
 
-    The state dict is the file itself, what it has under `state_dict`, or the only one that it has under any
-    name; optimizers and the like beside it are left. A `module.` before every name, which data-parallel
-    training leaves, is removed.
+    The state dict is the content itself, its entry `state_dict`, or its only entry that is a state dict;
+    optimizer states and the like are ignored. A `module.` before every name, left by data-parallel training,
+    is removed.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
@@ -62,13 +62,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _read_pickled(path: Path):
-    """Never without `weights_only`: unpickling anything else may run code."""
+def _read_pickled(path: Path) -> Any:
+    """Load with `weights_only`: unpickling anything else may run code."""
     try:
         with (
             path.open("rb") as file,
             warnings.catch_warnings(),
-        ):  # a path's ending would tell torch.load the kind
+        ):  # given a path, torch.load would go by its suffix
             warnings.simplefilter("ignore")  # about odd files, which are refused in the next line
             return torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
@@ -77,19 +77,17 @@ def _read_pickled(path: Path):
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise CheckpointError(
                 f"{path} holds Python objects ({found[1]}), and reading them could run code that came with "
-                f"the file; only "
-                "plain tensors are read. If you trust it, load it in Python and save its state_dict() by "
-                "itself"
+                "the file; only plain tensors are read. If you trust it, load it in Python and save its "
+                "state_dict() by itself"
             ) from error
         raise CheckpointError(
             f"{path} is broken or no checkpoint of PyTorch ({type(error).__name__}); copy or download it "
-            f"again, or give "
-            "a state dict that torch.save or safetensors wrote"
+            "again, or give a state dict that torch.save or safetensors wrote"
         ) from error
 
 
-def _state_dict(path: Path, content) -> dict[str, Tensor]:
-    """The one state dict in what a file holds."""
+def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
+    """Return the only state dict in a file's content."""
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds a {type(content).__name__}, not a state dict; save the model's state_dict()"
@@ -121,7 +119,7 @@ def _state_dict(path: Path, content) -> dict[str, Tensor]:
     raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; {remedy}")
 
 
-def _is_state_dict(value) -> bool:
+def _is_state_dict(value: object) -> bool:
     return (
         isinstance(value, dict)
         and bool(value)

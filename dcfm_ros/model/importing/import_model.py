@@ -1,12 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One door for foreign checkpoints: files in, model folder out."""
+"""Entry point for foreign checkpoints: files in, model folder out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,23 +18,23 @@ from dcfm_ros.model.importing import efficientnet_lite, hugging_face, nvlabs, pu
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.model.importing.foreign import Foreign
+from dcfm_ros.model.importing.formats import EFFICIENTNET_LITE, HUGGING_FACE, NVLABS, PUBLISHED
 from dcfm_ros.model.importing.layout import COUNTERS, fill
 from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
 
 FORMATS = {
-    "published": published,
-    "nvlabs": nvlabs,
-    "huggingface": hugging_face,
-    "efficientnet_lite": efficientnet_lite,
+    PUBLISHED: published,
+    NVLABS: nvlabs,
+    HUGGING_FACE: hugging_face,
+    EFFICIENTNET_LITE: efficientnet_lite,
 }
 MMSEGMENTATION = "backbone.layers.0.0.projection."
-NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # of a backbone alone, where none are given
+NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # for a backbone alone, if no classes are given
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A model of ours with the weights of the files, in evaluation mode, and what there is to know about
-    it."""
+    """A model with the weights of the files, in evaluation mode, and what is known about it."""
 
     model: Model
     format: str
@@ -46,7 +47,7 @@ class Imported:
     size_from: str  # given, or the default
 
     def record(self) -> dict:
-        """For model.yaml."""
+        """Return the entry for model.yaml."""
         return {
             "imported": {"format": self.format, "files": list(self.files), "untrained": list(self.untrained)}
         }
@@ -56,23 +57,20 @@ class Imported:
         count = "1 class" if len(config.classes) == 1 else f"{len(config.classes)} classes"
         lines = [
             f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by "
-            f"{self.class_names_from}), "
-            f"input {config.input_height}x{config.input_width} ({self.size_from})"
+            f"{self.class_names_from}), input {config.input_height}x{config.input_width} ({self.size_from})"
         ]
         if self.ignored:
             lines.append(f"ignored: {some(self.ignored)}")
         if self.untrained:
             lines.append(
                 f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training "
-                f"from "
-                "this model, its masks mean nothing"
+                "from this model; its masks are meaningless"
             )
         return "\n".join(lines)
 
 
-def import_model(files: Sequence[str | Path], out: str | Path, **options) -> Imported:
-    """Write the model folder `out`; options are those of `read_model`. Nothing is written unless all is
-    well."""
+def import_model(files: Sequence[str | Path], out: str | Path, **options: Any) -> Imported:
+    """Write the model folder `out`; options are those of `read_model`. Nothing is written after an error."""
     if (Path(out) / CONFIG_FILE).exists():
         raise CheckpointError(f"{out} already holds a model; give another folder, or remove it")
     imported = read_model(files, **options)
@@ -86,13 +84,14 @@ def read_model(
     classes: Sequence[ClassSpec] | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> Imported:
-    """The model in a foreign checkpoint.
+    """Read the model in a foreign checkpoint.
 
     files: one file or folder, or the two files of a published DCFM model in any order
-    format: auto, published, nvlabs, huggingface or efficientnet_lite
-    classes: the class table; else names come from the checkpoint, else they are numbers
-    input_size: height and width, pixels; else those of ModelConfig, as no checkpoint tells
-    Raises CheckpointError for files that cannot be imported, ConfigError for settings that cannot be.
+    format: auto, or one of FORMATS
+    classes: the class table; by default the names in the checkpoint, or numbers
+    input_size: height and width in pixels; by default those of ModelConfig, as checkpoints do not store them
+
+    Raises CheckpointError for files that cannot be imported, ConfigError for invalid settings.
     """
     if format != "auto" and format not in FORMATS:
         raise CheckpointError(f"format is {format}; give one of auto, {', '.join(FORMATS)}")
@@ -103,10 +102,12 @@ def read_model(
         format = _recognised(checkpoints)
     foreign = FORMATS[format].understand(checkpoints)
     table, named_by = _class_table(foreign, classes)
-    size = {"input_height": input_size[0], "input_width": input_size[1]} if input_size else {}
-    config = ModelConfig(classes=table, **foreign.settings, **size)
+    settings = dict(foreign.settings)
+    if input_size:
+        settings["input_height"], settings["input_width"] = input_size
+    config = ModelConfig(classes=table, **settings)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # for parts that the files lack: the same files always give the same folder
+        torch.manual_seed(0)  # reproducible weights for parts that the files lack
         model = build_model(config)
     fill(model, foreign.tensors, foreign.layout, foreign.where)
     ignored = sorted(
@@ -136,7 +137,7 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
-    """The format whose names the first file has."""
+    """Return the format whose names the first file uses."""
     path, names = checkpoints[0].path, sorted(checkpoints[0].tensors)
     for format, module in FORMATS.items():
         if any(name.startswith(module.SIGNS) for name in names):
@@ -145,9 +146,8 @@ def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
     if any(name.startswith(MMSEGMENTATION) for name in names):
         raise CheckpointError(
             f"{path} has the names that MMSegmentation gives SegFormer ({MMSEGMENTATION}weight), which "
-            f"cannot "
-            "be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its tensors as "
-            "theirs"
+            "cannot be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its "
+            "tensors as theirs"
         )
     wrapped = [
         (name.partition(f".{sign}")[0], format)
@@ -169,12 +169,11 @@ def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
 
 
 def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[tuple[ClassSpec, ...], str]:
-    """The table, and who named its classes."""
+    """Return the class table, and the origin of its names."""
     if foreign.class_count > 255:
         raise CheckpointError(
             f"{foreign.where} has {foreign.class_count} classes; a mask tells at most 255 apart, so train "
-            f"one "
-            "with fewer"
+            "one with fewer"
         )
     if given is not None:
         table, named_by = tuple(given), "--classes"

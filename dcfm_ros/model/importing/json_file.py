@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings beside weights."""
+"""Reads settings that are stored beside weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from dcfm_ros.model.importing.checkpoint import CheckpointError
 
 
 def read_json(path: Path) -> dict:
-    """A file of settings by name; empty where there is none, as where only the weights were given."""
+    """Return a file of settings by name; empty if there is none, for example if only the weights were
+    given."""
     if not path.is_file():
         return {}
     try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How a foreign format calls the tensors of our models, and filling a model by that, strictly."""
+"""Maps a foreign format's tensor names to our models, and fills a model strictly."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.folder import some
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 
-# Batch norm counts its updates; nothing here reads them.
+# Update counters of batch norm; unused here.
 COUNTERS = re.compile(r"(^|\.)num_batches_tracked$")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`names` maps a tensor of ours to those in the file: one, or several whose rows are stacked in this
+    """`names` maps our tensor name to those in the file: one, or several whose rows are stacked in this
     order."""
 
     names: Callable[[str], tuple[str, ...]]
-    ignored: str = r"(?!)"  # regular expression: names in the file that are left out on purpose
+    ignored: str = r"(?!)"  # regular expression: names in the file that are ignored on purpose
     absent: tuple[str, ...] = ()  # parts of our model (encoder, fusion, ...) which the file does not have
 
     def ignores(self, name: str) -> bool:
         return bool(COUNTERS.search(name) or re.match(self.ignored, name))
 
     def sources(self, shapes: dict[str, torch.Size]) -> dict[str, tuple[str, ...]]:
-        """From our names to those in the file, without what the file need not have."""
+        """Return the file's names for each of our names, without optional ones."""
         return {
             ours: self.names(ours)
             for ours in shapes
@@ -43,7 +43,7 @@ class Layout:
         }
 
     def expected(self, shapes: dict[str, torch.Size]) -> dict[str, tuple[int, ...]]:
-        """From the names in the file to shapes."""
+        """Return the expected shape for each name in the file."""
         return {
             name: (shapes[ours][0] // len(names), *shapes[ours][1:])
             for ours, names in self.sources(shapes).items()
@@ -52,7 +52,7 @@ class Layout:
 
 
 def by_prefix(prefixes: dict[str, str]) -> Callable[[str], tuple[str, ...]]:
-    """Names which differ in how they begin."""
+    """Return a mapping of names that differ only in their prefix."""
 
     def names(ours: str) -> tuple[str, ...]:
         prefix = next(prefix for prefix in prefixes if ours.startswith(prefix))
@@ -62,9 +62,9 @@ def by_prefix(prefixes: dict[str, str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def closest_backbone(tensors: dict[str, Tensor], layout: Layout, candidates: Iterable[str]) -> str:
-    """The backbone whose tensors' names and shapes differ least from those in the file.
+    """Return the backbone whose tensor names and shapes differ least from those in the file.
 
-    Where it is not the right one, `fill` names the differences, so the closest makes the shortest list.
+    If it is not the right one, `fill` lists the differences; the closest backbone makes the shortest list.
     """
     given = {(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
     return min(
@@ -84,7 +84,7 @@ def shapes_of(model: nn.Module) -> dict[str, torch.Size]:
 
 
 def shape(tensors: dict[str, Tensor], name: str, dimensions: int, where: str) -> tuple[int, ...]:
-    """Shape of a tensor that tells how the model is built."""
+    """Return the shape of a tensor from which the architecture is derived."""
     if name not in tensors:
         raise CheckpointError(
             f"{where} lacks {name}, which tells how the model is built; is it of another format?"
@@ -97,7 +97,7 @@ def shape(tensors: dict[str, Tensor], name: str, dimensions: int, where: str) ->
 
 
 def fill(model: Model, tensors: dict[str, Tensor], layout: Layout, where: str) -> None:
-    """Copy the file's tensors into the model. Every one must be expected or ignored, and fit."""
+    """Copy the file's tensors into the model. Each must be expected or ignored, and have the right shape."""
     shapes = shapes_of(model)
     expected = layout.expected(shapes)
     given = {name: tensor for name, tensor in tensors.items() if not layout.ignores(name)}
@@ -114,7 +114,7 @@ def fill(model: Model, tensors: dict[str, Tensor], layout: Layout, where: str) -
 def _require_fit(
     backbone: str, expected: dict[str, tuple[int, ...]], given: dict[str, Tensor], where: str
 ) -> None:
-    for name, tensor in given.items():  # first, as what is quantised has other names beside it, too
+    for name, tensor in given.items():  # checked first, as quantised files have additional names as well
         if not tensor.is_floating_point():
             raise CheckpointError(
                 f"{where}: {name} holds {tensor.dtype}, expected floating point; give weights that are not "

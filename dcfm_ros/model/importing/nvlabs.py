@@ -18,7 +18,7 @@ SIGNS = ("patch_embed1.", "backbone.patch_embed1.")
 
 # head: ImageNet's classifier
 BACKBONE = Layout(by_prefix({"encoder.": ""}), ignored=r"head\.", absent=("fusion", "classifier"))
-# conv_seg: a classifier which MMSegmentation's base class has and SegFormer never uses
+# conv_seg: classifier of MMSegmentation's base class, unused by SegFormer
 SEGMENTATION = Layout(
     by_prefix(
         {"encoder.": "backbone.", "fusion.": "decode_head.", "classifier.": "decode_head.linear_pred."}
@@ -28,13 +28,16 @@ SEGMENTATION = Layout(
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """What is in an NVlabs checkpoint: SegFormer with its classes, or its encoder alone. Raises
+    """Interpret an NVlabs checkpoint: SegFormer with its classes, or its encoder alone. Raises
     CheckpointError."""
     checkpoint = only(checkpoints, "nvlabs")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
     segments = any(name.startswith(("backbone.", "decode_head.")) for name in tensors)
     layout = SEGMENTATION if segments else BACKBONE
-    settings = {"architecture": "per_frame", "backbone": closest_backbone(tensors, layout, MIT_SPECS)}
+    settings: dict[str, str | int] = {
+        "architecture": "per_frame",
+        "backbone": closest_backbone(tensors, layout, MIT_SPECS),
+    }
     if not segments:
         return Foreign(where, tensors, layout, settings)
     settings["embed"] = shape(tensors, "decode_head.linear_fuse.conv.weight", 4, where)[0]
@@ -43,7 +46,7 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
 
 
 def _classes(checkpoint: Checkpoint) -> tuple[ClassSpec, ...] | None:
-    """Names and colours, where MMSegmentation noted them."""
+    """Return names and colours, if MMSegmentation stored them."""
     names, palette = checkpoint.meta.get("CLASSES"), checkpoint.meta.get("PALETTE")
     if names is None:
         return None

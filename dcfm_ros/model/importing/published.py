@@ -1,12 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The published DCFM implementation's checkpoints: `encoder_epoch_*.pth` and `decoder_epoch_*.pth`."""
+"""Checkpoints of the published DCFM implementation: `encoder_epoch_*.pth` and `decoder_epoch_*.pth`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dcfm_ros.model.config import ModelConfig
+from torch import Tensor
+
+from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, shape
@@ -16,8 +18,8 @@ from dcfm_ros.model.resnet import RESNET_SPECS
 ENCODER, DECODER = ("backbone.encoder.", "backbone.layer0."), ("ffm.convblk.", "final.")
 SIGNS = (*ENCODER, *DECODER)
 
-# With no head layer the classifier comes after a dropout; with one, after convolution, batch norm, ReLU and
-# dropout.
+# Without a head layer the classifier follows a dropout; with one, it follows convolution, batch norm, ReLU
+# and dropout.
 HEADS = (
     {"head.classifier.": "final.1."},
     {"head.hidden.0.": "final.0.", "head.hidden.1.": "final.1.", "head.classifier.": "final.4."},
@@ -25,7 +27,7 @@ HEADS = (
 
 
 def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
-    """What is in the published DCFM's files: encoder and decoder. Raises CheckpointError."""
+    """Interpret the published DCFM's files: encoder and decoder. Raises CheckpointError."""
     encoder, decoder = _encoder_and_decoder(checkpoints)
     if repeated := sorted(set(encoder.tensors) & set(decoder.tensors)):
         raise CheckpointError(
@@ -41,7 +43,7 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
         if is_mit
         else {"encoder.": "backbone.", "fusion.": "backbone.ppm."}
     )
-    # conv_seg: a classifier which the published code has and never uses
+    # conv_seg: a classifier that the published code contains but never uses
     layout = Layout(
         by_prefix(
             {**backbone_names, "bottleneck.": "bot_aspp.", "ffm.": "ffm.convblk.", **HEADS[head_layers]}
@@ -61,8 +63,8 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     return Foreign(where, tensors, layout, settings, classes)
 
 
-def _encoder_and_decoder(checkpoints):
-    """Told by what is in them; the order of the files does not matter."""
+def _encoder_and_decoder(checkpoints: Sequence[Checkpoint]) -> tuple[Checkpoint, Checkpoint]:
+    """Tell the files apart by their content; their order does not matter."""
     by_kind = {_kind(checkpoint): checkpoint for checkpoint in checkpoints}
     if len(checkpoints) == 2 and set(by_kind) == {"encoder", "decoder"}:
         return by_kind["encoder"], by_kind["decoder"]
@@ -81,16 +83,15 @@ def _kind(checkpoint: Checkpoint) -> str:
     return " and ".join(kinds) or "neither"
 
 
-def _shallow_used(tensors, settings, where) -> int:
-    """The fusion's convolution reads the common feature and `s` shallow channels."""
+def _shallow_used(tensors: dict[str, Tensor], settings: dict, where: str) -> int:
+    """Return s: the fusion's convolution reads the common feature and `s` shallow channels."""
     inputs = shape(tensors, "ffm.convblk.conv.weight", 4, where)[1]
-    probe = ModelConfig(classes=({"name": "any", "color": (0, 0, 0)},), **settings)
+    probe = ModelConfig(classes=(ClassSpec("any", (0, 0, 0)),), **settings)
     used = inputs - probe.common_channels
     if not 1 <= used <= probe.shallow_channels:
         raise CheckpointError(
             f"{where}: ffm.convblk.conv.weight reads {inputs} channels, which leaves {used} shallow ones "
-            f"beside the "
-            f"{probe.common_channels} of the common feature; {probe.backbone} has 1 to "
+            f"beside the {probe.common_channels} of the common feature; {probe.backbone} has 1 to "
             f"{probe.shallow_channels}"
         )
     return used

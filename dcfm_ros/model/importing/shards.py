@@ -1,12 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights in several files, as `save_pretrained` writes large ones: an index says which tensor lies in
-which."""
+"""Weights in several files, as `save_pretrained` writes large models: an index says which tensor is in which
+file."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from torch import Tensor
 
 from dcfm_ros.model.folder import some
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
@@ -17,7 +19,7 @@ _SHARD = re.compile(r"-\d{5}-of-(\d{5})\.(safetensors|bin)$")
 
 
 def refuse_single_shard(path: Path) -> None:
-    """A file by itself whose name says that it is a part."""
+    """Raise CheckpointError for a single file whose name says that it is one of several."""
     if found := _SHARD.search(path.name):
         raise CheckpointError(
             f"{path} is one of {int(found[1])} shards; give the folder that holds them and their index"
@@ -29,7 +31,7 @@ def has_shards(folder: Path) -> bool:
 
 
 def read_shards(index: Path) -> Checkpoint:
-    """All tensors that an index names, each from the file that it names."""
+    """Read all tensors of an index, each from the file that it names."""
     files = read_json(index).get("weight_map")
     if not isinstance(files, dict) or not files or not all(isinstance(file, str) for file in files.values()):
         raise CheckpointError(
@@ -42,7 +44,7 @@ def read_shards(index: Path) -> Checkpoint:
         raise CheckpointError(
             f"{index.parent} lacks {some(missing)} of {len(shards)} shards; copy or download all of them"
         )
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for shard in shards:
         content = read_checkpoint(index.parent / shard).tensors
         names = [name for name, file in files.items() if file == shard]

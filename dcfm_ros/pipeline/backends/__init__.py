@@ -1,18 +1,18 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Backends run the three parts of a model. This is the only place that names them."""
+"""Inference backends: each runs the three parts of a model. Listed in `pipeline/backend_table.py`."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from pkgutil import resolve_name
 
 from dcfm_ros.model.build import Model
+from dcfm_ros.pipeline.backend_table import BACKENDS, DEVICES, PRECISIONS, TABLE, automatic, names_that_run
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
-from dcfm_ros.pipeline.settings import BACKENDS, DEVICES, PRECISIONS
 
 # OpenVINO then takes its own stub instead: conversions report to nobody, and fork no process to do so.
-sys.modules.setdefault("openvino_telemetry", None)
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is "not found"
 
 
 def make_backend(
@@ -23,13 +23,13 @@ def make_backend(
     sharing: Sharing = Sharing.NONE,
     live: bool = False,
 ) -> Backend:
-    """The backend of that name; `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else
-    torch.
+    """The backend of that name. Raises BackendError, which names the remedy, where it cannot be had.
 
-    device: "auto", "cpu", "cuda" or "cuda:N"; OpenVINO runs on the CPU only, TensorRT on GPUs only.
+    name: `auto` is torch on a GPU, OpenVINO on a CPU where it is installed, else torch.
+    device: "auto" (a GPU, where PyTorch sees one that the backend runs on), "cpu", "cuda" or "cuda:N".
     precision: of the networks' arithmetic. `auto` is what the processor is made for: f16 on a GPU, bf16 on a
-    CPU that has it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a thousand
-    changes its class.
+        CPU that has it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a
+        thousand changes its class.
     sharing: of a CPU; OpenVINO cuts and places the deep path accordingly. In bf16 masks depend on it in a few
         pixels.
     live: while TensorRT builds its engines, which takes minutes, torch serves. Otherwise the first image
@@ -43,43 +43,39 @@ def make_backend(
         raise BackendError(f"unknown device {device!r}: use {DEVICES}")
     if precision not in PRECISIONS:
         raise BackendError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    has_gpu = torch.cuda.is_available()
+    if device.startswith("cuda") and not has_gpu:
         raise BackendError(
             f"device {device!r}: this PyTorch sees no GPU; use device:=cpu or install a CUDA build of torch"
         )
-    on_gpu = torch.cuda.is_available() if device == "auto" else device.startswith("cuda")
-    has_openvino = importlib.util.find_spec("openvino") is not None
-    if name == "auto":
-        name = "openvino" if has_openvino and not on_gpu else "torch"
-    if name == "openvino":
-        if not has_openvino:
-            raise BackendError(
-                "backend 'openvino' is not installed: pip install openvino, or use backend:=torch"
-            )
-        if device.startswith("cuda"):
-            raise BackendError(f"backend 'openvino' runs on the CPU, not on {device!r}: use backend:=torch")
-        from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
-
-        return OpenVINOBackend(model, precision, sharing)
-    if name == "tensorrt":
-        if not on_gpu:
-            raise BackendError(
-                "backend 'tensorrt' needs an NVIDIA GPU that PyTorch sees: use backend:=openvino or torch"
-            )
-        from dcfm_ros.pipeline.backends.tensorrt.engine_builder import tensorrt_backend
-
-        return tensorrt_backend(model, "cuda" if device == "auto" else device, precision, live)
-    if on_gpu:
-        from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
-
-        return CUDABackend(model, "cuda" if device == "auto" else device, precision)
-    from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
-
-    if precision not in ("auto", "f32"):
+    on_gpu = has_gpu if device == "auto" else device != "cpu"
+    entry = TABLE[automatic(on_gpu) if name == "auto" else name]
+    if device == "auto" and entry.gpu is None:
+        on_gpu = False
+    target = entry.target(on_gpu)
+    if target is None:
+        needs = "an NVIDIA GPU that PyTorch sees" if entry.gpu else f"a CPU, and does not run on {device!r}"
         raise BackendError(
-            f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32"
+            f"backend {entry.name!r} needs {needs}: use backend:={_or(names_that_run(on_gpu))}"
         )
-    return TorchBackend(model)
+    if not entry.is_installed:
+        raise BackendError(
+            f"backend {entry.name!r} is not installed: {entry.install}, or use backend:="
+            f"{_or(other for other in names_that_run(on_gpu) if TABLE[other].is_installed)}"
+        )
+    if precision not in ("auto", *target.precisions):
+        raise BackendError(
+            f"precision {precision!r}: backend {entry.name!r} computes in {_or(target.precisions)} on a "
+            f"{'GPU' if on_gpu else 'CPU'}; use precision:={_or(target.precisions)}"
+        )
+    if device == "auto":
+        device = "cuda" if on_gpu else "cpu"
+    return resolve_name(target.maker)(model, device, precision, sharing, live)
+
+
+def _or(names) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 __all__ = ["BACKENDS", "PRECISIONS", "Backend", "BackendError", "Sharing", "make_backend"]

@@ -1,13 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A backend whose networks take minutes to build: another one serves meanwhile, and is swapped between two
-frames.
+"""Hot swap for backends whose networks take minutes to build: another backend runs meanwhile and is replaced
+between two frames.
 
-Features belong to the backend that made them, so they carry it. After the swap new frames and keyframes are
-the successor's; a frame whose common feature is still the predecessor's gets its mask from that one, which
-computes its S once more from the image. Each camera's next keyframe ends this, as a rule within
-`max_interval` frames. So no frame and no mask is lost, none waits, and the predecessor goes with the last
-feature that carries it.
+Features belong to the backend that made them, so they carry a reference to it. After the swap the successor
+processes new frames and keyframes; a frame whose common feature is still the predecessor's gets its mask from
+the predecessor, which computes S again from the image. The camera's next keyframe ends this, usually within
+`max_interval` frames. So no frame or mask is lost, none waits, and the predecessor is freed with the last
+feature that refers to it.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ import numpy as np
 from dcfm_ros.pipeline.backends.base import Backend, MasksOnHost, Motions, with_motions
 
 _log = logging.getLogger(__name__)
-_WARM_UP = 2  # images of a size after which it is taken for a camera's, not for a warm-up of the model's own
-_SETTLED = 100  # images of a size by which all cameras have shown theirs
-_MOST_SIZES = 8  # that get successors: each has memory of its own on the GPU
+_WARM_UP = 2  # a size with more images than this is a camera's, not a warm-up of the model's own size
+_SETTLED = 100  # after this many images of a size, all cameras have shown theirs
+_MAX_SIZES = 8  # maximum number of sizes with a successor: each takes its own GPU memory
 
 
 class BuildStopped(Exception):
-    """What a builder's `build` raises when it was told to stop."""
+    """Raised by a builder's `build` after `stop`."""
 
 
 class Builder(Protocol):
-    """Makes successors, each for images of one size (H, W). Any thread may call any of these."""
+    """Builds successors, each for images of one size (H, W). All methods are thread-safe."""
 
     def find(self, size: tuple[int, int]) -> Backend | None:
-        """One that was built before, at once."""
+        """Return one that was built before, without delay, or None."""
 
     def build(self, size: tuple[int, int], report: Callable[[str], None]) -> Backend:
-        """A new one; raises BuildStopped, or any error where there is none to be had. report(progress in
-        words)."""
+        """Build one; raises BuildStopped, or any error if it cannot be built. report: called with the
+        progress in words"""
 
     def stop(self) -> None:
-        """A `build` under way, and any later one, ends soon."""
+        """Make a running `build`, and any later one, end soon."""
 
 
-class Made(NamedTuple):
-    """A feature, what made it, and of an S the image, while another backend may need it."""
+class OwnedFeature(NamedTuple):
+    """A feature with the backend that made it; for an S also the image, while another backend may need it."""
 
     backend: Backend
     feature: Any
@@ -58,29 +58,32 @@ class Made(NamedTuple):
     def nbytes(self) -> int:
         return self.feature.nbytes + (0 if self.image is None else self.image.nbytes)
 
-    def of(self, backend: Backend) -> Any:
-        """S as that backend makes it."""
-        return self.feature if self.backend is backend else backend.shallow(self.image)
+    def shallow_for(self, backend: Backend) -> Any:
+        """Return S as computed by that backend."""
+        if self.backend is backend:
+            return self.feature
+        assert self.image is not None, "kept as long as there may be another backend"
+        return backend.shallow(self.image)
 
 
 @dataclass
 class _Size:
-    """Images of one size."""
+    """State of one image size."""
 
     successor: Backend | None = None
-    images: int = 0  # so far
-    progress: str = ""  # "" before the build is asked for
+    images: int = 0  # number of images so far
+    progress: str = ""  # of the build, in words; "" before it is requested
     error: str = ""
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         return bool(self.progress) and self.successor is None and not self.error
 
 
 class SwappingBackend(MasksOnHost):
-    """Serves images of each size with the builder's successor or, until that is built, with the predecessor.
+    """Runs images of each size on the builder's successor or, until that is built, on the predecessor.
 
-    Without a predecessor images of a new size wait for their successor. `stop` ends the builder's thread.
+    Without a predecessor, images of a new size wait for their successor. `stop` ends the builder's thread.
     """
 
     def __init__(
@@ -92,17 +95,17 @@ class SwappingBackend(MasksOnHost):
         builder: Builder,
         predecessor: Callable[[], Backend] | None = None,
     ):
-        """name, device and precision are the successors'; predecessor makes a backend, for any size."""
+        """name, device, precision: of the successors; predecessor: creates a backend for any size"""
         self.name, self.device, self.precision, self.per_frame = name, device, precision, per_frame
         self._builder, self._make_predecessor = builder, predecessor
         self._predecessor: Backend | None = None  # while there are sizes without a successor
         self._predecessor_name = ""
         self._retired: Callable[[], Backend | None] = lambda: (
             None
-        )  # a predecessor of which features are still in use
+        )  # a predecessor whose features are still in use
         self._sizes: dict[tuple[int, int], _Size] = {}
         self._to_build: list[tuple[int, int]] = []
-        self._changed = threading.Condition()  # guards all of these
+        self._changed = threading.Condition()  # guards the attributes above
         self._preparing = threading.Lock()  # one new size at a time
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -111,8 +114,10 @@ class SwappingBackend(MasksOnHost):
         with self._preparing:
             if size in self._sizes:
                 return
-            entry, predecessor = self._found(size), self._predecessor
-            if entry.successor is None and self._make_predecessor is None:
+            entry, predecessor = self._find_successor(size), self._predecessor
+            if entry.successor is not None:
+                pass
+            elif self._make_predecessor is None:
                 _log.warning(
                     "%s is being built for images of %sx%s: this takes minutes, once",
                     self.name,
@@ -120,7 +125,7 @@ class SwappingBackend(MasksOnHost):
                     size[0],
                 )
                 entry.successor = self._builder.build(size, lambda progress: _log.info("%s", progress))
-            elif entry.successor is None:
+            else:
                 predecessor = predecessor or self._make_predecessor()
                 predecessor.prepare(size)
                 self._predecessor_name = predecessor.name
@@ -129,37 +134,39 @@ class SwappingBackend(MasksOnHost):
                 if entry.successor is None:
                     self._predecessor = predecessor
 
-    def _found(self, size: tuple[int, int]) -> _Size:
+    def _find_successor(self, size: tuple[int, int]) -> _Size:
         try:
             return _Size(self._builder.find(size))
-        except Exception as error:  # as in a build: the predecessor goes on, where there is one
+        except Exception as error:  # same as in a build: the predecessor, if any, keeps running
             if self._make_predecessor is None:
                 raise
             _log.error("no %s for images of %sx%s: %s", self.name, size[1], size[0], error)
             return _Size(progress="failed", error=str(error) or type(error).__name__)
 
-    def shallow(self, image: np.ndarray) -> Made:
+    def shallow(self, image: np.ndarray) -> OwnedFeature:
         backend = self._serving(image.shape[:2])
         kept = self._predecessor is not None or self._retired() is not None
-        return Made(backend, backend.shallow(image), image.copy() if kept else None)
+        return OwnedFeature(backend, backend.shallow(image), image.copy() if kept else None)
 
-    def deep(self, shallow: Made, between_slices: Callable[[], None] = lambda: None) -> Made:
-        return Made(shallow.backend, shallow.backend.deep(shallow.feature, between_slices))
+    def deep(self, shallow: OwnedFeature, between_slices: Callable[[], None] = lambda: None) -> OwnedFeature:
+        return OwnedFeature(shallow.backend, shallow.backend.deep(shallow.feature, between_slices))
 
-    def decode(self, shallow: Made, commons: list[Made], motions: Motions = ()) -> np.ndarray:
+    def decode(self, shallow: OwnedFeature, commons: list[OwnedFeature], motions: Motions = ()) -> np.ndarray:
         if all(common.backend is commons[0].backend for common in commons):
             backend = commons[0].backend
-            return backend.decode(shallow.of(backend), [common.feature for common in commons], motions)
-        # keyframes on both sides of the swap
+            return backend.decode(
+                shallow.shallow_for(backend), [common.feature for common in commons], motions
+            )
+        # One keyframe from before the swap and one from after it.
         return sum(
-            common.backend.decode(shallow.of(common.backend), [common.feature], [motion])
+            common.backend.decode(shallow.shallow_for(common.backend), [common.feature], [motion])
             for common, motion in with_motions(commons, motions)
         )
 
     def mask(
         self,
-        shallow: Made,
-        commons: list[Made],
+        shallow: OwnedFeature,
+        commons: list[OwnedFeature],
         size: tuple[int, int],
         with_confidence: bool = False,
         motions: Motions = (),
@@ -168,11 +175,16 @@ class SwappingBackend(MasksOnHost):
         if any(common.backend is not backend for common in commons):
             return super().mask(shallow, commons, size, with_confidence, motions)
         return backend.mask(
-            shallow.of(backend), [common.feature for common in commons], size, with_confidence, motions
+            shallow.shallow_for(backend),
+            [common.feature for common in commons],
+            size,
+            with_confidence,
+            motions,
         )
 
     def status(self) -> dict[str, str]:
-        """As `base.status_of`: for each size what serves it, or how far its successor is."""
+        """Return, in addition to `base.status_of`, for each size the backend that runs it, or the progress of
+        its successor's build."""
         with self._changed:
             sizes = {f"{size[1]}x{size[0]}": entry for size, entry in self._sizes.items()}
             retired = self._retired()
@@ -181,16 +193,16 @@ class SwappingBackend(MasksOnHost):
             for size, entry in sizes.items()
         }
         serves = f"{self._predecessor_name} serves: {self.name}"
-        if waiting := [f"{size}: {entry.progress}" for size, entry in sizes.items() if entry.waits]:
+        if waiting := [f"{size}: {entry.progress}" for size, entry in sizes.items() if entry.is_waiting]:
             status["state"] = f"{serves} is being built for {'; '.join(waiting)}"
         if failed := [f"{size}: {entry.error}" for size, entry in sizes.items() if entry.error]:
-            status["problem"] = f"{serves} cannot be had for {'; '.join(failed)}"
+            status["problem"] = f"{serves} is not available for {'; '.join(failed)}"
         if retired is not None:
             status["in use until the next keyframe"] = retired.name
         return status
 
     def stop(self) -> None:
-        """End a build under way and its thread; what serves goes on serving."""
+        """Stop a running build and its thread; the current backend keeps running."""
         with self._changed:
             self._stopping = True
             thread = self._thread
@@ -200,29 +212,28 @@ class SwappingBackend(MasksOnHost):
             thread.join()
 
     def _serving(self, size: tuple[int, int]) -> Backend:
-        """What runs the next image of that size. The swap is here."""
+        """Return the backend for the next image of that size. The swap happens here."""
         while True:
             if size not in self._sizes:
                 self.prepare(size)
             with self._changed:
-                if (
-                    entry := self._sizes.get(size)
-                ) is not None:  # else it was retired as a warm-up in this very moment
+                if (entry := self._sizes.get(size)) is not None:  # None: just removed as a warm-up size
                     return self._choice(size, entry)
 
     def _choice(self, size: tuple[int, int], entry: _Size) -> Backend:
         entry.images += 1
         if entry.successor is None:
             if entry.images == _WARM_UP + 1 and not entry.error:
-                self._ask_for(size, entry)
+                self._request_build(size, entry)
+            assert self._predecessor is not None, "there is one while a size has no successor"
             return self._predecessor
         if entry.images == _SETTLED:
             self._retire()
         return entry.successor
 
-    def _ask_for(self, size: tuple[int, int], entry: _Size) -> None:
-        if sum(bool(other.progress) for other in self._sizes.values()) >= _MOST_SIZES:
-            entry.error = f"there are {_MOST_SIZES} other sizes already"
+    def _request_build(self, size: tuple[int, int], entry: _Size) -> None:
+        if sum(bool(other.progress) for other in self._sizes.values()) >= _MAX_SIZES:
+            entry.error = f"there are {_MAX_SIZES} other sizes already"
             _log.warning("no %s for images of %sx%s: %s", self.name, size[1], size[0], entry.error)
             return
         entry.progress = "waiting"
@@ -242,9 +253,13 @@ class SwappingBackend(MasksOnHost):
                 )
             except BuildStopped:
                 return
-            except Exception as error:  # whatever a builder raises: the predecessor goes on
+            except Exception as error:  # after any error of the builder the predecessor keeps running
                 _log.error(
-                    "%s goes on for images of %sx%s: %s", self._predecessor_name, size[1], size[0], error
+                    "%s keeps running for images of %sx%s: %s",
+                    self._predecessor_name,
+                    size[1],
+                    size[0],
+                    error,
                 )
                 with self._changed:
                     entry.error = str(error) or type(error).__name__
@@ -262,7 +277,7 @@ class SwappingBackend(MasksOnHost):
             return None if self._stopping else self._to_build.pop(0)
 
     def _retire(self) -> None:
-        """Let the predecessor go where no camera needs it. Sizes of a warm-up that come again are prepared
+        """Release the predecessor if no camera needs it. A warm-up size that is used later is prepared
         again."""
         if self._predecessor is None or any(
             entry.successor is None and entry.progress for entry in self._sizes.values()

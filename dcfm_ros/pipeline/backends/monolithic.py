@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A network in one piece on a backend's engine: what the parts of the pipeline are measured against."""
+"""Monolithic networks on a backend's engine: the baseline for measuring the pipeline's separate parts."""
 
 from __future__ import annotations
 
@@ -19,33 +19,34 @@ Network = Callable[[np.ndarray], np.ndarray]
 _HALVES = {"f16": torch.float16, "bf16": torch.bfloat16}
 
 
-class Whole(NamedTuple):
-    """engine: what runs it, in words."""
+class Monolithic(NamedTuple):
+    """A compiled monolithic network. engine: name of the inference engine"""
 
     run: Network
     engine: str
 
 
-def compile_whole(network: nn.Module, size: tuple[int, int], like: Backend) -> Whole:
-    """`network` for images of size (H, W), on the device and in the precision of the backend `like`.
+def compile_monolithic(network: nn.Module, size: tuple[int, int], like: Backend) -> Monolithic:
+    """Compile `network` for images of size (H, W), on the device and in the precision of the backend `like`.
 
-    Where that is OpenVINO, it compiles the network as one. Else PyTorch runs it as it is, with weights of
-    half precision.
+    If that is OpenVINO, it compiles the network as a whole. Otherwise PyTorch runs it unchanged, with weights
+    in half precision.
 
-    network: (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and gives what the network gives,
-    in host memory, valid until its next call.
+    network: from (1, H, W, 3) uint8 to one tensor. `run` takes (H, W, 3) uint8 and returns the network's
+        output in host memory, valid until its next call
     """
     if like.name == "openvino":
-        return Whole(_in_openvino(network, size, like.precision), "OpenVINO")
-    return Whole(in_torch(network, like.device, like.precision), "PyTorch")
+        return Monolithic(_in_openvino(network, size, like.precision), "OpenVINO")
+    return Monolithic(in_torch(network, like.device, like.precision), "PyTorch")
 
 
 def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network:
-    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_whole`. In half precision it
-    is a copy with such weights in channels-last layout; its forward pass brings images to the type of its
+    """`network`, moved to `device`, in eager PyTorch, as the `run` of `compile_monolithic`. In half precision
+    it is a copy with such weights in channels-last layout; its forward pass brings images to the type of its
     weights."""
     if half := _HALVES.get(precision):
-        network = copy.deepcopy(network).to(device=device, dtype=half, memory_format=torch.channels_last)
+        network = copy.deepcopy(network).to(device=device, dtype=half)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     else:
         network = network.to(device)
 

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the caches of compiled networks share: where they lie, what a network is known by, and that they stay
-small."""
+"""Common parts of the caches of compiled networks: location, keys, and eviction."""
 
 from __future__ import annotations
 
@@ -20,18 +19,18 @@ _A_DAY_S = 86400
 
 
 def user_cache(kind: str) -> Path:
-    """`dcfm_ros/<kind>` in the user's cache folder; where there is none, a path that cannot be made."""
+    """Return `dcfm_ros/<kind>` in the user's cache folder; without one, a path that cannot be created."""
     environment.prepare()
     return (environment.user_cache() or Path(os.devnull)) / "dcfm_ros" / kind
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:
-    """A name for this network under these facts (shapes, versions): another fact, weight, module or code
-    gives another."""
+    """Return the cache key of a network. It depends on the modules, their code and weights, and on `facts`
+    (shapes, versions)."""
     digest = hashlib.sha256(f"{part} {facts} {torch.__version__}".encode())
     kinds = {type(module) for module in part.modules()}
     for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):
-        digest.update(Path(file).read_bytes())  # what `forward` computes does not show in the weights
+        digest.update(Path(file).read_bytes())  # the weights do not tell what `forward` computes
     for name, tensor in [*part.named_parameters(), *part.named_buffers()]:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().data)
@@ -39,8 +38,8 @@ def network_key(part: torch.nn.Module, *facts: object) -> str:
 
 
 def forget_oldest(cache: Path, marker: str, kept: int) -> None:
-    """Of the folders in a cache that hold a file `marker`, keep those whose times are the latest. What killed
-    processes have left of unfinished ones goes after a day."""
+    """Keep the `kept` most recently used folders in a cache that contain a file `marker`. Unfinished ones
+    left by killed processes are removed after a day."""
     entries = sorted(
         ((path.stat().st_mtime, path) for path in cache.iterdir() if path.is_dir()), reverse=True
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Aligned features on a CPU: common contributions sampled through a map of motion."""
+"""Feature alignment on the CPU: samples common contributions through a motion map."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 
 from dcfm_ros.compiled import njit
 from dcfm_ros.motion.maps import STILL, on_grid
-from dcfm_ros.pipeline.parts import in_parts
+from dcfm_ros.pipeline.parallel_rows import parallel_rows
 
 
 def sampled(feature: np.ndarray, motion: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """feature (1, h, w, C) float32 as seen through a map of motion on any grid, into `out` of the same shape,
-    which it returns.
+    """Sample a feature (1, h, w, C) float32 through a motion map on any grid, into `out` of the same shape,
+    which is returned.
 
-    Bilinear, border replicated, as `model.alignment.aligned`; but cells that all but stand still are copied.
+    Bilinear with replicated border, like `model.alignment.aligned`, except that cells with almost no motion
+    are copied.
     """
     motion = on_grid(motion, feature.shape[1:3])
-    in_parts(feature.shape[1], lambda first, last: _sample(feature[0], motion, out[0], first, last))
+    parallel_rows(feature.shape[1], lambda first, last: _sample(feature[0], motion, out[0], first, last))
     return out
 
 

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch backend for the CPU: as simple as can be, the reference for the others. A GPU has one of its own in
-`cuda`."""
+"""PyTorch backend for the CPU: the simple reference for the other backends. For GPUs see `cuda`."""
 
 from __future__ import annotations
 
@@ -15,7 +14,12 @@ from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
 from dcfm_ros.motion.maps import on_grid
-from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, added, with_motions
+from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, Sharing, added, with_motions
+
+
+def make(model: Model, device: str, precision: str, sharing: Sharing, live: bool) -> TorchBackend:
+    """Create the backend, for the table of backends."""
+    return TorchBackend(model)
 
 
 class TorchBackend(MasksOnHost):
@@ -34,14 +38,14 @@ class TorchBackend(MasksOnHost):
 
     @torch.inference_mode()
     def shallow(self, image: np.ndarray) -> Tensor:
-        # Of a recording, pictures are views of memory that may not be written; PyTorch wants what may.
+        # Images of a recording are views of read-only memory, and PyTorch requires writable arrays.
         return self._parts.shallow(torch.from_numpy(image if image.flags.writeable else image.copy())[None])
 
     @torch.inference_mode()
     def deep(self, shallow: Tensor, between_slices: Callable[[], None] = lambda: None) -> Tensor:
         deep = self._parts.deep
         feature, outputs = shallow, []
-        for stage in deep.stages:
+        for stage in deep.steps_of_stages():
             for part in stage:
                 between_slices()
                 feature = part(feature)
@@ -54,12 +58,12 @@ class TorchBackend(MasksOnHost):
     @torch.inference_mode()
     def decode(self, shallow: Tensor, commons: list[Tensor], motions: Motions = ()) -> np.ndarray:
         logits = added(
-            self._parts.decoder(shallow, self._moved(common, motion))
+            self._parts.decoder(shallow, self._aligned(common, motion))
             for common, motion in with_motions(commons, motions)
         )
         return logits[0].contiguous().numpy()
 
-    def _moved(self, common: Tensor, motion: np.ndarray | None) -> Tensor:
+    def _aligned(self, common: Tensor, motion: np.ndarray | None) -> Tensor:
         if motion is None or self.per_frame:
             return common
         return aligned(common, torch.from_numpy(on_grid(motion, tuple(common.shape[2:])))[None])

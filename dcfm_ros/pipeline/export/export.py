@@ -1,15 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm export`: the parts of a model as ONNX files, as OpenVINO's networks, or as TensorRT engines for this
+"""`dcfm export`: exports the parts of a model as ONNX files, OpenVINO models, or TensorRT engines for this
 GPU.
 
-Each export is run once and compared with PyTorch in float32 before it appears.
+Each export is run once and compared with PyTorch in float32 before its folder appears.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,40 +17,12 @@ import numpy as np
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.model.onnx_export import PRECISIONS, ExportError, Part, write_onnx
+from dcfm_ros.model.onnx_export import ExportError, Part, write_onnx
 from dcfm_ros.pipeline.backends.tensorrt.build_program import build_engines, gpu_name, key_of
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import EngineCache
 from dcfm_ros.pipeline.export.folder import Run, write_export
+from dcfm_ros.pipeline.export.options import ExportOptions
 from dcfm_ros.pipeline.export.record import RECORD_FILE, ExportRecord
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL
-
-FORMATS = ("onnx", "openvino", "tensorrt")
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    model: str = DEFAULT_MODEL
-    format: str = "onnx"
-    out: str = ""  # "" with tensorrt: where the backend looks for its engines
-    size: tuple[int, int] | None = (
-        None  # (H, W) of the network's input; None: as for a camera of the model's own shape
-    )
-    precision: str = "f32"
-    device: str = "cuda"  # of TensorRT
-
-    def __post_init__(self):
-        if self.format not in FORMATS:
-            raise ExportError(f"unknown format {self.format!r}: use one of {', '.join(FORMATS)}")
-        if self.precision not in PRECISIONS:
-            raise ExportError(
-                f"precision {self.precision!r} cannot be exported: use one of {', '.join(PRECISIONS)}"
-            )
-        if not self.out and self.format != "tensorrt":
-            raise ExportError(f"format {self.format} needs a folder to write to: give --out FOLDER")
-        if self.size and not all(32 <= side <= 8192 for side in self.size):
-            raise ExportError(
-                f"size {self.size[0]}x{self.size[1]} is out of range: use 32 to 8192 pixels each way"
-            )
 
 
 class Exported(NamedTuple):
@@ -59,7 +30,7 @@ class Exported(NamedTuple):
     record: ExportRecord
 
     def __str__(self) -> str:
-        """For people: the files, and how far from PyTorch they are."""
+        """Summary for the terminal: the files, and their differences from PyTorch."""
         record = self.record
         lines = [
             f"{record.model} ({record.backbone}) for images of {record.size[1]}x{record.size[0]} in "
@@ -74,7 +45,7 @@ class Exported(NamedTuple):
 
 
 def export(options: ExportOptions) -> Exported:
-    """Export a model; an ExportError or OSError leaves everything as it was."""
+    """Export a model; an ExportError or OSError leaves existing files unchanged."""
     model = load_model(options.model)
     size = options.size or input_size(*2 * ((model.config.input_height, model.config.input_width),))
     if options.format == "tensorrt":
@@ -88,7 +59,7 @@ def export(options: ExportOptions) -> Exported:
 
 
 def write_onnx_parts(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run | None]:
-    """ONNX files; they can be run where ONNX Runtime is installed."""
+    """Write ONNX files; they can be run if ONNX Runtime is installed."""
     files = [write_onnx(part, folder) for part in parts]
     if importlib.util.find_spec("onnxruntime") is None:
         return files, None
@@ -115,8 +86,8 @@ def _openvino_writer(parts: list[Part], folder: Path, precision: str) -> tuple[l
 
 
 def _export_engines(model: Model, options: ExportOptions, size: tuple[int, int]) -> Exported:
-    """Engines for this GPU, into `out` or to where the backend finds them."""
-    gpu_name(options.device)  # before minutes of work
+    """Build engines for this GPU, in `out` or where the backend finds them."""
+    gpu_name(options.device)  # fail before minutes of work
     folder = (
         _free_folder(options.out)
         if options.out
@@ -137,10 +108,10 @@ def _export_engines(model: Model, options: ExportOptions, size: tuple[int, int])
 
 
 def _free_folder(out: str) -> Path:
-    """A folder that may be written: a new one, an empty one, or an older export."""
+    """Return a folder that may be written: a new one, an empty one, or an older export."""
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder} is a file: give another folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD_FILE).is_file():
-        raise ExportError(f"{folder} holds something else than an export: give another folder")
+        raise ExportError(f"{folder} holds something other than an export: give another folder")
     return folder

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of an export, of whatever format: what a writer makes of a model's parts, compared with PyTorch,
-and its record."""
+"""Export folder of any format: a writer's files of the model's parts, compared with PyTorch, and a record."""
 
 from __future__ import annotations
 
@@ -10,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.onnx_export import ExportError, Part, model_parts
 from dcfm_ros.model.versions import versions
-from dcfm_ros.model.whole_folder import whole_folder
 from dcfm_ros.pipeline.export.record import ExportRecord, make_record, write_record
 
-# Seen of random and of trained models: 1e-6 in f32, 1.4e-3 in f16.
+# Measured with random and with trained models: 1e-6 in f32, 1.4e-3 in f16.
 LARGEST_DIFFERENCE = {"f32": 1e-4, "f16": 1e-2}
 
-Run = Callable[[Part], np.ndarray]  # an exported part with its example's inputs
-# Of parts in a precision, into a folder: its files, and what runs them where something can.
+Run = Callable[[Part], np.ndarray]  # runs an exported part on its example inputs
+# Writes parts in a precision into a folder; returns the files, and a function that runs them if that is
+# possible.
 Writer = Callable[[list[Part], Path, str], tuple[list[Path], Run | None]]
 
 
@@ -34,12 +34,12 @@ def write_export(
     precision: str,
     others: dict[str, str],
 ) -> ExportRecord:
-    """The folder with what `writer` makes of the parts, compared with PyTorch, and its record.
+    """Write the folder of an export: the writer's files, compared with PyTorch, and the record.
 
-    others: versions and the like, for the record.
+    others: further versions for the record
     """
     parts = model_parts(model, size, precision)
-    with whole_folder(folder) as part:
+    with atomic_directory(folder) as part:
         files, run = writer(parts, part, precision)
         found = differences(parts, model_parts(model, size), run, precision) if run else None
         record = make_record(
@@ -50,18 +50,18 @@ def write_export(
 
 
 def differences(parts: list[Part], reference: list[Part], run: Run, precision: str) -> dict[str, float]:
-    """How far each part is from its reference in f32, |a - b| / |b|; an ExportError where it is too far."""
+    """Return the relative difference of each part from its reference in f32, |a - b| / |b|; raises
+    ExportError if it is too large."""
     found = {}
     for part, exact in zip(parts, reference):
         wanted = exact.output.numpy()
         difference = float(
-            np.linalg.norm(run(part).astype(np.float32) - wanted) / max(np.linalg.norm(wanted), 1e-12)
+            np.linalg.norm(run(part).astype(np.float32) - wanted) / max(float(np.linalg.norm(wanted)), 1e-12)
         )
-        if not difference <= LARGEST_DIFFERENCE[precision]:  # nor NaN
+        if not difference <= LARGEST_DIFFERENCE[precision]:  # also catches NaN
             raise ExportError(
                 f"{part.name} in {precision} differs from PyTorch by {difference:.1e} of its length, more "
-                f"than "
-                f"{LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32"
+                f"than {LARGEST_DIFFERENCE[precision]:.0e}: nothing was written; try --precision f32"
             )
         found[part.name] = difference
     return found

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of a model as OpenVINO's networks: `<part>.xml` and `<part>.bin`."""
+"""Export of a model's parts as OpenVINO models: `<part>.xml` and `<part>.bin`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 def write_openvino_parts(
     parts: list[Part], folder: Path, precision: str
 ) -> tuple[list[Path], Callable[[Part], np.ndarray]]:
-    """The files, and what runs a part of them on the CPU.
+    """Write the files; returns them, and a function that runs a part on the CPU.
 
-    In f16 weights and tensors between the parts are float16; a device that computes in float32 may still do
+    In f16, weights and tensors between the parts are float16; a device that computes in float32 may still do
     so.
     """
     files: list[Path] = []

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`export.yaml`: what an exported folder holds, and of which model."""
+"""`export.yaml`: the record of an export's files and their model."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_record(
         model.config.backbone,
         is_per_frame(model),
         [c.name for c in model.config.classes],
-        tuple(tensors["image"].shape[1:3]),
+        (tensors["image"].shape[1], tensors["image"].shape[2]),
         precision,
         {
             key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")}
@@ -89,7 +89,7 @@ def read_record(folder: Path) -> ExportRecord:
 
 
 def model_sha256(model: Model) -> str:
-    """Of settings and weights, as a model folder would hold them."""
+    """Return the digest of settings and weights, as a model folder would hold them."""
     digest = hashlib.sha256(yaml.safe_dump(model.config.to_dict()).encode())
     for name, tensor in sorted(model.state_dict().items()):
         if not name.endswith("num_batches_tracked"):

@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
+
+from dcfm_ros.reports import text
 
 NOTHING = "–"
 
@@ -18,7 +21,7 @@ class Figure:
     name: str
     meaning: str
     path: tuple[str, ...]  # of the value in a row of the report
-    text: Callable[[object], str]
+    text: Callable[[Any], str]
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,7 @@ class Line:
     texts: list[str]
 
 
-def percent(share: float | None, decimals: int = 2) -> str:
-    """A share 0..1 in per cent, without the sign."""
-    return NOTHING if share is None else f"{100 * share:.{decimals}f}"
+percent = partial(text.percent, missing=NOTHING)
 
 
 def number(value: float | None, decimals: int = 0) -> str:
@@ -50,11 +51,6 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
-def stamp_text(stamp_ns: int) -> str:
-    """A stamp as ROS tools write it: seconds.nanoseconds."""
-    return f"{stamp_ns // 10**9}.{stamp_ns % 10**9:09d}"
-
-
 def counts(counted: dict[str, int] | None) -> str:
     """`12 interval, 3 deviation`, the most frequent first."""
     ordered = sorted((counted or {}).items(), key=lambda item: -(item[1] or 0))
@@ -70,9 +66,10 @@ def plain(value: object) -> str:
 
 def at(row: dict, path: tuple[str, ...]) -> object:
     """The value at a path of keys; None where there is none."""
+    value: object = row
     for key in path:
-        row = row.get(key) if isinstance(row, dict) else None
-    return row
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 _ACCURACY = "Accuracy, per cent"

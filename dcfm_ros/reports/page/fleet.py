@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from dcfm_ros.reports.page import figures
@@ -19,7 +20,7 @@ from dcfm_ros.reports.page.templates import inline, template
 class _Column:
     title: str
     name: str  # of the figure
-    text: Callable[[object], str]
+    text: Callable[[Any], str]
 
 
 _COLUMNS = (

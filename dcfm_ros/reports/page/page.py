@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dcfm_ros.files import atomic_files
 from dcfm_ros.reports.page import figures
 from dcfm_ros.reports.page.data import Moment, TimelinePoint
 from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE
@@ -74,14 +75,8 @@ def write_page(
         video=None if video is None else partial(_base64, video),
         video_times_s=[round(time_s, 3) for time_s in video_times_s],
     )
-    unfinished = file.with_name(file.name + ".part")
-    try:
-        with unfinished.open("w", encoding="utf-8") as stream:
-            content.dump(stream)
-        unfinished.replace(file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with atomic_files(file) as (part,), part.open("w", encoding="utf-8") as stream:
+        stream.writelines(content)
 
 
 def _base64(file: Path) -> Iterator[str]:
@@ -98,7 +93,7 @@ def _jpeg(picture: np.ndarray) -> str:
             f"picture of shape {picture.shape} and type {picture.dtype} cannot be written as JPEG; "
             "give (H, W, 3) uint8 RGB"
         )
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def _classes(rows: Sequence[dict], palette: Sequence[tuple[str, tuple[int, int, int]]]) -> list[dict]:

@@ -30,7 +30,7 @@ def side_by_side(
     image: (H, W, 3) uint8 RGB; shown at most `panel_width` wide
     masks: title and (H, W) uint8 class ids; None shows the image alone under a faint title, so that all
         frames of a video have the same panels though only some have a label
-    table: (256, 3) uint8 RGB, from `palette_table`
+    table: (256, 3) uint8 RGB, from `class_map.palette_table`
     """
     if not masks:
         raise ValueError("there are no masks; give at least one to show")

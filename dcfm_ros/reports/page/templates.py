@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from dcfm_ros.reports.page import figures
+from dcfm_ros.stamps import stamp_text
 
 _HERE = Path(__file__).parent
 
@@ -30,7 +31,7 @@ def template(name: str, **filters) -> Template:
         percent=figures.percent,
         number=figures.number,
         duration=figures.duration,
-        stamp=figures.stamp_text,
+        stamp=stamp_text,
         counts=figures.counts,
         plain=figures.plain,
         **filters,

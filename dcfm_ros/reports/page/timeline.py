@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcfm_ros.reports.contact_sheet import OTHER_REASON, REASONS, ticks
 from dcfm_ros.reports.page.data import TimelinePoint
-from dcfm_ros.reports.page.figures import stamp_text
+from dcfm_ros.reports.reason_colors import REASONS, reason_color
+from dcfm_ros.rounding import rounded
+from dcfm_ros.stamps import stamp_text
 
 WIDTH = 1000
 MOST_POINTS = 1500  # of each line
@@ -179,7 +180,8 @@ def _panel(
             path.append("h.1")  # a value on its own still shows
         last = stretch[i]
     grid = [
-        (_y(tick, highest, height), f"{tick:g}") for tick in ticks(highest, 4 if height > 60 else 3, whole)
+        (_y(tick, highest, height), f"{tick:g}")
+        for tick in _value_ticks(highest, 4 if height > 60 else 3, whole)
     ]
     return Panel(key, title, height, "".join(path), grid)
 
@@ -193,11 +195,18 @@ def _marks(points: list[TimelinePoint], x: np.ndarray) -> list[Marks]:
             places = [at for at, of in keyframes if of == reason]
             # Half a unit is less than a pixel: more marks would lie on top of each other.
             shown = "".join(f"M{half / 2:g} 0v1" for half in sorted({round(2 * float(at)) for at in places}))
-            color = "rgb({}, {}, {})".format(*REASONS.get(reason, OTHER_REASON))
+            color = "rgb({}, {}, {})".format(*reason_color(reason))
             marks.append(
                 Marks(reason, color, counts[reason], shown, shown if len(keyframes) <= _MOST_RULES else "")
             )
     return marks
+
+
+def _value_ticks(highest: float, most: int, whole: bool) -> np.ndarray:
+    """Round numbers 0, step, ... up to `highest`, about `most` of them."""
+    step = 10.0 ** np.floor(np.log10(highest / most))
+    step *= next(k for k in (1, 2, 5, 10) if k * step * most >= highest)
+    return np.arange(0, highest * (1 + 1e-9), max(1.0, step) if whole else step)
 
 
 def _time_ticks(begin_s: float, span: float) -> list[tuple[float, str]]:
@@ -227,13 +236,13 @@ def _hover(points: list[TimelinePoint]) -> dict[str, list]:
     return {
         "time": [round(point.time_s, 3) for point in shown],
         "stamp": [stamp_text(point.stamp_ns) for point in shown],
-        "score": [_rounded(point.score, 3) for point in shown],
+        "score": [rounded(point.score, 3) for point in shown],
         "reason": [(point.reason or "unknown") if point.is_keyframe else None for point in shown],
         "age_frames": [point.age_frames for point in shown],
-        "age_s": [_rounded(point.age_s, 3) for point in shown],
-        "latency": [_rounded(point.latency_ms, 1) for point in shown],
-        "flicker": [_rounded(point.flicker, 5) for point in shown],
-        "miou": [_rounded(point.miou, 4) for point in shown],
+        "age_s": [rounded(point.age_s, 3) for point in shown],
+        "latency": [rounded(point.latency_ms, 1) for point in shown],
+        "flicker": [rounded(point.flicker, 5) for point in shown],
+        "miou": [rounded(point.miou, 4) for point in shown],
     }
 
 
@@ -246,10 +255,6 @@ def _values(points: list[TimelinePoint], name: str) -> np.ndarray:
 def _highest(values: np.ndarray) -> float:
     finite = values[np.isfinite(values)]
     return 1.08 * float(finite.max()) if finite.size else 0.0
-
-
-def _rounded(value: float | None, decimals: int) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(float(value), decimals)
 
 
 def _y(value: float, highest: float, height: int) -> float:

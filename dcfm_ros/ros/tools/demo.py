@@ -1,14 +1,13 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm demo`: camera node and segmenter node as processes of their own, a recorder here, DDS between
-them."""
+"""`dcfm demo`: runs camera node and segmenter node as separate processes, and a recorder in this one, over
+DDS."""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import rclpy
@@ -17,77 +16,56 @@ from rclpy.executors import SingleThreadedExecutor
 
 from dcfm_ros.files import output_folder
 from dcfm_ros.model.folder import load_model_config
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL, PipelineConfig
+from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.tools.live_report import (
     EVERY_FRAME,
     REPORT,
     SHEET,
     VIDEO,
-    RunFacts,
+    RunSettings,
     live_report,
     save_report,
     summary_lines,
     write_pictures,
 )
 from dcfm_ros.ros.tools.node_process import (
-    Child,
-    ChildError,
-    refuse_company,
+    NodeProcess,
+    NodeProcessError,
+    ensure_only_segmenter,
+    print_transport_warnings,
     ros_parameters,
     start_viewer,
-    tell_of_shared_memory,
     wait_until_active,
 )
+from dcfm_ros.ros.tools.options import DemoOptions
 from dcfm_ros.ros.tools.recorder_node import RecorderNode
 from dcfm_ros.ros.tools.recording import FILES, SENT, read_recording
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.open import VideoSource, has_classes, open_source
-from dcfm_ros.viewer.viewer import check_target
 
 _FRAME_ID = "camera_optical_frame"
-_LAST_MASKS_S = 1.0  # after the last image or mask
-_FIRST_MASK_S = 60.0  # a network is compiled for the first image, and a short video may be over by then
+_LAST_MASKS_S = 1.0  # wait after the last image or mask
+_FIRST_MASK_S = 60.0  # a network is compiled for the first image, which a short video may not outlast
 _WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer.log")
 
 
-@dataclass(frozen=True)
-class DemoOptions:
-    source: str = "synthetic"
-    labels: str | None = None
-    rate_hz: float = 15.0
-    seconds: float = 20.0  # of an endless source; files are played to their end
-    out: str = "out/demo"
-    model: str = DEFAULT_MODEL
-    backend: str = "auto"
-    precision: str = "auto"
-    mode: str = "async"
-    viewer: str = ""  # rerun, rerun:web or a file name ending in .rrd; empty: none
-
-    def __post_init__(self):
-        if self.viewer:
-            check_target(self.viewer)
-        for option, value in (("--rate", self.rate_hz), ("--seconds", self.seconds)):
-            if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"{option} {value:g}: give a number above 0")
-
-
 def run_demo(options: DemoOptions) -> dict:
-    """Play the source through the nodes; returns the report, which is also written to `out`."""
+    """Play the source through the nodes and return the report, which is also written to `out`."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
     frames = source.length or round(options.seconds * options.rate_hz)
     out = output_folder(Path(options.out))
-    for name in _WRITTEN:  # of an earlier demo; what else is in the folder is the user's
+    for name in _WRITTEN:  # remove the files of an earlier demo; other files in the folder are the user's
         (out / name).unlink(missing_ok=True)
     share = Path(get_package_share_directory("dcfm_ros"))
     process.start([])
     recorder = RecorderNode(out)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
-    children: list[Child] = []
+    children: list[NodeProcess] = []
     try:
-        refuse_company(recorder, executor, "/dcfm/mask", "the demo")
-        segmenter = Child(
+        ensure_only_segmenter(recorder, executor, "/dcfm/mask", "the demo")
+        segmenter = NodeProcess(
             "segmenter",
             out,
             [
@@ -106,12 +84,12 @@ def run_demo(options: DemoOptions) -> dict:
         )
         children.append(segmenter)
         wait_until_active(segmenter, executor, lambda: recorder.palette is not None)
-        refuse_company(recorder, executor, "/dcfm/mask", "the demo", ours=1)
+        ensure_only_segmenter(recorder, executor, "/dcfm/mask", "the demo", ours=1)
         if options.viewer:
             viewer = start_viewer(options.viewer, out, executor)
             children.append(viewer)
-        listeners = list(children)  # for which the camera waits
-        camera = Child(
+        listeners = list(children)  # subscribers that the camera waits for
+        camera = NodeProcess(
             "camera",
             out,
             ros_parameters(
@@ -137,8 +115,9 @@ def run_demo(options: DemoOptions) -> dict:
         recorder.destroy_node()
         rclpy.try_shutdown()
     if options.viewer:
-        print(viewer.said("viewed: ") or f"the viewer did not end well:\n{viewer.tail()}", flush=True)
-    tell_of_shared_memory(children)
+        print(viewer.find_output("viewed: ") or f"the viewer did not end well:\n{viewer.tail()}", flush=True)
+    print_transport_warnings(children)
+    assert palette is not None  # it was waited for
     class_names = tuple(c.name for c in palette.classes)
     if not has_classes(source, class_names):
         print(
@@ -147,7 +126,7 @@ def run_demo(options: DemoOptions) -> dict:
         )
         source = _Unlabelled(source)
     default = PipelineConfig()
-    facts = RunFacts(
+    settings = RunSettings(
         source=options.source,
         model=options.model,
         backend=segmenter.backend(),
@@ -158,27 +137,30 @@ def run_demo(options: DemoOptions) -> dict:
         class_names=class_names,
         class_colors=tuple((c.r, c.g, c.b) for c in palette.classes),
     )
-    return _conclude(out, source, facts)
+    return _write_results(out, source, settings)
 
 
-def _conclude(out: Path, source: VideoSource, facts: RunFacts) -> dict:
+def _write_results(out: Path, source: VideoSource, settings: RunSettings) -> dict:
     recording = read_recording(out)
-    report = live_report(recording, source, facts)
+    report = live_report(recording, source, settings)
     save_report(report, out)
     title = (
-        f"{facts.model} on {facts.source}: {report['masks_received']} of {report['frames_sent']} masks, "
-        f"p99 {report['latency_ms']['p99']} ms"
+        f"{settings.model} on {settings.source}: {report['masks_received']} of {report['frames_sent']} "
+        f"masks, p99 {report['latency_ms']['p99']} ms"
     )
-    write_pictures(recording, source, facts, out, title)
+    write_pictures(recording, source, settings, out, title)
     print("\n".join(summary_lines(report)))
     print(f"written    {out / REPORT}, {out / VIDEO}, {out / SHEET}")
     return report
 
 
-def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Child], frames: int) -> None:
-    """Serve the recorder until the camera has ended and the last masks are in; a live line once a second.
+def _watch(
+    recorder: RecorderNode, executor, camera: NodeProcess, listeners: list[NodeProcess], frames: int
+) -> None:
+    """Spin the recorder until the camera has ended and the last masks have arrived; prints a line once a
+    second.
 
-    listeners: the segmenter, and others without which the camera does not begin.
+    listeners: the segmenter, and other nodes that the camera waits for before it starts
     """
     shown = ended = time.monotonic()
     since_masks, seen = 0, -1
@@ -188,7 +170,7 @@ def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Chil
         executor.spin_once(timeout_sec=0.1)
         for child in (
             listeners if recorder.latest_info is None else listeners[:1]
-        ):  # a viewer may end in between
+        ):  # a viewer may be closed during the run
             child.check_running()
         now = time.monotonic()
         if camera.running() or recorder.writer.masks != seen:
@@ -199,7 +181,7 @@ def _watch(recorder: RecorderNode, executor, camera: Child, listeners: list[Chil
     camera.check_result()
     print()
     if not recorder.writer.masks:
-        raise ChildError(f"no mask came for {frames} images:\n{listeners[0].tail()}")
+        raise NodeProcessError(f"no mask was received for {frames} images:\n{listeners[0].tail()}")
 
 
 def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
@@ -219,7 +201,7 @@ def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
 
 
 class _Unlabelled:
-    """A source without its labels, whose ids mean other classes than the model's."""
+    """A source with its labels removed, since their ids mean other classes than the model's."""
 
     def __init__(self, source: VideoSource):
         self._source = source

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a recording of a live run to figures and pictures: what was sent, what came back, how good, how
-late."""
+"""Report of a recorded live run: figures and pictures of completeness, quality and latency."""
 
 from __future__ import annotations
 
@@ -13,25 +12,27 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dcfm_ros.files import write_png
 from dcfm_ros.metrics.confusion import ConfusionMatrix
-from dcfm_ros.metrics.figures import percentiles
-from dcfm_ros.motion.track import Found
-from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.model.class_map import palette_table
+from dcfm_ros.motion.track import MotionKind
+from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.reports.contact_sheet import Tile, Timeline, contact_sheet
 from dcfm_ros.reports.machine import cpu_name
+from dcfm_ros.reports.png import write_png
 from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.ros.tools.recording import Recording
+from dcfm_ros.rounding import percentiles, rounded
 from dcfm_ros.sources.open import VideoSource
+from dcfm_ros.stamps import NS_PER_S
 
-EVERY_FRAME = "every frame"  # the mode of a per-frame model, whatever was asked for: it has no keyframes
+EVERY_FRAME = "every frame"  # the mode of a per-frame model, which has no keyframes, whatever was requested
 REPORT, VIDEO, SHEET = "report.json", "overlay.mp4", "overlay.png"  # files of a report
 _TILES = 12
 
 
 @dataclass(frozen=True)
-class RunFacts:
-    """What the recording does not tell: how the run was set up."""
+class RunSettings:
+    """Settings of a run, which the recording does not contain."""
 
     source: str
     model: str
@@ -44,13 +45,13 @@ class RunFacts:
     class_colors: tuple[tuple[int, int, int], ...]
 
 
-def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> dict:
-    """Figures of a run. A sent frame without a mask counts as wrong everywhere in the IoUs, over all labelled
-    frames.
+def live_report(recording: Recording, source: VideoSource, settings: RunSettings) -> dict:
+    """Return the figures of a run. A sent frame without a mask counts as completely wrong in the IoUs, which
+    cover all labelled frames.
 
-    Of a per-frame model there are none of keyframes; its `encode_ms` is the time of the whole network.
+    A per-frame model has no keyframe figures; its `encode_ms` is the time of the whole network.
     """
-    matrix = ConfusionMatrix(len(facts.class_names))
+    matrix = ConfusionMatrix(len(settings.class_names))
     latency, mismatches, matched, labelled, cuts, cuts_requested = [], 0, 0, 0, 0, 0
     for image, mask in recording.by_sent():
         truth = source.frame(image["index"])
@@ -59,7 +60,11 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
             matched += 1
             pixels = recording.pixels(mask)
             latency.append((mask["received_ns"] - image["published_ns"]) / 1e6)
-            if pixels is None or pixels.shape != truth.image.shape[:2] or mask["frame_id"] != facts.frame_id:
+            if (
+                pixels is None
+                or pixels.shape != truth.image.shape[:2]
+                or mask["frame_id"] != settings.frame_id
+            ):
                 mismatches, pixels = mismatches + 1, None
         if truth.is_cut and image is not recording.sent[0]:
             cuts += 1
@@ -72,17 +77,17 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
     ages = [entry["feature_age_frames"] for entry in recording.info.values()]
     intervals = [event["interval_frames"] for event in recording.keyframes if event["interval_frames"] > 0]
     span_s = (
-        (recording.masks[-1]["received_ns"] - recording.masks[0]["received_ns"]) / 1e9
+        (recording.masks[-1]["received_ns"] - recording.masks[0]["received_ns"]) / NS_PER_S
         if len(stamps) > 1
         else 0.0
     )
     report = {
-        "source": facts.source,
-        "model": facts.model,
-        "backend": facts.backend,
-        "mode": facts.mode,
+        "source": settings.source,
+        "model": settings.model,
+        "backend": settings.backend,
+        "mode": settings.mode,
         "size": [source.width, source.height],
-        "rate_hz": facts.rate_hz,
+        "rate_hz": settings.rate_hz,
         "cpu": cpu_name(),
         "frames_sent": len(recording.sent),
         "masks_received": len(recording.masks),
@@ -95,7 +100,7 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
         "encode_ms": percentiles([event["encode_ms"] for event in recording.keyframes], (50, 99)),
         "labelled_frames": labelled,
     }
-    if facts.mode != EVERY_FRAME:
+    if settings.mode != EVERY_FRAME:
         report |= {
             "keyframes": len(recording.keyframes),
             "mean_keyframe_interval": _mean(intervals),
@@ -109,7 +114,7 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
                 [
                     entry["motion_px"]
                     for entry in recording.info.values()
-                    if entry["alignment"] == Found.FLOW.value
+                    if entry["alignment"] == MotionKind.FLOW.value
                 ]
             ),
             "motion_ms": percentiles([entry["motion_ms"] for entry in recording.info.values()], (50, 99)),
@@ -117,10 +122,7 @@ def live_report(recording: Recording, source: VideoSource, facts: RunFacts) -> d
     if matrix.counts.any():
         iou = matrix.iou()
         report["miou"] = round(matrix.miou, 4)
-        report["per_class_iou"] = {
-            name: None if np.isnan(value) else round(float(value), 4)
-            for name, value in zip(facts.class_names, iou)
-        }
+        report["per_class_iou"] = {name: rounded(value, 4) for name, value in zip(settings.class_names, iou)}
     return report
 
 
@@ -129,16 +131,16 @@ def _mean(values: list[float]) -> float | None:
 
 
 def write_pictures(
-    recording: Recording, source: VideoSource, facts: RunFacts, folder: Path, title: str
+    recording: Recording, source: VideoSource, settings: RunSettings, folder: Path, title: str
 ) -> None:
-    """`overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and
+    """Write `overlay.mp4`, one picture per sent frame, and `overlay.png`, a contact sheet with legend and
     timeline."""
-    table = palette_table(facts.class_colors)
-    per_frame = facts.mode == EVERY_FRAME
+    table = palette_table(dict(enumerate(settings.class_colors)))
+    per_frame = settings.mode == EVERY_FRAME
     reasons = {} if per_frame else {event["stamp_ns"]: event["reason"] for event in recording.keyframes}
     shown = set(np.linspace(0, len(recording.sent) - 1, _TILES).round().astype(int).tolist())
     tiles, cuts = [], []
-    with VideoWriter(folder / VIDEO, source.width, source.height, facts.rate_hz) as video:
+    with VideoWriter(folder / VIDEO, source.width, source.height, settings.rate_hz) as video:
         for number, (image, mask) in enumerate(recording.by_sent()):
             frame = source.frame(image["index"])
             pixels = None if mask is None else recording.pixels(mask)
@@ -158,24 +160,24 @@ def write_pictures(
                         number,
                         reasons.get(image["stamp_ns"]),
                         info.get("feature_age_frames"),
-                        info["motion_px"] if info.get("alignment") == Found.FLOW.value else None,
+                        info["motion_px"] if info.get("alignment") == MotionKind.FLOW.value else None,
                     )
                 )
     number_of = {image["stamp_ns"]: number for number, image in enumerate(recording.sent)}
-    info = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
+    infos = [recording.info.get(image["stamp_ns"], {}) for image in recording.sent]
     timeline = Timeline(
-        score=[entry.get("score", np.nan) for entry in info],
-        threshold=None if per_frame else facts.threshold,
+        score=[entry.get("score", np.nan) for entry in infos],
+        threshold=None if per_frame else settings.threshold,
         keyframes=[(number_of[stamp], reason) for stamp, reason in reasons.items() if stamp in number_of],
         cuts=cuts,
-        age=[entry.get("feature_age_frames", np.nan) for entry in info],
+        age=[entry.get("feature_age_frames", np.nan) for entry in infos],
     )
-    sheet = contact_sheet(tiles, list(zip(facts.class_names, facts.class_colors)), timeline, title)
+    sheet = contact_sheet(tiles, list(zip(settings.class_names, settings.class_colors)), timeline, title)
     write_png(folder / SHEET, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
 
 
 def summary_lines(report: dict) -> list[str]:
-    """The report as a person reads it."""
+    """Format the report for the terminal."""
     latency, shallow, encode = report["latency_ms"], report["shallow_ms"], report["encode_ms"]
     per_frame = report["mode"] == EVERY_FRAME
     lines = [

@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes of this package as processes of their own, for commands that play a whole system: starting, watching,
-ending them."""
+"""Node processes: starts, monitors and stops nodes of this package, for commands that run a whole system."""
 
 from __future__ import annotations
 
@@ -19,18 +18,19 @@ from rclpy.node import Node
 from dcfm_ros.ros.shared_memory import SHARED_MEMORY
 from dcfm_ros.ros.yaml_text import as_yaml
 
-_START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes its time
+_START_TIMEOUT_S = 180.0  # compiling a model on a busy machine takes long
 _END_TIMEOUT_S = 10.0
-_VIEWER_END_S = 60.0  # it shows what waits, and writes it to the disk
-_DISCOVERY_S = 1.0  # in which a segmenter that runs already is heard of
+_VIEWER_END_S = 60.0  # it shows queued frames and writes them to disk
+_DISCOVERY_S = 1.0  # time in which a running segmenter is discovered
 
 
-class ChildError(RuntimeError):
-    """A process did not do its part; the message holds the end of its log."""
+class NodeProcessError(RuntimeError):
+    """A node process failed; the message contains the end of its log."""
 
 
 def ros_parameters(settings: Mapping[str, object]) -> list[str]:
-    """Command line arguments that set these parameters. Text stays text, whatever YAML would make of it."""
+    """Return command line arguments that set these parameters. Text stays text, whatever YAML would read it
+    as."""
     return [
         part
         for name, value in settings.items()
@@ -38,11 +38,11 @@ def ros_parameters(settings: Mapping[str, object]) -> list[str]:
     ]
 
 
-class Child:
-    """A node of this package in a process of its own, its output in `folder`/`name`.log.
+class NodeProcess:
+    """A node of this package in a separate process, with its output in `folder`/`name`.log.
 
-    command: as for `ros2 run`; name: by default the command, another where several run it; end_s: how long it
-        may take to end.
+    command: as for `ros2 run`; name: defaults to the command; needed if several processes run the same one;
+        end_s: timeout for a graceful exit
     """
 
     def __init__(
@@ -73,42 +73,42 @@ class Child:
             self._fail()
 
     def check_result(self) -> None:
-        """After its end: did it end well?"""
+        """Raise NodeProcessError if the process, which has ended, failed."""
         if self._process.returncode != 0:
             self._fail()
 
     def is_active(self) -> bool:
-        return "active: " in self._said()
+        return "active: " in self._output()
 
     def refused_to_configure(self) -> bool:
-        return "cannot configure" in self._said()
+        return "cannot configure" in self._output()
 
     def backend(self) -> str:
-        """The backend named in the segmenter's log: what `auto` came to."""
+        """Return the backend named in the segmenter's log, to which `auto` was resolved."""
         found = re.search(
-            r"\), backend ([^,]+), mode ", self._said()
-        )  # the model before it may be called anything
+            r"\), backend ([^,]+), mode ", self._output()
+        )  # a greedy prefix would be ambiguous: the model's name before it is arbitrary
         return found[1] if found else "unknown"
 
-    def said(self, text: str) -> str:
-        """The last line of the log that holds `text`, from there on; "" if none does."""
-        lines = [line for line in self._said().splitlines() if text in line]
+    def find_output(self, text: str) -> str:
+        """Return the last line of the log that contains `text`, starting with it; "" if there is none."""
+        lines = [line for line in self._output().splitlines() if text in line]
         return lines[-1][lines[-1].index(text) :] if lines else ""
 
     def tail(self, lines: int = 15) -> str:
-        return "\n".join(self._said().splitlines()[-lines:])
+        return "\n".join(self._output().splitlines()[-lines:])
 
-    def _said(self) -> str:
-        """All of the log; names of files in it may be no text of any encoding."""
+    def _output(self) -> str:
+        """Return the complete log; file names in it may not be valid UTF-8."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def interrupt(self) -> None:
-        """Ask it to end, as Ctrl-C does."""
+        """Request the process to end, like Ctrl-C."""
         if self.running():
             self._process.send_signal(signal.SIGINT)
 
     def stop(self) -> None:
-        """End it as Ctrl-C does; one that does not end is killed."""
+        """End the process like Ctrl-C; kill it if it does not end in time."""
         self.interrupt()
         try:
             self._process.wait(self._end_s)
@@ -117,35 +117,37 @@ class Child:
             self._process.wait()
 
     def _fail(self) -> None:
-        raise ChildError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+        raise NodeProcessError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
 
 
-def tell_of_shared_memory(children: list[Child]) -> None:
-    """Print what nodes have said about images that got lost, or a shared memory that is too small for
-    them."""
+def print_transport_warnings(children: list[NodeProcess]) -> None:
+    """Print warnings from the nodes' logs about lost images, or shared memory that is too small."""
     for child in children:
-        if line := child.said("images lost on the way") or child.said(f"{SHARED_MEMORY} has "):
+        if line := child.find_output("images lost in transport") or child.find_output(
+            f"{SHARED_MEMORY} has "
+        ):
             print(f"{child.name}: {line}", flush=True)
 
 
-def refuse_company(node: Node, executor: Executor, topic: str, what: str, ours: int = 0) -> None:
-    """Raise ChildError if another segmenter runs, whose masks on `topic` would be taken for ours.
+def ensure_only_segmenter(node: Node, executor: Executor, topic: str, what: str, ours: int = 0) -> None:
+    """Raise NodeProcessError if another segmenter publishes `topic`, whose masks would be taken for ours.
 
-    what: the command; ours: segmenters that it has started itself.
+    what: name of the command; ours: number of segmenters that it has started itself
     """
     deadline = time.monotonic() + _DISCOVERY_S
     while time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
         if node.count_publishers(topic) > ours:
-            raise ChildError(
+            raise NodeProcessError(
                 f"another segmenter publishes {topic} here: stop it, or give {what} its own ROS_DOMAIN_ID"
             )
 
 
-def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[], bool]) -> None:
-    """Spin until the segmenter is active, and its latched palette, as `is_heard` tells, has come.
+def wait_until_active(segmenter: NodeProcess, executor: Executor, is_heard: Callable[[], bool]) -> None:
+    """Spin until the segmenter is active and `is_heard` returns True, that is, its latched palette has
+    arrived.
 
-    The palette alone would not do: it may be another segmenter's.
+    The palette alone is not sufficient: it may be another segmenter's.
     """
     print("starting the segmenter", flush=True)
     deadline = time.monotonic() + _START_TIMEOUT_S
@@ -153,25 +155,25 @@ def wait_until_active(segmenter: Child, executor: Executor, is_heard: Callable[[
         executor.spin_once(timeout_sec=0.1)
         segmenter.check_running()
         if segmenter.refused_to_configure() or time.monotonic() > deadline:
-            raise ChildError(f"the segmenter did not become active:\n{segmenter.tail()}")
+            raise NodeProcessError(f"the segmenter did not become active:\n{segmenter.tail()}")
 
 
-def start_viewer(target: str, folder: Path, executor: Executor) -> Child:
-    """The node `viewer`, connected to an active segmenter, which may take DDS seconds; the URL of one in a
-    browser is printed.
+def start_viewer(target: str, folder: Path, executor: Executor) -> NodeProcess:
+    """Start the node `viewer` and wait until it is connected to the active segmenter, which may take DDS
+    seconds; prints the URL of a viewer in a browser.
 
-    target: as for `evaluation.viewer.open_viewer`.
+    target: see `viewer.viewer.open_viewer`
     """
-    viewer = Child("viewer", folder, ros_parameters({"target": target}), end_s=_VIEWER_END_S)
+    viewer = NodeProcess("viewer", folder, ros_parameters({"target": target}), end_s=_VIEWER_END_S)
     deadline = time.monotonic() + _START_TIMEOUT_S
     try:
-        while not viewer.said("connected to the segmenter"):
+        while not viewer.find_output("connected to the segmenter"):
             executor.spin_once(timeout_sec=0.1)
             if not viewer.running() or time.monotonic() > deadline:
-                raise ChildError(f"the viewer did not start:\n{viewer.tail(5)}")
+                raise NodeProcessError(f"the viewer did not start:\n{viewer.tail(5)}")
     except BaseException:
         viewer.stop()
         raise
-    if url := viewer.said("viewer: http"):
+    if url := viewer.find_output("viewer: http"):
         print(url, flush=True)
     return viewer

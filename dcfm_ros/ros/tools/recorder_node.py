@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node `recorder`: writes what the segmenter publishes into a folder, with the time of arrival."""
+"""The node `recorder`: writes the segmenter's outputs into a folder, with their times of arrival."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from dcfm_ros import stamps
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
 from dcfm_ros.ros import process
-from dcfm_ros.ros.latched import LATCHED
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
+from dcfm_ros.ros.output_topics import subscribe
 from dcfm_ros.ros.parameter_types import declare_fixed
 from dcfm_ros.ros.tools.recording import RecordingWriter
 
-_QUEUE = 50
-
 
 class RecorderNode(Node):
-    """Listens beside the segmenter of its namespace. `latest_info` and the writer's counters serve a live
+    """Recorder of the segmenter in its namespace. `latest_info` and the writer's counters are for live
     display."""
 
     def __init__(self, folder: Path | None = None, **node_options):
@@ -31,20 +29,22 @@ class RecorderNode(Node):
         camera = declare_fixed(
             self, "camera", "", "Which of several cameras of the segmenter; empty: its only one."
         )
-        prefix = f"{camera}/" if camera else ""
         out = declare_fixed(self, "folder", str(folder or "recording"), "Folder to write to.")
         self.writer = RecordingWriter(Path(out))
         self.latest_info: dict | None = None
         self.palette: ClassPalette | None = None
-        self.create_subscription(Image, f"{prefix}mask", self._mask, _QUEUE)
-        self.create_subscription(MaskInfo, f"{prefix}mask_info", self._info, _QUEUE)
-        self.create_subscription(KeyframeEvent, f"{prefix}keyframe", self._keyframe, _QUEUE)
-        self.create_subscription(ClassPalette, f"{prefix}palette", self._palette, LATCHED)
+        for topic, received in (
+            ("mask", self._mask),
+            ("mask_info", self._info),
+            ("keyframe", self._keyframe),
+            ("palette", self._palette),
+        ):
+            subscribe(self, camera, topic, received)
 
     def destroy_node(self) -> None:
         try:
             self.writer.close()
-        finally:  # also where the disk is full
+        finally:  # also if the disk is full
             super().destroy_node()
 
     def _mask(self, message: Image) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a recorder writes and an evaluation reads: masks as they came, with the time of their arrival.
+"""Recording of a live run: masks as received, with their times of arrival.
 
 A recording is a folder: `sent.jsonl` (the camera's own log), `masks.jsonl` with the pixels in `masks.bin`,
 `info.jsonl` and `keyframes.jsonl`. Stamps are nanoseconds; times of sending and arrival are the machine's
@@ -67,7 +67,7 @@ class Recording:
     keyframes: list[dict]
 
     def pixels(self, entry: dict) -> np.ndarray | None:
-        """The mask (H, W) uint8 of an entry of `masks`; None where its size or encoding is not that of a
+        """Return the mask (H, W) uint8 of an entry of `masks`; None if its size or encoding is not that of a
         mask."""
         whole = entry["step"] == entry["width"] and entry["bytes"] == entry["height"] * entry["width"]
         if entry["encoding"] != "mono8" or not whole:
@@ -77,7 +77,7 @@ class Recording:
             return np.frombuffer(file.read(entry["bytes"]), np.uint8).reshape(entry["height"], entry["width"])
 
     def by_sent(self) -> Iterator[tuple[dict, dict | None]]:
-        """Each image that was sent, with its mask if one came."""
+        """Yield each image that was sent, with its mask or None."""
         first: dict[int, dict] = {}
         for mask in self.masks:
             first.setdefault(mask["stamp_ns"], mask)

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm soak`: cameras, segmenter and a listener over DDS for as long as one likes, and what became of the
-frames."""
+"""`dcfm soak`: endurance test with cameras, segmenter and a listener over DDS; reports losses, latency and
+memory."""
 
 from __future__ import annotations
 
@@ -25,76 +25,39 @@ from dcfm_ros import stamps
 from dcfm_ros.model.versions import versions
 from dcfm_ros.msg import ClassPalette, KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline.message_fields import read_keyframe, read_mask_info
-from dcfm_ros.pipeline.settings import DEFAULT_MODEL, MAX_SIDE
+from dcfm_ros.pipeline.topics import prefix_of
 from dcfm_ros.reports.machine import cpu_name
 from dcfm_ros.ros import process
 from dcfm_ros.ros.diagnostics import REPORTS_THAT_COUNT
-from dcfm_ros.ros.latched import LATCHED
+from dcfm_ros.ros.output_topics import subscribe
 from dcfm_ros.ros.tools.node_process import (
-    Child,
-    ChildError,
-    refuse_company,
+    NodeProcess,
+    NodeProcessError,
+    ensure_only_segmenter,
+    print_transport_warnings,
     ros_parameters,
-    tell_of_shared_memory,
     wait_until_active,
 )
+from dcfm_ros.ros.tools.options import SoakOptions
 from dcfm_ros.ros.tools.soak_report import CameraRecord, ProcessRecord, camera_report, process_report
 
-_FRAMES_TIMEOUT_S = 120.0  # in which cameras have made their frames, and the first masks are back
-_MOST_BYTES = 200 * 2**20  # of frames that a camera makes ahead
-_LOOP = 60  # frames, if that allows
-_ENCODINGS = ("rgb8", "bgr8", "mono8")
-_QUEUE = 50
-_SETTLE_S = 20.0  # at most: until cameras have ended and diagnostics count their last frames
-
-
-@dataclass(frozen=True)
-class SoakOptions:
-    source: str = "synthetic"
-    camera: tuple[int, int] = (360, 480)  # height, width
-    encoding: str = "bgr8"
-    rate_hz: float = 15.0
-    cameras: int = 1
-    seconds: float = 60.0
-    model: str = DEFAULT_MODEL
-    backend: str = "auto"
-    precision: str = "auto"
-    mode: str = "async"
-    parameters: tuple[str, ...] = ()  # of the segmenter, as in max_interval:=5
-
-    def __post_init__(self):
-        if not 1 <= self.cameras <= 16:
-            raise ValueError(f"--cameras {self.cameras}: use 1 to 16")
-        if not 5.0 <= self.seconds <= 1e6:
-            raise ValueError(f"--seconds {self.seconds:g}: use 5 or more")
-        if not 0.1 <= self.rate_hz <= 1000:
-            raise ValueError(f"--rate {self.rate_hz:g}: use 0.1 to 1000 images per second")
-        if min(self.camera) < 32 or max(self.camera) > MAX_SIDE:
-            raise ValueError(f"--camera {self.camera[0]}x{self.camera[1]}: use 32 to {MAX_SIDE} pixels")
-        if self.encoding not in _ENCODINGS:
-            raise ValueError(f"--encoding {self.encoding}: use one of {', '.join(_ENCODINGS)}")
-        if wrong := [text for text in self.parameters if ":=" not in text]:
-            raise ValueError(f"--set {wrong[0]}: write it as name:=value")
+_FRAMES_TIMEOUT_S = 120.0  # until cameras have created their frames and the first masks have arrived
+_MOST_BYTES = 200 * 2**20  # maximum size of the frames that a camera creates in advance
+_LOOP = 60  # number of these frames, if the size allows
+_SETTLE_S = 20.0  # timeout until cameras have ended and diagnostics count their last frames
 
 
 class Listener(Node):
-    """Counts what the segmenter sends, and keeps no pictures. records: of each camera, by name."""
+    """Records the segmenter's messages without their images. records: by camera name"""
 
     def __init__(self, cameras: list[str]):
         super().__init__("soak", namespace="dcfm")
         self.records = {name: CameraRecord() for name in cameras}
         self.active = False
-        for name in cameras:
-            prefix = f"/dcfm/{name}" if name else "/dcfm"
-            record = self.records[name]
-            for kind, topic, take in (
-                (Image, "mask", _mask),
-                (MaskInfo, "mask_info", _info),
-                (KeyframeEvent, "keyframe", _keyframe),
-            ):
-                self.create_subscription(kind, f"{prefix}/{topic}", partial(take, record), _QUEUE)
-        prefix = f"/dcfm/{cameras[0]}" if cameras[0] else "/dcfm"
-        self.create_subscription(ClassPalette, f"{prefix}/palette", self._activated, LATCHED)
+        for name, record in self.records.items():
+            for topic, take in (("mask", _mask), ("mask_info", _info), ("keyframe", _keyframe)):
+                subscribe(self, name, topic, partial(take, record))
+        subscribe(self, cameras[0], "palette", self._activated)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
 
     def _activated(self, message: ClassPalette) -> None:
@@ -122,24 +85,25 @@ def _keyframe(record: CameraRecord, message: KeyframeEvent) -> None:
 
 
 def soak(options: SoakOptions) -> dict:
-    """Run it; returns the report. Raises ChildError where a node does not come up or ends too early."""
+    """Run the test and return the report. Raises NodeProcessError if a node does not start or ends too
+    early."""
     share = Path(get_package_share_directory("dcfm_ros"))
     process.start([])
     names = [f"camera{number}" for number in range(options.cameras)] if options.cameras > 1 else [""]
     listener, executor, children = Listener(names), SingleThreadedExecutor(), []
     executor.add_node(listener)
     try:
-        topic = f"/dcfm/{names[0]}/mask" if names[0] else "/dcfm/mask"
-        refuse_company(listener, executor, topic, "soak")
+        topic = listener.resolve_topic_name(f"{prefix_of(names[0])}mask")
+        ensure_only_segmenter(listener, executor, topic, "soak")
         with tempfile.TemporaryDirectory(prefix="dcfm_soak_") as folder:
             logs = Path(folder)
-            segmenter = Child("segmenter", logs, _segmenter_arguments(options, names, share))
+            segmenter = NodeProcess("segmenter", logs, _segmenter_arguments(options, names, share))
             children.append(segmenter)
             wait_until_active(segmenter, executor, lambda: listener.active)
-            refuse_company(listener, executor, topic, "soak", ours=1)
+            ensure_only_segmenter(listener, executor, topic, "soak", ours=1)
             for name in names:
                 children.append(
-                    Child("camera", logs, _camera_arguments(options, name, logs), name or "camera")
+                    NodeProcess("camera", logs, _camera_arguments(options, name, logs), name or "camera")
                 )
             watched = _watch(listener, executor, children, options)
             for camera in children[1:]:
@@ -152,7 +116,7 @@ def soak(options: SoakOptions) -> dict:
             backend = segmenter.backend()
             segmenter.stop()
             segmenter.check_result()
-            tell_of_shared_memory(children)
+            print_transport_warnings(children)
     finally:
         for child in reversed(children):
             child.stop()
@@ -186,7 +150,7 @@ def soak(options: SoakOptions) -> dict:
 
 
 def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) -> list[str]:
-    settings = {
+    settings: dict[str, str | list[str]] = {
         "model": options.model,
         "backend": options.backend,
         "precision": options.precision,
@@ -199,7 +163,7 @@ def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) ->
         str(share / "config" / "segmenter.yaml"),
         *ros_parameters(settings),
         *(part for setting in options.parameters for part in ("-p", setting)),
-    ]  # of two values the later counts
+    ]  # later values override earlier ones
 
 
 def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
@@ -225,8 +189,8 @@ def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:
 
 @dataclass
 class _Watched:
-    """Samples of the processes and the receiving thread's processor time, both from `began_ns` to `ended_ns`:
-    what a frame costs is that over the frames sent in this time, and not before."""
+    """Samples of the processes and CPU time of the receiving thread, both from `began_ns` to `ended_ns`. The
+    cost per frame is that CPU time divided by the frames sent in this interval."""
 
     samples: dict[str, ProcessRecord]
     began_ns: int
@@ -234,15 +198,15 @@ class _Watched:
     receiving_s: float = 0.0
 
 
-def _watch(listener: Listener, executor, children: list[Child], options: SoakOptions) -> _Watched:
-    """Serve the listener for the time of the run, which begins when all cameras have masks."""
+def _watch(listener: Listener, executor, children: list[NodeProcess], options: SoakOptions) -> _Watched:
+    """Spin the listener for the duration of the run, which starts when all cameras have masks."""
     deadline = time.monotonic() + _FRAMES_TIMEOUT_S
-    while not all(record.stamps for record in listener.records.values()):  # cameras make their frames first
+    while not all(record.stamps for record in listener.records.values()):  # cameras create their frames first
         executor.spin_once(timeout_sec=0.1)
         for child in children:
             child.check_running()
         if time.monotonic() > deadline:
-            raise ChildError("no mask came back:\n" + "\n".join(child.tail(5) for child in children))
+            raise NodeProcessError("no mask was received:\n" + "\n".join(child.tail(5) for child in children))
     processes = {child.name: psutil.Process(child.pid) for child in children}
     watched = _Watched({name: ProcessRecord() for name in processes}, time.monotonic_ns())
     began = sampled = shown = time.monotonic()
@@ -273,7 +237,7 @@ def _sample(processes: dict[str, psutil.Process], samples: dict[str, ProcessReco
 
 
 def _main_thread_s(running: psutil.Process) -> float:
-    """Processor seconds of the thread that serves the executor."""
+    """Return the CPU seconds of the thread that spins the executor."""
     thread = next(thread for thread in running.threads() if thread.id == running.pid)
     return thread.user_time + thread.system_time
 
@@ -294,9 +258,9 @@ def _live_line(listener: Listener, elapsed_s: float, seconds: float) -> None:
     )
 
 
-def _settle(listener: Listener, executor, cameras: list[Child]) -> None:
-    """Serve the listener, without a break (what waited here would count as latency), until diagnostics count
-    the last frames."""
+def _settle(listener: Listener, executor, cameras: list[NodeProcess]) -> None:
+    """Spin the listener without a pause, which would count as latency, until diagnostics count the last
+    frames."""
     deadline = time.monotonic() + _SETTLE_S
     before: dict[str, int] = {}  # reports of each camera when all had ended
     while time.monotonic() < deadline:
@@ -310,7 +274,7 @@ def _settle(listener: Listener, executor, cameras: list[Child]) -> None:
 
 
 def _sent(log: Path) -> dict[int, int]:
-    """Publishing time by stamp, both ns. A line that a stopped camera left half is none."""
+    """Read publishing times by stamp, both in ns. Skips a line that a stopped camera has left incomplete."""
     sent = {}
     for line in log.read_text().splitlines():
         try:

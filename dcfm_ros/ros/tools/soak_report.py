@@ -1,7 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of a live run under load: what was lost where, how late masks were, and whether that or the memory
-drifts."""
+"""Report of a soak run: losses by place, latency, and drift of latency and memory."""
 
 from __future__ import annotations
 
@@ -10,8 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_WARM_UP_S = 60.0  # at most; of shorter runs a tenth
-_TIMES = ("preprocess_ms", "motion_ms", "shallow_ms", "postprocess_ms", "latency_ms")
+from dcfm_ros.pipeline.message_fields import MASK_DURATIONS
+from dcfm_ros.rounding import percentiles, rounded
+from dcfm_ros.stamps import NS_PER_S
+
+_WARM_UP_S = 60.0  # upper limit; a tenth of shorter runs
 
 
 def warm_up_s(seconds: float) -> float:
@@ -20,14 +22,14 @@ def warm_up_s(seconds: float) -> float:
 
 @dataclass
 class CameraRecord:
-    """What came back for one camera, a few numbers for each mask. Times in ns are of the monotonic clock,
-    stamps in ns."""
+    """Record of one camera's masks, a few numbers each. Times are in ns of the monotonic clock, stamps in
+    ns."""
 
     stamps: array = field(default_factory=lambda: array("q"))
     received: array = field(default_factory=lambda: array("q"))
     ages: array = field(default_factory=lambda: array("l"))  # of the common feature, frames
     ages_s: array = field(default_factory=lambda: array("d"))
-    times: dict[str, array] = field(default_factory=lambda: {name: array("d") for name in _TIMES})
+    times: dict[str, array] = field(default_factory=lambda: {name: array("d") for name in MASK_DURATIONS})
     encode_ms: array = field(default_factory=lambda: array("d"))
     status: dict[str, str] = field(default_factory=dict)  # newest diagnostics
     reports: int = 0  # of diagnostics so far
@@ -37,16 +39,16 @@ class CameraRecord:
         self.received.append(received_ns)
 
     def info(self, fields: dict) -> None:
-        """fields: how a mask was made, as `read_mask_info` tells it."""
+        """Add the information on a mask. fields: from `read_mask_info`"""
         self.ages.append(fields["feature_age_frames"])
         self.ages_s.append(fields["feature_age_s"])
-        for name in _TIMES:
+        for name in MASK_DURATIONS:
             self.times[name].append(fields[name])
 
 
 @dataclass
 class ProcessRecord:
-    """Samples of a process: seconds since the start, resident bytes, and processor seconds so far."""
+    """Samples of a process: seconds since the start, resident bytes, and cumulative CPU seconds."""
 
     seconds: array = field(default_factory=lambda: array("d"))
     resident: array = field(default_factory=lambda: array("d"))
@@ -59,28 +61,30 @@ class ProcessRecord:
 
 
 def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
-    """sent: publishing time by stamp, both ns. Frames sent in the warm-up count for losses, not for
-        latencies.
+    """Return the report of a camera.
 
-    `lost_by_dds` were lost on the way. `not_taken` came into the node's queue, and newer ones took their
-    places before the node came to them. `dropped` and `refused` were taken and got no mask. `missing` have
-    none though they were sent after the first frame with a mask, with which the warm-up begins: before it,
+    sent: publishing time by stamp, both in ns. Frames sent during the warm-up count for losses, not for
+        latencies
+
+    `lost_by_dds` were lost in transport. `not_taken` reached the node's queue and were overwritten by newer
+    ones before the node took them. `dropped` and `refused` were taken but got no mask. `missing` have none
+    although they were sent after the first frame with a mask, with which the warm-up starts: before it,
     networks are compiled for the cameras' size.
     """
     masks = dict(zip(record.stamps, record.received))
     first, last = min(sent.values(), default=0), max(sent.values(), default=0)
-    seconds = max((last - first) / 1e9, 1e-9)
+    seconds = max((last - first) / NS_PER_S, 1e-9)
     counters = ("received", "lost", "dropped", "failures", "resets", "keyframes")
     status = {name: int(record.status.get(name, 0)) for name in counters}
     refused = sum(int(value) for name, value in record.status.items() if name.startswith("refused_"))
     timed = [
-        ((at - first) / 1e9, (masks[stamp] - at) / 1e6)
+        ((at - first) / NS_PER_S, (masks[stamp] - at) / 1e6)
         for stamp, at in sorted(sent.items())
         if stamp in masks
     ]
     when, latency = np.array(timed).reshape(-1, 2).T
     first_with_mask = min((at for stamp, at in sent.items() if stamp in masks), default=first)
-    unsettled_s = (first_with_mask - first) / 1e9
+    unsettled_s = (first_with_mask - first) / NS_PER_S
     settled = when >= unsettled_s + warm_up_s(seconds)
     inside = {name: _percentiles(values) for name, values in record.times.items()}
     return {
@@ -104,8 +108,8 @@ def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
         ],
         "p99_drift": _drift(when[settled], latency[settled]),
         "inside_ms": inside,
-        "outside_ms": round(float(np.median(latency[settled])) - inside["latency_ms"]["p50"], 2)
-        if settled.any()
+        "outside_ms": round(float(np.median(latency[settled])) - within, 2)
+        if settled.any() and (within := inside["latency_ms"]["p50"]) is not None
         else None,
         "convert_ms": float(record.status.get("convert_p50_ms", 0.0)),
         "publish_ms": float(record.status.get("publish_p50_ms", 0.0)),
@@ -118,8 +122,8 @@ def camera_report(record: CameraRecord, sent: dict[int, int]) -> dict:
 
 
 def process_report(record: ProcessRecord, frames: int) -> dict:
-    """Growth of the resident memory after the warm-up: slope of the line through it times its duration, per
-    mean."""
+    """Return the report of a process. Growth of the resident memory after the warm-up: slope of the fitted
+    line times the duration, relative to the mean."""
     seconds, resident = np.array(record.seconds), np.array(record.resident)
     if len(seconds) < 3:
         return {"resident_mb": None, "growth": None, "cpu_ms_per_frame": None}
@@ -136,12 +140,11 @@ def process_report(record: ProcessRecord, frames: int) -> dict:
 
 
 def soak_table(report: dict) -> str:
-    """The report as a person reads it."""
+    """Format the report for the terminal."""
     lines = [
         f"{report['model']}, backend {report['backend']}, mode {report['mode']}; {report['cpu']}",
         f"{len(report['cameras'])} camera(s), {report['camera']} {report['encoding']} at "
-        f"{report['rate_hz']:g} Hz for "
-        f"{report['seconds']:g} s",
+        f"{report['rate_hz']:g} Hz for {report['seconds']:g} s",
     ]
     for name, camera in report["cameras"].items():
         latency, encode = camera["latency_ms"], camera["encode_ms"]
@@ -150,8 +153,7 @@ def soak_table(report: dict) -> str:
             "",
             f"{name or 'camera'}",
             f"  frames    {camera['sent']} sent, {camera['lost_by_dds']} lost by DDS, {camera['not_taken']} "
-            f"not taken in time, "
-            f"{camera['dropped']} dropped by the segmenter, {camera['refused']} refused, "
+            f"not taken in time, {camera['dropped']} dropped by the segmenter, {camera['refused']} refused, "
             f"{camera['failures']} failed",
             f"  masks     {camera['masks']}, the first of a frame after {camera['seconds_to_first_mask']} s; "
             f"{camera['missing']} missing since then",
@@ -162,18 +164,15 @@ def soak_table(report: dict) -> str:
             f"convert {camera['convert_ms']}, publish {camera['publish_ms']} ms; "
             f"outside the segmenter {camera['outside_ms']} ms",
             f"  p99       by minute {', '.join(map(str, camera['p99_by_minute_ms']))} ms; last third against "
-            f"first "
-            f"{_change(camera['p99_drift'])}",
+            f"first {_change(camera['p99_drift'])}",
             f"  keyframes {camera['keyframes']}, {camera['keyframe_hz']} per s, encode p50 {encode['p50']} "
-            f"ms; "
-            f"oldest feature {camera['feature_age_frames']} frames, {camera['feature_age_s']} s",
+            f"ms; oldest feature {camera['feature_age_frames']} frames, {camera['feature_age_s']} s",
         ]
     lines.append("")
     for name, process in report["processes"].items():
         lines.append(
             f"{name}: {process['resident_mb']} MB resident, growth {_change(process['growth'])} after "
-            f"warm-up; "
-            f"{process['cpu_ms_per_frame']} ms of processor per frame"
+            f"warm-up; {process['cpu_ms_per_frame']} ms of processor per frame"
         )
     lines.append(
         f"of the segmenter's, the thread that receives: {report['receive_ms_per_frame']} ms per frame"
@@ -187,14 +186,11 @@ def _change(share: float | None) -> str:
 
 def _percentiles(values) -> dict[str, float | None]:
     values = np.asarray(values, float)
-    if not len(values):
-        return {"p50": None, "p95": None, "p99": None, "max": None}
-    p50, p95, p99 = np.percentile(values, (50, 95, 99))
-    return {"p50": round(p50, 2), "p95": round(p95, 2), "p99": round(p99, 2), "max": round(values.max(), 2)}
+    return {**percentiles(values, (50, 95, 99)), "max": rounded(values.max(initial=-np.inf), 2)}
 
 
 def _drift(when: np.ndarray, latency: np.ndarray) -> float | None:
-    """p99 of the last third of the time over that of the first, minus 1."""
+    """Return the p99 of the last third of the time divided by that of the first, minus 1."""
     if len(when) < 300:
         return None
     third = (when[-1] - when[0]) / 3

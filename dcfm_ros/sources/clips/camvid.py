@@ -23,7 +23,18 @@ DRIVES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
 NAME = re.compile(rf"({'|'.join(DRIVES)})_f?(\d+)\.jpg")  # drive, frame
 
 
-def open_camvid(root: Path, split: str) -> ClipSet:
+def recognises(root: Path) -> bool:
+    """Return whether the folder is CamVid: all images of all splits are named like CamVid's, and there is no
+    classes.yaml of a user's own data."""
+    splits = {split: files_in(root / split / "images", [".jpg"]) for split in splits_in(root)}
+    return (
+        bool(splits)
+        and not (root / "classes.yaml").is_file()
+        and all(names and all(map(NAME.fullmatch, names)) for names in splits.values())
+    )
+
+
+def open_split(root: Path, split: str) -> ClipSet:
     """`<split>/images/*.jpg` with `<split>/labels/*.png`, every frame labelled.
 
     Frames of a drive whose numbers follow one another at 15 Hz are one clip; a frame without neighbours is a
@@ -61,10 +72,10 @@ def open_camvid(root: Path, split: str) -> ClipSet:
 
 def _runs(images):
     """The images, cut where the drive changes or the next frame at 15 Hz is not there."""
-    numbered = sorted(
-        (drive, int(number), name) for name in images for drive, number in [NAME.fullmatch(name).groups()]
-    )
-    runs, before = [], None
+    found = [(NAME.fullmatch(name), name) for name in images]
+    numbered = sorted((match[1], int(match[2]), name) for match, name in found if match)
+    runs: list[list[str]] = []
+    before = None
     for drive, number, name in numbered:
         if before == (drive, number - SPACING):
             runs[-1].append(name)

@@ -22,11 +22,17 @@ TERMS = (
 RATE_HZ = 17.0
 SNIPPET, LABELLED = 30, 19  # frames of a snippet, and which of them, from 0, has the label
 
+_IMAGE_FOLDERS = ("leftImg8bit_sequence", "leftImg8bit")
 _IMAGE, _LABEL = "_leftImg8bit.png", "_gtFine_labelTrainIds.png"
 _NAME = re.compile(r"(.+)_(\d{6})_(\d{6})")  # city, sequence, frame
 
 
-def open_cityscapes(root: Path, split: str) -> ClipSet:
+def recognises(root: Path) -> bool:
+    """Return whether the folder is Cityscapes; used by the table of data sets."""
+    return any((root / images).is_dir() for images in _IMAGE_FOLDERS)
+
+
+def open_split(root: Path, split: str) -> ClipSet:
     """`leftImg8bit_sequence/<split>/<city>/` with `gtFine/<split>/<city>/`, or the stills in
     `leftImg8bit/<split>/<city>/`.
 
@@ -41,9 +47,7 @@ def open_cityscapes(root: Path, split: str) -> ClipSet:
     label_root = root / "gtFine" / split
     images = _frames(image_root, _IMAGE)
     if not images:
-        there = sorted(
-            {s for kind in ("leftImg8bit_sequence", "leftImg8bit") for s in folders_in(root / kind)}
-        )
+        there = sorted({s for kind in _IMAGE_FOLDERS for s in folders_in(root / kind)})
         raise SourceError(
             f"there are no images of a split {split} in {root}; expected {image_root}/<city>/*{_IMAGE}. "
             f"Splits that are there: {', '.join(there) or 'none'}"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.classes import ClassTable
-from dcfm_ros.sources.clips.clip import IGNORE
 from dcfm_ros.sources.errors import SourceError
 
 _KEYS = ("classes", "ignore", "video", "terms")
@@ -38,7 +38,7 @@ def read_classes(path: Path) -> FolderClasses:
         raise SourceError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     _require_keys(path, content, _KEYS, "the file")
     table = _table(path, content.get("classes"))
-    ignore = content.get("ignore", IGNORE)
+    ignore = content.get("ignore", IGNORE_LABEL)
     if not _is_whole(ignore) or not len(table) <= ignore <= 255:
         raise SourceError(
             f"{path}: ignore is {ignore}; give a label value that no class has, {len(table)} to 255"

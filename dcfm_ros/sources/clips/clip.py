@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every data set is made of: clips of frames, some or all of them labelled."""
+"""The interface of data sets: clips of frames, some or all of them labelled."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ import numpy as np
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.errors import SourceError
 
-IGNORE = 255  # label value that counts neither in training nor in evaluation
-
 
 class Clip(Protocol):
-    """Consecutive frames of one shot; a still without neighbours is a clip of length 1. Any thread may ask
-    for any frame."""
+    """Consecutive frames of one shot; a still without neighbours is a clip of length 1. Thread-safe."""
 
-    name: str
-    length: int  # frames
-    rate_hz: float
-    labelled: Sequence[int]  # indices of the frames that have a label, ascending
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def length(self) -> int: ...  # frames
+
+    @property
+    def rate_hz(self) -> float: ...
+
+    @property
+    def labelled(self) -> Sequence[int]: ...  # indices of the frames that have a label, ascending
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB; a SourceError where it cannot be read."""
+        """Return (H, W, 3) uint8 RGB. Raises SourceError if it cannot be read."""
 
     def label(self, index: int) -> np.ndarray:
-        """(H, W) uint8 class ids, 255 = ignore; a SourceError where there is none or it cannot be right."""
+        """Return (H, W) uint8 class ids, 255 = ignore. Raises SourceError if there is none or it is
+        invalid."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,6 @@ class ClipSet:
 
 
 def check_index(clip: Clip, index: int):
-    """Refuse an index outside the clip."""
+    """Raise SourceError for an index outside the clip."""
     if not 0 <= index < clip.length:
         raise SourceError(f"there is no frame {index} in {clip.name}; it has {clip.length}, counted from 0")

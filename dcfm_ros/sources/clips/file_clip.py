@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from dcfm_ros.sources.clips.clip import IGNORE, check_index
+from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.sources.clips.clip import check_index
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.read import image_size, read_image, read_label
 
 
 @dataclass(frozen=True, eq=False)
 class FileClip:
-    """Frames `image_folder/images[i]` with the labels `label_folder/labels[i]`, None where a frame has none.
+    """Frames `image_folder/images[i]` with labels `label_folder/labels[i]`, None for frames without a label.
 
     class_count: label values from here on, other than 255, are errors
-    class_ids: (256,) uint8, the class id of each value of a label file; None where files hold class ids
+    class_ids: (256,) uint8, the class id for each value of a label file; None if files contain class ids
     """
 
     name: str
@@ -46,20 +47,21 @@ class FileClip:
 
     def label(self, index: int) -> np.ndarray:
         check_index(self, index)
-        if self.labels[index] is None:
+        name = self.labels[index]
+        if name is None:
             raise SourceError(
                 f"frame {index} of {self.name}, {self.images[index]}, has no label; see `labelled`"
             )
-        path = self.label_folder / self.labels[index]
+        path = self.label_folder / name
         image = self.image_folder / self.images[index]
         label = read_label(path, image_size(image), image=image)
         if self.class_ids is not None:
             label = self.class_ids[label]
-        wrong = (label >= self.class_count) & (label != IGNORE)
+        wrong = (label >= self.class_count) & (label != IGNORE_LABEL)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise SourceError(
                 f"label {path} holds {label[row, column]} at row {row}, column {column}, but there are "
-                f"{self.class_count} classes; use 0 to {self.class_count - 1}, or {IGNORE} for no class"
+                f"{self.class_count} classes; use 0 to {self.class_count - 1}, or {IGNORE_LABEL} for no class"
             )
         return label

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A user's own data: images, labels and a `classes.yaml` that says what they are."""
+"""A user's own data: images, labels and a `classes.yaml` that defines the classes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.clips.classes_file import read_classes
-from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
+from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.clips.pairing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
@@ -19,7 +20,12 @@ from dcfm_ros.sources.read import IMAGE_ENDINGS
 STILL_RATE_HZ = 15.0  # nominal, since one frame has no rate
 
 
-def open_folder(root: Path, split: str) -> ClipSet:
+def recognises(root: Path) -> bool:
+    """Return whether the folder is a user's own data; used by the table of data sets."""
+    return (root / "classes.yaml").is_file()
+
+
+def open_split(root: Path, split: str) -> ClipSet:
     """`images/` with `labels/<image stem>.png`, in `<root>/<split>/` or, where there are no splits, in
     `<root>` itself.
 
@@ -29,9 +35,9 @@ def open_folder(root: Path, split: str) -> ClipSet:
     about = read_classes(root / "classes.yaml")
     folder, name = _folder(root, split)
     ids = None
-    if about.ignore != IGNORE:
+    if about.ignore != IGNORE_LABEL:
         ids = np.arange(256, dtype=np.uint8)
-        ids[about.ignore] = IGNORE
+        ids[about.ignore] = IGNORE_LABEL
     clips, pairing = [], Pairing(name)
     parts = _parts(folder / "images")
     for part in parts:
@@ -65,7 +71,7 @@ def open_folder(root: Path, split: str) -> ClipSet:
 
 
 def _folder(root, split):
-    """Where the split is, and what to call it."""
+    """Return the folder of the split, and its name for messages."""
     name, splits, whole = root.resolve().name, splits_in(root), (root / "images").is_dir()
     if splits and whole:
         raise SourceError(
@@ -82,7 +88,7 @@ def _folder(root, split):
 
 
 def _parts(images):
-    """Sub-folders of the images' folder, or "" for itself."""
+    """Return the sub-folders of the images' folder, or "" for itself."""
     direct, parts = files_in(images, IMAGE_ENDINGS), folders_in(images)
     if direct and parts:
         raise SourceError(

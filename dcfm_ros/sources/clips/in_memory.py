@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A clip in memory: what decodes files for each training sample otherwise keeps a GPU waiting."""
+"""A clip in memory: decoding files for each training sample would keep a GPU waiting."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dcfm_ros.sources.clips.clip import Clip, check_index
 
 
 class ClipInMemory:
-    """`clip`, of which the images of the frames `wanted` and their labels are read now, and the others when
-    asked for.
+    """`clip` with the images of the frames `wanted`, and their labels, read in advance; other frames are read
+    on demand.
 
-    The arrays are shared by all who ask, so they cannot be written to.
+    The arrays are shared between callers, and therefore read-only.
     """
 
     def __init__(self, clip: Clip, wanted: Iterable[int]):

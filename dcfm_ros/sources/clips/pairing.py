@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images and labels of a data set that belong together, from the listings of its folders alone."""
+"""Matches images and labels of a data set, using only the listings of its folders."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SHOWN = 3  # missing files that an error names
 
 
 def splits_in(root: Path) -> list[str]:
-    """Names of the folders in `root` that have `images/`."""
+    """Return the names of the folders in `root` that contain `images/`."""
     return [name for name in folders_in(root) if (root / name / "images").is_dir()]
 
 
 class Pairing:
-    """Finds the label of each image by its stem and gathers what is missing, so that one error can name it
-    all."""
+    """Finds the label of each image by its stem, and collects what is missing, to report it in a single
+    error."""
 
     def __init__(self, what: str):
         self.what = what  # for the error: the data set and split
@@ -31,15 +31,15 @@ class Pairing:
     def labels(
         self, image_folder: Path, images: Sequence[str], label_folder: Path, required: bool
     ) -> tuple[str | None, ...]:
-        """Names in `label_folder` of the labels of `images`, None where there is none.
+        """Return the names in `label_folder` of the labels of `images`, None for those without.
 
-        required: an image without label counts as missing a file. A label without image always does.
+        required: an image without label counts as a missing file. A label without image always does.
         """
         stems = [os.path.splitext(name)[0] for name in images]
         if len(set(stems)) < len(stems):
             repeated = next(stem for stem in stems if stems.count(stem) > 1)
             raise SourceError(
-                f"{image_folder} has several images called {repeated}; rename them, since they share a label"
+                f"{image_folder} has several images named {repeated}; rename them, since they share a label"
             )
         found = {os.path.splitext(name)[0]: name for name in files_in(label_folder, [".png"])}
         labels = tuple(found.get(stem) for stem in stems)
@@ -53,17 +53,16 @@ class Pairing:
         return labels
 
     def check(self):
-        """Refuse a data set that lacks files."""
+        """Raise SourceError for a data set that lacks files."""
         refuse_missing(self.missing, self.what)
 
 
 def refuse_missing(paths: Iterable[str | Path], what: str):
-    """Raise a SourceError that counts the missing files and names the first of them; nothing where none is
-    missing."""
-    paths = [str(path) for path in paths]
-    if paths:
-        rest = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    """Raise SourceError with the number of missing files and the first of them, if there are any."""
+    names = [str(path) for path in paths]
+    if names:
+        rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         raise SourceError(
-            f"{what} lacks {len(paths)} file(s): {', '.join(paths[:_SHOWN])}{rest}; "
+            f"{what} lacks {len(names)} file(s): {', '.join(names[:_SHOWN])}{rest}; "
             "add them, or remove their counterparts"
         )

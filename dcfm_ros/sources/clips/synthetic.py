@@ -13,9 +13,10 @@ import numpy as np
 from dcfm_ros.sources.classes import STREET11
 from dcfm_ros.sources.clips.clip import ClipSet, check_index
 from dcfm_ros.sources.errors import SourceError
-from dcfm_ros.sources.open import DEFAULT_RATE_HZ, DEFAULT_SIZE, seed_range
-from dcfm_ros.sources.reel import SECONDS_EACH
+from dcfm_ros.sources.source_kinds import DEFAULT_RATE_HZ, DEFAULT_SIZE
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
+from dcfm_ros.sources.synthetic_series import SECONDS_EACH
+from dcfm_ros.sources.synthetic_source import seed_range
 
 TERMS = "synthetic street scenes, rendered by dcfm_ros itself under its own licence"
 LENGTH = round(SECONDS_EACH * DEFAULT_RATE_HZ)  # frames of a clip

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.classes import VSPW124
-from dcfm_ros.sources.clips.clip import IGNORE, ClipSet
+from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.clips.pairing import Pairing
 from dcfm_ros.sources.errors import SourceError
@@ -17,13 +18,19 @@ from dcfm_ros.sources.listing import files_in
 
 TERMS = "VSPW (Miao et al., CVPR 2021), for non-commercial research only"
 RATE_HZ = 15.0
+SPLITS = ("train", "val", "test")
 
 # Label files count the classes from 1; 0 is "others" and whatever exceeds 124 is void.
-CLASS_IDS = np.full(256, IGNORE, np.uint8)
+CLASS_IDS = np.full(256, IGNORE_LABEL, np.uint8)
 CLASS_IDS[1 : len(VSPW124) + 1] = np.arange(len(VSPW124))
 
 
-def open_vspw(root: Path, split: str) -> ClipSet:
+def recognises(root: Path) -> bool:
+    """Return whether the folder is VSPW; used by the table of data sets."""
+    return (root / "data").is_dir() and any((root / f"{split}.txt").is_file() for split in SPLITS)
+
+
+def open_split(root: Path, split: str) -> ClipSet:
     """The videos that `<split>.txt` lists: `data/<video>/origin/*.jpg` with `data/<video>/mask/*.png`.
 
     Masks may be missing in the split `test` only, whose labels were held back.

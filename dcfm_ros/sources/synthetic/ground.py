@@ -14,7 +14,8 @@ TILE_M = 16.0  # the ground texture repeats after this distance
 TILE_PX = 512
 FAR_M = 240.0
 # Grain (columns) that is left of itself by a fade of 0..255 (rows); compiled loops look it up.
-FADED = cv2.multiply(*np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2), scale=1 / 255).astype(np.int32)
+_GRAIN, _FADE = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+FADED = cv2.multiply(_GRAIN, _FADE, scale=1 / 255).astype(np.int32)
 
 
 class Ground:

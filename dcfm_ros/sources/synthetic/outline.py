@@ -1,8 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From 3-D quads and bars to the pixel polygons that are filled.
+"""Projects 3-D quads and bars to the pixel polygons that are filled.
 
-The loops are compiled. They keep to 32-bit numbers, so constants in them are 32-bit too.
+The loops are compiled. They use 32-bit numbers, so constants in them are 32-bit as well.
 """
 
 import cv2

@@ -34,7 +34,7 @@ def _rows(cls, colours, radii, caps):
     return rows
 
 
-def _bars(shape):
+def _bars(shape) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.zeros((0, 4, 3), np.float32), np.zeros((0, 6), np.float32), shape
 
 

@@ -34,17 +34,19 @@ class Street:
         self.facades = [Texture(draw_facade(rng, self.dark), style.haze_rgb) for _ in range(9)]
         self.vehicles = [draw_vehicle(rng, style.faces, self.dark) for _ in range(9)]
         self.tree_pictures = [Texture(draw_tree(rng), style.haze_rgb) for _ in range(4)]
-        self._placed = []  # (shape, along, across)
-        self.planes, self.plane_place = [], []  # textured walls: (texture, corner, u axis, v axis)
-        self.trees, self.tree_place = [], []  # (texture, width, height)
-        self.tree_feet = []
+        self._placed: list[tuple] = []  # (shape, along, across)
+        self.planes: list[tuple] = []  # textured walls: (texture, corner, u axis, v axis)
+        self.trees: list[tuple] = []  # (texture, width, height)
+        self._plane_places: list[tuple] = []
+        self._tree_places: list[tuple] = []
+        self._tree_feet: list = []
         for right in (0, 1):
             self._side(rng, right, (-1, 1)[right])
         shapes, along, across = zip(*self._placed)
         self.batch = Batch(shapes, along, across)
-        self.plane_place = np.array(self.plane_place, np.float32).reshape(-1, 2)
-        self.tree_place = np.array(self.tree_place, np.float32).reshape(-1, 2)
-        self.tree_feet = np.array(self.tree_feet).reshape(-1, 3)
+        self.plane_place = np.array(self._plane_places, np.float32).reshape(-1, 2)
+        self.tree_place = np.array(self._tree_places, np.float32).reshape(-1, 2)
+        self.tree_feet = np.array(self._tree_feet).reshape(-1, 3)
         self.plane_quads = np.array(
             [[c, c + u, c + u + v, c + v] for _, c, u, v in self.planes], np.float32
         ).reshape(-1, 4, 3)
@@ -101,7 +103,7 @@ class Street:
             mesh.quad([near, back, back + up, near + up], texture.mean * 0.9, BUILDING)
         for a, b in walls:
             self.planes.append((texture, a + up, b - a, -up))
-            self.plane_place.append(place)
+            self._plane_places.append(place)
         if rng.random() < 0.6:  # a pitched roof, eaves to ridge
             rise = np.array([0, rng.uniform(1.5, 3.5), 0])
             ridge0, ridge1 = (near + back) / 2 + up + rise, far + (back - near) / 2 + up + rise
@@ -127,7 +129,7 @@ class Street:
     def _tree(self, rng, along, across):
         height = rng.uniform(5, 10)
         foot = self.road.points(along, across)
-        self.tree_feet.append(foot)
+        self._tree_feet.append(foot)
         self.trees.append(
             (
                 self.tree_pictures[rng.integers(len(self.tree_pictures))],
@@ -135,7 +137,7 @@ class Street:
                 height,
             )
         )
-        self.tree_place.append((along, across))
+        self._tree_places.append((along, across))
         self.ground.cast_post(foot, height, 0.12)
         self.ground.cast_blob(foot, height * 0.6, height * 0.3)
 

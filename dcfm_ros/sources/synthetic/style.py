@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a shot looks like and how the camera car drives in it."""
+"""The look of a shot, and how the camera car drives in it."""
 
 import numpy as np
 

@@ -16,7 +16,9 @@ class Traffic:
 
     def __init__(self, rng, style, road, crossing, vehicles):
         self.style, self.road = style, road
-        self.cars, self.walkers, self.cyclists = [], [], []
+        self.cars: list = []
+        self.walkers: list = []
+        self.cyclists: list = []
         if rng.random() < 0.45:  # somebody drives ahead of us
             shape, width, length = vehicles[rng.integers(len(vehicles))]
             self.cars.append((shape, width, length, "lead", rng.uniform(7, 22), rng.uniform(0.6, 1.5)))

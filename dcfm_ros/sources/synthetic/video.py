@@ -16,6 +16,7 @@ from dcfm_ros.sources.synthetic.sensor import Sensor
 from dcfm_ros.sources.synthetic.street import VIEW_M, Street
 from dcfm_ros.sources.synthetic.style import Style
 from dcfm_ros.sources.synthetic.traffic import Traffic
+from dcfm_ros.stamps import NS_PER_S
 
 CLASSES = STREET11  # class ids of the labels
 RESERVED_SEEDS = range(1000, 1020)  # evaluation only, never trained on
@@ -37,6 +38,9 @@ class SyntheticVideo:
     rate_hz: frames per second
     """
 
+    length = None  # endless
+    class_table = CLASSES
+
     def __init__(self, seed: int, width: int = 480, height: int = 360, rate_hz: float = 15.0):
         if seed < 0:
             raise ValueError(f"seed is {seed}; give a whole number of 0 or more")
@@ -55,7 +59,7 @@ class SyntheticVideo:
         number = self._shot_of(index)
         t = index / self.rate_hz - self._starts[number]
         image, label = self._shot(number).frame(t, (self.seed, _NOISE, index))
-        return VideoFrame(index, round(index * 1e9 / self.rate_hz), image, label, self._is_cut(index))
+        return VideoFrame(index, round(index * NS_PER_S / self.rate_hz), image, label, self._is_cut(index))
 
     def __iter__(self):
         index = 0

@@ -21,6 +21,7 @@ def same(found, expected) -> bool:
     )
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_gives_its_tensors(tmp_path):
     save_file(TENSORS, tmp_path / "a.safetensors")
     torch.save(TENSORS, tmp_path / "old.pth", _use_new_zipfile_serialization=False)

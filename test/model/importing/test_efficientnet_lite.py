@@ -12,6 +12,7 @@ from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ("efficientnet_lite0", "efficientnet_lite2"))
 def test_an_encoder_becomes_a_model_to_start_training_from(tmp_path, backbone):
     model = per_frame(backbone=backbone, embed=16)

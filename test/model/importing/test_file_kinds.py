@@ -46,6 +46,7 @@ def onnx_model(path):
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1234\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "write, message",
     [

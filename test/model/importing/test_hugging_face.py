@@ -53,6 +53,7 @@ def saved(model, folder, kind):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, embed", [("safetensors", 256), ("bin", 256), ("safetensors", 768)])
 def test_a_segmentation_model_gives_the_same_logits(transformers, tmp_path, kind, embed):
     names = {0: "wall", 1: "floor", 2: "door"}
@@ -72,6 +73,7 @@ def test_a_segmentation_model_gives_the_same_logits(transformers, tmp_path, kind
     assert (ours.config.block_eps, ours.config.inner_eps) == (1e-5, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone, dtype", [("mit_b0", torch.float32), ("mit_b1", torch.float16)])
 def test_a_state_dict_gives_the_same_logits(transformers, tmp_path, backbone, dtype):
     """Its names are other ones than those of save_pretrained, since version 5 of the library."""
@@ -98,6 +100,7 @@ def test_a_state_dict_of_an_encoder_is_the_saved_one(transformers, tmp_path, kin
         assert torch.equal(tensor, found.model.encoder.state_dict()[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ("mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"))
 def test_encoders_of_every_size_are_the_same(transformers, tmp_path, backbone):
     theirs = randomised(transformers.SegformerModel(config(transformers, backbone)))
@@ -199,6 +202,7 @@ def test_a_file_is_enough(folder, tmp_path):
     assert torch.equal(logits(imported.model), logits(per_frame(**EPS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ("segformer.encoder.", "encoder.", ""))
 def test_an_encoder_may_begin_where_it_likes(tmp_path, before):
     """As state dicts of SegformerModel, and of the encoder in it, in version 4 of the library."""
@@ -256,6 +260,7 @@ def test_other_architectures_are_named(tmp_path, weights, kind, architecture):
         read_model([tmp_path])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -294,6 +299,7 @@ def test_settings_that_would_compute_something_else_are_refused(folder, settings
         read_model([folder(**settings)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "id2label", [["a"], {"1": "a"}, {"0": "a", "1": "a", "2": "", "3": "c"}, {"0": "a"}, None]
 )

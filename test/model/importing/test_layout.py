@@ -23,12 +23,14 @@ def weightless(backbone, **settings):
     return model.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ALL)
 def test_every_backbone_is_known(backbone):
     for settings in ({}, {"embed": 768}):
         assert closest_backbone(weightless(backbone, **settings), PLAIN, ALL) == backbone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ("mit_b1", "mit_b3", "pspnet50", "efficientnet_lite3"))
 def test_also_where_a_part_is_lost(backbone):
     """So that the error lists what is lost, and not what another backbone would have."""

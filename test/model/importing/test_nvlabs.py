@@ -14,6 +14,7 @@ from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embed", (256, 768))
 def test_a_segmentation_model_gives_equal_logits(tmp_path, embed):
     model = per_frame(embed=embed)
@@ -36,6 +37,7 @@ def test_a_segmentation_model_gives_equal_logits(tmp_path, embed):
     assert config.class_names == ("class 0", "class 1", "class 2", "class 3")
 
 
+@pytest.mark.slow
 def test_classes_and_colours_that_mmsegmentation_noted_are_taken(tmp_path):
     state = nvlabs_segmentation(per_frame())
     names = tuple(row.name for row in FOUR)
@@ -67,7 +69,7 @@ def test_a_backbone_alone_is_imported_as_just_that(tmp_path, caplog):
 
     with caplog.at_level(logging.WARNING):
         ours = load_model(tmp_path / "model")
-    assert "model is untrained in fusion and classifier: its masks mean nothing" in caplog.text
+    assert "model is untrained in fusion and classifier: its masks are meaningless" in caplog.text
     assert all(
         torch.equal(tensor, model.encoder.state_dict()[name])
         for name, tensor in ours.encoder.state_dict().items()
@@ -99,6 +101,7 @@ def test_trained_models_load_without_a_warning(tmp_path, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change, message",
     [

@@ -63,6 +63,7 @@ def picture(case, seed):
     return torch.from_numpy(weights_rule.image(seed, *reference(case)["config"]["size"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SETTINGS)
 def test_the_imported_folder_gives_the_published_logits(tmp_path, case):
     encoder, decoder = files(tmp_path, case, prefix="module." if case == "pspnet18" else "")
@@ -120,6 +121,7 @@ def test_one_file_of_two_is_not_enough(tmp_path):
         read_model([encoder, decoder, other])
 
 
+@pytest.mark.slow
 def test_files_of_two_models_are_noticed(tmp_path):
     (tmp_path / "other").mkdir()
     encoder, _ = files(tmp_path)
@@ -151,6 +153,7 @@ def reshape(part, name, *shape):
     return lambda parts: parts[part].update({name: torch.zeros(shape)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change, message",
     [

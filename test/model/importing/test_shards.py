@@ -46,6 +46,7 @@ def changed(folder, change):
     index_of(folder).write_text(json.dumps(content))
 
 
+@pytest.mark.slow
 def test_a_folder_of_shards_is_one_model(folder):
     for given in (folder, index_of(folder)):
         assert torch.equal(logits(read_model([given]).model), logits(per_frame(**EPS)))
@@ -80,6 +81,7 @@ def test_shards_without_their_index_are_refused(folder):
         read_model([folder])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change, message",
     [

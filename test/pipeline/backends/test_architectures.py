@@ -9,6 +9,7 @@ import torch
 from helpers import one_thread, tiny_model  # noqa: F401
 
 from dcfm_ros.model.image import normalised
+from dcfm_ros.pipeline.backend_table import TABLE, names_that_run
 from dcfm_ros.pipeline.backends import make_backend
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
@@ -35,11 +36,12 @@ def cache(tmp_path_factory):
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ("torch", "openvino"))
+@pytest.mark.parametrize("name", names_that_run(on_gpu=False))
 def test_logits_are_those_of_the_training_form(cache, name, kind):
-    if name == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    if not TABLE[name].is_installed:
+        pytest.skip(f"{name} is not installed")
     model = tiny_model(**KINDS[kind])
     backend = make_backend(name, model, "cpu", "f32")
     raw = [np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8) for seed in range(3)]

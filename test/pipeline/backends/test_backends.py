@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every backend owes the pipeline: the model's logits, at any size, from two threads."""
+"""Contract of all backends: the model's logits, at any size, from two threads."""
 
 import threading
 
@@ -12,6 +12,7 @@ from pipeline_helpers import join
 
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.image import IMAGENET, normalised
+from dcfm_ros.pipeline.backend_table import TABLE, names_that_run
 from dcfm_ros.pipeline.backends import BackendError, Sharing, make_backend
 from dcfm_ros.sources.open import open_source
 
@@ -30,8 +31,8 @@ def make(tmp_path_factory):
     made = {}
 
     def make(name, architecture="dcfm"):
-        if name == "openvino":
-            pytest.importorskip("openvino", reason="OpenVINO is not installed")
+        if not TABLE[name].is_installed:
+            pytest.skip(f"{name} is not installed")
         if (name, architecture) not in made:
             made[name, architecture] = make_backend(
                 name, tiny_model(CLASSES, architecture=architecture), "cpu", "f32"
@@ -43,7 +44,7 @@ def make(tmp_path_factory):
         yield make
 
 
-@pytest.fixture(params=["torch", "openvino"])
+@pytest.fixture(params=names_that_run(on_gpu=False))
 def backend(make, request):
     return make(request.param)
 
@@ -66,6 +67,7 @@ def distance(logits, wanted):
     return np.abs(logits - wanted[0].numpy()).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_logits_of_a_keyframe_are_the_models(backend, model, size):
     with torch.no_grad():
@@ -77,6 +79,7 @@ def test_logits_of_a_keyframe_are_the_models(backend, model, size):
     assert np.ptp(logits) > 1e-2  # a model that says something
 
 
+@pytest.mark.slow
 def test_frame_after_a_keyframe_uses_the_keyframes_feature(backend, model):
     first, second = image(SIZES[0], 1), image(SIZES[0], 2)
     common = backend.deep(backend.shallow(first))
@@ -99,6 +102,7 @@ def test_two_sided_logits_are_the_sum_of_both(backend, model):
     assert distance(both, wanted) <= 1e-4
 
 
+@pytest.mark.slow
 def test_features_stay_as_they_are_while_others_are_computed(backend):
     shallow = backend.shallow(image(SIZES[0], 1))
     common = backend.deep(shallow)
@@ -119,6 +123,7 @@ def test_image_may_change_after_the_shallow_path(backend):
     assert np.array_equal(backend.decode(shallow, [backend.deep(shallow)]), logits)
 
 
+@pytest.mark.slow
 def test_deep_path_runs_beside_the_shallow_one(backend):
     pictures = [image(SIZES[0], seed) for seed in range(4)]
     shallows = [backend.shallow(picture) for picture in pictures]
@@ -144,6 +149,7 @@ def test_deep_path_runs_beside_the_shallow_one(backend):
         assert np.abs(logits - wanted[number % 4]).max() <= 1e-5
 
 
+@pytest.mark.slow
 def test_torch_and_openvino_agree(make):
     first, second = make("torch"), make("openvino")
     for size in SIZES:
@@ -159,6 +165,7 @@ def test_torch_and_openvino_agree(make):
             assert np.abs(ours - theirs).max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_sizes_which_share_a_feature_size(backend, model):
     """S of 61 to 64 rows has 16: what follows S is one network, the shallow path another for each size."""
     for size in ((61, 95), SIZES[0]):
@@ -169,7 +176,8 @@ def test_sizes_which_share_a_feature_size(backend, model):
         assert logits.shape[1:] == (16, 24) and distance(logits, wanted) <= 1e-4
 
 
-@pytest.mark.parametrize("name", ["torch", "openvino"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names_that_run(on_gpu=False))
 def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
     backend, model = make(name, "per_frame"), tiny_model(CLASSES, architecture="per_frame")
     first, second = (backend.shallow(image(SIZES[0], seed)) for seed in (1, 2))
@@ -181,6 +189,7 @@ def test_a_per_frame_network_gives_its_logits_whatever_the_frame(make, name):
     assert backend.per_frame and not make(name).per_frame
 
 
+@pytest.mark.slow
 def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
     """PyTorch runs step by step: MiT-B0 has eight blocks of two steps, the shallow path runs the first; then
     come fusion and contribution. OpenVINO runs slices, whose masks do not depend on how they are cut."""
@@ -201,6 +210,7 @@ def test_the_deep_path_gives_way_between_slices(monkeypatch, make):
     assert np.abs(logits[0] - logits[1]).max() <= 1e-5
 
 
+@pytest.mark.slow
 def test_concurrent_networks_have_cores_of_their_own_and_the_same_logits(make):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     backend = make_backend("openvino", tiny_model(CLASSES), "cpu", "f32", Sharing.CORES)
@@ -224,6 +234,7 @@ def test_prepared_sizes_are_ready(backend):
     assert backend.mask(shallow, [backend.deep(shallow)], (90, 70))[0].shape == (90, 70)
 
 
+@pytest.mark.slow
 def test_bf16_masks_are_nearly_those_of_f32():
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     model = load_model("street11_b0")

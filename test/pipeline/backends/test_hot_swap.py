@@ -267,6 +267,7 @@ def test_each_map_goes_with_its_feature(both_sides, decode):
     assert (given(old), given(successor)) == ([1], [2, 1])
 
 
+@pytest.mark.slow
 def test_the_predecessor_goes_with_its_last_feature(setup):
     one = setup(mode=Mode.SYNC)
     for tag in range(6):
@@ -315,8 +316,10 @@ def test_a_build_that_fails_leaves_all_as_it_is(setup, caplog):
     one.end_build(RuntimeError("no memory on the GPU"), lambda: one.backend._sizes[SIZE].error)
     assert [one.masks(tag)[0][1] for tag in range(4, 12)] == [1] * 8
     status = one.backend.status()
-    assert status["problem"] == "predecessor serves: successor cannot be had for 96x64: no memory on the GPU"
-    assert "predecessor goes on for images of 96x64: no memory on the GPU" in caplog.text
+    assert (
+        status["problem"] == "predecessor serves: successor is not available for 96x64: no memory on the GPU"
+    )
+    assert "predecessor keeps running for images of 96x64: no memory on the GPU" in caplog.text
     assert one.builder.built == [SIZE]  # not again and again
 
 
@@ -373,7 +376,7 @@ def test_what_was_built_before_but_cannot_be_loaded(setup, caplog):
     one.builder.find = lambda size: (_ for _ in ()).throw(RuntimeError("no memory on the GPU"))
     assert [one.masks(tag)[0][1] for tag in range(5)] == [1] * 5
     assert one.builder.built == [] and one.backend.status()["problem"].endswith(
-        "cannot be had for 96x64: no memory on the GPU"
+        "is not available for 96x64: no memory on the GPU"
     )
     assert "no successor for images of 96x64: no memory on the GPU" in caplog.text
 
@@ -395,7 +398,7 @@ def test_without_a_predecessor_a_new_size_waits():
 def test_successors_have_a_bound(setup, monkeypatch, caplog):
     from dcfm_ros.pipeline.backends import hot_swap as swapping
 
-    monkeypatch.setattr(swapping, "_MOST_SIZES", 1)
+    monkeypatch.setattr(swapping, "_MAX_SIZES", 1)
     one = setup(mode=Mode.SYNC)
     for size in (SIZE, OTHER_SIZE):
         for tag in range(4):

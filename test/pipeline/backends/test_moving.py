@@ -113,6 +113,7 @@ def same(some, others):
     return all(np.array_equal(one, other) for one, other in zip(some, others, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motions", MAPS.values(), ids=MAPS)
 def test_all_is_as_if_features_had_been_moved_beforehand(backend, motions):
     shallow, commons = features(backend)
@@ -130,6 +131,7 @@ def test_all_is_as_if_features_had_been_moved_beforehand(backend, motions):
     assert np.abs(logits - still).max() > 0.1 * np.abs(still).max() and (mask != still_mask).mean() > 0.01
 
 
+@pytest.mark.slow
 def test_without_a_map_all_is_as_ever(backend):
     shallow, commons = features(backend)
     for used in (commons[:1], commons):
@@ -154,6 +156,7 @@ def test_there_is_a_map_for_each_feature_or_none_at_all(backend):
         backend.decode(shallow, commons, [HERE])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "openvino", "cuda"])
 def test_logits_of_a_per_frame_network_do_not_move(make, name):
     backend = make(name, architecture="per_frame")

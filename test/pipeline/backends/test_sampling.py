@@ -11,7 +11,7 @@ import torch
 
 from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.motion import maps
-from dcfm_ros.pipeline import parts
+from dcfm_ros.pipeline import parallel_rows
 from dcfm_ros.pipeline.backends.sampling import sampled
 
 
@@ -105,7 +105,7 @@ def test_cells_that_all_but_stand_still_are_copied():
 def test_the_number_of_threads_changes_nothing(monkeypatch, rows):
     feature, motion = make_feature((33, 47)), make_map((33, 47), 6.0)
     wanted = on_cpu(feature, motion)
-    monkeypatch.setattr(parts, "_THREADS", 33 // rows)
+    monkeypatch.setattr(parallel_rows, "_THREADS", 33 // rows)
     assert np.array_equal(on_cpu(feature, motion), wanted)
 
 

@@ -10,9 +10,12 @@ import yaml
 from helpers import one_thread, tiny_model, write_tiny_model  # noqa: F401
 
 from dcfm_ros.cli import main
+from dcfm_ros.model import onnx_export
 from dcfm_ros.model.onnx_export import OPSET, OPSETS, ExportError, model_parts
 from dcfm_ros.pipeline.export import export as export_module
-from dcfm_ros.pipeline.export.export import ExportOptions, export
+from dcfm_ros.pipeline.export import options
+from dcfm_ros.pipeline.export.export import export
+from dcfm_ros.pipeline.export.options import ExportOptions
 
 # Not ours: converters trace, and PyTorch wants that no more.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
@@ -117,6 +120,7 @@ def compare(parts, run, tolerance):
     )  # it moves something
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ("f32", "f16"))
 @pytest.mark.parametrize(
     "kind",
@@ -160,6 +164,7 @@ def test_onnx_gives_what_pytorch_gives(onnx, tmp_path, kind, precision):
         assert tensors["motion"] == {"shape": [1, *tensors["common"]["shape"][2:], 2], "type": "float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("f16", 4e-3)])
 def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
     openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
@@ -174,6 +179,7 @@ def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
     compare(model_parts(tiny_model(), SIZE), run, tolerance)
 
 
+@pytest.mark.slow
 def test_the_command(onnx, tmp_path, capsys):
     model = write_tiny_model(tmp_path / "model")
     arguments = [
@@ -209,6 +215,7 @@ def test_the_size_is_by_default_that_of_a_camera_of_the_models_shape(tmp_path, m
     assert sizes == [(352, 480)]
 
 
+@pytest.mark.slow
 def test_without_onnx_runtime_it_says_that_nothing_was_compared(onnx, without, tmp_path, capsys):
     model = write_tiny_model(tmp_path / "model")
     without("onnxruntime")
@@ -240,19 +247,14 @@ def test_without_openvino(without, tmp_path):
         export(ExportOptions(str(model), "openvino", str(tmp_path / "out")))
 
 
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"format": "tflite"}, "unknown format 'tflite': use one of onnx, openvino, tensorrt"),
-        ({"precision": "int8"}, "precision 'int8' cannot be exported: use one of f32, f16"),
-        ({"out": ""}, "format onnx needs a folder to write to: give --out FOLDER"),
-        ({"size": (16, 96)}, "size 16x96 is out of range: use 32 to 8192 pixels each way"),
-        ({"size": (64, 9000)}, "size 64x9000 is out of range"),
-    ],
-)
-def test_wrong_options_are_refused(options, message):
-    with pytest.raises(ExportError, match=message):
-        ExportOptions(**{"out": "somewhere", **options})
+def test_a_folder_to_write_to_is_needed_but_for_engines():
+    with pytest.raises(ValueError, match="format onnx needs a folder to write to: give --out FOLDER"):
+        ExportOptions("street11")
+    assert ExportOptions("street11", "tensorrt").out == ""
+
+
+def test_the_precisions_of_the_options_are_those_of_onnx():
+    assert options.PRECISIONS == onnx_export.PRECISIONS
 
 
 def test_a_folder_with_something_else_is_left_alone(tmp_path):

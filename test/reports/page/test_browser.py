@@ -16,9 +16,12 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 RATE_HZ, FRAMES = 15.0, 100
 TIMES_S = [2 + number / 10 for number in range(50)] + [9 + number / 10 for number in range(50)]  # of 15 s
 
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium: neither chromium, chromium-browser nor google-chrome on PATH"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None, reason="no Chromium: neither chromium, chromium-browser nor google-chrome on PATH"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -163,6 +163,7 @@ def test_a_video_needs_its_times(tmp_path):
         write_page(tmp_path / "report.html", report(), points(), [], PALETTE, video_file(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_large_video_takes_little_memory(tmp_path):
     video = video_file(tmp_path, 40_000_000)
     tracemalloc.start()
@@ -174,6 +175,7 @@ def test_a_large_video_takes_little_memory(tmp_path):
     assert (tmp_path / "report.html").stat().st_size > 53_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timeline", [[], points(7, flicker=None, miou=None)])
 @pytest.mark.parametrize(
     "poor",
@@ -251,6 +253,7 @@ def test_classes_stand_with_both_rows(tmp_path):
     assert bars == [("0", "90.0"), ("1", "90.0"), ("0", "80.0"), ("1", "80.0")]  # no label has a car
 
 
+@pytest.mark.slow
 def test_a_long_recording_makes_a_small_page(tmp_path):
     assert len(written(tmp_path, report(), points(100_000))) < 700_000
 

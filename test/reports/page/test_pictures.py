@@ -5,10 +5,11 @@
 import numpy as np
 import pytest
 
-from dcfm_ros.pipeline.overlay import blend, palette_table
+from dcfm_ros.model.class_map import palette_table
+from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.reports.page.pictures import side_by_side
 
-TABLE = palette_table([(250, 0, 0), (0, 250, 0)])
+TABLE = palette_table({0: (250, 0, 0), 1: (0, 250, 0)})
 
 
 def scene(height=61, width=97):

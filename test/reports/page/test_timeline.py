@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from replay_page_helpers import points
 
-from dcfm_ros.reports.contact_sheet import REASONS
 from dcfm_ros.reports.page.timeline import MOST_POINTS, WIDTH, thinned, timelines
+from dcfm_ros.reports.reason_colors import REASONS
 
 
 def vertices(path):
@@ -62,6 +62,7 @@ def test_an_unknown_reason_has_a_mark_too():
     assert [mark.reason for mark in line.marks] == ["a new one"] and line.panels[0].threshold is None
 
 
+@pytest.mark.slow
 def test_a_long_recording_makes_a_small_drawing():
     (line,) = timelines(points(100_000), threshold=0.32)
     assert line.frames == 100_000 and sum(mark.count for mark in line.marks) == 20_000
@@ -127,6 +128,7 @@ def test_nothing_makes_no_timeline():
     assert timelines([], 0.3) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count, last", [(11, "1.0 s"), (600, "55 s"), (1201, "2:00"), (72_001, "2:00:00")])
 def test_times_are_written_as_people_do(count, last):
     ticks = timelines(points(count)[:: -(-count // 1000)] + points(count)[-1:], 0.3)[0].time_ticks

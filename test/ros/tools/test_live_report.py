@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From hand-made recordings to figures and pictures."""
+"""Figures and pictures from hand-made recordings."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,7 @@ from dcfm_ros.reports.contact_sheet import contact_sheet
 from dcfm_ros.ros.tools import live_report as live_report_module
 from dcfm_ros.ros.tools.live_report import (
     EVERY_FRAME,
-    RunFacts,
+    RunSettings,
     live_report,
     save_report,
     summary_lines,
@@ -29,7 +29,7 @@ PERIOD_NS = 100_000_000
 MS = 1_000_000
 CUTS = (0, 8, 15)  # frame 0 begins a shot, but nothing is cut there
 CLASSES = (("road", (128, 64, 128)), ("car", (0, 0, 142)), ("sky", (70, 130, 180)))
-FACTS = RunFacts(
+FACTS = RunSettings(
     "stripes",
     "tiny",
     "fake on cpu",
@@ -175,8 +175,8 @@ def test_perfect_run(run, tmp_path):
     assert report["motion_px"] == (4 * 4 + 3 * 6 + 4 * 8) / 11
     assert report["encode_ms"] == {"p50": 50.0, "p99": 50.0}
     assert report["size"] == [WIDTH, HEIGHT] and report["cpu"]
-    facts = (report["backend"], report["model"], report["mode"], report["source"])
-    assert facts == ("fake on cpu", "tiny", "async", "stripes")
+    settings = (report["backend"], report["model"], report["mode"], report["source"])
+    assert settings == ("fake on cpu", "tiny", "async", "stripes")
 
 
 def test_latency_is_from_publishing_to_reception(run, tmp_path):
@@ -342,9 +342,9 @@ def test_summary_names_the_figures(run, tmp_path):
 
 
 def test_a_per_frame_model_has_no_keyframe_figures(run, tmp_path):
-    facts = replace(FACTS, mode=EVERY_FRAME)
+    settings = replace(FACTS, mode=EVERY_FRAME)
     recording = run.write(tmp_path)
-    report = live_report(recording, run.source, facts)
+    report = live_report(recording, run.source, settings)
     assert KEYS - report.keys() == {
         "keyframes",
         "mean_keyframe_interval",
@@ -362,7 +362,7 @@ def test_a_per_frame_model_has_no_keyframe_figures(run, tmp_path):
 
 
 def test_where_nothing_has_moved_there_is_no_mean_motion(run, tmp_path):
-    """As with alignment none."""
+    """Case of alignment none."""
     for entry in run.info:
         entry |= {"alignment": "none", "motion_px": 0.0, "motion_ms": 0.0}
     report = run.report(tmp_path)

@@ -8,9 +8,9 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from dcfm_ros.ros.tools.node_process import (
-    Child,
-    ChildError,
-    refuse_company,
+    NodeProcess,
+    NodeProcessError,
+    ensure_only_segmenter,
     ros_parameters,
     wait_until_active,
 )
@@ -68,24 +68,26 @@ def test_a_name_that_is_not_utf_8_is_refused():
         ros_parameters({"source": "dr\udce4ve.mp4"})
 
 
+@pytest.mark.slow
 def test_a_segmenter_beside_ours_is_company(listener):
     node, executor = listener
     node.create_publisher(Image, "/masks", 1)
-    refuse_company(node, executor, "/masks", "soak", ours=1)
+    ensure_only_segmenter(node, executor, "/masks", "soak", ours=1)
     with pytest.raises(
-        ChildError,
+        NodeProcessError,
         match="another segmenter publishes /masks here: stop it, or give soak its own ROS_DOMAIN_ID",
     ):
-        refuse_company(node, executor, "/masks", "soak")
+        ensure_only_segmenter(node, executor, "/masks", "soak")
     node.create_publisher(Image, "/masks", 1)
-    with pytest.raises(ChildError, match="another segmenter"):
-        refuse_company(node, executor, "/masks", "soak", ours=1)
+    with pytest.raises(NodeProcessError, match="another segmenter"):
+        ensure_only_segmenter(node, executor, "/masks", "soak", ours=1)
 
 
+@pytest.mark.slow
 def test_a_palette_of_another_segmenter_does_not_make_ours_active(listener, tmp_path):
-    segmenter = Child("segmenter", tmp_path, ["-p", "model:=no_such_model"])
+    segmenter = NodeProcess("segmenter", tmp_path, ["-p", "model:=no_such_model"])
     try:
-        with pytest.raises(ChildError, match="(?s)did not become active.*no_such_model"):
+        with pytest.raises(NodeProcessError, match="(?s)did not become active.*no_such_model"):
             wait_until_active(segmenter, listener[1], lambda: True)
     finally:
         segmenter.stop()

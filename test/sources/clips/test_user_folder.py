@@ -105,7 +105,7 @@ def test_unreadable_and_wrong_sized_files_are_named_when_read(tree):
     (tree.root / "images/c.png").write_bytes(b"no picture")
     a, b, c = open_clips(tree.root).clips
     with pytest.raises(
-        SourceError, match="labels/a.png is 16x12 but its image 32x24; bring both to one size"
+        SourceError, match="labels/a.png is 16x12 but its image 32x24: make both the same size"
     ):
         a.label(0)
     with pytest.raises(SourceError, match="labels/b.png cannot be read as a PNG"):
@@ -158,7 +158,7 @@ def test_labels_of_another_format_are_noticed(tree):
         ),
         (["images/a.png", "images/x/a.png"], "images has both images and sub-folders, x for one"),
         (["images/x/notes.txt"], "no images in .*images/x; expected"),
-        (["images/a.png", "images/a.jpg"], "several images called a; rename them, since they share a label"),
+        (["images/a.png", "images/a.jpg"], "several images named a; rename them, since they share a label"),
     ],
 )
 def test_bad_trees_are_refused(tree, files, message):

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch on an NVIDIA GPU: half precision, CUDA graphs, and two streams, so that frames pass the deep path
-by."""
+"""CUDA backend: PyTorch on an NVIDIA GPU in half precision, with CUDA graphs and two streams, so that frames
+overtake the deep path."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from dcfm_ros.model.build import Model
 from dcfm_ros.model.half import fold_batch_norms
 from dcfm_ros.model.inference import InferenceModel, fold
 from dcfm_ros.motion.maps import on_grid
-from dcfm_ros.pipeline.backends.base import BackendError, Motions, added, with_motions
-from dcfm_ros.pipeline.backends.cuda.lane import Lane
+from dcfm_ros.pipeline.backends.base import BackendError, Motions, Sharing, added, with_motions
+from dcfm_ros.pipeline.backends.cuda.stream import CudaStream
 
 _log = logging.getLogger(__name__)
 _TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class Feature(NamedTuple):
-    """A feature on the GPU, from the event on."""
+    """A feature on the GPU, valid once the event `ready` has occurred."""
 
     tensor: Tensor
     ready: torch.cuda.Event
@@ -40,36 +40,44 @@ class Feature(NamedTuple):
         return self.tensor.nbytes
 
 
-class CUDABackend:
-    """Shallow path and masks have a stream of high priority, the deep path one of low priority.
+def make(model: Model, device: str, precision: str, sharing: Sharing, live: bool) -> CUDABackend:
+    """Create the backend, for the table of backends."""
+    return CUDABackend(model, device, precision)
 
-    The host waits for a mask's arrival and for the end of a deep path, and for nothing else; both waits let
-    other threads go on. They also mean that who uses a feature keeps it until the GPU has read it: its memory
-    is never taken too early. The deep path is one graph: it gives way by the priority of its stream, not by
+
+class CUDABackend:
+    """Runs shallow path and masks on a high-priority stream and the deep path on a low-priority one.
+
+    The host only waits for the transfer of a mask and for the end of a deep path, without blocking other
+    threads. These waits also ensure that a feature stays referenced until the GPU has read it, so its memory
+    is not reused too early. The deep path is one graph: it yields by the priority of its stream, not by
     `between_slices`.
     """
 
     name = "torch"
 
     def __init__(self, model: Model, device: str = "cuda", precision: str = "auto"):
-        """precision: f16 (auto), bf16, or f32, for which PyTorch's TF32 is switched off in this process."""
+        """precision: f16 (auto), bf16, or f32, for which TF32 is disabled in this process"""
         self.device, self.precision = device, "f16" if precision == "auto" else precision
         self.per_frame = model.config.architecture == "per_frame"
         self._normalisation = model.config.normalisation
-        place = place_of(device)
+        place = cuda_device(device)
         if self.precision == "f32":
-            torch.backends.cudnn.allow_tf32 = False  # on by default, and 1e-3 away
+            torch.backends.cudnn.allow_tf32 = False  # enabled by default, and off by 1e-3
         self._kernels, self._type = pixel_kernels(), _TYPES[self.precision]
-        self._parts = gpu_form(fold(model), place, self._type, self._kernels.CHANNELS)
+        self._parts = convert_for_gpu(fold(model), place, self._type, self._kernels.CHANNELS)
         # Graphs: of frames, one for each network size and four for each camera size; of keyframes, one for
         #     each network size.
-        self._frames, self._keyframes = Lane(place, priority=-1, graphs=32), Lane(place, priority=0, graphs=8)
+        self._frames, self._keyframes = (
+            CudaStream(place, priority=-1, graphs=32),
+            CudaStream(place, priority=0, graphs=8),
+        )
         self._image, self._labels = (
             _HostMemory(self._frames, torch.uint8),
             _HostMemory(self._frames, torch.uint8),
         )
         self._motions = [_HostMemory(self._frames, torch.float32) for _ in range(2)]  # to one keyframe or two
-        self._loaded = torch.cuda.Event()  # the last image has left its host memory
+        self._loaded = torch.cuda.Event()  # the last image has been copied from host memory
 
     def prepare(self, size: tuple[int, int]) -> None:
         with self._frames.open("shallow path"):
@@ -79,20 +87,20 @@ class CUDABackend:
 
     def shallow(self, image: np.ndarray) -> Feature:
         with self._frames.open("shallow path"):
-            self._loaded.synchronize()  # has happened long ago where a mask was made in between
+            self._loaded.synchronize()  # no wait if a mask was made in between
             pinned = self._image.of_shape(image.shape)
             np.copyto(pinned.numpy(), image)
-            feature = _kept(self._frames, self._frames.run("shallow", self._shallow, pinned))
+            feature = _own_feature(self._frames, self._frames.run("shallow", self._shallow, pinned))
             self._loaded = feature.ready
             return feature
 
     def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
         with self._keyframes.open("deep path"):
             self._keyframes.wait(shallow.ready)
-            common = _kept(
-                self._keyframes, self._keyframes.run("deep", self._parts.deep, shallow.tensor), sleeps=True
+            common = _own_feature(
+                self._keyframes, self._keyframes.run("deep", self._parts.deep, shallow.tensor), blocking=True
             )
-            common.ready.synchronize()  # the encode time ends when the feature is there
+            common.ready.synchronize()  # the measured encode time ends when the feature is ready
             return common
 
     def decode(self, shallow: Feature, commons: list[Feature], motions: Motions = ()) -> np.ndarray:
@@ -117,20 +125,21 @@ class CUDABackend:
         return mask, confidence[0] if with_confidence else None
 
     def status(self) -> dict[str, str]:
-        """What a person wants to know about this backend, in words."""
+        """Return the kernels in use and the number of functions without a CUDA graph."""
         return {
             "kernels": self._kernels.__name__.rpartition(".")[2],
             "without CUDA graph": str(self._frames.failures + self._keyframes.failures),
         }
 
     def _run(self, name, function, shallow: Feature, commons: list[Feature], motions: Motions) -> Tensor:
-        """Both callers wait for the result, so that the maps' host memory is free again for the next call."""
+        """Run a function of features and motion maps. Both callers wait for the result, so the maps' host
+        memory can be reused by the next call."""
         for common in commons:
             self._frames.wait(common.ready)
         moves = any(motion is not None for motion in motions) and not self.per_frame
         maps = (
             [
-                self._uploadable(memory, common.tensor, motion)
+                self._pinned_map(memory, common.tensor, motion)
                 for memory, (common, motion) in zip(self._motions, with_motions(commons, motions))
             ]
             if moves
@@ -138,14 +147,14 @@ class CUDABackend:
         )
         return self._frames.run(name, function, shallow.tensor, *(common.tensor for common in commons), *maps)
 
-    def _uploadable(self, memory: _HostMemory, common: Tensor, motion: np.ndarray | None) -> Tensor:
-        """A map on the grid of the common contribution, in host memory."""
+    def _pinned_map(self, memory: _HostMemory, common: Tensor, motion: np.ndarray | None) -> Tensor:
+        """Return a map, resampled to the grid of the common contribution, in pinned host memory."""
         size = tuple(common.shape[2:])
         pinned = memory.of_shape((*size, 2))
         np.copyto(pinned.numpy(), 0.0 if motion is None else on_grid(motion, size))
         return pinned
 
-    # What graphs are made of
+    # Functions that are captured as graphs
 
     def _shallow(self, image: Tensor) -> Tensor:
         return self._parts.shallow.encoder.shallow(
@@ -153,7 +162,7 @@ class CUDABackend:
         )
 
     def _logits(self, shallow: Tensor, *inputs: Tensor) -> Tensor:
-        """inputs: common contributions (1, C, h, w), and then, if they move, their maps (h, w, 2)"""
+        """inputs: common contributions (1, C, h, w), followed by their motion maps (h, w, 2), if any"""
         commons, maps = (
             [tensor for tensor in inputs if tensor.dim() == 4],
             [tensor for tensor in inputs if tensor.dim() == 3],
@@ -169,24 +178,24 @@ class CUDABackend:
 
 
 class _HostMemory:
-    """Memory for transfers to and from the GPU, as large as the largest so far."""
+    """Pinned memory for transfers to and from the GPU, grown to the largest size so far."""
 
-    def __init__(self, lane: Lane, dtype: torch.dtype):
-        self._lane, self._type, self._memory = lane, dtype, lane.host_memory(0)
+    def __init__(self, stream: CudaStream, dtype: torch.dtype):
+        self._stream, self._type, self._memory = stream, dtype, stream.host_memory(0)
 
     def of_shape(self, shape: tuple[int, ...]) -> Tensor:
         count = math.prod(shape) * self._type.itemsize
         if len(self._memory) < count:
-            self._memory = self._lane.host_memory(count)
+            self._memory = self._stream.host_memory(count)
         return self._memory[:count].view(self._type).view(shape)
 
 
-def gpu_form(
+def convert_for_gpu(
     parts: InferenceModel, device: torch.device, dtype: torch.dtype, channels: int
 ) -> InferenceModel:
-    """The parts as a GPU likes them, changed in place: batch norms folded, weights channels last, images of
-    that many channels, of which the first three are colours. Layer norms and softmax compute in float32 on a
-    GPU anyway."""
+    """Prepare the parts for a GPU, in place: fold batch norms, convert weights to channels last, and pad the
+    image to that many channels, of which the first three are colours. Layer norms and softmax compute in
+    float32 on a GPU anyway."""
     shallow, deep, decoder = parts
     first = next(module for module in shallow.modules() if isinstance(module, nn.Conv2d))
     first.weight = nn.Parameter(
@@ -195,30 +204,31 @@ def gpu_form(
     first.in_channels = channels
     for part in (shallow, deep, decoder):
         fold_batch_norms(part)
-        part.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+        part.to(device=device, dtype=dtype)
+        part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return parts
 
 
-def _kept(lane: Lane, result: Tensor, sleeps: bool = False) -> Feature:
-    """A result that a graph overwrites, as a feature that stays."""
-    return Feature(result.clone(), lane.mark(sleeps))
+def _own_feature(stream: CudaStream, result: Tensor, blocking: bool = False) -> Feature:
+    """Copy a result, which the graph overwrites in its next run, into a feature."""
+    return Feature(result.clone(), stream.mark(blocking))
 
 
-def place_of(name: str) -> torch.device:
-    """The GPU of that name, "cuda" or "cuda:N"; raises BackendError where there is none."""
+def cuda_device(name: str) -> torch.device:
+    """Return the GPU of that name, "cuda" or "cuda:N"; raises BackendError if it does not exist."""
     found, count = re.fullmatch(r"cuda(?::(\d+))?", name), torch.cuda.device_count()
     if not found:
         raise BackendError(f"unknown device {name!r}: use cuda or cuda:N")
     number = (
         torch.cuda.current_device() if found[1] is None else int(found[1])
-    )  # other threads have another current one
+    )  # resolved now, as the current device differs between threads
     if number >= count:
         raise BackendError(f"device {name!r}: PyTorch sees {count} GPUs, so use cuda:0 to cuda:{count - 1}")
     return torch.device("cuda", number)
 
 
 def pixel_kernels():
-    """The module of kernels: Triton's, or PyTorch operations in their place."""
+    """Return the module of kernels: Triton's, or PyTorch operations if Triton is not installed."""
     if importlib.util.find_spec("triton"):
         from dcfm_ros.pipeline.backends.cuda import triton_kernels as kernels
 

@@ -1,10 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of tensors that run as graphs: captured once for each shape of their inputs, replayed from then
-on.
+"""CUDA graphs: functions of tensors are captured once per input shape and replayed afterwards.
 
-What launches hundreds of small kernels one by one keeps a CPU busy for longer than a GPU; a graph is one
-launch.
+Launching hundreds of small kernels one by one takes the CPU longer than running them takes the GPU; a graph
+is a single launch.
 """
 
 from __future__ import annotations
@@ -27,29 +26,31 @@ Function = Callable[..., Tensor]
 
 
 class CaptureError(RuntimeError):
-    """A function that cannot run as a graph."""
+    """A function that cannot be captured as a graph."""
 
 
 class Captured(NamedTuple):
-    inputs: list[Tensor]  # the graph reads these: to be filled before each replay
+    """A captured graph."""
+
+    inputs: list[Tensor]  # read by the graph: to be filled before each replay
     replay: Callable[[], None]
-    output: Tensor  # the graph writes this: another replay overwrites it
+    output: Tensor  # written by the graph: overwritten by the next replay
 
 
 _UNCAPTURED = Captured([], lambda: None, torch.empty(0))
 
 
 class Graphs:
-    """The graphs of one stream, at most `limit`: the least recently used goes.
+    """The graphs of one stream, at most `limit`: the least recently used is evicted.
 
-    `run` is for one thread at a time, `prepare` for any thread beside it. A function that cannot be captured
-    runs as it is; that is logged, and counted in `failures`.
+    `run` is for one thread at a time; `prepare` may be called by any thread in parallel. A function that
+    cannot be captured runs without a graph, which is logged and counted in `failures`.
     """
 
     def __init__(
         self, capture: Callable[[Function, tuple[Tensor, ...]], Captured], device: torch.device, limit: int
     ):
-        """capture: makes the graph of a function for inputs like these, or raises CaptureError."""
+        """capture: captures a function for inputs like the examples, or raises CaptureError"""
         self._capture, self._device, self._limit = capture, device, limit
         self._kept: OrderedDict[Hashable, Captured] = OrderedDict()
         self._looking = threading.Lock()
@@ -59,10 +60,11 @@ class Graphs:
         return len(self._kept)
 
     def run(self, name: Hashable, function: Function, *inputs: Tensor) -> Tensor:
-        """function(*inputs) on the device; inputs may lie in pinned host memory. The result is valid until
-        the next call.
+        """Compute function(*inputs) on the device; inputs may be in pinned host memory. The result is valid
+        until the next call.
 
-        name: of the function and of all in it that is no input, since these are constants of a graph.
+        name: identifies the function and everything in it that is not an input, as that is constant in a
+            graph
         """
         captured = self._get(name, function, inputs)
         if captured is _UNCAPTURED:
@@ -73,7 +75,8 @@ class Graphs:
         return captured.output
 
     def prepare(self, name: Hashable, function: Function, *examples: Tensor) -> Tensor:
-        """Capture for inputs of these shapes. Returns a tensor of the result's shape, whatever is in it."""
+        """Capture for inputs of these shapes. Returns a tensor of the result's shape with undefined
+        content."""
         captured = self._get(name, function, examples)
         if captured is _UNCAPTURED:
             return function(*(example.to(self._device) for example in examples))

@@ -1,9 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to pixels on a GPU, as Triton kernels: one pass over the image, one over a feature that moves,
-one over the mask.
+"""Triton kernels for pixels: one pass over the image, one over an aligned feature, one over the mask.
 
-`torch_kernels` has the same functions in PyTorch operations, for where Triton is missing.
+`torch_kernels` has the same functions in PyTorch operations, for systems without Triton.
 """
 
 from __future__ import annotations
@@ -15,18 +14,16 @@ from torch import Tensor
 
 from dcfm_ros.model.image import Normalisation
 
-CHANNELS = (
-    4  # of the network's input: a pixel is one aligned word, which half-precision convolutions are made for
-)
+CHANNELS = 4  # of the network's input: a pixel is one aligned word, as half-precision convolutions prefer
 
-_VALUES = 1024  # of the network's input, per program
-_PIXELS = 128  # of the mask, per program
-_CELLS = 16  # of a feature, per program; all their channels
+_VALUES = 1024  # values of the network's input per program
+_PIXELS = 128  # pixels of the mask per program
+_CELLS = 16  # cells of a feature per program, with all their channels
 
 
 def normalised_pixels(image: Tensor, dtype: torch.dtype, normalisation: Normalisation) -> Tensor:
-    """(H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout: normalised, then
-    zeros."""
+    """Normalise an image (H, W, 3) uint8 RGB to (1, CHANNELS, H, W) of that dtype in channels-last layout,
+    padded with zeros."""
     height, width, _ = image.shape
     pixels = torch.empty(1, height, width, CHANNELS, dtype=dtype, device=image.device)
     count = pixels.numel()
@@ -39,8 +36,8 @@ def normalised_pixels(image: Tensor, dtype: torch.dtype, normalisation: Normalis
 
 
 def aligned(feature: Tensor, motion: Tensor) -> Tensor:
-    """feature (1, C, h, w), fastest with channels last, sampled through motion (h, w, 2) float32, offsets (x,
-    y) in cells: see `model.alignment`."""
+    """Sample a feature (1, C, h, w), fastest with channels last, through motion (h, w, 2) float32, offsets
+    (x, y) in cells: see `model.alignment`."""
     _, channels, height, width = feature.shape
     result = torch.empty_like(feature)
     _align[(triton.cdiv(height * width, _CELLS),)](
@@ -59,10 +56,10 @@ def aligned(feature: Tensor, motion: Tensor) -> Tensor:
 
 
 def upsampled_labels(logits: Tensor, size: tuple[int, int], with_confidence: bool) -> Tensor:
-    """Logits (1, classes, h, w), 255 classes at most, to (1 or 2, H, W) uint8, size = (H, W): the winning
-    classes and, if asked for, their softmax x 255. Bilinear, align_corners false; of equal classes the first
-    wins."""
-    logits = logits.contiguous()  # classes apart: neighbouring pixels then read neighbouring values
+    """Convert logits (1, classes, h, w), 255 classes at most, to (1 or 2, H, W) uint8, size = (H, W): the
+    winning classes and, if requested, their softmax x 255. Bilinear, align_corners false; of equal classes
+    the first wins."""
+    logits = logits.contiguous()  # not channels last: neighbouring pixels then read neighbouring values
     _, classes, height, width = logits.shape
     labels = torch.empty(1 + with_confidence, *size, dtype=torch.uint8, device=logits.device)
     _label[(triton.cdiv(size[0] * size[1], _PIXELS),)](
@@ -180,7 +177,7 @@ def _label(
     bottom, right = tl.minimum(top + 1, height - 1), tl.minimum(left + 1, width - 1)
     down, across = source_y - top.to(tl.float32), source_x - left.to(tl.float32)
 
-    # Not tl.zeros: that is a kernel itself, and not interpreted where Triton was loaded before
+    # Not tl.zeros: it is a kernel itself, which is not interpreted if Triton was loaded before
     # TRITON_INTERPRET was set.
     best = tl.full([BLOCK], float("-inf"), tl.float32)
     winner = tl.full([BLOCK], 0, tl.int32)

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO backend: the parts of a model compiled for each input size on the CPU."""
+"""OpenVINO backend: compiles the parts of a model for each input size on the CPU."""
 
 from __future__ import annotations
 
@@ -26,38 +26,43 @@ from dcfm_ros.pipeline.backends.sampling import sampled
 
 
 class _Band(NamedTuple):
-    """Some rows of the common contribution."""
+    """A band of rows of the common contribution."""
 
     rows: slice
-    needs: list[slice]  # rows of each stage's output
+    input_rows: list[slice]  # rows of each stage's output
     request: openvino.InferRequest
 
 
 class _Requests(NamedTuple):
-    """Infer requests for one size of S. A request serves one thread at a time."""
+    """Infer requests for one size of S. Each request is used by one thread at a time."""
 
-    stages: list[list[openvino.InferRequest]]  # slices of each
+    stages: list[list[openvino.InferRequest]]  # the slices of each stage
     bands: list[_Band]
     commons: Buffers
-    moved: Buffers
+    aligned: Buffers
     decoder: openvino.InferRequest
 
 
-class OpenVINOBackend(MasksOnHost):
-    """Features are float32 arrays (1, h, w, channels) of their own.
+def make(model: Model, device: str, precision: str, sharing: Sharing, live: bool) -> OpenVINOBackend:
+    """Create the backend, for the table of backends."""
+    return OpenVINOBackend(model, precision, sharing)
 
-    Channels last is how the plugin computes: any other layout between two networks is turned over at both
-    ends, which for the common contribution costs more than its arithmetic.
+
+class OpenVINOBackend(MasksOnHost):
+    """Runs a model with OpenVINO on the CPU. Features are separate float32 arrays (1, h, w, channels).
+
+    The plugin computes with channels last: any other layout between two networks is transposed at both ends,
+    which costs more than the arithmetic in the case of the common contribution.
     """
 
     name = "openvino"
     device = "cpu"
 
     def __init__(self, model: Model, precision: str = "auto", sharing: Sharing = Sharing.NONE):
-        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 where the processor computes
-            in it; auto.
-        sharing: with CORES the deep path has one half of the cores, everything else the other; otherwise each
-            has all.
+        """precision: f32, with which masks equal those of PyTorch; bf16 or f16 if the processor supports it;
+            or auto
+        sharing: with CORES the deep path gets one half of the cores and everything else the other; otherwise
+            both use all cores
         """
         self.per_frame = model.config.architecture == "per_frame"
         self._parts = fold(model.cpu())
@@ -69,9 +74,7 @@ class OpenVINOBackend(MasksOnHost):
             "NUM_STREAMS": "1",
         }
         self._deep_settings = dict(self._settings)
-        if (
-            sharing is Sharing.CORES
-        ):  # threads are not bound to cores: each network would bind its own to the same ones
+        if sharing is Sharing.CORES:  # no CPU pinning: each network would pin its threads to the same cores
             cores = len(os.sched_getaffinity(0))
             for settings, threads in (
                 (self._deep_settings, cores // 2),
@@ -80,22 +83,20 @@ class OpenVINOBackend(MasksOnHost):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
         self._share = (
             SHARE if sharing is Sharing.TURNS else math.inf
-        )  # of a frame's work, for a slice of the deep path
-        self._by_size: dict[
-            tuple[int, int], openvino.InferRequest
-        ] = {}  # shallow paths, by the size of the image
-        self._by_grid: dict[tuple[int, int], _Requests] = {}  # all else, by the size of S
+        )  # maximum work of a slice of the deep path, relative to a frame's work
+        self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}  # shallow paths, by image size
+        self._by_grid: dict[tuple[int, int], _Requests] = {}  # everything else, by the size of S
         self._compiling = threading.Lock()
 
     def _choose(self, precision: str) -> str:
-        with kept_signal_stack():  # the first question loads the CPU plugin
-            able = {
+        with kept_signal_stack():  # the first query loads the CPU plugin
+            supported = {
                 name.lower().replace("fp", "f")
                 for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             }
         if precision == "auto":
-            return "bf16" if "bf16" in able else "f32"
-        if precision not in able:
+            return "bf16" if "bf16" in supported else "f32"
+        if precision not in supported:
             raise BackendError(
                 f"precision {precision!r}: this processor does not compute in it; use precision:=f32"
             )
@@ -113,7 +114,7 @@ class OpenVINOBackend(MasksOnHost):
             self._by_size[size] = self._request(self._settings, ChannelsLastOut(self._parts.shallow), image)
 
     def forget(self, size: tuple[int, int]) -> None:
-        """As `base.forget_size`; a call under way on another thread ends well."""
+        """See `base.forget_size`; a call running on another thread is not affected."""
         request = self._by_size.pop(size, None)
         if request is not None:
             self._by_grid.pop(tuple(request.get_output_tensor(0).shape[1:3]))
@@ -139,23 +140,23 @@ class OpenVINOBackend(MasksOnHost):
             _infer_into(
                 common[:, band.rows],
                 band.request,
-                *(output[:, rows] for output, rows in zip(outputs, band.needs)),
+                *(output[:, rows] for output, rows in zip(outputs, band.input_rows)),
             )
         return common
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray], motions: Motions = ()) -> np.ndarray:
         requests = self._by_grid[shallow.shape[1:3]]
-        first, *others = (self._moved(requests, *pair) for pair in with_motions(commons, motions))
+        first, *others = (self._aligned(requests, *pair) for pair in with_motions(commons, motions))
         logits = _infer(requests.decoder, shallow, first)
         for common in others:
-            logits = logits.copy()  # out of the request's own memory
+            logits = logits.copy()  # the request's own memory is overwritten by the next run
             logits += _infer(requests.decoder, shallow, common)
         return logits[0].transpose(2, 0, 1)
 
-    def _moved(self, requests: _Requests, common: np.ndarray, motion: np.ndarray | None) -> np.ndarray:
+    def _aligned(self, requests: _Requests, common: np.ndarray, motion: np.ndarray | None) -> np.ndarray:
         if motion is None or self.per_frame:
             return common
-        return sampled(common, motion, requests.moved.take())
+        return sampled(common, motion, requests.aligned.take())
 
     def _compile(self, planned: Plan) -> _Requests:
         deep, outputs = self._parts.deep, [_channels_last(output) for output in planned.outputs]
@@ -172,20 +173,22 @@ class OpenVINOBackend(MasksOnHost):
                 _Band(
                     everything,
                     [everything] * len(outputs),
-                    self._request(self._deep_settings, ChannelsLast(Conclusion(deep)), *outputs),
+                    self._request(self._deep_settings, ChannelsLast(FusionAndContribution(deep)), *outputs),
                 )
             ]
             if not planned.bands
             else []
         )
         for band in planned.bands:
-            needs = [slice(*rows) for rows in band.needs]
+            input_rows = [slice(*rows) for rows in band.input_rows]
             bands.append(
                 _Band(
                     slice(*band.rows),
-                    needs,
+                    input_rows,
                     self._request(
-                        self._deep_settings, band, *(output[:, rows] for output, rows in zip(outputs, needs))
+                        self._deep_settings,
+                        band,
+                        *(output[:, rows] for output, rows in zip(outputs, input_rows)),
                     ),
                 )
             )
@@ -203,7 +206,7 @@ class OpenVINOBackend(MasksOnHost):
 
 
 class ChannelsLastOut(nn.Module):
-    """A part with its result as (B, H, W, C)."""
+    """Wraps a part so that its output is (B, H, W, C)."""
 
     def __init__(self, part: nn.Module):
         super().__init__()
@@ -214,14 +217,14 @@ class ChannelsLastOut(nn.Module):
 
 
 class ChannelsLast(ChannelsLastOut):
-    """A part with its inputs, too, as (B, H, W, C)."""
+    """Wraps a part so that its inputs and its output are (B, H, W, C)."""
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return super().forward(*(tensor.permute(0, 3, 1, 2) for tensor in inputs))
 
 
-class Conclusion(nn.Module):
-    """The stages' outputs to the common contribution."""
+class FusionAndContribution(nn.Module):
+    """Computes the common contribution from the stages' outputs."""
 
     def __init__(self, deep: DeepPath):
         super().__init__()
@@ -236,12 +239,12 @@ def _channels_last(tensor: Tensor) -> Tensor:
 
 
 def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
-    """Run without copies; the result is the request's own memory, valid until its next run."""
+    """Run without copies; the result is a view of the request's memory, valid until its next run."""
     return request.infer(list(inputs), share_inputs=True, share_outputs=True)[0]
 
 
 def _infer_into(output: np.ndarray, request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
-    """Run without copies; returns `output`."""
+    """Run without copies, writing into `output`, which is returned."""
     request.set_output_tensor(0, openvino.Tensor(output, shared_memory=True))
     request.infer(list(inputs), share_inputs=True, share_outputs=True)
     return output

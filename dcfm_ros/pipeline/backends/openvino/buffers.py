@@ -1,32 +1,39 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays that are used again once nobody holds them: faulting in fresh megabytes can take longer than filling
-them."""
+"""Pool of arrays that are reused: page faults of fresh memory can take longer than filling it."""
 
 from __future__ import annotations
 
-import sys
+from collections import deque
 
 import numpy as np
 
-_FREE = 4  # kept; arrays in use are not counted
-_OURS = 3  # references to an array nobody else holds: the list's, the loop's, and getrefcount's own argument
+_FREE = 4  # arrays kept at most; those in use are not counted
 
 
 class Buffers:
-    """float32 arrays of one shape, for one thread. An array counts as in use while anything refers to it or
-    to a view of it."""
+    """float32 arrays of one shape. An array is in use as long as it or a view of it exists. It is taken by
+    one thread, and may be dropped by any."""
 
     def __init__(self, shape: tuple[int, ...]):
         self._shape = shape
-        self._arrays: list[np.ndarray] = []
+        self._free: deque[np.ndarray] = deque(maxlen=_FREE)
 
     def take(self) -> np.ndarray:
-        """An array with any content that nobody uses."""
-        free = [array for array in self._arrays if sys.getrefcount(array) <= _OURS]
-        for array in free[_FREE:]:
-            self._arrays = [kept for kept in self._arrays if kept is not array]
-        if free:
-            return free[0]
-        self._arrays.append(np.empty(self._shape, np.float32))
-        return self._arrays[-1]
+        """An array with arbitrary content."""
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = np.empty(self._shape, np.float32)
+        return np.asarray(_Lease(memory, self._free))
+
+
+class _Lease:
+    """The base of an array that was handed out, and of all views of it: its end returns the memory."""
+
+    def __init__(self, memory: np.ndarray, free: deque[np.ndarray]):
+        self._memory, self._free = memory, free
+        self.__array_interface__ = memory.__array_interface__
+
+    def __del__(self):
+        self._free.append(self._memory)

@@ -1,10 +1,10 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a thread's signal stack through the loading of a library that changes it.
+"""Preserves a thread's alternate signal stack while a library that replaces it is loaded.
 
 On processors with AMX, OpenVINO's CPU plugin gives the thread that loads it an alternate signal stack of the
-least size that the kernel takes (20 KB seen). Python runs its signal handlers there, and their first call
-saves all registers once more: the stack overflows, and SIGINT or the end of a child process becomes a
+minimum size that the kernel accepts (20 KB seen). Python runs its signal handlers there, and their first call
+saves all registers once more: the stack overflows, and SIGINT or the exit of a child process becomes a
 segmentation fault.
 """
 
@@ -23,7 +23,7 @@ class SignalStack(ctypes.Structure):
 
 
 def signal_stack() -> SignalStack:
-    """The alternate signal stack of the calling thread."""
+    """Return the alternate signal stack of the calling thread."""
     stack = SignalStack()
     ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
     return stack
@@ -31,7 +31,7 @@ def signal_stack() -> SignalStack:
 
 @contextmanager
 def kept_signal_stack() -> Iterator[None]:
-    """Afterwards the calling thread has the signal stack that it had before, or none."""
+    """Restore the calling thread's alternate signal stack, or its absence, on exit."""
     if not sys.platform.startswith("linux"):
         yield
         return

@@ -1,9 +1,9 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the deep path is cut into slices, between which it gives way to frames.
+"""Partition of the deep path into slices, between which it yields to frames.
 
-Slices are cut by their arithmetic, not by a stopwatch: the same model and size always gives the same slices,
-and so in bf16, where results depend on where values are rounded, the same masks.
+Slices are chosen by operation counts, not by measured time: the same model and size always gives the same
+slices, and therefore the same masks in bf16, where results depend on where values are rounded.
 """
 
 from __future__ import annotations
@@ -19,35 +19,39 @@ from dcfm_ros.model.cost import Cost, counted
 from dcfm_ros.model.fusion import FoldedFusion
 from dcfm_ros.model.inference import Classification, Contribution, DeepPath, InferenceModel, unit_length
 
-SHARE = 0.7  # of a frame's own work: the most that a slice has, as far as steps are that small
-# How much longer than in a backbone's layers a multiply-accumulate takes, as measured with OpenVINO.
-_ATTENTION = 3.0  # softmax
-_CONCLUSION = 1.5  # memory: the common contribution is the greatest array of all
+SHARE = 0.7  # maximum work of a slice relative to a frame's own work, as far as single steps are that small
+# Time per multiply-accumulate relative to a backbone's layers, measured with OpenVINO.
+_ATTENTION = 3.0  # because of the softmax
+_CONCLUSION = 1.5  # because of memory: the common contribution is the largest array
 
 
 class Slice(NamedTuple):
-    """Consecutive steps, and what they get: an example."""
+    """Consecutive steps of a stage, with an example input."""
 
     module: nn.Sequential
     feature: Tensor
 
 
 class Plan(NamedTuple):
-    """The deep path of a model for images of one size."""
+    """Partition of a model's deep path for images of one size. The conclusion is the fusion of the stages'
+    outputs with the contribution."""
 
     stages: list[list[Slice]]
-    outputs: list[Tensor]  # of the stages, (1, C, h, w): what the conclusion gets
-    bands: list[Band]  # of the conclusion, from the top; none where it is to be one slice
+    outputs: list[Tensor]  # of the stages, (1, C, h, w): inputs of the conclusion
+    bands: list[Band]  # of the conclusion, from the top; empty if it is one slice
     shallow: Tensor
     common: Tensor
 
 
 @torch.no_grad()
 def plan(parts: InferenceModel, image: Tensor, share: float = SHARE) -> Plan:
-    """Cut the deep path. image: (1, H, W, 3) uint8; share: of a frame's own work, the most of a slice."""
+    """Partition the deep path. image: (1, H, W, 3) uint8; share: maximum work of a slice relative to a
+    frame's own work"""
     frame, shallow = counted(parts.shallow, image)
-    feature, costs, inputs, outputs = shallow, [], [], []
-    for stage in parts.deep.stages:
+    feature, outputs = shallow, []
+    costs: list[list[float]] = []
+    inputs: list[list[Tensor]] = []
+    for stage in parts.deep.steps_of_stages():
         costs.append([])
         inputs.append([])
         for step in stage:
@@ -58,7 +62,7 @@ def plan(parts: InferenceModel, image: Tensor, share: float = SHARE) -> Plan:
     conclusion, common = counted(lambda: parts.deep.contribution(parts.deep.fusion(*outputs)))
     decoder, _ = counted(parts.decoder, shallow, common)
     most = share * _work(frame + decoder)
-    stages = [_gathered(*stage, most) for stage in zip(parts.deep.stages, costs, inputs)]
+    stages = [_group_steps(*stage, most) for stage in zip(parts.deep.steps_of_stages(), costs, inputs)]
     return Plan(
         stages,
         outputs,
@@ -72,8 +76,10 @@ def _work(cost: Cost) -> float:
     return cost.layers + _ATTENTION * cost.attention
 
 
-def _gathered(steps: nn.Sequential, costs: list[float], inputs: list[Tensor], most: float) -> list[Slice]:
-    """Steps as few slices, each of at most `most` or of one step."""
+def _group_steps(
+    steps: list[nn.Module], costs: list[float], inputs: list[Tensor], most: float
+) -> list[Slice]:
+    """Group steps into as few slices as possible, each with at most `most` work or a single step."""
     first, slices = 0, []
     for at in range(1, len(steps) + 1):
         if at == len(steps) or sum(costs[first : at + 1]) > most:
@@ -83,21 +89,22 @@ def _gathered(steps: nn.Sequential, costs: list[float], inputs: list[Tensor], mo
 
 
 class Band(nn.Module):
-    """Some rows of the conclusion, SegFormer's fusion and the contribution: each needs a few rows of every
-    stage's output.
+    """A band of rows of the conclusion (SegFormer's fusion and the contribution), which needs a few rows of
+    each stage's output.
 
-    Coarse features are widened by interpolation. One matrix product, whose weights are those of bilinear
-    interpolation, then makes the band's rows of all of them and sums them up: to cut out rows after
-    interpolation takes twice as long.
+    Coarse features are interpolated horizontally. One matrix product with the weights of bilinear
+    interpolation then computes and sums the band's rows of all of them; cutting out rows after interpolation
+    takes twice as long.
     """
 
     def __init__(self, deep: DeepPath, heights: list[int], rows: tuple[int, int]):
-        """heights: of the stages' outputs; rows: of the band, the first and the one after the last."""
+        """heights: of the stages' outputs; rows: first row of the band and the one after the last"""
         super().__init__()
+        assert isinstance(deep.fusion, FoldedFusion)
         self.rows = rows
         weights = [_row_weights(height, heights[0])[slice(*rows)] for height in heights[1:]]
         spans = [_span(weight) for weight in weights]
-        self.needs = [rows, *spans]  # rows of each stage's output
+        self.input_rows = [rows, *spans]  # rows of each stage's output
         self.vertical = nn.Parameter(
             torch.cat([weight[:, slice(*span)] for weight, span in zip(weights, spans)], dim=1)
         )
@@ -105,7 +112,7 @@ class Band(nn.Module):
         self.bias, self.contribution = deep.fusion.bias, _channels_last_form(deep.contribution)
 
     def forward(self, *features: Tensor) -> Tensor:
-        """The needed rows of each stage's output, (1, rows, w, C), to (1, rows, W, common)."""
+        """Compute (1, rows, W, common) from the needed rows of each stage's output, (1, rows, w, C)."""
         width, widened = features[0].shape[2], []
         for feature, weight in zip(features[1:], list(self.weights)[1:]):
             small = F.linear(feature, weight).permute(0, 3, 1, 2)
@@ -117,14 +124,15 @@ class Band(nn.Module):
 
 
 class UnitLength(nn.Module):
-    """A feature (..., C) divided by its length."""
+    """Normalises a feature (..., C) to unit length."""
 
     def forward(self, feature: Tensor) -> Tensor:
         return unit_length(feature, dim=-1)
 
 
 def _channels_last_form(contribution: Contribution | Classification) -> nn.Module:
-    """The same for (..., C). Convolutions there would turn features over and back."""
+    """Return the contribution as a module for (..., C). Convolutions would transpose features back and
+    forth."""
     if isinstance(contribution, Classification):
         return _linear(contribution.classifier.weight, contribution.classifier.bias)
     bottleneck = contribution.bottleneck
@@ -133,10 +141,10 @@ def _channels_last_form(contribution: Contribution | Classification) -> nn.Modul
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
-    """A 1x1 convolution as a layer on channels."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")  # draws no random weights
+    """Return a 1x1 convolution as a linear layer."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")  # no random initialisation
     layer.weight = nn.Parameter(weight[:, :, 0, 0].clone())
-    layer.bias = bias
+    layer.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
     return layer
 
 
@@ -150,13 +158,13 @@ def _bands(deep: DeepPath, outputs: list[Tensor], number: int) -> list[Band]:
 
 
 def _row_weights(height: int, wanted: int) -> Tensor:
-    """(wanted, height): what each row, interpolated, has of each."""
+    """Return the weights (wanted, height) of bilinear interpolation from `height` rows to `wanted`."""
     return F.interpolate(
         torch.eye(height)[None, None], size=(wanted, height), mode="bilinear", align_corners=False
     )[0, 0]
 
 
 def _span(weights: Tensor) -> tuple[int, int]:
-    """Columns that are not all zero: the first, and the one after the last."""
+    """Return the first column that is not all zero, and the one after the last."""
     used = weights.any(0).nonzero()
     return int(used[0]), int(used[-1]) + 1

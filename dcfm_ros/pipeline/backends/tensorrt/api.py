@@ -1,12 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT 10 and 11: an engine from an ONNX file, and the run of one. Nothing else here calls TensorRT's
+"""TensorRT 10 and 11: builds an engine from an ONNX file and runs it. The only module that calls TensorRT's
 Python API.
 
-This code was never run with TensorRT itself. `test/pipeline/backends/tensorrt/test_tensorrt_names.py` holds
-every name in it against the published bindings; it knows an object's class by the name of its variable
-(`builder` is a `Builder`, and so on). The two versions differ in one thing: in 10 a network is strongly
-typed, with the precisions of the ONNX file, only if asked.
+This code has not been run with TensorRT itself. `test/pipeline/backends/tensorrt/test_tensorrt_names.py`
+checks every name in it against the published bindings; it infers an object's class from the name of its
+variable (`builder` is a `Builder`, and so on). The versions differ in one respect: version 10 makes a network
+strongly typed, with the precisions of the ONNX file, only on request.
 """
 
 from __future__ import annotations
@@ -29,14 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 def tensorrt() -> Any:
-    """The module, or a BackendError that says what to install."""
+    """Import and return TensorRT; raises a BackendError that says what to install."""
     try:
         import tensorrt as trt
     except ImportError as error:
         raise BackendError(
             f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your "
-            f"driver's CUDA, "
-            "or use backend:=torch"
+            "driver's CUDA, or use backend:=torch"
         ) from error
     if trt.__version__.split(".")[0] not in MAJOR_VERSIONS:
         raise BackendError(
@@ -47,16 +46,16 @@ def tensorrt() -> Any:
 
 
 def build_engine(onnx_file: Path, report: Callable[[str, float], None]) -> bytes:
-    """The serialised engine of an ONNX file, for this GPU. Takes seconds to many minutes.
+    """Build the serialised engine of an ONNX file for this GPU. Takes seconds to many minutes.
 
-    report(phase, share): what TensorRT does, and how much of it is done (0 to 1); from threads of TensorRT's.
+    report(phase, share): called with TensorRT's phase and its progress (0 to 1), on threads of TensorRT
     """
     trt = tensorrt()
     logger = _logger(trt)
     builder = _started(trt.Builder, logger)
     network = builder.create_network(
         1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    )  # in 11 always so
+    )  # the default in 11
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx_file)):
         errors = [parser.get_error(number).desc() for number in range(parser.num_errors)]
@@ -69,13 +68,12 @@ def build_engine(onnx_file: Path, report: Callable[[str, float], None]) -> bytes
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise BackendError(f"TensorRT {trt.__version__} cannot build {onnx_file.name}: {logger.last}")
-    del monitor  # it has to outlive the build
+    del monitor  # has to outlive the build
     return bytes(engine)
 
 
 class Engine:
-    """An engine on the GPU with one execution context: for one thread at a time, on whatever stream that
-    names."""
+    """An engine on the GPU with one execution context, for one thread at a time, on any stream."""
 
     def __init__(self, plan: bytes, name: str):
         trt = tensorrt()
@@ -102,11 +100,11 @@ class Engine:
         self.outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
 
     def run(self, inputs: dict[str, Tensor], stream: int) -> Tensor:
-        """Enqueue on a CUDA stream (its handle); returns the output's tensor at once, which is computed
-        later.
+        """Enqueue on a CUDA stream (its handle) and return the output tensor, which is computed
+        asynchronously.
 
-        Tensors are of the engine's device, types and shapes, contiguous, and stay until the stream has passed
-        them.
+        Tensors must have the engine's device, types and shapes, be contiguous, and stay alive until the
+        stream has processed them.
         """
         context, output = self._context, self.outputs[0]
         for name, tensor in inputs.items():
@@ -125,7 +123,7 @@ class Engine:
 
 
 def _started(kind: Any, logger: Any) -> Any:
-    """kind(logger); where TensorRT cannot have one, its bindings raise a TypeError that says nothing."""
+    """Return kind(logger). If TensorRT fails to create it, its bindings raise an uninformative TypeError."""
     try:
         return kind(logger)
     except TypeError as error:
@@ -135,7 +133,8 @@ def _started(kind: Any, logger: Any) -> Any:
 
 
 def _logger(trt: Any) -> Any:
-    """TensorRT's log as part of the package's; keeps the last errors for messages."""
+    """Return a logger that forwards TensorRT's log to the package's and keeps the last errors for
+    messages."""
     levels = {
         trt.ILogger.Severity.INTERNAL_ERROR: logging.ERROR,
         trt.ILogger.Severity.ERROR: logging.ERROR,
@@ -161,7 +160,8 @@ def _logger(trt: Any) -> Any:
 
 
 def _monitor(trt: Any, report: Callable[[str, float], None]) -> Any:
-    """Hands on the progress of the outermost phases. TensorRT calls it from several threads."""
+    """Return a monitor that reports the progress of the outermost phases. TensorRT calls it on several
+    threads."""
 
     class Monitor(trt.IProgressMonitor):
         def __init__(self):
@@ -179,7 +179,7 @@ def _monitor(trt: Any, report: Callable[[str, float], None]) -> Any:
             with self._lock:
                 if phase_name in self._steps:
                     report(phase_name, (step + 1) / max(self._steps[phase_name], 1))
-            return True  # a build that is not wanted any more ends with its process
+            return True  # never cancels: an unwanted build ends with its process
 
         def phase_finish(self, phase_name: str) -> None:
             with self._lock:

@@ -1,8 +1,8 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT backend: the parts of a model as engines for one size of image, on one GPU.
+"""TensorRT backend: the parts of a model as engines for one image size on one GPU.
 
-Never run with TensorRT so far: see docs/export.md.
+Not yet run with TensorRT itself: see docs/export.md.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from torch import Tensor
 
 from dcfm_ros.motion.maps import on_grid
 from dcfm_ros.pipeline.backends.base import BackendError, Motions, added, with_motions
-from dcfm_ros.pipeline.backends.cuda.backend import Feature, pixel_kernels, place_of
-from dcfm_ros.pipeline.backends.cuda.lane import Lane
+from dcfm_ros.pipeline.backends.cuda.backend import Feature, cuda_device, pixel_kernels
+from dcfm_ros.pipeline.backends.cuda.stream import CudaStream
 from dcfm_ros.pipeline.backends.tensorrt.api import Engine
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import read_engines
 
 
 class TensorRTBackend:
-    """Engines of one folder (engine_files). Features are tensors of their own on the GPU.
+    """Runs the engines of one folder (see engine_files). Features are separate tensors on the GPU.
 
-    As in `cuda`, shallow path and masks have a stream of high priority, the deep path one of low priority;
-    events order them, and the host waits for nothing but a mask's arrival and, on the encoder's thread, the
-    common contribution.
+    As in `cuda`, shallow path and masks run on a high-priority stream and the deep path on a low-priority
+    one; events order them, and the host only waits for the transfer of a mask and, on the encoder thread, for
+    the common contribution.
     """
 
     name = "tensorrt"
 
     def __init__(self, folder: Path, device: str = "cuda"):
-        """Raises DamagedEngines where an engine is damaged or was built for another TensorRT or GPU, else
+        """Raises DamagedEngines if an engine is damaged or was built for another TensorRT or GPU, otherwise
         BackendError."""
         engines = read_engines(folder)
         self.device, self.precision, self.per_frame, self.size = (
@@ -43,8 +43,8 @@ class TensorRTBackend:
             engines.size,
         )
         self._kernels = pixel_kernels()
-        self._frames, self._keyframes = EngineLane(device, priority=-1), EngineLane(device, priority=0)
-        with torch.cuda.device(device):  # TensorRT takes the thread's own
+        self._frames, self._keyframes = EngineStream(device, priority=-1), EngineStream(device, priority=0)
+        with torch.cuda.device(device):  # TensorRT uses the thread's current device
             self._engines = {part: Engine(file.read_bytes(), part) for part, file in engines.files.items()}
 
     def prepare(self, size: tuple[int, int]) -> None:
@@ -56,16 +56,16 @@ class TensorRTBackend:
     def shallow(self, image: np.ndarray) -> Feature:
         self.prepare(image.shape[:2])
         with self._frames.open("shallow path"):
-            image = self._frames.upload(image[None])
-            return Feature(self._frames.run(self._engines["shallow"], image=image), self._frames.mark())
+            uploaded = self._frames.upload(image[None])
+            return Feature(self._frames.run(self._engines["shallow"], image=uploaded), self._frames.mark())
 
     def deep(self, shallow: Feature, between_slices: Callable[[], None] = lambda: None) -> Feature:
         between_slices()
         with self._keyframes.open("deep path"):
             self._keyframes.wait(shallow.ready)
-            common = self._keyframes.run(self._engines["deep"], shallow=shallow.tensor)
-            common = Feature(common, self._keyframes.mark(sleeps=True))
-            # the encode time ends when the feature is there; until then S stays in use
+            tensor = self._keyframes.run(self._engines["deep"], shallow=shallow.tensor)
+            common = Feature(tensor, self._keyframes.mark(blocking=True))
+            # The measured encode time ends when the feature is ready; S stays referenced until then.
             common.ready.synchronize()
             return common
 
@@ -99,34 +99,34 @@ class TensorRTBackend:
             return common.tensor
         tensor = common.tensor
         if motion is not None:
-            motion = self._frames.upload(on_grid(motion, tuple(tensor.shape[2:]))[None])
-            tensor = self._frames.run(self._engines["align"], common=tensor, motion=motion)
+            uploaded = self._frames.upload(on_grid(motion, tuple(tensor.shape[2:]))[None])
+            tensor = self._frames.run(self._engines["align"], common=tensor, motion=uploaded)
         return self._frames.run(self._engines["decoder"], shallow=shallow.tensor, common=tensor)
 
 
-class EngineLane(Lane):
-    """A lane for engines, without graphs: to record one takes a run on another stream, for which an engine
-    would need a second execution context and its memory. Use within `open`."""
+class EngineStream(CudaStream):
+    """CUDA stream for engines, without graphs: capturing one requires a run on another stream, for which an
+    engine would need a second execution context and its memory. Use it within `open`."""
 
     def __init__(self, device: str, priority: int):
-        self._place = place_of(device)
+        self._place = cuda_device(device)
         super().__init__(self._place, priority, graphs=0)
 
-    def run(self, engine: Engine, **inputs: Tensor) -> Tensor:
+    def run(self, engine: Engine, **inputs: Tensor) -> Tensor:  # type: ignore[override]  # nothing is captured
         return engine.run(inputs, torch.cuda.current_stream(self._place).cuda_stream)
 
     def upload(self, array: np.ndarray) -> Tensor:
-        """An array on the GPU; it may change as soon as this returns."""
+        """Copy an array to the GPU; the array may be changed as soon as this returns."""
         pinned = self._pinned(torch.from_numpy(array))
         return pinned.copy_(torch.from_numpy(array)).to(self._place, non_blocking=True)
 
     def download(self, tensor: Tensor) -> np.ndarray:
-        """A tensor on the host, once it is there."""
+        """Copy a tensor to the host and wait for the transfer."""
         pinned = self._pinned(tensor)
         pinned.copy_(tensor, non_blocking=True)
         self.mark().synchronize()
         return pinned.numpy()
 
     def _pinned(self, like: Tensor) -> Tensor:
-        """Memory of the caller's own: PyTorch gives it out again when the GPU is done with it."""
+        """Allocate pinned memory; PyTorch reuses it once the GPU has finished with it."""
         return self.host_memory(like.nbytes).view(like.dtype).view(like.shape)

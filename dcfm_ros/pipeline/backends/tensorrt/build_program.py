@@ -1,12 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the engines of a model. As a program it does so for a node that goes on in the meantime:
+"""Builds the engines of a model; run as a program by a node that keeps running meanwhile:
 
     python -m dcfm_ros.pipeline.backends.tensorrt.build_program MODEL OUT --size HxW --precision f16 --device
     cuda
 
-Each line of its output is JSON: {"progress": "..."} on the way, {"done": FOLDER} or {"error": "..."} at the
-end. It ends, too, when its input ends: with the process that started it.
+Each line of its output is JSON: {"progress": "..."} during the build, {"done": FOLDER} or {"error": "..."} at
+the end. It also exits when its standard input is closed, that is, with the process that started it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.onnx_export import Part, write_onnx
 from dcfm_ros.pipeline.backends.base import BackendError
 from dcfm_ros.pipeline.backends.tensorrt.api import Engine, build_engine, tensorrt
-from dcfm_ros.pipeline.backends.tensorrt.backend import EngineLane
+from dcfm_ros.pipeline.backends.tensorrt.backend import EngineStream
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import engine_key
 from dcfm_ros.pipeline.export.folder import Run, write_export
 from dcfm_ros.pipeline.export.record import ExportRecord
 
-_NICENESS = 10  # the masks of the node that waits go first
+_NICENESS = 10  # the masks of the waiting node have priority
 
 
 def build_engines(
@@ -45,20 +45,22 @@ def build_engines(
     device: str,
     report: Callable[[str], None],
 ) -> ExportRecord:
-    """Engines for images of size (H, W) on this GPU, compared with PyTorch, in a folder that appears whole.
+    """Build engines for images of size (H, W) on this GPU, compare them with PyTorch, and write the folder
+    atomically.
 
-    report(what): progress in words, at most once per hundredth. Raises BackendError, ExportError, OSError.
+    report(what): called with the progress in words, at most once per percent. Raises BackendError,
+    ExportError, OSError.
     """
     version, gpu = tensorrt().__version__, gpu_name(device)
 
     def write(parts: list[Part], folder: Path, precision: str) -> tuple[list[Path], Run]:
         files = []
         for number, part in enumerate(parts, start=1):
-            said = _OnlyNews(lambda what: report(f"{part.name} ({number} of {len(parts)}): {what}"))  # noqa: B023
+            show = _OnChange(lambda what: report(f"{part.name} ({number} of {len(parts)}): {what}"))  # noqa: B023
             with tempfile.TemporaryDirectory() as aside:
-                said("ONNX")
+                show("ONNX")
                 onnx_file = write_onnx(part, Path(aside))
-                plan = build_engine(onnx_file, lambda phase, share: said(f"{phase} {share:.0%}"))  # noqa: B023
+                plan = build_engine(onnx_file, lambda phase, share: show(f"{phase} {share:.0%}"))  # noqa: B023
             files.append(folder / f"{part.name}.engine")
             files[-1].write_bytes(plan)
         report("comparing with PyTorch")
@@ -71,17 +73,19 @@ def build_engines(
 
 
 def run_once(part: Part, folder: Path, device: str) -> np.ndarray:
-    """The output of an engine for the example of its part."""
+    """Run an engine on its part's example and return the output."""
     engine = Engine((folder / f"{part.name}.engine").read_bytes(), part.name)
-    lane = EngineLane(device, priority=0)
-    with lane.open(part.name):
-        return lane.download(
-            lane.run(engine, **{name: lane.upload(tensor.numpy()) for name, tensor in part.inputs.items()})
+    stream = EngineStream(device, priority=0)
+    with stream.open(part.name):
+        return stream.download(
+            stream.run(
+                engine, **{name: stream.upload(tensor.numpy()) for name, tensor in part.inputs.items()}
+            )
         )
 
 
 def gpu_name(device: str) -> str:
-    """Name and compute capability: an engine runs on this kind of GPU only."""
+    """Return name and compute capability of a GPU: an engine runs on this kind of GPU only."""
     if not torch.cuda.is_available():
         raise BackendError(
             "TensorRT needs an NVIDIA GPU, and this PyTorch sees none: export engines on the robot itself"
@@ -91,12 +95,12 @@ def gpu_name(device: str) -> str:
 
 
 def key_of(model: Model, size: tuple[int, int], precision: str, device: str) -> str:
-    """The key of a model's engines on this machine."""
+    """Return the cache key of a model's engines on this machine."""
     return engine_key(model, size, precision, tensorrt().__version__, gpu_name(device))
 
 
-class _OnlyNews:
-    """Says a thing once until there is another."""
+class _OnChange:
+    """Passes on a text only if it differs from the previous one."""
 
     def __init__(self, say: Callable[[str], None]):
         self._say, self._last = say, ""
@@ -117,17 +121,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", required=True)
     options = parser.parse_args(arguments)
     os.nice(_NICENESS)
+    height, width = map(int, options.size.split("x"))
     try:
         build_engines(
             load_model(options.model),
             options.name,
             Path(options.out),
-            tuple(map(int, options.size.split("x"))),
+            (height, width),
             options.precision,
             options.device,
             lambda what: _say(progress=what),
         )
-    except Exception as error:  # whatever it is: the process that waits has to know
+    except Exception as error:  # the waiting process has to learn of any error
         _say(error=str(error) or type(error).__name__)
         return 1
     _say(done=options.out)
@@ -139,7 +144,7 @@ def _say(**what: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process when its input does."""
+    """Exit this process when its standard input is closed."""
     sys.stdin.buffer.read()
     os._exit(3)
 

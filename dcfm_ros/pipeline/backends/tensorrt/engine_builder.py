@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Has the engines of a model built by another process, and loads what it leaves in the cache."""
+"""Builds the engines of a model in another process and loads them from the cache."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import save_model
-from dcfm_ros.model.onnx_export import PRECISIONS, is_per_frame
-from dcfm_ros.model.whole_folder import whole_folder
-from dcfm_ros.pipeline.backends.base import Backend, BackendError
+from dcfm_ros.model.onnx_export import is_per_frame
+from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
 from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
 from dcfm_ros.pipeline.backends.hot_swap import BuildStopped, SwappingBackend
 from dcfm_ros.pipeline.backends.tensorrt.api import tensorrt
@@ -32,19 +32,17 @@ from dcfm_ros.pipeline.backends.tensorrt.engine_files import DamagedEngines, Eng
 _log = logging.getLogger(__name__)
 PROGRAM = (sys.executable, "-m", "dcfm_ros.pipeline.backends.tensorrt.build_program")
 _LONGEST_LINE = 4096
-_KEPT_LINES = 5  # of what the process says besides, for its error
-_GRACE_S = 5.0  # to end when told to
+_KEPT_LINES = 5  # of the process's other output, for its error message
+_GRACE_S = 5.0  # for the process to terminate
 
 
-def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> Backend:
-    """The TensorRT backend of a model, for images of any size. live: the CUDA backend serves while engines
-    are built."""
+def make(
+    model: Model, device: str, precision: str, sharing: Sharing = Sharing.NONE, live: bool = False
+) -> Backend:
+    """Create the TensorRT backend of a model, for images of any size. live: use the CUDA backend while
+    engines are built"""
     precision = "f16" if precision == "auto" else precision
-    if precision not in PRECISIONS:
-        raise BackendError(
-            f"precision {precision!r}: engines are built in {' or '.join(PRECISIONS)}; use one of these"
-        )
-    tensorrt()  # is it there?
+    tensorrt()  # raises if it is not installed
     builder = EngineBuilder(
         model,
         precision,
@@ -64,8 +62,8 @@ def tensorrt_backend(model: Model, device: str, precision: str, live: bool) -> B
 
 
 class EngineBuilder:
-    """Successors (swapping.Builder) for a model on one GPU. One thread at a time may call `build`, any thread
-    the rest."""
+    """Builder (see `hot_swap.Builder`) of a model's engines on one GPU. `build` is for one thread at a time,
+    all other methods are thread-safe."""
 
     def __init__(
         self,
@@ -77,7 +75,8 @@ class EngineBuilder:
         key: Callable[[tuple[int, int]], str],
         program: Sequence[str] = PROGRAM,
     ):
-        """load: a backend of a folder of engines; key: the name of that folder for images of a size."""
+        """load: creates the backend of a folder of engines; key: returns that folder's name for an image
+        size"""
         self._model, self._precision, self._device = model, precision, device
         self._cache, self._load, self._key, self._program = cache, load, key, program
         self._process: subprocess.Popen | None = None
@@ -90,15 +89,18 @@ class EngineBuilder:
             return None
         try:
             return self._ready(folder, size)
-        except DamagedEngines as error:  # of another driver, say, which the key does not know
+        except DamagedEngines as error:  # for example after a driver update, which the key does not cover
             self._cache.discard(folder, error)
             return None
 
     def build(self, size: tuple[int, int], report: Callable[[str], None]) -> Backend:
         folder = self._cache.new(self._key(size))
-        # The folder is this process's, so that nothing is left of a program that is ended.
-        with tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder, whole_folder(folder) as part:
-            save_model(model_folder, self._model)  # as it is here; where it came from may have changed
+        # This process owns the folders, so that nothing is left if the program is killed.
+        with (
+            tempfile.TemporaryDirectory(prefix="dcfm_model_") as model_folder,
+            atomic_directory(folder) as part,
+        ):
+            save_model(model_folder, self._model)  # as loaded; its original folder may have changed
             self._run(
                 [
                     *self._program,
@@ -126,14 +128,14 @@ class EngineBuilder:
             _end(process)
 
     def _ready(self, folder: Path, size: tuple[int, int]) -> Backend:
-        """Loaded, and run once: the first frame shall not be the first run."""
+        """Load the backend and run it once, so that the first frame does not pay for the first run."""
         backend = self._load(folder)
         shallow = backend.shallow(np.zeros((*size, 3), np.uint8))
         backend.mask(shallow, [backend.deep(shallow)], size)
         return backend
 
     def _run(self, command: list[str], report: Callable[[str], None]) -> None:
-        """Run the program to its end; a BackendError with what it said where that is not good."""
+        """Run the program; raises BackendError with its output if it fails."""
         package = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         with self._lock:
@@ -149,8 +151,9 @@ class EngineBuilder:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
             )  # an interrupt is for this process to handle
-        said: deque[str] = deque(maxlen=_KEPT_LINES)
+        output: deque[str] = deque(maxlen=_KEPT_LINES)
         outcome: dict[str, str] = {}
+        assert process.stdout is not None  # a pipe
         try:
             while line := process.stdout.readline(_LONGEST_LINE):
                 message = _message(line)
@@ -159,7 +162,7 @@ class EngineBuilder:
                 elif message:
                     outcome = message
                 elif line.strip():
-                    said.append(line.strip())
+                    output.append(line.strip())
                     _log.debug("engine builder: %s", line.rstrip())
         finally:
             self._reap(process)
@@ -167,13 +170,13 @@ class EngineBuilder:
             raise BuildStopped
         if process.returncode != 0 or "done" not in outcome:
             reason = (
-                outcome.get("error")
-                or f"exit code {process.returncode}: {' | '.join(said) or 'it said nothing'}"
+                outcome.get("error") or f"exit code {process.returncode}: {' | '.join(output) or 'no output'}"
             )
             raise BackendError(f"engines could not be built: {reason}")
 
     def _reap(self, process: subprocess.Popen) -> None:
-        """Its output is at an end: so shall the process be."""
+        """Close the pipes of a process whose output has ended, and wait for its exit."""
+        assert process.stdin is not None and process.stdout is not None  # pipes
         process.stdin.close()
         _end(process)
         process.stdout.close()
@@ -182,7 +185,7 @@ class EngineBuilder:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Wait for its end, and force it where that does not come."""
+    """Wait for a process to exit; kill it after the grace period."""
     try:
         process.wait(_GRACE_S)
     except subprocess.TimeoutExpired:
@@ -191,7 +194,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _message(line: str) -> dict:
-    """The JSON object of a line; empty where the line is none."""
+    """Return the JSON object of a line; empty if the line is not one."""
     try:
         message = json.loads(line)
     except ValueError:

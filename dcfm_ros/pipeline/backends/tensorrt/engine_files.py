@@ -3,9 +3,8 @@
 """Folders of TensorRT engines: `shallow.engine`, `deep.engine`, `align.engine`, `decoder.engine` and
 `export.yaml`; their cache.
 
-A folder of the cache is named by a key of all that an engine depends on. It lies in `engines/` beside the
-model's weights or, where nothing can be written there, in the user's cache folder; it appears whole or not at
-all.
+A folder of the cache is named by a key of everything that an engine depends on. It is in `engines/` beside
+the model's weights or, if that is not writable, in the user's cache folder, and is created atomically.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ from dcfm_ros.pipeline.backends.network_cache import forget_oldest, network_key,
 from dcfm_ros.pipeline.export.record import RECORD_FILE, read_record
 
 _log = logging.getLogger(__name__)
-_KEPT = 16  # folders of engines in each place; the least recently used go
+_MAX_FOLDERS = 16  # folders of engines in each location; the least recently used are removed
 
 
 class DamagedEngines(BackendError):
-    """Engines that have to be built again."""
+    """Engines that are unusable and must be built again."""
 
 
 class Engines(NamedTuple):
-    """What a folder of engines holds."""
+    """Contents of a folder of engines."""
 
     files: dict[str, Path]  # by part
     size: tuple[int, int]  # (H, W) of the image
@@ -43,12 +42,11 @@ class Engines(NamedTuple):
 
 
 def read_engines(folder: Path) -> Engines:
-    """The engines of a folder, their checksums compared; raises DamagedEngines where they are not as they
-    were written."""
+    """Read a folder of engines and verify their checksums; raises DamagedEngines if they differ."""
     try:
         record = read_record(folder)
         if record.format != "tensorrt":
-            raise DamagedEngines(f"{folder} holds {record.format} files, no TensorRT engines")
+            raise DamagedEngines(f"{folder} holds {record.format} files, not TensorRT engines")
         for name, digest in record.sha256.items():
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
                 raise DamagedEngines(f"{folder / name} is damaged: it is not what was written")
@@ -59,7 +57,8 @@ def read_engines(folder: Path) -> Engines:
 
 
 def engine_key(model: Model, size: tuple[int, int], precision: str, tensorrt_version: str, gpu: str) -> str:
-    """Another weight, setting, code, shape, precision, TensorRT or GPU gives another key."""
+    """Return the cache key of a model's engines. It depends on weights, settings, code, shapes, precision,
+    TensorRT version and GPU."""
     shallow, deep, decoder = fold(model)
     parts = (shallow, deep) if is_per_frame(model) else (shallow, deep, Alignment(), decoder)
     keys = [network_key(part, size, precision, tensorrt_version, gpu) for part in parts]
@@ -67,15 +66,15 @@ def engine_key(model: Model, size: tuple[int, int], precision: str, tensorrt_ver
 
 
 class EngineCache:
-    """Folders of engines by their key."""
+    """Cache of engine folders by key."""
 
     def __init__(self, model_folder: Path | None):
-        """model_folder: where the model was loaded from, if anywhere."""
+        """model_folder: the folder the model was loaded from, if any"""
         self._places = [] if model_folder is None else [model_folder / "engines"]
         self._places.append(user_cache("tensorrt"))
 
     def find(self, key: str) -> Path | None:
-        """The folder of that key, whole; a damaged one is removed."""
+        """Return the intact folder of that key, or None; a damaged one is removed."""
         for folder in (place / key for place in self._places):
             if not folder.is_dir():
                 continue
@@ -85,20 +84,20 @@ class EngineCache:
                 self.discard(folder, error)
                 continue
             if os.access(folder, os.W_OK):
-                os.utime(folder)  # used
+                os.utime(folder)  # marks it as recently used
             return folder
         return None
 
     def new(self, key: str) -> Path:
-        """Where a folder of that key can be written."""
+        """Return the path at which a folder of that key can be written."""
         for place in self._places:
             try:
                 place.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                _log.info("engines cannot lie in %s: %s", place, error)
+                _log.info("engines cannot be stored in %s: %s", place, error)
                 continue
             if os.access(place, os.W_OK):
-                forget_oldest(place, RECORD_FILE, _KEPT - 1)
+                forget_oldest(place, RECORD_FILE, _MAX_FOLDERS - 1)
                 return place / key
         places = " nor into ".join(map(str, self._places))
         raise BackendError(
@@ -106,6 +105,6 @@ class EngineCache:
         )
 
     def discard(self, folder: Path, error: Exception) -> None:
-        """Remove a folder that is of no use."""
+        """Remove an unusable folder."""
         _log.warning("engines are built again: %s", error)
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,7 +3,7 @@
 """The CUDA backend on a GPU: the CPU's masks, features that stay, two threads at once, frames that pass the
 deep path by.
 
-What needs no GPU is in test_cuda_logic.py, test_graphs.py, test_lane.py and test_kernels.py.
+What needs no GPU is in test_cuda_logic.py, test_graphs.py, test_stream.py and test_kernels.py.
 """
 
 import threading
@@ -19,7 +19,7 @@ from dcfm_ros.model.build import build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.pipeline.backends import BackendError, make_backend
 from dcfm_ros.pipeline.backends.cuda.graphs import CaptureError
-from dcfm_ros.pipeline.backends.cuda.lane import Lane
+from dcfm_ros.pipeline.backends.cuda.stream import CudaStream
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
 from dcfm_ros.pipeline.postprocess import upsampled_argmax
 
@@ -46,7 +46,7 @@ def frame(backend, picture, common, camera=CAMERA):
 
 
 def margin(logits, size):
-    """By how much the winner leads at each pixel, (H, W)."""
+    """Return the winner's lead over the second class at each pixel, (H, W)."""
     values = torch.nn.functional.interpolate(torch.from_numpy(logits)[None].double(), size, mode="bilinear")[
         0
     ]
@@ -124,7 +124,8 @@ def test_an_image_may_change_after_the_shallow_path(backend):
 
 
 def test_images_in_a_row_without_a_mask_in_between(backend):
-    """As in `two_sided`: one host buffer serves all, and none is overwritten before it is on the GPU."""
+    """Case of `two_sided`: one host buffer is shared, and not overwritten before it has been copied to the
+    GPU."""
     pictures = [image(seed=seed) for seed in range(20)]
     common = backend.deep(backend.shallow(pictures[0]))
     wanted = [frame(backend, picture, common) for picture in pictures]
@@ -202,21 +203,21 @@ def test_memory_stays_bounded_over_many_sizes():
 
 
 def test_what_cannot_be_captured_leaves_the_lane_usable():
-    lane = Lane(torch.device("cuda", torch.cuda.current_device()), priority=0, graphs=4)
+    stream = CudaStream(torch.device("cuda", torch.cuda.current_device()), priority=0, graphs=4)
 
     def waits(tensor):
         return tensor * tensor.sum().item()  # the host reads a value: no graph can
 
     ones = torch.ones(3)
-    with lane.open("work"):
+    with stream.open("work"):
         for _ in range(2):
-            assert lane.run("waits", waits, ones).tolist() == [3, 3, 3]
-        assert lane.failures == 1
+            assert stream.run("waits", waits, ones).tolist() == [3, 3, 3]
+        assert stream.failures == 1
         for value in (1.0, 2.0):
-            assert lane.run("double", lambda tensor: tensor * 2, value * ones).tolist() == 3 * [2 * value]
-        assert lane.failures == 1
+            assert stream.run("double", lambda tensor: tensor * 2, value * ones).tolist() == 3 * [2 * value]
+        assert stream.failures == 1
         with pytest.raises(CaptureError):
-            lane._graphs._capture(waits, (ones,))
+            stream._graphs._capture(waits, (ones,))
 
 
 def test_memory_that_runs_out_is_said_clearly():

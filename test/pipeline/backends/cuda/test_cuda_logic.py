@@ -1,16 +1,16 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The CUDA backend's own logic on the CPU: what runs on which lane, what waits for what, whose memory a
+"""The CUDA backend's own logic on the CPU: what runs on which stream, what waits for what, whose memory a
 result is.
 
-Lanes are fakes whose graphs overwrite their results, as CUDA graphs do. With a GPU, see test_cuda.py.
+Streams are fakes whose graphs overwrite their results, as CUDA graphs do. With a GPU, see test_cuda.py.
 """
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from cuda_helpers import FakeLane, without_gpu
+from cuda_helpers import FakeStream, without_gpu
 from helpers import one_thread, tiny_model  # noqa: F401
 from pipeline_helpers import in_thread, join
 
@@ -19,7 +19,7 @@ from dcfm_ros.model.inference import fold
 from dcfm_ros.pipeline.backends import BackendError, make_backend
 from dcfm_ros.pipeline.backends.cuda import backend as cuda
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
-from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend, gpu_form
+from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend, convert_for_gpu
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 
 CPU = torch.device("cpu")
@@ -34,14 +34,14 @@ KINDS = {
 
 @pytest.fixture
 def make(monkeypatch):
-    """Makes a CUDABackend on the CPU, with PyTorch's operations for kernels; `make.log` has what its lanes
+    """Makes a CUDABackend on the CPU, with PyTorch's operations for kernels; `make.log` has what its streams
     did."""
     without_gpu(monkeypatch)
 
     def make(precision="f32", **changes):
         return CUDABackend(tiny_model(**changes), "cuda", precision)
 
-    make.log = FakeLane.log
+    make.log = FakeStream.log
     return make
 
 
@@ -53,6 +53,7 @@ def tensor(picture):
     return normalised(torch.from_numpy(picture)[None], IMAGENET)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("bf16", 0.05), ("f16", 0.01)])
 def test_logits_are_those_of_the_training_form(make, kind, precision, tolerance):
@@ -94,6 +95,7 @@ def test_masks_are_those_of_the_logits(make):
         assert np.array_equal(same[sure], upsampled_argmax(logits, CAMERA)[sure])
 
 
+@pytest.mark.slow
 def test_features_and_masks_are_their_owners(make):
     """Graphs and transfers reuse their memory; what was returned before stays."""
     backend = make()
@@ -221,19 +223,20 @@ def test_the_models_own_weights_are_left_alone(make):
         assert value.dtype == before[name].dtype and torch.equal(value, before[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_channels_of_zeros_change_nothing(kind):
     model = tiny_model(**KINDS[kind])
     picture = tensor(image())
     with torch.inference_mode():
         wanted = fold(model).shallow.encoder.shallow(picture)
-        parts = gpu_form(fold(model), CPU, torch.float32, channels=4)
+        parts = convert_for_gpu(fold(model), CPU, torch.float32, channels=4)
         found = parts.shallow.encoder.shallow(F.pad(picture, (0, 0, 0, 0, 0, 1)))
     assert (found - wanted).abs().max() <= 1e-5
 
 
 def test_weights_lie_channels_last():
-    parts = gpu_form(fold(tiny_model()), CPU, torch.float16, channels=4)
+    parts = convert_for_gpu(fold(tiny_model()), CPU, torch.float16, channels=4)
     kernels = [weight for part in parts for weight in part.parameters() if weight.ndim == 4]
     assert kernels and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in kernels)
     assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.float16}
@@ -247,8 +250,8 @@ def two_gpus(monkeypatch):
 
 
 def test_devices(two_gpus):
-    assert cuda.place_of("cuda:0") == torch.device("cuda", 0)
-    assert cuda.place_of("cuda") == torch.device("cuda", 1)
+    assert cuda.cuda_device("cuda:0") == torch.device("cuda", 0)
+    assert cuda.cuda_device("cuda") == torch.device("cuda", 1)
 
 
 @pytest.mark.parametrize(

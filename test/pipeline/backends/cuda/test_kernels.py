@@ -59,16 +59,19 @@ def labels(module, logits, size, with_confidence=True):
 
 
 def clear(logits, size):
-    """Where the winner leads by more than rounding."""
+    """Return the pixels at which the winner leads by more than rounding."""
     if logits.shape[1] == 1:
         return np.ones(size, bool)
     best = F.interpolate(logits.double(), size, mode="bilinear", align_corners=False)[0].topk(2, dim=0).values
     return (best[0] - best[1] > 1e-4).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("classes", CLASS_COUNTS)
-@pytest.mark.parametrize("small, large", SIZES)
+@pytest.mark.parametrize(
+    "classes, small, large",
+    [(11, *sizes) for sizes in SIZES] + [(classes, *SIZES[1]) for classes in CLASS_COUNTS if classes != 11],
+)
 def test_labels_are_those_of_the_cpu_away_from_ties(module, classes, small, large):
     logits = make_logits(classes, small)
     wanted, confidence = upsampled_argmax_confidence(logits[0].numpy(), large)
@@ -98,6 +101,7 @@ def test_logits_with_classes_last_in_memory():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("classes", CLASS_COUNTS)
 def test_on_a_plateau_the_first_class_wins(module, classes):
@@ -124,6 +128,7 @@ def test_confidence_neither_overflows_nor_wraps(module):
     assert (found == 0).all() and (np.abs(certainty.astype(int) - 127) <= 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_all_255_class_ids_can_win(module):
     logits = np.zeros((255, 15, 17), np.float32)
@@ -161,6 +166,7 @@ def make_map(size, seed=1):
     return torch.from_numpy(np.random.default_rng(seed).normal(0.0, 4.0, (*size, 2)).astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(
@@ -220,8 +226,9 @@ print("compiled")
 """
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_gpus(tmp_path):
-    """To machine code, which needs no GPU: Ampere and Hopper. In a process of its own, where nothing is
+    """Compile to machine code, which needs no GPU: Ampere and Hopper. In a separate process, where nothing is
     interpreted."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment.update(TRITON_CACHE_DIR=str(tmp_path), PYTHONPATH=str(Path(__file__).parents[4]))

@@ -71,6 +71,7 @@ def test_key_depends_on_buffers_that_are_not_saved_with_the_model():
     assert len(keys) == 2
 
 
+@pytest.mark.slow
 def test_key_depends_on_the_code_of_the_network(tmp_path, monkeypatch):
     part = fold(tiny_model()).decoder
     before = cache.network_key(part, [(1, 3)])
@@ -98,7 +99,7 @@ def test_folder_that_cannot_be_written_only_costs_time(folder, caplog):
 
 
 def test_least_recently_used_entries_go(folder, monkeypatch):
-    monkeypatch.setattr(cache, "_KEPT", 2)
+    monkeypatch.setattr(cache, "_MAX_NETWORKS", 2)
     core = openvino.Core()
     for number in range(4):
         cache.cached_network(core, f"key{number}", lambda: convert(network()))
@@ -106,6 +107,7 @@ def test_least_recently_used_entries_go(folder, monkeypatch):
     assert (folder / "key3").is_dir()
 
 
+@pytest.mark.slow
 def test_conversions_report_to_nobody():
     code = (
         "import sys, torch; from dcfm_ros.pipeline.backends.openvino.network_cache import converted; "

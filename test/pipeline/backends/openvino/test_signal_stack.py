@@ -46,6 +46,7 @@ def test_a_stack_from_before_stays(small_stack):
     assert signal_stack().address == before is not None
 
 
+@pytest.mark.slow
 def test_openvino_leaves_handlers_their_stack():
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend

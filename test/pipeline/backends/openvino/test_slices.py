@@ -21,8 +21,8 @@ def image(height=64, width=96):
 
 
 def rows_of(outputs, band):
-    """What a band gets: channels last."""
-    return [output.permute(0, 2, 3, 1)[:, slice(*rows)] for output, rows in zip(outputs, band.needs)]
+    """Return a band's inputs, channels last."""
+    return [output.permute(0, 2, 3, 1)[:, slice(*rows)] for output, rows in zip(outputs, band.input_rows)]
 
 
 @torch.no_grad()
@@ -32,6 +32,7 @@ def contribution(planned):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{}, {"common_width": 24}, {"architecture": "per_frame"}],
@@ -66,6 +67,7 @@ def test_slices_in_their_order_are_the_stages():
     assert torch.allclose(planned.common, parts.deep(planned.shallow), atol=1e-6)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("backbone", ["mit_b0", "mit_b1"])
 def test_no_slice_has_more_layers_than_a_frame(backbone):
@@ -98,4 +100,4 @@ def test_other_backbones_have_no_bands():
 
 def test_a_band_knows_the_rows_it_needs():
     band = Band(fold(tiny_model()).deep, [16, 8, 4, 2], (4, 8))
-    assert band.needs == [(4, 8), (1, 5), (0, 3), (0, 2)]
+    assert band.input_rows == [(4, 8), (1, 5), (0, 3), (0, 2)]

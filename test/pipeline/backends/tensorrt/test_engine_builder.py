@@ -85,6 +85,7 @@ def good(tmp_path):
     return GOOD.replace("ENGINES", str(tmp_path / "engines"))
 
 
+@pytest.mark.slow
 def test_builds_where_the_model_is_and_finds_it_again(make, good, tmp_path):
     told, builder = [], make(good)
     assert builder.find(SIZE) is None
@@ -94,6 +95,7 @@ def test_builds_where_the_model_is_and_finds_it_again(make, good, tmp_path):
     assert make().find(SIZE).folder == backend.folder and make().find((96, 64)) is None
 
 
+@pytest.mark.slow
 def test_the_program_gets_the_model_as_it_is(make, good, tmp_path):
     look = good.replace(
         "import json",
@@ -117,6 +119,7 @@ def test_the_program_gets_the_model_as_it_is(make, good, tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script, message",
     [
@@ -124,13 +127,13 @@ def test_the_program_gets_the_model_as_it_is(make, good, tmp_path):
             'import sys; print(\'{"error": "no memory"}\'); sys.exit(1)',
             "engines could not be built: no memory",
         ),
-        ('print(\'{"progress": "deep"}\')', "engines could not be built: exit code 0: it said nothing"),
+        ('print(\'{"progress": "deep"}\')', "engines could not be built: exit code 0: no output"),
         (
             "import sys; print('one', flush=True); print('two', file=sys.stderr); sys.exit(4)",
             "exit code 4: one | two",
         ),
         ("import os; print('3'); print('[1]'); os.abort()", "exit code -6: 3 | [1]"),
-        ('import sys; print(\'{"done": "x"}\'); sys.exit(5)', "exit code 5: it said nothing"),
+        ('import sys; print(\'{"done": "x"}\'); sys.exit(5)', "exit code 5: no output"),
         ("for n in range(9): print(n)", "exit code 0: 4 | 5 | 6 | 7 | 8"),
     ],
 )
@@ -178,6 +181,7 @@ def test_a_program_that_does_not_end_is_killed(make, monkeypatch):
     assert codes == [-9]
 
 
+@pytest.mark.slow
 def test_the_real_program_starts_and_says_what_is_missing(make):
     """No GPU here, or no TensorRT: the last line is that error."""
     builder = make()
@@ -186,6 +190,7 @@ def test_the_real_program_starts_and_says_what_is_missing(make):
         builder.build(SIZE, lambda progress: None)
 
 
+@pytest.mark.slow
 def test_the_real_program_ends_with_who_started_it():
     code = (
         "import threading, dcfm_ros.pipeline.backends.tensorrt.build_program as b; print('ready', "
@@ -204,6 +209,7 @@ def test_the_real_program_ends_with_who_started_it():
 # The cache
 
 
+@pytest.mark.slow
 def test_damaged_engines_are_removed_and_built_again(make, good, tmp_path, caplog):
     folder = make(good).build(SIZE, lambda progress: None).folder
     (folder / "deep.engine").write_bytes(b"cut")
@@ -213,6 +219,7 @@ def test_damaged_engines_are_removed_and_built_again(make, good, tmp_path, caplo
     assert builder.build(SIZE, lambda progress: None).folder == folder
 
 
+@pytest.mark.slow
 def test_engines_that_cannot_be_loaded_are_removed(make, tmp_path, caplog):
     folder = tmp_path / "model" / "engines" / "key64x96"
     write_engines(folder, b"of another driver")
@@ -220,6 +227,7 @@ def test_engines_that_cannot_be_loaded_are_removed(make, tmp_path, caplog):
     assert "engines are built again: cannot load the engine deep" in caplog.text
 
 
+@pytest.mark.slow
 def test_engines_are_not_blamed_for_what_is_not_theirs(make, tmp_path):
     folder = tmp_path / "model" / "engines" / "key64x96"
     write_engines(folder)
@@ -232,6 +240,7 @@ def test_engines_are_not_blamed_for_what_is_not_theirs(make, tmp_path):
     assert folder.is_dir()
 
 
+@pytest.mark.slow
 def test_a_model_folder_that_cannot_be_written(make, good, tmp_path):
     """The user's cache it is then."""
     (tmp_path / "model").write_text("a file where the folder should be")
@@ -254,6 +263,7 @@ def test_a_model_without_a_folder_has_the_users_cache(make, tmp_path):
     assert EngineCache(None).new("key") == tmp_path / "cache" / "dcfm_ros" / "tensorrt" / "key"
 
 
+@pytest.mark.slow
 def test_the_least_recently_used_engines_go(make, tmp_path):
     cache = EngineCache(tmp_path / "model")
     for number in range(16):
@@ -271,6 +281,7 @@ def test_the_least_recently_used_engines_go(make, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_key_has_all_that_an_engine_depends_on(monkeypatch):
     from dcfm_ros.pipeline.backends.tensorrt.engine_files import engine_key
 

@@ -28,7 +28,8 @@ from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
 from dcfm_ros.pipeline.backends.tensorrt import engine_builder
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import read_engines
 from dcfm_ros.pipeline.backends.torch_cpu import TorchBackend
-from dcfm_ros.pipeline.export.export import ExportOptions, export
+from dcfm_ros.pipeline.export.export import export
+from dcfm_ros.pipeline.export.options import ExportOptions
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
@@ -88,6 +89,7 @@ def compare(backend, model, tolerance):
     assert backend.mask(features[0][1][1], features[0][2][:1], (50, 70))[1] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, precision, tolerance",
     [({}, "f32", 1e-5), ({}, "f16", 5e-3), ({"architecture": "per_frame"}, "f16", 5e-3)],
@@ -117,6 +119,7 @@ def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, tolerance):
         compare(backend, model, tolerance)
 
 
+@pytest.mark.slow
 def test_features_stay_and_the_image_may_change(engines):
     backend, picture = tensorrt.TensorRTBackend(engines), image(1)
     shallow = backend.shallow(picture)
@@ -129,6 +132,7 @@ def test_features_stay_and_the_image_may_change(engines):
     assert shallow.nbytes == 4 * 32 * 16 * 24 and common.nbytes == 4 * 256 * 16 * 24
 
 
+@pytest.mark.slow
 def test_the_record_says_what_the_engines_are_of(engines):
     plain = yaml.safe_load((engines / "export.yaml").read_text())
     assert (plain["format"], plain["size"], plain["precision"], plain["per_frame"]) == (
@@ -141,6 +145,7 @@ def test_the_record_says_what_the_engines_are_of(engines):
     assert read_engines(engines).size == SIZE
 
 
+@pytest.mark.slow
 def test_progress_is_told_part_by_part_and_once(tmp_path):
     told = []
     build(tiny_model(), tmp_path / "engines", report=told.append)
@@ -154,6 +159,7 @@ def test_progress_is_told_part_by_part_and_once(tmp_path):
     assert told[-1] == "comparing with PyTorch" and len(told) == 17
 
 
+@pytest.mark.slow
 def test_engines_that_differ_too_much_are_not_written(tmp_path, monkeypatch):
     run = tensorrt_build.run_once
     monkeypatch.setattr(
@@ -209,7 +215,7 @@ def test_what_tensorrt_says_is_in_the_error(engines, tmp_path, monkeypatch, capl
 
 @pytest.mark.parametrize("kind", ("Builder", "Runtime"))
 def test_a_tensorrt_that_cannot_start(monkeypatch, kind):
-    """As with a driver that is too old: the bindings raise a TypeError."""
+    """Case of a driver that is too old: the bindings raise a TypeError."""
 
     def refuse(self, logger):
         logger.log(tensorrt_helpers.Severity.INTERNAL_ERROR, "CUDA initialization failure with error: 35")
@@ -265,6 +271,7 @@ def lines_of(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_program(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tensorrt_build.os, "nice", lambda by: by)
     model = write_tiny_model(tmp_path / "model")
@@ -282,17 +289,19 @@ def test_the_program(tmp_path, capsys, monkeypatch):
 # All together
 
 
+@pytest.mark.slow
 def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = write_tiny_model(tmp_path / "model")
     done = export(ExportOptions(str(folder), "tensorrt", size=SIZE, precision="f16"))
     assert done.folder.parent == folder / "engines" and "decoder (4 of 4): ONNX\n" in capsys.readouterr().out
     model = load_model(folder)
-    backend = engine_builder.tensorrt_backend(model, "cuda", "auto", live=False)
+    backend = engine_builder.make(model, "cuda", "auto", live=False)
     compare(backend, model, 5e-3)
     assert backend.status() == {"96x64": "tensorrt"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("works", (True, False))
 def test_a_segmenter_goes_over_to_engines_and_loses_no_mask(tmp_path, monkeypatch, works):
     """The program runs in this process, the CUDA backend is PyTorch on the CPU; all else is as on a robot."""
@@ -311,7 +320,7 @@ def test_a_segmenter_goes_over_to_engines_and_loses_no_mask(tmp_path, monkeypatc
     monkeypatch.setattr(tensorrt_build.os, "nice", lambda by: by)
     model = tiny_model()
     segmenter = Segmenter(
-        engine_builder.tensorrt_backend(model, "cuda", "f32", live=True),
+        engine_builder.make(model, "cuda", "f32", live=True),
         SIZE,
         PipelineConfig(mode=Mode.SYNC, scheduler=SchedulerConfig(min_interval=3, max_interval=3)),
     )

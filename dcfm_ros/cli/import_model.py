@@ -1,0 +1,55 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`dcfm import`: its arguments, and what it prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcfm_ros.model.importing.formats import FORMAT_NAMES
+from dcfm_ros.setting_fields import check, setting
+from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Which checkpoint, and what it does not say itself."""
+
+    checkpoint: tuple[str, ...] = setting(
+        description="file or folder; of published DCFM both files, encoder and decoder", positional=True
+    )
+    out: str = setting(description="model folder to write", metavar="FOLDER")
+    format: str = setting("auto", "format of the checkpoint", choices=("auto", *FORMAT_NAMES))
+    classes: str = setting(
+        "",
+        f"{', '.join(CLASS_TABLES)}, or a file like classes.yaml of a data set; default: names from the "
+        "checkpoint, else numbers",
+        metavar="TABLE",
+    )
+    input_size: tuple[int, int] | None = setting(
+        None, "size of the network's input, as in 480x853; default: 360x480"
+    )
+
+    def __post_init__(self):
+        check(self)
+
+
+SETTINGS = (ImportOptions,)
+
+
+def run(options: ImportOptions) -> None:
+    from dcfm_ros.model.config import ClassSpec
+    from dcfm_ros.model.importing.import_model import import_model
+    from dcfm_ros.sources.clips.classes_file import read_classes
+
+    table = None
+    if options.classes:
+        known = options.classes in CLASS_TABLES
+        rows = class_table(options.classes) if known else read_classes(Path(options.classes)).table
+        table = [ClassSpec(name, color) for name, color in rows]
+    imported = import_model(
+        options.checkpoint, options.out, format=options.format, classes=table, input_size=options.input_size
+    )
+    print(imported)
+    print(f"written to {options.out}")

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run all tests in several pytest processes, as many at a time as there are cores: `make test`.
+
+Usage: run_tests.py [--at-once N] [arguments of pytest]
+
+A part is a folder of test/, or some files of a large one. Each has a process of its own: training forks, and
+a process in which DDS and inference engines have run is no place to fork from. The longest parts start first,
+so that no core is idle at the end. What a part prints comes when it has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+# Minutes of large folders on a core, for the order alone, and in how many parts they run.
+LONG = {
+    "ros": (6.0, 4),
+    "bags": (4.0, 2),
+    "pipeline": (3.0, 2),
+    "training": (2.0, 1),
+    "benchmark": (1.5, 1),
+    "model": (1.5, 1),
+    "evaluation": (1.0, 1),
+}
+_NO_TESTS = 5  # pytest's exit status where every test was deselected
+
+
+class Part(NamedTuple):
+    """Tests that share a process."""
+
+    name: str
+    paths: list[str]
+    minutes: float
+
+
+def parts(tests: Path) -> list[Part]:
+    """All tests of a folder like test/, the longest parts first."""
+    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 0.5)]
+    for folder in sorted(path for path in tests.iterdir() if any(path.rglob("test_*.py"))):
+        minutes, count = LONG.get(folder.name, (0.5, 1))
+        files = [str(path) for path in sorted(folder.rglob("test_*.py"))]
+        for number in range(count):
+            name = f"{folder.name} {number + 1}/{count}" if count > 1 else folder.name
+            paths = files[number::count] if count > 1 else [str(folder)]
+            found.append(Part(name, paths, minutes / count))
+    return sorted((part for part in found if part.paths), key=lambda part: -part.minutes)
+
+
+class Runner:
+    """Runs parts, so many at once; `codes` has the exit status of each that has ended."""
+
+    def __init__(self, waiting: list[Part], arguments: list[str]):
+        self.codes: dict[str, int] = {}
+        self.lines: list[str] = []
+        self._waiting, self._arguments = deque(waiting), arguments
+        self._running: set[subprocess.Popen] = set()
+        self._lock = threading.Lock()
+
+    def run(self, at_once: int) -> None:
+        threads = [threading.Thread(target=self._lane, daemon=True) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+
+    def _lane(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    return
+                part = self._waiting.popleft()
+                process = subprocess.Popen(
+                    ["pytest", "-q", *self._arguments, *part.paths],
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    errors="replace",
+                    start_new_session=True,
+                )
+                self._running.add(process)
+            began = time.monotonic()
+            said, _ = process.communicate()
+            with self._lock:
+                self._running.discard(process)
+                self._tell(part, process.returncode, said, time.monotonic() - began)
+
+    def _tell(self, part: Part, code: int, said: str, seconds: float) -> None:
+        self.codes[part.name] = code
+        result = (
+            re.findall(r"^[=\s]*(\d+ \w+.* in [\d.]+s)", said, re.MULTILINE) or [f"exit status {code}"]
+        )[-1]
+        self.lines.append(f"{part.name:>14}  {seconds:5.0f} s  {result}")
+        print(f"===== {part.name} =====\n{said}", flush=True)
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._waiting.clear()
+            running = list(self._running)
+        for process in running:
+            try:
+                os.killpg(process.pid, signal.SIGINT)
+            except ProcessLookupError:
+                continue
+        for process in running:
+            process.wait()
+
+
+def main(arguments: list[str]) -> int:
+    at_once = max(2, len(os.sched_getaffinity(0)))
+    if arguments[:1] == ["--at-once"]:
+        at_once, arguments = int(arguments[1]), arguments[2:]
+    began, runner = time.monotonic(), Runner(parts(ROOT / "test"), arguments)
+    try:
+        runner.run(at_once)
+    except KeyboardInterrupt:
+        return 130
+    print("\n".join([*runner.lines, f"all in {time.monotonic() - began:.0f} s"]), flush=True)
+    codes = set(runner.codes.values())
+    return max(codes - {_NO_TESTS}) if codes != {_NO_TESTS} else _NO_TESTS
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
