@@ -217,7 +217,9 @@ def test_a_camera_that_cannot_be_used_leaves_the_others_alone(model, tmp_path):
     assert "a message of 4 bytes on /rear/image_raw is not a sensor_msgs/msg/Image in ROS 2" in note
     out = read_bag(tmp_path / "out")
     assert (len(out["/dcfm/front/mask"]), len(out["/dcfm/rear/mask"])) == (8, 0)
-    with pytest.raises(BagError, match="none of the 8 images can be used; at .*is not a sensor_msgs/msg/Image"):
+    with pytest.raises(
+        BagError, match="none of the 8 images can be used; at .*is not a sensor_msgs/msg/Image"
+    ):
         segment(bag, tmp_path / "rear", model, topics=("/rear/image_raw",), all_topics=True)
     assert not [*tmp_path.glob("rear*")]
 
