@@ -127,6 +127,8 @@ def main(arguments: list[str]) -> int:
     at_once = max(2, len(os.sched_getaffinity(0)))
     if arguments[:1] == ["--at-once"]:
         at_once, arguments = int(arguments[1]), arguments[2:]
+    # In the background of a shell it is ignored, and would be by what the tests start, which some interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began, runner = time.monotonic(), Runner(parts(ROOT / "test"), arguments)
     try:
         runner.run(at_once)

@@ -32,10 +32,16 @@ LIBRARIES = (
 )  # usable without ROS
 
 
+@cache
+def tree_of(source: str) -> ast.Module:
+    """Every module is asked for many times."""
+    return ast.parse(source)
+
+
 def imports(path: Path, at_module_level: bool = False) -> set[str]:
     """Names of what a module imports, `from a import b` as a.b, of relative imports with their dots; also by
     `import_module("a")`."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path.read_text())
     inner = {
         id(node)
         for function in ast.walk(tree)

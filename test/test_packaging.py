@@ -99,6 +99,7 @@ def declared(*tags: str) -> set[str]:
     return {element.text for tag in tags for element in PACKAGE.findall(tag)}
 
 
+@pytest.mark.slow
 def test_what_the_package_imports_is_a_dependency():
     assert keys(imported("dcfm_ros", "launch")) - declared("depend", "exec_depend") == set()
 

@@ -110,6 +110,7 @@ def test_the_same_recording_gives_the_same_figures(tmp_path, evaluated):
     assert first == second
 
 
+@pytest.mark.slow
 def test_accuracy_is_that_of_the_labels(tmp_path, evaluated):
     result = evaluated(
         write_bag(tmp_path / "drive", 20, labels="/labels"), labels=("/labels",), per_frame=False
@@ -131,6 +132,7 @@ def test_labels_for_some_frames_only(tmp_path, evaluated):
     assert report["notes"] == [f"{CAMERA}: 3 of 20 masks have a label; accuracy is computed from these"]
 
 
+@pytest.mark.slow
 def test_labels_without_their_images(tmp_path, evaluated):
     report = evaluated(
         write_bag(tmp_path / "drive", 10, labels="/labels", encoding="jpeg", corrupt=(4,)),
@@ -167,6 +169,7 @@ def test_a_class_that_the_model_does_not_have(tmp_path, evaluated, model):
         evaluated(path, labels=("/labels",), model=few)
 
 
+@pytest.mark.slow
 def test_faults_of_a_recording_are_noted(tmp_path, evaluated):
     path = write_bag(tmp_path / "drive", 20, stamps={9: 0})
     (path / "metadata.yaml").unlink()
@@ -263,6 +266,7 @@ def test_a_per_frame_model_has_one_row(tmp_path, evaluated):
     assert "Motion of common features" not in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_page_its_video_and_progress(tmp_path, evaluated):
     ticks, starts, out = Counter(), [], tmp_path / "out"
     options = BagEvaluateOptions(

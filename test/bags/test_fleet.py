@@ -137,6 +137,7 @@ def test_a_recording_that_kills_its_process_leaves_the_others_alone(
     assert ("its worker died: it was killed (SIGKILL)" in first["reason"]) == (status == "failed")
 
 
+@pytest.mark.slow
 def test_a_page_of_an_earlier_run_is_not_linked(here, tmp_path, drives, evaluated):
     (tmp_path / "out" / "drive1").mkdir(parents=True)
     (tmp_path / "out" / "drive1" / "report.html").write_text("old")
@@ -234,6 +235,7 @@ def test_what_is_wrong_with_a_segmented_recording_is_noted(here, tmp_path, model
     assert skipped.startswith(f"{CAMERA}/compressed: 2 of {FRAMES} images skipped (2 decode); the first at ")
 
 
+@pytest.mark.slow
 def test_frames_per_second_are_those_of_this_run(here, tmp_path, drives, model, monkeypatch):
     options = dict(topics=(CAMERA,), model=model, backend="torch", precision="f32")
     (tmp_path / "masks").mkdir()

@@ -16,6 +16,8 @@ from segmenting_helpers import CAMERAS, content, segment
 
 from dcfm_ros.bags.types import typestore
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 14
 # Schema 4 of rosbag2_storage_sqlite3, as `ros2 bag record` of Jazzy writes it.
 SQLITE_COLUMNS = {
@@ -53,7 +55,6 @@ def information(out):
     return yaml.safe_load((out / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
 
 
-@pytest.mark.slow
 def test_metadata_tell_what_is_there(out):
     """What `ros2 bag info` shows, against the messages themselves."""
     info = information(out)
@@ -77,7 +78,6 @@ def test_metadata_tell_what_is_there(out):
         assert file["duration"]["nanoseconds"] == max(mine) - min(mine)
 
 
-@pytest.mark.slow
 def test_metadata_tell_types_and_qos(out):
     for topic in (one["topic_metadata"] for one in information(out)["topics_with_message_count"]):
         assert topic["serialization_format"] == "cdr"

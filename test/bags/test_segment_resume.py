@@ -402,6 +402,7 @@ def test_an_unfinished_output_is_no_recording(two, tmp_path):
         open_bag(partial(out))
 
 
+@pytest.mark.slow
 def test_every_closed_part_is_readable(two, tmp_path):
     """What is in it can be looked at while the rest is made."""
     out = tmp_path / "out"
@@ -464,6 +465,7 @@ def test_a_file_of_the_viewer_is_never_emptied(two, tmp_path):
     assert (tmp_path / "rest.rrd").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_other_weights(two, tmp_path):
     out = tmp_path / "out"
     two.stop(out, 10)

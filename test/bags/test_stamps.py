@@ -37,6 +37,7 @@ def test_the_nearest_that_a_message_holds(ns, sec, nanosec):
     typestore().serialize_cdr(stamp, "builtin_interfaces/msg/Time")
 
 
+@pytest.mark.slow
 def test_stamps_at_the_edge_end_no_run(tmp_path):
     """A camera with a wrong clock: masks have its stamps, and features name the image that they are of."""
     stamps = [LAST - 4, LAST - 3, LAST - 2, LAST - 1, LAST]

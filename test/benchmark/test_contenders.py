@@ -264,6 +264,7 @@ def test_transfers_are_timed_by_themselves(scene):
     assert list(timed(transfers(scene, SIZE, "cpu")).steps()) == ["image to the device", "mask to the host"]
 
 
+@pytest.mark.slow
 def test_upsampling_is_timed_on_the_models_logits_and_on_made_ones(backend, scene):
     made = Upsampling(backend, scene, SIZE)
     assert list(made.shares) == ["the model's own", "made, 0%", "made, 15%", "made, 100%"]
@@ -276,6 +277,7 @@ def test_upsampling_is_timed_on_the_models_logits_and_on_made_ones(backend, scen
     assert [way["layout"] for way in rows[0]["torch"]] == ["channels first", "channels last"]
 
 
+@pytest.mark.slow
 def test_both_ways_of_upsampling_make_the_mask(backend, scene, monkeypatch):
     ours, theirs = [], []
     monkeypatch.setattr(

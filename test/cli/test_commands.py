@@ -97,6 +97,7 @@ def test_profile_prints_a_table_and_writes_json(capsys, tmp_path):
     ] > 1e8
 
 
+@pytest.mark.slow
 def test_profile_reads_training_configurations(capsys):
     code, output, _ = run(
         capsys, "profile", str(Path(__file__).parents[2] / "config" / "train" / "street11_b0.yaml")

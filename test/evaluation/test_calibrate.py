@@ -113,6 +113,7 @@ def test_medians_of_differences(clips, config):
     assert report["scheduler"]["aks_score"] == config.aks_score and "threshold" not in report["scheduler"]
 
 
+@pytest.mark.slow
 def test_the_bounds_make_some_rates_impossible(clips, config):
     with pytest.raises(
         ValueError, match="keyframe_hz 9 is out of reach: min_interval 2 allows at most 7.50 keyframes/s"

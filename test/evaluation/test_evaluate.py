@@ -175,6 +175,7 @@ def test_published_sizes_are_run_as_they_are(options, tmp_path):
     assert report["by_age"]["miou"] == {way: [pytest.approx(matrix.miou, abs=1e-3)] for way in ALIGNMENTS}
 
 
+@pytest.mark.slow
 def test_sparse_labels_say_that_there_is_no_consistency(models, tmp_path):
     source = write_data(tmp_path / "data", labelled=[4, 7])
     report = evaluate(

@@ -118,6 +118,7 @@ def test_what_has_no_data_is_left_out_and_old_pictures_go(tmp_path):
     assert written(tmp_path) == ["accuracy.png", "per_class.png"]
 
 
+@pytest.mark.slow
 def test_frames_without_a_labelled_pixel_have_no_curve(tmp_path):
     (tmp_path / "age.png").write_bytes(b"old")
     write_plots(report(row(), row("per_frame", 1, rate=1.0), ages=(None, None)), tmp_path)

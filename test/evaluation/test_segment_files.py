@@ -84,6 +84,7 @@ def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, cap
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     (tmp_path / "file").write_text("")

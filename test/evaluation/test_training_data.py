@@ -38,6 +38,7 @@ def test_a_drive_that_was_trained_on_is_noted(tmp_path, data):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data, clips",
     [

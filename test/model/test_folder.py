@@ -236,6 +236,7 @@ def test_an_error_of_safetensors_is_one_of_the_disk(tmp_path, monkeypatch):
         save_model(tmp_path / "model", tiny_model())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["20250101", "a: b", "out #1", "it's $HOME 🚗", "a\nb"], ids=ascii)
 def test_folders_of_any_name_are_written_and_read(tmp_path, name):
     model = tiny_model()

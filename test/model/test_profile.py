@@ -95,6 +95,7 @@ def test_published_parameter_counts(backbone, classes, head_layers, common_width
     assert counts["total"] == counts["encoder"] + counts["decoder"]
 
 
+@pytest.mark.slow
 def test_attention_is_in_columns_of_its_own():
     """Stage 1 of MiT-B2, block 1: 120x214 tokens, 15x26 keys, 64 channels, two products."""
     row = vspw("mit_b2")["paths"]["shallow"]
@@ -108,6 +109,7 @@ def test_attention_is_in_columns_of_its_own():
     )
 
 
+@pytest.mark.slow
 def test_as_it_runs_the_fusion_reads_only_the_shallow_channels():
     rows, pixels = vspw("mit_b2")["paths"], 120 * 214
     assert rows["fusion"]["published"] == pixels * (256 + 32) * 256
@@ -164,6 +166,7 @@ def test_means_over_frames():
                 assert rows[name][column] == pytest.approx((first + (interval - 1) * others) / interval)
 
 
+@pytest.mark.slow
 def test_a_resnet_has_no_attention_and_fuses_at_stride_8():
     report = profile(
         ModelConfig(

@@ -106,6 +106,7 @@ def test_blocks_are_those_of_the_formula(kind, in_channels, stride, has):
     assert isinstance(block.downsample, nn.Identity) != has
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "height, width, shallow_grid, deep_grid",
     [(64, 96, (16, 24), (8, 12)), (50, 70, (13, 18), (7, 9)), (33, 32, (9, 8), (5, 4))],

@@ -43,6 +43,7 @@ class Constant:
         return np.full((*here.shape, 2), self.offset, np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size, step",
     [

@@ -273,6 +273,7 @@ def test_an_image_of_another_size_on_the_way_ends_a_calibrated_camera(folder, ca
     probe.spin_until(lambda: len(images) == 3, "the images before")
 
 
+@pytest.mark.slow
 def test_a_broken_calibration_ends_the_process_with_a_sentence(folder, calibration, processes):
     calibration.write_text(CALIBRATION.replace("30.5", ".nan"))
     camera = processes("camera", "-p", f"source:={folder}", "-p", f"camera_info_url:={calibration}")

@@ -206,6 +206,7 @@ def message_class(transport):
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", VIDEOS)
 def test_a_video_over_dds_has_masks(segmenter, probe, transport):
     kind, topic = message_class(transport), f"/camera/image_raw/{transport}"

@@ -25,6 +25,7 @@ def test_late_subscribers_get_the_palette(segmenter, model, probe):
     ]
 
 
+@pytest.mark.slow
 def test_late_subscribers_get_label_info(segmenter, probe):
     vision = pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed (it is not on PyPI)")
     segmenter.start()

@@ -183,6 +183,7 @@ def _unknown_setting(folder):
     (folder / "model.yaml").write_text(yaml.safe_dump(plain))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage, words",
     [

@@ -117,6 +117,7 @@ def test_budget_takes_effect_while_running(camera, probe):
     probe.diagnostic(camera.topic, lambda s: s.number("keyframes") == status.number("keyframes") + 1)
 
 
+@pytest.mark.slow
 def test_deleting_a_parameter_or_setting_an_unknown_one_is_refused(camera, probe):
     for name in ("threshold", "outputs", "model", "overlay_alpha", "no_such_parameter"):
         (result,) = probe.set_messages([ParameterMessage(name=name)])  # as `ros2 param delete`
@@ -124,6 +125,7 @@ def test_deleting_a_parameter_or_setting_an_unknown_one_is_refused(camera, probe
     camera.segment()
 
 
+@pytest.mark.slow
 def test_outputs_can_be_switched_off_and_on(camera, probe):
     confidences = probe.collect(Image, "/dcfm/confidence")
     probe.spin_until(lambda: camera.segment() and confidences, "a confidence")
@@ -137,6 +139,7 @@ def test_outputs_can_be_switched_off_and_on(camera, probe):
     assert of(camera.infos, without) is None and of(confidences, without) is None
 
 
+@pytest.mark.slow
 def test_every_parameter_says_what_it_is(segmenter, probe):
     segmenter.start()
     names = probe.call(ListParameters, f"{NODE}/list_parameters", ListParameters.Request()).result.names
@@ -157,6 +160,7 @@ def test_every_parameter_says_what_it_is(segmenter, probe):
             assert descriptor.integer_range, descriptor.name
 
 
+@pytest.mark.slow
 def test_cameras_can_be_named_before_configuring(segmenter, probe):
     segmenter.reset()
     try:
@@ -172,6 +176,7 @@ def test_cameras_can_be_named_before_configuring(segmenter, probe):
         assert probe.set(cameras=[""]) == ""
 
 
+@pytest.mark.slow
 def test_values_as_yaml_writes_them(segmenter, probe, model):
     """A whole number for a float, a list without names, a folder named by a date."""
     segmenter.start()
@@ -187,6 +192,7 @@ def test_values_as_yaml_writes_them(segmenter, probe, model):
     probe.diagnostic("cpu", lambda status: "no model '20260101'" in status.message)
 
 
+@pytest.mark.slow
 def test_a_value_that_a_parameter_has_already_is_no_change(camera, probe, segmenter, model):
     """So that what `ros2 param dump` wrote can be loaded while the node runs."""
     assert probe.set(**{**DEFAULTS, "model": str(model)}) == ""
@@ -194,6 +200,7 @@ def test_a_value_that_a_parameter_has_already_is_no_change(camera, probe, segmen
     camera.segment()
 
 
+@pytest.mark.slow
 def test_a_refused_value_leaves_the_parameter_as_it_was_described(segmenter, probe):
     segmenter.start()
     assert "a number" in probe.set(threshold="much")

@@ -51,6 +51,7 @@ def test_sigint_while_images_flow(processes, model, probe):
     ended(segmenter, signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_sigterm_after_a_failed_configuration(processes):
     segmenter = processes("segmenter", "-r", "__node:=ending", "-p", "model:=/no/such/model")
     segmenter.wait_for_text("cannot configure")

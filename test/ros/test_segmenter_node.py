@@ -67,6 +67,7 @@ def test_a_burst_loses_images_but_neither_order_nor_the_newest(camera):
     assert len(camera.masks) + dropped <= 41  # what DDS itself lost is in neither
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "two_sided"])
 def test_other_modes_answer_every_image_too(segmenter, probe, mode):
     segmenter.start(mode=mode, max_interval=2)

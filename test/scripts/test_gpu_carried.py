@@ -63,6 +63,7 @@ def test_a_large_state_goes_in_parts_or_stays(trained, tmp_path, monkeypatch):
     assert "is too large to be carried" in carried.carry(trained.run, trained.out)
 
 
+@pytest.mark.slow
 def test_a_save_that_was_interrupted_is_noticed(trained, tmp_path):
     trained.out.mkdir()
     carried.carry(trained.run, trained.out)

@@ -88,6 +88,7 @@ def test_labels_are_taken_from_the_middle_of_each_new_pixel(folder):
     assert (open_source(str(folder), width=20, height=16).frame(0).label == 1).all()
 
 
+@pytest.mark.slow
 def test_a_reel_shows_some_seconds_of_each_seed():
     reel = open_source("synthetic:5-7", width=64, height=48, rate_hz=2.0)
     assert reel.length == 30  # three seeds, 5 s each

@@ -61,6 +61,7 @@ def test_stamps_follow_the_rate():
     assert SyntheticVideo(0, 64, 64, rate_hz=15).frame(0).stamp_ns == 0
 
 
+@pytest.mark.slow
 def test_cuts_are_flagged_and_strong():
     video = SyntheticVideo(5, 160, 120)
     cuts = video.cut_frames(600)
@@ -76,6 +77,7 @@ def test_cuts_are_flagged_and_strong():
     assert np.median(across) > 2.5 * np.median(within)
 
 
+@pytest.mark.slow
 def test_cut_frames_agree_with_flags_at_low_rates():
     video = SyntheticVideo(5, 32, 32, rate_hz=0.3)
     assert video.cut_frames(12) == [i for i in range(12) if video.frame(i).is_cut]
@@ -95,6 +97,7 @@ def test_somewhere_the_car_stands_still():
     assert any(still(seed) for seed in range(25))
 
 
+@pytest.mark.slow
 def test_adjacent_labels_overlap():
     for seed in (0, 1, 2):
         video = SyntheticVideo(seed, 240, 180)

@@ -75,6 +75,7 @@ def test_a_resumed_run_takes_the_same_course(
         assert same(weights(outcome.folder), whole) and len(seen) == 5 and outcome.code == 0
 
 
+@pytest.mark.slow
 def test_resuming_without_a_checkpoint_starts_at_the_beginning(train_config, tmp_path):
     outcome = run(train_config(iterations=1), tmp_path / "new", resume=True)
     assert outcome.folder == tmp_path / "new" / LAST and load_model(outcome.folder)
@@ -202,6 +203,7 @@ def test_it_learns(train_config, tmp_path, log_every):
     assert right.float().mean() > 0.5  # batch-norm statistics lag behind after so few iterations
 
 
+@pytest.mark.slow
 def test_neighbours_without_labels(train_config, video, tmp_path):
     """Published training: one labelled frame of each pair."""
     data = DataConfig(sources=(SourceConfig("folder", root=str(video)),), radius=1, neighbour_labels=False)

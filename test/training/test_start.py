@@ -67,6 +67,7 @@ def test_the_backbone_alone(started):
     )
 
 
+@pytest.mark.slow
 def test_from_a_per_frame_network(started):
     found, origin, fresh, told = started({}, {"architecture": "per_frame"})
     assert (

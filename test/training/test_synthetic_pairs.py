@@ -49,6 +49,7 @@ def frames_of(pair, rendered):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", (1, 4, 8, 30))
 def test_pairs_stay_within_one_shot(rendered, radius):
     for pair in draw(pairs_of(300, radius), 600):
@@ -59,6 +60,7 @@ def test_pairs_stay_within_one_shot(rendered, radius):
         assert pair.origin == f"synthetic seed {video.seed} frames {one} and {other}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", (1, 2, 4, 8, 16))
 def test_pairs_are_evenly_at_all_distances_and_either_way(rendered, radius):
     """Each of the 2 R offsets is drawn 200 times, give or take 4.5 standard deviations."""

@@ -32,6 +32,7 @@ def test_an_encoder_becomes_a_model_to_start_training_from(tmp_path, backbone):
     )
 
 
+@pytest.mark.slow
 def test_what_is_missing_unexpected_or_of_another_shape_is_listed(tmp_path):
     tensors = efficientnet_lite(per_frame(backbone="efficientnet_lite0", embed=16))
     lost = {name: tensor for name, tensor in tensors.items() if name != "_blocks.3._expand_conv.weight"}

@@ -87,6 +87,7 @@ def test_a_state_dict_gives_the_same_logits(transformers, tmp_path, backbone, dt
     torch.testing.assert_close(logits(load_model(tmp_path / "model")), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ("SegformerModel", "SegformerForImageClassification"))
 def test_a_state_dict_of_an_encoder_is_the_saved_one(transformers, tmp_path, kind):
     theirs = randomised(getattr(transformers, kind)(config(transformers)))
@@ -117,6 +118,7 @@ def test_encoders_of_every_size_are_the_same(transformers, tmp_path, backbone):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5, msg=lambda text: f"stage {stage}: {text}")
 
 
+@pytest.mark.slow
 def test_the_eps_of_the_library_is_the_one_that_fits(transformers, tmp_path):
     """Its configuration says 1e-6, which none of its layers uses."""
     theirs = randomised(transformers.SegformerModel(config(transformers, layer_norm_eps=1e-6))).double()
@@ -136,6 +138,7 @@ def test_the_eps_of_the_library_is_the_one_that_fits(transformers, tmp_path):
     assert error[0] < 1e-6 and error[1] > 3 * error[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ("SegformerModel", "SegformerForImageClassification"))
 def test_encoders_alone_and_classifiers_of_images(transformers, tmp_path, kind):
     theirs = randomised(getattr(transformers, kind)(config(transformers)))

@@ -88,6 +88,7 @@ def test_more_classes_than_a_mask_tells_apart_are_refused(tmp_path):
         read_model([written(tmp_path / "a.pth", tensors)])
 
 
+@pytest.mark.slow
 def test_quantised_weights_are_named_whatever_lies_beside_them(tmp_path):
     whole = hugging_face(per_frame())
     name = "segformer.encoder.block.0.0.mlp.dense1.weight"
@@ -208,6 +209,7 @@ def test_training_starts_from_a_backbone_alone_with_everything_else_fresh(backbo
     )
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation, tmp_path):
     import_model([segmentation], tmp_path / "model")
     model, origin = new_model(training(tmp_path / "model", "backbone")), per_frame()
@@ -220,6 +222,7 @@ def test_training_starts_from_a_segmentation_model_with_its_fusion(segmentation,
         new_model(training(tmp_path / "model", "backbone", embed=768))
 
 
+@pytest.mark.slow
 def test_training_from_a_model_of_another_eps_says_what_to_set(tmp_path):
     import_model([written(tmp_path / "a.bin", hugging_face(per_frame()))], tmp_path / "model")
     with pytest.raises(
@@ -229,6 +232,7 @@ def test_training_from_a_model_of_another_eps_says_what_to_set(tmp_path):
     new_model(training(tmp_path / "model", block_eps=1e-5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     (

@@ -221,6 +221,7 @@ def test_concurrent_networks_have_cores_of_their_own_and_the_same_logits(make):
     assert np.abs(logits - shared.decode(shallow, [shared.deep(shallow)])).max() <= 1e-5
 
 
+@pytest.mark.slow
 def test_prepared_sizes_are_ready(backend):
     """Any thread may prepare while others run."""
     shallow = backend.shallow(image(SIZES[0]))

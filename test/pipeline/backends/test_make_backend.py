@@ -87,6 +87,7 @@ def test_unknown_precision():
     assert refused("torch", precision="int8") == "unknown precision 'int8': use one of auto, f32, bf16, f16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_torch_on_a_cpu_computes_in_f32(precision, no_gpu):
     assert refused("torch", precision=precision) == (
@@ -105,6 +106,7 @@ def capabilities(monkeypatch, *names):
     monkeypatch.setattr(openvino, "Core", Core)
 
 
+@pytest.mark.slow
 def test_openvino_computes_in_what_the_processor_is_made_for(monkeypatch):
     capabilities(monkeypatch, "FP32", "INT8", "BF16")
     assert make_backend("openvino", tiny_model()).precision == "bf16"

@@ -141,6 +141,7 @@ def test_without_a_map_all_is_as_ever(backend):
             assert same(everything(backend, shallow, used, nothing), wanted)
 
 
+@pytest.mark.slow
 def test_a_kept_feature_stays_and_moves_from_there_each_time(backend):
     shallow, commons = features(backend)
     before = [content(feature).clone() for feature in (shallow, *commons)]
@@ -150,6 +151,7 @@ def test_a_kept_feature_stays_and_moves_from_there_each_time(backend):
     assert all(torch.equal(content(feature), kept) for feature, kept in zip((shallow, *commons), before))
 
 
+@pytest.mark.slow
 def test_there_is_a_map_for_each_feature_or_none_at_all(backend):
     shallow, commons = features(backend)
     with pytest.raises(ValueError):

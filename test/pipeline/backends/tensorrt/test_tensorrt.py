@@ -33,6 +33,8 @@ from dcfm_ros.pipeline.export.options import ExportOptions
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
+pytestmark = pytest.mark.slow
+
 SIZE = (64, 96)
 
 
@@ -89,7 +91,6 @@ def compare(backend, model, tolerance):
     assert backend.mask(features[0][1][1], features[0][2][:1], (50, 70))[1] is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind, precision, tolerance",
     [({}, "f32", 1e-5), ({}, "f16", 5e-3), ({"architecture": "per_frame"}, "f16", 5e-3)],
@@ -119,7 +120,6 @@ def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, tolerance):
         compare(backend, model, tolerance)
 
 
-@pytest.mark.slow
 def test_features_stay_and_the_image_may_change(engines):
     backend, picture = tensorrt.TensorRTBackend(engines), image(1)
     shallow = backend.shallow(picture)
@@ -132,7 +132,6 @@ def test_features_stay_and_the_image_may_change(engines):
     assert shallow.nbytes == 4 * 32 * 16 * 24 and common.nbytes == 4 * 256 * 16 * 24
 
 
-@pytest.mark.slow
 def test_the_record_says_what_the_engines_are_of(engines):
     plain = yaml.safe_load((engines / "export.yaml").read_text())
     assert (plain["format"], plain["size"], plain["precision"], plain["per_frame"]) == (
@@ -145,7 +144,6 @@ def test_the_record_says_what_the_engines_are_of(engines):
     assert read_engines(engines).size == SIZE
 
 
-@pytest.mark.slow
 def test_progress_is_told_part_by_part_and_once(tmp_path):
     told = []
     build(tiny_model(), tmp_path / "engines", report=told.append)
@@ -159,7 +157,6 @@ def test_progress_is_told_part_by_part_and_once(tmp_path):
     assert told[-1] == "comparing with PyTorch" and len(told) == 17
 
 
-@pytest.mark.slow
 def test_engines_that_differ_too_much_are_not_written(tmp_path, monkeypatch):
     run = tensorrt_build.run_once
     monkeypatch.setattr(
@@ -271,7 +268,6 @@ def lines_of(capsys):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-@pytest.mark.slow
 def test_the_program(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tensorrt_build.os, "nice", lambda by: by)
     model = write_tiny_model(tmp_path / "model")
@@ -289,7 +285,6 @@ def test_the_program(tmp_path, capsys, monkeypatch):
 # All together
 
 
-@pytest.mark.slow
 def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = write_tiny_model(tmp_path / "model")
@@ -301,7 +296,6 @@ def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeyp
     assert backend.status() == {"96x64": "tensorrt"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("works", (True, False))
 def test_a_segmenter_goes_over_to_engines_and_loses_no_mask(tmp_path, monkeypatch, works):
     """The program runs in this process, the CUDA backend is PyTorch on the CPU; all else is as on a robot."""
