@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run all tests in several pytest processes, as many at a time as there are cores: `make test`.
+"""Run all tests in several pytest processes, one more at a time than there are cores: `make test`.
 
 Usage: run_tests.py [--at-once N] [arguments of pytest]
 
 A part is a folder of test/, or some files of a large one. Each has a process of its own: training forks, and
 a process in which DDS and inference engines have run is no place to fork from. The longest parts start first,
-so that no core is idle at the end. What a part prints comes when it has ended.
+so that no core is idle at the end. Those of nodes wait for most of their time. What a part prints comes when
+it has ended.
 """
 
 from __future__ import annotations
@@ -124,11 +125,13 @@ class Runner:
 
 
 def main(arguments: list[str]) -> int:
-    at_once = max(2, len(os.sched_getaffinity(0)))
+    at_once = 1 + len(os.sched_getaffinity(0))
     if arguments[:1] == ["--at-once"]:
         at_once, arguments = int(arguments[1]), arguments[2:]
     # In the background of a shell it is ignored, and would be by what the tests start, which some interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Networks on tiny images gain nothing from threads, and lose much where other parts want the same cores.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     began, runner = time.monotonic(), Runner(parts(ROOT / "test"), arguments)
     try:
         runner.run(at_once)
