@@ -80,11 +80,9 @@ def bench():
         if isinstance(bench.backend, FakeBackend):
             bench.backend.gate.set()
         bench.segmenter.stop()
-    assert not [
-        thread.name
-        for thread in threading.enumerate()
-        if thread.name.startswith("dcfm-") and "rows" not in thread.name
-    ]
+    names = [thread.name for thread in threading.enumerate()]
+    left = [name for name in names if name.startswith("dcfm-") and "rows" not in name]
+    assert not left, f"threads {left} of this test or of one before it go on"
 
 
 def numbers(masks):

@@ -34,7 +34,10 @@ def mask(mask_size="", class_map=None, wanted=Wanted()):
         wanted=lambda camera: wanted,
         class_map=class_map,
     )
-    return segmenter.process(Frame("", 0, IMAGE))[0]
+    try:
+        return segmenter.process(Frame("", 0, IMAGE))[0]
+    finally:
+        segmenter.stop()
 
 
 @pytest.mark.slow
