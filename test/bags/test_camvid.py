@@ -94,6 +94,7 @@ def test_figures_are_those_of_the_files(evaluated, by_files, mode, alignment):
     assert moved > 50 and dcfm["motion_px"] > 1 if alignment == "flow" else moved == 0
 
 
+@pytest.mark.slow
 def test_figures_without_labels_are_plausible(evaluated):
     result = evaluated("sync", "flow")
     dcfm, per_frame = result.rows

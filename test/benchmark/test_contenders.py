@@ -299,6 +299,7 @@ def test_one_class_has_no_borders_to_make(scene):
     assert measured_border_share(backend, scene, SIZE) == 0.0
 
 
+@pytest.mark.slow
 def test_border_cells_are_those_of_shallow_frames(backend, scene, monkeypatch):
     commons, decode = [], backend.decode
     monkeypatch.setattr(

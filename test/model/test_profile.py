@@ -147,6 +147,7 @@ def test_the_fusion_of_stages_as_the_documentation_says():
     )
 
 
+@pytest.mark.slow
 def test_means_over_frames():
     rows = vspw("mit_b2")["paths"]
     for column in rows["keyframe"]:

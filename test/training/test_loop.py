@@ -211,6 +211,7 @@ def test_neighbours_without_labels(train_config, video, tmp_path):
     assert all(value.isfinite().all() for value in weights(folder).values())
 
 
+@pytest.mark.slow
 def test_crops_need_not_be_multiples_of_32(train_config, tmp_path):
     config = train_config(iterations=1)
     config = replace(config, phases=(replace(config.phases[0], height=66, width=85),))

@@ -88,6 +88,7 @@ def test_frame_after_a_keyframe_uses_the_keyframes_feature(backend, model):
     assert distance(backend.decode(backend.shallow(second), [common]), wanted) <= 1e-4
 
 
+@pytest.mark.slow
 def test_two_sided_logits_are_the_sum_of_both(backend, model):
     pictures = [image(SIZES[0], seed) for seed in range(3)]
     commons = [backend.deep(backend.shallow(picture)) for picture in (pictures[0], pictures[2])]
