@@ -35,8 +35,7 @@ def prepare() -> bool:
     if place is None:
         say_once(
             f"{why}, nor is there a private folder in the temporary one: nothing is cached, and starts take "
-            f"longer. "
-            "Set XDG_CACHE_HOME to a folder of yours"
+            "longer. Set XDG_CACHE_HOME to a folder of yours"
         )
         return False
     say_once(f"{why}: caches go to {place}; set XDG_CACHE_HOME to a folder of yours to keep them elsewhere")

@@ -16,21 +16,14 @@ import numpy as np
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 _MARKER = re.compile(rb"\xff[^\0\xff]", re.DOTALL)
-_SCAN_END = re.compile(
-    rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL
-)  # restart markers, which are part of the pixel data
+# restart markers, which are part of the pixel data
+_SCAN_END = re.compile(rb"\xff[^\0\xff\xd0-\xd7]", re.DOTALL)
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
-_SIZES = {0xC0 + number for number in range(16)} - {
-    0xC4,
-    0xC8,
-    0xCC,
-}  # markers of the segment that contains the size
+# markers of the segment that contains the size
+_SIZES = {0xC0 + number for number in range(16)} - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
-_READ = (
-    0xC0,
-    0xC1,
-    _PROGRESSIVE,
-)  # Huffman-coded, like the first two (baseline, extended): supported by every decoder
+# Huffman-coded, like the first two (baseline, extended): supported by every decoder
+_READ = (0xC0, 0xC1, _PROGRESSIVE)
 _SCAN, _ADOBE, _ALONE = 0xDA, 0xEE, (0x01, 0xD8)
 GREY = 128  # fill value of decoders
 # Bytes that do not decode to grey; if one happens to equal the missing bits, the other does not.

@@ -134,6 +134,11 @@ def hint_of(kind: type, name: str) -> tuple[Any, bool]:
     return _optional(_hints(kind)[name])
 
 
+def is_size(hint: Any) -> bool:
+    """Is a setting of this type a size, (height, width)?"""
+    return typing.get_args(hint) == (int, int)
+
+
 def choices_of(kind: type, name: str) -> tuple[str, ...]:
     """The values that a setting may have, where they can be listed."""
     hint, _ = hint_of(kind, name)
@@ -182,10 +187,10 @@ def checked(name: str, value: Any, hint: Any, known: Setting) -> Any:
     except TypeError:
         # a number that is none, such as nan, of a setting with bounds
         bounds = known.bounds if plain is float and type(value) is float else ""
-        raise SettingError(name, _shown(value), bounds or _wanted(hint)) from None
+        raise SettingError(name, _shown(value, plain), bounds or _wanted(hint)) from None
     except ValueError:
         raise SettingError(
-            name, _shown(value), f"one of {', '.join(choice.value for choice in plain)}"
+            name, _shown(value, plain), f"one of {', '.join(choice.value for choice in plain)}"
         ) from None
     entries = found if isinstance(found, tuple) else () if found is None else (found,)
     if known.choices and (wrong := [entry for entry in entries if entry not in known.choices]):
@@ -193,7 +198,7 @@ def checked(name: str, value: Any, hint: Any, known: Setting) -> Any:
         choices = ", ".join(choice for choice in known.choices if choice)
         raise SettingError(name, repr(wrong[0]), f"{which} of {choices}")
     if known.bounds and (wrong := [entry for entry in entries if not known.allows(entry)]):
-        raise SettingError(name, _shown(found if _is_size(found) else wrong[0]), known.bounds)
+        raise SettingError(name, _shown(found if is_size(plain) else wrong[0], plain), known.bounds)
     return found
 
 
@@ -225,13 +230,11 @@ def _plain(bound: float) -> str:
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, plain: Any) -> str:
     """A value in a message; a size as in 480x853."""
-    return f"{value[0]}x{value[1]}" if _is_size(value) else repr(value)
-
-
-def _is_size(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and all(type(side) is int for side in value)
+    if is_size(plain) and isinstance(value, tuple) and list(map(type, value)) == [int, int]:
+        return f"{value[0]}x{value[1]}"
+    return repr(value)
 
 
 def _typed(value: Any, hint: Any) -> Any:

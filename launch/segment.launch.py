@@ -103,8 +103,7 @@ def nodes(context):
     if "image" in given and "cameras" in given:
         raise RuntimeError(
             f"image:={given['image']} is for one camera, and cameras:={given['cameras']} names several: give "
-            f"their "
-            "topics as NAME.image_topic in a parameters file"
+            "their topics as NAME.image_topic in a parameters file"
         )
     values = {parameter: given[name] for name, parameter in TEXTS.items() if name in given}
     values |= {name: given[name].lower() == "true" for name in SWITCHES if name in given}

@@ -30,10 +30,8 @@ from gpu.runner import Interrupted, run
 from gpu.steps import KINDS, ROOT, Training, environment, inputs, plan
 
 CONFIG = "config/train/street11_gpu.yaml"
-FREE_MB = {
-    "--out": 80,
-    "the folder for temporary files (TMPDIR)": 200,
-}  # of a disk: results; a training's own checkpoint
+# of a disk: results; a training's own checkpoint
+FREE_MB = {"--out": 80, "the folder for temporary files (TMPDIR)": 200}
 ENDING = (signal.SIGTERM, signal.SIGHUP)  # as Ctrl-C: the step is ended, too
 
 

@@ -14,9 +14,8 @@ from dcfm_ros.points.camera import Camera
 from dcfm_ros.points.labelling import Labels, class_table
 
 WIDTH, HEIGHT, FOCAL = 8, 6, 4.0
-CAMERA = Camera(
-    WIDTH, HEIGHT, FOCAL, FOCAL, 3.5, 2.5
-)  # places and depths are sums of powers of two: float32 has them exactly
+# places and depths are sums of powers of two: float32 has them exactly
+CAMERA = Camera(WIDTH, HEIGHT, FOCAL, FOCAL, 3.5, 2.5)
 WALL, BOX = 40, 3  # class ids of the plane at 2 m, and of the box at 1 m before it
 CLASSES = [(WALL, "wall", (1, 2, 3)), (BOX, "box", (255, 128, 0))]  # neither 0..n-1 nor in order
 COLOURS = {WALL: 0x010203, BOX: 0xFF8000, 255: 0x808080}

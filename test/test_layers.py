@@ -16,6 +16,7 @@ from dcfm_ros.pipeline.backend_table import TABLE
 ROOT = Path(__file__).parents[1] / "dcfm_ros"
 MODULES = sorted(ROOT.rglob("*.py"))
 COMMANDS = [*sorted((ROOT / "cli").glob("*.py")), ROOT / "__main__.py"]
+# usable without ROS
 LIBRARIES = (
     "model",
     "motion",
@@ -29,7 +30,7 @@ LIBRARIES = (
     "pipeline",
     "sources",
     "bags",
-)  # usable without ROS
+)
 
 
 @cache

@@ -61,9 +61,8 @@ class VideoReader:
 
     def __init__(self, bag: Bag, topic: Topic):
         self._bag, self._topic, self._decoder = bag, topic, VideoDecoder()
-        self._pending: deque[tuple[int, int]] = (
-            deque()
-        )  # (number, log time) of messages whose image is still to come
+        # (number, log time) of messages whose image is still to come
+        self._pending: deque[tuple[int, int]] = deque()
 
     def read(self, number: int, log_ns: int, raw: bytes) -> list[Arrival]:
         self._pending.append((number, log_ns))

@@ -24,10 +24,8 @@ from typing import IO, Any
 
 from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, pack_job
 
-LOCAL, AUTO = (
-    "local",
-    "auto",
-)  # instead of an address: a cluster that lives as long as the engine; the one that runs on this machine
+# instead of an address: a cluster that lives as long as the engine; the one that runs on this machine
+LOCAL, AUTO = ("local", "auto")
 _CONNECT_S = 10.0  # timeout for a connection
 _END_S = 60.0  # timeout for tasks to end by themselves
 
@@ -62,8 +60,8 @@ class RayCluster:
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RuntimeError(
                 f"no Ray cluster at {address!r} ({_first_line(error)}): give the address that `ray start "
-                f"--head` printed, {AUTO}, "
-                f"or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that requires a token"
+                f"--head` printed, {AUTO}, or {LOCAL}; set RAY_AUTH_MODE=token for a cluster that requires a "
+                "token"
             ) from error
         machines = [
             node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")

@@ -154,9 +154,8 @@ class Bag:
     def _merged(self, keys: set[Key]) -> Iterator[tuple[Key, int, bytes]]:
         """Merge the files in order of log time. A file is not read before its first message is due: there may
         be hundreds of files."""
-        streams: list[
-            tuple
-        ] = []  # heap of (log time of the next message, file number, message, further messages)
+        # heap of (log time of the next message, file number, message, further messages)
+        streams: list[tuple] = []
         for number, file in enumerate(
             sorted((file for file in self._storages if file.count), key=lambda file: file.start_ns)
         ):

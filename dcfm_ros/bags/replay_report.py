@@ -98,9 +98,8 @@ class ReplayReport:
         def picture() -> np.ndarray:
             masks: list[tuple[str, np.ndarray | None]] = [(self._title, result.mask)]
             masks += [(EVERY_FRAME, reference)] if reference is not None else []
-            masks += (
-                [("label", label)] if self._options.labels else []
-            )  # also for a frame without a label: all pictures have the same panels
+            # also for a frame without a label: all pictures have the same panels
+            masks += [("label", label)] if self._options.labels else []
             return side_by_side(frame.rgb(), masks, self._table)
 
         for kind, value in (

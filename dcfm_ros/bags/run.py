@@ -59,9 +59,8 @@ class EvaluationRun:
         self.bag, self.cameras = bag, cameras
         self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels)
         self.label_records = {camera.name: LabelRecord() for camera in cameras}
-        self._events: dict[
-            tuple[str, int], KeyframeEvent
-        ] = {}  # by camera and index, until their mask arrives
+        # by camera and index, until their mask arrives
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}
         self.times: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._began_s = self._ended_s = 0.0
         self._stack = ExitStack()

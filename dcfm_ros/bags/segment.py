@@ -73,9 +73,8 @@ class _Run:
         saved: Progress | None,
     ):
         self._options, self._bag, self._cameras, self._unfinished = options, bag, cameras, unfinished
-        self._events: dict[
-            tuple[str, int], KeyframeEvent
-        ] = {}  # by camera and index, until their mask arrives
+        # by camera and index, until their mask arrives
+        self._events: dict[tuple[str, int], KeyframeEvent] = {}
         self._resets = {camera.name: 0 for camera in cameras}  # `Origin.resets` of the last mask of this pass
         self._stack = ExitStack()
         try:

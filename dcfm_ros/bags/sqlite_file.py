@@ -74,9 +74,8 @@ class SqliteFile:
         }
         if not {"topics", "messages"} <= tables:
             raise BagError(f"{self.path} is a database without ROS messages: give a recording of ROS 2")
-        there = {
-            row[1] for row in self._database.execute("PRAGMA table_info(topics)")
-        }  # older versions have fewer columns
+        # older versions have fewer columns
+        there = {row[1] for row in self._database.execute("PRAGMA table_info(topics)")}
         columns = ", ".join(
             name if name in there else "''"
             for name in (

@@ -8,10 +8,8 @@ from dcfm_ros.bags.types import typestore
 from dcfm_ros.stamps import NS_PER_S
 
 _LAST_S = 2**31 - 1  # largest int32 seconds
-_FIRST_NS, _LAST_NS = (
-    -(2**31) * NS_PER_S,
-    _LAST_S * NS_PER_S + 2**32 - 1,
-)  # with the largest uint32 nanoseconds
+# with the largest uint32 nanoseconds
+_FIRST_NS, _LAST_NS = (-(2**31) * NS_PER_S, _LAST_S * NS_PER_S + 2**32 - 1)
 
 
 def stamp_message(ns: int):

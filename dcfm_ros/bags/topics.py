@@ -40,9 +40,8 @@ _ENDINGS = (
     "color",
     "raw",
 )
-_TRANSPORTS = re.compile(
-    r"/(compressed|ffmpeg|foxglove)$"
-)  # suffixes that image_transport appends to the raw topic's name
+# suffixes that image_transport appends to the raw topic's name
+_TRANSPORTS = re.compile(r"/(compressed|ffmpeg|foxglove)$")
 
 
 @dataclass(frozen=True)

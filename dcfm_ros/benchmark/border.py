@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 
 _LEVEL, _NOISE = 8.0, 0.1  # of the logits, above the other classes
-_SOFT = (
-    np.array([1.0, 3.0, 1.0]) / 5.0
-)  # both classes of a border stand out there, as they do in a network's logits
+# both classes of a border stand out there, as they do in a network's logits
+_SOFT = np.array([1.0, 3.0, 1.0]) / 5.0
 
 
 def border_share(logits: np.ndarray) -> float:

@@ -24,11 +24,8 @@ class TransformersNetwork(nn.Module):
 
     def __init__(self, model: PerFrame, camera: tuple[int, int]):
         """model: with a MiT backbone. Raises ImportError where `transformers` is missing."""
-        from transformers import (
-            SegformerConfig,
-            SegformerForSemanticSegmentation,
-            logging,
-        )  # optional, and slow to import
+        # optional, and slow to import
+        from transformers import SegformerConfig, SegformerForSemanticSegmentation, logging
 
         super().__init__()
         logging.disable_progress_bar()

@@ -39,9 +39,8 @@ def longest_kernels(
     image, camera = network_input(frame, size), frame.image.shape[:2]
     shallow = backend.shallow(image)
     common = backend.deep(shallow)
-    moves = np.full(
-        (size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), 1.5, np.float32
-    )  # features move by some cells
+    # features move by some cells
+    moves = np.full((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), 1.5, np.float32)
     parts: dict[str, Callable[[], object]] = {
         "shallow frame": lambda: backend.mask(backend.shallow(image), [common], camera, motions=[moves]),
         "deep path": lambda: backend.deep(shallow),

@@ -34,9 +34,8 @@ class Upsampling:
     def __init__(self, backend: Backend, scene: Scene, size: tuple[int, int]):
         """size: (h, w) of the network input."""
         shallow = backend.shallow(network_input(next(scene.frames()), size))
-        model = np.copy(
-            backend.decode(shallow, [backend.deep(shallow)]), order="K"
-        )  # laid out as the backend has them
+        # laid out as the backend has them
+        model = np.copy(backend.decode(shallow, [backend.deep(shallow)]), order="K")
         logits = {"the model's own": model}
         for share in BORDER_SHARES[:1] if len(model) < 2 else BORDER_SHARES:
             logits[f"made, {share:.0%}"] = laid_out_as(

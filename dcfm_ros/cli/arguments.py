@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, fields
 from enum import Enum
 from typing import Any
 
-from dcfm_ros.setting_fields import Setting, SettingError, description_of, hint_of, metadata_of
+from dcfm_ros.setting_fields import Setting, SettingError, description_of, hint_of, is_size, metadata_of
 
 
 class Parser(argparse.ArgumentParser):
@@ -95,24 +95,23 @@ def help_text(kind: type, field: Field) -> str:
         return ("without " if field.default is True else "") + text.replace("%", "%%")
     details = [known.bounds.replace("a value ", "")]
     if field.default not in (MISSING, None, "", ()) and not known.required:
-        details.append(f"default: {_shown(field.default)}")
+        details.append(f"default: {_shown(field.default, hint)}")
     said = "; ".join(detail for detail in details if detail)
     return (f"{text} ({said})" if said else text).replace("%", "%%")
 
 
 def _placeholder(hint: Any, option: str) -> str:
-    if _is_size(hint):
+    if is_size(hint):
         return "HxW"
     name = option.lstrip("-").upper().replace("-", "_")
     return f"{name},..." if typing.get_origin(hint) is tuple else name
 
 
-def _shown(default: Any) -> str:
+def _shown(default: Any, hint: Any) -> str:
     if isinstance(default, Enum):
         return str(default.value)
     if isinstance(default, tuple):
-        is_size = len(default) == 2 and all(type(side) is int for side in default)
-        return ("x" if is_size else ",").join(map(str, default))
+        return ("x" if is_size(hint) else ",").join(map(str, default))
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
@@ -120,7 +119,7 @@ def _one(hint: Any, known: Setting) -> Callable[[str], Any] | None:
     """The parser of one argument of a setting."""
     if known.parse:
         return _named(known.parse)
-    if _is_size(hint):
+    if is_size(hint):
         return height_and_width
     if typing.get_origin(hint) is tuple:
         entry = typing.get_args(hint)[0]
@@ -134,10 +133,6 @@ def _plain(hint: type, known: Setting) -> Callable[[str], Any] | None:
     if hint in (int, float):
         return hint
     return str if known.may_be_empty else None  # None: `_text`
-
-
-def _is_size(hint: Any) -> bool:
-    return typing.get_args(hint) == (int, int)
 
 
 def _text(value: str) -> str:

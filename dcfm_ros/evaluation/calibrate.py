@@ -148,12 +148,10 @@ def calibration_table(report: dict) -> str:
     return "\n".join(
         [
             f"{report['data']['name']}: {report['frames']} frames in {report['clips']} clips, MinK "
-            f"{bounds['min_interval']}, "
-            f"MaxK {bounds['max_interval']}",
+            f"{bounds['min_interval']}, MaxK {bounds['max_interval']}",
             *(
                 f"median {'residual' if bounds['aks_score'] == AksScore.RESIDUAL.value else 'deviation'} "
-                f"{distance} frames apart: "
-                f"{'no such frames' if value is None else format(value, '.3f')}"
+                f"{distance} frames apart: {'no such frames' if value is None else format(value, '.3f')}"
                 for distance, value in medians.items()
             ),
             "",
@@ -233,8 +231,7 @@ def _check_possible(
     if keyframe_hz < lowest:
         raise ValueError(
             f"keyframe_hz {keyframe_hz:g} is out of reach: max_interval {config.max_interval} brings at "
-            f"least "
-            f"{lowest:.2f} keyframes/s on this data; raise max_interval or the rate"
+            f"least {lowest:.2f} keyframes/s on this data; raise max_interval or the rate"
         )
 
 

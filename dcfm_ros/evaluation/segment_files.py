@@ -34,8 +34,7 @@ def segment(options: SegmentOptions) -> dict:
     if Path(options.source).is_dir() and source.length is not None and source.length > 1:
         print(
             f"{options.source}: its {source.length} images are taken as consecutive frames of one video, in "
-            f"order of "
-            "their names",
+            "order of their names",
             file=sys.stderr,
         )
     keyframes: list[int] = []

@@ -16,8 +16,7 @@ def evaluation_table(report: dict) -> str:
     data = report["data"]
     models = [
         f"{m['name']} ({m['architecture']}, {m['backbone']}, {m['backend']} on {m['device']}, "
-        f"{m['precision']}), "
-        f"network input {input_rule(m)}"
+        f"{m['precision']}), network input {input_rule(m)}"
         for m in report["models"]
     ]
     times = "fps" in report

@@ -118,9 +118,8 @@ class CameraTally:
 
     def _begin_windows(self) -> None:
         self._mask_runs, self._label_runs = RunLengths(max(WINDOWS)), RunLengths(max(WINDOWS))
-        self._held: dict[
-            int, float
-        ] = {}  # the newest windows: the published numbers leave the last of a video out
+        # the newest windows: the published numbers leave the last of a video out
+        self._held: dict[int, float] = {}
 
     def _add_windows(self, mask: np.ndarray, label: np.ndarray) -> None:
         for n, share in self._held.items():

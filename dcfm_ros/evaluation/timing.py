@@ -43,10 +43,8 @@ PATHS = {KEYFRAME: (1, NONE), **{nonkey(sides, way): (sides, way) for way in ALI
 
 WHAT = {
     "published": "motion where it is needed, calls of the backend (shallow path, of keyframes the deep path, "
-    "decoder) and bilinear "
-    "upsampling of the logits to the mask's size by torch; the backend's own transfers of image and logits "
-    "are part of "
-    "its calls",
+    "decoder) and bilinear upsampling of the logits to the mask's size by torch; the backend's own transfers "
+    "of image and logits are part of its calls",
     "user": "resizing the image, motion where it is needed, calls of the backend, upsample-and-argmax to the "
     "mask",
 }

@@ -23,8 +23,7 @@ def related_data(name: str, clip_set: ClipSet) -> list[str]:
         return []
     return [
         f"model {name} was trained on CamVid's train split: {CAMVID_FRAMES} of the training frames are of "
-        f"the drive "
-        f"{CAMVID_DRIVE} that val shows"
+        f"the drive {CAMVID_DRIVE} that val shows"
     ]
 
 

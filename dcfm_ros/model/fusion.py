@@ -100,9 +100,8 @@ class FoldedFusion(nn.Module):
         super().__init__()
         weights, bias = fusion.folded()
         norm = fusion.linear_fuse.bn
-        assert (
-            norm.running_mean is not None and norm.running_var is not None
-        )  # all norms in this package track them
+        # all norms in this package track them
+        assert norm.running_mean is not None and norm.running_var is not None
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         self.weights = nn.ParameterList((gain[:, None] * weight)[:, :, None, None] for weight in weights)
         self.bias = nn.Parameter(gain * (bias - norm.running_mean) + norm.bias)

@@ -152,9 +152,8 @@ class Decoder(nn.Module):
     def fuse(self, shallow: Tensor, common: Tensor) -> Tensor:
         """Return the fused feature before normalisation, (B, common, h, w)."""
         independent = unit_length(shallow)[:, : self.used]
-        independent = resize(
-            independent, (common.shape[2], common.shape[3])
-        )  # before the convolution, as there are fewer channels; halves the size for ResNet
+        # before the convolution, as there are fewer channels; halves the size for ResNet
+        independent = resize(independent, (common.shape[2], common.shape[3]))
         return F.relu(common + F.conv2d(independent, self.weight))
 
     def classify(self, fused: Tensor) -> Tensor:
@@ -162,9 +161,8 @@ class Decoder(nn.Module):
         if self.hidden is not None:
             return F.conv2d(F.relu(self.hidden(unit_length(fused))), self.classifier).float()
         length = torch.linalg.vector_norm(fused.float(), dim=1, keepdim=True).clamp_min(1e-12)
-        return (
-            F.conv2d(fused, self.classifier).float() / length
-        )  # scaling the few logits is cheaper than scaling the feature
+        # scaling the few logits is cheaper than scaling the feature
+        return F.conv2d(fused, self.classifier).float() / length
 
 
 def unit_length(feature: Tensor, dim: int = 1) -> Tensor:
@@ -177,9 +175,8 @@ def unit_length(feature: Tensor, dim: int = 1) -> Tensor:
 
 def _fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Return the weight and bias of a convolution that equals this convolution followed by the batch norm."""
-    assert (
-        norm.running_mean is not None and norm.running_var is not None
-    )  # all norms in this package track them
+    # all norms in this package track them
+    assert norm.running_mean is not None and norm.running_var is not None
     if bias is None:
         bias = torch.zeros_like(norm.bias)
     gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)

@@ -26,9 +26,8 @@ class PerFrame(nn.Module):
         self.config = config
         self.folder: Path | None = None  # folder it was loaded from
         self.encoder, self.fusion = make_backbone(config)
-        self.dropout = nn.Dropout2d(
-            0.0 if config.fuses_stages else config.dropout
-        )  # SegFormer's fusion has its own
+        # SegFormer's fusion has its own
+        self.dropout = nn.Dropout2d(0.0 if config.fuses_stages else config.dropout)
         self.classifier = nn.Conv2d(config.deep_channels, len(config.classes), 1)
         self.published_order = False  # True: the published order of operations, for reference
 

@@ -45,9 +45,8 @@ def timm_spec(backbone: str) -> TimmSpec:
     no such network, or the network lacks one of the strides."""
     name = backbone.removeprefix(PREFIX)
     model = _create(name)
-    ends = {
-        entry["reduction"]: entry for entry in getattr(model, "feature_info", ())
-    }  # the last one at each stride
+    # the last one at each stride
+    ends = {entry["reduction"]: entry for entry in getattr(model, "feature_info", ())}
     if missing := [stride for stride in STRIDES if stride not in ends]:
         raise ConfigError(
             f"backbone {backbone} has no feature at stride {', '.join(map(str, missing))}; use a "

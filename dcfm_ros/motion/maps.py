@@ -55,9 +55,8 @@ def explains(here: np.ndarray, there: np.ndarray, there_moved: np.ndarray) -> bo
 def mean_length(motion: np.ndarray, cell: tuple[float, float] = (1.0, 1.0)) -> float:
     """Return the mean length of the offsets, in units in which a cell measures (width, height)."""
     across, down = motion[..., 0] * np.float32(cell[0]), motion[..., 1] * np.float32(cell[1])
-    return float(
-        np.hypot(across, down).mean(dtype=np.float64)
-    )  # OpenCV's mean depends on the memory alignment
+    # OpenCV's mean depends on the memory alignment
+    return float(np.hypot(across, down).mean(dtype=np.float64))
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:

@@ -56,9 +56,8 @@ class Encoder(ABC):
         """ttl_s: see KeyframeQueue"""
         self._backend = backend
         self._queue = KeyframeQueue(KeyframeBudget(config.keyframe_budget_hz), ttl_s)
-        self._changed = (
-            threading.Condition()
-        )  # guards the queue and the attributes below; not held while the deep path runs
+        # guards the queue and the attributes below; not held while the deep path runs
+        self._changed = threading.Condition()
         self._running: Keyframe | None = None
         self._stopping = False
 

@@ -34,9 +34,8 @@ class LiveSegmenter:
     def __init__(self, segmenter: Segmenter, on_mask: Callable[[Segmentation], None], waiting: int = 1):
         self._segmenter, self._on_mask = segmenter, on_mask
         self._images = ImageQueue(waiting)
-        self._suspended: dict[
-            str, tuple[Steps, Future]
-        ] = {}  # by camera, with the Future that it waits for; used by the mask thread only
+        # by camera, with the Future that it waits for; used by the mask thread only
+        self._suspended: dict[str, tuple[Steps, Future]] = {}
         self._abandoned = threading.Event()  # `stop` timed out joining the thread
         if segmenter.driving.locked():
             raise RuntimeError(

@@ -38,7 +38,6 @@ def blend(image: np.ndarray, mask: np.ndarray, table: np.ndarray, alpha: float) 
         raise ValueError(f"alpha is {alpha}; give a weight from 0 to 1")
     coloured = coloured_mask(mask, table)
     cv2.addWeighted(image, 1 - alpha, coloured, alpha, 0, dst=coloured)
-    cv2.copyTo(
-        image, cv2.inRange(mask, IGNORE_LABEL, IGNORE_LABEL), coloured
-    )  # cv2.compare would take a mask of one pixel for a number
+    # cv2.compare would take a mask of one pixel for a number
+    cv2.copyTo(image, cv2.inRange(mask, IGNORE_LABEL, IGNORE_LABEL), coloured)
     return coloured

@@ -17,9 +17,8 @@ _pool: ThreadPoolExecutor
 
 def _make_pool() -> None:
     global _pool
-    _pool = ThreadPoolExecutor(
-        max(1, _THREADS - 1), thread_name_prefix="dcfm-rows"
-    )  # joined when Python ends
+    # joined when Python ends
+    _pool = ThreadPoolExecutor(max(1, _THREADS - 1), thread_name_prefix="dcfm-rows")
 
 
 _make_pool()

@@ -38,9 +38,8 @@ _NAMES = {
         "vp9": "vp9",
     }.items()
 }
-_NO_COLOURS = re.compile(
-    r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)"
-)  # input encodings that are not colours: depth, thermal, Bayer mosaic
+# input encodings that are not colours: depth, thermal, Bayer mosaic
+_NO_COLOURS = re.compile(r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)")
 
 
 class Packet(NamedTuple):
@@ -86,9 +85,8 @@ def from_ffmpeg_packet(message: Any, context: Any = None) -> Packet:
 def codec_of(text: str) -> str:
     """Return the key of CODECS for a message's `format` or `encoding`. Raises VideoError (kind
     "encoding")."""
-    parts = [
-        part.strip() for part in text.lower().split(";")
-    ]  # the encoder and, in new versions, its input format
+    # the encoder and, in new versions, its input format
+    parts = [part.strip() for part in text.lower().split(";")]
     codec = next((codec for codec, names in _NAMES.items() if names.search(parts[0])), None)
     if codec is None:
         raise VideoError(
@@ -126,9 +124,8 @@ class VideoDecoder:
         self._since = "the stream was joined between two of them"
         self._sets: dict[str, bytes] = {}  # the newest parameter sets
         self._numbers = FrameNumbers()
-        self._in_flight: dict[
-            int, Packet
-        ] = {}  # by sequence number, which passes through the decoder as time stamp
+        # by sequence number, which passes through the decoder as time stamp
+        self._in_flight: dict[int, Packet] = {}
         self._fed = 0
         self._newest_ns: int | None = None
         self._pts: int | None = None

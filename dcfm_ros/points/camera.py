@@ -15,10 +15,8 @@ import numpy as np
 
 from dcfm_ros.points.errors import PointsError
 
-_COEFFICIENTS = {
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (8,),
-}  # allowed numbers of coefficients, by distortion model
+# allowed numbers of coefficients, by distortion model
+_COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,)}
 _MOST = 1e9  # upper limit of a calibration's numbers
 _LEAST = 1e-12  # distortion coefficients below this have no effect
 _ITERATIONS = 100  # of the inverse distortion; strong lenses need about 50

@@ -16,27 +16,14 @@ import numpy as np
 from dcfm_ros.points.errors import PointsError
 from dcfm_ros.points.rows import rows_of
 
-_DATATYPES = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
-    8: "f8",
-}  # of sensor_msgs/PointField
+# of sensor_msgs/PointField
+_DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 _NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
 _FLOAT32 = 7
 _MOST_BYTES = 1 << 16  # per point; larger values are forged, and exceed numpy's records
 _PADDING = ("", "_")  # names of padding in clouds of PCL
-_OWN = {
-    "x": (0, "<f4"),
-    "y": (4, "<f4"),
-    "z": (8, "<f4"),
-    "rgb": (12, "<u4"),
-    "label": (16, "u1"),
-}  # offset, type
+# offset, type
+_OWN = {"x": (0, "<f4"), "y": (4, "<f4"), "z": (8, "<f4"), "rgb": (12, "<u4"), "label": (16, "u1")}
 _CONFIDENCE = {"confidence": (17, "u1")}
 _OWN_BYTES = 20
 _REPLACED = frozenset({*_OWN, *_CONFIDENCE, "rgba"})
@@ -99,10 +86,8 @@ def read_cloud(message: Any) -> np.ndarray:
                 f"cloud has a field {field.name[:40]!r} of datatype {field.datatype} that is unknown or "
                 "there twice: its publisher must describe each field once, as PointField says",
             )
-        kind, count = (
-            np.dtype(order + _DATATYPES[field.datatype]),
-            max(1, field.count),
-        )  # some publishers leave the count at 0
+        # some publishers leave the count at 0
+        kind, count = (np.dtype(order + _DATATYPES[field.datatype]), max(1, field.count))
         if field.offset + count * kind.itemsize > message.point_step:
             raise PointsError(
                 "fields",

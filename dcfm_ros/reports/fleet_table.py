@@ -40,8 +40,7 @@ def fleet_table(summary: dict) -> str:
     lines += [
         "",
         f"{summary['seconds']:g} s with {workers}; per frame: keyframes per frame; all together, frames/s "
-        f"are of "
-        "the whole time; the rest is what one run over all would have given, in per cent",
+        "are of the whole time; the rest is what one run over all would have given, in per cent",
     ]
     lines += [f"{bag['status']}: {bag['name']}: {bag['reason']}" for bag in bags if bag["reason"]]
     lines += [f"note: {bag['name']}: {note}" for bag in bags for note in bag.get("notes", ())]

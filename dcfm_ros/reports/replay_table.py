@@ -24,8 +24,7 @@ def replay_table(report: dict) -> str:
     lines = [
         f"{bag['path']}: {bag['duration_s']:g} s",
         f"{model['name']} ({model['architecture']}, {model['backbone']}, {model['backend']} on "
-        f"{model['device']}, "
-        f"{model['precision']}), mode {report['mode']}",
+        f"{model['device']}, {model['precision']}), mode {report['mode']}",
         "",
         *_cameras(report),
         "",
@@ -65,17 +64,14 @@ def replay_table(report: dict) -> str:
     motion = times["motion"]["p50"]  # a per-frame model has none
     lines += [
         "",
-        f"times      {'' if motion is None else f'motion p50 {number(motion)} ms; '}"
-        f"shallow p50 {number(times['shallow']['p50'])}, p99 {number(times['shallow']['p99'])} ms; "
-        f"deep p50 {number(times['encode']['p50'])}, p99 {number(times['encode']['p99'])} ms; image in to "
-        f"mask out p50 "
-        f"{number(times['latency']['p50'])}, p99 {number(times['latency']['p99'])} ms; "
+        f"times      {'' if motion is None else f'motion p50 {number(motion)} ms; '}shallow p50 "
+        f"{number(times['shallow']['p50'])}, p99 {number(times['shallow']['p99'])} ms; deep p50 "
+        f"{number(times['encode']['p50'])}, p99 {number(times['encode']['p99'])} ms; image in to mask out "
+        f"p50 {number(times['latency']['p50'])}, p99 {number(times['latency']['p99'])} ms; "
         f"{number(report['frames_per_s'])} frames/s in all",
         "per cent; ages of the common feature in frames; steady8: of pixels that stand still over 8 frames "
-        "those whose class "
-        "does; flicker: pixels per frame whose class changes and returns within 3 frames; agreement: with "
-        "`per frame`, the "
-        "same model with every frame a keyframe",
+        "those whose class does; flicker: pixels per frame whose class changes and returns within 3 frames; "
+        "agreement: with `per frame`, the same model with every frame a keyframe",
     ]
     return "\n".join(lines + [f"note: {note}" for note in report["notes"]])
 

@@ -25,10 +25,8 @@ _LOG_PERIOD_S = 5.0
 # Timeout for the acknowledgement of the last reliable images, so that a hanging subscriber does not block
 # exit.
 _ARRIVAL_S = 10.0
-_DEPTH = {
-    FramePublisherOptions: 2,
-    PlayOptions: 10,
-}  # of the publishers; a recording's images may come in bursts
+# of the publishers; a recording's images may come in bursts
+_DEPTH = {FramePublisherOptions: 2, PlayOptions: 10}
 PARAMETERS: dict[str, Declared] = {
     **declared_from(PlayOptions, read_only=True),
     **declared_from(FramePublisherOptions, read_only=True),
@@ -120,9 +118,8 @@ class CameraNode(Node):
             self.player.prepare(self._stop)
             while (missing := self.player.missing(self._wait)) and not self._stop.wait(0.05):
                 self.get_logger().info(f"waiting for {missing}", throttle_duration_sec=_LOG_PERIOD_S)
-            self._stop.wait(
-                0.5 if self._wait else 0.0
-            )  # discovery reports a match before both ends can use it
+            # discovery reports a match before both ends can use it
+            self._stop.wait(0.5 if self._wait else 0.0)
             self.player.play(self._stop)
             self._wait_for_arrival()
         except Exception as error:

@@ -25,7 +25,7 @@ from dcfm_ros.pipeline.message_fields import keyframe_fields, mask_info_fields
 from dcfm_ros.pipeline.overlay import blend, coloured_mask
 from dcfm_ros.pipeline.topics import BINARY_MASK, OUTPUTS, SWITCHED, Topic
 from dcfm_ros.ros import messages
-from dcfm_ros.ros.output_topics import message_class
+from dcfm_ros.ros.message_types import message_class
 from dcfm_ros.ros.parameters import PROBABILITIES, OutputParameters
 
 _QUEUE = 5

@@ -111,9 +111,8 @@ class CameraPort:
     def topic_state(self) -> TopicState:
         wanted = TRANSPORTS[self.camera.transport].type
         heard, unfit = 0, ""
-        publishers = self._node.get_publishers_info_by_topic(
-            self.camera.image_topic
-        )  # remaps the name itself
+        # remaps the name itself
+        publishers = self._node.get_publishers_info_by_topic(self.camera.image_topic)
         for publisher in publishers:
             if publisher.topic_type == wanted:
                 fits, reason = QoSCompatibility.OK, ""

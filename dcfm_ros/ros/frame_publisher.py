@@ -81,9 +81,8 @@ class FramePublisher:
         )
         self._count = self._source.length or 300
         self._calibration = read_calibration(options.camera_info_url) if options.camera_info_url else None
-        self._info(
-            self._source.width, self._source.height
-        )  # refuses a calibration of another size immediately
+        # refuses a calibration of another size immediately
+        self._info(self._source.width, self._source.height)
         self._preloaded: list[_FrameMessages] = []
         topic, kind = options.image_topic or "camera/image_raw", Image
         if options.encoding in ("jpeg", "png"):

@@ -158,9 +158,8 @@ def check_change(node: Node, parameters: list[Parameter], configured: bool) -> N
     Before the node is configured, parameters are checked individually, so that several invalid ones can be
     corrected one by one; their combination is checked when it is configured.
     """
-    known = [
-        parameter for parameter in parameters if node.has_parameter(parameter.name)
-    ]  # the others are being declared
+    # the others are being declared
+    known = [parameter for parameter in parameters if node.has_parameter(parameter.name)]
     for parameter in known:
         if parameter.type_ == Parameter.Type.NOT_SET:
             raise ValueError(f"{parameter.name} cannot be deleted: set it to another value")

@@ -83,9 +83,8 @@ class PlayOptions:
 
     def mask_topics(self, cameras: Sequence[str]) -> list[str]:
         """Return the mask topic of each camera."""
-        default = (
-            "dcfm/mask" if len(cameras) == 1 else f"dcfm/{_CAMERA}/mask"
-        )  # of a segmenter in the same namespace
+        # of a segmenter in the same namespace
+        default = "dcfm/mask" if len(cameras) == 1 else f"dcfm/{_CAMERA}/mask"
         pattern = self.mask_topic or default
         if len(cameras) > 1 and _CAMERA not in pattern:
             raise ValueError(

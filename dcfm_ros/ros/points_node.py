@@ -33,9 +33,9 @@ from dcfm_ros.points.labelling import (
 from dcfm_ros.ros import points_parameters, process
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S
 from dcfm_ros.ros.latched import LATCHED
+from dcfm_ros.ros.message_types import message_class
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
-from dcfm_ros.ros.output_topics import message_class
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms

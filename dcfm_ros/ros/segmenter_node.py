@@ -134,9 +134,8 @@ class SegmenterNode(LifecycleNode):
         classes, binary_masks = self._segmenter.class_map, value_of(self, "binary_masks")
         assert classes is not None  # `Segmenter.of` sets it
         for camera in cameras:
-            self._segmenter.telemetry(
-                camera.name
-            )  # registers the camera, so that diagnostics report its silence from the start
+            # registers the camera, so that diagnostics report its silence from the start
+            self._segmenter.telemetry(camera.name)
             prefix = prefix_of(camera.name)
             outputs = CameraOutputs(self, prefix, classes, binary_masks)
             self._ports[camera.name] = CameraPort(
@@ -150,9 +149,8 @@ class SegmenterNode(LifecycleNode):
             f"backend {backend.name} on {backend.device} ({backend.precision}), mode "
             f"{self._segmenter.config.mode.value}"
         )
-        cv2.setNumThreads(
-            1
-        )  # for images of this size faster than several threads that compete for the engine's cores
+        # for images of this size faster than several threads that compete for the engine's cores
+        cv2.setNumThreads(1)
         freeze_gc()
         if self._segmenter.per_frame:
             self.get_logger().info(

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, NamedTuple
+
+from dcfm_ros.ros.message_types import message_class
 
 
 class Transport(NamedTuple):
@@ -26,7 +27,7 @@ class Transport(NamedTuple):
     def message_class(self) -> Any:
         """Return the message class. Raises ValueError if its package is not installed."""
         try:
-            return getattr(import_module(f"{self.package}.msg"), self.message)
+            return message_class(self.type)
         except ImportError as error:
             raise ValueError(
                 f"image_transport {self.name} needs the package {self.package}, which cannot be imported "

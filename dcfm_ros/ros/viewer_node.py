@@ -60,9 +60,8 @@ class ViewerNode(Node):
         self._classes: list[tuple[int, str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
         self._thresholds: dict[str, float] = {}  # by image topic, from the segmenter's diagnostics
-        self._joins: list[
-            tuple[CameraParameters, StampJoin]
-        ] = []  # one per camera, once the cameras are known
+        # one per camera, once the cameras are known
+        self._joins: list[tuple[CameraParameters, StampJoin]] = []
         self._mask_s = time.monotonic()  # arrival of the newest mask
         self._target, self._viewer = target, open_viewer(target)
         self._cameras = SegmenterCameras(self, segmenter, self._subscribe_all)

@@ -41,15 +41,8 @@ IMAGE_ENDINGS = (
 MAX_PIXELS = 1 << 28  # 800 MB as RGB; a damaged header must not ask for more
 
 Image.init()  # otherwise Pillow knows only some formats
-_FORMATS = (
-    "JPEG",
-    "PNG",
-    "BMP",
-    "WEBP",
-    "TIFF",
-    "PPM",
-    "GIF",
-)  # Pillow's other formats start programs, or contain no pixels
+# Pillow's other formats start programs, or contain no pixels
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM", "GIF")
 _REMEDY = "save it as JPEG, or as PNG of 8 bits a channel"
 
 # How to rotate the stored pixels upright, by the value of the EXIF orientation.

@@ -262,9 +262,8 @@ class VideoFile:
     def _rate(self):
         """Return the frames per second: the file's value, unless its stamps contradict it."""
         average, guessed = self._stream.average_rate, self._stream.guessed_rate
-        rate = (
-            guessed or average if self._counted else average or guessed
-        )  # for raw streams the average is a default value
+        # for raw streams the average is a default value
+        rate = guessed or average if self._counted else average or guessed
         if not self._counted and self.length > 1:
             measured = (self.length - 1) / ((self._times[-1] - self._times[0]) * self._stream.time_base)
             if (

@@ -14,9 +14,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-Effect = Callable[
-    [np.ndarray, np.random.Generator], np.ndarray
-]  # (H, W, 3) uint8 image, and the frame's own generator
+# (H, W, 3) uint8 image, and the frame's own generator
+Effect = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def draw_effects(share: float, size: tuple[int, int], rng: np.random.Generator) -> list[Effect]:
@@ -147,9 +146,8 @@ def _jpeg(size, rng) -> Effect:
     quality = int(rng.integers(12, 80))
 
     def effect(image: np.ndarray, own: np.random.Generator) -> np.ndarray:
-        _, data = cv2.imencode(
-            ".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality)
-        )  # the order of red and blue does not matter here
+        # the order of red and blue does not matter here
+        _, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
         decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert decoded is not None  # it was written just now
         return decoded

@@ -80,9 +80,8 @@ def train(
     state = load_state(out, config, resume)
     threads = cv2.getNumThreads()
     with joined(device) as group:
-        stop = StopRequest(
-            minutes, verbose=group.rank == 0
-        )  # time counts from here; signals only once there is something to save
+        # time counts from here; signals only once there is something to save
+        stop = StopRequest(minutes, verbose=group.rank == 0)
         workers = affordable_workers(config, workers, group)
         data = open_data(config, group.rank, group.world)
         try:

@@ -48,9 +48,8 @@ class Precision:
 
     def __init__(self, amp: bool, device: torch.device):
         self.device, self.dtype = device, lowest_type(device) if amp else torch.float32
-        self.scaler = torch.amp.GradScaler(
-            device.type, enabled=self.dtype == torch.float16
-        )  # no-op if not enabled
+        # no-op if not enabled
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype == torch.float16)
 
     def autocast(self) -> torch.autocast:
         mixed = self.dtype != torch.float32

@@ -12,12 +12,8 @@ from dcfm_ros.sources.data_sets import DATA_SETS, SYNTHETIC
 from dcfm_ros.training.augment import AugmentConfig
 
 SOURCES = (SYNTHETIC, *DATA_SETS)
-MEANING = (
-    "block_eps",
-    "inner_eps",
-    "image_mean",
-    "image_std",
-)  # of a model: with others, the same weights give something else
+# of a model: with others, the same weights give something else
+MEANING = ("block_eps", "inner_eps", "image_mean", "image_std")
 OPTIMISERS = ("adamw", "sgd")
 
 

@@ -55,17 +55,15 @@ class SyntheticPairs:
         self.neighbour_labels = neighbour_labels
         shape = (len(self.clips), len(self.offsets), height, width, 4)
         self._frames = _shared(shape, np.uint8)  # RGB and label side by side
-        self._starts = _shared(
-            (len(self.clips),), np.int64
-        )  # number of the first frame + 1; 0: not rendered yet
+        # number of the first frame + 1; 0: not rendered yet
+        self._starts = _shared((len(self.clips),), np.int64)
         self._lock = get_context("fork").Lock()
 
     def pair(self, rng: np.random.Generator) -> Pair:
         number = int(rng.choice(self.clips))
         frames, start = self._clip(number)
-        choices = pairs_by_distance(self.radius)[
-            int(rng.integers(self.radius))
-        ]  # draw the distance first, so that all are equally frequent
+        # draw the distance first, so that all are equally frequent
+        choices = pairs_by_distance(self.radius)[int(rng.integers(self.radius))]
         first, second = rng.permutation(choices[int(rng.integers(len(choices)))]).tolist()
         names = f"frames {start + self.offsets[first]} and {start + self.offsets[second]}"
         image, label, neighbour, neighbour_label = *_split(frames[first]), *_split(frames[second])

@@ -62,9 +62,8 @@ def chosen(data: ClipSet, frames: int) -> list[tuple[Clip, int]]:
     if not frames or frames >= len(labelled):
         return labelled
     step = len(labelled) / frames
-    return [
-        labelled[int((number + 0.5) * step)] for number in range(frames)
-    ]  # offset by half a step, to avoid only starts of clips
+    # offset by half a step, to avoid only starts of clips
+    return [labelled[int((number + 0.5) * step)] for number in range(frames)]
 
 
 def confusion(mask: Tensor, label: Tensor, classes: int) -> np.ndarray:

@@ -39,9 +39,8 @@ class RerunScene:
 
     def __init__(self, target: str):
         rr.set_strict_mode(True)  # otherwise the library only logs a warning on invalid data
-        self._recording = rr.RecordingStream(
-            "dcfm", recording_id=uuid4()
-        )  # the default is global to the process
+        # the default is global to the process
+        self._recording = rr.RecordingStream("dcfm", recording_id=uuid4())
         # Stamps are the only timeline; the library's additional ones would only clutter the selection.
         self._recording.set_log_time_enabled(False)
         self._recording.set_log_tick_enabled(False)

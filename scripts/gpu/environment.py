@@ -177,8 +177,8 @@ def _line(report: dict) -> str:
     if gpu:
         text = (
             f"{gpu['name']}, {gpu['memory_gb']:.0f} GB, driver {gpu['driver'] or 'unknown'}, CUDA "
-            f"{gpu['cuda']}, "
-            f"{gpu['copy_gb_per_s']:.0f} GB/s, {gpu['f16_matrix_tflops']:.0f} TFLOP/s in f16; {text}"
+            f"{gpu['cuda']}, {gpu['copy_gb_per_s']:.0f} GB/s, {gpu['f16_matrix_tflops']:.0f} TFLOP/s in f16; "
+            f"{text}"
         )
     text = f"{text}; Python {machine['python']}, PyTorch {report['packages'].get('torch', 'missing')}"
     for package, lost in (("transformers", "no comparison with Hugging Face"), ("pytest", "no tests")):

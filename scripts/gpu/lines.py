@@ -47,9 +47,8 @@ def _benchmark(report: dict) -> str:
 
 
 def _evaluation(report: dict) -> str:
-    by_age = (report["by_age"] or {"miou": {"flow": []}})["miou"][
-        "flow"
-    ]  # None where no clip is as long as the greatest age
+    # None where no clip is as long as the greatest age
+    by_age = (report["by_age"] or {"miou": {"flow": []}})["miou"]["flow"]
     found = [f"{100 * by_age[age]:.2f} at age {age}" for age in (0, 1, 2, 5, 10) if age < len(by_age)]
     found += [
         f"{100 * row['miou']:.2f} with a keyframe every {row['interval']} frames" for row in report["rows"]

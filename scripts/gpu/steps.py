@@ -13,18 +13,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ("test/pipeline/backends/cuda/test_cuda.py", "test/pipeline/backends/cuda/test_kernels.py")
-HELPERS = (
-    "test/helpers.py",
-    "test/pipeline_helpers.py",
-    "pyproject.toml",
-)  # what these tests need beside the package
+# what these tests need beside the package
+HELPERS = ("test/helpers.py", "test/pipeline_helpers.py", "pyproject.toml")
 REPORT = "{report}"  # in a command: the file for the step's figures, JSON
 MINUTES = "{minutes}"  # the minutes that the step may take
 _SAVING_S = 25.0  # of the training step's time: to start, and to save at the end
-_TRAINS_S, _TRAINS_WELL_S = (
-    100.0,
-    200.0,
-)  # for training and evaluation: the least, and what benchmarks of less worth leave
+# for training and evaluation: the least, and what benchmarks of less worth leave
+_TRAINS_S, _TRAINS_WELL_S = (100.0, 200.0)
 
 
 @dataclass(frozen=True)
@@ -122,12 +117,8 @@ def _large_benchmarks(device: str) -> list[Step]:
         "mit_b2": ("--backbone", "mit_b2", "--classes", "124", "--size", "480x853"),
     }
     whole = ("--precision", "f16", "--seconds", "15", "--only", "per_frame,dcfm,guarantee,steps")
-    kernels = (
-        "--precision",
-        "f16",
-        "--only",
-        "kernels",
-    )  # apart: a profiler that fails costs no other figure
+    # apart: a profiler that fails costs no other figure
+    kernels = ("--precision", "f16", "--only", "kernels")
     short = ("--precision", "bf16", "--seconds", "6", "--only", "dcfm,guarantee")
     return [
         *(

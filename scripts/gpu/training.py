@@ -105,8 +105,7 @@ def _line(log: list[dict], run: Path) -> str:
         first, last = entries[0], entries[-1]
         text += (
             f", {last['images_per_s']:.0f} images/s, cross entropy {first['ce_key']:.3f} to "
-            f"{last['ce_key']:.3f} "
-            f"(keyframes), {first['ce_nonkey']:.3f} to {last['ce_nonkey']:.3f} (others)"
+            f"{last['ce_key']:.3f} (keyframes), {first['ce_nonkey']:.3f} to {last['ce_nonkey']:.3f} (others)"
         )
     return text
 

@@ -25,11 +25,8 @@ from dcfm_ros.pipeline.settings import Alignment, SchedulerConfig
 from dcfm_ros.sources.open import VideoSource
 
 RECOVERED = 0.95  # of the level
-BEFORE, SETTLED, AFTER = (
-    15,
-    15,
-    40,
-)  # frames before the cut; after it, the level is that of frames SETTLED to AFTER
+# frames before the cut; after it, the level is that of frames SETTLED to AFTER
+BEFORE, SETTLED, AFTER = (15, 15, 40)
 
 
 @dataclass(frozen=True)

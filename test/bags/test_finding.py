@@ -27,9 +27,8 @@ def tree(tmp_path):
     folder("drive10", "metadata.yaml", "drive10_0.db3", "drive10_0.db3-wal", "drive10_0.db3-shm")
     folder("night/rain/drive1", "metadata.yaml", "a.mcap")
     folder("dead", "dead_0.mcap", "dead_1.mcap")  # its recorder wrote no metadata.yaml
-    folder(
-        "dead1", "dead1.mcap", "._dead1.mcap", "old.mcap/readme.md"
-    )  # beside it what macOS leaves, and a folder
+    # beside it what macOS leaves, and a folder
+    folder("dead1", "dead1.mcap", "._dead1.mcap", "old.mcap/readme.md")
     folder("renamed", "drive_0.mcap.zstd", "notes.txt")  # alone
     folder("bare", "x.mcap", "y.db3", "y.db3-journal", "notes.txt")
     folder("masks.partial", "metadata.yaml", "masks_0.mcap", "parts/masks_1.mcap")

@@ -53,9 +53,8 @@ def here(monkeypatch):
 
 @pytest.fixture
 def evaluated(tmp_path, model, monkeypatch):
-    monkeypatch.setenv(
-        "OMP_NUM_THREADS", "1"
-    )  # of each worker: sums of floats depend on the number of threads
+    # of each worker: sums of floats depend on the number of threads
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
     def evaluate(*bags, workers=None, ray="", **options):
         options = {

@@ -72,9 +72,8 @@ def test_headers_and_log_times_are_those_of_the_images(bag, made):
         ]
     by_log_ns = {log_ns: plain(message.header) for log_ns, message in images}
     assert all(by_log_ns[log_ns] == plain(message.header) for log_ns, message in out["/dcfm/keyframe"])
-    assert (
-        images[0][0] - LOG_DELAY_NS == START_NS
-    )  # stamps differ from log times, else this test says nothing
+    # stamps differ from log times, else this test says nothing
+    assert images[0][0] - LOG_DELAY_NS == START_NS
 
 
 def test_infos_tell_how_masks_were_made(made):

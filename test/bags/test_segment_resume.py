@@ -169,9 +169,8 @@ def test_what_is_done_is_not_computed_again(two, tmp_path, monkeypatch):
     )
     two.check(out, two.segment(out))
     left = two.images - 36
-    assert (
-        left - len(CORRUPT) <= len(processed) <= left + 2 * 10
-    )  # from each camera's last keyframe on, MaxK at most
+    # from each camera's last keyframe on, MaxK at most
+    assert left - len(CORRUPT) <= len(processed) <= left + 2 * 10
 
 
 def command(case, out):

@@ -72,12 +72,8 @@ def test_a_recording_that_begins_between_key_pictures(tmp_path):
 
 def test_lost_and_damaged_messages_cost_the_pictures_up_to_the_next_key_picture(tmp_path):
     stream = [*encoded("h265")]
-    packets = [
-        *stream[:4],
-        b"\0\1\0\0damage",
-        *stream[5:12],
-        *stream[13:],
-    ]  # one is damaged, and another missing
+    # one is damaged, and another missing
+    packets = [*stream[:4], b"\0\1\0\0damage", *stream[5:12], *stream[13:]]
     for kind in VIDEOS:
         found = told(frames_of(write_video_bag(tmp_path / kind.split("/")[0], {TOPIC: (kind, packets)})))
         lost = "key" if kind == FFMPEG_PACKET else "packet"  # pts tell before the decoder does

@@ -171,11 +171,8 @@ def test_a_backend_that_makes_masks_beside_logits(options, monkeypatch):
         report["steps"][-1]["step"] == "fusion, head, upsample-argmax, mask to the host"
         and report["upsampling"] == []
     )
-    assert [backend.per_frame for backend in stopped] == [
-        True,
-        False,
-        False,
-    ]  # of DCFM one for each kind of mode
+    # of DCFM one for each kind of mode
+    assert [backend.per_frame for backend in stopped] == [True, False, False]
     with pytest.raises(
         ValueError, match="upsampling: backend torch on cpu has nothing of it; give some of per_frame, dcfm"
     ):

@@ -248,9 +248,8 @@ def test_steps_are_those_of_a_frame(backend, scene, monkeypatch):
     times = interleave(split.contenders, 0.0, 2, burst_s=0.0)
     shallow, keyframe = times.values()
     assert list(shallow.steps()) == common + tail
-    assert (
-        {len(of_frame) for of_frame in moved} == {1} and [True] in moved and [False] in moved
-    )  # of keyframes their own
+    # of keyframes their own
+    assert {len(of_frame) for of_frame in moved} == {1} and [True] in moved and [False] in moved
     assert list(keyframe.steps()) == [*common, "deep path, common feature", *tail]
     assert 0 < sum(values.sum() for values in keyframe.steps().values()) <= keyframe.samples.sum()
     report = split.report(times)

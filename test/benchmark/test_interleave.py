@@ -67,9 +67,8 @@ def test_everyone_has_one_burst_in_each_round_and_rounds_begin_with_another():
     clock, log = Clock(), []
     run(*(Fake(name, clock, log) for name in "abc"), least_rounds=4, burst_s=0.0)
     opened = "".join(entry[-1] for entry in log if isinstance(entry, str) and entry.startswith("open"))
-    assert (
-        opened == "abc" + "abc" + "bca" + "cab" + "abc"
-    )  # once for all to compile and load, then the rounds
+    # once for all to compile and load, then the rounds
+    assert opened == "abc" + "abc" + "bca" + "cab" + "abc"
     assert [log[at + 1] for at in range(0, len(log), 5)][:3] == [("a", 0), ("b", 0), ("c", 0)]
 
 

@@ -19,9 +19,8 @@ CAMERA = (96, 128)
 
 
 def picture():
-    frame = open_source("synthetic", height=CAMERA[0], width=CAMERA[1]).frame(
-        5
-    )  # not one of those that are fitted to
+    # not one of those that are fitted to
+    frame = open_source("synthetic", height=CAMERA[0], width=CAMERA[1]).frame(5)
     return normalised(torch.from_numpy(frame.image)[None], IMAGENET), frame.label
 
 
@@ -83,9 +82,8 @@ def test_the_counterpart_has_the_models_backbone_and_nearly_its_masks(tmp_path, 
     assert made.config.architecture == other and same_backbone(networks) and folder in networks.weights
     image, _ = picture()
     wanted = keyframe(own, image)
-    assert np.array_equal(
-        wanted, keyframe(tiny_model(architecture=architecture, **changes), image)
-    )  # is left as it was
+    # is left as it was
+    assert np.array_equal(wanted, keyframe(tiny_model(architecture=architecture, **changes), image))
     found = keyframe(made, image).argmax(0)
     most = np.bincount(wanted.argmax(0).ravel()).max() / found.size
     assert (found == wanted.argmax(0)).mean() >= most - 0.02  # never worse than the commonest class alone

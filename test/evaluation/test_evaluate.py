@@ -165,9 +165,8 @@ def test_published_sizes_are_run_as_they_are(options, tmp_path):
     clip = make_clip(10)
     with torch.inference_mode():
         for image, label in zip(clip.images, clip.labels.values()):  # every frame at age 0: a keyframe
-            small = cv2.resize(image, (85, 53), interpolation=cv2.INTER_AREA)[
-                ..., ::-1
-            ]  # cv2 wrote it as BGR
+            # cv2 wrote it as BGR
+            small = cv2.resize(image, (85, 53), interpolation=cv2.INTER_AREA)[..., ::-1]
             logits = model.keyframe(
                 normalised(torch.from_numpy(small.copy())[None], model.config.normalisation)
             )

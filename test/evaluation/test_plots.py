@@ -101,9 +101,8 @@ def test_each_alignment_has_a_panel_and_a_line(tmp_path, monkeypatch, ways, per_
     assert [line.get_label() for line in lines] == [ALIGNMENTS[way] for way in ways]
     assert len({line.get_linestyle() for line in lines}) == len(ways)
     (classes,) = figures["per_class"].axes
-    assert len(classes.containers) == 2 + len(
-        per_frame
-    )  # of the first alignment: every frame a keyframe, and one more
+    # of the first alignment: every frame a keyframe, and one more
+    assert len(classes.containers) == 2 + len(per_frame)
     narrow, wide = (
         cv2.imread(str(tmp_path / "age.png")).shape[1],
         cv2.imread(str(tmp_path / "accuracy.png")).shape[1],

@@ -133,9 +133,8 @@ def test_schedules_share_masks_and_features(alignments):
     _, backend = run([clip], *all_schedules(alignments), max_age=4)
     made = Counter(zip(backend.decoded, backend.moved))
     assert len(made) > 100 * min(2, len(alignments)) and any(backend.moved) == ("flow" in alignments)
-    logits = (
-        {(frame, (frame,)) for frame in range(19)} if "logits" in alignments else set()
-    )  # to keep, beside the mask
+    # to keep, beside the mask
+    logits = {(frame, (frame,)) for frame in range(19)} if "logits" in alignments else set()
     assert all(count == 1 + (of in logits) for (of, _), count in made.items())
     assert sorted(backend.shallows) == sorted(backend.deeps) == list(range(19))
     assert clip.read == list(range(19))
@@ -224,9 +223,8 @@ def test_exact_inputs_have_the_models_size_whatever_the_images_shape(exact):
     backend.shallow = lambda image: (sizes.add(image.shape[:2]), shallow(image))[1]
     results, _ = run([clip], Schedule("causal", interval=2), backend=backend, exact_size=exact)
     assert sizes == {SIZE if exact else input_size((96, 96), SIZE)} and input_size((96, 96), SIZE) != SIZE
-    assert (
-        results.scores[0].matrix.counts.sum() == 2 * 3 * (96 - 3) * 96
-    )  # two phases, masks of the label's size
+    # two phases, masks of the label's size
+    assert results.scores[0].matrix.counts.sum() == 2 * 3 * (96 - 3) * 96
 
 
 @pytest.mark.parametrize(

@@ -87,9 +87,8 @@ def test_masks_and_adaptive_keyframes_are_those_of_the_live_segmenter(
     for index in range(24):
         served = index, serving(schedule, keyframes, index), SIZE
         assert np.array_equal(network.mask(store, *served, alignment), masks[index])
-        assert index not in moved or not np.array_equal(
-            network.mask(store, *served), masks[index]
-        )  # maps matter
+        # maps matter
+        assert index not in moved or not np.array_equal(network.mask(store, *served), masks[index])
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,10 @@ def test_a_folder_of_stills_is_said_to_be_taken_as_a_video(tmp_path, source, cap
     write_tiny_model(tmp_path / "model")
     options = dict(model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out"))
     segment(SegmentOptions(str(source), **options))
+    # and no progress bar
     assert capsys.readouterr().err == (
         f"{source}: its 6 images are taken as consecutive frames of one video, in order of their names\n"
-    )  # and no progress bar
+    )
     segment(SegmentOptions("synthetic", frames=1, **options))
     segment(SegmentOptions(str(source / "images" / "0.png"), **options))
     assert capsys.readouterr().err == ""
@@ -133,9 +134,8 @@ def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsy
     for number in range(6):
         picture = cv2.cvtColor(cv2.imread(str(source / "images" / f"{number}.png")), cv2.COLOR_BGR2RGB)
         mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
-        assert (
-            np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3
-        )  # rounding may decide where two classes are alike
+        # rounding may decide where two classes are alike
+        assert np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3
         assert len(np.unique(mask)) > 1
 
 

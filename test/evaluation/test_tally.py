@@ -123,9 +123,8 @@ def test_merging_is_one_run_over_all():
         "first": 3,
     }
     assert 0 < report["agreement"] < 1 and 0 < report["flicker"] < 1
-    assert (
-        report["alignments"] == {"flow": 3, "none": 3} and report["motion_px"] == 3.5
-    )  # of those that have moved
+    # of those that have moved
+    assert report["alignments"] == {"flow": 3, "none": 3} and report["motion_px"] == 3.5
 
 
 def test_nothing_seen_gives_no_figures():

@@ -19,9 +19,8 @@ MEANS = {
     "moved_logits_two_sided": 10.0,
 }
 TIMES = {path: {"published_mean": mean, "user_mean": 2 * mean} for path, mean in MEANS.items()}
-RUNS = (ROUNDS + 1) * (
-    1 + 6 // ROUNDS
-)  # of six repeats: a round that is not counted; a run to settle in each
+# of six repeats: a round that is not counted; a run to settle in each
+RUNS = (ROUNDS + 1) * (1 + 6 // ROUNDS)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +57,8 @@ def test_each_path_does_its_own_work():
     times, backend = measured(*PATHS)
     assert len(backend.shallows) == 1 + 5 * RUNS and len(backend.deeps) == 1 + RUNS
     counts = [len(keyframes) for _, keyframes in backend.decoded]
-    assert (counts.count(1), counts.count(2)) == (1 + 3 * RUNS, 2 * RUNS) and counts != sorted(
-        counts
-    )  # taken in turn
+    # taken in turn
+    assert (counts.count(1), counts.count(2)) == (1 + 3 * RUNS, 2 * RUNS) and counts != sorted(counts)
     assert REPEATS % ROUNDS == 0
     assert list(times) == list(PATHS) and set(times) == set(MEANS)
     for values in times.values():

@@ -33,8 +33,7 @@ def test_a_drive_that_was_trained_on_is_noted(tmp_path, data):
     model = trained_on(tmp_path, {"name": "synthetic", "terms": "x"}, data)
     assert related_data(model, clip_set()) == [
         f"model {model} was trained on CamVid's train split: 204 of the training frames are of the drive "
-        f"0016E5 that val "
-        "shows"
+        "0016E5 that val shows"
     ]
 
 

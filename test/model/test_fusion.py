@@ -50,9 +50,8 @@ def test_the_folded_weights_belong_to_stages_one_to_four(fusion):
     weights, bias = fusion.folded()
     assert [tuple(weight.shape) for weight in weights] == [(12, width) for width in WIDTHS]
     assert bias.shape == (12,)
-    last = (
-        fusion.linear_fuse.conv.weight[:, :12, 0, 0] @ fusion.linear_c4.proj.weight
-    )  # c4 comes first, as published
+    # c4 comes first, as published
+    last = fusion.linear_fuse.conv.weight[:, :12, 0, 0] @ fusion.linear_c4.proj.weight
     torch.testing.assert_close(weights[3], last)
 
 

@@ -24,10 +24,8 @@ from dcfm_ros.training.losses import symmetric_losses
 DATA = Path(__file__).parents[1] / "data"
 CASES = ("mit_b0_head0", "mit_b1_head1", "pspnet18")
 LOGITS = ("key", "causal", "both")
-PUBLISHED, REWRITTEN = (
-    1e-6,
-    1e-5,
-)  # tolerance of logits and features: in the published order, and after exact rewrites
+# tolerance of logits and features: in the published order, and after exact rewrites
+PUBLISHED, REWRITTEN = (1e-6, 1e-5)
 LOSS, CONSISTENCY = 1e-5, 1e-4  # relative tolerance of the loss terms
 
 _spec = importlib.util.spec_from_file_location("weights_rule", DATA / "weights_rule.py")
@@ -202,10 +200,8 @@ def test_another_batch_norm_eps_is_noticed(case):
 
 
 def test_another_layer_norm_eps_is_noticed():
-    case, features = (
-        CASES[0],
-        ("common", "shallow"),
-    )  # it hardly shows in logits, so in double precision, in the features
+    # it hardly shows in logits, so in double precision, in the features
+    case, features = (CASES[0], ("common", "shallow"))
     right = worst(case, model_of(case, True).double(), features)
     for changes, margin in (({"block_eps": 1e-5}, 1), ({"inner_eps": 1e-6}, 5)):  # 1.6 and 11
         wrong = worst(case, model_of(case, True, **changes).double(), features)

@@ -129,9 +129,8 @@ def test_what_runs_is_the_published_cost_less_what_the_rewrites_save():
     )
     folded = sum(grid * width * 256 for grid, width in zip(grids, (32, 64, 160, 256)))
     assert rows["per_frame"]["published"] - rows["per_frame"]["running"] == published - folded
-    assert (
-        rows["keyframe"]["published"] - rows["keyframe"]["running"] == published - folded
-    )  # with all of the FFM
+    # with all of the FFM
+    assert rows["keyframe"]["published"] - rows["keyframe"]["running"] == published - folded
     assert rows["shallow"]["published"] == rows["shallow"]["running"]
 
 
@@ -155,9 +154,8 @@ def test_means_over_frames():
             rows[name][column]
             for name in ("keyframe", "keyframe_two_passes", "nonkey_two_sided", "nonkey_causal")
         )
-        assert twice - key == pytest.approx(
-            both - causal
-        )  # the paper charges a keyframe a second fusion and head
+        # the paper charges a keyframe a second fusion and head
+        assert twice - key == pytest.approx(both - causal)
         for interval in (2, 6):
             for name, first, others in (
                 (f"two_sided_k{interval}", key, both),
@@ -185,9 +183,8 @@ def test_a_resnet_has_no_attention_and_fuses_at_stride_8():
     assert rows["fusion"]["published"] == pixels * (1280 + 128) * 1280
     assert rows["fusion"]["running"] == pixels * 128 * 1280
     assert rows["head"]["published"] == rows["head"]["running"] == pixels * (1280 * 1280 + 1280 * 19)
-    assert (
-        rows["deep"]["running"] - rows["deep"]["published"] == pixels * 1280 * 1280
-    )  # the FFM's common part
+    # the FFM's common part
+    assert rows["deep"]["running"] - rows["deep"]["published"] == pixels * 1280 * 1280
     assert rows["keyframe"]["published"] == rows["keyframe"]["running"]
 
 

@@ -53,9 +53,8 @@ def test_on_a_smaller_grid_offsets_are_averages_in_its_cells():
     small = on_grid(fine, (2, 4))
     assert small.shape == (2, 4, 2) and small.dtype == np.float32 and small[0, 0].tolist() == [2.5, 0.25]
     assert (small[1:] == 0).all() and (small[:, 1:] == 0).all() and np.array_equal(fine, before)
-    assert on_grid(everywhere((33, 42), 4, 4), (16, 21))[3, 3] == pytest.approx(
-        [2, 4 * 16 / 33]
-    )  # what does not divide
+    # what does not divide
+    assert on_grid(everywhere((33, 42), 4, 4), (16, 21))[3, 3] == pytest.approx([2, 4 * 16 / 33])
 
 
 def test_on_an_equal_grid_a_map_stays_as_it_is():

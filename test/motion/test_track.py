@@ -122,9 +122,8 @@ def test_what_is_not_needed_is_forgotten(drive, both_ways):
     for index in range(40):
         track.add(images[index % 4], index, {index - 1, index - 3, 5, 100})
         known = {other for other in range(45) if track.motion(index, other) != Motion()}
-        assert known <= {index - 1, index, 5} and track.known == sorted(
-            track.known
-        )  # 3 before was not needed when 2 before
+        # 3 before was not needed when 2 before
+        assert known <= {index - 1, index, 5} and track.known == sorted(track.known)
         assert len(track.known) <= 3
     assert track.known == [5, 38, 39]
     assert track.motion(39, 100) == track.motion(2, 39) == track.motion(39, -1) == Motion()
@@ -206,17 +205,15 @@ def test_pictures_are_brought_to_where_things_are_now(drive, inner):
     track = tracked(images, estimator=Constant(2, 0))
     older, newest = track.pictures(0)
     assert older.shape == newest.shape == (16, 24, 3) and older.dtype == newest.dtype == np.uint8
-    assert (
-        np.abs(older[:, :20].astype(int) - newest[:, :20]).max() <= 1
-    )  # 3 cells have come in from the right
+    # 3 cells have come in from the right
+    assert np.abs(older[:, :20].astype(int) - newest[:, :20]).max() <= 1
     assert np.array_equal(older[:, 20:], older[:, 20:21].repeat(4, 1))
     assert np.array_equal(newest, MotionTrack.pictures(tracked(images[3:]), 0)[1])
     before, now = track.newest_two()
     assert np.array_equal(now, newest) and np.abs(before[:, :23].astype(int) - now[:, :23]).max() <= 1
     assert np.array_equal(before[:, 23], before[:, 22])
-    wrong = tracked(
-        images, estimator=Constant(-2, 0)
-    )  # nothing is known to have moved: all stays where it was
+    # nothing is known to have moved: all stays where it was
+    wrong = tracked(images, estimator=Constant(-2, 0))
     assert np.array_equal(wrong.pictures(0)[0], tracked(images[:1]).pictures(0)[1])
     assert np.array_equal(wrong.newest_two()[0], tracked(images[:3]).pictures(2)[1])
 

@@ -152,9 +152,8 @@ def test_two_sided_frames_between_have_a_map_to_either_side(camera):
     masks = camera.add(*(seen(number) for number in range(7)))
     to_both = [[(1.0, 0.0), (-2.0, 0.0)], [(2.0, 0.0), (-1.0, 0.0)]]
     assert camera.maps == [[None], *to_both, [None], *to_both, [None]]
-    assert [mask.motion_px for mask in masks] == pytest.approx(
-        [0, 4, 8, 0, 4, 8, 0], abs=0.8
-    )  # to the earlier
+    # to the earlier
+    assert [mask.motion_px for mask in masks] == pytest.approx([0, 4, 8, 0, 4, 8, 0], abs=0.8)
 
 
 def test_two_sided_frames_that_the_end_finds_waiting_are_aligned_to_the_one_keyframe(camera):

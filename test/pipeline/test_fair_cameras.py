@@ -125,9 +125,8 @@ def test_keyframes_of_one_camera_that_fail_leave_the_others_theirs(bench):
             bench.offer(camera, tag)
         masks = [bench.masks.get(timeout=TIMEOUT_S) for _ in GOOD]
         assert {mask.frame.camera for mask in masks} == set(GOOD)
-    until(
-        lambda: bench.status("front").encode_failures > 0, TIMEOUT_S
-    )  # no mask waits for the encoder to come to it
+    # no mask waits for the encoder to come to it
+    until(lambda: bench.status("front").encode_failures > 0, TIMEOUT_S)
     assert bench.status("front").masks == 0
     for camera in GOOD:
         assert bench.status(camera).encode_failures == 0 and bench.status(camera).last_error == ""
@@ -138,9 +137,8 @@ def test_what_is_kept_is_bounded_also_of_cameras_that_are_only_ever_refused(benc
     bench, images = bench(min_interval=1, max_interval=2, keyframe_budget_hz=0.01), []
 
     def offer(camera, tag):
-        image = frame(
-            tag, camera=camera, size=SIZES[camera], stamp_ns=tag * SECOND // 100
-        )  # so close that no drop is a silence
+        # so close that no drop is a silence
+        image = frame(tag, camera=camera, size=SIZES[camera], stamp_ns=tag * SECOND // 100)
         images.append(weakref.ref(image.image))
         bench.live.offer(camera, lambda received_ns: image)
 
@@ -156,9 +154,8 @@ def test_what_is_kept_is_bounded_also_of_cameras_that_are_only_ever_refused(benc
     bench.errors.clear()
     gc.collect()
     alive = sum(image() is not None for image in images)
-    assert (
-        alive <= 2 * 4
-    )  # of each: the newest keyframe, one that waits, and what the frames of threads still hold
+    # of each: the newest keyframe, one that waits, and what the frames of threads still hold
+    assert alive <= 2 * 4
 
 
 def accounted(status):
@@ -267,9 +264,8 @@ def test_budget_goes_to_the_camera_that_changes_more():
     found = Counter(camera for camera, *_ in keyframes)
     assert found["front"] > 4 * found["rear"] and found["rear"] >= 8
     assert found.total() <= 3 * 20 + 2 * 3
-    assert (
-        max(mask.feature_age_frames for mask in masks) <= 25 + 10 / 3 + 1
-    )  # MaxK, and the budget's next keyframe
+    # MaxK, and the budget's next keyframe
+    assert max(mask.feature_age_frames for mask in masks) <= 25 + 10 / 3 + 1
 
 
 def test_hard_cut_goes_before_other_keyframes_of_a_spent_budget():
@@ -308,7 +304,5 @@ def test_async_budget_bounds_keyframes_and_not_masks(bench):
         assert bench.masks.get(timeout=TIMEOUT_S).frame.stamp_ns == frame(tag).stamp_ns
     assert bench.backend.encoded == [0] and bench.status("front").over_budget >= 28
     bench.segmenter.reconfigure(SchedulerConfig(1, 1))
-    assert [bench.keyframes.get(timeout=TIMEOUT_S).index for _ in range(2)] == [
-        0,
-        29,
-    ]  # the newest had waited
+    # the newest had waited
+    assert [bench.keyframes.get(timeout=TIMEOUT_S).index for _ in range(2)] == [0, 29]

@@ -19,10 +19,8 @@ class Bench:
     def __init__(self, waiting=1, mode="async"):
         self.backend = FakeBackend()
         self.masks, self.errors, self.keyframes = queue.Queue(), queue.Queue(), queue.Queue()
-        self.publish, self.report = (
-            self.masks.put,
-            lambda *error: self.errors.put(error),
-        )  # tests put others in their places
+        # tests put others in their places
+        self.publish, self.report = (self.masks.put, lambda *error: self.errors.put(error))
         self.segmenter = Segmenter(
             self.backend,
             SIZE,

@@ -108,9 +108,8 @@ def test_async_masks_go_on_while_the_deep_path_is_blocked(bench):
             acquire(bench.backend.deep_started)
         assert mask.index == tag and mask.feature_age_frames == tag and mask.feature_stamp_ns == 0
         assert mask.feature_age_s == pytest.approx(tag * PERIOD_NS / 1e9)
-        assert (
-            mask.is_keyframe == (tag == 4 or tag >= 8) and (mask.mask == 0).all()
-        )  # due until the encoder has time
+        # due until the encoder has time
+        assert mask.is_keyframe == (tag == 4 or tag >= 8) and (mask.mask == 0).all()
     assert bench.backend.decoded == [(tag, [0]) for tag in range(11)]
     assert bench.status().feature_age_frames == 10 and bench.status().keyframes == 1
     bench.backend.gate.set()

@@ -47,9 +47,8 @@ def test_fields_in_any_order_and_place():
 def test_every_bit_is_kept():
     depth, mask = scene()
     points = records(places(depth), others=[("normal", "<f4", (3,))])
-    bits = np.array(
-        [0x7FC12345, 0xFF812345, 0x80000000, 0x7F800000, 1], np.uint32
-    )  # two NaN, -0, infinity, the least number
+    # two NaN, -0, infinity, the least number
+    bits = np.array([0x7FC12345, 0xFF812345, 0x80000000, 0x7F800000, 1], np.uint32)
     points["y"][0, :5] = bits.view(np.float32)
     found = label_organised(read_cloud(cloud(points, is_dense=False)), False, labels(mask))
     for name in ("x", "y", "z", "normal"):
@@ -92,9 +91,8 @@ def test_further_fields_follow_where_they_can_be_read_in_place():
 def test_a_cloud_of_another_size_than_the_mask():
     depth, mask = scene()
     found = label_organised(read_cloud(cloud(records(places(depth)[::2, ::2]))), True, labels(mask)).records
-    np.testing.assert_array_equal(
-        found["label"], mask[1::2, 1::2]
-    )  # a pixel lies between four of the mask: the later one
+    # a pixel lies between four of the mask: the later one
+    np.testing.assert_array_equal(found["label"], mask[1::2, 1::2])
 
 
 def test_only_wanted_classes_keep_their_places():

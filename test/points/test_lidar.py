@@ -117,9 +117,8 @@ def test_or_is_left_out_of_a_row_and_nan_in_rows():
 def test_only_wanted_classes_stay():
     depth, mask = scene()
     points = places(depth)
-    found = labelled(
-        np.vstack([points.reshape(-1, 3), PLACES[-1:]]), mask, wanted=("box",)
-    )  # the last is outside
+    # the last is outside
+    found = labelled(np.vstack([points.reshape(-1, 3), PLACES[-1:]]), mask, wanted=("box",))
     np.testing.assert_array_equal(xyz(found.records)[0], points[mask == BOX])
     found = labelled(points, mask, wanted=("box",))
     np.testing.assert_array_equal(xyz(found.records), np.where((mask == BOX)[..., None], points, np.nan))
@@ -180,9 +179,8 @@ def test_a_rectified_picture_has_p_and_no_distortion():
     assert (u[0], v[0]) == (8 * 0.5 / 2 + 3.5 - 2 / 2, 8 * 0.25 / 2 + 2.5 + 1 / 2)
     camera = read_camera(info(), rectified=False)
     assert (camera, camera.distortion) == (CAMERA, ())
-    assert (
-        read_camera(info(model="equidistant", d=(0.0,) * 4), rectified=False) == CAMERA
-    )  # without distortion all are one
+    # without distortion all are one
+    assert read_camera(info(model="equidistant", d=(0.0,) * 4), rectified=False) == CAMERA
 
 
 @pytest.mark.parametrize(

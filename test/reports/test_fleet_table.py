@@ -46,8 +46,7 @@ def test_table():
         "all together     100      31.0      0.250    98.77     0.12  1 done, 1 failed",
         "",
         "12.3 s with 2 workers; per frame: keyframes per frame; all together, frames/s are of the whole "
-        "time; the rest is "
-        "what one run over all would have given, in per cent",
+        "time; the rest is what one run over all would have given, in per cent",
         "failed: long_name: it is empty",
         "note: a: /camera: 3 of 103 images skipped",
     ]

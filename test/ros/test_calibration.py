@@ -61,13 +61,8 @@ def test_every_number_of_a_file(tmp_path):
     for url in (str(path), f"file://{path}"):
         info = read_calibration(url)
         assert (info.width, info.height, info.distortion_model) == (640, 480, "plumb_bob")
-        assert list(info.d) == [
-            -0.017697,
-            -0.00727,
-            1e-5,
-            -1.39e-4,
-            0.0,
-        ]  # of which YAML 1.1 takes the third for text
+        # of which YAML 1.1 takes the third for text
+        assert list(info.d) == [-0.017697, -0.00727, 1e-5, -1.39e-4, 0.0]
         np.testing.assert_array_equal(info.k, [415.12614, 0, 330.66523, 0, 410.49986, 230.46015, 0, 0, 1])
         np.testing.assert_array_equal(info.r, np.eye(3).ravel())
         np.testing.assert_array_equal(info.p, [400.5, 0, 331, -20.25, 0, 402.25, 229.5, 0, 0, 0, 1, 0])

@@ -114,9 +114,8 @@ def test_what_is_offered(folder, probe, values, image, info):
 
 
 def test_recordings_are_offered_reliably(probe, tmp_path):
-    node = camera_of(
-        probe, write_bag(tmp_path / "drive", 1), rate=15.0
-    )  # the default: recordings have their own
+    # the default: recordings have their own
+    node = camera_of(probe, write_bag(tmp_path / "drive", 1), rate=15.0)
     try:
         assert reliability(probe, "/camera/image_raw") == [ReliabilityPolicy.RELIABLE]
     finally:
@@ -169,9 +168,8 @@ def test_a_frozen_reliable_subscriber_does_not_hold_up_the_others(processes, pro
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     published = [entry["published_ns"] for entry in entries if before < entry["stamp_ns"] <= since()[-1]]
     gaps_s = np.diff(published) / 1e9
-    assert np.median(gaps_s) < 0.075 and gaps_s.max() < 2.0, (
-        gaps_s
-    )  # 0.05 by the rate; the machine may be busy
+    # 0.05 by the rate; the machine may be busy
+    assert np.median(gaps_s) < 0.075 and gaps_s.max() < 2.0, gaps_s
     assert len(since()) > 0.9 * len(published)
 
 

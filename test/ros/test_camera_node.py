@@ -109,9 +109,8 @@ def test_the_source_is_sent_once_as_logged(folder, probe, tmp_path, encoding):
 @pytest.mark.slow
 def test_the_process_ends_after_the_last_image_which_still_arrives(folder, processes, probe, tmp_path):
     images = probe.collect(Image, "/pictures")
-    camera = processes(
-        "camera", *arguments(folder, tmp_path / "sent.jsonl", frames=2)
-    )  # as many as its publisher keeps
+    # as many as its publisher keeps
+    camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", frames=2))
     probe.spin_until(lambda: not camera.running(), "the camera's end")
     assert camera.wait() == 0 and "Traceback" not in camera.text(), camera.text()
     probe.spin_until(lambda: len(images) == 2, "all images")

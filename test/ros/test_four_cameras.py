@@ -19,10 +19,8 @@ CAMERAS = {
     "right": (Image, 48, 80, 7.0),
 }
 EQUAL = ("front", "rear", "left")
-ROUNDS, SECONDS = (
-    5,
-    0.8,
-)  # of streams; those with trouble come between the others, so that a busy machine is so to both
+# of streams; those with trouble come between the others, so that a busy machine is so to both
+ROUNDS, SECONDS = (5, 0.8)
 BUDGET_HZ = (
     3.0  # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
 )
@@ -75,9 +73,8 @@ def stream(cameras, probe, trouble=None) -> dict[str, list]:
                 if name == trouble:
                     message.data = message.data[:50]
                 sent[name].append(camera.send(message))
-                due[name] = max(
-                    due[name] + 1 / rate_hz, time.monotonic()
-                )  # what was missed is not made up for
+                # what was missed is not made up for
+                due[name] = max(due[name] + 1 / rate_hz, time.monotonic())
     return sent
 
 

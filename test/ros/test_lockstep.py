@@ -101,9 +101,8 @@ def test_masks_and_keyframes_are_those_of_the_replay(segmenter, model, probe, tm
     assert live.results(len(live.masks)) == masks[""]
     probe.spin_until(lambda: len(live.keyframes) >= len(events[""]), "all keyframe events")
     assert live.events() == events[""]
-    assert {"first", "reset"} < {
-        reason for _, reason, *_ in live.events()
-    }  # the jump of stamps, the other size
+    # the jump of stamps, the other size
+    assert {"first", "reset"} < {reason for _, reason, *_ in live.events()}
     assert 2 < len(live.keyframes) < 30 and len({mask for _, mask, *_ in masks[""]}) > 10
 
 

@@ -58,12 +58,8 @@ def test_what_waits_is_bounded():
     join = NearestJoin(5, 2)
     assert feed(join, ("v", 1), ("v", 2), ("v", 3)) == [[], [], [Pair("v1", None, None)]]
     join = NearestJoin(5, 2)
-    assert feed(join, ("m", 1), ("v", 2), ("v", 3), ("v", 4)) == [
-        [],
-        [],
-        [],
-        [Pair("v2", "m1", 1)],
-    ]  # masks have ended
+    # masks have ended
+    assert feed(join, ("m", 1), ("v", 2), ("v", 3), ("v", 4)) == [[], [], [], [Pair("v2", "m1", 1)]]
     assert feed(join, ("m", 10), ("m", 20), ("m", 30))[0] == [Pair("v3", "m1", 2), Pair("v4", "m1", 3)]
     assert feed(join, ("v", 10)) == [[Pair("v10", None, 10)]]  # of 20, as two wait
     assert join.take_unused() == 1 and join.take_unused() == 0

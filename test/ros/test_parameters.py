@@ -34,9 +34,8 @@ def test_max_interval_takes_effect_while_running(segmenter, probe):
 
 @pytest.mark.slow
 def test_threshold_and_min_interval_take_effect_while_running(segmenter, probe):
-    camera = synchronous(
-        segmenter, probe, alignment="none"
-    )  # these pictures are new each time: no motion explains them
+    # these pictures are new each time: no motion explains them
+    camera = synchronous(segmenter, probe, alignment="none")
     camera.segment(seed=1)
     assert camera.segment(seed=2)[1].score > 0.1
     assert probe.set(threshold=0.1) == ""

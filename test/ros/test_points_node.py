@@ -146,9 +146,8 @@ def test_several_cameras_and_robots(start, probe):
     ).connect(node)
     robot.send_mask(at=0)
     robot.send_cloud(0, records(np.float32([[[2.25, 0.5, -0.5]]])))
-    assert (
-        read_cloud(robot.received())["label"][0, 0] == BOX
-    )  # at pixel (2.5, 2.5), of which the next one counts
+    # at pixel (2.5, 2.5), of which the next one counts
+    assert read_cloud(robot.received())["label"][0, 0] == BOX
 
 
 class Buffer:

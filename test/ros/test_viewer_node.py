@@ -40,9 +40,8 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
     while not before:  # one end or the other may not have heard of it yet
         number += 1
         camera.segment(seed=number)
-        probe.diagnostic(
-            camera.topic
-        )  # a viewer that hears the segmenter by now hears this, too, and so the threshold
+        # a viewer that hears the segmenter by now hears this, too, and so the threshold
+        probe.diagnostic(camera.topic)
         probe.arrays().clear()
         before = probe.spin_until(lambda: counts(probe), "a diagnostic of the viewer")["shown"]
     sent, answers = [], []
@@ -61,13 +60,11 @@ def test_a_file_holds_the_masks_that_were_sent(camera, probe, processes, tmp_pat
         stamp = stamps.stamp_ns(message.header.stamp)
         np.testing.assert_array_equal(masks[stamp], pixels(mask))
         picture = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)[..., ::-1]
-        assert (
-            np.abs(images[stamp].astype(int) - picture).mean() < 25
-        )  # JPEG of noise; another picture differs by more
+        # JPEG of noise; another picture differs by more
+        assert np.abs(images[stamp].astype(int) - picture).mean() < 25
         assert scores[stamp] == pytest.approx(info.score) and ages[stamp] == info.feature_age_frames
-    assert (
-        found.scalars("/camera/scheduling/threshold")[stamp] == 10.0
-    )  # the segmenter's own, from its diagnostics
+    # the segmenter's own, from its diagnostics
+    assert found.scalars("/camera/scheduling/threshold")[stamp] == 10.0
     assert {name for name, _ in found.classes().values()} >= {"unlabelled"} and len(found.classes()) == 5
 
 
@@ -238,9 +235,8 @@ def test_pictures_that_cannot_be_decoded_are_counted(start, shown, probe):
     probe.spin_until(lambda: shown.frames, "the mask without its image")
     assert shown.frames[0][2] is None and node.counts["undecodable"] == 1
     whole = source._camera.send()
-    source.publish(
-        "mask", Image(header=whole.header, height=64, width=96, encoding="mono8", step=96)
-    )  # no data
+    # no data
+    source.publish("mask", Image(header=whole.header, height=64, width=96, encoding="mono8", step=96))
     source.publish("mask_info", MaskInfo(header=whole.header))
     probe.spin_until(lambda: node.counts["undecodable"] == 2, "the refusal of the mask")
     assert len(shown.frames) == 1

@@ -47,8 +47,7 @@ def test_packages_that_cannot_be_imported(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     assert environment.packages_problem() == (
         f"Python packages are missing for {sys.executable}: import of numba halted; None in sys.modules; "
-        f"import of tqdm "
-        "halted; None in sys.modules"
+        "import of tqdm halted; None in sys.modules"
     )
 
 

@@ -52,9 +52,8 @@ def test_packed_and_run_where_nothing_else_is(camvid, tmp_path):
     }, done.stdout
     assert found["environment"]["line"].endswith("pytest is not installed: no tests")
     assert found["tests"]["line"] == "needs CUDA"
-    assert (
-        "openvino" not in found["benchmark mit_b0 f32"]["figures"]["versions"]
-    )  # the environment is as empty as it should be
+    # the environment is as empty as it should be
+    assert "openvino" not in found["benchmark mit_b0 f32"]["figures"]["versions"]
     assert len(found["benchmark mit_b5 f32"]["figures"]["kernels"][0]["kernels"]) == 5
     assert found["benchmark mit_b2 f32"]["line"].startswith("shallow frame ")
     log = [entry["ce_key"] for entry in found["training"]["figures"]["log"]]

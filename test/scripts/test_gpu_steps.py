@@ -22,9 +22,8 @@ def test_all_steps_of_a_gpu_are_there_in_order_of_value(monkeypatch):
         "evaluation",
     ]
     assert sum(step.least_s for step in plan) < 8.5 * 60
-    assert (
-        all(step.leaves_s >= 100 for step in plan[:-2]) and plan[-2].leaves_s > 0
-    )  # training is never starved
+    # training is never starved
+    assert all(step.leaves_s >= 100 for step in plan[:-2]) and plan[-2].leaves_s > 0
     assert all(
         step.leaves_s == 0
         for step in steps.plan(training, ("tests", "benchmark", "training"))

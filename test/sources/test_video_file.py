@@ -70,9 +70,8 @@ def test_other_formats(tmp_path, name, codec):
     assert video.length == 100
     for index in (0, 99, 7, 8, 60, 25, 24):
         assert number_in(video.frame(index).image) == index
-        assert (
-            abs(video.frame(index).stamp_ns - index * 40_000_000) <= 500_000
-        )  # some formats count milliseconds
+        # some formats count milliseconds
+        assert abs(video.frame(index).stamp_ns - index * 40_000_000) <= 500_000
 
 
 def test_a_given_rate_replaces_the_files_own(movie):

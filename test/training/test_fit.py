@@ -50,9 +50,8 @@ def test_phases_fill_the_time_in_their_proportions(config, step_times):
     step_times()
     found, said = fitted(config)
     slow, fast = found.phases
-    assert (
-        0.92 * 600 <= 0.2 * slow.iterations + 0.1 * fast.iterations + 8 * 1.0 <= 0.94 * 600
-    )  # 8 validations, too
+    # 8 validations, too
+    assert 0.92 * 600 <= 0.2 * slow.iterations + 0.1 * fast.iterations + 8 * 1.0 <= 0.94 * 600
     assert fast.iterations / slow.iterations == pytest.approx(3, rel=0.01)
     assert found.warmup / found.iterations == pytest.approx(20 / 400, rel=0.02)
     assert found.validation.every / found.iterations == pytest.approx(50 / 400, rel=0.02)
@@ -70,9 +69,8 @@ def test_batches_that_do_not_fit_into_memory_are_halved(config, step_times):
     step_times(room=5)
     found, said = fitted(config)
     assert [phase.batch for phase in found.phases] == [4, 4]
-    assert [phase.lr_start for phase in found.phases] == pytest.approx(
-        [5e-4, 5e-5]
-    )  # the square root of a quarter
+    # the square root of a quarter
+    assert [phase.lr_start for phase in found.phases] == pytest.approx([5e-4, 5e-5])
     assert said[:2] == [
         f"fit: too little memory; the batch sizes are now {count}, {count}" for count in (8, 4)
     ]
@@ -119,9 +117,8 @@ def test_a_training_that_fits_and_goes_on_as_fitted(train_config, tmp_path, monk
     config = train_config(iterations=1_000_000, save_every=100_000)
     done = run(config, tmp_path / "run", minutes=1, fit=True)
     iterations = state_of(tmp_path / "run")["iteration"]
-    assert done.note.startswith(
-        f"{iterations} of {iterations} iterations are done"
-    )  # to the end of its schedule
+    # to the end of its schedule
+    assert done.note.startswith(f"{iterations} of {iterations} iterations are done")
     assert 20 < iterations <= 28  # 94 % of a minute
     again = run(config, tmp_path / "run", minutes=1, fit=True, resume=True)
     assert again.note == done.note and state_of(tmp_path / "run")["iteration"] == iterations

@@ -234,9 +234,8 @@ def test_gradients_flow_into_the_moved_features(shifted):
         Pointwise(), labelled, neighbour, labels, consistency=False, motion=motion
     ).ce_nonkey.backward()
     reached = neighbour.grad.abs().amax((0, 1, 2)) > 0
-    assert (
-        reached[24:64].all() and not reached[:16].any() and not reached[76:].any()
-    )  # labelled from 16, seen 8 further
+    # labelled from 16, seen 8 further
+    assert reached[24:64].all() and not reached[:16].any() and not reached[76:].any()
     assert not motion.requires_grad
 
 
@@ -257,9 +256,8 @@ def test_the_motion_of_a_batch_comes_to_the_losses(train_config, model, amp):
     )
     torch.testing.assert_close(none, zero, rtol=1e-2 if amp else 1e-4, atol=1e-6)
     assert (none != some).tolist() == [False, True, True]
-    assert torch.equal(
-        losses(per_frame, None), losses(per_frame, torch.ones(2, 2, 16, 16, 2))
-    )  # which has no common features
+    # which has no common features
+    assert torch.equal(losses(per_frame, None), losses(per_frame, torch.ones(2, 2, 16, 16, 2)))
 
 
 @pytest.mark.parametrize("dtype", (torch.float16, torch.bfloat16, torch.float32))

@@ -35,9 +35,8 @@ def test_rates_and_decay_by_group(train_config, model, decoder):
         for parameter in group["params"]:
             name = names[id(parameter)]
             seen.append(name)
-            assert group["lr"] == pytest.approx(6e-4 if name.startswith(decoder) else 6e-5), (
-                name
-            )  # fusion: the encoder's
+            # fusion: the encoder's
+            assert group["lr"] == pytest.approx(6e-4 if name.startswith(decoder) else 6e-5), name
             assert group["weight_decay"] == (
                 0.0 if id(parameter) in norms or name.endswith("bias") else 0.02
             ), name

@@ -61,9 +61,8 @@ def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = {name.partition("/")[2] or name for name in archive.namelist()}
-            damaged = (
-                archive.testzip() if "data.pkl" in inside else None
-            )  # torch.load does not verify checksums
+            # torch.load does not verify checksums
+            damaged = archive.testzip() if "data.pkl" in inside else None
     except (zipfile.BadZipFile, NotImplementedError):
         return ""  # cut, as the reader will say
     if damaged:

@@ -137,9 +137,8 @@ def exported(model: PerFrame) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for ours, tensor in model.state_dict().items():
         theirs = saved(ours)
-        parts = (
-            tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]
-        )  # keys and values are a single layer in this package
+        # keys and values are a single layer in this package
+        parts = tensor.chunk(len(theirs)) if len(theirs) > 1 else [tensor]
         tensors |= {name: part.contiguous() for name, part in zip(theirs, parts)}
     return tensors
 

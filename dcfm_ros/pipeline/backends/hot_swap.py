@@ -100,9 +100,8 @@ class SwappingBackend(MasksOnHost):
         self._builder, self._make_predecessor = builder, predecessor
         self._predecessor: Backend | None = None  # while there are sizes without a successor
         self._predecessor_name = ""
-        self._retired: Callable[[], Backend | None] = lambda: (
-            None
-        )  # a predecessor whose features are still in use
+        # a predecessor whose features are still in use
+        self._retired: Callable[[], Backend | None] = lambda: None
         self._sizes: dict[tuple[int, int], _Size] = {}
         self._to_build: list[tuple[int, int]] = []
         self._changed = threading.Condition()  # guards the attributes above

@@ -39,9 +39,8 @@ class WorstMoments:
         if not (apart_s > 0 and math.isfinite(apart_s)):
             raise ValueError(f"apart_s {apart_s}: use a number of seconds above 0")
         self._count, self._apart_s = count, apart_s
-        self._kept: dict[str, dict[tuple[str, int], _Candidate]] = {
-            kind: {} for kind in KINDS
-        }  # by camera and stretch
+        # by camera and stretch
+        self._kept: dict[str, dict[tuple[str, int], _Candidate]] = {kind: {} for kind in KINDS}
         self._offers = 0
 
     def offer(

@@ -20,9 +20,8 @@ from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FE
 from dcfm_ros.reports.page.templates import inline, template
 from dcfm_ros.reports.page.timeline import MOST_POINTS, WIDTH, timelines
 
-_PIECE = (
-    3 * 2**18
-)  # bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
+# bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
+_PIECE = 3 * 2**18
 _JPEG_QUALITY = 85
 
 _MEANINGS = {

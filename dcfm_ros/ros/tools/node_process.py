@@ -85,9 +85,8 @@ class NodeProcess:
 
     def backend(self) -> str:
         """Return the backend named in the segmenter's log, to which `auto` was resolved."""
-        found = re.search(
-            r"\), backend ([^,]+), mode ", self._output()
-        )  # a greedy prefix would be ambiguous: the model's name before it is arbitrary
+        # a greedy prefix would be ambiguous: the model's name before it is arbitrary
+        found = re.search(r"\), backend ([^,]+), mode ", self._output())
         return found[1] if found else "unknown"
 
     def find_output(self, text: str) -> str:

@@ -158,12 +158,13 @@ def _segmenter_arguments(options: SoakOptions, names: list[str], share: Path) ->
     }
     if options.cameras > 1:
         settings |= {"cameras": names, **{f"{name}.image_topic": f"/{name}/image_raw" for name in names}}
+    # later values override earlier ones
     return [
         "--params-file",
         str(share / "config" / "segmenter.yaml"),
         *ros_parameters(settings),
         *(part for setting in options.parameters for part in ("-p", setting)),
-    ]  # later values override earlier ones
+    ]
 
 
 def _camera_arguments(options: SoakOptions, name: str, logs: Path) -> list[str]:

@@ -58,9 +58,8 @@ def open_split(root: Path, split: str) -> ClipSet:
             for clip, run, run_labels in runs
         ]
     for part in sorted({"", *folders_in(folder / "labels")}.difference(parts)):
-        pairing.labels(
-            folder / "images" / part, [], folder / "labels" / part, required=False
-        )  # labels of no image
+        # labels of no image
+        pairing.labels(folder / "images" / part, [], folder / "labels" / part, required=False)
     pairing.check()
     if (folder / "labels").is_dir() and not any(clip.labelled for clip in clips):
         raise SourceError(

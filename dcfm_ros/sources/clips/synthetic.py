@@ -22,9 +22,8 @@ TERMS = "synthetic street scenes, rendered by dcfm_ros itself under its own lice
 LENGTH = round(SECONDS_EACH * DEFAULT_RATE_HZ)  # frames of a clip
 
 _CACHED_VIDEOS = 4
-_CACHED_FRAMES = (
-    2 * LENGTH
-)  # 100 MB: a clip may be gone through several times, and images and labels come separately
+# 100 MB: a clip may be gone through several times, and images and labels come separately
+_CACHED_FRAMES = 2 * LENGTH
 
 
 def open_synthetic(seeds: str, split: str) -> ClipSet:

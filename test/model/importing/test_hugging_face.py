@@ -194,9 +194,8 @@ def test_a_folder_by_hand(folder):
 
 def test_a_file_is_enough(folder, tmp_path):
     place = folder()
-    assert read_model([place / "model.safetensors"]).model.config.class_names == tuple(
-        "abcd"
-    )  # config.json lies beside it
+    # config.json lies beside it
+    assert read_model([place / "model.safetensors"]).model.config.class_names == tuple("abcd")
     alone = written(tmp_path / "alone.bin", hugging_face(per_frame(**EPS)))
     imported = read_model([alone])
     assert imported.model.config.class_names[0] == "class 0" and imported.class_names_from.startswith(

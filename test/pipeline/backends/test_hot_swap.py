@@ -159,10 +159,8 @@ def test_every_frame_has_its_mask_and_the_swap_is_between_frames(setup):
     classes = [with_two.masks(tag) for tag in range(6, 12)]
     # Frames 6 and 7 use the common feature of keyframe 4, which is the predecessor's; keyframe 8 ends this.
     assert classes == [[(6, 1)], [(7, 1)], [(8, 2)], [(9, 2)], [(10, 2)], [(11, 2)]]
-    assert with_two.predecessors[0].decoded[-2:] == [
-        (6, [4]),
-        (7, [4]),
-    ]  # their own S, made from their own image
+    # their own S, made from their own image
+    assert with_two.predecessors[0].decoded[-2:] == [(6, [4]), (7, [4])]
     assert successor.decoded == [(8, [8]), (9, [8]), (10, [8]), (11, [8])]
     assert with_two.builder.built == [SIZE] and len(with_two.predecessors) == 1
 
@@ -208,12 +206,8 @@ def test_two_keyframes_on_both_sides_of_the_swap(setup):
     assert [index for index, _ in found] == [5, 6, 7, 8]  # none lost, none twice
     assert [pair for pair in old.decoded if pair[0] in (5, 6, 7)] == [(5, [4]), (6, [4]), (7, [4])]
     assert successor.decoded == [(5, [8]), (6, [8]), (7, [8]), (8, [8])]
-    assert [number for _, number in found] == [
-        1,
-        1,
-        1,
-        2,
-    ]  # both sides are equally sure: the lowest class wins
+    # both sides are equally sure: the lowest class wins
+    assert [number for _, number in found] == [1, 1, 1, 2]
 
 
 @pytest.fixture

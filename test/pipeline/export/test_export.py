@@ -115,9 +115,8 @@ def compare(parts, run, tolerance):
         assert np.linalg.norm(logits - wanted) <= tolerance * np.linalg.norm(wanted)
         found.append(wanted)
     assert np.array_equal(found[0], parts[-1].output)
-    assert len(found) == 1 or np.linalg.norm(found[1] - found[0]) > 0.01 * np.linalg.norm(
-        found[0]
-    )  # it moves something
+    # it moves something
+    assert len(found) == 1 or np.linalg.norm(found[1] - found[0]) > 0.01 * np.linalg.norm(found[0])
 
 
 @pytest.mark.slow

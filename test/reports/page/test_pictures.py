@@ -47,10 +47,8 @@ def test_large_images_are_made_smaller_with_their_classes_whole():
     mask[:, 480:] = 1
     picture = side_by_side(image, [("DCFM", mask)], TABLE, alpha=1.0, panel_width=320)
     assert picture.shape[1] == 320
-    assert {tuple(pixel) for pixel in picture[60:200].reshape(-1, 3).tolist()} == {
-        (250, 0, 0),
-        (0, 250, 0),
-    }  # no mixtures
+    # no mixtures
+    assert {tuple(pixel) for pixel in picture[60:200].reshape(-1, 3).tolist()} == {(250, 0, 0), (0, 250, 0)}
 
 
 def test_bad_masks_are_refused():

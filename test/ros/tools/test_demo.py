@@ -117,9 +117,8 @@ def test_a_demo_that_is_viewed(model, tmp_path, capfd):
         )
     )
     masks = Recorded(file).masks("/camera/mask")
-    assert (
-        0.5 * report["masks_received"] <= len(masks) <= report["frames_sent"]
-    )  # all, where the machine is not busy
+    # all, where the machine is not busy
+    assert 0.5 * report["masks_received"] <= len(masks) <= report["frames_sent"]
     assert all(mask.shape == (360, 480) for mask in masks.values())
     assert "\nviewed: " in capfd.readouterr().out
     assert "Traceback" not in (out / "viewer.log").read_text()

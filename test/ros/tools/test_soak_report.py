@@ -56,9 +56,8 @@ def test_every_frame_is_accounted_for():
     )
     report = camera_report(made, images)
     assert report["sent"] == FRAMES and report["masks"] == FRAMES - 7 and report["missing"] == 7
-    assert (
-        report["lost_by_dds"] == 4 and report["not_taken"] == 3
-    )  # 7 never arrived, of which DDS says that it lost 4
+    # 7 never arrived, of which DDS says that it lost 4
+    assert report["lost_by_dds"] == 4 and report["not_taken"] == 3
     assert (report["dropped"], report["failures"], report["refused"]) == (3, 1, 2)
     assert report["mask_share"] == pytest.approx((FRAMES - 7) / FRAMES, abs=1e-4)
     assert report["keyframe_hz"] == pytest.approx(2.0, rel=0.01)
@@ -75,9 +74,8 @@ def test_latencies_of_the_warm_up_do_not_count_and_minutes_show_them():
 
 def test_frames_before_the_first_mask_are_not_missing_and_the_warm_up_begins_with_it():
     images = sent()
-    made = record(
-        images, lambda n: 500.0 if n < 400 else 20.0, without=range(250)
-    )  # 10 s without masks, 6 s of late ones
+    # 10 s without masks, 6 s of late ones
+    made = record(images, lambda n: 500.0 if n < 400 else 20.0, without=range(250))
     report = camera_report(made, images)
     assert report["seconds_to_first_mask"] == 10.0 and report["missing"] == 0 and report["mask_share"] < 1.0
     assert report["latency_ms"]["max"] == 20.0  # 12 s of warm-up, which end 6 s after the last late mask

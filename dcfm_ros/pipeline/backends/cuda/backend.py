@@ -219,9 +219,8 @@ def cuda_device(name: str) -> torch.device:
     found, count = re.fullmatch(r"cuda(?::(\d+))?", name), torch.cuda.device_count()
     if not found:
         raise BackendError(f"unknown device {name!r}: use cuda or cuda:N")
-    number = (
-        torch.cuda.current_device() if found[1] is None else int(found[1])
-    )  # resolved now, as the current device differs between threads
+    # resolved now, as the current device differs between threads
+    number = torch.cuda.current_device() if found[1] is None else int(found[1])
     if number >= count:
         raise BackendError(f"device {name!r}: PyTorch sees {count} GPUs, so use cuda:0 to cuda:{count - 1}")
     return torch.device("cuda", number)

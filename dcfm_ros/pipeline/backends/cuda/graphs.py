@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 
 _log = logging.getLogger(__name__)
-_capturing = (
-    threading.Lock()
-)  # PyTorch allows one capture at a time in a process, and there may be several backends
+# PyTorch allows one capture at a time in a process, and there may be several backends
+_capturing = threading.Lock()
 
 Function = Callable[..., Tensor]
 
@@ -87,9 +86,8 @@ class Graphs:
         captured = self._find(key)
         if captured is None:
             with _capturing:
-                captured = self._find(key) or self._make(
-                    key, function, inputs
-                )  # unless another thread was first
+                # unless another thread was first
+                captured = self._find(key) or self._make(key, function, inputs)
         return captured
 
     def _find(self, key: Hashable) -> Captured | None:

@@ -107,9 +107,8 @@ class _Capture:
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         try:
             with torch.cuda.stream(self._recording), _without_garbage_collection():
-                graph.capture_begin(
-                    pool=pool, capture_error_mode="thread_local"
-                )  # other threads may continue their work
+                # other threads may continue their work
+                graph.capture_begin(pool=pool, capture_error_mode="thread_local")
                 try:
                     output = function(*inputs)
                 finally:

@@ -81,9 +81,8 @@ class OpenVINOBackend(MasksOnHost):
                 (self._settings, cores - cores // 2),
             ):
                 settings |= {"INFERENCE_NUM_THREADS": str(max(1, threads)), "ENABLE_CPU_PINNING": "NO"}
-        self._share = (
-            SHARE if sharing is Sharing.TURNS else math.inf
-        )  # maximum work of a slice of the deep path, relative to a frame's work
+        # maximum work of a slice of the deep path, relative to a frame's work
+        self._share = SHARE if sharing is Sharing.TURNS else math.inf
         self._by_size: dict[tuple[int, int], openvino.InferRequest] = {}  # shallow paths, by image size
         self._by_grid: dict[tuple[int, int], _Requests] = {}  # everything else, by the size of S
         self._compiling = threading.Lock()

@@ -56,9 +56,8 @@ def cached_network(core: openvino.Core, key: str, convert: Callable[[], openvino
             openvino.save_model(network, part / "network.xml", compress_to_fp16=False)
         cache.forget_oldest(folder.parent, "network.xml", _MAX_NETWORKS)
     except (OSError, RuntimeError) as error:
-        cause = (
-            getattr(error.__cause__ or error, "strerror", None) or error
-        )  # identical for all networks, so that it is reported once
+        # identical for all networks, so that it is reported once
+        cause = getattr(error.__cause__ or error, "strerror", None) or error
         if environment.prepare():  # otherwise it has already been reported that nothing can be cached
             environment.say_once(
                 f"cannot cache the networks in {folder.parent} ({cause}), so starts take longer: make room "

@@ -53,9 +53,8 @@ def build_engine(onnx_file: Path, report: Callable[[str, float], None]) -> bytes
     trt = tensorrt()
     logger = _logger(trt)
     builder = _started(trt.Builder, logger)
-    network = builder.create_network(
-        1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    )  # the default in 11
+    # the default in 11
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx_file)):
         errors = [parser.get_error(number).desc() for number in range(parser.num_errors)]

@@ -141,6 +141,7 @@ class EngineBuilder:
         with self._lock:
             if self._stopped:
                 raise BuildStopped
+            # an interrupt is for this process to handle
             self._process = process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -150,7 +151,7 @@ class EngineBuilder:
                 errors="replace",
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,
-            )  # an interrupt is for this process to handle
+            )
         output: deque[str] = deque(maxlen=_KEPT_LINES)
         outcome: dict[str, str] = {}
         assert process.stdout is not None  # a pipe

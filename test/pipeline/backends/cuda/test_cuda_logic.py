@@ -144,10 +144,8 @@ def test_who_runs_where_and_waits_for_what(make):
     common = backend.deep(shallow)
     make.log.clear()
     shallow = backend.shallow(image())
-    assert make.log == [
-        ("host waits for", "frames"),
-        ("frames", "runs", "shallow"),
-    ]  # the last image has left
+    # the last image has left
+    assert make.log == [("host waits for", "frames"), ("frames", "runs", "shallow")]
     make.log.clear()
     backend.deep(shallow)
     assert make.log == [

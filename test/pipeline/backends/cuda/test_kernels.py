@@ -169,9 +169,10 @@ def make_map(size, seed=1):
 @pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+# the interpreter cuts bfloat16 off
 @pytest.mark.parametrize(
     "dtype, error", [(torch.float32, 1e-5), (torch.float16, 5e-4), (torch.bfloat16, 8e-3)]
-)  # the interpreter cuts bfloat16 off
+)
 @pytest.mark.parametrize(
     "channels, size", [(24, (9, 14)), (5, (17, 3)), (256, (4, 6)), (3, (1, 20)), (1, (20, 1)), (7, (1, 1))]
 )
@@ -181,9 +182,8 @@ def test_features_move_as_in_training_and_are_rounded_once(module, layout, dtype
     wanted = aligned(feature.float(), motion[None])
     assert found.dtype == dtype and found.shape == feature.shape
     assert (found.cpu().float() - wanted).abs().max() <= error * wanted.abs().max()
-    assert module is torch_kernels or found.is_contiguous(
-        memory_format=layout
-    )  # as the decoder reads it fastest
+    # as the decoder reads it fastest
+    assert module is torch_kernels or found.is_contiguous(memory_format=layout)
 
 
 @pytest.mark.parametrize("cells", [4, 128])
