@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 def two(processes, model, probe, tmp_path):
     settings = tmp_path / "two.yaml"
     settings.write_text(f"""
-/dcfm/pair:
+/pair/dcfm/segmenter:
   ros__parameters:
     model: {model}
     backend: torch
@@ -24,12 +24,14 @@ def two(processes, model, probe, tmp_path):
     max_interval: 1000
     use_sim_time: true  # with no clock: masks and diagnostics do not need one
 """)
-    segmenter = processes("segmenter", "-r", "__node:=pair", "--params-file", str(settings))
-    front = Camera(probe, "/pair/front", "/dcfm/front", frame_id="front_optical")
+    # In a namespace of its own: where two segmenters share one, both serve `request_keyframe` and a client
+    # takes the first answer, which need not be of the node that its images go to.
+    segmenter = processes("segmenter", "-r", "__ns:=/pair/dcfm", "--params-file", str(settings))
+    front = Camera(probe, "/pair/front", "/pair/dcfm/front", frame_id="front_optical")
     rear = Camera(
         probe,
         "/pair/rear/compressed",
-        "/dcfm/rear",
+        "/pair/dcfm/rear",
         CompressedImage,
         frame_id="rear_optical",
         stamp_ns=5 * 10**9,
@@ -57,7 +59,7 @@ def test_each_camera_has_its_own_masks(two, probe):
         (event,) = camera.keyframes
         assert (event.camera, event.reason, event.header) == (name, "first", sent[camera][0].header)
         status = probe.diagnostic(camera.topic, lambda s: s.number("masks") == len(sent[camera]))
-        assert status.name == f"/dcfm/pair: {name}"
+        assert status.name == f"/pair/dcfm/segmenter: {name}"
 
     # One camera's trouble is not the other's.
     bad = rear.image()
@@ -77,7 +79,7 @@ def test_each_camera_has_its_own_masks(two, probe):
     assert segmenter.text().count("no mask for an image of rear") == 1
 
     # A request is for all.
-    assert probe.call(Trigger, "/dcfm/request_keyframe", Trigger.Request()).success
+    assert probe.call(Trigger, "/pair/dcfm/request_keyframe", Trigger.Request()).success
     assert (
         front.segment(width=64, height=96)[1].is_keyframe and rear.segment(width=48, height=80)[1].is_keyframe
     )
