@@ -64,7 +64,7 @@ soaks: $(BUILT) ## tests that take minutes each; every night
 
 # Finds mistakes before the tests do. Ruff looks at everything, mypy at the package, with a cache in .mypy_cache. The
 # hooks of pre-commit (.pre-commit-config.yaml) run the same programs.
-SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.bash scripts/studies/*.sh)
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.bash scripts/*.sh scripts/studies/*.sh)
 check: $(CHECKERS) ## format, lint, types, shell scripts, Dockerfile and workflows; no tests
 	@$(ENV) ruff format --check --quiet . || { ruff format --diff --quiet .; echo "\`ruff format .\` does it"; exit 1; }
 	@$(ENV) ruff check --quiet .
@@ -114,6 +114,7 @@ else
 	@printf '#!%s\nimport pytest\nraise SystemExit(pytest.main())\n' \
 	  "$(abspath $(VENV))/bin/python" > $(VENV)/bin/pytest; chmod +x $(VENV)/bin/pytest
 endif
+	@$(PIP) --no-deps -r requirements/data.txt
 	@touch $@
 
 $(CHECKERS): $(READY) requirements/check.txt

@@ -69,6 +69,7 @@ setup(
     ],
     extras_require={
         "bags": ["mcap", "rosbags"],
+        "data": ["datumaro>=1.13"],
         "docs": ["furo", "myst-parser", "sphinx", "sphinxcontrib-mermaid"],
         "export": ["onnx", "onnxscript"],
         "fleet": ["ray"],

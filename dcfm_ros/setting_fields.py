@@ -64,6 +64,7 @@ class Setting:
     hidden: bool = False  # no argument at all
     required: bool = False  # there, although the dataclass has a default
     repeat: bool = False  # given once for each entry of a tuple, which else has commas
+    several: bool = False  # likewise, or followed by several entries
     may_be_empty: bool = False
     metavar: str = ""
     parse: Callable[[str], Any] | None = None

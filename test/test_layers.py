@@ -30,6 +30,8 @@ LIBRARIES = (
     "pipeline",
     "sources",
     "bags",
+    "data_import",
+    "distillation",
 )
 
 
@@ -134,6 +136,7 @@ ALLOWED = {
     "motion": (),
     "points": (),
     "sources": (),
+    "data_import": ("model", "sources"),
     "model": ("motion",),
     "training": ("model", "motion", "sources"),
     "pipeline": ("model", "motion"),
@@ -141,6 +144,7 @@ ALLOWED = {
     "viewer": ("model", "pipeline"),
     "benchmark": ("model", "motion", "pipeline", "sources", "reports"),
     "evaluation": ("model", "motion", "pipeline", "sources", "reports", "metrics", "benchmark"),
+    "distillation": ("model", "motion", "pipeline", "sources", "training", "bags"),
     "bags": ("model", "motion", "pipeline", "sources", "reports", "metrics", "evaluation", "viewer"),
     "ros": (
         "model",
@@ -210,6 +214,12 @@ def test_the_cluster_and_the_viewer_are_loaded_only_where_they_are_used():
     assert offences(others, "dcfm_ros.viewer.rerun_scene", at_module_level=True) == []
 
 
+def test_datumaro_is_imported_in_one_module_and_late():
+    others = [path for path in MODULES if path.name != "datumaro_reader.py"]
+    assert offences(others, "datumaro") == []
+    assert offences(MODULES, "datumaro", "defusedxml", at_module_level=True) == []
+
+
 def test_only_backends_import_inference_engines():
     own = ROOT / "pipeline" / "backends", ROOT / "pipeline" / "export"
     others = [path for path in MODULES if not {*own} & {*path.parents}]
@@ -254,7 +264,7 @@ def test_what_launch_files_read_needs_the_standard_library_alone():
 def test_options_need_the_standard_library_alone():
     """Help texts are made from them; heavy libraries take seconds to load."""
     found = [path for path in MODULES if path.name == "options.py"]
-    assert len(found) == 5
+    assert len(found) == 7
     for path in found:
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         assert beyond_the_standard_library(f"dcfm_ros.{module}") == set()

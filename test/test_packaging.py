@@ -29,6 +29,7 @@ ROSDEP_KEYS = {
 }
 FROM_PIP = {  # requirements/; package.xml says why
     "av",
+    "datumaro",
     "mcap",
     "numba",
     "onnx",
@@ -44,10 +45,12 @@ FROM_PIP = {  # requirements/; package.xml says why
     "transformers",
     "triton",
 }
-BROUGHT_BY_OTHERS = {  # by rosbags, jinja2, mcap, ray, rerun and Python 3.14; TensorRT and timm by the user
+# by rosbags, jinja2, mcap, ray, rerun, datumaro and Python 3.14; TensorRT and timm by the user
+BROUGHT_BY_OTHERS = {
     "apsw",
     "backports",
     "compression",
+    "defusedxml",
     "lz4",
     "markupsafe",
     "pyarrow",

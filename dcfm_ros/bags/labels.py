@@ -5,7 +5,6 @@ stamp."""
 
 from __future__ import annotations
 
-import io
 import re
 import zlib
 from collections import defaultdict, deque
@@ -16,14 +15,14 @@ from typing import Protocol
 import numpy as np
 
 from dcfm_ros.bags.errors import BagError
+from dcfm_ros.bags.label_pixels import LabelPixels
 from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic, image_topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.sources.read import read_label
+from dcfm_ros.sources.clips.classes_file import FILE, classes_of_labels, read_classes
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 
-_ENCODINGS = ("mono8", "8UC1")
 _PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a PNG file
 
 
@@ -41,17 +40,21 @@ class Labels(Protocol):
         """
 
 
-def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str]) -> dict[str, Labels]:
-    """Return the labels by camera name.
+def open_labels(
+    bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str], class_names: Sequence[str] = ()
+) -> dict[str, Labels]:
+    """Return the labels by camera name, with the model's class ids.
 
     labels: one topic per camera, in the order of the cameras; or one folder with images named by their
         stamps, which for several cameras has a subfolder for each, named like the camera
+    class_names: of the model, to which the classes of a `classes.yaml` are matched: of one in or beside the
+        folder of labels, for topics of one in the folder of the recording
     """
     if not labels:
         return {}
     if len(labels) == 1 and Path(labels[0]).is_dir():
         folder = Path(labels[0])
-        return {camera.name: FolderLabels(folder / camera.name) for camera in cameras}
+        return {camera.name: _folder_labels(folder, camera.name, class_names) for camera in cameras}
     if len(labels) != len(cameras):
         names = ", ".join(camera.topic.name for camera in cameras)
         raise BagError(
@@ -60,16 +63,25 @@ def open_labels(bag: Bag, cameras: Sequence[CameraTopic], labels: Sequence[str])
         )
     if not any(topic.name == labels[0] for topic in bag.topics) and not labels[0].startswith("/"):
         raise BagError(f"labels {labels[0]}: there is no such folder, and {bag.path} has no such topic")
-    return {camera.name: TopicLabels(bag, topic) for camera, topic in zip(cameras, labels)}
+    file = (bag.path if bag.path.is_dir() else bag.path.parent) / FILE
+    pixels = LabelPixels.of(read_classes(file) if file.is_file() else None, class_names)
+    return {camera.name: TopicLabels(bag, topic, pixels) for camera, topic in zip(cameras, labels)}
+
+
+def _folder_labels(folder: Path, camera: str, class_names: Sequence[str]) -> FolderLabels:
+    about = classes_of_labels(folder / camera)
+    if about is None and camera:
+        about = classes_of_labels(folder)
+    return FolderLabels(folder / camera, LabelPixels.of(about, class_names))
 
 
 class TopicLabels:
     """Labels from a topic, all read in advance: an image and its label need not be close to each other in the
     recording. They are kept compressed, some kilobytes each."""
 
-    def __init__(self, bag: Bag, topic_name: str):
+    def __init__(self, bag: Bag, topic_name: str, pixels: LabelPixels):
         topic = image_topic(bag, topic_name)
-        self._topic = topic_name
+        self._topic, self._pixels = topic_name, pixels
         self._by_stamp: defaultdict[int, deque] = defaultdict(deque)
         self.unused = 0
         for _, _, raw in bag.messages([topic]):
@@ -91,7 +103,7 @@ class TopicLabels:
             raise packed
         data, shape = packed
         if shape is None:
-            return _read_png(data, size, f"on {self._topic}")
+            return self._pixels.of_png(data, size, f"on {self._topic}")
         _check_size(shape, size, f"a label on {self._topic}")
         return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
 
@@ -106,30 +118,21 @@ class TopicLabels:
                 else InputError(
                     "label",
                     f"a label on {self._topic} of format {message.format[:40]!r} is not a PNG: publish class "
-                    f"ids as PNG, as other formats alter them, or as {' or '.join(_ENCODINGS)}",
+                    f"ids as PNG, as other formats alter them, or as {' or '.join(self._pixels.encodings)}",
                 )
             )
-        height, width, step = message.height, message.width, message.step
-        if message.encoding not in _ENCODINGS:
-            return InputError(
-                "label",
-                f"a label on {self._topic} has encoding {message.encoding[:40]!r}: publish class ids as "
-                f"{' or '.join(_ENCODINGS)}",
-            )
-        if not height or not width or step < width or len(message.data) < height * step:
-            return InputError(
-                "label",
-                f"a label on {self._topic} of {width}x{height} pixels has {len(message.data)} bytes and "
-                f"step {step}: it is truncated",
-            )
-        rows = message.data[: height * step].reshape(height, step)[:, :width]
-        return zlib.compress(np.ascontiguousarray(rows).data, 1), (height, width)
+        try:
+            ids = self._pixels.of_message(message, self._topic)
+        except InputError as error:
+            return error
+        return zlib.compress(ids.data, 1), ids.shape
 
 
 class FolderLabels:
     """PNG files named by the image's stamp: `<nanoseconds>.png` or `<seconds>_<nanoseconds>.png`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, pixels: LabelPixels):
+        self._pixels = pixels
         if not folder.is_dir():
             raise BagError(f"there is no folder of labels {folder}")
         self._files: dict[int, Path] = {}
@@ -152,14 +155,7 @@ class FolderLabels:
         if (file := self._files.pop(stamp_ns, None)) is None:
             return None
         self.unused -= 1
-        return _read_png(file, size)
-
-
-def _read_png(file: Path | bytes, size: tuple[int, int], where: str = "") -> np.ndarray:
-    try:
-        return read_label(io.BytesIO(file) if isinstance(file, bytes) else file, size, name=where or file)
-    except ValueError as error:
-        raise InputError("label", str(error)) from error
+        return self._pixels.of_png(file, size)
 
 
 def _check_size(shape: tuple[int, int], size: tuple[int, int], what: str) -> None:

@@ -216,6 +216,70 @@ class MakeOptions:
             )
 
 
+@dataclass(frozen=True)
+class FramesOptions:
+    """Options of `dcfm bag frames`."""
+
+    recordings: tuple[str, ...] = setting(
+        description="recording (folder with metadata.yaml, file .mcap or .db3), video file or folder of "
+        "images; or several, folders that hold recordings, globs",
+        positional=True,
+        metavar="RECORDING",
+    )
+    out: str = setting("", "folder to write", metavar="FOLDER", required=True)
+    frames: int = setting(200, "frames to choose", low=1, high=10_000, option="-n --frames")
+    topics: tuple[str, ...] = like(ReplayOptions, "topics")
+    every_s: float = setting(
+        0.5,
+        "one frame of so much time, its sharpest, may be chosen",
+        low=0.02,
+        high=3600,
+        unit="seconds",
+        option="--every",
+        metavar="SECONDS",
+    )
+    neighbours: int = setting(
+        4, "frames before and after each, kept beside it for training, not to be labelled", low=0, high=100
+    )
+    classes: str = setting(
+        "",
+        "classes.yaml of the classes to label with; masks of the model's classes of the same names become "
+        "pre-labels; default: the model's",
+        metavar="FILE",
+    )
+    class_map: str = like(
+        NetworkSettings,
+        "class_map",
+        description="class map that makes the classes to label with of the model's: a YAML file or the "
+        "name of one that comes with the package",
+        metavar="MAP",
+    )
+    model: str = like(NetworkSettings, "model")
+    backend: str = like(NetworkSettings, "backend")
+    precision: str = like(NetworkSettings, "precision")
+    rate_hz: float | None = setting(
+        None,
+        "images per second of folders of images and video files; default: a video file's own times, 15 of "
+        "images; 1 for stills",
+        low=0.001,
+        high=1000,
+        unit="images per second",
+        option="--rate",
+    )
+    image_format: str = setting(
+        "jpg", "format of the images, jpg of quality 95", choices=("jpg", "png"), option="--format"
+    )
+
+    def __post_init__(self):
+        check(self)
+        if not self.recordings:
+            raise ValueError("no recording: give at least one")
+        if not self.out:
+            raise ValueError("no output: give a folder with --out")
+        if self.classes and self.class_map:
+            raise ValueError("--classes and --class-map both say which classes there are: give one of them")
+
+
 def scheduling(config: PipelineConfig) -> dict[str, Any]:
     """Return the scheduling settings under the names used in reports and unfinished outputs."""
     scheduler = config.scheduler

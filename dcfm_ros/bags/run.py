@@ -57,7 +57,7 @@ class EvaluationRun:
         self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path
     ):
         self.bag, self.cameras = bag, cameras
-        self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels)
+        self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels, model.config.class_names)
         self.label_records = {camera.name: LabelRecord() for camera in cameras}
         # by camera and index, until their mask arrives
         self._events: dict[tuple[str, int], KeyframeEvent] = {}

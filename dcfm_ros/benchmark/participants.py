@@ -45,7 +45,7 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
     def entry(key: str, what: str, contender: Contender, precision: str = backend.precision) -> Entry:
         return Entry(key, what, PER_FRAME, precision, contender)
 
-    if model.config.is_mit and find_spec("transformers"):
+    if model.config.is_mit and model.config.fusion == "linear" and find_spec("transformers"):
         network = TransformersNetwork(model, scene.size).eval()
         for key, precision in transformers_rows(backend):
             run = published_run(in_torch(network, backend.device, precision), size)

@@ -28,12 +28,17 @@ COMMANDS = {
     "demo": Command("demo", "camera node, segmenter node and recorder over ROS topics"),
     "segment": Command("segment", "segment a video or a folder of images, without ROS"),
     "train": Command("train", "train a model from a configuration file"),
+    "distil": Command("distil", "train a model on video without labels, taught by a per-frame network"),
     "evaluate": Command("evaluate", "accuracy and consistency of a model on labelled clips"),
     "bag evaluate": Command("bag_evaluate", "how good, how fast and how steady masks are on a recording"),
     "bag segment": Command(
         "bag_segment", "masks of a recording as a recording; goes on where it was stopped"
     ),
     "bag make": Command("bag_make", "a recording of a folder of images, with labels where there are some"),
+    "bag frames": Command(
+        "bag_frames", "the frames most worth labelling, with what CVAT and Label Studio import"
+    ),
+    "data import": Command("data_import", "a data folder of what annotation tools export"),
     "calibrate": Command("calibrate", "threshold of adaptive keyframes for a wanted keyframe rate"),
     "benchmark": Command("benchmark", "times of DCFM and of per-frame networks, image in to mask out"),
     "soak": Command("soak", "cameras and segmenter under load over ROS topics"),
@@ -42,7 +47,11 @@ COMMANDS = {
     "profile": Command("profile", "parameters of a model, and multiply-accumulates path by path"),
     "model labels": Command("model_labels", "label space for Hydra, and colours for Hydra and Kimera"),
 }
-GROUPS = {"bag": "recordings (rosbag2): evaluate, segment, make", "model": "the classes of a model as files"}
+GROUPS = {
+    "bag": "recordings (rosbag2): evaluate, segment, make, frames to label",
+    "data": "data folders: import",
+    "model": "the classes of a model as files",
+}
 _INTERRUPTED = 128 + 2  # as shells report the end by SIGINT
 
 

@@ -68,8 +68,10 @@ def _add(parser: argparse.ArgumentParser, kind: type, field: Field) -> None:
     about: dict[str, Any] = {"default": argparse.SUPPRESS, "help": help_text(kind, field)}
     if hint is bool:
         about["action"] = "store_false" if field.default is True else "store_true"
-    elif known.repeat:
+    elif known.repeat or known.several:
         about |= {"action": _AppendToTuple, "type": _one(hint, known)}
+        if known.several:
+            about["nargs"] = "+"
     else:
         about["type"] = _one(hint, known)
     if hint is not bool:
@@ -123,7 +125,7 @@ def _one(hint: Any, known: Setting) -> Callable[[str], Any] | None:
         return height_and_width
     if typing.get_origin(hint) is tuple:
         entry = typing.get_args(hint)[0]
-        if known.positional or known.repeat:
+        if known.positional or known.repeat or known.several:
             return _plain(entry, known)
         return _several(entry)
     return _plain(hint, known)
@@ -185,7 +187,8 @@ class _StoreTuple(argparse.Action):
 
 class _AppendToTuple(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
-        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), values))
+        more = values if isinstance(values, list) else [values]
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), *more))
 
 
 def _option_of(name: str, kinds: Iterable[type]) -> str:

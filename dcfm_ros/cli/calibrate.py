@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dcfm_ros.cli.report_file import ReportFile
 from dcfm_ros.evaluation.options import CalibrateOptions
 
@@ -11,8 +13,10 @@ SETTINGS = (CalibrateOptions, ReportFile)
 
 
 def run(options: CalibrateOptions, file: ReportFile) -> None:
+    from dcfm_ros.bags.clip import camera_clips
+    from dcfm_ros.bags.finding import is_bag
     from dcfm_ros.evaluation.calibrate import calibrate, calibration_table
 
-    report = calibrate(options)
+    report = calibrate(options, camera_clips(options.source) if is_bag(Path(options.source)) else ())
     print(calibration_table(report))
     file.write(report)

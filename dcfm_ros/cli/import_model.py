@@ -28,7 +28,14 @@ class ImportOptions:
         metavar="TABLE",
     )
     input_size: tuple[int, int] | None = setting(
-        None, "size of the network's input, as in 480x853; default: 360x480"
+        None,
+        "size of the network's input, as in 480x853; default: that of preprocessor_config.json, else 360x480",
+    )
+    prefix: str = setting(
+        "",
+        "what the names of the model's tensors begin with, where a file holds several models, as in "
+        "ema_model; none: nothing",
+        metavar="PREFIX",
     )
 
     def __post_init__(self):
@@ -49,7 +56,12 @@ def run(options: ImportOptions) -> None:
         rows = class_table(options.classes) if known else read_classes(Path(options.classes)).table
         table = [ClassSpec(name, color) for name, color in rows]
     imported = import_model(
-        options.checkpoint, options.out, format=options.format, classes=table, input_size=options.input_size
+        options.checkpoint,
+        options.out,
+        format=options.format,
+        classes=table,
+        input_size=options.input_size,
+        prefix=options.prefix,
     )
     print(imported)
     print(f"written to {options.out}")

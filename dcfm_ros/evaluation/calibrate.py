@@ -54,12 +54,17 @@ ROUNDS, POINTS = 3, 8  # passes after that, and thresholds in each
 DISTANCES = (1, 6)  # frames, of the medians that are reported
 
 
-def calibrate(options: CalibrateOptions) -> dict:
-    """The report: threshold, achieved rate, what other thresholds give, and how scores are on this data."""
+def calibrate(options: CalibrateOptions, recorded: Sequence[Clip] = ()) -> dict:
+    """The report: threshold, achieved rate, what other thresholds give, and how scores are on this data.
+
+    recorded: the cameras of a recording, where the source is one
+    """
     config = load_model_config(options.model)
     clips: Sequence[Clip]
     terms: str | None
-    if options.kind == VIDEO or Path(options.source).is_file():
+    if recorded:
+        clips, name, terms = recorded, options.source, None
+    elif options.kind == VIDEO or Path(options.source).is_file():
         clips, name, terms = (VideoClip(open_source(options.source), options.source),), options.source, None
     else:
         clip_set = open_clips(options.source, options.split, options.kind)

@@ -160,7 +160,7 @@ class CalibrateOptions:
     """Data, wanted rate, bounds of the scheduler."""
 
     source: str = setting(
-        description="folder of a data set, synthetic:SEED, or a video file; labels are not needed",
+        description="recording, folder of a data set, synthetic:SEED, or video file; labels are not needed",
         positional=True,
     )
     keyframe_hz: float = setting(description="wanted keyframes per second", above=0)

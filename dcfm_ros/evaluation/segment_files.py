@@ -21,7 +21,7 @@ from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 from dcfm_ros.reports.png import write_png
 from dcfm_ros.reports.video_writer import VideoWriter
 from dcfm_ros.rounding import rounded
-from dcfm_ros.sources.open import has_classes, open_source
+from dcfm_ros.sources.open import in_classes, open_source
 
 
 def segment(options: SegmentOptions) -> dict:
@@ -50,7 +50,8 @@ def segment(options: SegmentOptions) -> dict:
     assert mapped is not None  # `Segmenter.of` sets it
     matrix, labelled = ConfusionMatrix(len(mapped.classes)), 0
     count = source.length or options.frames
-    comparable = has_classes(source, model.config.class_names)
+    with_labels = in_classes(source, model.config.class_names)
+    comparable, source = with_labels is not None, with_labels or source
     try:
         with VideoWriter(out / "overlay.mp4", source.width, source.height, source.rate_hz) as video:
 

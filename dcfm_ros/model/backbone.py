@@ -36,6 +36,8 @@ def make_backbone(config: ModelConfig) -> tuple[Encoder, Fusion]:
             encoder = TimmEncoder(timm_spec(config.backbone))
         else:
             encoder = EfficientNetLite(EFFICIENTNET_SPECS[config.backbone], config.drop_path)
-        return encoder, SegFormerFusion(encoder.spec.widths, config.embed, config.dropout)
+        return encoder, SegFormerFusion(
+            encoder.spec.widths, config.embed, config.dropout, activated=config.fusion == "relu"
+        )
     spec = RESNET_SPECS[config.backbone]
     return DilatedResNet(spec), PyramidPooling(spec.widths[-1]) if spec.pyramid else LastStage()

@@ -19,6 +19,7 @@ __all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConf
 
 BACKBONES: dict[str, Any] = {**MIT_SPECS, **EFFICIENTNET_SPECS, **RESNET_SPECS}
 ARCHITECTURES = ("dcfm", "per_frame")
+FUSIONS = ("linear", "relu")
 SHALLOW_ON = ("all", "nonkey", "key")
 
 
@@ -67,6 +68,12 @@ class ModelConfig:
     input_height: int = setting(360, "height of the network's input", low=32, high=8192, unit="pixels")
     input_width: int = setting(480, "width of the network's input", low=32, high=8192, unit="pixels")
     embed: int = setting(256, "width of SegFormer's fusion (published: 256); ResNet has none", low=1)
+    fusion: str = setting(
+        "linear",
+        "what each stage passes in SegFormer's fusion: linear, a linear layer, as published, or relu, "
+        "convolution, batch norm and ReLU, as in MMSegmentation",
+        choices=FUSIONS,
+    )
     common_width: int = setting(
         0, "width of the common feature; 0: that of the deep feature, without a convolution", low=0
     )

@@ -43,6 +43,11 @@ RESNET_SPECS = {
 }
 
 
+def encoder_name(backbone: str) -> str:
+    """Return the backbone that has the same encoder, but no pyramid pooling; the same name for all others."""
+    return backbone.replace("pspnet", "resnet") if backbone in RESNET_SPECS else backbone
+
+
 class DilatedResNet(nn.Module):
     """Stage 2 ends at stride 8; stages 3 and 4 keep that stride and use dilations 2 and 4 instead.
 

@@ -75,17 +75,20 @@ class TimmEncoder(ChainEncoder):
         _require_same(spec, model, self)
         self.train()
 
-    def take(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load weights by timm's names; those of the classifier are ignored. Raises ConfigError that lists
-        what is missing or has the wrong shape."""
-        wanted = {
+    def weights(self) -> dict[str, Tensor]:
+        """Return the encoder's tensors by timm's names, without the counters of batch norms."""
+        return {
             f"{name}.{inner}": tensor
             for name, step in zip(self.names, self.blocks)
             for inner, tensor in step.state_dict().items()
+            if not inner.endswith("num_batches_tracked")
         }
-        missing = [
-            name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")
-        ]
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load weights by timm's names; those of the classifier are ignored. Raises ConfigError that lists
+        what is missing or has the wrong shape."""
+        wanted = self.weights()
+        missing = [name for name in wanted if name not in tensors]
         misshapen = [
             f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
             for name, tensor in wanted.items()

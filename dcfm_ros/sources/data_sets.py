@@ -42,6 +42,8 @@ class DataSet:
         return import_module(self.module)
 
 
+SOFT_LABELS = "soft_labels"  # of a teacher, as `dcfm distil` writes them
+
 _CLASSES, _CLIPS = "dcfm_ros.sources.classes", "dcfm_ros.sources.clips"
 DATA_SETS = {
     data_set.kind: data_set
@@ -63,6 +65,7 @@ DATA_SETS = {
         DataSet(
             "camvid", "CamVid", "SPLIT/images/0016E5_07959.jpg", f"{_CLIPS}.camvid", f"{_CLASSES}:STREET11"
         ),
+        DataSet(SOFT_LABELS, "soft labels", "soft_labels.json", f"{_CLIPS}.soft_labels"),
         DataSet("folder", "your own", "classes.yaml", f"{_CLIPS}.folder"),
     )
 }

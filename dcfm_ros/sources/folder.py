@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from dcfm_ros.sources.classes import ClassTable
+from dcfm_ros.sources.clips.classes_file import classes_of_labels
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.frame import VideoFrame
 from dcfm_ros.sources.listing import files_in, images_in
@@ -29,14 +31,13 @@ class ImageFolder:
     """The images of a folder in natural order of their names (frame2 before frame10).
 
     folder: contains the images, or `images/` and optionally `labels/`; or is itself an image
-    labels: folder of `<image stem>.png`, single-channel 8-bit class ids, 255 = void; frames without such a
-        file have no label. Default: `labels/` beside `images/`, if it exists
+    labels: folder of `<image stem>.png`; frames without such a file have no label. Default: `labels/` beside
+        `images/`, if it exists. What they mean says the `classes.yaml` that belongs to them; without one they
+        are single-channel 8-bit class ids, 255 = void, and there is no class table
     rate_hz: nominal frames per second
 
     Frames have the size that an image viewer shows; `width` and `height` are those of the first.
     """
-
-    class_table = None  # label files contain ids without names
 
     def __init__(self, folder: str | Path, labels: str | Path | None, rate_hz: float):
         folder = Path(folder)
@@ -48,6 +49,9 @@ class ImageFolder:
             folder = folder / "images"
         self._images = [folder / name for name in images_in(folder)] if folder.is_dir() else [folder]
         self._labels = {} if labels is None else self._labels_in(Path(labels))
+        about = None if labels is None else classes_of_labels(Path(labels))
+        self._values = None if about is None else about.values
+        self.class_table: ClassTable | None = None if about is None else about.table
         self.rate_hz, self.length = float(rate_hz), len(self._images)
         self.height, self.width = read_image(self._images[0]).shape[:2]
 
@@ -58,7 +62,7 @@ class ImageFolder:
         path = self._images[index]
         image, label = read_image(path), None
         if path.stem in self._labels:
-            label = read_label(self._labels[path.stem], image.shape[:2], image=path)
+            label = read_label(self._labels[path.stem], image.shape[:2], image=path, values=self._values)
         return VideoFrame(index, round(index * NS_PER_S / self.rate_hz), image, label, is_cut=False)
 
     def _labels_in(self, folder: Path) -> dict[str, Path]:

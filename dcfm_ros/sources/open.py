@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Protocol
 
 import cv2
+import numpy as np
 
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.errors import SourceError, to_stderr
 from dcfm_ros.sources.frame import VideoFrame
+from dcfm_ros.sources.label_values import ids_by_name
 from dcfm_ros.sources.sizes import wanted_size
 from dcfm_ros.sources.source_kinds import SOURCE_KINDS, SourceRequest, source_forms
 
@@ -41,10 +43,16 @@ class VideoSource(Protocol):
         """Return frame number `index`, from 0. Raises SourceError if there is none."""
 
 
-def has_classes(source: VideoSource, names: Sequence[str]) -> bool:
-    """Return whether the source's label ids stand for the classes `names`; True if the source has no class
-    table."""
-    return source.class_table is None or tuple(name for name, _ in source.class_table) == tuple(names)
+def in_classes(source: VideoSource, names: Sequence[str]) -> VideoSource | None:
+    """Return the source with labels whose ids stand for the classes `names`; itself if it does not say what
+    they mean. None if a class of its labels is not among them."""
+    if source.class_table is None:
+        return source
+    found = tuple(name for name, _ in source.class_table)
+    if found == tuple(names):
+        return source
+    ids = ids_by_name(found, names)
+    return None if ids is None else _Renumbered(source, ids)
 
 
 def open_source(
@@ -61,7 +69,8 @@ def open_source(
     name: `synthetic`, `synthetic:SEED` or `synthetic:FIRST-LAST` (some seconds of each seed), a folder of
         images (or one that contains `images/` and optionally `labels/`), an image, or a video file; a folder
         with the name synthetic is `./synthetic`
-    labels: folder of `<image stem>.png` with class ids, for a folder of images
+    labels: folder of `<image stem>.png`, for a folder of images: class ids, or what the `classes.yaml` in it
+        or beside it says
     rate_hz: frames per second; default 15, or the rate of a video file. Frames are neither dropped nor
         repeated
     width, height: size in pixels to which frames are resized (labels by nearest neighbour). One alone keeps
@@ -94,6 +103,19 @@ def open_source(
 
 class _Frames(Protocol):
     def frame(self, index: int) -> VideoFrame: ...
+
+
+class _Renumbered:
+    """Another source, with other label ids."""
+
+    def __init__(self, source: VideoSource, ids: np.ndarray):
+        self._source, self._ids = source, ids
+        self.width, self.height, self.rate_hz = source.width, source.height, source.rate_hz
+        self.length, self.class_table = source.length, None
+
+    def frame(self, index: int) -> VideoFrame:
+        frame = self._source.frame(index)
+        return frame if frame.label is None else replace(frame, label=self._ids[frame.label])
 
 
 @dataclass(frozen=True)

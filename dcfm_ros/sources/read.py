@@ -19,6 +19,7 @@ from PIL.Image import Transpose
 
 from dcfm_ros.jpeg import GREY, JpegFrame, misses_data, read_jpeg, with_end
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues
 
 IMAGE_ENDINGS = (
     ".jpg",
@@ -106,38 +107,76 @@ def is_animated(path: str | Path) -> bool:
 
 
 def read_label(
-    path: str | Path | BinaryIO, size: tuple[int, int], name: object = None, image: str | Path | None = None
+    path: str | Path | BinaryIO,
+    size: tuple[int, int],
+    name: object = None,
+    image: str | Path | None = None,
+    values: LabelValues | None = None,
 ) -> np.ndarray:
-    """Read a single-channel 8-bit PNG as (H, W) uint8 values, or the indices of its palette, rotated
-    according to its EXIF.
+    """Read a PNG as (H, W) uint8 class ids, 255 where there is none, rotated according to its EXIF.
 
     size: (height, width) of the labelled image; another size is an error
     name: name for errors, instead of the path
     image: file of that image, for errors
+    values: what the pixels mean. If it is not known, the picture must have a single channel of 8 bits, and
+        its values, or the indices of its palette, are returned as they are
     """
     name = path if name is None else name
     data = path.read() if hasattr(path, "read") else _bytes(path)
     # No other format stores class ids unchanged.
     with _opened(io.BytesIO(data), f"label {name}", "a PNG", ("PNG",)) as picture:
-        label = np.array(_upright(picture))
-    if label.ndim != 2 or label.dtype != np.uint8:
-        channels = 1 if label.ndim == 2 else label.shape[2]
-        raise SourceError(
-            f"label {name} has {channels} channel(s) of {label.dtype}; "
-            "save class ids as a single-channel 8-bit PNG"
-        )
-    if label.shape != tuple(size):
-        if image is not None and label.shape == tuple(size)[::-1] and (turned := _turned(image)):
+        pixels, palette = _label_pixels(_upright(picture))
+    _check_label_kind(data, pixels, values, name)
+    _check_label_size(pixels.shape[:2], size, name, image)
+    return pixels if values is None else values.class_ids(pixels, palette, name)
+
+
+def _label_pixels(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the pixels of a label, and its palette (n, 3) uint8 if they are indices."""
+    pixels = np.array(picture)
+    if picture.mode == "I":  # 16 bits, to older Pillow
+        pixels = pixels.astype(np.uint16)
+    if picture.mode != "P":
+        return pixels, None
+    return pixels, np.array(picture.getpalette() or [], np.uint8).reshape(-1, 3)
+
+
+def _check_label_kind(data: bytes, pixels: np.ndarray, values: LabelValues | None, name: object) -> None:
+    """Raise SourceError unless values can be read from this kind of PNG."""
+    bits, colour_type = data[24], data[25]  # as the header says: Pillow scales some of them to 8 bits
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    only_ids = values is None or values.only_ids
+    if channels == 1:
+        scaled = colour_type == 0 and bits < 8
+        fits = not scaled and pixels.dtype in ((np.uint8,) if only_ids else (np.uint8, np.uint16))
+    else:
+        scaled = bits > 8
+        fits = not scaled and channels in (3, 4) and not only_ids
+    if fits:
+        return
+    kind = f"{bits} bit(s)" if scaled else f"{pixels.dtype}"
+    remedy = "save class ids as a single-channel 8-bit PNG"
+    if values is None:
+        remedy += ", or put a classes.yaml beside the labels that says what their values and colors mean"
+    elif not only_ids:
+        remedy += ", or colors as an RGB PNG of 8 bits a channel"
+    raise SourceError(f"label {name} has {channels} channel(s) of {kind}; {remedy}")
+
+
+def _check_label_size(
+    found: tuple[int, ...], size: tuple[int, int], name: object, image: str | Path | None
+) -> None:
+    if found != tuple(size):
+        if image is not None and found == tuple(size)[::-1] and (turned := _turned(image)):
             raise SourceError(
                 f"label {name} is oriented like the stored pixels of {image}, which EXIF orientation "
                 f"{turned} rotates to {size[1]}x{size[0]}; rotate the labels likewise, or remove the "
                 "orientation from the images (exiftool -Orientation= FOLDER)"
             )
         raise SourceError(
-            f"label {name} is {label.shape[1]}x{label.shape[0]} but its image {size[1]}x{size[0]}: "
+            f"label {name} is {found[1]}x{found[0]} but its image {size[1]}x{size[0]}: "
             "make both the same size"
         )
-    return label
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.setting_fields import ConfigError, check, setting
+from dcfm_ros.sources.clips.soft_labels import STRIDE, TOP
 from dcfm_ros.training.camera_effects import draw_effects, with_effects
 from dcfm_ros.training.pairs import Pair
 
@@ -82,7 +83,31 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
         label=label(pair.label),
         neighbour=image(pair.neighbour, config.color_neighbour),
         neighbour_label=None if pair.neighbour_label is None else label(pair.neighbour_label),
+        soft=None
+        if pair.soft is None
+        else np.stack([_warped(soft, matrix, height, width) for soft in pair.soft]),
     )
+
+
+def _warped(soft: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return soft labels (h, w, 2 * TOP) under a map of their image's pixels. Cell c is centred on pixel
+    STRIDE * c + (STRIDE - 1) / 2."""
+    linear, offset = matrix[:, :2], matrix[:, 2]
+    centre = (STRIDE - 1) / 2
+    moved = (linear @ np.full(2, centre) + offset - centre) / STRIDE
+    of_cells = np.concatenate([linear, moved[:, None]], axis=1)
+    halves = [  # OpenCV fills borders of four channels at most
+        cv2.warpAffine(
+            np.ascontiguousarray(half),
+            of_cells,
+            (-(-width // STRIDE), -(-height // STRIDE)),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(outside,) * TOP,
+        )
+        for half, outside in ((soft[..., :TOP], IGNORE_LABEL), (soft[..., TOP:], 0))
+    ]
+    return np.concatenate(halves, axis=2)
 
 
 def _geometry(

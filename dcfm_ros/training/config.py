@@ -26,7 +26,7 @@ from dcfm_ros.training.settings import (
 )
 
 OF_DCFM = ("common_width", "shallow_used", "head_layers")
-INHERITED = ("embed", *MEANING, *OF_DCFM)  # settings inherited with `backbone: init`
+INHERITED = ("embed", "fusion", *MEANING, *OF_DCFM)  # settings inherited with `backbone: init`
 
 
 def load_train_config(

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.config import ConfigError
+from dcfm_ros.sources.clips.soft_labels import soft_of_hard
+from dcfm_ros.sources.data_sets import SOFT_LABELS
 from dcfm_ros.training.augment import augment
 from dcfm_ros.training.group import Group, processes_here
 from dcfm_ros.training.pair_motion import with_motion
@@ -32,6 +34,7 @@ class Batch(NamedTuple):
     """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and the origin of each pair.
 
     motion: (B, 2, H/4, W/4, 2) float32, see Pair; None if common features are not aligned
+    soft: (B, 2, H/4, W/4, 2 * TOP) uint8, see Pair; None if no pair has soft labels
     """
 
     labelled: Tensor
@@ -40,6 +43,7 @@ class Batch(NamedTuple):
     neighbour_labels: Tensor | None  # None if no neighbour in the batch has a label
     origins: tuple[str, ...]
     motion: Tensor | None = None
+    soft: Tensor | None = None
 
 
 class PairBatches(Dataset):
@@ -132,7 +136,8 @@ def affordable_workers(
     except OSError:  # not Linux: batches pass through something else
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
-    pixel = 8 + bool(config.data.aligned)  # bytes per pixel of both images and labels, and motion
+    # bytes per pixel of both images and labels, motion, and soft labels where they are
+    pixel = 8 + bool(config.data.aligned) + any(s.source == SOFT_LABELS for s in config.data.sources)
     each = 3 * pixel * largest  # two batches prepared and one in transfer
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
@@ -155,7 +160,17 @@ def stacked(pairs: Sequence[Pair]) -> Batch:
         else _stack([void if label is None else label for label in labels]),
         tuple(pair.origin for pair in pairs),
         _stack(motions) if motions else None,
+        _stack([_soft(pair) for pair in pairs]) if any(pair.soft is not None for pair in pairs) else None,
     )
+
+
+def _soft(pair: Pair) -> np.ndarray:
+    """Return the soft labels of both frames; those of a pair with hard ones are made of them."""
+    if pair.soft is not None:
+        return pair.soft
+    void = np.full_like(pair.label, IGNORE_LABEL)
+    other = void if pair.neighbour_label is None else pair.neighbour_label
+    return np.stack([soft_of_hard(pair.label), soft_of_hard(other)])
 
 
 def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:

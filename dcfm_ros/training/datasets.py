@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.folder import some
 from dcfm_ros.sources.clips import Clip, ClipSet, open_clips
+from dcfm_ros.sources.clips.classes_file import FILE
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.data_sets import SYNTHETIC, class_table
 from dcfm_ros.training.pairs import ClipPairs, DataError, PairSource
@@ -102,7 +103,13 @@ def _clips(source: SourceConfig | ValidationConfig, config: TrainConfig) -> Clip
     if not source.root:
         raise ConfigError(f"no folder of {source.source} is given: add --data {source.source}=PATH")
     clips = open_clips(source.root, source.split, source.source)
-    _require_classes(clips.name, tuple(name for name, _ in clips.classes), config.model.class_names)
+    file = os.path.join(source.root, FILE)
+    _require_classes(
+        clips.name,
+        tuple(name for name, _ in clips.classes),
+        config.model.class_names,
+        file if os.path.isfile(file) else "",
+    )
     return clips
 
 
@@ -138,8 +145,11 @@ def _images(clips: Iterable[Clip]) -> set[tuple[str, str]]:
     }
 
 
-def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...]) -> None:
-    """Raise DataError unless the class lists are equal: only then do ids mean the same in data and model."""
+def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...], file: str = "") -> None:
+    """Raise DataError unless the class lists are equal: only then do ids mean the same in data and model.
+
+    file: classes.yaml of the data, if that says its classes
+    """
     if found == wanted:
         return
     lacking, unknown = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
@@ -151,7 +161,10 @@ def _require_classes(what: str, found: tuple[str, ...], wanted: tuple[str, ...])
             f"their order differs: class {number} is {wanted[number]} in the model and {found[number]} in "
             f"the data"
         )
-    raise DataError(
-        f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. Give the model the classes "
-        "of its data"
-    )
+    remedy = "Give the model the classes of its data (`classes: data`)"
+    if file:
+        remedy += (
+            f", or write the model's into {file}, in this order and each with the label `values` that mean "
+            f"it ([] for none; `ignore: rest` leaves out others): {', '.join(wanted)}"
+        )
+    raise DataError(f"{what} has {len(found)} classes, the model {len(wanted)}; {difference}. {remedy}")

@@ -7,14 +7,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.dcfm import DCFM, Features
-from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.per_frame import PerFrame
+from dcfm_ros.training.targets import Targets, count_of, cross_entropy, joined
 
 NONKEY_WEIGHT = 0.4
 CONSISTENCY_WEIGHT = 10.0
@@ -37,8 +35,8 @@ def symmetric_losses(
     model: DCFM,
     labelled: Tensor,
     neighbour: Tensor,
-    labels: Tensor,
-    neighbour_labels: Tensor | None = None,
+    labels: Targets,
+    neighbour_labels: Targets | None = None,
     class_weights: Tensor | None = None,
     consistency: bool = True,
     motion: Tensor | None = None,
@@ -46,7 +44,7 @@ def symmetric_losses(
     """Compute the losses of a batch of pairs.
 
     labelled, neighbour: normalised images (B, 3, H, W)
-    labels: (B, H, W) int64, 255 ignored
+    labels: hard, (B, H, W) int64, 255 ignored; or soft
     neighbour_labels: if given (rendered scenes, warped stills), pairs are used in both directions, and each
         cross entropy is the mean of both
     consistency: False omits the third term ("without consistency loss")
@@ -58,8 +56,8 @@ def symmetric_losses(
     key_fused = model.fuse(both.common, both.shallow, is_keyframe=True)
     key_logits = model.head(key_fused)
 
-    targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
-    supervised = targets.shape[0]
+    targets = joined(labels, neighbour_labels)
+    supervised = count_of(targets)
     others = both.common.roll(count, 0)[:supervised]
     if motion is not None:  # first from the labelled frames to their neighbours, then back
         motion = on_grid(motion.transpose(0, 1).flatten(0, 1), tuple(both.common.shape[2:]))
@@ -76,8 +74,8 @@ def symmetric_losses(
             )
         agreement = consistency_loss(key_fused[:count], fused_other, key_logits[:count], logits_other)
     return Losses(
-        _cross_entropy(key_logits[:supervised], targets, class_weights),
-        _cross_entropy(nonkey_logits, targets, class_weights),
+        cross_entropy(key_logits[:supervised], targets, class_weights),
+        cross_entropy(nonkey_logits, targets, class_weights),
         agreement,
     )
 
@@ -86,16 +84,16 @@ def per_frame_losses(
     model: PerFrame,
     labelled: Tensor,
     neighbour: Tensor,
-    labels: Tensor,
-    neighbour_labels: Tensor | None = None,
+    labels: Targets,
+    neighbour_labels: Targets | None = None,
     class_weights: Tensor | None = None,
 ) -> Losses:
     """Compute the cross entropy of a per-frame network on the same pairs, so that the baseline has the same
     training budget. Neighbours without labels are ignored."""
     images = labelled if neighbour_labels is None else torch.cat([labelled, neighbour])
-    targets = labels if neighbour_labels is None else torch.cat([labels, neighbour_labels])
+    targets = joined(labels, neighbour_labels)
     nothing = torch.zeros((), device=labelled.device)
-    return Losses(_cross_entropy(model.keyframe(images), targets, class_weights), nothing, nothing)
+    return Losses(cross_entropy(model.keyframe(images), targets, class_weights), nothing, nothing)
 
 
 def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_other: Tensor) -> Tensor:
@@ -108,10 +106,3 @@ def consistency_loss(fused: Tensor, fused_other: Tensor, logits: Tensor, logits_
     same_class = (logits.argmax(1) == logits_other.argmax(1)).float()
     squared = (fused - fused_other).square().sum(1, dtype=torch.float32)
     return (same_class * squared).mean() / fused.shape[1]
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None) -> Tensor:
-    full = resize(logits, tuple(targets.shape[1:])).float()
-    if not (targets != IGNORE_LABEL).any():  # the mean of nothing would be NaN
-        return full.sum() * 0.0
-    return F.cross_entropy(full, targets, weight=class_weights, ignore_index=IGNORE_LABEL)

@@ -13,6 +13,7 @@ import numpy as np
 
 from dcfm_ros.sources.clips import Clip, ClipSet
 from dcfm_ros.sources.clips.in_memory import ClipInMemory
+from dcfm_ros.sources.clips.soft_labels import SoftClip, hard_labels
 from dcfm_ros.training.group import cores
 from dcfm_ros.training.warping import MovedStills
 
@@ -28,6 +29,8 @@ class Pair:
 
     motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and back; None if
         common features are not aligned
+    soft: (2, H/4, W/4, 2 * TOP) uint8, a teacher's labels of both (`sources/clips/soft_labels.py`), of which
+        the labels above are the most probable; None if they come from no teacher
     """
 
     image: np.ndarray
@@ -36,6 +39,7 @@ class Pair:
     neighbour_label: np.ndarray | None
     origin: str = ""  # data set, clip and frames, for messages
     motion: np.ndarray | None = None
+    soft: np.ndarray | None = None
 
 
 class PairSource(Protocol):
@@ -100,6 +104,9 @@ class ClipPairs:
             )
         has_label = self.neighbour_labels and other in clip.labelled
         origin = f"{self.name} {clip.name} frames {index} and {other}"
+        if isinstance(clip, SoftClip):
+            soft = np.stack([clip.soft(index), clip.soft(other)])
+            return Pair(image, hard_labels(soft[0]), neighbour, hard_labels(soft[1]), origin, soft=soft)
         return Pair(image, clip.label(index), neighbour, clip.label(other) if has_label else None, origin)
 
     def load_into_memory(self) -> None:
@@ -108,7 +115,10 @@ class ClipPairs:
         self._stills.stills = [clip for clip in self.clips if clip.length == 1]
 
     def _read(self, clip: Clip) -> Clip:
-        """Return the clip with all labelled frames, and frames near them, in memory."""
+        """Return the clip with all labelled frames, and frames near them, in memory; soft labels stay in
+        their files, which are small."""
+        if isinstance(clip, SoftClip):
+            return clip
         near = {
             n
             for i in clip.labelled

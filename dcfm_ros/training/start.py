@@ -14,8 +14,9 @@ from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.folder import load_model, untrained_parts
-from dcfm_ros.model.importing.checkpoint import read_checkpoint
-from dcfm_ros.model.importing.import_model import read_model
+from dcfm_ros.model.importing.import_model import read_file, read_model
+from dcfm_ros.model.importing.prefixes import around_names, told
+from dcfm_ros.model.resnet import encoder_name
 from dcfm_ros.model.timm_backbone import TimmEncoder
 from dcfm_ros.training.settings import MEANING, TrainConfig
 
@@ -30,7 +31,7 @@ def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: No
     """
     model = fresh_model(config)
     if config.init_encoder:
-        load_encoder(model, config.init_encoder)
+        load_encoder(model, config.init_encoder, tell)
     if config.init:
         fresh = load_weights(
             model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init)
@@ -44,14 +45,24 @@ def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: No
     return model
 
 
-def load_encoder(model: Model, file: str) -> None:
+def load_encoder(model: Model, file: str, tell: Callable[[str], None] = lambda text: None) -> None:
     """Load the weights of a pretrained encoder; the rest is unchanged. Raises ConfigError if the backbone
-    differs, CheckpointError if the file is incomplete."""
+    differs, CheckpointError if the file is incomplete.
+
+    tell: called with a message on what of the file is left out
+    """
     if isinstance(model.encoder, TimmEncoder):
-        model.encoder.take(read_checkpoint(Path(file)).tensors)
+        found = around_names(read_file(Path(file)), list(model.encoder.weights()))
+        model.encoder.take(found.tensors)
+        for line in told([found]):
+            tell(f"init_encoder: {file}: {line}")
         return
-    origin = read_model([file]).model
-    if origin.config.backbone != model.config.backbone:
+    # the size that images had there does not matter to an encoder
+    imported = read_model([file], input_size=(model.config.input_height, model.config.input_width))
+    origin = imported.model
+    for line in imported.prefix_notes:
+        tell(f"init_encoder: {file}: {line}")
+    if encoder_name(origin.config.backbone) != encoder_name(model.config.backbone):
         raise ConfigError(
             f"init_encoder: {file} is {origin.config.backbone}, the configuration has "
             f"{model.config.backbone}; give the configuration that backbone, or another file"
@@ -129,6 +140,6 @@ def load_weights(
             else:
                 raise ConfigError(
                     f"init: {name} is {None if source is None else tuple(source.shape)} in the model and "
-                    f"{tuple(tensor.shape)} in the configuration; use the same embed"
+                    f"{tuple(tensor.shape)} in the configuration; use the same embed and fusion"
                 )
     return fresh

@@ -18,6 +18,7 @@ from dcfm_ros.training.group import average_gradients
 from dcfm_ros.training.losses import Losses, per_frame_losses, symmetric_losses
 from dcfm_ros.training.optimiser import Precision, set_rate
 from dcfm_ros.training.settings import TrainConfig
+from dcfm_ros.training.targets import SoftTargets, Targets
 
 
 def on_device(model: Model, config: TrainConfig, device: torch.device) -> Model:
@@ -79,13 +80,14 @@ def batch_losses(
     def images(tensor: Tensor) -> Tensor:
         return normalised(there(tensor), model.config.normalisation).contiguous(memory_format=layout)
 
-    arguments = (
-        images(batch.labelled),
-        images(batch.neighbour),
-        there(batch.labels).long(),
-        None if batch.neighbour_labels is None else there(batch.neighbour_labels).long(),
-        class_weights,
-    )
+    labels: Targets
+    neighbour_labels: Targets | None
+    if batch.soft is None:
+        labels = there(batch.labels).long()
+        neighbour_labels = None if batch.neighbour_labels is None else there(batch.neighbour_labels).long()
+    else:
+        labels, neighbour_labels = (SoftTargets.of(soft) for soft in there(batch.soft).unbind(1))
+    arguments = (images(batch.labelled), images(batch.neighbour), labels, neighbour_labels, class_weights)
     if isinstance(model, PerFrame):
         return per_frame_losses(model, *arguments)
     motion = None if batch.motion is None else there(batch.motion)

@@ -84,17 +84,25 @@ def mean_iou(counts: np.ndarray) -> float:
 def _segmented(model: Model, clip: Clip, index: int, age: int, align: bool, device: torch.device):
     """Yield (logits, label) as a keyframe, then as a causal frame if there is a frame before."""
     label = torch.from_numpy(clip.label(index)).to(device)
-    image = _prepared(clip.image(index), model, device)
-    yield model.keyframe(image), label
+    yield logits_at_age(model, clip, index, 0, align, device), label
     if index > 0 and not isinstance(model, PerFrame):
-        before = max(0, index - age)
-        common = model.features(_prepared(clip.image(before), model, device)).common
-        motion = _motion(model, clip, index, before) if align else None
-        if motion is not None:
-            common = aligned(
-                common, on_grid(torch.from_numpy(motion)[None].to(device), tuple(common.shape[2:]))
-            )
-        yield model.nonkey(image, common), label
+        yield logits_at_age(model, clip, index, min(age, index), align, device), label
+
+
+def logits_at_age(
+    model: Model, clip: Clip, index: int, age: int, align: bool, device: torch.device
+) -> Tensor:
+    """Return the logits (1, classes, h, w) of a frame with the common feature of the frame `age` before it;
+    as a keyframe if that is 0. align: warp the feature with the motion of the scene, as in live use"""
+    image = _prepared(clip.image(index), model, device)
+    if age == 0 or isinstance(model, PerFrame):
+        return model.keyframe(image)
+    before = index - age
+    common = model.features(_prepared(clip.image(before), model, device)).common
+    motion = _motion(model, clip, index, before) if align else None
+    if motion is not None:
+        common = aligned(common, on_grid(torch.from_numpy(motion)[None].to(device), tuple(common.shape[2:])))
+    return model.nonkey(image, common)
 
 
 def _motion(model: Model, clip: Clip, index: int, before: int) -> np.ndarray | None:

@@ -15,13 +15,21 @@ from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.bags.types import COMPRESSED_IMAGE, IMAGE, typestore
 from dcfm_ros.pipeline.frames import InputError
+from dcfm_ros.sources.errors import SourceError
 
 SIZE = (64, 96)
 
 
+MODEL = ("sky", "road", "car")
+CLASSES = """classes:
+- {name: road, color: [128, 64, 128], values: 7}
+- {name: sky, color: [70, 130, 180], values: 8}
+"""
+
+
 def opened(path, *labels):
     bag = open_bag(path)
-    return open_labels(bag, choose_cameras(bag, labels=labels), labels)
+    return open_labels(bag, choose_cameras(bag, labels=labels), labels, MODEL)
 
 
 def label_bag(folder, messages, kind=IMAGE):
@@ -110,7 +118,11 @@ def spoilt(kind):
 @pytest.mark.parametrize(
     "kind, text",
     [
-        ("colour", "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1"),
+        (
+            "colour",
+            "a label on /labels has encoding 'rgb8': publish class ids as mono8 or 8UC1, or put a "
+            "classes.yaml into the recording's folder that says what their values and colors mean",
+        ),
         ("short", "a label on /labels of 96x64 pixels has 100 bytes and step 96: it is truncated"),
         ("size", "a label on /labels is 20x10 but its image 96x64: make both the same size"),
     ],
@@ -187,3 +199,80 @@ def test_a_folder_whose_names_are_no_stamps(tmp_path, folder):
         BagError, match="frame_1.png is not named by a stamp: name it <nanoseconds>.png or <seconds>_"
     ):
         opened(path, str(folder))
+
+
+ROAD_AND_SKY = np.full((*SIZE, 3), (128, 64, 128), np.uint8)
+ROAD_AND_SKY[:30] = (70, 130, 180)
+
+
+@pytest.mark.parametrize("place", ["labels", ".", "labels/front"])
+def test_a_folder_with_its_own_classes(tmp_path, folder, place):
+    """Colours and values are matched to the model's classes by name."""
+    cameras = ("/front/image", "/rear/image") if place == "labels/front" else (CAMERA,)
+    pictures = folder / "front" if len(cameras) == 2 else folder
+    for name in ("front", "rear") if len(cameras) == 2 else ():
+        (folder / name).mkdir()
+        cv2.imwrite(str(folder / name / "6.png"), np.full(SIZE, 1, np.uint8))
+    (tmp_path / place / "classes.yaml").write_text(CLASSES)
+    cv2.imwrite(str(pictures / "5.png"), ROAD_AND_SKY[..., ::-1])
+    cv2.imwrite(str(pictures / "7.png"), np.full(SIZE, 7, np.uint8))
+    labels = opened(write_bag(tmp_path / "bag", 1, topics=cameras), str(folder))
+    front = labels["front" if len(cameras) == 2 else ""]
+    found = front.take(5, SIZE)
+    assert (found[:30] == 0).all() and (found[30:] == 1).all()
+    assert (front.take(7, SIZE) == 1).all()
+    if len(cameras) == 2:
+        assert (labels["rear"].take(6, SIZE) == 1).all()  # its folder has none: the model's ids
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8", "16UC1", "mono16", "png"])
+def test_a_topic_with_classes_in_the_folder_of_the_recording(tmp_path, encoding):
+    ids = np.where(ROAD_AND_SKY[..., 0] == 128, 7, 8)
+    pixels = {
+        "bgr8": ROAD_AND_SKY[..., ::-1],
+        "rgba8": cv2.cvtColor(ROAD_AND_SKY, cv2.COLOR_RGB2RGBA),
+        "bgra8": cv2.cvtColor(ROAD_AND_SKY, cv2.COLOR_RGB2BGRA),
+        "mono8": ids.astype(np.uint8),
+        "16UC1": ids.astype("<u2").view(np.uint8).reshape(*SIZE, 2),
+        "mono16": ids.astype(">u2").view(np.uint8).reshape(*SIZE, 2),
+    }.get(encoding, ROAD_AND_SKY)
+    if encoding == "png":
+        path = label_bag(tmp_path / "bag", [image_of(7, "eye", pixels, "png")], COMPRESSED_IMAGE)
+    else:
+        message = image_message(7, "eye", pixels, encoding)
+        message.is_bigendian = int(encoding == "mono16")
+        path = label_bag(tmp_path / "bag", [message])
+    (path / "classes.yaml").write_text(CLASSES)
+    found = opened(path, "/labels")[""].take(7, SIZE)
+    assert (found[:30] == 0).all() and (found[30:] == 1).all() and found.dtype == np.uint8
+
+
+def test_labels_that_their_classes_do_not_explain(tmp_path, folder):
+    """They are no accident of one file, so that none is left out: an error."""
+    (folder / "classes.yaml").write_text(CLASSES)
+    cv2.imwrite(str(folder / "5.png"), np.full(SIZE, 9, np.uint8))
+    path = label_bag(tmp_path / "bag", [image_message(7, "eye", ROAD_AND_SKY[..., ::-1].copy(), "rgb8")])
+    with pytest.raises(
+        SourceError, match="5.png holds 9 at row 0, column 0, which no class of .*classes.yaml"
+    ):
+        opened(path, str(folder))[""].take(5, SIZE)
+    (path / "classes.yaml").write_text(CLASSES)
+    with pytest.raises(
+        SourceError, match=r"label on /labels has the color \[180, 130, 70\] at row 0, column 0"
+    ):
+        opened(path, "/labels")
+    (path / "classes.yaml").write_text(CLASSES.replace("sky", "heaven"))
+    with pytest.raises(
+        BagError,
+        match="classes.yaml has the class heaven, which the model does not have; name its classes as in "
+        r"the model \(sky, road, car\), or take out those",
+    ):
+        opened(path, "/labels")
+
+
+def test_encodings_that_even_classes_do_not_explain(tmp_path):
+    message = image_message(7, "eye", np.zeros((*SIZE, 4), np.uint8), "32FC1")
+    path = label_bag(tmp_path / "bag", [message])
+    (path / "classes.yaml").write_text(CLASSES)
+    with pytest.raises(InputError, match="encoding '32FC1': publish them as one of mono8, 8UC1, mono16"):
+        opened(path, "/labels")[""].take(7, SIZE)

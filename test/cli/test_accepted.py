@@ -29,13 +29,21 @@ ACCEPTED = {
     "bag segment": f"{BAGS} -o o --all --storage sqlite3 --compression none --part 9",
     "bag make": "images out --labels l --rate 5 --frames 9 --storage mcap --image-topic /a --label-topic /b "
     "--frame-id f",
+    "bag frames": f"a.mcap images -n 9 --out o --topic /a --topic /b --every 1 --neighbours 2 {MODEL} "
+    "--classes c --rate 5 --format png --json r.json",
+    "data import": "a.zip b.json --out o --format cvat --frames f --images i --classes camvid --map a=b "
+    "--map c= --class-map m --background b --val 0.2 --link",
+    "distil": "--teacher t.onnx --data a.mcap b.mp4 --data images --out o --student m --class-map c "
+    "--classes camvid --teacher-mean 0,0,0 --teacher-std 1,1,1 --topic /a --topic /b --frames 99 --radius 4 "
+    "--stills --movable car,bus --held-out 0.2 --seed 1 --config c.yaml --set a=1 --set b=2 --minutes 5 "
+    "--labelled d --resume --device cpu --workers 0",
     "calibrate": "data --keyframe-hz 2 --split train --kind video --model m --alignment none "
     "--min-interval 3 --max-interval 9 --json r.json",
     "benchmark": "m --classes 9 --size 64x96 --camera 64x96 --source a.mp4 --backend torch --precision f32 "
     "--device cpu --turns sliced --rate 5 --seconds 9 --only dcfm,steps --json r.json --backbone mit_b0",
     "soak": "--source a.mp4 --camera 64x96 --encoding mono8 --rate 5 --cameras 2 --seconds 9 "
     f"{MODEL} --mode sync --set max_interval:=5 --set lazy:=true --json r.json",
-    "import": "a.pth b.pth --out o --format nvlabs --classes camvid --input-size 64x96",
+    "import": "a.pth b.pth --out o --format nvlabs --classes camvid --input-size 64x96 --prefix ema",
     "export": "m --format tensorrt --out o --size 64x96 --precision f16 --device cuda:1",
     "profile": "m --data vspw=a --data b --size 64x96 --json r.json",
     "model labels": "--model m --class-map c --dynamic car,bus --out o",

@@ -11,10 +11,25 @@ WIDTHS = (4, 6, 8, 10)
 GRIDS = ((13, 18), (7, 9), (4, 5), (2, 3))
 
 
+def made(activated=False):
+    torch.manual_seed(1)
+    fusion = SegFormerFusion(WIDTHS, embed=12, activated=activated).double()
+    with torch.no_grad():
+        for module in fusion.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0.0, 0.2)
+                module.running_var.uniform_(0.5, 2.0)
+    return fusion.eval()
+
+
+@pytest.fixture(params=(False, True), ids=("linear", "relu"))
+def either(request):
+    return made(request.param)
+
+
 @pytest.fixture
 def fusion():
-    torch.manual_seed(1)
-    return SegFormerFusion(WIDTHS, embed=12).double().eval()
+    return made()
 
 
 @pytest.fixture
@@ -26,21 +41,27 @@ def stages():
     ]
 
 
-def test_folded_is_published(fusion, stages):
+def test_folded_is_published(either, stages):
     torch.testing.assert_close(
-        fusion.mix_folded(stages), fusion.mix_published(stages), rtol=1e-12, atol=1e-12
+        either.mix_folded(stages), either.mix_published(stages), rtol=1e-12, atol=1e-12
     )
-    assert torch.equal(fusion(stages), fusion(stages, published_order=False))
-    assert fusion(stages).shape == (2, 12, 13, 18)
+    assert torch.equal(either(stages), either(stages, published_order=False))
+    assert either(stages).shape == (2, 12, 13, 18)
 
 
-def test_gradients_are_equal_too(fusion, stages):
+def test_the_form_for_inference_is_published(either, stages):
+    torch.testing.assert_close(
+        either.folded_form()(*stages), either(stages, published_order=True), rtol=1e-10, atol=1e-10
+    )
+
+
+def test_gradients_are_equal_too(either, stages):
     torch.manual_seed(3)
-    wanted = [*stages, *(p for p in fusion.parameters() if p.ndim != 1 or p.shape[0] == 12)]
+    wanted = [*stages, *(p for p in either.parameters() if p.ndim != 1 or p.shape[0] == 12)]
     direction = torch.randn(2, 12, 13, 18, dtype=torch.float64)
     gradients = []
     for published in (True, False):
-        gradients.append(torch.autograd.grad((fusion(stages, published) * direction).sum(), wanted))
+        gradients.append(torch.autograd.grad((either(stages, published) * direction).sum(), wanted))
     for one, other in zip(*gradients):
         assert one.abs().max() > 0
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)

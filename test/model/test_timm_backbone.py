@@ -15,6 +15,7 @@ from torch import nn
 from dcfm_ros.model.build import build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.image import normalised
+from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.timm_backbone import timm_spec
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.training.start import load_encoder
@@ -137,6 +138,24 @@ def test_weights_come_by_the_names_of_timm(tmp_path):
             model.encoder.deep(model.encoder.shallow(image))[-1],
             trained.stages(trained.layer1(trained.stem(image))),
         )
+
+
+def test_a_prefix_before_the_names_of_timm_is_removed_and_said(tmp_path):
+    trained = Chain().bfloat16()
+    tensors = {f"model.module.{name}": tensor for name, tensor in trained.state_dict().items()}
+    file = str(tmp_path / "last.ckpt")
+    torch.save({"state_dict": tensors | {"criterion.weight": torch.ones(2)}, "epoch": 3}, file)
+    model, lines = build_model(config("chain")), []
+    load_encoder(model, file, lines.append)
+    assert torch.equal(model.encoder.blocks[0].weight, trained.stem[0].weight.float())
+    assert [line.partition("last.ckpt: ")[2] for line in lines] == [
+        "stripped the prefix 'model.module.'",
+        "left out, as beside the model: criterion. (1 tensor)",
+    ]
+    twice = {f"{prefix}.{name}": t for name, t in trained.state_dict().items() for prefix in ("a", "b")}
+    torch.save(twice, file)
+    with pytest.raises(CheckpointError, match="last.ckpt holds 2 models, whose names begin with 'a.', 'b.'"):
+        load_encoder(model, file)
 
 
 def test_weights_of_another_network_are_listed(tmp_path):

@@ -105,3 +105,27 @@ def test_bad_labels_are_refused(tmp_path, label, message):
     write(tmp_path / "labels" / "a.png", label)
     with pytest.raises(SourceError, match=message):
         ImageFolder(tmp_path, None, 15.0).frame(0)
+
+
+CLASSES = "classes: [{name: road, color: [90, 0, 0], values: 7}, {name: sky, color: [0, 0, 90], values: 9}]\n"
+
+
+@pytest.mark.parametrize("part, place", [("", "labels"), ("", ""), ("val", ""), ("val", "val/labels")])
+def test_a_description_of_the_labels_is_honoured(tmp_path, part, place):
+    root = tmp_path / part
+    write(root / "images" / "a.jpg", picture(50))
+    write(root / "images" / "b.jpg", picture(50))
+    write(root / "labels" / "a.png", np.full((24, 32), 9, np.uint8))
+    write(root / "labels" / "b.png", np.full((24, 32, 3), (90, 0, 0), np.uint8))
+    (tmp_path / place / "classes.yaml").write_text(CLASSES)
+    folder = ImageFolder(root, None, 15.0)
+    assert folder.class_table == (("road", (90, 0, 0)), ("sky", (0, 0, 90)))
+    assert [set(folder.frame(i).label.flat) for i in range(2)] == [{1}, {0}]
+
+
+def test_a_description_elsewhere_is_none_of_theirs(tmp_path):
+    write(tmp_path / "drive" / "masks" / "a.png", np.full((24, 32), 9, np.uint8))
+    write(tmp_path / "drive" / "pictures" / "a.jpg", picture(50))
+    (tmp_path / "classes.yaml").write_text(CLASSES)
+    folder = ImageFolder(tmp_path / "drive" / "pictures", tmp_path / "drive" / "masks", 15.0)
+    assert folder.class_table is None and folder.frame(0).label[0, 0] == 9

@@ -8,7 +8,7 @@ import pytest
 
 from dcfm_ros.sources.classes import STREET11
 from dcfm_ros.sources.errors import SourceError
-from dcfm_ros.sources.open import open_source
+from dcfm_ros.sources.open import in_classes, open_source
 from dcfm_ros.sources.synthetic.video import RESERVED_SEEDS, SyntheticVideo
 
 
@@ -162,3 +162,19 @@ def test_a_recording_is_sent_to_the_commands_that_take_it(tmp_path, name):
         SourceError, match=f"{path} is a recording: `dcfm bag evaluate` and `dcfm bag segment` take it"
     ):
         open_source(str(path))
+
+
+def test_labels_are_matched_to_a_models_classes_by_name(folder):
+    (folder / "classes.yaml").write_text(
+        "classes:\n"
+        "- {name: car, color: [0, 0, 1]}\n- {name: sky, color: [0, 0, 2]}\n- {name: road, color: [0, 0, 3]}\n"
+    )
+    source = open_source(str(folder))
+    assert in_classes(source, ("car", "sky", "road")) is source
+    matched = in_classes(source, ("road", "pole", "sky", "car"))
+    assert matched.frame(0).label[:, [0, 63]].tolist()[::47] == [[255, 255], [2, 0]]
+    assert (matched.width, matched.height, matched.rate_hz, matched.length) == (64, 48, 15.0, 3)
+    assert in_classes(source, ("road", "sky")) is None
+    (folder / "classes.yaml").unlink()
+    source = open_source(str(folder))
+    assert in_classes(source, ("anything",)) is source  # nothing says what its ids mean

@@ -31,4 +31,4 @@ def test_class_tables_by_name():
 
 def test_words_for_help_and_errors():
     assert source_forms() == "synthetic[:SEED], a folder of images, or a video file"
-    assert layouts().endswith("CamVid (SPLIT/images/0016E5_07959.jpg) or your own (classes.yaml)")
+    assert layouts().endswith("soft labels (soft_labels.json) or your own (classes.yaml)")

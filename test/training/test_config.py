@@ -48,6 +48,10 @@ def test_shipped_configurations_load(path, stills):
         assert config.model.class_names == tiny_config().class_names
         assert config.data.sources[0].root == str(stills)
         return
+    if path.stem == "distil":  # likewise; `dcfm distil` names the model as well
+        config = load_train_config(path, roots=[str(stills)], init="street11_b0")
+        assert config.data.sources[0].source == "soft_labels" and config.validation.root == str(stills)
+        return
     config = load_train_config(path)
     assert config.iterations == sum(phase.iterations for phase in config.phases)
     assert all(not source.root for source in config.data.sources)  # no path of some machine

@@ -201,7 +201,9 @@ def test_a_source_that_no_phase_uses_is_not_opened(train_config, stills):
         ),
         (
             lambda c: (c[1], c[0], *c[2:]),
-            "their order differs: class 0 is road in the model and sky in the data",
+            r"their order differs: class 0 is road in the model and sky in the data. Give the model the "
+            r"classes of its data \(`classes: data`\), or write the model's into .*classes.yaml, in this "
+            r"order and each with the label `values` that mean it .*: road, sky, ",
         ),
     ],
 )

@@ -23,6 +23,22 @@ class CheckpointError(RuntimeError):
     """A checkpoint that cannot be imported; the message names the problem and the remedy."""
 
 
+# Entries under which training loops keep the weights of a model, and those of other things.
+WRAPPERS = (
+    "model",
+    "model_state_dict",
+    "model_state",
+    "net",
+    "network",
+    "module",
+    "ema",
+    "weights",
+    "params",
+)
+_NO_MODEL = re.compile(r"optim|sched|scaler|callback|loop|hyper_param", re.IGNORECASE)
+_DEPTH = 3  # dictionaries within each other that are searched
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """The state dict of a file."""
@@ -30,14 +46,16 @@ class Checkpoint:
     path: Path
     tensors: dict[str, Tensor]  # by the names in the file, on the CPU
     meta: dict = field(default_factory=dict)  # MMSegmentation's metadata beside `state_dict`
+    prefix: str = ""  # was before all names in `tensors`, and is removed
+    left_out: tuple[str, ...] = ()  # names in the file without that prefix
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a safetensors file, or a `torch.save` file that contains only plain data, whatever its suffix.
 
-    The state dict is the content itself, its entry `state_dict`, or its only entry that is a state dict;
-    optimizer states and the like are ignored. A `module.` before every name, left by data-parallel training,
-    is removed.
+    The state dict is the content itself, its entry `state_dict`, or what else in it is a state dict, at most
+    three dictionaries deep. If there are several, as of a model and of its average, all are returned with the
+    name of each before its tensors' names. Optimizer states and the like are ignored.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
@@ -47,10 +65,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is {kind}")
     content = _read_safetensors(path) if is_safetensors(path) else _read_pickled(path)
     meta = content.get("meta") if isinstance(content, dict) else None
-    content = _state_dict(path, content)
-    if all(name.startswith("module.") for name in content):
-        content = {name.removeprefix("module."): tensor for name, tensor in content.items()}
-    return Checkpoint(path, dict(content), meta if isinstance(meta, dict) else {})
+    tensors = dict(_state_dict(path, content))
+    if "" in tensors:
+        raise CheckpointError(f"{path} holds a tensor without a name; save the model's state_dict() again")
+    return Checkpoint(path, tensors, meta if isinstance(meta, dict) else {})
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -87,7 +105,7 @@ def _read_pickled(path: Path) -> Any:
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
-    """Return the only state dict in a file's content."""
+    """Return the only state dict in a file's content, or all of them in one."""
     if not isinstance(content, dict):
         raise CheckpointError(
             f"{path} holds a {type(content).__name__}, not a state dict; save the model's state_dict()"
@@ -96,14 +114,15 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
         return content
     if "state_dict" in content:
         return _state_dict(path, content["state_dict"])
-    named = {name: value for name, value in content.items() if _is_state_dict(value)}
-    if len(named) == 1:
-        return named.popitem()[1]
-    if named:
-        raise CheckpointError(
-            f"{path} holds several state dicts: {some([str(name) for name in named])}; save the one that you "
-            "want by itself"
-        )
+    found = _state_dicts(content, _DEPTH)
+    if len(found) == 1:
+        return found.popitem()[1]
+    if found:
+        return {
+            f"{place}.{name}": tensor for place, tensors in found.items() for name, tensor in tensors.items()
+        }
+    if wrapper := next((name for name in WRAPPERS if isinstance(content.get(name), dict)), None):
+        return _state_dict(path, content[wrapper])  # says what is wrong in it
     if not content:
         raise CheckpointError(f"{path} holds no tensors; save the model's state_dict()")
     others = [
@@ -117,6 +136,20 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
         else "save the model's state_dict() by itself"
     )
     raise CheckpointError(f"{path} is no state dict, as it holds {some(others)}; {remedy}")
+
+
+def _state_dicts(content: dict, depth: int) -> dict[str, dict[str, Tensor]]:
+    """Return the state dicts in a dictionary, by their place in it, as in `model` or `ema.state_dict`."""
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, value in content.items():
+        if not isinstance(name, str) or not isinstance(value, dict) or _NO_MODEL.search(name):
+            continue
+        if _is_state_dict(value):
+            found[name] = value
+        elif depth > 1:
+            inside = {"state_dict": value["state_dict"]} if "state_dict" in value else value
+            found |= {f"{name}.{place}": one for place, one in _state_dicts(inside, depth - 1).items()}
+    return found
 
 
 def _is_state_dict(value: object) -> bool:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -26,6 +26,10 @@ class Foreign:
     # Called if no other names are given. Returns None if the files name no classes; raises CheckpointError if
     # the names are invalid.
     classes: Callable[[], tuple[ClassSpec, ...] | None] = lambda: None
+    # Called if no other size is given: height and width, and where they are from, if the files tell.
+    size: Callable[[], tuple[tuple[int, int], str] | None] = lambda: None
+    notes: tuple[str, ...] = ()  # what the user should know, a line each
+    record: dict = field(default_factory=dict)  # of these, for model.yaml
 
 
 def only(checkpoints: Sequence[Checkpoint], format_name: str) -> Checkpoint:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import some
-from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.class_names import classes_of
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.hugging_face_names import SIGNS, names_in, saved
 from dcfm_ros.model.importing.json_file import read_json
 from dcfm_ros.model.importing.layout import Layout, closest_backbone, shape
+from dcfm_ros.model.importing.preprocessor import SHIFTED, read_preprocessor
 from dcfm_ros.model.importing.shards import INDEX, has_shards
 from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.per_frame import PerFrame
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-CONFIG, PREPROCESSOR, ADAPTER = "config.json", "preprocessor_config.json", "adapter_config.json"
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt", ".ckpt")
 
 # transformers builds every LayerNorm with PyTorch's default; `layer_norm_eps` of config.json is unused.
@@ -48,13 +48,6 @@ REQUIRED = {
     "patch_sizes": [7, 3, 3, 3],
     "strides": [4, 2, 2, 2],
     "num_channels": 3,
-}
-PREPROCESSING = {
-    "do_normalize": True,
-    "do_rescale": True,
-    "rescale_factor": 1 / 255,
-    "image_mean": list(IMAGENET.mean),
-    "image_std": list(IMAGENET.std),
 }
 
 
@@ -106,11 +99,11 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
     CheckpointError."""
     checkpoint = only(checkpoints, "huggingface")
     tensors, where = checkpoint.tensors, str(checkpoint.path)
-    config_path, preprocessor = (checkpoint.path.with_name(name) for name in (CONFIG, PREPROCESSOR))
+    config_path = checkpoint.path.with_name(CONFIG)
     refuse_other_architectures(config_path)
     config = read_json(config_path)
     _require(config_path, config, REQUIRED)
-    _require(preprocessor, read_json(preprocessor), PREPROCESSING)
+    preprocessor = read_preprocessor(checkpoint.path.parent)
 
     segments = any(name.startswith("decode_head.") for name in tensors)
     layout = Layout(
@@ -123,12 +116,24 @@ def understand(checkpoints: Sequence[Checkpoint]) -> Foreign:
         "backbone": closest_backbone(tensors, layout, MIT_SPECS),
         "block_eps": EPS,
         "inner_eps": EPS,
+        **preprocessor.normalisation(),
     }
     if not segments:
-        return Foreign(where, tensors, layout, settings)
+        return Foreign(where, tensors, layout, settings, size=preprocessor.size)
     settings["embed"] = shape(tensors, "decode_head.linear_fuse.weight", 4, where)[0]
     count = shape(tensors, "decode_head.classifier.weight", 4, where)[0]
-    return Foreign(where, tensors, layout, settings, count, lambda: _classes(config_path, config))
+    shifted = preprocessor.reduces_labels
+    return Foreign(
+        where,
+        tensors,
+        layout,
+        settings,
+        count,
+        lambda: _classes(config_path, config),
+        preprocessor.size,
+        notes=(SHIFTED,) if shifted else (),
+        record={"label_files": SHIFTED} if shifted else {},
+    )
 
 
 def exported(model: PerFrame) -> dict[str, Tensor]:

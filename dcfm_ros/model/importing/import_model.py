@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,15 @@ import torch
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.folder import CONFIG_FILE, save_model, some
-from dcfm_ros.model.importing import efficientnet_lite, hugging_face, nvlabs, published
+from dcfm_ros.model.importing import hugging_face
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.model.importing.foreign import Foreign
-from dcfm_ros.model.importing.formats import EFFICIENTNET_LITE, HUGGING_FACE, NVLABS, PUBLISHED
 from dcfm_ros.model.importing.layout import COUNTERS, fill
+from dcfm_ros.model.importing.prefixes import told
+from dcfm_ros.model.importing.recognition import FORMATS, recognised
 from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
 
-FORMATS = {
-    PUBLISHED: published,
-    NVLABS: nvlabs,
-    HUGGING_FACE: hugging_face,
-    EFFICIENTNET_LITE: efficientnet_lite,
-}
-MMSEGMENTATION = "backbone.layers.0.0.projection."
 NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # for a backbone alone, if no classes are given
 
 
@@ -44,12 +38,20 @@ class Imported:
     ]  # names in the files that were left out on purpose, counters of batch norms apart
     untrained: tuple[str, ...]  # parts of the model that the files do not have: their weights are random
     class_names_from: str  # given, the checkpoint, or nobody
-    size_from: str  # given, or the default
+    size_from: str  # given, the checkpoint's settings, or the default
+    prefix_notes: tuple[str, ...] = ()  # which prefix is removed, and what is left out without it
+    notes: tuple[str, ...] = ()  # what else the user should know, a line each
+    known: dict = field(default_factory=dict)  # of the data that the files' model was trained on
 
     def record(self) -> dict:
         """Return the entry for model.yaml."""
         return {
-            "imported": {"format": self.format, "files": list(self.files), "untrained": list(self.untrained)}
+            "imported": {
+                "format": self.format,
+                "files": list(self.files),
+                "untrained": list(self.untrained),
+                **self.known,
+            }
         }
 
     def __str__(self) -> str:
@@ -59,11 +61,12 @@ class Imported:
             f"{self.format}: {config.backbone}, {config.architecture}, {count} (named by "
             f"{self.class_names_from}), input {config.input_height}x{config.input_width} ({self.size_from})"
         ]
+        lines += (*self.prefix_notes, *self.notes)
         if self.ignored:
             lines.append(f"ignored: {some(self.ignored)}")
         if self.untrained:
             lines.append(
-                f"untrained: {', '.join(self.untrained)}. The files hold the encoder alone: start training "
+                f"untrained: {', '.join(self.untrained)}. Only the encoder is from the files: start training "
                 "from this model; its masks are meaningless"
             )
         return "\n".join(lines)
@@ -83,13 +86,17 @@ def read_model(
     format: str = "auto",
     classes: Sequence[ClassSpec] | None = None,
     input_size: tuple[int, int] | None = None,
+    prefix: str = "",
 ) -> Imported:
     """Read the model in a foreign checkpoint.
 
     files: one file or folder, or the two files of a published DCFM model in any order
     format: auto, or one of FORMATS
     classes: the class table; by default the names in the checkpoint, or numbers
-    input_size: height and width in pixels; by default those of ModelConfig, as checkpoints do not store them
+    input_size: height and width in pixels; by default those in settings beside the weights, else those of
+        ModelConfig, as weights do not tell
+    prefix: what the names of the model's tensors begin with, where a file holds several models; "none":
+        nothing
 
     Raises CheckpointError for files that cannot be imported, ConfigError for invalid settings.
     """
@@ -97,15 +104,12 @@ def read_model(
         raise CheckpointError(f"format is {format}; give one of auto, {', '.join(FORMATS)}")
     if not files:
         raise CheckpointError("no checkpoint is given; give a file or a folder")
-    checkpoints = [_read(Path(file)) for file in files]
-    if format == "auto":
-        format = _recognised(checkpoints)
+    checkpoints = [read_file(Path(file)) for file in files]
+    format, checkpoints = recognised(checkpoints, format, prefix)
     foreign = FORMATS[format].understand(checkpoints)
     table, named_by = _class_table(foreign, classes)
-    settings = dict(foreign.settings)
-    if input_size:
-        settings["input_height"], settings["input_width"] = input_size
-    config = ModelConfig(classes=table, **settings)
+    size, size_from = _size(foreign, input_size)
+    config = ModelConfig(classes=table, **foreign.settings, **size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # reproducible weights for parts that the files lack
         model = build_model(config)
@@ -121,11 +125,15 @@ def read_model(
         tuple(ignored),
         foreign.layout.absent,
         named_by,
-        "--input-size" if input_size else "default: give --input-size, of its training",
+        size_from,
+        told(checkpoints),
+        foreign.notes,
+        foreign.record,
     )
 
 
-def _read(path: Path) -> Checkpoint:
+def read_file(path: Path) -> Checkpoint:
+    """Read a file, or the weights in a folder. Raises CheckpointError for a model folder of this package."""
     if (path / CONFIG_FILE).is_file():
         raise CheckpointError(f"{path} is a model folder of this package; use it as it is")
     if path.is_dir():
@@ -136,36 +144,15 @@ def _read(path: Path) -> Checkpoint:
     return read_checkpoint(path)
 
 
-def _recognised(checkpoints: Sequence[Checkpoint]) -> str:
-    """Return the format whose names the first file uses."""
-    path, names = checkpoints[0].path, sorted(checkpoints[0].tensors)
-    for format, module in FORMATS.items():
-        if any(name.startswith(module.SIGNS) for name in names):
-            return format
-    hugging_face.refuse_other_architectures(path.with_name(hugging_face.CONFIG))
-    if any(name.startswith(MMSEGMENTATION) for name in names):
-        raise CheckpointError(
-            f"{path} has the names that MMSegmentation gives SegFormer ({MMSEGMENTATION}weight), which "
-            "cannot be imported; give NVlabs' or Hugging Face's checkpoint of that model, or rename its "
-            "tensors as theirs"
-        )
-    wrapped = [
-        (name.partition(f".{sign}")[0], format)
-        for format, module in FORMATS.items()
-        for sign in module.SIGNS
-        for name in names
-        if f".{sign}" in name
-    ]
-    if wrapped:
-        prefix, format = min(wrapped, key=lambda found: len(found[0]))
-        raise CheckpointError(
-            f"{path}: the names of format {format} begin with a wrapper's prefix '{prefix}.'; save the "
-            "state_dict() of the model inside the wrapper, without the prefix"
-        )
-    raise CheckpointError(
-        f"{path} has none of the formats {', '.join(FORMATS)}: its tensors are called "
-        f"{some(names)}; docs/importing.md lists what can be imported"
-    )
+def _size(foreign: Foreign, given: tuple[int, int] | None) -> tuple[dict[str, Any], str]:
+    """Return the settings of the input's size, and the origin of its values."""
+    if given:
+        size, where = given, "--input-size"
+    elif found := foreign.size():
+        size, where = found
+    else:
+        return {}, "default: give --input-size, of its training"
+    return {"input_height": size[0], "input_width": size[1]}, where
 
 
 def _class_table(foreign: Foreign, given: Sequence[ClassSpec] | None) -> tuple[tuple[ClassSpec, ...], str]:

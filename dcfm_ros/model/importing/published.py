@@ -16,7 +16,7 @@ from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.resnet import RESNET_SPECS
 
 ENCODER, DECODER = ("backbone.encoder.", "backbone.layer0."), ("ffm.convblk.", "final.")
-SIGNS = (*ENCODER, *DECODER)
+SIGNS = (*ENCODER, DECODER[0])
 
 # Without a head layer the classifier follows a dropout; with one, it follows convolution, batch norm, ReLU
 # and dropout.

@@ -42,7 +42,7 @@ from dcfm_ros.ros.tools.options import DemoOptions
 from dcfm_ros.ros.tools.recorder_node import RecorderNode
 from dcfm_ros.ros.tools.recording import FILES, SENT, read_recording
 from dcfm_ros.sources.frame import VideoFrame
-from dcfm_ros.sources.open import VideoSource, has_classes, open_source
+from dcfm_ros.sources.open import VideoSource, in_classes, open_source
 
 _FRAME_ID = "camera_optical_frame"
 _LAST_MASKS_S = 1.0  # wait after the last image or mask
@@ -119,12 +119,13 @@ def run_demo(options: DemoOptions) -> dict:
     print_transport_warnings(children)
     assert palette is not None  # it was waited for
     class_names = tuple(c.name for c in palette.classes)
-    if not has_classes(source, class_names):
+    if (with_labels := in_classes(source, class_names)) is None:
         print(
             f"{options.source} is labelled with other classes than those of {options.model}: no IoU",
             flush=True,
         )
-        source = _Unlabelled(source)
+        with_labels = _Unlabelled(source)
+    source = with_labels
     default = PipelineConfig()
     settings = RunSettings(
         source=options.source,

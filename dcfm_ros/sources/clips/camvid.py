@@ -13,6 +13,7 @@ from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.clips.pairing import Pairing, splits_in
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues
 from dcfm_ros.sources.listing import files_in
 
 TERMS = "CamVid (Brostow, Fauqueur and Cipolla, 2009) in SegNet's 11 classes, for research"
@@ -55,6 +56,7 @@ def open_split(root: Path, split: str) -> ClipSet:
     pairing = Pairing(f"camvid {split}")
     labels = dict(zip(images, pairing.labels(folder / "images", images, folder / "labels", required=True)))
     pairing.check()
+    values = LabelValues.built_in(STREET11)
     clips = tuple(
         FileClip(
             Path(run[0]).stem,
@@ -63,7 +65,7 @@ def open_split(root: Path, split: str) -> ClipSet:
             tuple(run),
             folder / "labels",
             tuple(labels[name] for name in run),
-            len(STREET11),
+            values,
         )
         for run in _runs(images)
     )

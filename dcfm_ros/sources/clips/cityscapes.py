@@ -13,6 +13,7 @@ from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.clips.pairing import refuse_missing
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues
 from dcfm_ros.sources.listing import files_in, folders_in
 
 TERMS = (
@@ -55,6 +56,7 @@ def open_split(root: Path, split: str) -> ClipSet:
     labels = _labels(label_root)
 
     missing, clips, used = [], [], set()
+    values = LabelValues.built_in(CITYSCAPES19)
     for city, sequence, frame in sorted(labels):
         snippet = [(city, sequence, number) for number in range(frame - before, frame - before + length)]
         used.update(snippet)
@@ -67,7 +69,7 @@ def open_split(root: Path, split: str) -> ClipSet:
                 tuple(_file(key, _IMAGE) for key in snippet),
                 label_root / city,
                 tuple(_file(key, _LABEL) if key in labels else None for key in snippet),
-                len(CITYSCAPES19),
+                values,
             )
         )
     end = None

@@ -5,16 +5,19 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.classes import ClassTable
+from dcfm_ros.sources.clips.class_values import is_colour, read_label_values
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues
 
-_KEYS = ("classes", "ignore", "video", "terms")
+FILE = "classes.yaml"
+_KEYS = ("classes", "ignore", "video", "terms", "labels")
 _EXAMPLE = "classes: [{name: road, color: [128, 64, 128]}, ...]"
 
 
@@ -23,7 +26,7 @@ class FolderClasses:
     """A folder's class table and what else `classes.yaml` says."""
 
     table: ClassTable
-    ignore: int  # value in label files that has no class; 255 never has one
+    values: LabelValues  # what the pixels of label pictures mean
     rate_hz: float | None  # of the video that the images are; None: they are stills
     terms: str
 
@@ -38,17 +41,27 @@ def read_classes(path: Path) -> FolderClasses:
         raise SourceError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     _require_keys(path, content, _KEYS, "the file")
     table = _table(path, content.get("classes"))
-    ignore = content.get("ignore", IGNORE_LABEL)
-    if not _is_whole(ignore) or not len(table) <= ignore <= 255:
-        raise SourceError(
-            f"{path}: ignore is {ignore}; give a label value that no class has, {len(table)} to 255"
-        )
+    values = read_label_values(path, content, table)
     terms = content.get("terms", "own data, terms not stated")
     if not isinstance(terms, str) or not terms.strip():
         raise SourceError(
             f"{path}: terms is {terms!r}; give source and terms of use of the data as text, or leave it out"
         )
-    return FolderClasses(table, ignore, _rate(path, content), " ".join(terms.split()))
+    return FolderClasses(table, values, _rate(path, content), " ".join(terms.split()))
+
+
+def classes_of_labels(folder: Path) -> FolderClasses | None:
+    """Read the `classes.yaml` that belongs to a folder of labels: in it, beside it, or in the data folder
+    whose labels it has. None if there is none."""
+    folder = Path(os.path.abspath(folder))
+    places = [folder, folder.parent]
+    labels = next((place for place in places if place.name == "labels"), None)
+    if labels is not None:  # of DATA/labels/PART, DATA/SPLIT/labels and DATA/SPLIT/labels/PART
+        places.append(labels.parent)
+        if (labels.parent / "images").is_dir():
+            places.append(labels.parent.parent)
+    found = next((place / FILE for place in places if (place / FILE).is_file()), None)
+    return None if found is None else read_classes(found)
 
 
 def _table(path, classes):
@@ -59,17 +72,13 @@ def _table(path, classes):
     table = []
     for number, entry in enumerate(classes):
         where = f"class {number}"
-        _require_keys(path, entry, ("name", "color"), where)
+        _require_keys(path, entry, ("name", "color", "values"), where)
         name, colour = entry.get("name"), entry.get("color")
         if not isinstance(name, str) or not name:
             raise SourceError(
                 f"{path}: {where} is named {name!r}; give a name, in quotes where YAML sees no text"
             )
-        if (
-            not isinstance(colour, list)
-            or len(colour) != 3
-            or not all(_is_whole(v) and 0 <= v <= 255 for v in colour)
-        ):
+        if not is_colour(colour):
             raise SourceError(
                 f"{path}: the color of {where} {name} is {colour!r}; give red, green and blue of 0 to 255"
             )
@@ -97,7 +106,3 @@ def _require_keys(path, content, known, where):
         )
     if unknown := sorted(str(key) for key in content if key not in known):
         raise SourceError(f"{path}: {where} has the unknown key {unknown[0]}; known are {', '.join(known)}")
-
-
-def _is_whole(value):
-    return isinstance(value, int) and not isinstance(value, bool)

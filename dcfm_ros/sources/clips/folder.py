@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.sources.clips import soft_labels
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
@@ -22,7 +20,7 @@ STILL_RATE_HZ = 15.0  # nominal, since one frame has no rate
 
 def recognises(root: Path) -> bool:
     """Return whether the folder is a user's own data; used by the table of data sets."""
-    return (root / "classes.yaml").is_file()
+    return (root / "classes.yaml").is_file() and not soft_labels.recognises(root)
 
 
 def open_split(root: Path, split: str) -> ClipSet:
@@ -34,10 +32,6 @@ def open_split(root: Path, split: str) -> ClipSet:
     """
     about = read_classes(root / "classes.yaml")
     folder, name = _folder(root, split)
-    ids = None
-    if about.ignore != IGNORE_LABEL:
-        ids = np.arange(256, dtype=np.uint8)
-        ids[about.ignore] = IGNORE_LABEL
     clips, pairing = [], Pairing(name)
     parts = _parts(folder / "images")
     for part in parts:
@@ -52,9 +46,7 @@ def open_split(root: Path, split: str) -> ClipSet:
                 for image, label in zip(names, matched)
             ]
         clips += [
-            FileClip(
-                clip, about.rate_hz or STILL_RATE_HZ, images, run, labels, run_labels, len(about.table), ids
-            )
+            FileClip(clip, about.rate_hz or STILL_RATE_HZ, images, run, labels, run_labels, about.values)
             for clip, run, run_labels in runs
         ]
     for part in sorted({"", *folders_in(folder / "labels")}.difference(parts)):

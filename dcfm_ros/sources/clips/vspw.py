@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.classes import VSPW124
 from dcfm_ros.sources.clips.clip import ClipSet
 from dcfm_ros.sources.clips.file_clip import FileClip
 from dcfm_ros.sources.clips.pairing import Pairing
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues
 from dcfm_ros.sources.listing import files_in
 
 TERMS = "VSPW (Miao et al., CVPR 2021), for non-commercial research only"
@@ -21,8 +19,7 @@ RATE_HZ = 15.0
 SPLITS = ("train", "val", "test")
 
 # Label files count the classes from 1; 0 is "others" and whatever exceeds 124 is void.
-CLASS_IDS = np.full(256, IGNORE_LABEL, np.uint8)
-CLASS_IDS[1 : len(VSPW124) + 1] = np.arange(len(VSPW124))
+_VALUES = LabelValues.built_in(VSPW124, first=1, rest_ignored=True)
 
 
 def recognises(root: Path) -> bool:
@@ -43,16 +40,7 @@ def open_split(root: Path, split: str) -> ClipSet:
             pairing.missing.append(str(folder / "origin" / "*.jpg"))
         labels = pairing.labels(folder / "origin", images, folder / "mask", required=split != "test")
         clips.append(
-            FileClip(
-                video,
-                RATE_HZ,
-                folder / "origin",
-                tuple(images),
-                folder / "mask",
-                labels,
-                len(VSPW124),
-                CLASS_IDS,
-            )
+            FileClip(video, RATE_HZ, folder / "origin", tuple(images), folder / "mask", labels, _VALUES)
         )
     pairing.check()
     return ClipSet(f"vspw {split}", VSPW124, tuple(clips), TERMS)

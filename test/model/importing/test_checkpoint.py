@@ -63,29 +63,29 @@ def test_the_only_state_dict_in_a_file_is_taken(tmp_path, name):
         "args": None,
     }
     assert same(read_checkpoint(written(tmp_path / "a.pth", beside | {name: TENSORS})).tensors, TENSORS)
-    parallel = {f"module.{tensor}": value for tensor, value in TENSORS.items()}
-    assert same(read_checkpoint(written(tmp_path / "a.pth", {name: parallel, "epoch": 3})).tensors, TENSORS)
-
-
-def test_of_several_state_dicts_none_is_guessed(tmp_path):
-    several = {"model": TENSORS, "model_ema": TENSORS, "epoch": 3}
-    with pytest.raises(
-        CheckpointError, match="a.pth holds several state dicts: model, model_ema; save the one"
+    for nested in (
+        {name: {"state_dict": TENSORS}},
+        {"last": {name: TENSORS}},
+        {"state_dict": {name: TENSORS}},
     ):
-        read_checkpoint(written(tmp_path / "a.pth", several))
+        assert same(read_checkpoint(written(tmp_path / "a.pth", beside | nested)).tensors, TENSORS)
+
+
+def test_several_state_dicts_keep_their_places_before_their_names(tmp_path):
+    several = {"model": TENSORS, "ema": {"state_dict": TENSORS, "decay": 0.99}, "epoch": 3}
+    found = read_checkpoint(written(tmp_path / "a.pth", several)).tensors
+    assert list(found) == [
+        "model.a.weight",
+        "model.a.bias",
+        "ema.state_dict.a.weight",
+        "ema.state_dict.a.bias",
+    ]
     assert same(
         read_checkpoint(
             written(tmp_path / "a.pth", {"state_dict": TENSORS, "ema_state_dict": TENSORS})
         ).tensors,
         TENSORS,
     )
-
-
-def test_the_prefix_of_data_parallel_training_is_removed(tmp_path):
-    prefixed = {f"module.{name}": tensor for name, tensor in TENSORS.items()}
-    assert same(read_checkpoint(written(tmp_path / "a.pth", prefixed)).tensors, TENSORS)
-    mixed = prefixed | {"other": torch.ones(1)}  # then it is a name like any other
-    assert same(read_checkpoint(written(tmp_path / "b.pth", mixed)).tensors, mixed)
 
 
 class Trap:
@@ -173,6 +173,14 @@ def test_missing_and_empty_files_are_named(tmp_path, name):
         ),
         ({"fc._packed_params.dtype": torch.qint8}, "give weights that are not quantised"),
         ({"state_dict": [1]}, "holds a list, not a state dict"),
+        ({"model": {"a": torch.ones(1), "b": 5}, "epoch": 1}, r"is no state dict, as it holds b \(int\)"),
+        ({"a": torch.ones(1), 3: torch.ones(1)}, r"is no state dict, as it holds 3 \(Tensor\)"),
+        ({"model": {}}, "holds no tensors"),
+        ({"": torch.ones(1)}, "holds a tensor without a name"),
+        (
+            {"optimizer": {"state": {0: {"exp_avg": torch.ones(1)}}, "param_groups": []}},
+            r"is no state dict, as it holds optimizer \(dict\)",
+        ),
         ({0: torch.ones(1)}, r"is no state dict, as it holds 0 \(Tensor\)"),
     ],
 )

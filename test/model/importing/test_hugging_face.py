@@ -155,7 +155,7 @@ def test_encoders_alone_and_classifiers_of_images(transformers, tmp_path, kind):
 def folder(tmp_path):
     """A folder as save_pretrained writes it: `folder(change, **settings)`."""
 
-    def make(change=None, preprocessor=None, **settings):
+    def make(change=None, **settings):
         tensors = hugging_face(per_frame(**EPS))
         if change:
             change(tensors)
@@ -170,8 +170,6 @@ def folder(tmp_path):
             **settings,
         }
         (place / "config.json").write_text(json.dumps(plain))
-        if preprocessor is not None:
-            (place / "preprocessor_config.json").write_text(json.dumps(preprocessor))
         return place
 
     return make
@@ -314,39 +312,6 @@ def test_names_of_any_text_come_back_from_the_model_s_folder(folder, tmp_path):
     names = ["on, null", "1", "Gebäude 木 🚗", "#: - '\""]
     import_model([folder(id2label=dict(enumerate(names)))], tmp_path / "model")
     assert load_model(tmp_path / "model").config.class_names == tuple(names)
-
-
-@pytest.mark.parametrize(
-    "preprocessor, message",
-    [
-        (
-            {"image_mean": [0.5, 0.5, 0.5]},
-            r"preprocessor_config.json: image_mean is \[0.5, 0.5, 0.5\]; only \[0.485",
-        ),
-        ({"image_std": [0.5, 0.5, 0.5]}, "image_std is"),
-        ({"do_normalize": False}, "do_normalize is False"),
-        ({"rescale_factor": 1.0}, "rescale_factor is 1.0"),
-    ],
-)
-def test_images_of_another_normalisation_are_refused(folder, preprocessor, message):
-    with pytest.raises(CheckpointError, match=message):
-        read_model([folder(preprocessor=preprocessor)])
-
-
-def test_the_usual_preprocessing_is_ours(folder):
-    read_model(
-        [
-            folder(
-                preprocessor={
-                    "do_normalize": True,
-                    "image_mean": [0.485, 0.456, 0.406],
-                    "image_std": [0.229, 0.224, 0.225],
-                    "rescale_factor": 0.00392156862745098,
-                    "size": {"height": 512, "width": 512},
-                }
-            )
-        ]
-    )
 
 
 @pytest.mark.parametrize(

@@ -50,32 +50,10 @@ def test_formats_are_told_apart_by_their_names(segmentation, backbone, tmp_path)
         assert read_model([written(tmp_path / "a.bin", tensors)]).format == "huggingface"
     with pytest.raises(
         CheckpointError,
-        match="a.pth has none of the formats published, nvlabs, huggingface, efficientnet_lite: "
-        "its tensors are called conv1.weight, fc.weight",
+        match="a.pth has none of the formats published, nvlabs, mmsegmentation, huggingface, "
+        "efficientnet_lite, timm_efficientnet_lite, resnet: its tensors are called conv1.weight, fc.weight",
     ):
         read_model([written(tmp_path / "a.pth", {"conv1.weight": torch.ones(1), "fc.weight": torch.ones(1)})])
-
-
-@pytest.mark.parametrize("prefix", ("model.", "_orig_mod.", "net.student."))
-@pytest.mark.parametrize("tensors", (hugging_face, nvlabs_segmentation))
-def test_a_prefix_of_a_wrapper_is_named(tmp_path, prefix, tensors):
-    prefixed = {f"{prefix}{name}": tensor for name, tensor in tensors(per_frame()).items()}
-    with pytest.raises(
-        CheckpointError,
-        match=rf"a.ckpt: the names of format \w+ begin with a wrapper's prefix '{prefix}'; save",
-    ):
-        read_model([written(tmp_path / "a.ckpt", {"state_dict": prefixed})])
-
-
-def test_the_names_of_mmsegmentation_are_named(tmp_path):
-    tensors = {
-        "backbone.layers.0.0.projection.weight": torch.ones(32, 3, 7, 7),
-        "decode_head.conv_seg.weight": torch.ones(1),
-    }
-    with pytest.raises(
-        CheckpointError, match=r"a.pth has the names that MMSegmentation gives SegFormer .*give NVlabs' or"
-    ):
-        read_model([written(tmp_path / "a.pth", {"state_dict": tensors})])
 
 
 def test_more_classes_than_a_mask_tells_apart_are_refused(tmp_path):
@@ -114,7 +92,7 @@ def test_a_format_that_is_said_is_not_doubted(backbone):
     with pytest.raises(CheckpointError, match="is two files"):
         read_model([backbone], format="published")
     with pytest.raises(
-        CheckpointError, match="format is onnx; give one of auto, published, nvlabs, huggingface"
+        CheckpointError, match="format is onnx; give one of auto, published, nvlabs, mmsegmentation, hugg"
     ):
         read_model([backbone], format="onnx")
     with pytest.raises(CheckpointError, match="no checkpoint is given"):
@@ -293,6 +271,7 @@ def test_the_command_knows_class_tables(backbone, tmp_path, capsys):
         (("--format", "onnx"), "'onnx': use one of auto"),
         (("--input-size", "480"), "'480' is not height x width, as in 480x853"),
         (("--input-size", "8x9000"), "input_height 8: use 32 to 8192"),
+        (("--prefix", "net"), "no name begins with net.; they begin with backbone., decode_head."),
     ],
 )
 def test_wrong_arguments_of_the_command_are_a_message(segmentation, tmp_path, capsys, arguments, message):

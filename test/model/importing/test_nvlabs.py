@@ -135,6 +135,15 @@ def test_what_does_not_fit_is_named(tmp_path, change, message):
         read_model([written(tmp_path / "a.pth", {"state_dict": state})])
 
 
+def test_the_backbone_of_a_segmentation_model_is_an_encoder(tmp_path):
+    model = per_frame()
+    state = {f"backbone.{name}": tensor for name, tensor in model.encoder.state_dict().items()}
+    found = read_model([written(tmp_path / "a.pth", state)])
+    assert found.untrained == ("fusion", "classifier") and found.prefix_notes == ()
+    wanted = model.encoder.state_dict()
+    assert all(torch.equal(tensor, wanted[n]) for n, tensor in found.model.encoder.state_dict().items())
+
+
 def test_a_backbone_with_a_lost_tensor_is_refused(tmp_path):
     state = nvlabs_backbone(per_frame())
     state["block3.1.mlp.fc3.bias"] = state.pop("block3.1.mlp.fc2.bias")

@@ -52,6 +52,25 @@ def test_a_folder_of_shards_is_one_model(folder):
         assert torch.equal(logits(read_model([given]).model), logits(per_frame(**EPS)))
 
 
+@pytest.mark.slow
+def test_shards_of_half_precision_with_a_prefix_are_read(tmp_path):
+    """As a sharded training in bfloat16 leaves them, wrapped."""
+    tensors = {f"model.{name}": tensor.bfloat16() for name, tensor in hugging_face(per_frame(**EPS)).items()}
+    files = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    map_of = {name: files[number % 2] for number, name in enumerate(tensors)}
+    for file in files:
+        save_file({name: tensors[name] for name in tensors if map_of[name] == file}, tmp_path / file)
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": map_of}))
+    found = read_model([tmp_path])
+    assert found.prefix_notes == ("stripped the prefix 'model.'",)
+    wanted = per_frame(**EPS).state_dict()
+    for name, tensor in found.model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            assert tensor.dtype == torch.float32 and torch.equal(tensor, wanted[name].bfloat16().float()), (
+                name
+            )
+
+
 def test_a_missing_shard_is_named(folder):
     lost = shard(folder, 2)
     lost.unlink()

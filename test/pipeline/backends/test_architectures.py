@@ -21,6 +21,7 @@ SIZE = (66, 101)  # as 480x853 of published models, no stride divides it: grids 
 KINDS = {
     "mit_b0": {"backbone": "mit_b0"},
     "per_frame_mit_b0": {"architecture": "per_frame", "backbone": "mit_b0"},
+    "mit_b0_of_mmsegmentation": {"architecture": "per_frame", "backbone": "mit_b0", "fusion": "relu"},
     "pspnet18": {"backbone": "pspnet18", "common_width": 24, "head_layers": 1},
     "efficientnet_lite0": {"backbone": "efficientnet_lite0", "embed": 32, "shallow_used": 24},
     "resnet18": {"backbone": "resnet18"},

@@ -73,7 +73,7 @@ def test_folders_that_fit_none_are_refused(tree, files, message):
         ),
         (
             {"source": ".", "kind": "coco"},
-            "kind is coco; give one of auto, vspw, cityscapes, camvid, folder, synthetic",
+            "kind is coco; give one of auto, vspw, cityscapes, camvid, soft_labels, folder, synthetic",
         ),
         ({"source": ".", "split": ""}, "split is ''; give its name, such as train or val"),
         ({"source": ".", "split": "../val"}, "split is '../val'"),

@@ -173,10 +173,10 @@ def test_bad_trees_are_refused(tree, files, message):
     "text, message",
     [
         ("classes: [", "classes.yaml cannot be read as YAML: while parsing"),
-        ("just text", "the file must have keys of classes, ignore, video, terms, but is 'just text'"),
+        ("just text", "the file must have keys of classes, ignore, video, terms, labels, but is 'just text'"),
         ("ignore: 255", "classes must be a list of 1 to 255, the first that of label value 0"),
         ("classes: []", "classes must be a list of 1 to 255"),
-        ("classes: [road]", "class 0 must have keys of name, color, but is 'road'"),
+        ("classes: [road]", "class 0 must have keys of name, color, values, but is 'road'"),
         (
             "classes: [{name: a, color: [0, 0, 0], id: 3}]",
             "class 0 has the unknown key id; known are name, color",

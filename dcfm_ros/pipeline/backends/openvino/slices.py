@@ -108,12 +108,14 @@ class Band(nn.Module):
         self.vertical = nn.Parameter(
             torch.cat([weight[:, slice(*span)] for weight, span in zip(weights, spans)], dim=1)
         )
+        self.first = nn.ModuleList(_channels_last_layer(layer) for layer in deep.fusion.first)
         self.weights = nn.ParameterList(weight[:, :, 0, 0].clone() for weight in deep.fusion.weights)
         self.bias, self.contribution = deep.fusion.bias, _channels_last_form(deep.contribution)
 
     def forward(self, *features: Tensor) -> Tensor:
         """Compute (1, rows, W, common) from the needed rows of each stage's output, (1, rows, w, C)."""
         width, widened = features[0].shape[2], []
+        features = tuple(layer(feature) for layer, feature in zip(self.first, features))
         for feature, weight in zip(features[1:], list(self.weights)[1:]):
             small = F.linear(feature, weight).permute(0, 3, 1, 2)
             wide = F.interpolate(small, size=(feature.shape[1], width), mode="bilinear", align_corners=False)
@@ -138,6 +140,15 @@ def _channels_last_form(contribution: Contribution | Classification) -> nn.Modul
     bottleneck = contribution.bottleneck
     first = [_linear(bottleneck.weight, None)] if isinstance(bottleneck, nn.Conv2d) else []
     return nn.Sequential(*first, UnitLength(), _linear(contribution.weight, contribution.bias))
+
+
+def _channels_last_layer(layer: nn.Module) -> nn.Module:
+    """Return what a stage passes first in the fusion, nothing or a convolution with ReLU, for (..., C)."""
+    if not isinstance(layer, nn.Sequential):
+        return layer
+    conv = layer[0]
+    assert isinstance(conv, nn.Conv2d)
+    return nn.Sequential(_linear(conv.weight, conv.bias), nn.ReLU())
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -35,8 +35,8 @@ def contribution(planned):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"common_width": 24}, {"architecture": "per_frame"}],
-    ids=["plain", "bottleneck", "per frame"],
+    [{}, {"common_width": 24}, {"architecture": "per_frame"}, {"fusion": "relu"}],
+    ids=["plain", "bottleneck", "per frame", "activated"],
 )
 @pytest.mark.parametrize("size", [(64, 96), (90, 70)])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
