@@ -21,7 +21,7 @@ from dcfm_ros.distillation.options import CONFIGURATION, DistilTraining, Labelli
 from dcfm_ros.distillation.plan import VAL
 from dcfm_ros.distillation.teacher import Teacher
 from dcfm_ros.files import atomic_files
-from dcfm_ros.model.config import ConfigError
+from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.folder import find_model, load_model, load_model_config
 from dcfm_ros.sources.clips import open_clips
 from dcfm_ros.sources.data_sets import SOFT_LABELS
@@ -31,6 +31,7 @@ from dcfm_ros.training.loop import train
 from dcfm_ros.training.settings import TrainConfig
 
 REPORT = "distil.json"
+_WIDEST = 128  # channels of the common feature
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def distil(labelling: LabellingOptions, training: DistilTraining) -> Distilled:
             f"model.input_height={size[0]}",
             f"model.input_width={size[1]}",
             f"data.radius={labelling.radius}",
-            f"init_parts={'backbone' if origin.architecture == 'per_frame' else 'all'}",
+            "init_parts=masks",
+            *_width(origin),
             f"init_terms={json.dumps(f'teacher and start: {teacher.name}')}",
             *training.changes,
             *([] if has_validation else ["validation=null"]),  # last: nothing of it can be set
@@ -109,6 +111,14 @@ def _start(options: LabellingOptions, teacher: Teacher) -> Path:
             f"a student cannot start from {teacher.name}: name a model by --student, such as street11_b0"
         )
     return teacher.folder
+
+
+def _width(origin: ModelConfig) -> list[str]:
+    """Return the width of the common feature of a student that starts from a per-frame model. Wider ones cost
+    time in training and on every frame; the start has the same masks with any."""
+    if origin.architecture == "dcfm" or origin.deep_channels <= _WIDEST:
+        return []
+    return [f"model.common_width={_WIDEST}"]
 
 
 def _configuration() -> Path:

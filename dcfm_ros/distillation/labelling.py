@@ -122,7 +122,7 @@ class Labelling:
 
     def _label_still(self, picture: np.ndarray, groups: Sequence[Group], missing: set[str]) -> Iterator[str]:
         """Label a still, and for training what a moved camera would have seen of it."""
-        still = _Still(picture, hard_labels(self._soft(picture)))
+        still = _Still(picture, hard_labels(self._soft(picture), len(self.classes)))
         for group in groups:
             if missing.isdisjoint(group.keys):
                 continue

@@ -12,9 +12,10 @@ import numpy as np
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.setting_fields import ConfigError, check, setting
-from dcfm_ros.sources.clips.soft_labels import STRIDE, TOP
+from dcfm_ros.sources.clips.soft_labels import STRIDE, TOP, log_shares
 from dcfm_ros.training.camera_effects import draw_effects, with_effects
 from dcfm_ros.training.pairs import Pair
+from dcfm_ros.training.targets import kept
 
 ZOOM_DRAWS = ("log", "linear", "crop")
 
@@ -90,24 +91,28 @@ def augment(pair: Pair, height: int, width: int, config: AugmentConfig, rng: np.
 
 
 def _warped(soft: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return soft labels (h, w, 2 * TOP) under a map of their image's pixels. Cell c is centred on pixel
-    STRIDE * c + (STRIDE - 1) / 2."""
-    linear, offset = matrix[:, :2], matrix[:, 2]
-    centre = (STRIDE - 1) / 2
-    moved = (linear @ np.full(2, centre) + offset - centre) / STRIDE
-    of_cells = np.concatenate([linear, moved[:, None]], axis=1)
-    halves = [  # OpenCV fills borders of four channels at most
+    """Return the targets (height, width, 2 * KEPT) of soft labels (h, w, 2 * TOP), under a map of the image's
+    pixels. They are interpolated as the teacher's logits are for its mask, so that edges stay sharp. Cell c
+    is centred on pixel STRIDE * c + (STRIDE - 1) / 2."""
+    offset = matrix[:, :2].sum(axis=1, keepdims=True) * (STRIDE - 1) / 2 + matrix[:, 2:]
+    of_cells = np.concatenate([STRIDE * matrix[:, :2], offset], axis=1)
+    known = np.unique(soft[..., :TOP])
+    known = known[known != IGNORE_LABEL]
+    logs = log_shares(soft, int(known.max(initial=0)) + 1)[..., [*known, -1]]
+    outside = np.full(logs.shape[2], logs.min(), np.float32)
+    outside[-1] = 0.0  # no label
+    crops = [
         cv2.warpAffine(
-            np.ascontiguousarray(half),
+            np.ascontiguousarray(logs[..., number]),
             of_cells,
-            (-(-width // STRIDE), -(-height // STRIDE)),
-            flags=cv2.INTER_NEAREST,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(outside,) * TOP,
+            borderValue=float(outside[number]),
         )
-        for half, outside in ((soft[..., :TOP], IGNORE_LABEL), (soft[..., TOP:], 0))
+        for number in range(logs.shape[2])
     ]
-    return np.concatenate(halves, axis=2)
+    return kept(np.stack(crops), np.append(known, IGNORE_LABEL))
 
 
 def _geometry(

@@ -38,6 +38,7 @@ FREE = (
 YOUNGER = {
     "data.aligned": 0.0,
     "average": 0.0,
+    "frozen_norms": False,
     "encoder_lr": 1.0,
     "init_encoder": "",
     "init_terms": "",

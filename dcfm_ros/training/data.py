@@ -19,13 +19,13 @@ from tqdm import tqdm
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.sources.clips.soft_labels import soft_of_hard
 from dcfm_ros.sources.data_sets import SOFT_LABELS
 from dcfm_ros.training.augment import augment
 from dcfm_ros.training.group import Group, processes_here
 from dcfm_ros.training.pair_motion import with_motion
 from dcfm_ros.training.pairs import DataError, Pair, PairSource
 from dcfm_ros.training.settings import PhaseConfig, TrainConfig
+from dcfm_ros.training.targets import of_hard
 
 _PATIENCE_S = 600  # timeout for a worker that neither fails nor delivers
 
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     """Images (B, H, W, 3) and labels (B, H, W), all uint8, 255 = void; and the origin of each pair.
 
     motion: (B, 2, H/4, W/4, 2) float32, see Pair; None if common features are not aligned
-    soft: (B, 2, H/4, W/4, 2 * TOP) uint8, see Pair; None if no pair has soft labels
+    soft: (B, 2, H, W, 2 * KEPT) uint8, see Pair; None if no pair has soft labels
     """
 
     labelled: Tensor
@@ -137,7 +137,7 @@ def affordable_workers(
         return workers
     largest = max(phase.batch * phase.height * phase.width for phase in config.phases) / group.world
     # bytes per pixel of both images and labels, motion, and soft labels where they are
-    pixel = 8 + bool(config.data.aligned) + any(s.source == SOFT_LABELS for s in config.data.sources)
+    pixel = 8 + bool(config.data.aligned) + 8 * any(s.source == SOFT_LABELS for s in config.data.sources)
     each = 3 * pixel * largest  # two batches prepared and one in transfer
     room = int(free / each / processes_here())
     if room < workers and group.rank == 0:
@@ -170,7 +170,7 @@ def _soft(pair: Pair) -> np.ndarray:
         return pair.soft
     void = np.full_like(pair.label, IGNORE_LABEL)
     other = void if pair.neighbour_label is None else pair.neighbour_label
-    return np.stack([soft_of_hard(pair.label), soft_of_hard(other)])
+    return np.stack([of_hard(pair.label), of_hard(other)])
 
 
 def balanced_weights(counts: np.ndarray, exponent: float) -> Tensor | None:

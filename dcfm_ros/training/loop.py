@@ -7,14 +7,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+from torch import Tensor
 from tqdm import tqdm
 
+from dcfm_ros.model.image import normalised
 from dcfm_ros.sources.clips import ClipSet
 from dcfm_ros.training.average import WeightAverage
 from dcfm_ros.training.checkpoint import (
@@ -39,6 +41,8 @@ from dcfm_ros.training.start import fresh_model, new_model
 from dcfm_ros.training.step import on_device, seed_dropout, step
 from dcfm_ros.training.stop import GO_ON, StopRequest
 from dcfm_ros.training.validate import score
+
+_FIRST = 4  # batches by which a new model's decoder is started, where the configuration asks for that
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ class Trainer:
         self.batches = PairBatches(config, self.data, group.rank, group.world)
         tell = tqdm.write if group.rank == 0 else (lambda text: None)
         self.model = on_device(
-            new_model(config, tell) if state is None else fresh_model(config), config, group.device
+            new_model(config, tell, self._first_images) if state is None else fresh_model(config),
+            config,
+            group.device,
         )
         self.average = WeightAverage(self.model, config.average)
         self.optimiser = make_optimiser(self.model, config)
@@ -138,6 +144,15 @@ class Trainer:
             out.mkdir(parents=True, exist_ok=True)
         self.log = TrainingLog(out, config, self.done, state["log"], group.rank == 0, tensorboard)
         self.begun = time.monotonic()
+
+    def _first_images(self) -> Iterator[Tensor]:
+        """Yield the images of the first batches, the same in all processes."""
+        batches = PairBatches(self.config, self.data)
+        for iteration in range(min(_FIRST, self.config.iterations)):
+            batch = batches[iteration]
+            if isinstance(batch, Exception):
+                raise batch
+            yield normalised(batch.labelled, self.config.model.normalisation)
 
     def run(self, workers: int, stop: StopRequest) -> int:
         """Train to the end, or until `stop` requests an end; return its code."""

@@ -29,8 +29,9 @@ class Pair:
 
     motion: (2, H/4, W/4, 2) float32, maps (dcfm_ros.motion) from the image to the neighbour and back; None if
         common features are not aligned
-    soft: (2, H/4, W/4, 2 * TOP) uint8, a teacher's labels of both (`sources/clips/soft_labels.py`), of which
-        the labels above are the most probable; None if they come from no teacher
+    soft: a teacher's labels of both, whose masks are the labels above; None if they come from no teacher.
+        Before augmentation (2, H/4, W/4, 2 * TOP) uint8 (`sources/clips/soft_labels.py`), after it those of
+        the crop, (2, H, W, 2 * KEPT) uint8 (`targets.py`)
     """
 
     image: np.ndarray
@@ -106,7 +107,8 @@ class ClipPairs:
         origin = f"{self.name} {clip.name} frames {index} and {other}"
         if isinstance(clip, SoftClip):
             soft = np.stack([clip.soft(index), clip.soft(other)])
-            return Pair(image, hard_labels(soft[0]), neighbour, hard_labels(soft[1]), origin, soft=soft)
+            labels = [hard_labels(one, clip.class_count) for one in soft]
+            return Pair(image, labels[0], neighbour, labels[1], origin, soft=soft)
         return Pair(image, clip.label(index), neighbour, clip.label(other) if has_label else None, origin)
 
     def load_into_memory(self) -> None:

@@ -14,6 +14,7 @@ from dcfm_ros.training.augment import AugmentConfig
 SOURCES = (SYNTHETIC, *DATA_SETS)
 # of a model: with others, the same weights give something else
 MEANING = ("block_eps", "inner_eps", "image_mean", "image_std")
+ALL, BACKBONE, MASKS = INIT_PARTS = ("all", "backbone", "masks")
 OPTIMISERS = ("adamw", "sgd")
 
 
@@ -129,6 +130,11 @@ class TrainConfig:
     )
     weight_decay: float = setting(0.01, "weight decay of the optimiser", low=0)
     decay_norms: bool = setting(False, "decay norms and biases, too")
+    frozen_norms: bool = setting(
+        False,
+        "batch norms keep the statistics of init: for tuning a model by low rates, which batches of other "
+        "statistics would disturb",
+    )
     warmup: int = setting(
         200,
         "iterations in which the rate rises in a straight line from warmup_start of it",
@@ -158,9 +164,10 @@ class TrainConfig:
         "", "where what training starts from comes from, and its licence: for the record"
     )
     init_parts: str = setting(
-        "all",
-        "parts of init that are taken: all, or backbone: encoder and fusion alone, the decoder starts fresh",
-        choices=("all", "backbone"),
+        ALL,
+        "parts of init that are taken: all; backbone: encoder and fusion, the decoder starts fresh; masks: "
+        "all, and the decoder of DCFM starts so that keyframes have the masks of a per-frame init",
+        choices=INIT_PARTS,
     )
     amp: bool = setting(True, "mixed precision: bfloat16, or float16 on a GPU that lacks it")
     channels_last: bool = setting(False, "memory layout of images and weights, which tensor cores like")

@@ -4,39 +4,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.folder import load_model, some, untrained_parts
 from dcfm_ros.model.importing.import_model import read_file, read_model
 from dcfm_ros.model.importing.prefixes import around_names, told
+from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.model.resnet import encoder_name
 from dcfm_ros.model.timm_backbone import TimmEncoder
-from dcfm_ros.training.settings import MEANING, TrainConfig
+from dcfm_ros.training.decoder_start import start_decoder
+from dcfm_ros.training.settings import BACKBONE, MASKS, MEANING, TrainConfig
 
-BACKBONE = ("encoder.", "fusion.")
+OF_BACKBONE = ("encoder.", "fusion.")
 CLASSIFIERS = ("head.classifier.weight", "classifier.weight", "classifier.bias")
 
 
-def new_model(config: TrainConfig, tell: Callable[[str], None] = lambda text: None) -> Model:
+def new_model(
+    config: TrainConfig,
+    tell: Callable[[str], None] = lambda text: None,
+    images: Callable[[], Iterable[Tensor]] = tuple,
+) -> Model:
     """Return the model to train, identical in every process: random, or with the weights of `config.init`.
 
     tell: called with a message on parts that the initial model does not provide
+    images: returns some batches of normalised images (B, 3, H, W), for `init_parts: masks`
     """
     model = fresh_model(config)
     if config.init_encoder:
         load_encoder(model, config.init_encoder, tell)
     if config.init:
-        fresh = load_weights(
-            model, load_model(config.init), config.init_parts == "backbone", untrained_parts(config.init)
-        )
-        if fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
+        origin, untrained = load_model(config.init), untrained_parts(config.init)
+        fresh = load_weights(model, origin, config.init_parts == BACKBONE, untrained)
+        with_masks = config.init_parts == MASKS and isinstance(origin, PerFrame) and not untrained
+        if with_masks and isinstance(model, DCFM):
+            assert isinstance(origin, PerFrame)
+            if lacking := start_decoder(model, origin, images()):
+                tell(f"init: {config.init} has no {some(lacking)}; these classes start with random weights")
+        elif fresh := [name for name in fresh if not name.endswith("num_batches_tracked")]:
             more = f" and {len(fresh) - 3} more" if len(fresh) > 3 else ""
             tell(
                 f"init: {config.init} has no weights, or not all, for {', '.join(fresh[:3])}{more}; these "
@@ -125,7 +136,7 @@ def load_weights(
     ]
     with torch.no_grad():
         for name, tensor in model.state_dict().items():
-            decoder = not name.startswith(BACKBONE)
+            decoder = not name.startswith(OF_BACKBONE)
             random = name.split(".")[0] in untrained
             source = None if random or (decoder and backbone_only) else given.get(name)
             if source is not None and name in CLASSIFIERS and source.shape[1:] == tensor.shape[1:]:

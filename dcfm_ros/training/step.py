@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,24 @@ from dcfm_ros.training.targets import SoftTargets, Targets
 
 def on_device(model: Model, config: TrainConfig, device: torch.device) -> Model:
     """Return the model on the device, prepared for training."""
+    if config.frozen_norms:
+        freeze_norms(model)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # it is documented
     return model.to(device).train()
+
+
+def freeze_norms(model: nn.Module) -> None:
+    """Make batch norms keep their statistics, and normalise by them, in training as well; their weights go on
+    learning."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+            module.train = partial(_keep_mode, module)  # type: ignore[assignment]
+
+
+def _keep_mode(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
 
 
 def step(

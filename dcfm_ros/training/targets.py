@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,13 +15,15 @@ from torch import Tensor
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.fusion import resize
 
+KEPT = 2  # classes of each pixel of a crop: the second is what the first might be
+
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """A teacher's most probable classes at a quarter of the images' size.
+    """A teacher's most probable classes.
 
-    ids: (B, h, w, k) int64, falling by share, 255 = none
-    shares: (B, h, w, k) float32, 0 where there is no class
+    ids: (B, H, W, KEPT) int64, falling by share, 255 = none
+    shares: (B, H, W, KEPT) float32, 0 where there is no class
     """
 
     ids: Tensor
@@ -28,9 +31,35 @@ class SoftTargets:
 
     @classmethod
     def of(cls, packed: Tensor) -> SoftTargets:
-        """Unpack (B, h, w, 2 k) uint8, as `dcfm_ros.sources.clips.soft_labels` has them."""
+        """Unpack what `kept` has packed, (B, H, W, 2 * KEPT) uint8."""
         ids, shares = packed.chunk(2, dim=3)
         return cls(ids.long(), shares.float() / 255.0)
+
+
+def kept(log_shares: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return the most probable classes of log shares (n, H, W), which may lack a summand that is the
+    same for all: (H, W, 2 * KEPT) uint8, their ids, falling, then their shares times 255.
+
+    ids: of the n classes, 255 for none
+    """
+    order = np.argsort(-log_shares, axis=0, kind="stable")[:KEPT]
+    shares = np.exp(log_shares - log_shares.max(axis=0))
+    chosen = np.take_along_axis(shares / shares.sum(axis=0), order, axis=0)
+    packed = np.full((*log_shares.shape[1:], 2 * KEPT), IGNORE_LABEL, np.uint8)
+    packed[..., KEPT:] = 0
+    packed[..., : len(order)] = ids[order].transpose(1, 2, 0)
+    packed[..., KEPT : KEPT + len(order)] = np.rint(255 * chosen).transpose(1, 2, 0)
+    packed[..., KEPT:][packed[..., :KEPT] == IGNORE_LABEL] = 0
+    return packed
+
+
+def of_hard(label: np.ndarray) -> np.ndarray:
+    """Return the soft targets (H, W, 2 * KEPT) that hard labels (H, W) stand for."""
+    packed = np.full((*label.shape, 2 * KEPT), IGNORE_LABEL, np.uint8)
+    packed[..., KEPT:] = 0
+    packed[..., 0] = label
+    packed[..., KEPT] = np.where(label == IGNORE_LABEL, 0, 255)
+    return packed
 
 
 Targets: TypeAlias = Tensor | SoftTargets  # hard: (B, H, W) int64, 255 ignored
@@ -54,9 +83,8 @@ def count_of(targets: Targets) -> int:
 def cross_entropy(logits: Tensor, targets: Targets, class_weights: Tensor | None) -> Tensor:
     """Return the mean cross entropy of logits (B, C, h, w); 0 if no pixel has a label.
 
-    Hard labels are compared at their own size. Soft ones are compared at theirs, and a pixel counts as much
-    as the teacher is sure of it: its weight is the share of its most probable class (times that class's
-    weight).
+    Logits are compared at the targets' size. With soft ones a pixel counts as much as the teacher is sure of
+    it: its weight is the share of its most probable class, times that class's weight.
     """
     if isinstance(targets, SoftTargets):
         return _soft_cross_entropy(logits, targets, class_weights)

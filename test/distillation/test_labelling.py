@@ -37,7 +37,7 @@ def test_frames_have_the_teachers_labels(label, teacher, tmp_path):
             assert image.shape == (64, 96, 3) and found.shape == (64, 96)
             expected = teacher.probabilities(image).argmax(0).repeat(2, 0).repeat(2, 1)
             assert (found == expected).mean() > 0.8  # JPEG, and cells of four pixels
-            assert clip.soft(0)[..., 4].max() > 150
+            assert clip.soft(0)[..., 4].min() < 13  # a share above 0.6 somewhere
     assert open_clips(str(tmp_path / "soft"), "val").clips[0].length == 9
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dcfm_ros.sources.clips import open_clips
-from dcfm_ros.sources.clips.soft_labels import TOP, hard_labels, packed, soft_of_hard
+from dcfm_ros.sources.clips.soft_labels import TOP, hard_labels, log_shares, packed
 from dcfm_ros.sources.errors import SourceError
 
 
@@ -21,34 +21,45 @@ def cell(*shares):
 
 
 @pytest.mark.parametrize(
-    "shares, ids, parts",
+    "shares, ids, codes",  # a code is 25 times the logarithm of 1 / share
     [
-        ((0.1, 0.6, 0.3), (1, 2, 0, 255), (153, 76, 26, 0)),
-        ((0.02, 0.5, 0.2, 0.15, 0.1, 0.03), (1, 2, 3, 4), (128, 51, 38, 26)),
-        ((1.0, 0.0), (0, 255, 255, 255), (255, 0, 0, 0)),  # classes without a share are none
-        ((0.4, 0.2), (0, 1, 255, 255), (170, 85, 0, 0)),  # 0.4 went to classes that are ignored
-        ((0.3, 0.1), (255,) * 4, (0,) * 4),  # most of it did: no label
+        ((0.1, 0.6, 0.3), (1, 2, 0, 255), (13, 30, 58, 255)),
+        ((0.02, 0.5, 0.2, 0.15, 0.1, 0.03), (1, 2, 3, 4), (17, 40, 47, 58)),
+        ((1.0, 0.0), (0, 255, 255, 255), (0, 255, 255, 255)),  # classes without a share are none
+        ((0.4, 0.2), (0, 1, 255, 255), (10, 27, 255, 255)),  # 0.4 went to classes that are ignored
+        ((0.3, 0.1), (255,) * 4, (255,) * 4),  # most of it did: no label
     ],
 )
-def test_the_most_probable_classes_are_kept_with_their_shares(shares, ids, parts):
+def test_the_most_probable_classes_are_kept_with_their_shares(shares, ids, codes):
     soft = packed(cell(*shares))
     assert soft.dtype == np.uint8 and soft.shape == (1, 1, 2 * TOP)
-    assert tuple(soft[0, 0, :TOP]) == ids
-    np.testing.assert_allclose(soft[0, 0, TOP:].astype(int), parts, atol=1)
+    assert tuple(soft[0, 0, :TOP]) == ids and tuple(soft[0, 0, TOP:]) == codes
+    logs = log_shares(soft, len(shares))[0, 0]
+    assert logs.shape == (len(shares) + 1,)
+    if ids[0] != 255:
+        kept = sorted(shares, reverse=True)[:TOP]
+        expected = [share / sum(shares) if share in kept else 0 for share in shares]
+        np.testing.assert_allclose(np.exp(logs[:-1]), expected, atol=0.012)
+        assert np.exp(logs[-1]) < 1e-4
+    else:
+        assert logs[-1] == 0 and (np.exp(logs[:-1]) < 1e-4).all()
 
 
-def test_hard_labels_are_the_most_probable_classes_at_the_images_size():
-    shares = np.zeros((3, 2, 2), np.float32)
-    shares[[0, 1, 2, 0], [0, 0, 1, 1], [0, 1, 0, 1]] = 1.0
-    label = hard_labels(packed(shares))
-    assert label.shape == (8, 8)
-    assert [label[0, 0], label[3, 4], label[4, 3], label[7, 7]] == [0, 1, 2, 0]
-    assert np.array_equal(hard_labels(soft_of_hard(label)), label)
+def test_hard_labels_are_the_teachers_mask():
+    rng = np.random.default_rng(0)
+    logits = 6 * np.stack([cv2.resize(rng.normal(size=(4, 6)), (24, 16)) for _ in range(6)])
+    shares = np.exp(logits) / np.exp(logits).sum(0)
+    mask = np.argmax([cv2.resize(one, (96, 64)) for one in logits], axis=0)
+    label = hard_labels(packed(shares), 6)
+    assert label.dtype == np.uint8 and label.shape == (64, 96)
+    assert (label == mask).mean() > 0.99
 
 
-def test_void_of_hard_labels_has_no_share():
-    soft = soft_of_hard(np.full((8, 8), 255, np.uint8))
-    assert (soft[..., :TOP] == 255).all() and not soft[..., TOP:].any()
+def test_hard_labels_are_void_where_there_is_no_label():
+    soft = packed(np.ones((2, 4, 4), np.float32) * 0.5)
+    soft[:, 2:] = 255
+    label = hard_labels(soft, 2)
+    assert set(np.unique(label[:, :7])) <= {0, 1} and (label[:, 9:] == 255).all()
 
 
 @pytest.fixture

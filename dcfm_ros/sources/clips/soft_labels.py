@@ -13,6 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from dcfm_ros.labels import IGNORE_LABEL
@@ -26,6 +27,7 @@ PLAN_FILE = "plan.json"  # there from the start, unlike the index
 FORMAT = 1
 STRIDE = 4  # pixels of the image for each label, as in the network's output
 TOP = 4  # classes kept for each of them
+_CODES = 25.0  # the code of a share is the logarithm of 1 / share times this: 255 is one of 0.00004
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class SoftClip:
         return read_image(self.folder / f"{self.frames[index]}.jpg")
 
     def label(self, index: int) -> np.ndarray:
-        return hard_labels(self.soft(index))
+        return hard_labels(self.soft(index), self.class_count)
 
     def soft(self, index: int) -> np.ndarray:
         """Return (h, w, 2 * TOP) uint8 at a quarter of the image's size; see `packed`."""
@@ -75,39 +77,48 @@ class SoftClip:
 
 def packed(shares: np.ndarray) -> np.ndarray:
     """Pack probabilities (classes, h, w) float into (h, w, 2 * TOP) uint8: the ids of the most probable
-    classes, falling, then their shares of the whole times 255.
+    classes, falling, then the codes of their shares of the whole (see `_CODES`).
 
-    Where they add up to less than a half, the rest being classes that are ignored, there is no label: the
-    ids are 255. Ids beyond the number of classes are 255, too, with a share of 0.
+    Where they add up to less than a half, the rest being classes that are ignored, there is no label: all is
+    255. So are ids and codes of further classes than there are.
     """
     count = min(TOP, len(shares))
     order = np.argsort(-shares, axis=0, kind="stable")[:count]
-    chosen = np.take_along_axis(shares, order, axis=0)
     total = shares.sum(axis=0)
-    chosen = chosen / np.maximum(total, 1e-6)
-    soft = np.zeros((*shares.shape[1:], 2 * TOP), np.uint8)
-    soft[..., :TOP] = IGNORE_LABEL
+    chosen = np.take_along_axis(shares, order, axis=0) / np.maximum(total, 1e-6)
+    codes = np.minimum(np.rint(-_CODES * np.log(np.maximum(chosen, 1e-9))), 255)
+    soft = np.full((*shares.shape[1:], 2 * TOP), IGNORE_LABEL, np.uint8)
     soft[..., :count] = order.transpose(1, 2, 0)
-    soft[..., TOP : TOP + count] = np.rint(255 * chosen).transpose(1, 2, 0)
-    soft[..., :TOP][soft[..., TOP:] == 0] = IGNORE_LABEL
-    nothing = total < 0.5
-    soft[nothing, :TOP], soft[nothing, TOP:] = IGNORE_LABEL, 0
+    soft[..., TOP : TOP + count] = codes.transpose(1, 2, 0)
+    soft[..., :TOP][soft[..., TOP:] == 255] = IGNORE_LABEL
+    soft[total < 0.5] = IGNORE_LABEL
     return soft
 
 
-def hard_labels(soft: np.ndarray) -> np.ndarray:
-    """Return (H, W) uint8 at the image's size: the most probable class, 255 where there is no label."""
-    return soft[..., 0].repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)
+def log_shares(soft: np.ndarray, class_count: int) -> np.ndarray:
+    """Return the logarithms of all shares (h, w, class_count + 1) float32, whatever was not kept being about
+    zero. The last is that of no label.
+
+    They may be interpolated as the logits that they come from: the difference is the same for all classes.
+    """
+    ids, logs = soft[..., :TOP], soft[..., TOP:].astype(np.float32) / -_CODES
+    found = np.full((*soft.shape[:2], 256), -255.0 / _CODES, np.float32)
+    rows, columns = np.indices(soft.shape[:2])
+    for number in range(TOP - 1, -1, -1):  # the most probable last: unused ids are all 255
+        found[rows, columns, ids[..., number]] = logs[..., number]
+    found[..., IGNORE_LABEL] = np.where(ids[..., 0] == IGNORE_LABEL, 0.0, -255.0 / _CODES)
+    return np.concatenate([found[..., :class_count], found[..., IGNORE_LABEL:]], axis=2)
 
 
-def soft_of_hard(label: np.ndarray) -> np.ndarray:
-    """Return the soft labels (h, w, 2 * TOP) that hard ones (H, W) stand for, at a quarter of the size."""
-    quarter = label[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
-    soft = np.zeros((*quarter.shape, 2 * TOP), np.uint8)
-    soft[..., :TOP] = IGNORE_LABEL
-    soft[..., 0] = quarter
-    soft[..., TOP] = np.where(quarter == IGNORE_LABEL, 0, 255)
-    return soft
+def hard_labels(soft: np.ndarray, class_count: int) -> np.ndarray:
+    """Return (H, W) uint8 at the image's size, STRIDE times as large: the mask that the teacher gives there,
+    255 where there is no label."""
+    logs = log_shares(soft, class_count)
+    size = soft.shape[1] * STRIDE, soft.shape[0] * STRIDE
+    full = [cv2.resize(logs[..., number], size) for number in range(logs.shape[2])]
+    label = np.argmax(full, axis=0).astype(np.uint8)
+    label[label == class_count] = IGNORE_LABEL
+    return label
 
 
 def recognises(root: Path) -> bool:
