@@ -77,7 +77,7 @@ def test_synthetic_clips_have_a_default():
     [
         (
             lambda: SourceConfig("kitti"),
-            "source 'kitti': use one of synthetic, vspw, cityscapes, camvid, folder",
+            "source 'kitti': use one of synthetic, vspw, cityscapes, camvid, soft_labels, folder",
         ),
         (lambda: SourceConfig("synthetic", root="x"), "synthetic scenes have no root and nothing to exclude"),
         (lambda: SourceConfig("camvid", clips=5), "clips 5: camvid is not rendered; remove this setting"),
