@@ -17,6 +17,7 @@ def run(options: CalibrateOptions, file: ReportFile) -> None:
     from dcfm_ros.bags.finding import is_bag
     from dcfm_ros.evaluation.calibrate import calibrate, calibration_table
 
-    report = calibrate(options, camera_clips(options.source) if is_bag(Path(options.source)) else ())
+    recorded = camera_clips(options.source) if is_bag(Path(options.source)) else []
+    report = calibrate(options, recorded) if recorded else calibrate(options)
     print(calibration_table(report))
     file.write(report)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dcfm_ros.model.build import Model
 from dcfm_ros.training.settings import TrainConfig
-from dcfm_ros.training.start import BACKBONE
+from dcfm_ros.training.start import OF_BACKBONE
 
 
 def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
@@ -33,7 +33,7 @@ def make_optimiser(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
 
 def _factor(name: str, config: TrainConfig) -> float:
     """Return the factor of the learning rate for a parameter."""
-    if not name.startswith(BACKBONE):
+    if not name.startswith(OF_BACKBONE):
         return config.decoder_lr
     return config.encoder_lr if name.startswith("encoder.") else 1.0
 
