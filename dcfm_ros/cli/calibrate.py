@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dcfm_ros.cli.report_file import ReportFile
 from dcfm_ros.evaluation.options import CalibrateOptions
 
@@ -13,11 +11,14 @@ SETTINGS = (CalibrateOptions, ReportFile)
 
 
 def run(options: CalibrateOptions, file: ReportFile) -> None:
-    from dcfm_ros.bags.clip import camera_clips
-    from dcfm_ros.bags.finding import is_bag
     from dcfm_ros.evaluation.calibrate import calibrate, calibration_table
+    from dcfm_ros.sources.recording import recognises
 
-    recorded = camera_clips(options.source) if is_bag(Path(options.source)) else []
-    report = calibrate(options, recorded) if recorded else calibrate(options)
+    if recognises(options.source):
+        from dcfm_ros.bags.clip import camera_clips  # needs libraries that nothing else here needs
+
+        report = calibrate(options, camera_clips(options.source))
+    else:
+        report = calibrate(options)
     print(calibration_table(report))
     file.write(report)

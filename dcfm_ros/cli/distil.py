@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dcfm_ros.distillation.options import DistilTraining, LabellingOptions
 
 SETTINGS = (LabellingOptions, DistilTraining)
@@ -18,18 +20,21 @@ def run(labelling: LabellingOptions, training: DistilTraining) -> int:
         print(result.note)
     if result.agreement:
         print(agreement_table(result.agreement))
-    if result.agreement and training.labelled:
-        _compare(str(result.model), str(result.teacher or ""), training)
+    if result.is_finished and training.labelled:
+        _compare(str(result.model), result.teacher, training)
     return result.code
 
 
-def _compare(student: str, teacher: str, training: DistilTraining) -> None:
-    """Print the mIoU of both on labelled data: as a keyframe, and as live."""
+def _compare(student: str, teacher: Path | None, training: DistilTraining) -> None:
+    """Print the mIoU on labelled data: as a keyframe, and as live; and that of the teacher, if it is a
+    per-frame model."""
     from dcfm_ros.evaluation.evaluate import evaluate
     from dcfm_ros.evaluation.options import EvaluateOptions
     from dcfm_ros.evaluation.schedule import ASYNC, CAUSAL, FLOW
     from dcfm_ros.evaluation.table import evaluation_table
+    from dcfm_ros.model.folder import load_model_config
 
+    is_per_frame = teacher is not None and load_model_config(teacher).architecture == "per_frame"
     options = EvaluateOptions(
         training.labelled,
         model=student,
@@ -38,7 +43,7 @@ def _compare(student: str, teacher: str, training: DistilTraining) -> None:
         alignments=(FLOW,),
         thresholds=(),
         delays=(2,),
-        per_frame=teacher or None,
+        per_frame=str(teacher) if is_per_frame else None,
         device=training.device,
         out="",
     )

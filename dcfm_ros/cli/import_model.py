@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from dcfm_ros.model.importing.formats import FORMAT_NAMES
 from dcfm_ros.setting_fields import check, setting
-from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
+from dcfm_ros.sources.data_sets import CLASS_TABLES
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,11 @@ SETTINGS = (ImportOptions,)
 def run(options: ImportOptions) -> None:
     from dcfm_ros.model.config import ClassSpec
     from dcfm_ros.model.importing.import_model import import_model
-    from dcfm_ros.sources.clips.classes_file import read_classes
+    from dcfm_ros.sources.clips.classes_file import named_classes
 
     table = None
     if options.classes:
-        known = options.classes in CLASS_TABLES
-        rows = class_table(options.classes) if known else read_classes(Path(options.classes)).table
-        table = [ClassSpec(name, color) for name, color in rows]
+        table = [ClassSpec(name, color) for name, color in named_classes(options.classes)]
     imported = import_model(
         options.checkpoint,
         options.out,

@@ -15,8 +15,8 @@ from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.sources.classes import ClassTable, voc_colour
-from dcfm_ros.sources.clips.classes_file import read_classes
-from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
+from dcfm_ros.sources.clips.classes_file import named_classes
+from dcfm_ros.sources.data_sets import CLASS_TABLES
 
 BACKGROUND = "background"
 _NO_CLASS = ("void", "unlabeled", "unlabelled", "ignore", "ignored")  # in any export
@@ -43,10 +43,8 @@ def key(name: str) -> str:
 
 def given_classes(given: str) -> ClassTable:
     """Return the class list of a model, a table's name or a file."""
-    if given in CLASS_TABLES:
-        return class_table(given)
-    if Path(given).is_file():
-        return read_classes(Path(given)).table
+    if given in CLASS_TABLES or Path(given).is_file():
+        return named_classes(given)
     from dcfm_ros.model.folder import ModelError, load_model_config
 
     try:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 from tqdm import tqdm
 
@@ -23,7 +22,7 @@ from dcfm_ros.data_import.placing import Placed
 from dcfm_ros.files import atomic_directory
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.sources.classes import ClassTable, voc_colour
-from dcfm_ros.sources.clips.classes_file import FILE
+from dcfm_ros.sources.clips.classes_file import FILE, classes_text
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,5 @@ def _save(label: np.ndarray, path: Path, table: ClassTable) -> None:
 
 
 def _write_classes(path: Path, table: ClassTable, rate_hz: float | None) -> None:
-    content: dict = {"classes": [{"name": name, "color": list(colour)} for name, colour in table]}
-    if rate_hz:
-        content["video"] = {"rate_hz": rate_hz}
-    path.write_text(
-        yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None), "utf-8"
-    )
+    video = {"video": {"rate_hz": rate_hz}} if rate_hz else {}
+    path.write_text(classes_text(table, **video), "utf-8")

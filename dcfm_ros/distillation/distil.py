@@ -36,12 +36,18 @@ _WIDEST = 128  # channels of the common feature
 
 @dataclass(frozen=True)
 class Distilled:
-    """What became of a distillation. model: the student's folder; code and note: of the training; agreement:
-    with the teacher on held-out frames, empty while training is unfinished, or nothing was held out"""
+    """What became of a distillation.
+
+    model: the student's folder
+    code, note, is_finished: of the training, see its `Outcome`
+    agreement: with the teacher on held-out frames; empty if training is unfinished or nothing was held out
+    teacher: its folder; None for an ONNX file
+    """
 
     model: Path
     code: int
     note: str
+    is_finished: bool
     agreement: list[Agreement] = field(default_factory=list)
     teacher: Path | None = None
 
@@ -94,10 +100,11 @@ def distil(labelling: LabellingOptions, training: DistilTraining) -> Distilled:
         minutes=minutes,
         fit=minutes is not None,
     )
-    finished = outcome.code == 0 and outcome.note and not outcome.note.startswith("Stopped")
-    agreement = _measured(outcome.folder, folder, config) if finished and has_validation else []
-    result = Distilled(outcome.folder, outcome.code, outcome.note, agreement, teacher.folder)
-    if finished:
+    agreement = _measured(outcome.folder, folder, config) if outcome.is_finished and has_validation else []
+    result = Distilled(
+        outcome.folder, outcome.code, outcome.note, outcome.is_finished, agreement, teacher.folder
+    )
+    if outcome.is_finished:
         _write_report(out, labelling, teacher, result)
     return result
 

@@ -19,10 +19,11 @@ from dcfm_ros.distillation.footage import Footage
 from dcfm_ros.distillation.options import LabellingOptions
 from dcfm_ros.distillation.plan import TRAIN, VAL, Group, plan
 from dcfm_ros.distillation.store import SoftLabelStore
-from dcfm_ros.distillation.teacher import Teacher, resized
+from dcfm_ros.distillation.teacher import Teacher
 from dcfm_ros.model.class_map import ClassMap, read_class_map
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.image import resized
 from dcfm_ros.sources.clips.soft_labels import FORMAT, STRIDE, hard_labels, packed
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.training.warping import MovedStills

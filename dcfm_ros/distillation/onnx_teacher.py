@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from dcfm_ros.distillation.options import LabellingOptions
-from dcfm_ros.distillation.teacher import resized, sha256_of, softmax
+from dcfm_ros.distillation.teacher import sha256_of, softmax
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.image import resized
 from dcfm_ros.model.importing.class_names import numbered
 from dcfm_ros.pipeline.backends.onnx_file import OnnxFile
-from dcfm_ros.sources.clips.classes_file import read_classes
-from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
+from dcfm_ros.sources.clips.classes_file import named_classes
 
 _DEFAULT_SIZE = (512, 512)  # of a network that takes any size
 _SUM, _SPREAD = 0.02, 1e-3  # how far from 1 the sum of what are probabilities may be
@@ -91,7 +91,7 @@ class OnnxTeacher:
                     f"{self._path} gives class ids, so their number is unknown: name its classes by --classes"
                 )
             return numbered(count)
-        rows = class_table(given) if given in CLASS_TABLES else read_classes(Path(given)).table
+        rows = named_classes(given)
         if count is not None and len(rows) != count:
             raise ConfigError(
                 f"{self._path} has {count} classes, but --classes names {len(rows)}: give as many"

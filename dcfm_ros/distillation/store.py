@@ -11,11 +11,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 
 from dcfm_ros.files import atomic_files, output_folder, unwritable
 from dcfm_ros.model.config import ClassSpec, ConfigError
-from dcfm_ros.sources.clips.soft_labels import CLASSES_FILE, FRAMES, INDEX_FILE, PLAN_FILE
+from dcfm_ros.sources.clips.classes_file import FILE as CLASSES_FILE
+from dcfm_ros.sources.clips.classes_file import classes_text
+from dcfm_ros.sources.clips.soft_labels import FRAMES, INDEX_FILE, PLAN_FILE
 
 _JPEG_QUALITY = 95
 
@@ -34,11 +35,8 @@ class SoftLabelStore:
         if plan.is_file():
             self._check(plan, resume)
         output_folder(self._frames)
-        table = {
-            "classes": [{"name": c.name, "color": list(c.color)} for c in classes],
-            "terms": identity["terms"],
-        }
-        self._write(folder / CLASSES_FILE, yaml.safe_dump(table, sort_keys=False))
+        table = tuple((one.name, one.color) for one in classes)
+        self._write(folder / CLASSES_FILE, classes_text(table, terms=identity["terms"]))
         self._write(plan, json.dumps(identity, indent=1))
 
     @property

@@ -9,7 +9,6 @@ import hashlib
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from dcfm_ros.model.config import ClassSpec
@@ -34,14 +33,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the probabilities of logits (classes, h, w)."""
     shares = np.exp(logits - logits.max(axis=0))
     return shares / shares.sum(axis=0)
-
-
-def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 at a size (height, width): averaged where it shrinks."""
-    if picture.shape[:2] == size:
-        return picture
-    shrinks = picture.shape[0] >= size[0] and picture.shape[1] >= size[1]
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def sha256_of(*files: Path) -> str:

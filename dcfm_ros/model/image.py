@@ -1,12 +1,14 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Normalises images for the network."""
+"""Images as the network takes them: their size, and their normalisation."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import NamedTuple
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +31,13 @@ class Normalisation(NamedTuple):
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 EFFICIENTNET_LITE = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)  # as published: (value - 127) / 128
+
+
+def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return an image (H, W, 3) uint8 at a size (height, width): averaged if both sides shrink, else
+    interpolated."""
+    shrinking = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
 
 
 def normalised(image: Tensor, normalisation: Normalisation) -> Tensor:

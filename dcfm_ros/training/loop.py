@@ -52,6 +52,7 @@ class Outcome:
     folder: Path  # model folder of the last checkpoint
     code: int  # exit code: 0 at the end or when the time is up, 128 + signal number after a signal
     note: str  # for the user; empty in all but one process of a group
+    is_finished: bool  # all iterations are done
 
 
 def train(
@@ -97,7 +98,7 @@ def train(
         finally:
             cv2.setNumThreads(threads)
         note = trainer.note(code) if group.rank == 0 else ""
-    return Outcome(out / LAST, max(code, 0), note)
+    return Outcome(out / LAST, max(code, 0), note, trainer.done == config.iterations)
 
 
 class Trainer:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from dcfm_ros.model.alignment import aligned, on_grid
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.geometry import input_size
-from dcfm_ros.model.image import normalised
+from dcfm_ros.model.image import normalised, resized
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.sources.clips import Clip, ClipSet
@@ -120,6 +119,4 @@ def _prepared(image: np.ndarray, model: Model, device: torch.device) -> Tensor:
 
 def _resized(image: np.ndarray, model: Model) -> np.ndarray:
     """Resize an image to the input size, as for inference."""
-    height, width = input_size(image.shape[:2], (model.config.input_height, model.config.input_width))
-    shrinking = image.shape[0] >= height and image.shape[1] >= width
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return resized(image, input_size(image.shape[:2], (model.config.input_height, model.config.input_width)))

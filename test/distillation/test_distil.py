@@ -4,11 +4,15 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 import torch
+import yaml
 from bags_helpers import write_bag
-from helpers import tiny_model, write_tiny_model
+from helpers import CLASSES, tiny_model, write_tiny_model
 
+from dcfm_ros.cli import main
 from dcfm_ros.distillation.agreement import agreement_by_age, agreement_table
 from dcfm_ros.distillation.distil import distil
 from dcfm_ros.distillation.labelling import Labelling
@@ -79,6 +83,28 @@ def test_a_student_of_another_model_keeps_what_classes_have_in_common(
     assert len(student.config.classes) == 4 and result.agreement == []  # nothing was held out
     found = student.head.classifier.weight
     torch.testing.assert_close(found, load_model(start).head.classifier.weight[:4], atol=0.05, rtol=0.1)
+
+
+@pytest.mark.slow
+def test_labelled_data_is_used_whatever_the_teacher_is_and_was_held_out(recording, tmp_path, capsys):
+    """A teacher that is DCFM itself is no per-frame model to compare with; the student is measured."""
+    teacher = write_tiny_model(tmp_path / "teacher")
+    frames = tmp_path / "labelled" / "val"
+    for number in range(3):
+        for part in ("images", "labels"):
+            (frames / part).mkdir(parents=True, exist_ok=True)
+        image = np.full((64, 96, 3), 60 * number, np.uint8)
+        cv2.imwrite(str(frames / "images" / f"{number}.png"), image)
+        cv2.imwrite(str(frames / "labels" / f"{number}.png"), image[..., 0] // 60)
+    classes = [{"name": c.name, "color": list(c.color)} for c in CLASSES[:4]]
+    table = {"classes": classes, "video": {"rate_hz": 15}}
+    (frames.parent / "classes.yaml").write_text(yaml.safe_dump(table))
+    changes = [word for change in SHORT for word in ("--set", change)]
+    words = ["--teacher", str(teacher), "--data", recording, "--out", str(tmp_path / "run"), "--frames", "30"]
+    more = ["--held-out", "0", "--labelled", str(frames.parent), "--device", "cpu", "--workers", "0"]
+    assert main(["distil", *words, *more, *changes]) == 0
+    shown = capsys.readouterr().out
+    assert "K = 4" in shown and "delay 2" in shown and "per-frame" not in shown
 
 
 def test_an_onnx_teacher_needs_a_student_and_says_so_before_work_starts(options, recording, tmp_path):

@@ -8,12 +8,10 @@ import colorsys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
-
 from dcfm_ros.model.class_map import ClassMap, MappedClass, read_class_map
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.sources.classes import ClassTable
-from dcfm_ros.sources.clips.classes_file import read_classes
+from dcfm_ros.sources.clips.classes_file import FILE, classes_text, read_classes
 
 _BLACK = (0, 0, 0)  # what is unlabelled, in label pictures in colours
 
@@ -47,9 +45,7 @@ def table_of(mapped: ClassMap) -> ClassTable:
 
 def write_classes(folder: Path, table: ClassTable) -> None:
     """Write `classes.yaml`."""
-    plain = {"classes": [{"name": name, "color": list(color)} for name, color in table]}
-    text = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, allow_unicode=True)
-    (folder / "classes.yaml").write_text(text, encoding="utf-8")
+    (folder / FILE).write_text(classes_text(table), encoding="utf-8")
 
 
 def _by_name(

@@ -8,11 +8,13 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.clips.class_values import is_colour, read_label_values
+from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.label_values import LabelValues
 
@@ -62,6 +64,17 @@ def classes_of_labels(folder: Path) -> FolderClasses | None:
             places.append(labels.parent.parent)
     found = next((place / FILE for place in places if (place / FILE).is_file()), None)
     return None if found is None else read_classes(found)
+
+
+def named_classes(given: str) -> ClassTable:
+    """Return the class table of a name in CLASS_TABLES, or of a file like `classes.yaml`."""
+    return class_table(given) if given in CLASS_TABLES else read_classes(Path(given)).table
+
+
+def classes_text(table: ClassTable, **more: Any) -> str:
+    """Return the content of a `classes.yaml` with these classes, and further keys."""
+    plain = {"classes": [{"name": name, "color": list(color)} for name, color in table], **more}
+    return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, allow_unicode=True)
 
 
 def _table(path, classes):

@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 
 from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.sources.clips.classes_file import FILE as CLASSES_FILE
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.clips.clip import ClipSet, check_index
 from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.read import read_image
 
-INDEX_FILE, CLASSES_FILE, FRAMES = "soft_labels.json", "classes.yaml", "frames"
+INDEX_FILE, FRAMES = "soft_labels.json", "frames"
 PLAN_FILE = "plan.json"  # there from the start, unlike the index
 FORMAT = 1
 STRIDE = 4  # pixels of the image for each label, as in the network's output
