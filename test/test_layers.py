@@ -234,7 +234,7 @@ def test_optional_engines_are_not_imported_on_loading():
     others = [path for path in MODULES if not {"openvino", "openvino.py"} & {path.name, path.parent.name}]
     modules = (
         "pipeline.backends.openvino.backend",
-        "pipeline.backends.openvino.network_cache",
+        "pipeline.backends.openvino.conversion",
         "pipeline.export.openvino",
     )
     assert (

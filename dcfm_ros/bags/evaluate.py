@@ -17,7 +17,7 @@ from dcfm_ros.bags.topics import choose_cameras
 from dcfm_ros.bags.writing import WriteError, write_errors_for
 from dcfm_ros.evaluation.tally import Tally, tally_report
 from dcfm_ros.files import atomic_write, output_folder
-from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.stored import StoredModel
 
 
 @dataclass
@@ -51,7 +51,7 @@ def evaluate_bag(
 
     on_start is called with the number of images, on_frame after each.
     """
-    model, out = load_model(options.model), options.folder
+    model, out = StoredModel(options.model), options.folder
     try:
         with open_bag(options.bag) as bag:
             cameras = choose_cameras(bag, options.topics, options.labels)

@@ -22,7 +22,7 @@ from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.bags.video_start import first_needed
 from dcfm_ros.evaluation.read_ahead import ahead
-from dcfm_ros.model.build import Model
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.frames import Frame, InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -149,7 +149,7 @@ class Replay:
         self,
         bag: Bag,
         cameras: Sequence[CameraTopic],
-        model: Model,
+        model: AnyModel,
         backend: str = "auto",
         precision: str = "auto",
         config: PipelineConfig = PipelineConfig(mode=Mode.SYNC),

@@ -23,7 +23,7 @@ from dcfm_ros.bags.topics import CameraTopic
 from dcfm_ros.evaluation.read_ahead import ahead
 from dcfm_ros.evaluation.schedule import CAUSAL, PER_FRAME, TWO_SIDED, Schedule
 from dcfm_ros.evaluation.tally import DCFM, EVERY_FRAME, CameraTally, Tally
-from dcfm_ros.model.build import Model
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.frames import InputError, KeyframeEvent, Segmentation
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, SchedulerConfig
@@ -54,7 +54,7 @@ class EvaluationRun:
     hardly slows it down."""
 
     def __init__(
-        self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: Model, out: Path
+        self, options: BagEvaluateOptions, bag: Bag, cameras: list[CameraTopic], model: AnyModel, out: Path
     ):
         self.bag, self.cameras = bag, cameras
         self.labels: dict[str, Labels] = open_labels(bag, cameras, options.labels, model.config.class_names)

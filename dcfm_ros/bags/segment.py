@@ -22,8 +22,8 @@ from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.viewer_sink import ViewerSink
 from dcfm_ros.bags.writing import Parts, WriteError, message_counts
 from dcfm_ros.interrupts import Interrupts
-from dcfm_ros.model.build import Model
-from dcfm_ros.model.folder import find_model, load_model
+from dcfm_ros.model.model_yaml import find_model
+from dcfm_ros.model.stored import StoredModel
 from dcfm_ros.pipeline.frames import KeyframeEvent, Segmentation
 from dcfm_ros.reports.model_description import model_description
 from dcfm_ros.stamps import NS_PER_S
@@ -56,7 +56,7 @@ def segment_bag(
         cameras = choose_cameras(bag, options.topics)
         unfinished = stack.enter_context(UnfinishedOutput(out))
         saved = unfinished.load()
-        run = stack.enter_context(_Run(options, bag, cameras, load_model(options.model), unfinished, saved))
+        run = stack.enter_context(_Run(options, bag, cameras, StoredModel(options.model), unfinished, saved))
         return run.run(on_frame, on_start)
 
 
@@ -68,7 +68,7 @@ class _Run:
         options: BagSegmentOptions,
         bag: Bag,
         cameras: list[CameraTopic],
-        model: Model,
+        model: StoredModel,
         unfinished: UnfinishedOutput,
         saved: Progress | None,
     ):
@@ -269,7 +269,7 @@ class _Run:
                 self._progress.copied += 1
                 self._original = None
 
-    def _identity(self, model: Model) -> dict:
+    def _identity(self, model: StoredModel) -> dict:
         options, base = self._options, self._bag.path if self._bag.path.is_dir() else self._bag.path.parent
         return {
             "format": _FORMAT,

@@ -32,8 +32,8 @@ from dcfm_ros.benchmark.steps import StepByStep
 from dcfm_ros.benchmark.upsampling import Upsampling, measured_border_share
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.folder import load_model_config
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend

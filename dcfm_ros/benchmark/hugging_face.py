@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS
 from dcfm_ros.model.fusion import resize
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.importing.hugging_face import WEIGHTS, exported
-from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.per_frame import PerFrame
 
 

@@ -32,7 +32,7 @@ def _compare(student: str, teacher: Path | None, training: DistilTraining) -> No
     from dcfm_ros.evaluation.options import EvaluateOptions
     from dcfm_ros.evaluation.schedule import ASYNC, CAUSAL, FLOW
     from dcfm_ros.evaluation.table import evaluation_table
-    from dcfm_ros.model.folder import load_model_config
+    from dcfm_ros.model.model_yaml import load_model_config
 
     is_per_frame = teacher is not None and load_model_config(teacher).architecture == "per_frame"
     options = EvaluateOptions(

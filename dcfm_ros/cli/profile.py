@@ -33,7 +33,7 @@ SETTINGS = (ProfileOptions, ReportFile)
 
 
 def run(options: ProfileOptions, file: ReportFile) -> None:
-    from dcfm_ros.model.folder import load_model_config
+    from dcfm_ros.model.model_yaml import load_model_config
     from dcfm_ros.model.profile import profile, profile_table, sized
 
     if options.model.endswith((".yaml", ".yml")):

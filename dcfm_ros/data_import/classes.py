@@ -45,7 +45,7 @@ def given_classes(given: str) -> ClassTable:
     """Return the class list of a model, a table's name or a file."""
     if given in CLASS_TABLES or Path(given).is_file():
         return named_classes(given)
-    from dcfm_ros.model.folder import ModelError, load_model_config
+    from dcfm_ros.model.model_yaml import ModelError, load_model_config
 
     try:
         return tuple((c.name, c.color) for c in load_model_config(given).classes)

@@ -22,7 +22,8 @@ from dcfm_ros.distillation.plan import VAL
 from dcfm_ros.distillation.teacher import Teacher
 from dcfm_ros.files import atomic_files
 from dcfm_ros.model.config import ConfigError, ModelConfig
-from dcfm_ros.model.folder import find_model, load_model, load_model_config
+from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.model_yaml import find_model, load_model_config
 from dcfm_ros.sources.clips import open_clips
 from dcfm_ros.sources.data_sets import SOFT_LABELS
 from dcfm_ros.training.checkpoint import BEST, LAST

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from dcfm_ros.distillation.teacher import sha256_of, softmax
-from dcfm_ros.model.folder import WEIGHTS_FILE, load_model
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.image import resized
+from dcfm_ros.model.model_yaml import WEIGHTS_FILE
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 

@@ -11,8 +11,8 @@ from dcfm_ros.distillation.onnx_teacher import OnnxTeacher
 from dcfm_ros.distillation.options import LabellingOptions
 from dcfm_ros.distillation.teacher import Teacher
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.model.folder import CONFIG_FILE, ModelError, find_model, untrained_parts
 from dcfm_ros.model.importing.import_model import import_model
+from dcfm_ros.model.model_yaml import CONFIG_FILE, ModelError, find_model, untrained_parts
 
 _ONNX = ".onnx"
 _IMPORTED = "teacher"  # folder in the output where an imported teacher is kept

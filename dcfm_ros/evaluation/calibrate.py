@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from dcfm_ros.evaluation.options import VIDEO, CalibrateOptions
 from dcfm_ros.evaluation.read_ahead import ClipReader, ahead
-from dcfm_ros.model.folder import load_model_config
+from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, deviation, residual
 from dcfm_ros.pipeline.settings import AksScore, SchedulerConfig

@@ -19,8 +19,9 @@ from dcfm_ros.evaluation.timing import KEYFRAME, REPEATS, WHAT, frames_per_secon
 from dcfm_ros.evaluation.training_data import related_data
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.folder import load_model, load_model_config
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.geometry import input_size
+from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.settings import SchedulerConfig

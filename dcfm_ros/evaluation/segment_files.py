@@ -13,7 +13,7 @@ from tqdm import tqdm
 from dcfm_ros.evaluation.options import SegmentOptions
 from dcfm_ros.files import output_folder
 from dcfm_ros.metrics.confusion import ConfusionMatrix
-from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.stored import StoredModel
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.pipeline.overlay import blend
 from dcfm_ros.pipeline.segmenter import Segmenter
@@ -28,7 +28,7 @@ def segment(options: SegmentOptions) -> dict:
     """Write `masks/<frame>.png` (class ids, of the class map where there is one) and `overlay.mp4`; returns
     counts and, where there are labels, IoUs."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
-    model = load_model(options.model)
+    model = StoredModel(options.model)
     out = Path(options.out)
     output_folder(out / "masks")
     if Path(options.source).is_dir() and source.length is not None and source.length > 1:

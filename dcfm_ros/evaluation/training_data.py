@@ -5,7 +5,7 @@ report says so."""
 
 from __future__ import annotations
 
-from dcfm_ros.model.folder import training_record
+from dcfm_ros.model.model_yaml import training_record
 from dcfm_ros.sources.clips import ClipSet
 
 # CamVid's val sequence is a stretch of this drive; as many frames of the train split are of it, too.

@@ -5,13 +5,14 @@ deep feature."""
 
 from __future__ import annotations
 
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS, MIT_SPECS, RESNET_SPECS
 from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, EfficientNetLite
+from dcfm_ros.model.efficientnet import EfficientNetLite
 from dcfm_ros.model.fusion import SegFormerFusion
-from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+from dcfm_ros.model.mit import MixTransformer
 from dcfm_ros.model.pyramid import LastStage, PyramidPooling
-from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
+from dcfm_ros.model.resnet import DilatedResNet
 from dcfm_ros.model.timm_backbone import TimmEncoder, timm_spec
 
 Encoder = MixTransformer | ChainEncoder | DilatedResNet

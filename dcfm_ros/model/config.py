@@ -8,11 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS
-from dcfm_ros.model.image import EFFICIENTNET_LITE, IMAGENET, Normalisation
-from dcfm_ros.model.mit import MIT_SPECS
-from dcfm_ros.model.resnet import RESNET_SPECS
-from dcfm_ros.model.timm_backbone import PREFIX, timm_spec
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS, MIT_SPECS, PREFIX, RESNET_SPECS
+from dcfm_ros.model.normalisation import EFFICIENTNET_LITE, IMAGENET, Normalisation
 from dcfm_ros.setting_fields import ConfigError, check, setting
 
 __all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConfig"]
@@ -117,7 +114,7 @@ class ModelConfig:
         if len({c.name for c in classes}) != len(classes):
             raise ConfigError(f"class names repeat: {[c.name for c in classes]}; make them unique")
         usual = (
-            timm_spec(self.backbone).normalisation
+            self._timm_spec.normalisation
             if self.is_timm
             else EFFICIENTNET_LITE
             if self.backbone in EFFICIENTNET_SPECS
@@ -141,6 +138,12 @@ class ModelConfig:
         return self.backbone.startswith(PREFIX)
 
     @property
+    def _timm_spec(self) -> Any:
+        from dcfm_ros.model.timm_backbone import timm_spec  # which imports PyTorch
+
+        return timm_spec(self.backbone)
+
+    @property
     def normalisation(self) -> Normalisation:
         assert self.image_mean is not None and self.image_std is not None  # `__post_init__` fills them in
         return Normalisation(self.image_mean, self.image_std)
@@ -154,8 +157,7 @@ class ModelConfig:
     @property
     def shallow_channels(self) -> int:
         """C_s, channels of the independent feature."""
-        spec = timm_spec(self.backbone) if self.is_timm else BACKBONES[self.backbone]
-        return spec.shallow_channels
+        return (self._timm_spec if self.is_timm else BACKBONES[self.backbone]).shallow_channels
 
     @property
     def deep_channels(self) -> int:

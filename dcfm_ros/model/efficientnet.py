@@ -9,91 +9,16 @@ every runtime and accelerator has fast, quantisable kernels.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone_specs import EfficientNetSpec
 from dcfm_ros.model.chain import ChainEncoder
 from dcfm_ros.model.drop_path import drop_path
 
 NORM_EPS = 1e-3
 STEM = 32  # channels, for every width multiplier
-
-
-class Stage(NamedTuple):
-    """Inverted residual blocks: the first has the stride; all have the kernel, expansion and output
-    channels."""
-
-    depth: int
-    kernel: int
-    stride: int
-    expansion: int
-    channels: int
-
-
-STAGES = (  # the published table, for width and depth 1
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
-)
-TAPS = (2, 3, 5, 7)  # stages before each feature: strides 4 (the shallow tap), 8, 16 and 32
-
-
-@dataclass(frozen=True)
-class EfficientNetSpec:
-    """Width and depth multipliers of the published table; stem, first and last stage are never deepened."""
-
-    width: float
-    depth: float
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        last = len(STAGES) - 1
-        return tuple(
-            stage._replace(
-                channels=_multiple_of_8(stage.channels * self.width),
-                depth=stage.depth if number in (0, last) else math.ceil(stage.depth * self.depth),
-            )
-            for number, stage in enumerate(STAGES)
-        )
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels at strides 4, 8, 16 and 32."""
-        return tuple(self.stages[last - 1].channels for last in TAPS)
-
-    @property
-    def ends(self) -> tuple[int, ...]:
-        """Number of blocks up to strides 4, 8, 16 and 32."""
-        depths = [stage.depth for stage in self.stages]
-        return tuple(sum(depths[:last]) for last in TAPS)
-
-    @property
-    def shallow_channels(self) -> int:
-        return self.widths[0]
-
-
-EFFICIENTNET_SPECS = {
-    "efficientnet_lite0": EfficientNetSpec(1.0, 1.0),
-    "efficientnet_lite1": EfficientNetSpec(1.0, 1.1),
-    "efficientnet_lite2": EfficientNetSpec(1.1, 1.2),
-    "efficientnet_lite3": EfficientNetSpec(1.2, 1.4),
-    "efficientnet_lite4": EfficientNetSpec(1.4, 1.8),
-}
-
-
-def _multiple_of_8(channels: float) -> int:
-    """Round to the nearest multiple of 8, or up if rounding down loses more than a tenth."""
-    nearest = max(8, int(channels + 4) // 8 * 8)
-    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 class EfficientNetLite(ChainEncoder):

@@ -5,7 +5,7 @@ strict."""
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,19 +15,10 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from dcfm_ros.config_folders import config_folders
 from dcfm_ros.files import atomic_files, unwritable
 from dcfm_ros.model.build import Model, build_model
-from dcfm_ros.model.config import ConfigError, ModelConfig
-
-log = logging.getLogger(__name__)
-
-CONFIG_FILE = "model.yaml"
-WEIGHTS_FILE = "weights.safetensors"
-
-
-class ModelError(RuntimeError):
-    """A model that cannot be loaded; the message names the problem and the remedy."""
+from dcfm_ros.model.model_yaml import CONFIG_FILE, WEIGHTS_FILE, ModelError
+from dcfm_ros.model.stored import StoredModel
 
 
 def save_model(folder: str | Path, model: Model, record: dict | None = None, half: bool = False) -> Path:
@@ -67,87 +58,33 @@ def load_model(name: str | Path) -> Model:
 
     Logs a warning if parts of it are untrained.
     """
-    folder = find_model(name)
-    model = build_model(load_model_config(folder))
-    weights = folder / WEIGHTS_FILE
-    if not weights.is_file():
-        raise ModelError(
-            f"{folder} has no {WEIGHTS_FILE}: a model folder contains {CONFIG_FILE} and {WEIGHTS_FILE}"
-        )
+    return loaded(StoredModel(name))
+
+
+def loaded(model: Model | StoredModel) -> Model:
+    """Return the network of a model folder, as `load_model` does; a network is returned itself."""
+    if not isinstance(model, StoredModel):
+        return model
+    network = build_model(model.config)
     try:
-        tensors = load_file(weights)
+        tensors = load_file(model.weights)
     except SafetensorError as error:
         raise ModelError(
-            f"{weights} is not a readable safetensors file ({error}): copy or export it again"
+            f"{model.weights} is not a readable safetensors file ({error}): copy or export it again"
         ) from error
-    _load_strictly(model, tensors, weights)
-    model.folder = folder
-    if untrained := untrained_parts(folder):
-        log.warning(
-            "%s is untrained in %s: its masks are meaningless; use it only to start training from",
-            folder,
-            " and ".join(untrained),
-        )
-    return model.eval()
+    _load_strictly(network, tensors, model.weights)
+    network.folder = model.folder
+    return network.eval()
 
 
-def load_model_config(name: str | Path) -> ModelConfig:
-    """Return the configuration of a model without loading its weights."""
-    path, plain = _settings(name)
-    try:
-        return ModelConfig.from_dict(plain["model"])
-    except (ConfigError, TypeError) as error:
-        raise ModelError(f"{path}: {error}") from error
-
-
-def untrained_parts(name: str | Path) -> tuple[str, ...]:
-    """Return the parts of the model (fusion, classifier, ...) with random weights, as in an imported
-    backbone."""
-    path, plain = _settings(name)
-    imported = _record(plain).get("imported", {})
-    parts = imported.get("untrained", []) if isinstance(imported, dict) else None
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-        raise ModelError(
-            f"{path}: training.imported.untrained is not a list of names: {parts!r}; import the model again"
-        )
-    return tuple(parts)
-
-
-def training_record(name: str | Path) -> dict:
-    """Return the training record in `model.yaml`; empty if there is none."""
-    return _record(_settings(name)[1])
-
-
-def _record(plain: dict) -> dict:
-    record = plain.get("training")
-    return record if isinstance(record, dict) else {}
-
-
-def _settings(name: str | Path) -> tuple[Path, dict]:
-    """Return the path of model.yaml and its content, which has a section 'model'."""
-    path = find_model(name) / CONFIG_FILE
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not valid YAML in UTF-8, correct it: {error}") from error
-    if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
-        raise ModelError(f"{path} has no section 'model'")
-    return path, plain
-
-
-def find_model(name: str | Path) -> Path:
-    """Return the given folder, or that of the built-in model of this name."""
-    if (Path(name) / CONFIG_FILE).is_file():
-        return Path(name)
-    places = config_folders("models")
-    for place in places:
-        if str(name) and (place / str(name) / CONFIG_FILE).is_file():
-            return place / str(name)
-    known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
-    raise ModelError(
-        f"no model {str(name)!r}: give a folder that contains {CONFIG_FILE}, or a built-in model "
-        f"({', '.join(known) or 'none found'})"
-    )
+def model_sha256(model: Model) -> str:
+    """Return the digest of settings and weights, as a model folder would hold them."""
+    digest = hashlib.sha256(yaml.safe_dump(model.config.to_dict()).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path) -> None:

@@ -5,32 +5,19 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-Colour = tuple[float, float, float]
+from dcfm_ros.model.normalisation import Normalisation
 
 
-class Normalisation(NamedTuple):
-    """Mean and standard deviation of RGB / 255 for a network's images."""
-
-    mean: Colour
-    std: Colour
-
-    def factors(self, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-        """Return what to subtract from RGB 0..255, and the factor to multiply the difference by, (3,)
-        each."""
-        return 255.0 * torch.tensor(self.mean, device=device), 1.0 / (
-            255.0 * torch.tensor(self.std, device=device)
-        )
-
-
-IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-EFFICIENTNET_LITE = Normalisation((127 / 255,) * 3, (128 / 255,) * 3)  # as published: (value - 127) / 128
+def factors(normalisation: Normalisation, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Return what to subtract from RGB 0..255, and the factor to multiply the difference by, (3,) each."""
+    mean, std = (torch.tensor(values, device=device) for values in normalisation)
+    return 255.0 * mean, 1.0 / (255.0 * std)
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -43,7 +30,7 @@ def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def normalised(image: Tensor, normalisation: Normalisation) -> Tensor:
     """Convert (B, H, W, 3) uint8 RGB to normalised (B, 3, H, W) float32 in channels-last layout."""
     mean, scale = (
-        _constants(normalisation, image.device) if image.is_cuda else normalisation.factors(image.device)
+        _constants(normalisation, image.device) if image.is_cuda else factors(normalisation, image.device)
     )
     return ((image.float() - mean) * scale).permute(0, 3, 1, 2)
 
@@ -53,4 +40,4 @@ def _constants(normalisation: Normalisation, device: torch.device) -> tuple[Tens
     """Return the factors on a device, cached: each copy to a GPU would synchronise, and cannot be part of a
     CUDA graph."""
     with torch.inference_mode(False):  # usable by autograd, whoever calls first
-        return normalisation.factors(device)
+        return factors(normalisation, device)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fusion import resize
+from dcfm_ros.model.image import factors
 from dcfm_ros.model.per_frame import PerFrame
 
 
@@ -57,7 +58,7 @@ class ShallowPath(nn.Module):
     def __init__(self, model: Model):
         super().__init__()
         self.encoder = model.encoder.without_deep()
-        mean, scale = model.config.normalisation.factors()
+        mean, scale = factors(model.config.normalisation)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
 
@@ -83,12 +84,16 @@ class DeepPath(nn.Module):
         """The steps of each stage, for those who have something to do in between."""
         return [[*stage.children()] for stage in self.stages]
 
-    def feature(self, shallow: Tensor) -> Tensor:
-        """Map S to the deep feature D (B, deep, h, w)."""
+    def outputs(self, shallow: Tensor) -> list[Tensor]:
+        """Map S to the outputs of the stages."""
         features = [shallow]
         for stage in self.stages:
             features.append(stage(features[-1]))
-        return self.fusion(*features[1:])
+        return features[1:]
+
+    def feature(self, shallow: Tensor) -> Tensor:
+        """Map S to the deep feature D (B, deep, h, w)."""
+        return self.fusion(*self.outputs(shallow))
 
     def forward(self, shallow: Tensor) -> Tensor:
         return self.contribution(self.feature(shallow))

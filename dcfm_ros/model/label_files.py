@@ -13,7 +13,7 @@ import yaml
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.class_map import MappedClass, read_class_map
-from dcfm_ros.model.folder import load_model_config
+from dcfm_ros.model.model_yaml import load_model_config
 
 # Names of classes that move on their own.
 MOVABLE = (

@@ -9,37 +9,13 @@ layout, so depth-wise and strided convolutions run without a copy.
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone_specs import MiTSpec
 from dcfm_ros.model.drop_path import drop_path
-
-
-@dataclass(frozen=True)
-class MiTSpec:
-    """One row of the published table: blocks and channels per stage."""
-
-    depths: tuple[int, int, int, int]
-    widths: tuple[int, int, int, int]
-    heads: tuple[int, int, int, int] = (1, 2, 5, 8)
-    reductions: tuple[int, int, int, int] = (8, 4, 2, 1)
-
-    @property
-    def shallow_channels(self) -> int:
-        return self.widths[0]
-
-
-MIT_SPECS = {
-    "mit_b0": MiTSpec((2, 2, 2, 2), (32, 64, 160, 256)),
-    "mit_b1": MiTSpec((2, 2, 2, 2), (64, 128, 320, 512)),
-    "mit_b2": MiTSpec((3, 4, 6, 3), (64, 128, 320, 512)),
-    "mit_b3": MiTSpec((3, 4, 18, 3), (64, 128, 320, 512)),
-    "mit_b4": MiTSpec((3, 8, 27, 3), (64, 128, 320, 512)),
-    "mit_b5": MiTSpec((3, 6, 40, 3), (64, 128, 320, 512)),
-}
 
 
 def to_tokens(image: Tensor) -> Tensor:

@@ -6,46 +6,11 @@ part."""
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class ResNetSpec:
-    """Blocks per stage and channels after each stage; `pyramid`: whether pyramid pooling (PSPNet) is used."""
-
-    depths: tuple[int, int, int, int]
-    bottleneck: bool
-    pyramid: bool
-
-    @property
-    def widths(self) -> tuple[int, int, int, int]:
-        return (256, 512, 1024, 2048) if self.bottleneck else (64, 128, 256, 512)
-
-    @property
-    def shallow_channels(self) -> int:
-        return self.widths[0]
-
-    @property
-    def deep_channels(self) -> int:
-        return self.widths[-1] * (2 if self.pyramid else 1)
-
-
-RESNET_SPECS = {
-    "resnet18": ResNetSpec((2, 2, 2, 2), bottleneck=False, pyramid=False),
-    "resnet50": ResNetSpec((3, 4, 6, 3), bottleneck=True, pyramid=False),
-    "resnet101": ResNetSpec((3, 4, 23, 3), bottleneck=True, pyramid=False),
-    "pspnet18": ResNetSpec((2, 2, 2, 2), bottleneck=False, pyramid=True),
-    "pspnet50": ResNetSpec((3, 4, 6, 3), bottleneck=True, pyramid=True),
-    "pspnet101": ResNetSpec((3, 4, 23, 3), bottleneck=True, pyramid=True),
-}
-
-
-def encoder_name(backbone: str) -> str:
-    """Return the backbone that has the same encoder, but no pyramid pooling; the same name for all others."""
-    return backbone.replace("pspnet", "resnet") if backbone in RESNET_SPECS else backbone
+from dcfm_ros.model.backbone_specs import ResNetSpec
 
 
 class DilatedResNet(nn.Module):

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone_specs import PREFIX
 from dcfm_ros.model.chain import ChainEncoder
-from dcfm_ros.model.image import Normalisation
+from dcfm_ros.model.normalisation import Normalisation
 from dcfm_ros.setting_fields import ConfigError
 
-PREFIX = "timm/"
 STRIDES = (4, 8, 16, 32)
 _PROBE = (64, 96)  # size of the image used for the comparison
 

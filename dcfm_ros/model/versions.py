@@ -10,15 +10,13 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("dcfm_ros", "openvino", "numba", "numpy", "opencv-python-headless", "transformers")
+PACKAGES = ("torch", "dcfm_ros", "openvino", "numba", "numpy", "opencv-python-headless", "transformers")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, PyTorch and those PACKAGES that pip installed; the package itself is
-    missing if built by colcon."""
-    import torch  # here, so that a machine without it can be described as well
-
-    return {"python": platform.python_version(), "torch": str(torch.__version__), **installed(PACKAGES)}
+    """Return the versions of Python and of those PACKAGES that pip installed; the package itself is missing
+    if built by colcon."""
+    return {"python": platform.python_version(), **installed(PACKAGES)}
 
 
 def installed(packages: Iterable[str]) -> dict[str, str]:

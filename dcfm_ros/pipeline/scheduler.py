@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dcfm_ros.model.image import IMAGENET
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.motion.track import MotionTrack
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.settings import AksScore, SchedulerConfig

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from dcfm_ros.model.build import Model
 from dcfm_ros.model.class_map import ClassMap, read_class_map
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import Backend, status_of, stop_backend
 from dcfm_ros.pipeline.budget import StampClock
@@ -93,7 +93,7 @@ class Segmenter:
     @classmethod
     def of(
         cls,
-        model: Model,
+        model: AnyModel,
         backend: str = "auto",
         device: str = "auto",
         config: PipelineConfig = PipelineConfig(),

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 
-import torch
-
 from dcfm_ros.model.versions import processor_name
 
 
@@ -18,6 +16,8 @@ def cpu_name() -> str:
 
 def machine() -> dict:
     """For reports: processor, GPU (None without), threads of PyTorch."""
+    import torch  # here, as the node is without it
+
     return {
         "cpu": cpu_name(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

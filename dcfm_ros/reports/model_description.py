@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 
 from dcfm_ros.model.config import ModelConfig
-from dcfm_ros.model.folder import WEIGHTS_FILE, find_model
+from dcfm_ros.model.model_yaml import WEIGHTS_FILE, find_model
 from dcfm_ros.pipeline.backends.base import Backend
 
 

@@ -13,7 +13,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from dcfm_ros.model.folder import load_model
+from dcfm_ros.model.stored import StoredModel
 from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation, Wanted
 from dcfm_ros.pipeline.live import LiveSegmenter
 from dcfm_ros.pipeline.memory import freeze_gc
@@ -117,7 +117,7 @@ class SegmenterNode(LifecycleNode):
         name = value_of(self, "model")
         cameras, config = read_cameras(self), parameters.read_pipeline(self)
         self._outputs = parameters.read_outputs(self)
-        model = load_model(name)
+        model = StoredModel(name)
         self._segmenter = Segmenter.of(
             model,
             value_of(self, "backend"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from dcfm_ros.model.config import ConfigError, ModelConfig
-from dcfm_ros.model.folder import load_model_config
+from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.data_sets import CLASS_TABLES, DATA_SETS, SYNTHETIC, class_table
 from dcfm_ros.training.augment import AugmentConfig

@@ -10,14 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dcfm_ros.model.backbone_specs import encoder_name
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.folder import load_model, some, untrained_parts
+from dcfm_ros.model.folder import load_model, some
 from dcfm_ros.model.importing.import_model import read_file, read_model
 from dcfm_ros.model.importing.prefixes import around_names, told
+from dcfm_ros.model.model_yaml import untrained_parts
 from dcfm_ros.model.per_frame import PerFrame
-from dcfm_ros.model.resnet import encoder_name
 from dcfm_ros.model.timm_backbone import TimmEncoder
 from dcfm_ros.training.decoder_start import start_decoder
 from dcfm_ros.training.settings import BACKBONE, MASKS, MEANING, TrainConfig

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from dcfm_ros.model.folder import load_model, save_model, training_record
+from dcfm_ros.model.folder import load_model, save_model
+from dcfm_ros.model.model_yaml import training_record
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE, STATE_FILE
 
 MODEL, STATE = "model", "state"

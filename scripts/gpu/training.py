@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dcfm_ros.files import atomic_write
-from dcfm_ros.model.folder import training_record
+from dcfm_ros.model.model_yaml import training_record
 from dcfm_ros.training.checkpoint import LAST, LOG_FILE, as_fitted, load_state
 from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.datasets import open_data

@@ -11,7 +11,8 @@ from dcfm_ros.benchmark.border import border_share
 from dcfm_ros.benchmark.networks import load_networks, random_networks
 from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.image import IMAGENET, normalised
+from dcfm_ros.model.image import normalised
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.sources.open import open_source
 

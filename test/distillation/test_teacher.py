@@ -12,8 +12,9 @@ from torch import nn
 
 from dcfm_ros.distillation.open_teacher import open_teacher
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.model.folder import ModelError, save_model
+from dcfm_ros.model.folder import save_model
 from dcfm_ros.model.image import normalised
+from dcfm_ros.model.model_yaml import ModelError
 from dcfm_ros.pipeline.backends.base import BackendError
 
 pytest.importorskip("onnx")

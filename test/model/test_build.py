@@ -9,15 +9,16 @@ import torch
 from helpers import CLASSES, tiny_config
 
 from dcfm_ros.model.backbone import make_backbone
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS, MIT_SPECS, RESNET_SPECS
 from dcfm_ros.model.build import build_model
 from dcfm_ros.model.config import BACKBONES, ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, EfficientNetLite
+from dcfm_ros.model.efficientnet import EfficientNetLite
 from dcfm_ros.model.fusion import SegFormerFusion
-from dcfm_ros.model.mit import MIT_SPECS, MixTransformer
+from dcfm_ros.model.mit import MixTransformer
 from dcfm_ros.model.per_frame import PerFrame
 from dcfm_ros.model.pyramid import LastStage, PyramidPooling
-from dcfm_ros.model.resnet import RESNET_SPECS, DilatedResNet
+from dcfm_ros.model.resnet import DilatedResNet
 
 TRAIN = Path(__file__).parents[2] / "config" / "train"
 PUBLISHED = {  # backbone, shallow channels, deep width, common width, s, head layers, classes, test input

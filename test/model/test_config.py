@@ -8,7 +8,7 @@ import yaml
 from helpers import CLASSES, tiny_config
 
 from dcfm_ros.model.config import ClassSpec, ConfigError, ModelConfig
-from dcfm_ros.model.image import IMAGENET
+from dcfm_ros.model.normalisation import IMAGENET
 
 
 def test_defaults():

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from helpers import tiny_model
 from torch import Tensor, nn
 
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS, ConvNorm, EfficientNetLite
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS
+from dcfm_ros.model.efficientnet import ConvNorm, EfficientNetLite
 
 # Blocks of Lite0: kernel, stride, expansion, channels they end in.
 LITE0 = (

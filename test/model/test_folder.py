@@ -14,14 +14,13 @@ from safetensors.torch import load_file, save_file
 from dcfm_ros import files
 from dcfm_ros.model import folder as folder_module
 from dcfm_ros.model.config import ClassSpec
-from dcfm_ros.model.folder import (
+from dcfm_ros.model.folder import load_model, save_model
+from dcfm_ros.model.model_yaml import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     ModelError,
     find_model,
-    load_model,
     load_model_config,
-    save_model,
     training_record,
 )
 

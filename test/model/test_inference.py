@@ -8,8 +8,9 @@ from helpers import tiny_config, tiny_model
 
 from dcfm_ros.model.build import build_model
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.model.image import IMAGENET, normalised
+from dcfm_ros.model.image import normalised
 from dcfm_ros.model.inference import fold
+from dcfm_ros.model.normalisation import IMAGENET
 
 
 def pictures(height, width):

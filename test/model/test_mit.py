@@ -7,10 +7,11 @@ import torch
 from helpers import CLASSES, tiny_config, tiny_model
 from torch import nn
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.drop_path import drop_path
-from dcfm_ros.model.mit import MIT_SPECS, Attention, MixTransformer, PatchEmbedding, to_feature_map, to_tokens
+from dcfm_ros.model.mit import Attention, MixTransformer, PatchEmbedding, to_feature_map, to_tokens
 
 UNUSED = 2451  # the published counts include a classifier 128 -> 19 which nothing uses
 

@@ -17,8 +17,8 @@ from dcfm_ros.model import dcfm
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.dcfm import DCFM
 from dcfm_ros.model.fusion import resize
-from dcfm_ros.model.image import IMAGENET
 from dcfm_ros.model.inference import fold
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.training.losses import symmetric_losses
 
 DATA = Path(__file__).parents[1] / "data"

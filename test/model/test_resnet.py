@@ -7,7 +7,8 @@ import torch
 from helpers import tiny_model
 from torch import nn
 
-from dcfm_ros.model.resnet import RESNET_SPECS, BasicBlock, Bottleneck, DilatedResNet
+from dcfm_ros.model.backbone_specs import RESNET_SPECS
+from dcfm_ros.model.resnet import BasicBlock, Bottleneck, DilatedResNet
 
 
 def on_meta(name: str) -> DilatedResNet:

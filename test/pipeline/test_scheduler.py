@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pipeline_helpers import SIZE, paper
 
-from dcfm_ros.model.image import IMAGENET
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.pipeline.frames import Reason
 from dcfm_ros.pipeline.scheduler import KeyframeScheduler, averaged, deviation, is_hard_cut, is_scene_change
 from dcfm_ros.pipeline.settings import SchedulerConfig

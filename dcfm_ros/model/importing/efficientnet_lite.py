@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS
 from dcfm_ros.model.importing.checkpoint import Checkpoint
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.layout import Layout, closest_backbone

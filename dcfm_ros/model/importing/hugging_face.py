@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import some
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
@@ -20,7 +21,6 @@ from dcfm_ros.model.importing.json_file import read_json
 from dcfm_ros.model.importing.layout import Layout, closest_backbone, shape
 from dcfm_ros.model.importing.preprocessor import SHIFTED, read_preprocessor
 from dcfm_ros.model.importing.shards import INDEX, has_shards
-from dcfm_ros.model.mit import MIT_SPECS
 from dcfm_ros.model.per_frame import PerFrame
 
 __all__ = [

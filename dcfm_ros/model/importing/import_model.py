@@ -13,7 +13,7 @@ import torch
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
-from dcfm_ros.model.folder import CONFIG_FILE, save_model, some
+from dcfm_ros.model.folder import save_model, some
 from dcfm_ros.model.importing import hugging_face
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, read_checkpoint
 from dcfm_ros.model.importing.class_names import numbered
@@ -22,6 +22,7 @@ from dcfm_ros.model.importing.layout import COUNTERS, fill
 from dcfm_ros.model.importing.prefixes import told
 from dcfm_ros.model.importing.recognition import FORMATS, recognised
 from dcfm_ros.model.importing.shards import INDEX, read_shards, refuse_single_shard
+from dcfm_ros.model.model_yaml import CONFIG_FILE
 
 NO_CLASSES = (ClassSpec("untrained", (128, 128, 128)),)  # for a backbone alone, if no classes are given
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS
 from dcfm_ros.model.importing.checkpoint import Checkpoint
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.layout import Layout, closest_backbone, shape
 from dcfm_ros.model.importing.noted_classes import noted_classes
-from dcfm_ros.model.mit import MIT_SPECS
 
 SIGNS = ("backbone.layers.0.0.projection.", "layers.0.0.projection.")
 EPS = 1e-6

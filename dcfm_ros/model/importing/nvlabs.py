@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS
 from dcfm_ros.model.importing.checkpoint import Checkpoint
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, shape
 from dcfm_ros.model.importing.noted_classes import noted_classes
-from dcfm_ros.model.mit import MIT_SPECS
 
 SIGNS = ("patch_embed1.", "backbone.patch_embed1.")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.model.config import ClassSpec, ConfigError, ModelConfig
-from dcfm_ros.model.image import IMAGENET, Colour
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.json_file import read_json
+from dcfm_ros.model.normalisation import IMAGENET, Colour
 
 PREPROCESSOR, PROCESSOR, SECTION = "preprocessor_config.json", "processor_config.json", "image_processor"
 

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from dcfm_ros.model.backbone_specs import MIT_SPECS, RESNET_SPECS
 from dcfm_ros.model.config import ClassSpec, ModelConfig
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.foreign import Foreign
 from dcfm_ros.model.importing.layout import Layout, by_prefix, closest_backbone, shape
-from dcfm_ros.model.mit import MIT_SPECS
-from dcfm_ros.model.resnet import RESNET_SPECS
 
 ENCODER, DECODER = ("backbone.encoder.", "backbone.layer0."), ("ffm.convblk.", "final.")
 SIGNS = (*ENCODER, DECODER[0])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dcfm_ros.model.efficientnet import EFFICIENTNET_SPECS
+from dcfm_ros.model.backbone_specs import EFFICIENTNET_SPECS
 from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError
 from dcfm_ros.model.importing.foreign import Foreign, only
 from dcfm_ros.model.importing.json_file import read_json

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pkgutil import resolve_name
 
-from dcfm_ros.model.build import Model
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.backend_table import BACKENDS, DEVICES, PRECISIONS, TABLE, automatic, names_that_run
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
 
@@ -17,7 +18,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # 
 
 def make_backend(
     name: str,
-    model: Model,
+    model: AnyModel,
     device: str = "auto",
     precision: str = "auto",
     sharing: Sharing = Sharing.NONE,
@@ -35,15 +36,13 @@ def make_backend(
     live: while TensorRT builds its engines, which takes minutes, torch serves. Otherwise the first image
         waits for them.
     """
-    import torch
-
     if name not in BACKENDS:
         raise BackendError(f"unknown backend {name!r}: use one of {', '.join(BACKENDS)}")
     if device not in ("auto", "cpu") and not device.startswith("cuda"):
         raise BackendError(f"unknown device {device!r}: use {DEVICES}")
     if precision not in PRECISIONS:
         raise BackendError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
-    has_gpu = torch.cuda.is_available()
+    has_gpu = sees_gpu()
     if device.startswith("cuda") and not has_gpu:
         raise BackendError(
             f"device {device!r}: this PyTorch sees no GPU; use device:=cpu or install a CUDA build of torch"
@@ -71,6 +70,17 @@ def make_backend(
     if device == "auto":
         device = "cuda" if on_gpu else "cpu"
     return resolve_name(target.maker)(model, device, precision, sharing, live)
+
+
+def sees_gpu() -> bool:
+    """Whether PyTorch sees an NVIDIA GPU. It is not asked, nor imported, where there is no driver for one."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def _or(names) -> str:

@@ -60,7 +60,7 @@ def in_torch(network: nn.Module, device: str, precision: str = "f32") -> Network
 def _in_openvino(network: nn.Module, size: tuple[int, int], precision: str) -> Network:
     import openvino
 
-    from dcfm_ros.pipeline.backends.openvino.network_cache import converted
+    from dcfm_ros.pipeline.backends.openvino.conversion import converted
 
     model = converted(network, torch.zeros(1, *size, 3, dtype=torch.uint8))
     with kept_signal_stack():  # the first call loads the CPU plugin

@@ -9,11 +9,14 @@ import inspect
 import os
 import shutil
 import time
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from dcfm_ros import environment
+
+if TYPE_CHECKING:
+    import torch
 
 _A_DAY_S = 86400
 
@@ -27,7 +30,7 @@ def user_cache(kind: str) -> Path:
 def network_key(part: torch.nn.Module, *facts: object) -> str:
     """Return the cache key of a network. It depends on the modules, their code and weights, and on `facts`
     (shapes, versions)."""
-    digest = hashlib.sha256(f"{part} {facts} {torch.__version__}".encode())
+    digest = hashlib.sha256(f"{part} {facts} {version('torch')}".encode())
     kinds = {type(module) for module in part.modules()}
     for file in sorted({inspect.getfile(kind) for kind in kinds if kind.__module__.startswith("dcfm_ros.")}):
         digest.update(Path(file).read_bytes())  # the weights do not tell what `forward` computes

@@ -12,14 +12,16 @@ from torch import Tensor
 
 from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import loaded
 from dcfm_ros.model.inference import fold
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.motion.maps import on_grid
 from dcfm_ros.pipeline.backends.base import MasksOnHost, Motions, Sharing, added, with_motions
 
 
-def make(model: Model, device: str, precision: str, sharing: Sharing, live: bool) -> TorchBackend:
+def make(model: AnyModel, device: str, precision: str, sharing: Sharing, live: bool) -> TorchBackend:
     """Create the backend, for the table of backends."""
-    return TorchBackend(model)
+    return TorchBackend(loaded(model))
 
 
 class TorchBackend(MasksOnHost):

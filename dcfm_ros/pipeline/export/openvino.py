@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 
 from dcfm_ros.model.onnx_export import Part
-from dcfm_ros.pipeline.backends.openvino.network_cache import converted
+from dcfm_ros.pipeline.backends.openvino.conversion import converted
 from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import model_sha256
 from dcfm_ros.model.onnx_export import ExportError, Part, is_per_frame
 
 RECORD_FILE = "export.yaml"
@@ -86,13 +87,3 @@ def read_record(folder: Path) -> ExportRecord:
     except (yaml.YAMLError, TypeError, ValueError) as error:
         raise ExportError(f"{path} is not what an export writes ({error}): export again") from error
     return ExportRecord(**{**plain, "size": (height, width)})
-
-
-def model_sha256(model: Model) -> str:
-    """Return the digest of settings and weights, as a model folder would hold them."""
-    digest = hashlib.sha256(yaml.safe_dump(model.config.to_dict()).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        if not name.endswith("num_batches_tracked"):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()

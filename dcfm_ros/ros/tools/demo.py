@@ -15,7 +15,7 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
 from dcfm_ros.files import output_folder
-from dcfm_ros.model.folder import load_model_config
+from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.pipeline.settings import PipelineConfig
 from dcfm_ros.ros import process
 from dcfm_ros.ros.tools.live_report import (

@@ -6,10 +6,11 @@ import pytest
 import torch
 from importing_helpers import efficientnet_lite, per_frame, written
 
-from dcfm_ros.model.folder import load_model, untrained_parts
-from dcfm_ros.model.image import EFFICIENTNET_LITE
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
+from dcfm_ros.model.model_yaml import untrained_parts
+from dcfm_ros.model.normalisation import EFFICIENTNET_LITE
 
 
 @pytest.mark.slow

@@ -11,10 +11,11 @@ import torch
 from importing_helpers import FOUR, hugging_face, image, logits, per_frame, written
 from safetensors.torch import load_file, save_file
 
-from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.backbone_specs import MIT_SPECS
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
-from dcfm_ros.model.mit import MIT_SPECS
+from dcfm_ros.model.model_yaml import untrained_parts
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 EPS = {"block_eps": 1e-5, "inner_eps": 1e-5}

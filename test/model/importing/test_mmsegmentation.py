@@ -10,11 +10,12 @@ import yaml
 from importing_helpers import FOUR, image, logits, written
 
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
 from dcfm_ros.model.inference import fold
+from dcfm_ros.model.model_yaml import untrained_parts
 from dcfm_ros.training.config import load_train_config
 from dcfm_ros.training.start import new_model
 

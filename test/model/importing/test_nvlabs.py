@@ -9,9 +9,10 @@ import pytest
 import torch
 from importing_helpers import FOUR, logits, nvlabs_backbone, nvlabs_segmentation, per_frame, written
 
-from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
+from dcfm_ros.model.model_yaml import untrained_parts
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 
 from dcfm_ros.model.build import build_model
 from dcfm_ros.model.config import ConfigError
-from dcfm_ros.model.folder import untrained_parts
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
+from dcfm_ros.model.model_yaml import untrained_parts
 from dcfm_ros.training.start import load_encoder
 
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

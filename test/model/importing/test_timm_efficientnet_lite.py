@@ -9,9 +9,10 @@ import torch
 from importing_helpers import efficientnet_lite, per_frame, written
 from safetensors.torch import save_file
 
-from dcfm_ros.model.folder import load_model, untrained_parts
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.importing.checkpoint import CheckpointError
 from dcfm_ros.model.importing.import_model import import_model, read_model
+from dcfm_ros.model.model_yaml import untrained_parts
 
 DEPTHS = {"efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1), "efficientnet_lite2": (1, 3, 3, 4, 4, 5, 1)}
 

@@ -19,8 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import loaded
 from dcfm_ros.model.half import fold_batch_norms
 from dcfm_ros.model.inference import InferenceModel, fold
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.motion.maps import on_grid
 from dcfm_ros.pipeline.backends.base import BackendError, Motions, Sharing, added, with_motions
 from dcfm_ros.pipeline.backends.cuda.stream import CudaStream
@@ -40,9 +42,9 @@ class Feature(NamedTuple):
         return self.tensor.nbytes
 
 
-def make(model: Model, device: str, precision: str, sharing: Sharing, live: bool) -> CUDABackend:
+def make(model: AnyModel, device: str, precision: str, sharing: Sharing, live: bool) -> CUDABackend:
     """Create the backend, for the table of backends."""
-    return CUDABackend(model, device, precision)
+    return CUDABackend(loaded(model), device, precision)
 
 
 class CUDABackend:

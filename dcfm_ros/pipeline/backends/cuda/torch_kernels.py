@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dcfm_ros.model.alignment import aligned as aligned_batch
-from dcfm_ros.model.image import Normalisation, normalised
+from dcfm_ros.model.image import normalised
+from dcfm_ros.model.normalisation import Normalisation
 
 CHANNELS = 3
 

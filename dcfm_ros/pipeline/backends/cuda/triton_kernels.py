@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from dcfm_ros.model.image import Normalisation
+from dcfm_ros.model.normalisation import Normalisation
 
 CHANNELS = 4  # of the network's input: a pixel is one aligned word, as half-precision convolutions prefer
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.build import Model
-from dcfm_ros.model.folder import save_model
+from dcfm_ros.model.folder import loaded, save_model
 from dcfm_ros.model.onnx_export import is_per_frame
+from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
 from dcfm_ros.pipeline.backends.cuda.backend import CUDABackend
 from dcfm_ros.pipeline.backends.hot_swap import BuildStopped, SwappingBackend
@@ -37,11 +38,11 @@ _GRACE_S = 5.0  # for the process to terminate
 
 
 def make(
-    model: Model, device: str, precision: str, sharing: Sharing = Sharing.NONE, live: bool = False
+    model: AnyModel, device: str, precision: str, sharing: Sharing = Sharing.NONE, live: bool = False
 ) -> Backend:
     """Create the TensorRT backend of a model, for images of any size. live: use the CUDA backend while
     engines are built"""
-    precision = "f16" if precision == "auto" else precision
+    model, precision = loaded(model), "f16" if precision == "auto" else precision
     tensorrt()  # raises if it is not installed
     builder = EngineBuilder(
         model,

@@ -14,8 +14,9 @@ from cuda_helpers import FakeStream, without_gpu
 from helpers import one_thread, tiny_model  # noqa: F401
 from pipeline_helpers import in_thread, join
 
-from dcfm_ros.model.image import IMAGENET, normalised
+from dcfm_ros.model.image import normalised
 from dcfm_ros.model.inference import fold
+from dcfm_ros.model.normalisation import IMAGENET
 from dcfm_ros.pipeline.backends import BackendError, make_backend
 from dcfm_ros.pipeline.backends.cuda import backend as cuda
 from dcfm_ros.pipeline.backends.cuda import torch_kernels

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from dcfm_ros.model.alignment import aligned
-from dcfm_ros.model.image import EFFICIENTNET_LITE, IMAGENET, normalised
+from dcfm_ros.model.image import normalised
+from dcfm_ros.model.normalisation import EFFICIENTNET_LITE, IMAGENET
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
 from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
 

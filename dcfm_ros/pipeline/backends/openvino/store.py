@@ -1,0 +1,119 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs on disk: converted when a model is used for the first time, read at later starts, which then need no
+PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import openvino
+
+import dcfm_ros.model
+from dcfm_ros import environment
+from dcfm_ros.files import atomic_directory
+from dcfm_ros.model.stored import AnyModel, StoredModel
+from dcfm_ros.pipeline.backends.network_cache import forget_oldest, user_cache
+from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE, Graphs, Structure
+
+_log = logging.getLogger(__name__)
+_MAX_MODELS = 20  # kept; the least recently used are removed. A small one has 20 MB
+
+
+def cache_folder() -> Path:
+    return user_cache("openvino")
+
+
+class GraphStore:
+    """The graphs of one model. Thread-safe as long as one thread at a time calls `graphs`."""
+
+    def __init__(self, model: AnyModel):
+        self._model = model
+        self._temporary: tempfile.TemporaryDirectory | None = None  # where nothing can be cached
+
+    def graphs(self, core: openvino.Core, size: tuple[int, int]) -> Graphs:
+        """Return the graphs for images of size (H, W); converts the model if that has not been done."""
+        folder, structure = self._folder(self._key)
+        if not structure.any_size:
+            folder, _ = self._folder(f"{self._key}_{size[0]}x{size[1]}", size)
+        try:
+            return Graphs(core, folder, size)
+        except RuntimeError as error:
+            _discard(folder, error)
+        return Graphs(core, self._folder(folder.name, None if structure.any_size else size)[0], size)
+
+    @cached_property
+    def _key(self) -> str:
+        """Depends on the model's settings, code and weights, and on what converts it."""
+        if isinstance(self._model, StoredModel):
+            digest = self._model.sha256
+        else:
+            from dcfm_ros.model.folder import model_sha256
+
+            digest = model_sha256(self._model)
+        return hashlib.sha256(f"{digest} {_code()} {version('torch')}".encode()).hexdigest()[:32]
+
+    def _folder(self, key: str, size: tuple[int, int] | None = None) -> tuple[Path, Structure]:
+        folder = cache_folder() / key
+        try:
+            structure = Structure.read(folder)
+            os.utime(folder)
+            return folder, structure
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError) as error:
+            _discard(folder, error)
+        folder = self._converted(folder, size)
+        return folder, Structure.read(folder)
+
+    def _converted(self, folder: Path, size: tuple[int, int] | None) -> Path:
+        """Convert the model; return where it is, which is another folder where nothing can be cached."""
+        from dcfm_ros.model.folder import loaded
+        from dcfm_ros.model.inference import fold
+        from dcfm_ros.pipeline.backends.openvino.conversion import convert_parts
+
+        parts = fold(loaded(self._model).cpu())
+        try:
+            with atomic_directory(folder) as part:  # also with two processes at once
+                convert_parts(parts, part, size)
+        except (OSError, RuntimeError) as error:  # OpenVINO has the latter for a full disk
+            _say_uncached(folder.parent, error)
+        else:
+            forget_oldest(folder.parent, STRUCTURE_FILE, _MAX_MODELS)
+            return folder
+        self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="dcfm_ros_")
+        folder = Path(self._temporary.name) / folder.name
+        folder.mkdir(exist_ok=True)
+        convert_parts(parts, folder, size)
+        return folder
+
+
+def _discard(folder: Path, error: Exception) -> None:
+    _log.warning("cannot read the cached networks %s, converting again: %s", folder, error)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say_uncached(folder: Path, error: Exception) -> None:
+    cause = getattr(error.__cause__ or error, "strerror", None) or error
+    if environment.prepare():  # otherwise it has already been reported that nothing can be cached
+        environment.say_once(
+            f"cannot cache the networks in {folder} ({cause}), so starts take longer: make room "
+            "there, or set XDG_CACHE_HOME to a folder that can be written"
+        )
+
+
+@cache
+def _code() -> str:
+    """Digest of the code that weights pass on their way to graphs: weights do not tell what is computed."""
+    digest = hashlib.sha256(openvino.__version__.encode())
+    here = Path(__file__).parent
+    for file in sorted([*Path(dcfm_ros.model.__file__).parent.glob("*.py"), here / "conversion.py"]):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,149 @@
+# Copyright 2026 The dcfm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Graphs on disk: found again, never trusted beyond their key, and never needed."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+from helpers import tiny_model, write_tiny_model
+
+from dcfm_ros.model.stored import StoredModel
+from dcfm_ros.pipeline.backends.openvino import conversion, store
+from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
+from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE
+from dcfm_ros.pipeline.backends.openvino.store import GraphStore
+
+# Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.jit")
+
+SIZE = (64, 96)
+IMAGE = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "dcfm_ros" / "openvino"
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    """The sizes for which models are converted; None: any."""
+    found, convert = [], conversion.convert_parts
+
+    def counted(parts, folder, size=None):
+        found.append(size)
+        convert(parts, folder, size)
+
+    monkeypatch.setattr(conversion, "convert_parts", counted)
+    return found
+
+
+def logits(model, size=SIZE):
+    backend = OpenVINOBackend(model, "f32")
+    shallow = backend.shallow(IMAGE[: size[0], : size[1]].copy())
+    return backend.decode(shallow, [backend.deep(shallow)]).copy()
+
+
+def entries(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_model_is_converted_once_for_all_sizes(folder, conversions):
+    first = logits(tiny_model())
+    assert np.array_equal(logits(tiny_model()), first)
+    logits(tiny_model(), (32, 64))
+    assert conversions == [None] and len(entries(folder)) == 1
+
+
+def test_a_model_that_depends_on_its_size_is_converted_for_each(folder, conversions, monkeypatch):
+    monkeypatch.setattr(conversion, "_is_right", lambda parts, folder: False)
+    for size in (SIZE, (32, 64), SIZE):
+        logits(tiny_model(), size)
+    assert conversions == [None, SIZE, (32, 64)] and len(entries(folder)) == 3
+
+
+def test_key_depends_on_weights_and_settings(folder):
+    other = tiny_model()
+    with torch.no_grad():
+        other.head.classifier.weight[0] += 1e-6
+    for model in (tiny_model(), other, tiny_model(image_mean=(0.1, 0.2, 0.3)), tiny_model()):
+        logits(model)
+    assert len(entries(folder)) == 3
+
+
+def test_key_depends_on_the_code_of_the_network(folder, monkeypatch):
+    logits(tiny_model())
+    monkeypatch.setattr(store, "_code", lambda: "another forward")
+    logits(tiny_model())
+    assert len(entries(folder)) == 2
+
+
+@pytest.mark.parametrize("file", [STRUCTURE_FILE, "shallow.xml", "deep.xml"])
+def test_damaged_entry_is_converted_again(folder, caplog, file):
+    wanted = logits(tiny_model())
+    (entry,) = entries(folder)
+    (folder / entry / file).write_text("no network")
+    assert np.array_equal(logits(tiny_model()), wanted)
+    assert "cannot read the cached network" in caplog.text
+    assert entries(folder) == [entry]
+
+
+def test_folder_that_cannot_be_written_only_costs_time(folder, caplog):
+    wanted = logits(tiny_model())
+    os.rename(folder, folder.with_name("before"))
+    folder.write_text("a file where the folder should be")
+    assert np.array_equal(logits(tiny_model()), wanted)
+    assert "cannot cache the network" in caplog.text
+
+
+def test_least_recently_used_entries_go(folder, monkeypatch):
+    monkeypatch.setattr(store, "_MAX_MODELS", 2)
+    for seed in range(4):
+        logits(tiny_model(seed=seed))
+    assert len(entries(folder)) == 2
+    logits(tiny_model(seed=3))
+    assert len(entries(folder)) == 2
+
+
+@pytest.mark.slow
+def test_a_second_start_needs_no_pytorch(tmp_path):
+    model = write_tiny_model(tmp_path / "model")
+    GraphStore(StoredModel(model)).graphs(openvino.Core(), SIZE)
+    code = (
+        "import sys, numpy\n"
+        "from dcfm_ros.model.stored import StoredModel\n"
+        "from dcfm_ros.pipeline.frames import Frame\n"
+        "from dcfm_ros.pipeline.segmenter import Segmenter\n"
+        f"segmenter = Segmenter.of(StoredModel({str(model)!r}), 'openvino', 'cpu')\n"
+        "segmenter.prepare()\n"
+        "segmenter.process(Frame('', 0, numpy.zeros((90, 120, 3), numpy.uint8)))\n"
+        "segmenter.stop()\n"
+        "print('torch' in sys.modules)"
+    )
+    assert in_python(code).stdout == "False\n"
+
+
+@pytest.mark.slow
+def test_conversions_report_to_nobody():
+    code = (
+        "import sys, torch; from dcfm_ros.pipeline.backends.openvino.conversion import converted; "
+        "converted(torch.nn.Linear(2, 2), torch.zeros(1, 2)); print(sys.modules['openvino_telemetry'])"
+    )
+    ended = in_python(code)
+    assert ended.stdout == "None\n", ended.stderr
+
+
+def in_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CI": ""},
+    )
