@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from dcfm_ros import files
 from dcfm_ros.model import folder as folder_module
+from dcfm_ros.model import model_yaml
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.model.folder import load_model, save_model
 from dcfm_ros.model.model_yaml import (
@@ -82,14 +83,14 @@ def test_the_training_record_is_kept(tmp_path):
 
 
 def test_a_missing_model_names_the_built_in_ones(written, tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "config_folders", lambda kind: [written.parent])
+    monkeypatch.setattr(model_yaml, "config_folders", lambda kind: [written.parent])
     with pytest.raises(
         ModelError, match=r"no model 'street99': give a folder that contains model.yaml, or .* model \(tiny\)"
     ):
         load_model("street99")
     assert find_model("tiny") == written
     assert load_model_config("tiny") == tiny_model().config
-    monkeypatch.setattr(folder_module, "config_folders", lambda kind: [])
+    monkeypatch.setattr(model_yaml, "config_folders", lambda kind: [])
     with pytest.raises(ModelError, match="none found"):
         load_model(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="no model ''"):

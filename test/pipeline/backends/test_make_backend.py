@@ -6,9 +6,9 @@ import importlib.util
 import sys
 
 import pytest
-import torch
 from helpers import tiny_model
 
+from dcfm_ros.pipeline import backends
 from dcfm_ros.pipeline.backends import BACKENDS, BackendError, make_backend
 
 find_spec = importlib.util.find_spec
@@ -16,7 +16,7 @@ find_spec = importlib.util.find_spec
 
 @pytest.fixture
 def no_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(backends, "sees_gpu", lambda: False)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_openvino_that_is_not_installed(no_openvino):
 
 
 def test_openvino_does_not_run_on_a_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(backends, "sees_gpu", lambda: True)
     assert refused("openvino", "cuda") == (
         "backend 'openvino' needs a CPU, and does not run on 'cuda': use backend:=torch or tensorrt"
     )
@@ -128,7 +128,7 @@ def test_tensorrt_needs_a_gpu(no_gpu):
 
 @pytest.fixture
 def a_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(backends, "sees_gpu", lambda: True)
 
 
 def test_tensorrt_that_is_not_installed(a_gpu, monkeypatch):

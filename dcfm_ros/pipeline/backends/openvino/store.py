@@ -10,8 +10,8 @@ import logging
 import os
 import shutil
 import tempfile
+import weakref
 from functools import cache, cached_property
-from importlib.metadata import version
 from pathlib import Path
 
 import openvino
@@ -20,6 +20,7 @@ import dcfm_ros.model
 from dcfm_ros import environment
 from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.stored import AnyModel, StoredModel
+from dcfm_ros.model.versions import installed
 from dcfm_ros.pipeline.backends.network_cache import forget_oldest, user_cache
 from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE, Graphs, Structure
 
@@ -32,14 +33,16 @@ def cache_folder() -> Path:
 
 
 class GraphStore:
-    """The graphs of one model. Thread-safe as long as one thread at a time calls `graphs`."""
+    """The graphs of one model, which it converts if that has not been done. One thread at a time calls
+    `graphs`."""
 
     def __init__(self, model: AnyModel):
         self._model = model
-        self._temporary: tempfile.TemporaryDirectory | None = None  # where nothing can be cached
+        self._temporary: Path | None = None  # where nothing can be cached
+        self._folder(self._key)  # what is wrong with a model is found here
 
     def graphs(self, core: openvino.Core, size: tuple[int, int]) -> Graphs:
-        """Return the graphs for images of size (H, W); converts the model if that has not been done."""
+        """Return the graphs for images of size (H, W)."""
         folder, structure = self._folder(self._key)
         if not structure.any_size:
             folder, _ = self._folder(f"{self._key}_{size[0]}x{size[1]}", size)
@@ -58,41 +61,50 @@ class GraphStore:
             from dcfm_ros.model.folder import model_sha256
 
             digest = model_sha256(self._model)
-        return hashlib.sha256(f"{digest} {_code()} {version('torch')}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{digest} {_code()} {installed(['torch'])}".encode()).hexdigest()[:32]
 
     def _folder(self, key: str, size: tuple[int, int] | None = None) -> tuple[Path, Structure]:
-        folder = cache_folder() / key
-        try:
-            structure = Structure.read(folder)
-            os.utime(folder)
-            return folder, structure
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, TypeError) as error:
-            _discard(folder, error)
-        folder = self._converted(folder, size)
+        """Return the folder of the graphs for one size, or for any. Converts the model if there is none."""
+        for place in (cache_folder(), self._temporary):
+            if place is not None and (structure := _read(place / key)) is not None:
+                return place / key, structure
+        folder = self._converted(key, size)
         return folder, Structure.read(folder)
 
-    def _converted(self, folder: Path, size: tuple[int, int] | None) -> Path:
-        """Convert the model; return where it is, which is another folder where nothing can be cached."""
+    def _converted(self, key: str, size: tuple[int, int] | None) -> Path:
+        """Convert the model; return where it is, which is a temporary folder if nothing can be cached."""
         from dcfm_ros.model.folder import loaded
         from dcfm_ros.model.inference import fold
         from dcfm_ros.pipeline.backends.openvino.conversion import convert_parts
 
-        parts = fold(loaded(self._model).cpu())
+        parts, folder = fold(loaded(self._model).cpu()), cache_folder() / key
+        own = not self._model.config.is_timm  # tests compare them at several sizes
         try:
             with atomic_directory(folder) as part:  # also with two processes at once
-                convert_parts(parts, part, size)
-        except (OSError, RuntimeError) as error:  # OpenVINO has the latter for a full disk
-            _say_uncached(folder.parent, error)
-        else:
+                convert_parts(parts, part, size, trusted=own)
             forget_oldest(folder.parent, STRUCTURE_FILE, _MAX_MODELS)
             return folder
-        self._temporary = self._temporary or tempfile.TemporaryDirectory(prefix="dcfm_ros_")
-        folder = Path(self._temporary.name) / folder.name
-        folder.mkdir(exist_ok=True)
-        convert_parts(parts, folder, size)
-        return folder
+        except (OSError, RuntimeError) as error:  # OpenVINO has the latter for a full disk
+            _say_uncached(folder.parent, error)
+        if self._temporary is None:
+            self._temporary = Path(tempfile.mkdtemp(prefix="dcfm_ros_"))
+            weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
+        with atomic_directory(self._temporary / key) as part:
+            convert_parts(parts, part, size, trusted=own)
+        return self._temporary / key
+
+
+def _read(folder: Path) -> Structure | None:
+    """Return what the folder contains, if it has been converted."""
+    try:
+        structure = Structure.read(folder)
+        os.utime(folder)
+        return structure
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        _discard(folder, error)
+        return None
 
 
 def _discard(folder: Path, error: Exception) -> None:

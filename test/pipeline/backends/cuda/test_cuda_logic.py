@@ -17,6 +17,7 @@ from pipeline_helpers import in_thread, join
 from dcfm_ros.model.image import normalised
 from dcfm_ros.model.inference import fold
 from dcfm_ros.model.normalisation import IMAGENET
+from dcfm_ros.pipeline import backends
 from dcfm_ros.pipeline.backends import BackendError, make_backend
 from dcfm_ros.pipeline.backends.cuda import backend as cuda
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
@@ -244,6 +245,7 @@ def test_weights_lie_channels_last():
 @pytest.fixture
 def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(backends, "sees_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
 

@@ -37,7 +37,7 @@ def conversions(monkeypatch):
     """The sizes for which models are converted; None: any."""
     found, convert = [], conversion.convert_parts
 
-    def counted(parts, folder, size=None):
+    def counted(parts, folder, size=None, trusted=False):
         found.append(size)
         convert(parts, folder, size)
 
