@@ -13,8 +13,6 @@ import numpy as np
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.pipeline.backends.base import Backend, forget_size
-from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.preprocess import network_input
 
 _log = logging.getLogger(__name__)
 # Sizes that stay compiled: one takes street11_b0 200 MB and three seconds, and cameras can have 85 of them.
@@ -50,11 +48,7 @@ class Networks:
         """Compile and warm up everything for images of the model's own size (H, W), while the caller waits.
         aligned: also for masks with aligned common features"""
         size = input_size(model_size, model_size)
-        image = np.zeros((2 * size[0], 2 * size[1], 3), np.uint8)
-        for writable in (True, False):  # numba compiles the loops for each
-            image.flags.writeable = writable
-            prepared = network_input(Frame("", 0, image), size)
-        shallow = self._backend.shallow(prepared)
+        shallow = self._backend.shallow(np.zeros((*size, 3), np.uint8))
         commons = [self._backend.deep(shallow)]
         motion = np.ones((size[0] // MAP_SHRINK, size[1] // MAP_SHRINK, 2), np.float32)
         for with_confidence in (True, False):

@@ -37,7 +37,8 @@ def shrunk(image: np.ndarray, size: tuple[int, int], swap: bool = False) -> np.n
     rows, most of the work, are contiguous in memory.
     """
     rows, columns = _overlaps(size[0], image.shape[0]), _overlaps(size[1], image.shape[1])
-    image = np.ascontiguousarray(image).reshape(image.shape[0], -1)
+    image = np.ascontiguousarray(image).reshape(image.shape[0], -1).view()
+    image.flags.writeable = False  # as those of messages: the loop is compiled once
     small = np.empty((*size, 3), np.uint8)
     parallel_rows(size[0], lambda first, last: _average(image, *rows, *columns, swap, small, first, last))
     return small

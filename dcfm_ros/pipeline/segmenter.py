@@ -18,6 +18,7 @@ from dcfm_ros.pipeline.budget import StampClock
 from dcfm_ros.pipeline.cpu_gate import make_gate, sharing
 from dcfm_ros.pipeline.encoder import InlineEncoder, ThreadedEncoder
 from dcfm_ros.pipeline.frames import Frame, KeyframeEvent, Segmentation, Wanted
+from dcfm_ros.pipeline.loops import beside, compile_loops
 from dcfm_ros.pipeline.mask_maker import MaskMaker
 from dcfm_ros.pipeline.modes import mode_type
 from dcfm_ros.pipeline.networks import Networks
@@ -114,7 +115,8 @@ class Segmenter:
             )
         mapped = read_class_map(class_map, model.config.classes)
         shared = sharing(config, model.config.architecture == "per_frame")
-        runs = make_backend(backend, model, device, precision, shared, live)
+        with beside(compile_loops):  # both take seconds the first time, and most of it in native code
+            runs = make_backend(backend, model, device, precision, shared, live)
         return cls(
             runs, (model.config.input_height, model.config.input_width), config, class_map=mapped, **callbacks
         )

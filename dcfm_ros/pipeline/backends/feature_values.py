@@ -17,7 +17,10 @@ def feature_values(feature: Feature) -> np.ndarray:
     It may be a view that is valid as long as the feature is referenced.
     """
     if isinstance(feature, np.ndarray):  # OpenVINO's, with channels last
-        return feature[0].transpose(2, 0, 1)
+        values = feature[0].transpose(2, 0, 1)
+        if values.dtype == np.uint16:  # the upper half of float32
+            return (values.astype(np.uint32) << 16).view(np.float32)
+        return values
     tensor: Any = getattr(
         feature, "tensor", feature
     )  # on a GPU it comes with an event, which `deep` waits for

@@ -164,7 +164,7 @@ def _watch(
     listeners: the segmenter, and other nodes that the camera waits for before it starts
     """
     shown = ended = time.monotonic()
-    since_masks, seen = 0, -1
+    since_masks, seen, line = 0, -1, ""
     while camera.running() or time.monotonic() - ended < (
         _LAST_MASKS_S if recorder.writer.masks else _FIRST_MASK_S
     ):
@@ -177,7 +177,11 @@ def _watch(
         if camera.running() or recorder.writer.masks != seen:
             ended, seen = now, recorder.writer.masks
         if now - shown >= 1.0:
-            _live_line(recorder, frames, (recorder.writer.masks - since_masks) / (now - shown))
+            before, line = (
+                line,
+                _live_line(recorder, frames, (recorder.writer.masks - since_masks) / (now - shown)),
+            )
+            _show(line, before)
             shown, since_masks = now, recorder.writer.masks
     camera.check_result()
     print()
@@ -185,20 +189,24 @@ def _watch(
         raise NodeProcessError(f"no mask was received for {frames} images:\n{listeners[0].tail()}")
 
 
-def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> None:
+def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> str:
     info = recorder.latest_info
     if info is None:
-        text = "waiting for the camera's first frame"
-    else:
-        text = (
-            f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency "
-            f"{info['latency_ms']:5.1f} ms  "
-            f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score "
-            f"{info['score']:.2f}"
-        )
-    print(
-        f"\r{text:<110}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True
+        return "waiting for the first mask"
+    return (
+        f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency "
+        f"{info['latency_ms']:5.1f} ms  "
+        f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score "
+        f"{info['score']:.2f}"
     )
+
+
+def _show(line: str, before: str) -> None:
+    """Replace the last line on a terminal; a log file gets what has changed."""
+    if sys.stdout.isatty():
+        print(f"\r{line:<110}", end="", flush=True)
+    elif line != before:
+        print(line, flush=True)
 
 
 class _Unlabelled:

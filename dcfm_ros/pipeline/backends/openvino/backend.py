@@ -15,12 +15,14 @@ import openvino
 
 from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.backends.base import BackendError, MasksOnHost, Motions, Sharing, with_motions
+from dcfm_ros.pipeline.backends.fused_decoder import compile_loop
 from dcfm_ros.pipeline.backends.openvino.buffers import Buffers
+from dcfm_ros.pipeline.backends.openvino.decoders import Decoder, FusedDecoder, GivenLogits, NetworkDecoder
 from dcfm_ros.pipeline.backends.openvino.graphs import COMMON, SHALLOW_FEATURE, Graphs
 from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 from dcfm_ros.pipeline.backends.openvino.slices import SHARE, plan
 from dcfm_ros.pipeline.backends.openvino.store import GraphStore
-from dcfm_ros.pipeline.backends.sampling import sampled
+from dcfm_ros.pipeline.loops import beside
 
 
 class _Slice(NamedTuple):
@@ -47,8 +49,7 @@ class _Requests(NamedTuple):
     inputs: list[str]  # of the bands
     bands: list[_Band]
     commons: Buffers
-    aligned: Buffers
-    decoder: openvino.InferRequest | None  # None for a per-frame model
+    decoder: Decoder
 
 
 def make(model: AnyModel, device: str, precision: str, sharing: Sharing, live: bool) -> OpenVINOBackend:
@@ -57,7 +58,11 @@ def make(model: AnyModel, device: str, precision: str, sharing: Sharing, live: b
 
 
 class OpenVINOBackend(MasksOnHost):
-    """Runs a model with OpenVINO on the CPU. Features are separate float32 arrays (1, h, w, channels)."""
+    """Runs a model with OpenVINO on the CPU.
+
+    Features are separate arrays (1, h, w, channels), float32; common contributions are bfloat16, as uint16,
+    if the networks compute in it: they are the largest arrays, and each frame reads one.
+    """
 
     name = "openvino"
     device = "cpu"
@@ -69,9 +74,12 @@ class OpenVINOBackend(MasksOnHost):
             both use all cores
         """
         self.per_frame = model.config.architecture == "per_frame"
-        self._store = GraphStore(model)
         self._core = openvino.Core()
         self.precision = self._choose(precision)
+        # of a common contribution for the fused decoder
+        self._common_type: type = np.uint16 if self.precision == "bf16" else np.float32
+        with beside(lambda: None if self.per_frame else compile_loop(self._common_type)):
+            self._store = GraphStore(model)
         self._settings = {
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -90,6 +98,7 @@ class OpenVINOBackend(MasksOnHost):
         self._by_size: dict[tuple[int, int], _Requests] = {}  # by image size
         self._by_grid: dict[tuple[int, int], _Requests] = {}  # the same, by the size of S
         self._compiling = threading.Lock()
+        self._state = ""  # in words, while a size is compiled
 
     def _choose(self, precision: str) -> str:
         with kept_signal_stack():  # the first query loads the CPU plugin
@@ -109,9 +118,17 @@ class OpenVINOBackend(MasksOnHost):
         with self._compiling:
             if size in self._by_size:
                 return
-            graphs = self._store.graphs(self._core, size)
-            height, width = graphs.shallow_shape[1:3]
-            self._by_size[size] = self._by_grid[height, width] = self._compile_all(graphs)
+            self._state = f"compiling for images of {size[1]}x{size[0]}"
+            try:
+                graphs = self._store.graphs(self._core, size)
+                height, width = graphs.shallow_shape[1:3]
+                self._by_size[size] = self._by_grid[height, width] = self._compile_all(graphs)
+            finally:
+                self._state = ""
+
+    def status(self) -> dict[str, str]:
+        """See `base.status_of`: says what is being compiled."""
+        return {"state": state} if (state := self._state) else {}
 
     def forget(self, size: tuple[int, int]) -> None:
         """See `base.forget_size`; a call running on another thread is not affected."""
@@ -142,36 +159,29 @@ class OpenVINOBackend(MasksOnHost):
         return common
 
     def decode(self, shallow: np.ndarray, commons: list[np.ndarray], motions: Motions = ()) -> np.ndarray:
-        requests = self._by_grid[shallow.shape[1:3]]
-        first, *others = (self._aligned(requests, *pair) for pair in with_motions(commons, motions))
-        logits = self._logits(requests, shallow, first)
-        for common in others:
-            logits = logits.copy()  # the request's own memory is overwritten by the next run
-            logits += self._logits(requests, shallow, common)
-        return logits[0].transpose(2, 0, 1)
-
-    def _logits(self, requests: _Requests, shallow: np.ndarray, common: np.ndarray) -> np.ndarray:
-        return common if requests.decoder is None else _infer(requests.decoder, shallow, common)
-
-    def _aligned(self, requests: _Requests, common: np.ndarray, motion: np.ndarray | None) -> np.ndarray:
-        if motion is None or self.per_frame:
-            return common
-        return sampled(common, motion, requests.aligned.take())
+        decoder = self._by_grid[shallow.shape[1:3]].decoder
+        (first, motion), *others = with_motions(commons, motions)
+        logits = decoder.logits(shallow, first, motion)
+        for common, motion in others:
+            logits = logits.copy()  # the decoder may write into the same memory again
+            logits += decoder.logits(shallow, common, motion)
+        return logits.transpose(2, 0, 1)
 
     def _compile_all(self, graphs: Graphs) -> _Requests:
-        planned, everything = plan(graphs, self._share), slice(None)
-        deep = self._deep_settings
+        planned, deep, everything = plan(graphs, self._share), self._deep_settings, slice(None)
+        decoder = self._decoder(graphs)
+        dtype = self._common_type if isinstance(decoder, FusedDecoder) else np.float32
+        common_type = openvino.Type.bf16 if dtype is np.uint16 else openvino.Type.f32
         bands = [
             _Band(band.rows, band.input_rows, self._request(band.network, deep))
-            for band in map(graphs.band, planned.bands)
+            for band in (graphs.band(rows, common_type) for rows in planned.bands)
         ] or [
             _Band(
                 everything,
                 [everything] * len(planned.inputs),
-                self._request(graphs.part(planned.inputs, COMMON), deep),
+                self._request(graphs.part(planned.inputs, COMMON, common_type), deep),
             )
         ]
-        decoder = graphs.decoder()
         return _Requests(
             self._request(graphs.shallow(), self._settings),
             [
@@ -180,10 +190,17 @@ class OpenVINOBackend(MasksOnHost):
             ],
             planned.inputs,
             bands,
-            Buffers(tuple(graphs.common_shape)),
-            Buffers(tuple(graphs.common_shape)),
-            None if decoder is None else self._request(decoder, self._settings),
+            Buffers(tuple(graphs.common_shape), dtype),
+            decoder,
         )
+
+    def _decoder(self, graphs: Graphs) -> Decoder:
+        weights, network = graphs.decoder_weights(), graphs.decoder()
+        if network is None:
+            return GivenLogits()
+        if weights is not None and len(weights.classes) <= FusedDecoder.MAX_CLASSES:
+            return FusedDecoder(weights)
+        return NetworkDecoder(self._request(network, self._settings), Buffers(tuple(graphs.common_shape)))
 
     def _request(self, network: openvino.Model, settings: dict[str, str]) -> openvino.InferRequest:
         with kept_signal_stack():  # the first call loads the CPU plugin
@@ -197,6 +214,12 @@ def _infer(request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
 
 def _infer_into(output: np.ndarray, request: openvino.InferRequest, *inputs: np.ndarray) -> np.ndarray:
     """Run without copies, writing into `output`, which is returned."""
-    request.set_output_tensor(0, openvino.Tensor(output, shared_memory=True))
+    type = request.get_output_tensor(0).element_type  # NumPy has no bfloat16
+    tensor = (
+        openvino.Tensor(output, list(output.shape), type)
+        if type == openvino.Type.bf16
+        else openvino.Tensor(output, shared_memory=True)
+    )
+    request.set_output_tensor(0, tensor)
     request.infer(list(inputs), share_inputs=True, share_outputs=True)
     return output

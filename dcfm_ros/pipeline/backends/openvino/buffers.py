@@ -12,11 +12,11 @@ _FREE = 4  # arrays kept at most; those in use are not counted
 
 
 class Buffers:
-    """float32 arrays of one shape. An array is in use as long as it or a view of it exists. It is taken by
+    """Arrays of one shape and type. An array is in use as long as it or a view of it exists. It is taken by
     one thread, and may be dropped by any."""
 
-    def __init__(self, shape: tuple[int, ...]):
-        self._shape = shape
+    def __init__(self, shape: tuple[int, ...], dtype: type = np.float32):
+        self._shape, self._dtype = shape, dtype
         self._free: deque[np.ndarray] = deque(maxlen=_FREE)
 
     def take(self) -> np.ndarray:
@@ -24,7 +24,7 @@ class Buffers:
         try:
             memory = self._free.pop()
         except IndexError:
-            memory = np.empty(self._shape, np.float32)
+            memory = np.empty(self._shape, self._dtype)
         return np.asarray(_Lease(memory, self._free))
 
 

@@ -22,8 +22,8 @@ from dcfm_ros.model.fusion import FoldedFusion
 from dcfm_ros.model.inference import (
     Classification,
     Contribution,
+    Decoder,
     DeepPath,
-    GivenLogits,
     InferenceModel,
     unit_length,
 )
@@ -31,6 +31,7 @@ from dcfm_ros.pipeline.backends.openvino.graphs import (
     BAND,
     COMMON,
     DECODER,
+    DECODER_WEIGHTS,
     DEEP,
     LOGITS,
     SHALLOW,
@@ -68,7 +69,13 @@ def convert_parts(
     steps = _DeepSteps(parts.deep)
     _save(folder, SHALLOW, parts.shallow, {"image": image}, [SHALLOW_FEATURE], any_size, channels=3)
     _save(folder, DEEP, steps, {SHALLOW_FEATURE: shallow}, [*steps.names, COMMON], any_size)
-    if not isinstance(parts.decoder, GivenLogits):
+    if isinstance(parts.decoder, Decoder):
+        if parts.decoder.hidden is None:
+            np.savez(
+                folder / DECODER_WEIGHTS,
+                shallow=np.ascontiguousarray(parts.decoder.weight[:, :, 0, 0].numpy().T),
+                classes=parts.decoder.classifier[:, :, 0, 0].numpy(),
+            )
         _save(folder, DECODER, parts.decoder, {SHALLOW_FEATURE: shallow, COMMON: common}, [LOGITS], any_size)
     if isinstance(parts.deep.fusion, FoldedFusion):
         _save_band(folder, parts, shallow, any_size)

@@ -16,8 +16,12 @@ from openvino import opset13 as ops
 from openvino.passes import ConstantFolding, Manager
 from openvino.preprocess import PrePostProcessor
 
+from dcfm_ros.pipeline.backends.fused_decoder import DecoderWeights
+
+F32 = openvino.Type.f32
+
 SHALLOW, DEEP, DECODER, BAND = "shallow", "deep", "decoder", "band"  # the graphs
-STRUCTURE_FILE = "structure.json"
+STRUCTURE_FILE, DECODER_WEIGHTS = "structure.json", "decoder.npz"
 SHALLOW_FEATURE, COMMON, LOGITS, VERTICAL = "shallow", "common", "logits", "vertical"  # inputs and outputs
 
 
@@ -47,7 +51,7 @@ class Graphs:
     transposed at both ends."""
 
     def __init__(self, core: openvino.Core, folder: Path, size: tuple[int, int]):
-        structure = Structure.read(folder)
+        structure, self._folder = Structure.read(folder), folder
         self.stages = [
             [step_name(stage, step) for step in range(count)] for stage, count in enumerate(structure.stages)
         ]
@@ -92,8 +96,17 @@ class Graphs:
         """Return the network from S and the common contribution to logits; None for a per-frame model."""
         return None if self._decoder is None else _with_channels_last(self._decoder.clone())
 
-    def part(self, inputs: Sequence[str], output: str) -> openvino.Model:
-        """Return the network from features of the deep path to another one."""
+    def decoder_weights(self) -> DecoderWeights | None:
+        """Return the weights of the decoder, if it has no hidden layer and S is on the common contribution's
+        grid."""
+        path = self._folder / DECODER_WEIGHTS
+        if self.shallow_shape[1:3] != self.common_shape[1:3] or not path.is_file():
+            return None
+        with np.load(path) as stored:
+            return DecoderWeights(**stored)
+
+    def part(self, inputs: Sequence[str], output: str, type: openvino.Type = F32) -> openvino.Model:
+        """Return the network from features of the deep path to another one, which it writes as `type`."""
         graph = self._deep.clone()
         parameters = []
         for name in inputs:
@@ -105,10 +118,11 @@ class Graphs:
                 if user.get_node().get_type_name() != "Result":
                     user.replace_source_output(parameter.output(0))
             parameters.append(parameter)
-        return _with_channels_last(openvino.Model([ops.result(_value(graph, output))], parameters))
+        graph = openvino.Model([ops.result(_value(graph, output))], parameters)
+        return _with_channels_last(graph, type=type)
 
-    def band(self, rows: tuple[int, int]) -> Band:
-        """Return the network of a band of rows of the conclusion."""
+    def band(self, rows: tuple[int, int], type: openvino.Type = F32) -> Band:
+        """Return the network of a band of rows of the conclusion, which it writes as `type`."""
         assert self._band is not None
         shapes = [_channels_last(self.shape_of(name)) for name in self.stage_outputs]
         weights = [row_weights(shape[1], shapes[0][1])[slice(*rows)] for shape in shapes[1:]]
@@ -127,7 +141,7 @@ class Graphs:
         return Band(
             slice(*rows),
             [slice(*rows), *(slice(*span) for span in spans)],
-            openvino.Model(graph.get_results(), features),
+            _written_as(openvino.Model(graph.get_results(), features), type),
         )
 
     def work(self) -> dict[str, float]:
@@ -179,13 +193,22 @@ def _channels_last(shape: Sequence[int]) -> list[int]:
     return [shape[0], *shape[2:], shape[1]]
 
 
-def _with_channels_last(graph: openvino.Model, inputs: bool = True) -> openvino.Model:
-    """Turn features over: (1, C, h, w) in the graph, (1, h, w, C) outside."""
+def _written_as(graph: openvino.Model, type: openvino.Type) -> openvino.Model:
+    steps = PrePostProcessor(graph)
+    steps.output().tensor().set_element_type(type)
+    return steps.build()
+
+
+def _with_channels_last(
+    graph: openvino.Model, inputs: bool = True, type: openvino.Type = F32
+) -> openvino.Model:
+    """Turn features over: (1, C, h, w) in the graph, (1, h, w, C) outside, where the output is of `type`."""
     steps = PrePostProcessor(graph)
     ports = [steps.output()] + [steps.input(at) for at in range(len(graph.inputs)) if inputs]
     for port in ports:
         port.tensor().set_layout(openvino.Layout("NHWC"))
         port.model().set_layout(openvino.Layout("NCHW"))
+    steps.output().tensor().set_element_type(type)
     return steps.build()
 
 

@@ -14,6 +14,7 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from helpers import tiny_model, write_tiny_model
 
 from dcfm_ros.model.stored import StoredModel
+from dcfm_ros.pipeline.backends.base import status_of
 from dcfm_ros.pipeline.backends.openvino import conversion, store
 from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
 from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE
@@ -147,3 +148,16 @@ def in_python(code):
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CI": ""},
     )
+
+
+def test_what_is_compiled_is_said(monkeypatch):
+    backend, said, graphs = OpenVINOBackend(tiny_model(), "f32"), [], GraphStore.graphs
+
+    def watched(*arguments):
+        said.append(status_of(backend)["state"])
+        return graphs(*arguments)
+
+    monkeypatch.setattr(GraphStore, "graphs", watched)
+    backend.prepare(SIZE)
+    assert said == ["compiling for images of 96x64"]
+    assert status_of(backend)["state"] == "openvino on cpu in f32"
