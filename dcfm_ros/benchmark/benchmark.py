@@ -54,8 +54,8 @@ def benchmark(options: BenchmarkOptions) -> dict:
     size = input_size(scene.size, budget)
     with ExitStack() as stack:
 
-        def make(model: Model, shared: Sharing = Sharing.NONE) -> Backend:
-            backend = make_backend(options.backend, model, options.device, options.precision, shared)
+        def make(model: Model, shared: Sharing = Sharing.NONE, precision: str = options.precision) -> Backend:
+            backend = make_backend(options.backend, model, options.device, precision, shared)
             stack.callback(stop_backend, backend)
             return backend
 
@@ -66,7 +66,10 @@ def benchmark(options: BenchmarkOptions) -> dict:
         entries: list = []
         pipeline = Pipeline(backend, waited_for, budget, options.pipeline, scene)
         if PER_FRAME in wanted:
-            entries += per_frame_entries(networks.per_frame, make(networks.per_frame), scene)
+            # an export quantises the model alone, not its counterpart
+            native = "auto" if options.precision == "int8" else options.precision
+            per_frame = make(networks.per_frame, precision=native)
+            entries += per_frame_entries(networks.per_frame, per_frame, scene)
         if DCFM in wanted:
             entries += pipeline.frames()
         if SCHEDULES in wanted:

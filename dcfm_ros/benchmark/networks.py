@@ -18,7 +18,7 @@ from typing import cast
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dcfm_ros.model.build import Model, build_model
 from dcfm_ros.model.config import ClassSpec, ModelConfig
@@ -63,7 +63,7 @@ def load_networks(name: str, camera: tuple[int, int], size: tuple[int, int] | No
     other = _random_model(replace(model.config, architecture="per_frame" if is_dcfm else "dcfm"))
     other.encoder.load_state_dict(model.encoder.state_dict())
     other.fusion.load_state_dict(model.fusion.state_dict())
-    images = [_tensor(image, camera, model.config) for image, _ in _scene(camera)]
+    images = [_tensor(image, camera, model.config) for image, _ in labelled_scene(camera)]
     with torch.inference_mode():
         masks = [model.keyframe(image)[0].argmax(0) for image in images]
     _fit(other, images, masks)
@@ -86,7 +86,7 @@ def random_networks(backbone: str, classes: int, camera: tuple[int, int], size: 
     per_frame.encoder.load_state_dict(dcfm.encoder.state_dict())
     per_frame.fusion.load_state_dict(dcfm.fusion.state_dict())
     images, masks = [], []
-    for image, label in _scene(camera):
+    for image, label in labelled_scene(camera):
         images.append(_tensor(image, camera, dcfm.config))
         masks.append(torch.from_numpy(label.astype(np.int64)) % classes)
     for model in (dcfm, per_frame):
@@ -105,7 +105,7 @@ def _sized(config: ModelConfig, size: tuple[int, int] | None) -> ModelConfig:
     return config if size is None else replace(config, input_height=size[0], input_width=size[1])
 
 
-def _scene(camera: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+def labelled_scene(camera: tuple[int, int]) -> Iterable[tuple[np.ndarray, np.ndarray]]:
     """A few labelled images (H, W, 3) uint8 with their class ids (H, W)."""
     source = open_source("synthetic", height=camera[0], width=camera[1])
     for index in _FIT_FRAMES:
@@ -120,11 +120,19 @@ def _tensor(image: np.ndarray, camera: tuple[int, int], config: ModelConfig) -> 
 
 
 def _fit(model: Model, images: list[Tensor], masks: list[Tensor]) -> None:
-    """Set the last layer: ridge regression from what it gets to one-hot class maps (h, w) of any size."""
+    """Fit the last layer to class maps (h, w) of any size."""
+    classifier = model.head.classifier if isinstance(model, DCFM) else model.classifier
+    with torch.inference_mode():
+        features = [_before_classifier(model, image)[0] for image in images]
+    fit_classifier(classifier, zip(features, masks))
+
+
+def fit_classifier(classifier: nn.Conv2d, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Set a last layer: ridge regression from what it gets (C, h, w) to one-hot class maps (H, W) of any
+    size."""
     square = mixed = torch.zeros(())
     with torch.inference_mode():
-        for image, mask in zip(images, masks):
-            feature = _before_classifier(model, image)[0]
+        for feature, mask in examples:
             rows = feature.flatten(1).double()
             small = cv2.resize(
                 mask.numpy().astype(np.uint8),
@@ -132,12 +140,11 @@ def _fit(model: Model, images: list[Tensor], masks: list[Tensor]) -> None:
                 interpolation=cv2.INTER_NEAREST_EXACT,
             )
             wanted = torch.nn.functional.one_hot(
-                torch.from_numpy(small).long().flatten(), len(model.config.classes)
+                torch.from_numpy(small).long().flatten(), classifier.out_channels
             )
             square, mixed = square + rows @ rows.T, mixed + rows @ wanted.double()
     ridge = _RIDGE * square.diagonal().mean() * torch.eye(len(square), dtype=square.dtype)
     weight = torch.linalg.solve(square + ridge, mixed).T
-    classifier = model.head.classifier if isinstance(model, DCFM) else model.classifier
     with torch.no_grad():
         classifier.weight.copy_(weight[:, :, None, None])
         if classifier.bias is not None:

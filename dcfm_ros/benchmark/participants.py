@@ -36,25 +36,18 @@ from dcfm_ros.pipeline.settings import Alignment, Mode, PipelineConfig, Schedule
 INTERVALS = (2, 6)  # K of the paper's tables
 
 
-def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterator[Entry]:
-    """Every frame on its own, in up to five forms. backend: of this model."""
+def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene, eager: bool = True) -> Iterator[Entry]:
+    """Every frame on its own, in up to five forms. backend: of this model; eager: those of eager PyTorch,
+    too."""
     budget = (model.config.input_height, model.config.input_width)
     size = input_size(scene.size, budget)
     published = PublishedNetwork(model, scene.size).eval()
 
-    def entry(key: str, what: str, contender: Contender, precision: str = backend.precision) -> Entry:
-        return Entry(key, what, PER_FRAME, precision, contender)
+    def entry(key: str, what: str, contender: Contender) -> Entry:
+        return Entry(key, what, PER_FRAME, backend.precision, contender)
 
-    if model.config.is_mit and model.config.fusion == "linear" and find_spec("transformers"):
-        network = TransformersNetwork(model, scene.size).eval()
-        for key, precision in transformers_rows(backend):
-            run = published_run(in_torch(network, backend.device, precision), size)
-            how = "" if precision == "f32" else " in half precision"
-            yield entry(
-                key, f"Hugging Face transformers{how}, eager PyTorch", plain(key, run, scene), precision
-            )
-    run = published_run(in_torch(published, backend.device), size)
-    yield entry("eager", "as published, eager PyTorch", plain("eager", run, scene), "f32")
+    if eager:
+        yield from _eager_entries(model, published, size, backend, scene)
     whole = compile_monolithic(published, size, backend)
     yield entry(
         "published",
@@ -69,6 +62,20 @@ def per_frame_entries(model: PerFrame, backend: Backend, scene: Scene) -> Iterat
         yield entry("rewritten", f"rewritten, {whole.engine}, our masks", plain("rewritten", run, scene))
     every = PipelineRow("pipeline", backend, budget, PipelineConfig(Mode.SYNC, ALWAYS))
     yield entry("pipeline", "rewritten, in the pipeline", every.contender(scene))
+
+
+def _eager_entries(
+    model: PerFrame, published: PublishedNetwork, size: tuple[int, int], backend: Backend, scene: Scene
+) -> Iterator[Entry]:
+    if model.config.is_mit and model.config.fusion == "linear" and find_spec("transformers"):
+        network = TransformersNetwork(model, scene.size).eval()
+        for key, precision in transformers_rows(backend):
+            run = published_run(in_torch(network, backend.device, precision), size)
+            how = "" if precision == "f32" else " in half precision"
+            what = f"Hugging Face transformers{how}, eager PyTorch"
+            yield Entry(key, what, PER_FRAME, precision, plain(key, run, scene))
+    run = published_run(in_torch(published, backend.device), size)
+    yield Entry("eager", "as published, eager PyTorch", PER_FRAME, "f32", plain("eager", run, scene))
 
 
 def transformers_rows(backend: Backend) -> list[tuple[str, str]]:

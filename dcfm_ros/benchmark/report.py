@@ -60,7 +60,7 @@ _RATIOS = (
     ("fastest", "shallow_border", "median"),
     ("shallow", "shallow_none", "median"),  # what it costs that features move
 )
-_STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "median": lambda values: float(np.median(values)),
     "mean": lambda values: float(np.mean(values)),
 }
@@ -86,7 +86,7 @@ def ratios(rows: list[dict], times: Mapping[str, Times]) -> list[dict]:
                     "fastest_per_frame": slow == "fastest",
                     "fast": fast,
                     "of": statistic,
-                    **_plain(ratio(slow_times[slow], times[fast], _STATISTICS[statistic])),
+                    **plain_ratio(ratio(slow_times[slow], times[fast], STATISTICS[statistic])),
                 }
             )
     return found
@@ -136,9 +136,12 @@ def upsampling_row(logits: str, share: float, ways: Mapping[str, Times]) -> dict
         "torch": [],
     }
     for way, times in others:
-        row["torch"].append({"layout": way, "ms": rounded(times.percentile(50)), **_plain(ratio(times, own))})
+        row["torch"].append(
+            {"layout": way, "ms": rounded(times.percentile(50)), **plain_ratio(ratio(times, own))}
+        )
     return row
 
 
-def _plain(value: Ratio) -> dict[str, float | None]:
+def plain_ratio(value: Ratio) -> dict[str, float | None]:
+    """Rounded, for JSON."""
     return {"ratio": rounded(value.median), "low": rounded(value.low), "high": rounded(value.high)}

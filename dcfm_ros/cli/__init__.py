@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "data import": Command("data_import", "a data folder of what annotation tools export"),
     "calibrate": Command("calibrate", "threshold of adaptive keyframes for a wanted keyframe rate"),
+    "plan": Command("plan", "which model and keyframe rate this machine can hold, and the parameters for it"),
     "benchmark": Command("benchmark", "times of DCFM and of per-frame networks, image in to mask out"),
     "soak": Command("soak", "cameras and segmenter under load over ROS topics"),
     "import": Command("import_model", "make a model folder of a checkpoint of DCFM or SegFormer"),

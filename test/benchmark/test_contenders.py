@@ -256,7 +256,7 @@ def test_steps_are_those_of_a_frame(backend, scene, monkeypatch):
     assert [step["step"] for step in report["steps"]] == list(keyframe.steps()) and report[
         "transfers"
     ] is None
-    assert report["slices"]["number"] >= 4 and report["slices"]["longest_ms"] > 0
+    assert report["slices"]["number"] >= 1 and report["slices"]["longest_ms"] > 0
 
 
 def test_transfers_are_timed_by_themselves(scene):

@@ -39,6 +39,8 @@ ACCEPTED = {
     "--labelled d --resume --device cpu --workers 0",
     "calibrate": "data --keyframe-hz 2 --split train --kind video --model m --alignment none "
     "--min-interval 3 --max-interval 9 --json r.json",
+    "plan": "--camera 640x480 --rate 15 --cameras 2 --share 0.6 --model m --model n --backend torch "
+    "--device cpu --precision f32 --mask-size 0.5 --seconds 20 --out p.yaml --json r.json",
     "benchmark": "m --classes 9 --size 64x96 --camera 64x96 --source a.mp4 --backend torch --precision f32 "
     "--device cpu --turns sliced --rate 5 --seconds 9 --only dcfm,steps --json r.json --backbone mit_b0",
     "soak": "--source a.mp4 --camera 64x96 --encoding mono8 --rate 5 --cameras 2 --seconds 9 "

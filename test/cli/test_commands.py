@@ -277,8 +277,8 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys, module, function, arguments):
 def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
     """The signal itself, when the command is at work."""
     code = (
-        "import os, signal, sys\nfrom dcfm_ros import cli\nfrom dcfm_ros.model import folder\n"
-        "folder.load_model_config = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys\nfrom dcfm_ros import cli\nfrom dcfm_ros.model import model_yaml\n"
+        "model_yaml.load_model_config = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.exit(cli.main(['profile', 'street11_b0']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
