@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, NamedTuple, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -21,10 +22,8 @@ from dcfm_ros.pipeline.video_bits import CODECS, START_CODE, Contents, VideoErro
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
 from dcfm_ros.video_colours import BT601, to_rgb
 
-try:
+if TYPE_CHECKING:
     import av
-except ImportError:  # needed for videos only
-    av = None  # type: ignore[assignment]
 
 _MOST_PIXELS = 2**25  # 8K; prevents a forged size from allocating gigabytes
 _REORDERED = 16  # packets that may wait for their picture in a stream with B-frames: the maximum of H.264
@@ -40,6 +39,16 @@ _NAMES = {
 }
 # input encodings that are not colours: depth, thermal, Bayer mosaic
 _NO_COLOURS = re.compile(r"(?!8uc3)((8|16|32|64)[usf]c\d*|bayer_\w+)")
+
+
+@cache
+def _pyav() -> Any:
+    """Return PyAV, or None without it. Imported with the first packet: it takes 18 MB."""
+    try:
+        import av
+    except ImportError:
+        return None
+    return av
 
 
 class Packet(NamedTuple):
@@ -92,7 +101,7 @@ def codec_of(text: str) -> str:
         raise VideoError(
             "encoding", f"video of format {text[:40]!r} is not read: publish {', '.join(CODECS)}, or images"
         )
-    if av is None:
+    if _pyav() is None:
         raise VideoError(
             "encoding", f"video of format {text[:40]!r} needs PyAV to be decoded: pip install av"
         )
@@ -223,9 +232,9 @@ class VideoDecoder:
                 f"{codec.key} of {codec.name} arrived without {' and '.join(missing)}: let the encoder "
                 "repeat the parameter sets with each of them",
             )
-        context = cast("av.VideoCodecContext", av.CodecContext.create(codec.decoder, "r"))
+        context = cast("av.VideoCodecContext", _pyav().CodecContext.create(codec.decoder, "r"))
         context.thread_count = 1
-        context.flags |= av.codec.context.Flags.low_delay
+        context.flags |= _pyav().codec.context.Flags.low_delay
         context.options = {"max_pixels": str(_MOST_PIXELS)}
         self._context = context
 
@@ -236,7 +245,7 @@ class VideoDecoder:
             if contents.is_key
             else []
         )
-        unit = av.Packet(b"".join(self._sets[name] for name in given if name in self._sets) + packet.data)
+        unit = _pyav().Packet(b"".join(self._sets[name] for name in given if name in self._sets) + packet.data)
         unit.pts = self._fed
         self._in_flight[self._fed] = packet
         self._fed += 1
@@ -244,7 +253,7 @@ class VideoDecoder:
         assert context is not None  # `_feed` comes after `_start`
         try:
             frames = context.decode(unit)
-        except av.error.FFmpegError as error:
+        except _pyav().error.FFmpegError as error:
             del self._in_flight[unit.pts]
             raise self._damaged(packet, str(error.strerror or error)) from error
         outcomes = self._outcomes(frames)
@@ -289,7 +298,7 @@ class VideoDecoder:
         assert self._context is not None
         try:
             outcomes = self._outcomes(self._context.decode(None))
-        except av.error.FFmpegError:  # the remaining pictures are lost as well
+        except _pyav().error.FFmpegError:  # the remaining pictures are lost as well
             outcomes = []
         outcomes += [self._without_picture(packet) for packet in self._in_flight.values()]
         self._in_flight.clear()
