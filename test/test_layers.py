@@ -235,6 +235,8 @@ def test_optional_engines_are_not_imported_on_loading():
     modules = (
         "pipeline.backends.openvino.backend",
         "pipeline.backends.openvino.conversion",
+        "pipeline.backends.openvino.int8",
+        "pipeline.backends.openvino.quantisation",
         "pipeline.export.openvino",
     )
     assert (

@@ -31,6 +31,7 @@ FROM_PIP = {  # requirements/; package.xml says why
     "av",
     "datumaro",
     "mcap",
+    "nncf",
     "numba",
     "onnx",
     "onnxruntime",

@@ -79,7 +79,16 @@ def loaded(model: Model | StoredModel) -> Model:
 
 def model_sha256(model: Model) -> str:
     """Return the digest of settings and weights, as a model folder would hold them."""
-    digest = hashlib.sha256(yaml.safe_dump(model.config.to_dict()).encode())
+    return _tensors_digest(model, yaml.safe_dump(model.config.to_dict()).encode())
+
+
+def tensors_sha256(model: Model) -> str:
+    """Return the digest of the weights alone."""
+    return _tensors_digest(model, b"")
+
+
+def _tensors_digest(model: Model, before: bytes) -> str:
+    digest = hashlib.sha256(before)
     for name, tensor in sorted(model.state_dict().items()):
         if not name.endswith("num_batches_tracked"):
             digest.update(name.encode())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dcfm_ros.model.build import Model
 
 AnyModel = Union["Model", "StoredModel"]  # a network, or where it is stored
+INT8_FOLDER = "openvino_int8"  # of quantised networks, in a model's folder
 log = logging.getLogger(__name__)
 
 

@@ -65,7 +65,7 @@ TABLE = {
             "OpenVINO, the faster one on a CPU",
             "openvino",
             "pip install openvino",
-            cpu=Target(f"{_BACKENDS}.openvino.backend:make", ("f32", "bf16", "f16"), rank=2),
+            cpu=Target(f"{_BACKENDS}.openvino.backend:make", ("f32", "bf16", "f16", "int8"), rank=2),
         ),
         BackendEntry(
             "tensorrt",

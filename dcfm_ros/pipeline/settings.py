@@ -69,7 +69,10 @@ class NetworkSettings:
     backend: str = setting("auto", "inference backend", choices=BACKENDS)
     device: str = setting("auto", f"device of the inference backend: {DEVICES}")
     precision: str = setting(
-        "auto", "precision of the networks' arithmetic; auto: the processor's native one", choices=PRECISIONS
+        "auto",
+        "precision of the networks' arithmetic; auto: the processor's native one; int8: of a model that "
+        "`dcfm export --precision int8` wrote",
+        choices=PRECISIONS,
     )
     class_map: str = setting(
         "",

@@ -245,7 +245,9 @@ class VideoDecoder:
             if contents.is_key
             else []
         )
-        unit = _pyav().Packet(b"".join(self._sets[name] for name in given if name in self._sets) + packet.data)
+        unit = _pyav().Packet(
+            b"".join(self._sets[name] for name in given if name in self._sets) + packet.data
+        )
         unit.pts = self._fed
         self._in_flight[self._fed] = packet
         self._fed += 1

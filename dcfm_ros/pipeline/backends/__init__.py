@@ -30,7 +30,7 @@ def make_backend(
     device: "auto" (a GPU, where PyTorch sees one that the backend runs on), "cpu", "cuda" or "cuda:N".
     precision: of the networks' arithmetic. `auto` is what the processor is made for: f16 on a GPU, bf16 on a
         CPU that has it, else f32. In f32 backends agree to 1e-4 in logits; in bf16 about one pixel in a
-        thousand changes its class.
+        thousand changes its class. int8 needs a model that was exported for it.
     sharing: of a CPU; OpenVINO cuts and places the deep path accordingly. In bf16 masks depend on it in a few
         pixels.
     live: while TensorRT builds its engines, which takes minutes, torch serves. Otherwise the first image

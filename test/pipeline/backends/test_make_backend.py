@@ -84,11 +84,13 @@ def test_model_in_training_mode_is_refused():
 
 
 def test_unknown_precision():
-    assert refused("torch", precision="int8") == "unknown precision 'int8': use one of auto, f32, bf16, f16"
+    assert refused("torch", precision="fp8") == (
+        "unknown precision 'fp8': use one of auto, f32, bf16, f16, int8"
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["bf16", "f16"])
+@pytest.mark.parametrize("precision", ["bf16", "f16", "int8"])
 def test_torch_on_a_cpu_computes_in_f32(precision, no_gpu):
     assert refused("torch", precision=precision) == (
         f"precision {precision!r}: backend 'torch' computes in f32 on a CPU; use precision:=f32"
@@ -115,6 +117,10 @@ def test_openvino_computes_in_what_the_processor_is_made_for(monkeypatch):
     assert make_backend("openvino", tiny_model()).precision == "f32"
     assert refused("openvino", precision="bf16") == (
         "precision 'bf16': this processor does not compute in it; use precision:=f32"
+    )
+    capabilities(monkeypatch, "FP32")
+    assert refused("openvino", precision="int8") == (
+        "precision 'int8': this processor does not compute in it; use precision:=f32"
     )
 
 

@@ -69,22 +69,19 @@ class OpenVINOBackend(MasksOnHost):
 
     def __init__(self, model: AnyModel, precision: str = "auto", sharing: Sharing = Sharing.NONE):
         """precision: f32, with which masks equal those of PyTorch; bf16 or f16 if the processor supports it;
-            or auto
+            int8, for which the model was exported, and whose other layers are bf16 if the processor supports
+            it, else f32; or auto
         sharing: with CORES the deep path gets one half of the cores and everything else the other; otherwise
             both use all cores
         """
         self.per_frame = model.config.architecture == "per_frame"
         self._core = openvino.Core()
-        self.precision = self._choose(precision)
+        self.precision, hint = self._choose(precision)
         # of a common contribution for the fused decoder
-        self._common_type: type = np.uint16 if self.precision == "bf16" else np.float32
+        self._common_type: type = np.uint16 if hint == "bf16" else np.float32
         with beside(lambda: None if self.per_frame else compile_loop(self._common_type)):
-            self._store = GraphStore(model)
-        self._settings = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": "1",
-        }
+            self._store = GraphStore(model, int8=self.precision == "int8")
+        self._settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
         self._deep_settings = dict(self._settings)
         if sharing is Sharing.CORES:  # no CPU pinning: each network would pin its threads to the same cores
             cores = len(os.sched_getaffinity(0))
@@ -100,19 +97,21 @@ class OpenVINOBackend(MasksOnHost):
         self._compiling = threading.Lock()
         self._state = ""  # in words, while a size is compiled
 
-    def _choose(self, precision: str) -> str:
+    def _choose(self, precision: str) -> tuple[str, str]:
+        """Return the precision, and that of the layers that are not quantised."""
         with kept_signal_stack():  # the first query loads the CPU plugin
             supported = {
                 name.lower().replace("fp", "f")
                 for name in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             }
+        native = "bf16" if "bf16" in supported else "f32"
         if precision == "auto":
-            return "bf16" if "bf16" in supported else "f32"
+            return native, native
         if precision not in supported:
             raise BackendError(
                 f"precision {precision!r}: this processor does not compute in it; use precision:=f32"
             )
-        return precision
+        return precision, native if precision == "int8" else precision
 
     def prepare(self, size: tuple[int, int]) -> None:
         with self._compiling:

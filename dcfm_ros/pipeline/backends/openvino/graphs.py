@@ -60,9 +60,7 @@ class Graphs:
         feature = _shape(self._shallow.output(0))
         self._deep = core.read_model(graph_file(folder, DEEP))
         self._deep.reshape(feature)
-        folding = Manager()  # of shapes, by which later steps would hang on earlier ones
-        folding.register_pass(ConstantFolding())
-        folding.run_passes(self._deep)
+        _fold_shapes(self._deep)  # by which later steps would hang on earlier ones
         self.shallow_shape, self.common_shape = _channels_last(feature), _channels_last(self.shape_of(COMMON))
         self._decoder, self._band = (
             core.read_model(path) if (path := graph_file(folder, name)).is_file() else None
@@ -180,6 +178,26 @@ def _span(weights: np.ndarray) -> tuple[int, int]:
     return int(used[0]), int(used[-1]) + 1
 
 
+def _fold_shapes(graph: openvino.Model) -> None:
+    """Fold what depends on constants alone, but for weights in int8, which would be float32 then. They are
+    inputs of the graph meanwhile."""
+    weights = [
+        node
+        for node in graph.get_ops()
+        if node.get_type_name() == "Constant" and node.get_element_type() == openvino.Type.i8
+    ]
+    inputs = [ops.parameter(list(node.get_output_shape(0)), np.int8) for node in weights]
+    for node, stand_in in zip(weights, inputs):
+        node.output(0).replace(stand_in.output(0))
+    graph.add_parameters(inputs)
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(graph)
+    for node, stand_in in zip(weights, inputs):
+        stand_in.output(0).replace(node.output(0))
+        graph.remove_parameter(stand_in)
+
+
 def _value(graph: openvino.Model, name: str) -> openvino.Output:
     """Return what is computed for an output."""
     return graph.output(name).get_node().input_value(0)
@@ -236,12 +254,22 @@ def _work_of(node: openvino.Node) -> float:
         return _size(node.output(0)) * float(np.prod(weights[1 if kind == "Convolution" else 2 :]))
     if kind == "MatMul":
         inner = node.input(0).get_shape()[-2 if node.get_attributes()["transpose_a"] else -1]
-        layer = any(port.get_node().get_type_name() == "Constant" for port in node.input_values())
+        layer = any(_is_constant(port.get_node()) for port in node.input_values())
         return (1.0 if layer else _ATTENTION) * _size(node.output(0)) * inner
     if kind == "ScaledDotProductAttention":
         query, key = node.input(0), node.input(1)
         return _ATTENTION * (float(np.prod(query.get_shape())) + _size(node.output(0))) * key.get_shape()[-2]
     return 0.0
+
+
+# What stands between the weights of a quantised layer and the layer.
+_OF_WEIGHTS = ("Convert", "FakeQuantize", "Multiply", "Reshape", "Subtract")
+
+
+def _is_constant(node: openvino.Node) -> bool:
+    if node.get_type_name() in _OF_WEIGHTS:
+        return all(_is_constant(port.get_node()) for port in node.input_values())
+    return node.get_type_name() == "Constant"
 
 
 def _size(port: openvino.Output) -> float:

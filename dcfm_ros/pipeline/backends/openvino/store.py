@@ -23,6 +23,7 @@ from dcfm_ros.model.stored import AnyModel, StoredModel
 from dcfm_ros.model.versions import installed
 from dcfm_ros.pipeline.backends.network_cache import forget_oldest, user_cache
 from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE, Graphs, Structure
+from dcfm_ros.pipeline.backends.openvino.int8 import int8_folder, int8_graphs
 
 _log = logging.getLogger(__name__)
 _MAX_MODELS = 20  # kept; the least recently used are removed. A small one has 20 MB
@@ -36,21 +37,33 @@ class GraphStore:
     """The graphs of one model, which it converts if that has not been done. One thread at a time calls
     `graphs`."""
 
-    def __init__(self, model: AnyModel):
+    def __init__(self, model: AnyModel, int8: bool = False):
+        """int8: those that were quantised by an export and lie with the model"""
         self._model = model
+        self._int8 = int8_folder(model) if int8 else None
         self._temporary: Path | None = None  # where nothing can be cached
-        self._folder(self._key)  # what is wrong with a model is found here
+        if self._int8 is None:
+            self._folder(self._key)  # what is wrong with a model is found here
 
     def graphs(self, core: openvino.Core, size: tuple[int, int]) -> Graphs:
         """Return the graphs for images of size (H, W)."""
-        folder, structure = self._folder(self._key)
-        if not structure.any_size:
-            folder, _ = self._folder(f"{self._key}_{size[0]}x{size[1]}", size)
+        if self._int8 is not None:
+            return int8_graphs(self._int8, core, size)
+        folder, structure = self.folder(size)
         try:
             return Graphs(core, folder, size)
         except RuntimeError as error:
             _discard(folder, error)
         return Graphs(core, self._folder(folder.name, None if structure.any_size else size)[0], size)
+
+    def folder(self, size: tuple[int, int]) -> tuple[Path, Structure]:
+        """Return the folder of the converted graphs for images of one size, or of any."""
+        folder, structure = self._folder(self._key)
+        return (
+            (folder, structure)
+            if structure.any_size
+            else self._folder(f"{self._key}_{size[0]}x{size[1]}", size)
+        )
 
     @cached_property
     def _key(self) -> str:
