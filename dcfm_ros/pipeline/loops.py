@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the pipeline's loops before the first frame. Numba does so at their first call, which takes seconds
-where nothing is cached yet."""
+"""Compiles the pipeline's loops before the first frame. Numba does so at their first call, which takes
+seconds where nothing is cached yet."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dcfm_ros.motion.flow import MAP_SHRINK
 from dcfm_ros.pipeline.backends.base import Backend, forget_size
 
 _log = logging.getLogger(__name__)
-# Sizes that stay compiled: one takes street11_b0 200 MB and three seconds, and cameras can have 85 of them.
+# Sizes that stay compiled: one takes street11_b0 100 MB, and cameras can have 85 of them.
 _MAX_SIZES = 8
 
 
