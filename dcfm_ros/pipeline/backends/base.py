@@ -12,8 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
-
 Feature = Any  # opaque: only the backend that made it looks inside
 # For each common contribution the map (h, w, 2) float32 (dcfm_ros.motion.maps) from the frame to the
 # keyframe, on any grid, through which it is sampled; None: used unaligned. () means None for all. Logits of a
@@ -123,6 +121,9 @@ class MasksOnHost:
         with_confidence: bool = False,
         motions: Motions = (),
     ) -> tuple[np.ndarray, np.ndarray | None]:
+        # here, as numba takes long to import and the program that converts models needs none of it
+        from dcfm_ros.pipeline.postprocess import upsampled_argmax, upsampled_argmax_confidence
+
         logits = self.decode(shallow, commons, motions)
         return (
             upsampled_argmax_confidence(logits, size)

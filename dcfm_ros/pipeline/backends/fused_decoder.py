@@ -8,24 +8,16 @@ that takes longer than the arithmetic.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import types
 from numba.extending import overload
 
 from dcfm_ros.compiled import njit
 from dcfm_ros.motion.maps import STILL, on_grid
+from dcfm_ros.pipeline.backends.decoder_weights import DecoderWeights
 from dcfm_ros.pipeline.parallel_rows import parallel_rows
 
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-
-
-class DecoderWeights(NamedTuple):
-    """The weights of a decoder without hidden layer (dcfm_ros.model.inference.Decoder), all float32."""
-
-    shallow: np.ndarray  # (used shallow channels, common channels)
-    classes: np.ndarray  # (classes, common channels)
 
 
 def fused_logits(
@@ -65,7 +57,7 @@ def _number(stored):
     raise NotImplementedError
 
 
-@overload(_number, inline="always")
+@overload(_number)
 def _number_of(stored):
     if isinstance(stored, types.Integer):
         return lambda stored: np.uint32(np.uint32(stored) << np.uint32(16)).view(np.float32)
@@ -123,8 +115,19 @@ def _fused(common, motion, shallow, shallow_weights, class_weights, logits, firs
                 fused[k] = value
                 squares += value * value
             scale = _ONE / max(np.sqrt(squares), np.float32(1e-12))
-            for j in range(class_weights.shape[0]):
-                total = _ZERO
+            classes = class_weights.shape[0]
+            for j in range(0, classes // 4 * 4, 4):  # `fused` is read once for four classes
+                p = q = r = s = _ZERO
                 for k in range(channels):
-                    total += fused[k] * class_weights[j, k]
-                logits[y, x, j] = scale * total
+                    value = fused[k]
+                    p += value * class_weights[j, k]
+                    q += value * class_weights[j + 1, k]
+                    r += value * class_weights[j + 2, k]
+                    s += value * class_weights[j + 3, k]
+                logits[y, x, j], logits[y, x, j + 1] = scale * p, scale * q
+                logits[y, x, j + 2], logits[y, x, j + 3] = scale * r, scale * s
+            for j in range(classes // 4 * 4, classes):
+                p = _ZERO
+                for k in range(channels):
+                    p += fused[k] * class_weights[j, k]
+                logits[y, x, j] = scale * p

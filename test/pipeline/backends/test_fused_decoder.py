@@ -10,8 +10,9 @@ from helpers import tiny_model
 
 from dcfm_ros.model.alignment import aligned
 from dcfm_ros.model.inference import fold
+from dcfm_ros.pipeline.backends.decoder_weights import DecoderWeights
 from dcfm_ros.pipeline.backends.feature_values import feature_values
-from dcfm_ros.pipeline.backends.fused_decoder import DecoderWeights, fused_logits
+from dcfm_ros.pipeline.backends.fused_decoder import fused_logits
 
 HEIGHT, WIDTH = 9, 14
 

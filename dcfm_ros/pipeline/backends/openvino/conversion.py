@@ -8,6 +8,7 @@ Only this needs PyTorch. What a size needs is cut from the graphs: see `graphs.p
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcfm_ros.model.build import Model
+from dcfm_ros.model.folder import load_model
 from dcfm_ros.model.fusion import FoldedFusion
 from dcfm_ros.model.inference import (
     Classification,
@@ -25,6 +28,7 @@ from dcfm_ros.model.inference import (
     Decoder,
     DeepPath,
     InferenceModel,
+    fold,
     unit_length,
 )
 from dcfm_ros.pipeline.backends.openvino.graphs import (
@@ -49,6 +53,12 @@ _OTHER = (96, 128)  # at which a converted graph is compared with PyTorch
 _TOLERANCE = 1e-3  # of the length of a feature; differences are 1e-6
 
 Shape = Sequence[int]
+
+
+def convert_model(model: Model, folder: Path, size: tuple[int, int] | None = None) -> None:
+    """Write the graphs of a model into a folder, as `convert_parts` does."""
+    own = not model.config.is_timm  # tests compare these at several sizes
+    convert_parts(fold(model.cpu()), folder, size, trusted=own)
 
 
 def convert_parts(
@@ -247,3 +257,13 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
     layer.weight = nn.Parameter(weight[:, :, 0, 0].clone())
     layer.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
     return layer
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Convert the model of a folder into another folder; an image size (H, W) may follow."""
+    model, out, *size = arguments
+    convert_model(load_model(model), Path(out), (int(size[0]), int(size[1])) if size else None)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

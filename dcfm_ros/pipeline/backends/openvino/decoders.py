@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import openvino
 
-from dcfm_ros.pipeline.backends.fused_decoder import DecoderWeights, fused_logits
+from dcfm_ros.pipeline.backends.decoder_weights import DecoderWeights
+from dcfm_ros.pipeline.backends.fused_decoder import fused_logits
 from dcfm_ros.pipeline.backends.openvino.buffers import Buffers
 from dcfm_ros.pipeline.backends.sampling import sampled
 

@@ -16,7 +16,7 @@ from openvino import opset13 as ops
 from openvino.passes import ConstantFolding, Manager
 from openvino.preprocess import PrePostProcessor
 
-from dcfm_ros.pipeline.backends.fused_decoder import DecoderWeights
+from dcfm_ros.pipeline.backends.decoder_weights import DecoderWeights
 
 F32 = openvino.Type.f32
 

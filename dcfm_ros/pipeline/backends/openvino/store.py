@@ -9,6 +9,8 @@ import hashlib
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import weakref
 from functools import cache, cached_property
@@ -86,15 +88,10 @@ class GraphStore:
 
     def _converted(self, key: str, size: tuple[int, int] | None) -> Path:
         """Convert the model; return where it is, which is a temporary folder if nothing can be cached."""
-        from dcfm_ros.model.folder import loaded
-        from dcfm_ros.model.inference import fold
-        from dcfm_ros.pipeline.backends.openvino.conversion import convert_parts
-
-        parts, folder = fold(loaded(self._model).cpu()), cache_folder() / key
-        own = not self._model.config.is_timm  # tests compare them at several sizes
+        folder = cache_folder() / key
         try:
             with atomic_directory(folder) as part:  # also with two processes at once
-                convert_parts(parts, part, size, trusted=own)
+                self._convert(part, size)
             forget_oldest(folder.parent, STRUCTURE_FILE, _MAX_MODELS)
             return folder
         except (OSError, RuntimeError) as error:  # OpenVINO has the latter for a full disk
@@ -103,8 +100,40 @@ class GraphStore:
             self._temporary = Path(tempfile.mkdtemp(prefix="dcfm_ros_"))
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         with atomic_directory(self._temporary / key) as part:
-            convert_parts(parts, part, size, trusted=own)
+            self._convert(part, size)
         return self._temporary / key
+
+    def _convert(self, out: Path, size: tuple[int, int] | None) -> None:
+        """Convert the model into a folder: in a process of its own, as PyTorch would stay in this one, or
+        here, where PyTorch is loaded already."""
+        model = self._model
+        if (
+            isinstance(model, StoredModel)
+            and "torch" not in sys.modules
+            and _converts(model.folder, out, size)
+        ):
+            return
+        from dcfm_ros.model.folder import loaded
+        from dcfm_ros.pipeline.backends.openvino.conversion import convert_model
+
+        convert_model(loaded(model), out, size)
+
+
+def _converts(model: Path, out: Path, size: tuple[int, int] | None) -> bool:
+    """Convert a model in another process. False if that failed: the conversion in this one then tells why."""
+    program = [sys.executable, "-m", "dcfm_ros.pipeline.backends.openvino.conversion", str(model), str(out)]
+    package = str(Path(dcfm_ros.model.__file__).parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    try:
+        ended = subprocess.run(
+            [*program, *map(str, size or ())],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},  # this process compiles meanwhile
+        )
+    except OSError:
+        return False
+    return ended.returncode == 0
 
 
 def _read(folder: Path) -> Structure | None:

@@ -13,7 +13,6 @@ import torch
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from helpers import tiny_model, write_tiny_model
 
-from dcfm_ros.model.stored import StoredModel
 from dcfm_ros.pipeline.backends.base import status_of
 from dcfm_ros.pipeline.backends.openvino import conversion, store
 from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
@@ -114,10 +113,25 @@ def test_least_recently_used_entries_go(folder, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_second_start_needs_no_pytorch(tmp_path):
+def test_no_start_loads_pytorch_into_its_process(folder, tmp_path):
+    """The first lets another process convert, the second finds what that has left."""
+    code = masks_of(write_tiny_model(tmp_path / "model"))
+    for _ in range(2):
+        assert in_python(code).stdout == "False\n"
+        assert len(entries(folder)) == 1
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_model_is_said_where_it_is_used(folder, tmp_path):
     model = write_tiny_model(tmp_path / "model")
-    GraphStore(StoredModel(model)).graphs(openvino.Core(), SIZE)
-    code = (
+    (model / "weights.safetensors").write_bytes(b"no weights")
+    assert "weights.safetensors is not a readable safetensors file" in in_python(masks_of(model)).stderr
+    assert entries(folder) == []
+
+
+def masks_of(model):
+    """A program that makes a mask, and tells whether that has loaded PyTorch."""
+    return (
         "import sys, numpy\n"
         "from dcfm_ros.model.stored import StoredModel\n"
         "from dcfm_ros.pipeline.frames import Frame\n"
@@ -128,7 +142,6 @@ def test_a_second_start_needs_no_pytorch(tmp_path):
         "segmenter.stop()\n"
         "print('torch' in sys.modules)"
     )
-    assert in_python(code).stdout == "False\n"
 
 
 @pytest.mark.slow
