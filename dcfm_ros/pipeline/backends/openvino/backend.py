@@ -51,6 +51,11 @@ class _Requests(NamedTuple):
     commons: Buffers
     decoder: Decoder
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """The size of S."""
+        return tuple(self.shallow.get_output_tensor(0).shape[1:3])
+
 
 def make(model: AnyModel, device: str, precision: str, sharing: Sharing, live: bool) -> OpenVINOBackend:
     """Create the backend, for the table of backends."""
@@ -120,8 +125,8 @@ class OpenVINOBackend(MasksOnHost):
             self._state = f"compiling for images of {size[1]}x{size[0]}"
             try:
                 graphs = self._store.graphs(self._core, size)
-                height, width = graphs.shallow_shape[1:3]
-                self._by_size[size] = self._by_grid[height, width] = self._compile_all(graphs)
+                requests = self._compile_all(graphs)
+                self._by_size[size] = self._by_grid[requests.grid] = requests
             finally:
                 self._state = ""
 
@@ -131,8 +136,9 @@ class OpenVINOBackend(MasksOnHost):
 
     def forget(self, size: tuple[int, int]) -> None:
         """See `base.forget_size`; a call running on another thread is not affected."""
-        if (requests := self._by_size.pop(size, None)) is not None:
-            self._by_grid = {grid: other for grid, other in self._by_grid.items() if other is not requests}
+        with self._compiling:
+            if self._by_size.pop(size, None) is not None:
+                self._by_grid = {requests.grid: requests for requests in self._by_size.values()}
 
     def shallow(self, image: np.ndarray) -> np.ndarray:
         size = image.shape[:2]
