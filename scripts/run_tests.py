@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = {
     "ros": (6.0, 4),
     "bags": (4.0, 2),
-    "pipeline": (3.0, 2),
+    "pipeline": (7.5, 3),
     "training": (2.0, 1),
     "benchmark": (1.5, 1),
     "model": (1.5, 1),
