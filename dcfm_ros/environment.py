@@ -92,6 +92,12 @@ def is_writable(folder: Path) -> bool:
         return False
 
 
+def for_programs() -> dict[str, str]:
+    """Return this process's environment variables, with which another Python finds this package as well."""
+    places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
+
+
 @cache
 def say_once(text: str) -> None:
     """Log a warning once per process."""

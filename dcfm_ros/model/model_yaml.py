@@ -67,12 +67,23 @@ def find_model(name: str | Path) -> Path:
     """Return the given folder, or that of the built-in model of this name."""
     if (Path(name) / CONFIG_FILE).is_file():
         return Path(name)
-    places = config_folders("models")
-    for place in places:
+    for place in config_folders("models"):
         if str(name) and (place / str(name) / CONFIG_FILE).is_file():
             return place / str(name)
-    known = sorted({p.parent.name for place in places for p in place.glob(f"*/{CONFIG_FILE}")})
     raise ModelError(
         f"no model {str(name)!r}: give a folder that contains {CONFIG_FILE}, or a built-in model "
-        f"({', '.join(known) or 'none found'})"
+        f"({', '.join(built_in_models()) or 'none found'})"
     )
+
+
+def built_in_models() -> list[str]:
+    """Return the names of the models that come with the package."""
+    return sorted(
+        {path.parent.name for place in config_folders("models") for path in place.glob(f"*/{CONFIG_FILE}")}
+    )
+
+
+def built_in_name(model: str | Path) -> str:
+    """Return the name of a model that comes with the package; empty for others."""
+    folder = find_model(model).resolve()
+    return folder.name if folder.parent in {place.resolve() for place in config_folders("models")} else ""

@@ -12,7 +12,6 @@ package's upsample-and-argmax on their small logits. docs/performance.md has the
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from studies.command_line import run_study
 from studies.other_networks import OTHERS, AsLogits, AsPublished, Other, prepared
 
 from dcfm_ros.benchmark.border import border_share
@@ -43,8 +43,6 @@ from dcfm_ros.benchmark.participants import per_frame_entries
 from dcfm_ros.benchmark.report import STATISTICS, Entry, plain_ratio, rounded, row
 from dcfm_ros.benchmark.scene import Scene, open_scene
 from dcfm_ros.benchmark.upsampling import measured_border_share
-from dcfm_ros.cli.arguments import Parser, add_settings, settings_from
-from dcfm_ros.cli.report_file import ReportFile
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.model.versions import versions
@@ -270,18 +268,10 @@ def table(report: dict) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    description, *_ = __doc__.splitlines()
-    parser = Parser(description=description)
-    add_settings(parser, (Options, ReportFile))
-    try:
-        options, file = settings_from(parser.parse_args(arguments), (Options, ReportFile))
-        words = sys.argv[1:] if arguments is None else arguments
-        command = shlex.join(["scripts/studies/against_others.py", *words])
-        report = {"command": command, **against_others(options)}
-    except (ValueError, OSError, ImportError) as error:
-        parser.error(str(error))
-    print(table(report))
-    file.write(report)
+    def make(options: Options, command: str) -> dict:
+        return {"command": command, **against_others(options)}
+
+    run_study("scripts/studies/against_others.py", __doc__, Options, make, table, arguments)
 
 
 if __name__ == "__main__":

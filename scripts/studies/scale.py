@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -27,10 +26,9 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from studies.command_line import run_study
 from studies.scale_points import AXES, Point, points, value
 
-from dcfm_ros.cli.arguments import Parser, add_settings, settings_from
-from dcfm_ros.cli.report_file import ReportFile
 from dcfm_ros.pipeline.settings import NetworkSettings
 from dcfm_ros.reports.text import aligned
 from dcfm_ros.setting_fields import check, like, setting
@@ -150,20 +148,12 @@ def table(report: dict) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    description, *_ = __doc__.splitlines()
-    parser = Parser(description=description)
-    add_settings(parser, (Options, ReportFile))
-    try:
-        options, file = settings_from(parser.parse_args(arguments), (Options, ReportFile))
-        words = sys.argv[1:] if arguments is None else arguments
+    def make(options: Options, command: str) -> dict:
         if options.report:
-            report = json.loads(Path(options.report).read_text())
-        else:
-            report = {"command": shlex.join(["scripts/studies/scale.py", *words]), **scale(options)}
-    except (ValueError, OSError, RuntimeError) as error:
-        parser.error(str(error))
-    print(table(report))
-    file.write(report)
+            return json.loads(Path(options.report).read_text())
+        return {"command": command, **scale(options)}
+
+    options, report = run_study("scripts/studies/scale.py", __doc__, Options, make, table, arguments)
     if options.figure:
         from studies.scale_figure import draw
 

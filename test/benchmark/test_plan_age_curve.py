@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from helpers import write_tiny_model
 
-from dcfm_ros.benchmark.plan.age_curve import AGES, CURVES, built_in_models, expected_accuracy, miou_at
+from dcfm_ros.benchmark.plan.age_curve import AGES, CURVES, expected_accuracy, miou_at
+from dcfm_ros.model.model_yaml import built_in_models
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 

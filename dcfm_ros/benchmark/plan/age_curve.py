@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from dcfm_ros.config_folders import config_folders
-from dcfm_ros.model.model_yaml import find_model
+from dcfm_ros.model.model_yaml import built_in_name
 
 RATE_HZ = 15.0  # of CamVid val, on which the curves were measured
 AGES = (0, 1, 2, 4, 6, 8, 12, 16)  # frames at RATE_HZ
@@ -48,16 +46,3 @@ def expected_accuracy(model: str, ages_s: Sequence[float], per_frame: bool = Fal
 def miou_at(curve: str, ages_s: Sequence[float]) -> np.ndarray:
     """mIoU by ages in seconds: linear between the curve's points, and the last one's beyond them."""
     return np.interp(np.asarray(ages_s, float) * RATE_HZ, AGES, CURVES[curve])
-
-
-def built_in_models() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(
-        {path.parent.name for place in config_folders("models") for path in place.glob("*/model.yaml")}
-    )
-
-
-def built_in_name(model: str | Path) -> str:
-    """The name of a model that comes with the package; empty for others."""
-    folder = find_model(model).resolve()
-    return folder.name if folder.parent in {p.resolve() for p in config_folders("models")} else ""

@@ -9,7 +9,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from dcfm_ros.benchmark.plan.age_curve import built_in_name
 from dcfm_ros.benchmark.plan.measured import Row
 from dcfm_ros.benchmark.plan.words import (
     accuracy_words,
@@ -20,7 +19,7 @@ from dcfm_ros.benchmark.plan.words import (
     wish_words,
 )
 from dcfm_ros.files import output_folder
-from dcfm_ros.model.model_yaml import find_model
+from dcfm_ros.model.model_yaml import built_in_name, find_model
 
 AsYaml = Callable[[Any], str]  # formats a value as ROS's parser reads it back: ros/yaml_text.py
 

@@ -9,12 +9,12 @@ import sys
 
 from tqdm import tqdm
 
-from dcfm_ros.benchmark.plan.age_curve import built_in_models
 from dcfm_ros.benchmark.plan.measured import Job, Row
 from dcfm_ros.benchmark.plan.options import PlanOptions
 from dcfm_ros.benchmark.plan.parameters_file import check_place
 from dcfm_ros.benchmark.plan.process import measure_apart
 from dcfm_ros.benchmark.plan.verdict import row_of
+from dcfm_ros.model.model_yaml import built_in_models
 from dcfm_ros.model.stored import StoredModel
 
 

@@ -20,7 +20,7 @@ from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.onnx_export import ExportError, Part, write_onnx
 from dcfm_ros.pipeline.backends.tensorrt.build_program import build_engines, gpu_name, key_of
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import EngineCache
-from dcfm_ros.pipeline.export.folder import Run, write_export
+from dcfm_ros.pipeline.export.folder import Run, check_is_free, write_export
 from dcfm_ros.pipeline.export.options import ExportOptions
 from dcfm_ros.pipeline.export.record import RECORD_FILE, ExportRecord
 
@@ -108,10 +108,7 @@ def _export_engines(model: Model, options: ExportOptions, size: tuple[int, int])
 
 
 def _free_folder(out: str) -> Path:
-    """Return a folder that may be written: a new one, an empty one, or an older export."""
+    """Return a folder that may be written."""
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder} is a file: give another folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORD_FILE).is_file():
-        raise ExportError(f"{folder} holds something other than an export: give another folder")
+    check_is_free(folder, lambda folder: (folder / RECORD_FILE).is_file())
     return folder

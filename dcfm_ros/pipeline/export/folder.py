@@ -24,6 +24,14 @@ Run = Callable[[Part], np.ndarray]  # runs an exported part on its example input
 Writer = Callable[[list[Part], Path, str], tuple[list[Path], Run | None]]
 
 
+def check_is_free(folder: Path, is_export: Callable[[Path], bool]) -> None:
+    """Raise ExportError unless the folder may be written: a new one, an empty one, or an older export."""
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder} is a file: give another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not is_export(folder):
+        raise ExportError(f"{folder} holds something other than an export: give another folder")
+
+
 def write_export(
     folder: Path,
     format: str,

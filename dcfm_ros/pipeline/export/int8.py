@@ -19,6 +19,7 @@ from dcfm_ros.model.model_yaml import CONFIG_FILE, WEIGHTS_FILE
 from dcfm_ros.model.onnx_export import ExportError
 from dcfm_ros.model.stored import INT8_FOLDER, StoredModel
 from dcfm_ros.model.versions import installed, versions
+from dcfm_ros.pipeline.export.folder import check_is_free
 from dcfm_ros.pipeline.export.options import ExportOptions
 from dcfm_ros.pipeline.frames import Frame
 from dcfm_ros.pipeline.preprocess import network_input
@@ -71,7 +72,7 @@ def export_int8(options: ExportOptions, images: Sequence[np.ndarray]) -> Int8Exp
     model = StoredModel(options.model)
     out, own = Path(options.out), Path(options.out).resolve() == model.folder.resolve()
     if not own:
-        _check_is_free(out)
+        check_is_free(out, _is_export)
     size = options.size or input_size(*2 * ((model.config.input_height, model.config.input_width),))
     inputs = [network_input(Frame("", 0, image), size) for image in images]
     held_back = inputs[_CHECKED // 2 :: _CHECKED] or inputs[-1:]
@@ -123,11 +124,5 @@ def _write(
     return Int8Exported(Path(options.out), size, len(calibration), len(held_back), *found)
 
 
-def _check_is_free(folder: Path) -> None:
-    """Raise ExportError unless the folder may be written: a new one, an empty one, or an older export."""
-    if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder} is a file: give another folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        known = {CONFIG_FILE, WEIGHTS_FILE, INT8_FOLDER}
-        if {path.name for path in folder.iterdir()} != known:
-            raise ExportError(f"{folder} holds something other than an export: give another folder")
+def _is_export(folder: Path) -> bool:
+    return {path.name for path in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, INT8_FOLDER}

@@ -200,11 +200,11 @@ class OpenVINOBackend(MasksOnHost):
         )
 
     def _decoder(self, graphs: Graphs) -> Decoder:
-        weights, network = graphs.decoder_weights(), graphs.decoder()
-        if network is None:
-            return GivenLogits()
+        weights = graphs.decoder_weights()
         if weights is not None and len(weights.classes) <= FusedDecoder.MAX_CLASSES:
             return FusedDecoder(weights)
+        if (network := graphs.decoder()) is None:
+            return GivenLogits()
         return NetworkDecoder(self._request(network, self._settings), Buffers(tuple(graphs.common_shape)))
 
     def _request(self, network: openvino.Model, settings: dict[str, str]) -> openvino.InferRequest:

@@ -6,7 +6,7 @@ PyTorch."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -236,15 +236,18 @@ _ATTENTION = 3.0
 
 def _work(node: openvino.Node, seen: set[str]) -> float:
     """Return the multiply-accumulates of what `node` is computed from, and has not been seen."""
-    found, work = [node], 0.0
-    while found:
-        node = found.pop()
-        if node.get_friendly_name() in seen:
-            continue
-        seen.add(node.get_friendly_name())
-        work += _work_of(node)
-        found += [port.get_node() for port in node.input_values()]
-    return work
+    return sum(map(_work_of, new_nodes(node, seen)), 0.0)
+
+
+def new_nodes(node: openvino.Node, seen: set[str]) -> Iterator[openvino.Node]:
+    """Yield what `node` is computed from, itself included, and has not been seen; from then on it has."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        if node.get_friendly_name() not in seen:
+            seen.add(node.get_friendly_name())
+            waiting += [port.get_node() for port in node.input_values()]
+            yield node
 
 
 def _work_of(node: openvino.Node) -> float:

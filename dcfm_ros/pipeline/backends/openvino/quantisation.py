@@ -32,6 +32,7 @@ from dcfm_ros.pipeline.backends.openvino.graphs import (
     SHALLOW_FEATURE,
     Graphs,
     graph_file,
+    new_nodes,
 )
 from dcfm_ros.pipeline.backends.openvino.signal_stack import kept_signal_stack
 
@@ -245,15 +246,11 @@ def _layers_of_steps(graph: openvino.Model, steps: Sequence[str]) -> dict[str, l
     """Return the layers of each step of the deep path and of its conclusion, which are not of steps
     before."""
     seen: set[str] = set()
-    found: dict[str, list[str]] = {}
-    for step in [*steps, COMMON]:
-        waiting, found[step] = [graph.output(step).get_node()], []
-        while waiting:
-            node = waiting.pop()
-            if node.get_friendly_name() in seen:
-                continue
-            seen.add(node.get_friendly_name())
-            if node.get_type_name() in _QUANTISABLE:
-                found[step].append(node.get_friendly_name())
-            waiting += [port.get_node() for port in node.input_values()]
-    return found
+    return {
+        step: [
+            node.get_friendly_name()
+            for node in new_nodes(graph.output(step).get_node(), seen)
+            if node.get_type_name() in _QUANTISABLE
+        ]
+        for step in [*steps, COMMON]
+    }

@@ -122,14 +122,12 @@ class GraphStore:
 def _converts(model: Path, out: Path, size: tuple[int, int] | None) -> bool:
     """Convert a model in another process. False if that failed: the conversion in this one then tells why."""
     program = [sys.executable, "-m", "dcfm_ros.pipeline.backends.openvino.conversion", str(model), str(out)]
-    package = str(Path(dcfm_ros.model.__file__).parents[2])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     try:
         ended = subprocess.run(
             [*program, *map(str, size or ())],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},  # this process compiles meanwhile
+            env={**environment.for_programs(), "OMP_NUM_THREADS": "1"},  # this process compiles meanwhile
         )
     except OSError:
         return False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dcfm_ros import environment
 from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import loaded, save_model
@@ -137,8 +137,6 @@ class EngineBuilder:
 
     def _run(self, command: list[str], report: Callable[[str], None]) -> None:
         """Run the program; raises BackendError with its output if it fails."""
-        package = str(Path(__file__).parents[3])
-        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         with self._lock:
             if self._stopped:
                 raise BuildStopped
@@ -150,7 +148,7 @@ class EngineBuilder:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                env={**os.environ, "PYTHONPATH": path},
+                env=environment.for_programs(),
                 start_new_session=True,
             )
         output: deque[str] = deque(maxlen=_KEPT_LINES)
