@@ -25,7 +25,7 @@ from dcfm_ros.pipeline.compressed_format import (
     read_png,
 )
 from dcfm_ros.pipeline.frames import InputError
-from dcfm_ros.pipeline.settings import MAX_SIDE
+from dcfm_ros.pipeline.settings import MAX_PIXELS, MAX_SIDE
 
 
 class ImageMessage(Protocol):
@@ -147,6 +147,10 @@ def _check_size(width: int, height: int) -> None:
             "size",
             f"image is {width}×{height} pixels: width and height must be 1 to {MAX_SIDE}; "
             "check the driver or scale the picture down",
+        )
+    if width * height > MAX_PIXELS:
+        raise MessageError(
+            "size", f"image is {width}×{height} pixels, in all more than {MAX_PIXELS}: scale the picture down"
         )
 
 

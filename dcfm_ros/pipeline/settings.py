@@ -13,7 +13,9 @@ from dcfm_ros.config_folders import ready_class_maps
 from dcfm_ros.pipeline.backend_table import BACKENDS, DEVICES, PRECISIONS
 from dcfm_ros.setting_fields import check, setting
 
-MAX_SIDE = 16384  # pixels, of images and masks; prevents a forged size from allocating gigabytes
+# Of images and masks: prevent a forged size from allocating gigabytes.
+MAX_SIDE = 16384  # pixels
+MAX_PIXELS = 2**26  # twice 8K
 DEFAULT_MODEL = "street11"  # the built-in model of node, tools and demo
 
 

@@ -20,6 +20,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
+from dcfm_ros.pipeline.decoding import MessageError
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.ros.admission import RateLimit
 from dcfm_ros.ros.camera_info import InfoPairing
@@ -29,6 +30,7 @@ from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.intake import Intake, open_intake
 from dcfm_ros.ros.parameters import OutputParameters
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
+from dcfm_ros.ros.serialized import reader
 from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
@@ -71,6 +73,7 @@ class CameraPort:
 
     def subscribe(self) -> None:
         kind, name = TRANSPORTS[self.camera.transport].message_class(), self.camera.name
+        read = reader(kind)
         intake = self._intake = open_intake(
             name,
             self.camera.transport,
@@ -79,11 +82,16 @@ class CameraPort:
             lambda error: self._refuse(name, error),
         )
 
-        def received(message: Any, info: Any) -> None:
+        def received(data: bytes, info: Any) -> None:
             before = self._gaps.overwritten or 0
             self._gaps.received(info.get("publication_sequence_number"))
             if (self._gaps.overwritten or 0) > before:
                 intake.lost()
+            try:
+                message = read(data)
+            except MessageError as error:
+                self._refuse(name, error)
+                return
             intake.received(message)
 
         def matched(info: Any) -> None:
@@ -99,6 +107,7 @@ class CameraPort:
             event_callbacks=SubscriptionEventCallbacks(
                 incompatible_qos=self._incompatible, message_lost=self._message_lost, matched=matched
             ),
+            raw=True,
         )
         self._info_subscription = self._node.create_subscription(
             CameraInfo,

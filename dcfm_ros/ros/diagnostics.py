@@ -41,6 +41,8 @@ class NodeState:
     in_state_s: float = 0.0  # time since the state was reached
     min_mask_hz: float = 0.0  # of each camera; 0: no lower bound
     max_interval: int = 10  # MaxK, frames
+    callback_failures: int = 0  # messages and requests that raised an error
+    last_callback_failure: str = ""
     masks_wait: bool = False  # in mode two_sided masks come with the next keyframe, and are late by design
     # Texts that require a check of the machine, and are evaluated only when needed.
     other_users: Callable[[], str] = (
@@ -149,7 +151,13 @@ def backend_diagnostic(node: NodeState, device: str, status: dict[str, str] | No
         name=f"{node.node}: backend",
         message=text,
         hardware_id=(status or {}).get("device", device),
-        values=key_values(status or {}),
+        values=key_values(
+            {
+                **(status or {}),
+                "callback_failures": str(node.callback_failures),
+                "last_callback_failure": node.last_callback_failure,
+            }
+        ),
     )
 
 

@@ -18,7 +18,6 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
@@ -26,6 +25,7 @@ from rclpy.utilities import remove_ros_args
 from dcfm_ros.interrupts import set_stop_handlers
 from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.log_folder import prepare_log_folder
 
 _USER_CHECK_S = 5.0  # period of the check for other users' processes
@@ -101,7 +101,7 @@ def create(kind: Callable[[], SomeNode]) -> SomeNode:
 
 def spin_until(node: Node, *stops: threading.Event) -> None:
     """Spin the node until one of the events is set."""
-    executor = SingleThreadedExecutor()
+    executor = GuardedExecutor()
     executor.add_node(node)
     users, next_check_s = shared_memory.ForeignUsers(), 0.0
     try:

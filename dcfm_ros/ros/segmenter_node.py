@@ -25,6 +25,7 @@ from dcfm_ros.ros.camera_outputs import CameraOutputs
 from dcfm_ros.ros.camera_parameters import declare_camera_of, declare_cameras, read_cameras
 from dcfm_ros.ros.camera_port import LOG_PERIOD_S, CameraPort
 from dcfm_ros.ros.diagnostics import NodeState, TopicState
+from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 from dcfm_ros.ros.latched import ClassTopics
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
@@ -285,6 +286,8 @@ class SegmenterNode(LifecycleNode):
         )
 
     def _node_state(self, **limits) -> NodeState:
+        if isinstance(executor := self.executor, GuardedExecutor):
+            limits |= {"callback_failures": executor.failures, "last_callback_failure": executor.last_failure}
         return NodeState(
             self.get_fully_qualified_name(),
             self._state,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from dcfm_ros.pipeline.backends.base import status_of
 from dcfm_ros.pipeline.telemetry import CameraStatus
-from dcfm_ros.ros.diagnostics import NodeState, TopicState, camera_diagnostic
+from dcfm_ros.ros.diagnostics import NodeState, TopicState, backend_diagnostic, camera_diagnostic
 from reference_pages.markdown import code, table
 
 _CAMERA = {
@@ -60,6 +60,9 @@ _BACKEND = {
     "device": "`cpu` or `cuda:N`",
     "precision": "of the networks' arithmetic",
     "state": "what it is doing, in words; with TensorRT the progress of an engine build",
+    "callback_failures": "messages and requests to the node that raised an error, such as a parameter of a type that "
+    "does not exist; the node goes on",
+    "last_callback_failure": "the last of these errors",
 }
 _POINTS = {
     "masks, geometry": "messages that came",
@@ -97,7 +100,7 @@ are there only while the node is configured. Counts begin at 0 when it is config
 
 One status, `/dcfm/segmenter: backend`. Some backends add values of their own.
 
-{_rows(_BACKEND, list(status_of(SimpleNamespace(name="", device="", precision=""))))}
+{_rows(_BACKEND, [pair.key for pair in _backend_status().values])}
 ## Points
 
 One status, `/dcfm/points`.
@@ -115,6 +118,13 @@ def _camera_status():
     known = {field.name: 0 for field in fields(CameraStatus)}
     known |= {"camera": "", "size": None, "last_error": "", "refused": {"<kind>": 0}}
     return camera_diagnostic("", NodeState("/n", "inactive"), TopicState("/t"), CameraStatus(**known))
+
+
+def _backend_status():
+    """The backend's status, with the values that every backend has."""
+    return backend_diagnostic(
+        NodeState("/n", "active"), "", status_of(SimpleNamespace(name="", device="", precision=""))
+    )
 
 
 def _rows(meanings: dict[str, str], keys: list[str]) -> str:
