@@ -98,6 +98,10 @@ class Process:
             else:
                 self._process = ForkedCommand(command, arguments, str(log), environment)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def running(self) -> bool:
         return self._process.poll() is None
 

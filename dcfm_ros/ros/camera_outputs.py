@@ -62,6 +62,10 @@ class CameraOutputs:
         for publisher in self._all():
             self._node.destroy_lifecycle_publisher(publisher)
 
+    @property
+    def mask_topic(self) -> str:
+        return self._mask.topic_name
+
     def have_subscribers(self) -> bool:
         return any(publisher.get_subscription_count() > 0 for publisher in self._all())
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from copy import copy
 from typing import Any
@@ -35,6 +36,7 @@ from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
 LOG_PERIOD_S = 5.0  # throttle period of repeated warnings
+_RIVAL_S = 25.0  # a killed segmenter's publisher stays in the graph for 20 s
 
 
 class CameraPort:
@@ -68,6 +70,7 @@ class CameraPort:
         self._intake: Intake | None = None
         self.lost = 0  # images lost in transport, as reported by DDS
         self._gaps = SequenceGaps()
+        self._alone_s = time.monotonic()  # when this node was last the only one on its mask's topic
         self._limit = RateLimit()
         self._infos = InfoPairing(node.resolve_topic_name(camera.info_topic), outputs.publish_info)
 
@@ -143,7 +146,19 @@ class CameraPort:
             infos=self._infos.counts(),
             lost=self.lost,
             overwritten=self._gaps.overwritten,
+            rivals=self._rivals(),
         )
+
+    def _rivals(self) -> tuple[str, ...]:
+        """Return the other nodes that have published on this camera's mask topic for a while."""
+        publishers = self._node.get_publishers_info_by_topic(self.outputs.mask_topic)
+        names = [f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers]
+        own = self._node.get_fully_qualified_name()
+        if own in names:
+            names.remove(own)  # once: another process may have the same name
+        if not names:
+            self._alone_s = time.monotonic()
+        return tuple(names) if time.monotonic() - self._alone_s > _RIVAL_S else ()
 
     def _image_topics(self) -> tuple[str, ...]:
         """Return all topics on which images are published, except this node's own."""

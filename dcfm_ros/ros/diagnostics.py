@@ -64,6 +64,7 @@ class TopicState:
     parameter: str = "image_topic"  # that names the topic
     lost: int = 0  # images that DDS lost in transport, not included in `received`
     infos: InfoCounts = InfoCounts()
+    rivals: tuple[str, ...] = ()  # other nodes that have published the same masks for a while
     overwritten: int | None = (
         None  # images overwritten by newer ones in DDS's queue, not included either; None: unknown
     )
@@ -194,8 +195,8 @@ def _silent(node: NodeState, topic: TopicState, status: CameraStatus) -> tuple[b
         return _WARN, f"no publisher on {topic.topic}: start the camera, or set {topic.parameter}{elsewhere}"
     if status.received == 0:
         reason = node.other_users() or (
-            "if `ros2 topic hz` counts images, they are of another container (docs/deployment.md), or too "
-            f"large for DDS: {node.room()}"
+            "it may not have begun; if `ros2 topic hz` counts images, they are of another container "
+            f"(docs/deployment.md), or too large for DDS: {node.room()}"
         )
         return _WARN, f"no image yet on {topic.topic}, although it has a publisher: {reason}"
     silent_s = min(status.silent_s, node.in_state_s)  # without the time before the node was active
@@ -242,6 +243,11 @@ def _degraded(
 ) -> tuple[bytes, str] | None:
     """Return what is wrong although masks are made, or None."""
     rate, period_ms = f"{status.mask_hz:.1f} masks/s", 1e3 / max(status.input_hz, 1e-3)
+    if topic.rivals:
+        return _WARN, (
+            f"{rate}, but {', '.join(topic.rivals)} publishes masks on the same topic: end one of the two, "
+            "or give it another namespace (namespace:=NAME)"
+        )
     if recent.lost:
         return _WARN, f"{rate}, {recent.lost} images lost in transport: {node.room()}"
     if recent.overwritten:

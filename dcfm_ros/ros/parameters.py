@@ -5,9 +5,8 @@ configurations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any
 
 from rclpy.node import Node
@@ -101,13 +100,6 @@ SEGMENTER: dict[str, Declared] = {
 def declare_segmenter(node: Node) -> None:
     declare(node, SEGMENTER)
     declare_cameras(node)
-
-
-def misspelt(given: Iterable[str]) -> list[str]:
-    """Return warnings about undeclared parameters with names similar to declared ones. Others are ignored,
-    since files for several nodes contain many."""
-    close = {name: get_close_matches(name, SEGMENTER, 1, 0.8) for name in sorted(given)}
-    return [f"unknown parameter {name}: do you mean {found[0]}?" for name, found in close.items() if found]
 
 
 def check_values(node: Node) -> None:

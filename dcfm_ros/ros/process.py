@@ -25,6 +25,7 @@ from rclpy.utilities import remove_ros_args
 from dcfm_ros.interrupts import set_stop_handlers
 from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros.given_parameters import warn_of_unused, why_unreadable
 from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.log_folder import prepare_log_folder
 
@@ -48,10 +49,12 @@ def start(arguments: list[str] | None) -> None:
         UnknownROSArgsError,
         UnicodeError,
     ) as error:  # for example a parameters file that is missing or not YAML
+        name = Path(sys.argv[0]).name
+        if wrong := why_unreadable(arguments):
+            raise SystemExit(f"{name}: the parameters file cannot be read: {wrong}") from None
         reason = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
         raise SystemExit(
-            f"{Path(sys.argv[0]).name}: {reason}: give a file that exists and is YAML of ROS, "
-            "-p name:=value, -r from:=to"
+            f"{name}: {reason}: give a file that exists and is YAML of ROS, -p name:=value, -r from:=to"
         ) from None
     if lack := shared_memory.lack_of_room():
         rclpy.logging.get_logger("dcfm_ros").warning(lack)
@@ -129,9 +132,10 @@ def run(
     begin: called first, with the node and an event that a signal sets; may take long
     ends: returns the node's own events
     """
-    start(arguments)
     stop = stop_on_signal()
+    start(arguments)
     node = create(kind)
+    warn_of_unused(node, sys.argv if arguments is None else arguments)
     failures = []
     try:
         begin(node, stop)

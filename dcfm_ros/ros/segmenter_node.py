@@ -49,9 +49,6 @@ class SegmenterNode(LifecycleNode):
         self._bond = ManagerBond(self)
         self._users = ForeignUsers()
         parameters.declare_segmenter(self)
-        overrides = getattr(self, "_parameter_overrides", ())  # private in rclpy: without it, no warnings
-        for sentence in parameters.misspelt(name for name in overrides if not self.has_parameter(name)):
-            self.get_logger().warning(sentence)
         self.autostart = value_of(self, "autostart")
         self.add_pre_set_parameters_callback(self._declare_cameras_of)
         self.add_on_set_parameters_callback(self._check_parameters)

@@ -234,7 +234,7 @@ def test_words(changes, more, level, text):
         (
             dict(received=0, silent_s=-1.0),
             "",
-            "no image yet on /image, although it has a publisher: if `ros2 topic hz` counts images, they are "
+            "no image yet on /image, although it has a publisher: it may not have begun; if `ros2 topic hz` counts images, they are "
             "of another container (docs/deployment.md), or too large for DDS: give it more room",
         ),
         (
@@ -369,7 +369,8 @@ def test_words_of_the_backend(more, level, text):
     values = {"backend": "tensorrt", "device": "cuda", "state": "tensorrt on cuda in f16", **more}
     status = backend_diagnostic(ACTIVE, "auto", values)
     assert (status.level, status.message, status.hardware_id) == (level, text, "cuda")
-    assert {item.key: item.value for item in status.values} == values
+    failures = {"callback_failures": "0", "last_callback_failure": ""}
+    assert {item.key: item.value for item in status.values} == {**values, **failures}
 
 
 def test_losses_are_a_warning_for_some_reports(probe):

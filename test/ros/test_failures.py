@@ -11,11 +11,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from ros_helpers import DEFAULTS, Camera
+from sensor_msgs.msg import Image
 
 from dcfm_ros.pipeline import segmenter
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import MasksOnHost
-from dcfm_ros.ros import health, segmenter_node
+from dcfm_ros.ros import camera_port, health, segmenter_node
 
 TOPIC = "/failing/image"
 
@@ -206,6 +207,24 @@ def test_images_that_the_executor_comes_to_too_late_for_are_counted(failing, pro
         0 < overwritten <= 12 - 5
         and f"{overwritten:.0f} images overwritten before the node took them" in status.message
     )
+
+
+@pytest.mark.slow
+def test_another_segmenter_on_the_same_topic_is_told(failing, probe, monkeypatch):
+    monkeypatch.setattr(camera_port, "_RIVAL_S", 0.2)
+    camera = Camera(probe, TOPIC).connect()
+    camera.segment()
+    assert "publishes masks" not in probe.diagnostic(TOPIC).message
+    rival = probe.node.create_publisher(Image, "/dcfm/mask", 1)
+    name = probe.node.get_fully_qualified_name()
+
+    def told(status):
+        camera.send()
+        return f"but {name} publishes masks on the same topic" in status.message
+
+    probe.diagnostic(TOPIC, told)
+    probe.node.destroy_publisher(rival)
+    probe.diagnostic(TOPIC, lambda status: (camera.send(), "publishes masks" not in status.message)[1])
 
 
 @pytest.mark.slow
