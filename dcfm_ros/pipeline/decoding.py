@@ -210,7 +210,8 @@ def decode_compressed(message: CompressedMessage) -> DecodedImage:
                 f"format {text!r} does not state whether the 16 bits of this grey PNG are brightness or "
                 "depth: for brightness publish 'mono16; png compressed '",
             )
-        return _finished(_decoded(data, png.is_grey), data, text, stated)
+        pixels = _decoded(data, png.is_grey) if png.may_be_whole else None
+        return _finished(pixels, data, text, stated)
     raise _unread(data, text, stated)
 
 

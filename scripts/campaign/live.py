@@ -33,14 +33,22 @@ def live_segmenter(cameras: dict[str, type], depth: int, waiting: int, **paramet
     cameras: names, and the classes of their messages, on the topics /NAME/image; depth: of the subscriptions,
     which are reliable, so that nothing is lost that is sent; waiting: images that may wait for their mask
     """
-    os.environ |= {"ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", DOMAIN), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    os.environ |= {
+        "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", DOMAIN),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
     from helpers import write_tiny_model
     from ros_helpers import DEFAULTS, Probe, Process, Segmenter
 
     with tempfile.TemporaryDirectory(prefix="dcfm_campaign_") as folder:
         model = write_tiny_model(Path(folder) / "tiny", seed=11)
         arguments = ["-p", "autostart:=false"]
-        values = {**DEFAULTS, "model": str(model), "cameras": list(cameras), "waiting_images": waiting} | parameters
+        values = {
+            **DEFAULTS,
+            "model": str(model),
+            "cameras": list(cameras),
+            "waiting_images": waiting,
+        } | parameters
         for name, kind in cameras.items():
             topic = f"/{name}/image"
             values |= {

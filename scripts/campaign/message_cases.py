@@ -145,7 +145,12 @@ def files() -> tuple[bytes, ...]:
         png_bomb(50_000, 50_000),
         png_bomb(8193, 8192),
         saved("GIF", "P", save_all=True, append_images=frames),
-        b"GIF89a" + struct.pack("<HH", 50_000, 50_000) + b"\x80\0\0\0\0\0\xff\xff\xff" + b"," + bytes(9) + b"\2\0;",
+        b"GIF89a"
+        + struct.pack("<HH", 50_000, 50_000)
+        + b"\x80\0\0\0\0\0\xff\xff\xff"
+        + b","
+        + bytes(9)
+        + b"\2\0;",
         saved("WEBP"),
         saved("BMP"),
         saved("TIFF"),
@@ -158,7 +163,9 @@ def png_bomb(width: int, height: int) -> bytes:
     """Return a PNG of a few kB whose pixels, all black, take width x height bytes."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     packer, pieces = zlib.compressobj(9), []
     for _ in range(min(height, 1000)):  # not all of them: nobody must come as far

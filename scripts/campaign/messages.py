@@ -23,10 +23,10 @@ from campaign.progress import Progress
 
 _BATCH = 50
 _MASK_S = 1.0  # within which a valid image has its mask
-_WARM_UP = 20  # batches, before memory is looked at
+_WARM_UP = 400  # batches, after which memory is looked at
 _GROWTH = 0.01  # of resident memory
 _CAMERAS = {"raw": Image, "compressed": CompressedImage}
-_PARAMETERS = sorted(DEFAULTS) + ["model", "cameras", "use_sim_time", "camera.raw.image_topic"]
+_PARAMETERS = [*sorted(DEFAULTS), "model", "cameras", "use_sim_time", "camera.raw.image_topic"]
 
 
 def run(progress: Progress) -> None:
@@ -55,23 +55,23 @@ class Attack:
         self._slowest_s = 0.0
 
     def run(self) -> None:
-        progress, batches, memory = self._progress, 0, 0
+        progress, batches, memory = self._progress, 0, []
         process = psutil.Process(self._live.process.pid)
         while progress.goes_on and self._live.process.running():
             self._batch(min(_BATCH, progress.goal - progress.done))
             batches += 1
-            if batches == _WARM_UP:
-                memory = process.memory_info().rss
+            if batches % _WARM_UP == 0:
+                memory.append(round(process.memory_info().rss / 1e6, 1))
         if not self._live.process.running():
             progress.fault("the node has died", log=self._live.process.text()[-2000:])
             return
         self._count()
         record = {"batches": batches, "slowest_mask_s": round(self._slowest_s, 3)}
         if memory:
-            grown = process.memory_info().rss / memory - 1
-            record |= {"resident_mb": round(memory / 1e6, 1), "growth": round(grown, 4)}
-            if grown > _GROWTH and batches > 10 * _WARM_UP:
-                progress.fault(f"resident memory has grown by {100 * grown:.1f} %")
+            grown = memory[-1] / memory[0] - 1
+            record |= {"resident_mb": memory, "growth": round(grown, 4)}
+            if grown > _GROWTH:
+                progress.fault(f"resident memory has grown by {100 * grown:.1f} %", resident_mb=memory)
         progress.records.append(record)
 
     def _batch(self, count: int) -> None:
@@ -131,7 +131,9 @@ class Attack:
             ends = ("masks", "dropped", "unheard", "over_rate", "discarded", "without_feature", "failures")
 
             def ended(status, ends=ends) -> float:
-                refused = sum(float(value) for key, value in status.values.items() if key.startswith("refused_"))
+                refused = sum(
+                    float(value) for key, value in status.values.items() if key.startswith("refused_")
+                )
                 return refused + sum(status.number(key) for key in ends)
 
             def counted(status, sent=sent) -> bool:
@@ -143,7 +145,9 @@ class Attack:
                 status = self._probe.diagnostic(topic, counted)
             except AssertionError:
                 status = self._probe.diagnostic(topic)
-                self._progress.fault(f"of {sent} messages of {name} not all are counted", values=status.values)
+                self._progress.fault(
+                    f"of {sent} messages of {name} not all are counted", values=status.values
+                )
             if status.number("failures"):
                 self._progress.fault("an image raised an error", error=status.values["last_error"])
             for key, value in status.values.items():

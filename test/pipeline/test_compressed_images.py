@@ -291,6 +291,38 @@ def test_no_data():
     assert error.kind == "decode" and "has no data: its publisher could not encode the picture" in str(error)
 
 
+def test_few_bytes_that_claim_many_pixels_are_not_decoded(monkeypatch):
+    png = bytearray(PNG)
+    png[16:24] = (8000).to_bytes(4, "big") * 2
+    monkeypatch.setattr(cv2, "imdecode", None)
+    assert refusal("", bytes(png)).kind == "decode"
+
+
+@pytest.mark.parametrize("claimed", (2**31 - 1, 2**24))
+def test_a_chunk_that_claims_gigabytes_is_not_decoded(claimed, monkeypatch):
+    """OpenCV reserves and fills them: 123 bytes took it 13 s."""
+    png = bytearray(PNG)
+    at = png.index(b"IDAT") - 4
+    png[at : at + 4] = claimed.to_bytes(4, "big")
+    monkeypatch.setattr(cv2, "imdecode", None)
+    assert refusal("", bytes(png)).kind == "decode"
+
+
+@pytest.mark.parametrize("missing", (13, 20, 200))
+def test_a_png_that_is_cut_is_not_decoded(missing, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", None)
+    assert refusal("", PNG[:-missing]).kind == "decode"
+
+
+def test_a_picture_of_one_colour_is_decoded():
+    """It has 256 kB in 300 bytes: as few as a PNG can have."""
+    black = np.zeros((512, 512), np.uint8)
+    data = cv2.imencode(".png", black, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+    assert len(data) < black.size / 500
+    message = SimpleNamespace(format="mono8; png compressed ", data=data)
+    assert not decode_compressed(message).pixels.any()
+
+
 @pytest.mark.parametrize("width, height", [(MAX_SIDE + 1, 1), (8193, 8192), (60000, 60000), (0, 5)])
 def test_the_size_is_checked_before_anything_is_decoded(width, height, monkeypatch):
     jpeg, png = bytearray(encoded(BGR, ".jpg")), bytearray(PNG)

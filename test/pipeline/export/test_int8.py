@@ -276,10 +276,10 @@ def test_without_quantised_networks_there_is_no_int8(tmp_path):
     with pytest.raises(
         BackendError,
         match=r"model has no quantised networks: run `dcfm export .*model --format openvino --precision int8 "
-        r"--calibrate SOURCE --out FOLDER`; or use precision:=auto",
+        r"--calibrate SOURCE --out FOLDER`; or use precision auto",
     ):
         OpenVINOBackend(StoredModel(model), "int8")
-    with pytest.raises(BackendError, match="this model is in no folder; use precision:=auto"):
+    with pytest.raises(BackendError, match="this model is in no folder; use precision auto"):
         OpenVINOBackend(tiny_model(), "int8")
 
 

@@ -14,6 +14,8 @@ openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from helpers import tiny_model, write_tiny_model
 
 from dcfm_ros.pipeline.backends.base import status_of
+from dcfm_ros.pipeline.backends import network_cache
+from dcfm_ros.pipeline.backends.network_cache import DIGESTS_FILE
 from dcfm_ros.pipeline.backends.openvino import conversion, store
 from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
 from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE
@@ -85,14 +87,64 @@ def test_key_depends_on_the_code_of_the_network(folder, monkeypatch):
     assert len(entries(folder)) == 2
 
 
-@pytest.mark.parametrize("file", [STRUCTURE_FILE, "shallow.xml", "deep.xml"])
-def test_damaged_entry_is_converted_again(folder, caplog, file):
+def flipped(file):
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "file, damage",
+    [
+        (STRUCTURE_FILE, lambda file: file.write_text("no network")),
+        ("shallow.xml", flipped),
+        ("deep.bin", flipped),  # weights that would make other masks
+        ("decoder.npz", os.unlink),
+        (DIGESTS_FILE, flipped),
+    ],
+)
+def test_damaged_entry_is_converted_again(folder, caplog, conversions, file, damage):
     wanted = logits(tiny_model())
     (entry,) = entries(folder)
-    (folder / entry / file).write_text("no network")
+    damage(folder / entry / file)
     assert np.array_equal(logits(tiny_model()), wanted)
     assert "cannot read the cached network" in caplog.text
-    assert entries(folder) == [entry]
+    assert entries(folder) == [entry] and len(conversions) == 2
+
+
+def test_an_entry_that_others_can_write_to_is_converted_again(folder, caplog, conversions):
+    logits(tiny_model())
+    (entry,) = entries(folder)
+    (folder / entry).chmod(0o777)
+    logits(tiny_model())
+    assert f"every user can write to {folder / entry}" in caplog.text
+    assert len(conversions) == 2 and (folder / entry).stat().st_mode & 0o022 == 0
+    logits(tiny_model())
+    assert len(conversions) == 2
+
+
+def test_a_cache_that_others_can_write_to_is_not_used(folder, caplog, monkeypatch, conversions, tmp_path):
+    private = tmp_path / "private"
+    monkeypatch.setattr(network_cache.environment, "temporary_folder", lambda: private)
+    network_cache.environment.say_once.cache_clear()
+    logits(tiny_model())
+    folder.chmod(0o777)
+    for _ in range(2):
+        logits(tiny_model())
+    assert len(conversions) == 2 and len(entries(private / "cache" / "dcfm_ros" / "openvino")) == 1
+    said = f"every user can write to {folder}: networks are cached in {private}; take that right from others"
+    assert caplog.text.count(said) == 1
+
+
+def test_a_cache_is_closed_to_others_whatever_the_umask_is(folder, conversions):
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            logits(tiny_model())
+    finally:
+        os.umask(before)
+    assert len(conversions) == 1
+    assert not any(path.stat().st_mode & 0o022 for path in (folder, *folder.rglob("*")))
 
 
 def test_folder_that_cannot_be_written_only_costs_time(folder, caplog):

@@ -259,6 +259,24 @@ def test_nowhere_to_write(make, tmp_path):
         make().build(SIZE, lambda progress: None)
 
 
+@pytest.mark.slow
+def test_engines_that_others_can_write_to_are_not_loaded(make, good, tmp_path, caplog):
+    """They are built again in a folder of the user's own."""
+    first = make(good).build(SIZE, lambda progress: None).folder
+    (first / "deep.engine").chmod(0o666)
+    assert make().find(SIZE) is None
+    assert f"every user can write to {first / 'deep.engine'}" in caplog.text
+    second = make(good).build(SIZE, lambda progress: None).folder
+    assert second == tmp_path / "cache" / "dcfm_ros" / "tensorrt" / "key64x96"
+    assert make().find(SIZE).folder == second
+
+
+def test_a_folder_that_others_can_write_to_gets_no_engines(make, tmp_path):
+    (tmp_path / "model" / "engines").mkdir(parents=True)
+    (tmp_path / "model").chmod(0o777)
+    assert EngineCache(tmp_path / "model").new("key").parent == tmp_path / "cache" / "dcfm_ros" / "tensorrt"
+
+
 def test_a_model_without_a_folder_has_the_users_cache(make, tmp_path):
     assert EngineCache(None).new("key") == tmp_path / "cache" / "dcfm_ros" / "tensorrt" / "key"
 
