@@ -7,11 +7,13 @@ be imported here. An argument that is left empty leaves the parameters file in c
 of its own nodes.
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.utilities import make_namespace_absolute, prefix_namespace
@@ -66,6 +68,9 @@ ARGUMENTS = [
     ),
     optional("respawn", "start the node again where its process ends", BOOLEANS),
     optional("viewer", "show it in the Rerun viewer: rerun, rerun:web, or a file to write, FILE.rrd"),
+    optional(
+        "enclaves", "SROS 2: where in the keystore the enclaves are, such as /dcfm; each has its node's name"
+    ),
 ]
 # The segmenter's parameters by their arguments: text, and what is true or false.
 TEXTS = {
@@ -91,7 +96,16 @@ def parameters_file(context, namespace, name, values):
     return file.name
 
 
+def warn_of_misspelt(context):
+    """Launch takes any argument without a word; others may be meant for the file that includes this one."""
+    names = [argument.name for argument in ARGUMENTS]
+    for name in sorted({*context.launch_configurations} - {*names}):
+        if close := get_close_matches(name, names, 1, 0.7):
+            get_logger("segment.launch.py").warning(f"unknown argument {name}: do you mean {close[0]}?")
+
+
 def nodes(context):
+    warn_of_misspelt(context)
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     given = {
         "namespace": "dcfm",
@@ -111,17 +125,18 @@ def nodes(context):
         values["cameras"] = [name.strip() for name in given["cameras"].split(",") if name.strip()]
     files = [given["params"]] if "params" in given else []
     files += [parameters_file(context, given["namespace"], given["name"], values)] if values else []
-    common = {
-        "package": "dcfm_ros",
-        "namespace": given["namespace"],
-        "output": "screen",
-        "ros_arguments": ["--log-level", given.get("log_level", "info")],
-    }
+    common = {"package": "dcfm_ros", "namespace": given["namespace"], "output": "screen"}
+
+    def ros_arguments(name):
+        enclave = ["--enclave", f"{given['enclaves'].rstrip('/')}/{name}"] if "enclaves" in given else []
+        return ["--log-level", given.get("log_level", "info"), *enclave]
+
     started = [
         LifecycleNode(
             executable="segmenter",
             name=given["name"],
             parameters=files,
+            ros_arguments=ros_arguments(given["name"]),
             respawn=given.get("respawn", "").lower() == "true",
             respawn_delay=2.0,
             **common,
@@ -136,6 +151,7 @@ def nodes(context):
                 executable="viewer",
                 name="viewer",
                 parameters=[parameters_file(context, given["namespace"], "viewer", viewer)],
+                ros_arguments=ros_arguments("viewer"),
                 **common,
             )
         )

@@ -90,6 +90,8 @@ def test_every_argument_says_what_it_is_for(launch):
         "device",
         "precision",
         "mode",
+        "mask_size",
+        "class_map",
         "params",
         "namespace",
         "name",
@@ -98,6 +100,7 @@ def test_every_argument_says_what_it_is_for(launch):
         "log_level",
         "respawn",
         "viewer",
+        "enclaves",
     }
     assert all(argument.description for argument in arguments.values())
     choices = {name: argument.choices for name, argument in arguments.items()}
@@ -161,6 +164,15 @@ def test_the_viewer_is_told_which_segmenter(described, probe):
     assert read(probe, files, values, "viewer") == values
 
 
+def test_each_node_gets_the_enclave_of_its_name(described):
+    """SROS 2: docs/security.md."""
+    nodes, _ = described(viewer="drive.rrd", name="second", enclaves="/dcfm/")
+    given = [node._Node__ros_arguments for node in nodes]
+    assert [words[words.index("--enclave") + 1] for words in given] == ["/dcfm/second", "/dcfm/viewer"]
+    (node,), _ = described(enclaves="")
+    assert "--enclave" not in node._Node__ros_arguments
+
+
 def test_both_nodes_are_in_the_namespace_that_is_pushed(described):
     from launch_ros.actions import PushRosNamespace
 
@@ -184,6 +196,14 @@ def test_what_a_bringup_leaves_empty_is_as_by_default(described):
 def test_a_parameters_file_that_is_missing_ends_the_launch(described):
     with pytest.raises(RuntimeError, match="params:=/no/such.yaml: there is no such parameters file"):
         described(params="/no/such.yaml")
+
+
+def test_a_misspelt_argument_is_told(described, launch, monkeypatch):
+    told = []
+    logger = type("Logger", (), {"warning": lambda self, text: told.append(text)})()
+    monkeypatch.setattr(launch, "get_logger", lambda name: logger)
+    described(imgae="/camera/image_raw", robot="one")
+    assert told == ["unknown argument imgae: do you mean image?"]
 
 
 def test_one_image_topic_for_several_cameras_is_refused(described):
