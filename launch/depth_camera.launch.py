@@ -9,7 +9,7 @@ Takes the arguments of segment.launch.py as well, such as class_map:=traversable
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -21,6 +21,21 @@ from launch import LaunchDescription
 def text(*parts):
     """A parameter that stays a string, whatever YAML would make of it."""
     return ParameterValue(list(parts), value_type=str)
+
+
+def points(context):
+    enclaves = LaunchConfiguration("enclaves", default="").perform(context)
+    return [
+        Node(
+            package="dcfm_ros",
+            executable="points",
+            name="points",
+            namespace=LaunchConfiguration("namespace"),
+            output="screen",
+            parameters=[{"topic": text(LaunchConfiguration("camera"), "/", LaunchConfiguration("depth"))}],
+            ros_arguments=["--enclave", f"{enclaves.rstrip('/')}/points"] if enclaves else None,
+        )
+    ]
 
 
 def generate_launch_description():
@@ -47,13 +62,6 @@ def generate_launch_description():
                     "namespace": namespace,
                 }.items(),
             ),
-            Node(
-                package="dcfm_ros",
-                executable="points",
-                name="points",
-                namespace=namespace,
-                output="screen",
-                parameters=[{"topic": text(camera, "/", LaunchConfiguration("depth"))}],
-            ),
+            OpaqueFunction(function=points),
         ]
     )

@@ -47,6 +47,11 @@ def fleet_table(summary: dict) -> str:
     return "\n".join(lines)
 
 
+def fleet_files(out: str) -> list[str]:
+    """The files to open first, of a fleet's folder."""
+    return [f"{out}/index.html", f"{out}/summary.json"]
+
+
 def _cells(figures: dict, wanted: list) -> list[str]:
     return [
         percent(figures.get(name)) if decimals is None else number(figures.get(name), decimals)

@@ -23,3 +23,8 @@ def percent(share: float | None, decimals: int = 2, missing: str = "-") -> str:
 def number(value: float | None, decimals: int = 1) -> str:
     """Or a dash."""
     return "-" if value is None else f"{value:.{decimals}f}"
+
+
+def counted(number: int, what: str) -> str:
+    """As in `1 mask`, `2 masks`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

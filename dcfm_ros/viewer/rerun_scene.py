@@ -17,10 +17,10 @@ from uuid import uuid4
 import numpy as np
 import rerun as rr
 import rerun.blueprint as rrb
-import rerun_cli
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.viewer.piped_file import PipedFile
+from dcfm_ros.viewer.rerun_program import ADDRESS, is_our_own, open_window, serve_page
 
 _TIMELINE = "stamp"
 _LEGEND = "classes/legend"  # does not collide with the entities of a camera named `classes`
@@ -31,7 +31,7 @@ _DATA_PORT, _WEB_PORT = 9876, 9090  # Rerun's defaults, so that a tunnel can be 
 _FLUSH_S = 20.0
 _SCORE, _THRESHOLD, _DUE, _KEYFRAME = (80, 160, 240), (150, 150, 150), (80, 160, 240), (240, 90, 60)
 
-_web_port: int | None = None  # the library serves its pages until the process ends
+_web_port: int | None = None  # the page is served until the process ends
 
 
 class RerunScene:
@@ -127,31 +127,33 @@ class RerunScene:
     # Targets
 
     def _open_window(self) -> None:
-        """Open a window, which stays open when this process ends, until the user closes it."""
+        """Open a window, which stays open when this process ends, until the user closes it. One that is open
+        already shows this run as well."""
+        port = _DATA_PORT
         try:
-            rr.spawn(
-                port=_DATA_PORT,
-                memory_limit=_LIVE_MEMORY,
-                server_memory_limit=_LIVE_MEMORY,
-                hide_welcome_screen=True,
-                executable_path=str(Path(rerun_cli.__file__).with_name("rerun")),
-                recording=self._recording,
-            )
-        except RuntimeError as error:
+            if not is_our_own(port):
+                port = _free_port(port)
+                open_window(port, _LIVE_MEMORY)
+            self._recording.connect_grpc(f"rerun+http://{ADDRESS}:{port}/proxy")
+        except (OSError, RuntimeError) as error:
             raise OSError(
                 f"the viewer's window does not open ({error}): use rerun:web or FILE.rrd"
             ) from error
 
     def _serve(self) -> None:
-        """Serve viewer and data on threads of this process, the data to this machine only."""
+        """Serve the data on threads of this process, and the viewer's page, both to this machine only."""
         global _web_port
         port = _free_port(_DATA_PORT)
-        self._recording.set_sinks(rr.GrpcServerSink("127.0.0.1", port, server_memory_limit=_LIVE_MEMORY))
+        self._recording.set_sinks(rr.GrpcServerSink(ADDRESS, port, server_memory_limit=_LIVE_MEMORY))
         if _web_port is None:
-            _web_port = _free_port(_WEB_PORT)
-            rr.serve_web_viewer(web_port=_web_port, open_browser=False)
-        url = quote(f"rerun+http://127.0.0.1:{port}/proxy", safe="")
-        print(f"viewer: http://127.0.0.1:{_web_port}/?url={url}", flush=True)
+            web_port = _free_port(_WEB_PORT)
+            try:
+                serve_page(web_port)
+            except OSError as error:
+                raise OSError(f"the viewer's page cannot be served ({error}): use FILE.rrd") from error
+            _web_port = web_port
+        url = quote(f"rerun+http://{ADDRESS}:{port}/proxy", safe="")
+        print(f"viewer: http://{ADDRESS}:{_web_port}/?url={url}", flush=True)
 
     # Layout
 
@@ -258,7 +260,7 @@ def _free_port(usual: int) -> int:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((ADDRESS, port))
             except OSError:
                 continue
             return probe.getsockname()[1]

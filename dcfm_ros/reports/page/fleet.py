@@ -39,7 +39,7 @@ def write_index(file: Path, summary: dict) -> None:
     known = [column for column in _COLUMNS if any(one.get(column.name) is not None for one in [*bags, *rows])]
     count = len(bags)
     file.write_text(
-        template("fleet.html", link=quote).render(
+        template("fleet.html", link=_link).render(
             title=f"{count} recording{'s' * (count != 1)} {summary['command'].rstrip('e')}ed",
             summary=summary,
             columns=known,
@@ -50,3 +50,8 @@ def write_index(file: Path, summary: dict) -> None:
         ),
         encoding="utf-8",
     )
+
+
+def _link(path: str) -> str:
+    """A path beside the page as an address, which no name makes one of another place."""
+    return f"./{quote(path)}"

@@ -17,7 +17,7 @@ from dcfm_ros.files import atomic_files
 from dcfm_ros.reports.page import figures
 from dcfm_ros.reports.page.data import Moment, TimelinePoint
 from dcfm_ros.reports.page.moments import LARGEST_FLICKER, LOWEST_IOU, OLDEST_FEATURE
-from dcfm_ros.reports.page.templates import inline, template
+from dcfm_ros.reports.page.templates import inline, source_of, template
 from dcfm_ros.reports.page.timeline import MOST_POINTS, WIDTH, timelines
 
 # bytes of the video at a time; a multiple of 3, so that pieces of base64 can follow each other
@@ -53,6 +53,7 @@ def write_page(
     if video is not None and not video_times_s:
         raise ValueError(f"the times of {video} are missing: give video_times_s, one for each of its frames")
     rows = report["rows"] or []
+    script = inline("script.js")
     content = template("page.html", jpeg=_jpeg).stream(
         report=report,
         rows=rows,
@@ -60,7 +61,8 @@ def write_page(
         other=rows[1] if len(rows) > 1 else {},
         name=Path(report["bag"]["path"] or "recording").name,
         style=inline("style.css"),
-        script=inline("script.js"),
+        script=script,
+        script_source=source_of(script),
         tables=figures.tables(rows),
         stages=figures.STAGES,
         classes=_classes(rows, palette),

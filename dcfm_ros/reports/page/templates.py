@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import unicodedata
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -24,6 +27,7 @@ def template(name: str, **filters) -> Template:
         loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -37,6 +41,27 @@ def template(name: str, **filters) -> Template:
         **filters,
     )
     return environment.get_template(name)
+
+
+def visible(value: object) -> object:
+    """Text with its control characters written out, such as \\x00 and \\u202e: a name must not turn the
+    direction of the text around it, nor hide in it. Line ends and tabs stay."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(
+        _written(sign) if unicodedata.category(sign) in ("Cc", "Cf", "Cs") and sign not in "\t\n" else sign
+        for sign in value
+    )
+
+
+def _written(sign: str) -> str:
+    return f"\\x{ord(sign):02x}" if ord(sign) < 0x100 else f"\\u{ord(sign):04x}"
+
+
+def source_of(text: Markup) -> Markup:
+    """A script of the page for its content security policy, which then lets no other run."""
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return Markup("'sha256-{}'").format(base64.b64encode(digest).decode("ascii"))
 
 
 def inline(name: str) -> Markup:

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from injection_helpers import HARMLESS, NAMES, index_of, page_of
 from replay_page_helpers import PALETTE, moments, points, report
 
 from dcfm_ros.reports.page.page import write_page
@@ -153,3 +154,34 @@ def test_dark_where_the_reader_likes_it_dark(shown):
     light = brightness()
     shown.emulate_media(color_scheme="dark")
     assert light > 600 and brightness() < 120
+
+
+def test_names_that_are_scripts_do_nothing(browser, tmp_path):
+    page, complaints = browser.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: complaints.append(request.url[:60]))
+    for make in (page_of, index_of):
+        for name in NAMES:
+            file = make(tmp_path, name) and tmp_path / ("report.html" if make is page_of else "index.html")
+            page.goto(file.as_uri())
+            asked = [text for text in complaints if not text.startswith(("file:", "data:"))]
+            assert asked == [], name
+    page.close()
+
+
+def test_the_policy_stops_a_script_that_got_in(browser, tmp_path):
+    """Its digest lets the page's own script run, and none beside it."""
+    file = tmp_path / "report.html"
+    html = page_of(tmp_path, HARMLESS)
+    file.write_text(
+        html.replace("<main>", "<main><script>window.ran = true</script><p onclick='window.ran = true'>x")
+    )
+    page, complaints = browser.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(file.as_uri())
+    page.click("main > p")
+    assert page.evaluate("window.ran") is None
+    assert len([text for text in complaints if "Content Security Policy" in text]) == 2
+    page.close()

@@ -56,7 +56,7 @@ def page(tmp_path):
 def test_text_from_outside_stays_text(page):
     text = page()
     assert "<script" not in text and text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 6
-    assert 'href="%3Cscript%3Ealert%281%29%3C/script%3E/report.html"' in text
+    assert 'href="./%3Cscript%3Ealert%281%29%3C/script%3E/report.html"' in text
 
 
 def test_nothing_is_fetched(page):
@@ -64,7 +64,7 @@ def test_nothing_is_fetched(page):
     assert not re.search(r"https?:|src=|@import|url\(", text)
     assert re.findall(r'href="([^"]*)"', text) == [
         "data:,",
-        "%3Cscript%3Ealert%281%29%3C/script%3E/report.html",
+        "./%3Cscript%3Ealert%281%29%3C/script%3E/report.html",
     ]
 
 
