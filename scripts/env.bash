@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Source this file to work in the environment which `make build` made:
 #     source scripts/env.bash && dcfm --help
-# Sourcing it again changes nothing. VENV names another virtual environment than .venv, as in the Makefile.
+# Sourcing it again changes nothing. VENV names another virtual environment than .venv, as in the Makefile. Where there is
+# no environment, or the build did not finish, it says so and returns 1.
 
 _dcfm_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 _dcfm_venv=$(cd "$_dcfm_root" && cd "${VENV:-.venv}" 2>/dev/null && pwd)
@@ -38,5 +39,12 @@ fi
 # newer; with 3.10 use the commands `dcfm` and `pytest`.)
 export PYTHONSAFEPATH=1
 
-unset _dcfm_root _dcfm_venv _dcfm_nounset
+unset _dcfm_venv _dcfm_nounset
 unset -f _dcfm_prepend
+if command -v dcfm >/dev/null || [ -n "${MAKELEVEL:-}" ]; then # make sources this file to build
+    unset _dcfm_root
+else
+    echo "dcfm_ros: the build in $_dcfm_root did not finish: run \`make build\` there again" >&2
+    unset _dcfm_root
+    return 1
+fi

@@ -7,6 +7,8 @@
 # machine is. A machine with an NVIDIA GPU never gets the CPU build unasked.
 set -euo pipefail
 indexes=$1; shift
+trap 'exit 130' INT # an index that the user did not wait for is not an unusable one
+trap 'exit 143' TERM
 root=${MACHINE_ROOT:-} # another / for the tests
 
 first_of() { # the first of these paths that exists

@@ -17,6 +17,7 @@ ROSDEP_KEYS = {
     "PIL": "python3-pil",
     "catkin_pkg": "python3-catkin-pkg-modules",
     "cv2": "python3-opencv",
+    "hypothesis": "python3-hypothesis",
     "jinja2": "python3-jinja2",
     "matplotlib": "python3-matplotlib",
     "numpy": "python3-numpy",

@@ -60,11 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code. Errors are one line on stderr."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     given = make_parser(words).parse_args(words)
-    command = vars(given).pop("command")
+    command = f"{vars(given).pop('command')} {vars(given).pop('of_group', '')}".strip()
     environment.prepare()
     try:
         with Interrupts():
-            return _run(command, given) or 0
+            return _run(COMMANDS[command], given) or 0
     except KeyboardInterrupt:
         print(f"dcfm {command}: interrupted", file=sys.stderr)
         return _INTERRUPTED
@@ -99,9 +99,8 @@ def make_parser(words: list[str] | None = None) -> Parser:
     return parser
 
 
-def _run(command: str, given: Any) -> int | None:
-    of_group = vars(given).pop("of_group", "")
-    module = _module(COMMANDS[f"{command} {of_group}".strip()])
+def _run(command: Command, given: Any) -> int | None:
+    module = _module(command)
     return module.run(*settings_from(given, module.SETTINGS, getattr(module, "FIXED", None)))
 
 

@@ -6,26 +6,69 @@ bounds and default in the help text."""
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from dcfm_ros.setting_fields import Setting, SettingError, description_of, hint_of, is_size, metadata_of
+
+# How argparse begins its messages on one argument, in all its versions; of an unknown command what is quoted.
+_OF_ARGUMENT = re.compile(r"argument (?P<names>[^:]+): (?P<text>.*)", re.DOTALL)
+_QUOTES = ("'", '"')
+_UNKNOWN_COMMAND = re.compile(r"argument COMMAND: invalid choice: '(.*?)' \(")
 
 
 class Parser(argparse.ArgumentParser):
     """Refuses empty text, most often a variable of a shell that is not set, and what is no text: names of
-    files in another encoding, which neither ROS nor reports can hold."""
+    files in another encoding, which neither ROS nor reports can hold.
+
+    A value that cannot be used is one line; an unknown option has the usage of its own command, and the
+    option that was probably meant.
+    """
 
     def __init__(self, *arguments: Any, **options: Any):
+        self._options: list[str] = []
+        self._commands: Any = None  # of a parser whose arguments are those of its commands
         super().__init__(*arguments, **options)
         self.register("type", None, _text)  # of arguments without a type of their own
 
+    def add_argument(self, *arguments: Any, **options: Any) -> argparse.Action:
+        action = super().add_argument(*arguments, **options)
+        self._options += action.option_strings
+        return action
+
     def add_subparsers(self, **options: Any) -> Any:
         self.register("type", None, str)  # each command looks at its own arguments
-        return super().add_subparsers(**options)
+        self._commands = super().add_subparsers(**options)
+        return self._commands
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse has it, but an argument that is not known is an error of the command it was given
+        to."""
+        if self._commands is None and args is not None:
+            # Before what is missing is missed: the value of a misspelt option may stand in its place.
+            for word in _options_in(args):
+                if not any(known.startswith(word) for known in self._options):
+                    self.error(f"there is no option {word}{_meant(word, self._options)}")
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            what = "there is no option" if unknown[0].startswith("-") else "unexpected argument"
+            self.error(f"{what} {unknown[0]}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        if unknown := _UNKNOWN_COMMAND.match(message):
+            message = f"there is no command {unknown[1]}{_meant(unknown[1], list(self._commands.choices))}"
+        elif about := _OF_ARGUMENT.match(message):
+            option, text = about["names"].split("/")[-1], about["text"]
+            self.exit(2, f"{self.prog}: {option}{' ' if text.startswith(_QUOTES) else ': '}{text}\n")
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def add_settings(parser: argparse.ArgumentParser, kinds: Iterable[type]) -> None:
@@ -127,14 +170,28 @@ def _one(hint: Any, known: Setting) -> Callable[[str], Any] | None:
         entry = typing.get_args(hint)[0]
         if known.positional or known.repeat or known.several:
             return _plain(entry, known)
-        return _several(entry)
+        return _several(_plain(entry, known) or entry)
     return _plain(hint, known)
 
 
 def _plain(hint: type, known: Setting) -> Callable[[str], Any] | None:
     if hint in (int, float):
-        return hint
+        return _number(hint, known)
     return str if known.may_be_empty else None  # None: `_text`
+
+
+def _number(kind: type, known: Setting) -> Callable[[str], Any]:
+    """Parser of a number."""
+
+    def parse(text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            bounds = f", {known.bounds}".replace(", a value", "") if known.bounds else ""
+            raise argparse.ArgumentTypeError(f"{text!r}: use {wanted}{bounds}") from None
+
+    return parse
 
 
 def _text(value: str) -> str:
@@ -158,13 +215,12 @@ def height_and_width(text: str) -> tuple[int, int]:
     return height, width
 
 
-def _several(kind: type) -> Callable[[str], tuple]:
+def _several(parse_one: Callable[[str], Any]) -> Callable[[str], tuple]:
     """Parser of values with commas between them."""
 
     def parse(text: str) -> tuple:
-        return tuple(kind(part) for part in text.split(",") if part)
+        return tuple(parse_one(part) for part in text.split(",") if part)
 
-    parse.__name__ = f"list of {kind.__name__}"
     return parse
 
 
@@ -178,6 +234,22 @@ def _named(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse_argument
+
+
+def _options_in(words: Iterable[str]) -> Iterator[str]:
+    """The long options that a command line names; argparse takes what has spaces for a value."""
+    for word in words:
+        if word == "--":
+            return
+        if word.startswith("--") and " " not in word:
+            yield word.split("=")[0]
+
+
+def _meant(word: str, known: list[str]) -> str:
+    """What an unknown word is probably meant to be, as the end of a message."""
+    close = get_close_matches(word, known)
+    close.sort(key=lambda one: sorted(one) != sorted(word))  # letters that changed places are likeliest
+    return f": did you mean {close[0]}?" if close else ""
 
 
 class _StoreTuple(argparse.Action):

@@ -17,16 +17,18 @@ def run(options: BagEvaluateOptions, fleet: FleetOptions, file: ReportFile) -> i
     from dcfm_ros.bags.evaluate import evaluate_bag
     from dcfm_ros.bags.fleet import evaluate_fleet, only_bag
     from dcfm_ros.bags.progress_bar import with_progress
-    from dcfm_ros.reports.fleet_table import fleet_table
+    from dcfm_ros.reports.fleet_table import fleet_files, fleet_table
     from dcfm_ros.reports.replay_table import replay_table
 
     bag = only_bag(fleet)
     if bag is not None:
-        report = with_progress(evaluate_bag, replace(options, bag=bag)).report
+        options = replace(options, bag=bag)
+        report = with_progress(evaluate_bag, options).report
         print(replay_table(report))
-        file.write(report)
+        names = ("report.html", "report.json") if options.page else ("report.json",)
+        file.write(report, *(options.folder / name for name in names))
         return 0
     summary = evaluate_fleet(fleet, options)
     print(fleet_table(summary))
-    file.write(summary)
+    file.write(summary, *fleet_files(fleet.out))
     return 1 if summary["counts"].get("failed") else 0

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-import json
-
 from dcfm_ros.bags.options import MakeOptions
+from dcfm_ros.cli.report_file import ReportFile
 
-SETTINGS = (MakeOptions,)
+SETTINGS = (MakeOptions, ReportFile)
 
 
-def run(options: MakeOptions) -> None:
+def run(options: MakeOptions, file: ReportFile) -> None:
     from dcfm_ros.bags.make import make_bag
+    from dcfm_ros.reports.mask_bag_table import made_bag_text
 
-    print(json.dumps(make_bag(options), indent=2))
+    report = make_bag(options)
+    print(made_bag_text(report))
+    file.write(report, report["bag"])

@@ -17,13 +17,17 @@ def run(options: BagSegmentOptions, fleet: FleetOptions, file: ReportFile) -> in
     from dcfm_ros.bags.fleet import only_bag, segment_fleet
     from dcfm_ros.bags.progress_bar import with_progress
     from dcfm_ros.bags.segment import segment_bag
-    from dcfm_ros.reports.fleet_table import fleet_table
+    from dcfm_ros.reports.fleet_table import fleet_files, fleet_table
+    from dcfm_ros.reports.mask_bag_table import mask_bag_table, next_lines
 
     bag = only_bag(fleet)
     if bag is not None:
-        file.print(with_progress(segment_bag, replace(options, bag=bag)))
+        report = with_progress(segment_bag, replace(options, bag=bag))
+        print(mask_bag_table(report))
+        file.write(report, report["out"])
+        print(next_lines(report["out"]))
         return 0
     summary = segment_fleet(fleet, options)
     print(fleet_table(summary))
-    file.write(summary)
+    file.write(summary, *fleet_files(fleet.out))
     return 1 if summary["counts"].get("failed") else 0

@@ -16,4 +16,4 @@ def run(options: EvaluateOptions, file: ReportFile) -> None:
 
     report = evaluate(options)
     print(evaluation_table(report))
-    file.write(report)
+    file.write(report, *([f"{options.out}/report.json and plots"] if options.out else []))

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+from pathlib import Path
+
 from dcfm_ros.benchmark.plan.options import PlanOptions
 from dcfm_ros.cli.report_file import ReportFile
 
@@ -13,7 +18,6 @@ SETTINGS = (PlanOptions, ReportFile)
 def run(options: PlanOptions, file: ReportFile) -> int:
     """Returns 1 where no model fits."""
     from datetime import date
-    from pathlib import Path
 
     from dcfm_ros.benchmark.plan.parameters_file import parameters_text
     from dcfm_ros.benchmark.plan.plan import plan
@@ -26,13 +30,30 @@ def run(options: PlanOptions, file: ReportFile) -> int:
     rows = plan(options)
     chosen = recommended(rows)
     print(plan_table(rows, chosen))
-    file.write(plan_report(options, rows, chosen))
+    report = plan_report(options, rows, chosen)
     if chosen is None:
+        file.write(report)
         return 1
     text = parameters_text(chosen, options.command(), date.today(), as_yaml)
     if options.out:
         atomic_write(Path(options.out), text)
-        print(f"\nros2 launch dcfm_ros segment.launch.py params:={options.out}")
+        print()
+        file.write(report, options.out)
+        print(f"next: {start_line(options.out)}")
     else:
+        file.write(report)
         print(f"parameters file (--out FILE writes it):\n\n{text}", end="")
     return 0
+
+
+def start_line(parameters: str) -> str:
+    """How the segmenter is started here with this parameters file: ROS from PyPI has no command `ros2`."""
+    file = shlex.quote(parameters)
+    if shutil.which("ros2") is None:
+        for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+            node = Path(prefix, "lib", "dcfm_ros", "segmenter")
+            if node.is_file():
+                here = Path.cwd()
+                shown = node.relative_to(here) if node.is_relative_to(here) else node
+                return f"{shlex.quote(str(shown))} --ros-args --params-file {file}"
+    return f"ros2 launch dcfm_ros segment.launch.py params:={file}"

@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The reports of commands: printed, and written to a file where one is given."""
+"""The reports of commands as JSON, where a file is given, and the line that says what was written."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ class ReportFile:
     def __post_init__(self):
         check(self)
 
-    def write(self, report: dict) -> None:
+    def write(self, report: dict, *written: object) -> None:
+        """Write the report, where it is wanted, and print where everything that was written is.
+
+        written: what the command has written already
+        """
+        files = [str(path) for path in written]
         if self.json:
             Path(self.json).parent.mkdir(parents=True, exist_ok=True)
             Path(self.json).write_text(json.dumps(report, indent=2) + "\n")
-
-    def print(self, report: dict) -> None:
-        """Print a report, and write it."""
-        print(json.dumps(report, indent=2))
-        self.write(report)
+            files.append(self.json)
+        if files:
+            print(f"written    {', '.join(files)}")

@@ -11,6 +11,12 @@ SETTINGS = (SegmentOptions, ReportFile)
 
 
 def run(options: SegmentOptions, file: ReportFile) -> None:
-    from dcfm_ros.evaluation.segment_files import segment
+    from pathlib import Path
 
-    file.print(segment(options))
+    from dcfm_ros.evaluation.segment_files import MASKS, REPORT, VIDEO, segment
+    from dcfm_ros.reports.segment_table import segment_table
+
+    report = segment(options)
+    print(segment_table(report))
+    out = Path(options.out)
+    file.write(report, f"{out / MASKS}/", out / VIDEO, out / REPORT)

@@ -24,7 +24,7 @@ def parse_thresholds(text: str) -> tuple[float, ...] | None:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"aks {text!r}: give numbers with commas between them, default or none") from None
+        raise ValueError(f"{text!r}: give numbers with commas between them, default or none") from None
 
 
 @dataclass(frozen=True)

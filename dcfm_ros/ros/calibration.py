@@ -7,10 +7,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from sensor_msgs.msg import CameraInfo
 
+from dcfm_ros.plain_files import PlainFileError, read_yaml
 from dcfm_ros.ros.transports import transport_of
 
 _DEFAULT_MODEL = "plumb_bob"  # of old files without the entry, same as in camera_calibration_parsers
@@ -32,21 +32,14 @@ def read_calibration(url: str) -> CameraInfo:
     """
     path = _path(url)
     try:
-        return _calibration(yaml.safe_load(path.read_text()))
+        return _calibration(read_yaml(path))
     except OSError as error:
         raise OSError(f"camera_info_url {url}: cannot read {path} ({error.strerror})") from error
-    except RecursionError as error:
+    except PlainFileError as error:
         raise ValueError(
-            f"camera_info_url {url}: {path} is not a YAML file of camera_calibration (nested too deep)"
+            f"camera_info_url {url}: {path} is not a YAML file of camera_calibration ({error})"
         ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or "unreadable"
-        raise ValueError(
-            f"camera_info_url {url}: {path}{line} is not a YAML file of camera_calibration ({what})"
-        ) from error
-    except ValueError as error:  # also for text that is not UTF-8
+    except ValueError as error:
         raise ValueError(f"camera_info_url {url}: {path} holds no calibration: {error}") from error
 
 

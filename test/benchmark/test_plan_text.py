@@ -19,6 +19,7 @@ from dcfm_ros.benchmark.plan.schedule import Costs
 from dcfm_ros.benchmark.plan.table import plan_table
 from dcfm_ros.benchmark.plan.verdict import row_of
 from dcfm_ros.cli import main
+from dcfm_ros.cli.plan import start_line
 from dcfm_ros.ros.yaml_text import as_yaml
 
 PER_FRAME = Costs(0.02, 0.0, 0.0, 0.005, per_frame=True)
@@ -128,12 +129,39 @@ def test_the_command_writes_what_it_recommends(measuring, tmp_path, capsys):
     out, report = tmp_path / "new" / "params.yaml", tmp_path / "plan.json"
     words = ["plan", "--camera", "640x480", "--rate", "10", "--out", str(out), "--json", str(report)]
     assert main(words) == 0
-    assert f"params:={out}" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"written    {out}, {report}",
+        f"next: {start_line(str(out))}",
+    ]
     assert f"# Made by `dcfm plan --rate 10.0 --out {out}`" in out.read_text()
     assert yaml.safe_load(out.read_text())["/**"]["ros__parameters"]["model"] == "street11"
     found = json.loads(report.read_text())
     assert found["recommended"] == "street11" and found["models"][1]["model"] == "street11_b0"
     assert found["models"][0]["p99_ms"] == 30.0 and found["models"][0]["max_interval"] == 3
+
+
+def test_how_the_segmenter_is_started_depends_on_what_is_here(tmp_path, monkeypatch):
+    """ROS from PyPI has no command `ros2`: then it is the node itself."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'venv'}:{tmp_path / 'install' / 'dcfm_ros'}")
+    launch = "ros2 launch dcfm_ros segment.launch.py params:="
+    assert start_line("params.yaml") == f"{launch}params.yaml"  # no ROS at all: it is for the robot
+    node = tmp_path / "install" / "dcfm_ros" / "lib" / "dcfm_ros" / "segmenter"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    arguments = "--ros-args --params-file"
+    assert (
+        start_line("my params.yaml")
+        == f"install/dcfm_ros/lib/dcfm_ros/segmenter {arguments} 'my params.yaml'"
+    )
+    monkeypatch.chdir(tmp_path / "install")
+    assert start_line("p.yaml") == f"dcfm_ros/lib/dcfm_ros/segmenter {arguments} p.yaml"
+    monkeypatch.chdir("/")
+    assert start_line(f"{tmp_path}/p.yaml").split()[0].endswith("install/dcfm_ros/lib/dcfm_ros/segmenter")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ros2").touch(mode=0o755)
+    assert start_line("p.yaml") == f"{launch}p.yaml"
 
 
 def test_nothing_that_fits_is_a_failure_without_a_file(measuring, tmp_path, capsys):

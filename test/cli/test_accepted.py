@@ -28,7 +28,7 @@ ACCEPTED = {
     "bag evaluate": f"{BAGS} --labels /l --labels /k --no-per-frame --no-page --video 5 --out o",
     "bag segment": f"{BAGS} -o o --all --storage sqlite3 --compression none --part 9",
     "bag make": "images out --labels l --rate 5 --frames 9 --storage mcap --image-topic /a --label-topic /b "
-    "--frame-id f",
+    "--frame-id f --json r.json",
     "bag frames": f"a.mcap images -n 9 --out o --topic /a --topic /b --every 1 --neighbours 2 {MODEL} "
     "--classes c --rate 5 --format png --json r.json",
     "data import": "a.zip b.json --out o --format cvat --frames f --images i --classes camvid --map a=b "

@@ -86,11 +86,67 @@ def test_an_argument_that_is_no_setting_is_an_error():
         settings_from(Namespace(count=1, speed=3), (Others,))
 
 
-@pytest.mark.parametrize("words", [("f", "--size", "3"), ("f", "--count", "x"), ("f", "--topic", ""), ()])
-def test_what_argparse_refuses(words, capsys):
-    with pytest.raises(SystemExit):
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("f", "--size", "3"), "--size '3' is not height x width, as in 480x853"),
+        (("f", "--count", "x"), "--count 'x': use a whole number, 1 or more"),
+        (("f", "--rate", "fast"), "--rate 'fast': use a number above 0 Hz"),
+        (("f", "--topic", ""), "--topic '' is empty: give a value, or leave the argument out"),
+        (("f", "--rate"), "--rate: expected one argument"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_one_line(words, said, capsys):
+    with pytest.raises(SystemExit) as end:
         parsed(*words)
-    assert "usage: test" in capsys.readouterr().err
+    assert (end.value.code, capsys.readouterr().err) == (2, f"test: {said}\n")
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ((), "the following arguments are required: file"),
+        (("f", "--raet", "3"), "there is no option --raet: did you mean --rate?"),
+        (("--raet", "3"), "there is no option --raet: did you mean --rate?"),  # 3 is not taken for the file
+        (("f", "--raet=3"), "there is no option --raet: did you mean --rate?"),
+        (("f", "--quite-another"), "there is no option --quite-another"),
+        (("f", "-q"), "there is no option -q"),
+        (("f", "g"), "unexpected argument g"),
+    ],
+)
+def test_wrong_usage_has_the_usage_and_what_was_meant(words, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        parsed(*words)
+    errors = capsys.readouterr().err
+    assert end.value.code == 2 and errors.startswith("usage: test [-h] [--rate RATE]")
+    assert errors.splitlines()[-1] == f"test: {said}"
+
+
+def test_words_that_only_look_like_options_are_values():
+    assert parsed("--no such file").file == "--no such file"
+    assert parsed("--", "--raet").file == "--raet"
+    assert parsed("f", "--ra", "2").rate_hz == 2  # the beginning of an option is enough
+
+
+@pytest.mark.parametrize(
+    "words, usage, said",
+    [
+        (
+            "segment pics --modle street11",
+            "dcfm segment ",
+            "there is no option --modle: did you mean --model?",
+        ),
+        ("bag make a b --frmaes 3", "dcfm bag make ", "there is no option --frmaes: did you mean --frames?"),
+        ("segmnt pics", "dcfm ", "there is no command segmnt: did you mean segment?"),
+        ("bag mak pics", "dcfm bag ", "there is no command mak: did you mean make?"),
+        ("fly", "dcfm ", "there is no command fly"),
+    ],
+)
+def test_the_usage_is_that_of_the_command(words, usage, said, capsys):
+    with pytest.raises(SystemExit):
+        make_parser(words.split()).parse_args(words.split())
+    errors = capsys.readouterr().err
+    assert errors.startswith(f"usage: {usage}") and errors.endswith(f"{usage.strip()}: {said}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

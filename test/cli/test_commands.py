@@ -47,7 +47,7 @@ def test_a_missing_recording_is_one_line(capsys, tmp_path):
         code, output, errors = run(capsys, "bag", command[0], str(tmp_path / "drive"), *command[1:])
         assert code == 2 and output == "" and errors.count("\n") == 1
         assert errors.startswith(
-            f"dcfm bag: there is no {tmp_path / 'drive'}: give a folder with metadata.yaml"
+            f"dcfm bag {command[0]}: there is no {tmp_path / 'drive'}: give a folder with metadata.yaml"
         )
 
 
@@ -59,7 +59,8 @@ def test_a_missing_library_is_one_line(tmp_path):
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ended.returncode == 2 and ended.stdout == ""
     assert (
-        ended.stderr == "dcfm bag: the Python package rosbags is missing: install it, or run `make setup`\n"
+        ended.stderr
+        == "dcfm bag evaluate: the Python package rosbags is missing: install it, or run `make setup`\n"
     )
 
 
@@ -136,7 +137,7 @@ def test_profile_of_a_configuration_with_the_classes_of_its_data(capsys, tmp_pat
         (("train", "a.yaml", "--out", "b", "--data", ""), "--data"),
         (("import", "", "--out", "b"), "checkpoint"),
         (("import", "a.pth", "--out", ""), "--out"),
-        (("bag", "segment", "drive", "-o", ""), "-o/--out"),
+        (("bag", "segment", "drive", "-o", ""), "--out"),
         (("bag", "evaluate", ""), "BAG"),
     ],
 )
@@ -144,7 +145,8 @@ def test_empty_text_is_refused_before_anything_is_done(capsys, arguments, option
     """As of a variable that is not set; an empty path would be the current folder."""
     code, output, errors = run(capsys, *arguments)
     assert code == 2 and output == ""
-    assert f"argument {option}: " in errors and " is empty: give a value, or leave the argument out" in errors
+    assert errors.startswith("dcfm ") and errors.count("\n") == 1
+    assert f": {option} '" in errors and " is empty: give a value, or leave the argument out" in errors
 
 
 @pytest.mark.parametrize(

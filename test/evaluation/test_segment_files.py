@@ -11,6 +11,7 @@ from helpers import own_mask, write_tiny_model
 from importing_helpers import nvlabs_segmentation, per_frame, written
 
 from dcfm_ros.cli import main
+from dcfm_ros.evaluation import segment_files
 from dcfm_ros.evaluation.options import SegmentOptions
 from dcfm_ros.evaluation.segment_files import segment
 from dcfm_ros.model.importing.import_model import import_model
@@ -41,7 +42,9 @@ def test_every_frame_gets_its_mask(tmp_path, source, mode):
     report = segment(
         SegmentOptions(str(source), out=str(out), model=str(tmp_path / "model"), backend="torch", mode=mode)
     )
-    masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in sorted((out / "masks").iterdir())]
+    names = sorted((out / "masks").iterdir())
+    assert [path.name for path in names] == [f"{number}.png" for number in range(6)]  # as the images
+    masks = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in names]
     assert len(masks) == report["frames"] == 6 and all(mask.shape == (80, 120) for mask in masks)
     assert report["labelled_frames"] == 5 and 0.0 <= report["miou"] <= 1.0
     assert report["keyframes"] >= 1 and (out / "overlay.mp4").stat().st_size > 0
@@ -90,7 +93,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, source):
     write_tiny_model(tmp_path / "model")
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        OSError, match="cannot make the folder .*/file/masks .Not a directory.: give another one with --out"
+        OSError, match="cannot make the folder .*/file .File exists.: give another one with --out"
     ):
         segment(
             SegmentOptions(
@@ -99,18 +102,51 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, source):
         )
 
 
-def test_a_mask_that_cannot_be_written_is_named(tmp_path, source):
+def test_a_mask_that_cannot_be_written_is_named(tmp_path, source, monkeypatch):
     write_tiny_model(tmp_path / "model")
-    (tmp_path / "out" / "masks" / "000002.png").mkdir(parents=True)
+    monkeypatch.setattr(segment_files, "_mask_name", lambda frame: "gone/2.png")
     with pytest.raises(
         OSError,
-        match="masks/000002.png could not be written .Is a directory.: free space there, or give another",
+        match="masks/gone/2.png could not be written .No such file or directory.: free space there, or give",
     ):
         segment(
             SegmentOptions(
                 str(source), model=str(tmp_path / "model"), backend="torch", out=str(tmp_path / "out")
             )
         )
+    assert not (tmp_path / "out").exists()
+
+
+def test_masks_of_others_are_not_replaced(tmp_path, source):
+    """Labels made by hand may lie there."""
+    for report in (None, "{}", "[]", "no JSON"):
+        (tmp_path / "out" / "masks").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / "masks" / "0.png").write_text("precious")
+        if report is not None:
+            (tmp_path / "out" / "report.json").write_text(report)
+        with pytest.raises(
+            FileExistsError, match="out/masks has files in it .*: move them away, or .* --out"
+        ):
+            segment(SegmentOptions(str(source), out=str(tmp_path / "out")))
+        assert (tmp_path / "out" / "masks" / "0.png").read_text() == "precious"
+
+
+@pytest.mark.slow
+def test_a_shorter_run_leaves_no_masks_of_a_longer_one(tmp_path, source, capsys):
+    model, out = write_tiny_model(tmp_path / "model"), tmp_path / "out"
+    arguments = ["--model", str(model), "--backend", "torch", "--out", str(out)]
+    assert main(["segment", str(source), *arguments]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("6 masks, ") and printed[1] == "IoU over 5 labelled frames, in per cent:"
+    assert printed[-1] == f"written    {out / 'masks'}/, {out / 'overlay.mp4'}, {out / 'report.json'}"
+    assert main(["segment", "synthetic", "--frames", "2", *arguments]) == 0
+    assert sorted(path.name for path in (out / "masks").iterdir()) == ["000000.png", "000001.png"]
+    assert json.loads((out / "report.json").read_text())["frames"] == 2
+    (tmp_path / "not a model").mkdir()
+    assert main(["segment", str(source), "--out", str(out), "--model", str(tmp_path / "not a model")]) == 2
+    assert len(list((out / "masks").iterdir())) == 2
+    assert main(["segment", str(source), "--out", str(tmp_path / "o1"), "--model", str(tmp_path / "no")]) == 2
+    assert not (tmp_path / "o1").exists()
 
 
 @pytest.mark.slow
@@ -133,7 +169,7 @@ def test_an_imported_per_frame_model_gives_its_own_masks(tmp_path, source, capsy
     assert report["frames"] == report["keyframes"] == 6
     for number in range(6):
         picture = cv2.cvtColor(cv2.imread(str(source / "images" / f"{number}.png")), cv2.COLOR_BGR2RGB)
-        mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(str(tmp_path / "out" / "masks" / f"{number}.png"), cv2.IMREAD_UNCHANGED)
         # rounding may decide where two classes are alike
         assert np.mean(mask != own_mask(per_frame(), picture)) <= 1e-3
         assert len(np.unique(mask)) > 1

@@ -112,7 +112,6 @@ IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1]
         ),
         (dict(camera_matrix=matrix(3, 3, [float("inf"), *IDENTITY[1:]])), "camera_matrix holds inf"),
         (dict(camera_matrix=matrix(3, 3, ["wide", *IDENTITY[1:]])), "camera_matrix holds 'wide'"),
-        (dict(camera_matrix=matrix(3, 3, [10**400, *IDENTITY[1:]])), "camera_matrix holds 10000"),
         (dict(camera_matrix=matrix(3, 3, [True, *IDENTITY[1:]])), "camera_matrix holds True"),
         (
             dict(camera_matrix=matrix(3, 3, [0] * 9)),
@@ -141,11 +140,12 @@ def test_what_is_wrong_is_said(write, changes, what):
     "content, what",
     [
         (b"", "holds no calibration: it is not a mapping with entries"),
-        (b"image_width: [640\nimage_height: 480\n", "line 2 is not a YAML file"),
+        (b"image_width: [640\nimage_height: 480\n", r"not a YAML file of camera_calibration \(line 2"),
         (b"[" * 3000, "nested too deep"),
-        (b"%YAML:1.0\nimage_width: 640\n", "line 1 is not a YAML file"),  # OpenCV's own
-        (b"camera_matrix: !!opencv-matrix\n  rows: 3\n", "line 1 is not a YAML file"),
-        (b"\xff\xfe\x00", "holds no calibration: "),
+        (b"image_width: " + b"9" * 400, "line 1: a whole number of more than 64 bits"),
+        (b"%YAML:1.0\nimage_width: 6\n", r"not a YAML file of camera_calibration \(line 1"),  # OpenCV's own
+        (b"camera_matrix: !!opencv-matrix\n  rows: 3\n", r"not a YAML file of camera_calibration \(line 1"),
+        (b"\xff\xfe\x00", "is not a YAML file of camera_calibration .*decode byte 0xff"),
     ],
 )
 def test_what_is_no_such_file_is_said(tmp_path, content, what):

@@ -234,8 +234,9 @@ def test_words(changes, more, level, text):
         (
             dict(received=0, silent_s=-1.0),
             "",
-            "no image yet on /image, although it has a publisher: it may not have begun; if `ros2 topic hz` counts images, they are "
-            "of another container (docs/deployment.md), or too large for DDS: give it more room",
+            "no image yet on /image, although it has a publisher: it may not have begun; if `ros2 "
+            "topic hz` counts images, they are of another container (docs/deployment.md), or too "
+            "large for DDS: give it more room",
         ),
         (
             dict(received=0, silent_s=-1.0),

@@ -14,9 +14,9 @@ import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 
-from dcfm_ros.files import output_folder
 from dcfm_ros.model.model_yaml import load_model_config
 from dcfm_ros.pipeline.settings import PipelineConfig
+from dcfm_ros.result_folder import result_folder
 from dcfm_ros.ros import process
 from dcfm_ros.ros.tools.live_report import (
     EVERY_FRAME,
@@ -51,12 +51,19 @@ _WRITTEN = (*FILES, REPORT, VIDEO, SHEET, "segmenter.log", "camera.log", "viewer
 
 
 def run_demo(options: DemoOptions) -> dict:
-    """Play the source through the nodes and return the report, which is also written to `out`."""
+    """Play the source through the nodes and return the report, which is also written to `out`, in place of
+    that of an earlier demo."""
     source = open_source(options.source, labels=options.labels, rate_hz=options.rate_hz)
+    out = Path(options.out)
+    with result_folder(out, _WRITTEN) as folder:
+        report = _run(options, source, folder)
+    print(f"written    {out / REPORT}, {out / VIDEO}, {out / SHEET}")
+    return report
+
+
+def _run(options: DemoOptions, source: VideoSource, out: Path) -> dict:
+    """Run the nodes, and write everything into the empty folder `out`."""
     frames = source.length or round(options.seconds * options.rate_hz)
-    out = output_folder(Path(options.out))
-    for name in _WRITTEN:  # remove the files of an earlier demo; other files in the folder are the user's
-        (out / name).unlink(missing_ok=True)
     share = Path(get_package_share_directory("dcfm_ros"))
     process.start([])
     recorder = RecorderNode(out)
@@ -151,7 +158,6 @@ def _write_results(out: Path, source: VideoSource, settings: RunSettings) -> dic
     )
     write_pictures(recording, source, settings, out, title)
     print("\n".join(summary_lines(report)))
-    print(f"written    {out / REPORT}, {out / VIDEO}, {out / SHEET}")
     return report
 
 
@@ -173,31 +179,30 @@ def _watch(
             listeners if recorder.latest_info is None else listeners[:1]
         ):  # a viewer may be closed during the run
             child.check_running()
-        now = time.monotonic()
-        if camera.running() or recorder.writer.masks != seen:
-            ended, seen = now, recorder.writer.masks
-        if now - shown >= 1.0:
-            before, line = (
-                line,
-                _live_line(recorder, frames, (recorder.writer.masks - since_masks) / (now - shown)),
-            )
+        if not camera.running():
+            camera.check_result()  # of a camera that failed no more masks will come
+        now, masks = time.monotonic(), recorder.writer.masks
+        if camera.running() or masks != seen:
+            ended, seen = now, masks
+        if now - shown >= 1.0 and (camera.running() or not masks):
+            before, line = line, _live_line(recorder, frames, (masks - since_masks) / (now - shown))
             _show(line, before)
-            shown, since_masks = now, recorder.writer.masks
-    camera.check_result()
-    print()
+            shown, since_masks = now, masks
     if not recorder.writer.masks:
         raise NodeProcessError(f"no mask was received for {frames} images:\n{listeners[0].tail()}")
+    _show(_live_line(recorder, frames), line)
+    print()
 
 
-def _live_line(recorder: RecorderNode, frames: int, rate_hz: float) -> str:
+def _live_line(recorder: RecorderNode, frames: int, rate_hz: float | None = None) -> str:
+    """rate_hz: of the last second; None after the last image"""
     info = recorder.latest_info
     if info is None:
         return "waiting for the first mask"
     return (
-        f"{recorder.writer.masks:5d} of {frames} masks  {rate_hz:5.1f} Hz  latency "
-        f"{info['latency_ms']:5.1f} ms  "
-        f"{recorder.writer.keyframes:4d} keyframes  feature age {info['feature_age_frames']:2d}  score "
-        f"{info['score']:.2f}"
+        f"{recorder.writer.masks:5d} of {frames} masks  {'' if rate_hz is None else f'{rate_hz:5.1f} Hz  '}"
+        f"{info['latency_ms']:5.1f} ms in the node  {recorder.writer.keyframes:4d} keyframes  feature age "
+        f"{info['feature_age_frames']:2d}  score {info['score']:.2f}"
     )
 
 

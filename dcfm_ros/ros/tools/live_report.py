@@ -180,11 +180,12 @@ def summary_lines(report: dict) -> list[str]:
     """Format the report for the terminal."""
     latency, shallow, encode = report["latency_ms"], report["shallow_ms"], report["encode_ms"]
     per_frame = report["mode"] == EVERY_FRAME
+    rate = f"{report['mask_hz']} Hz, " if report["mask_hz"] else ""  # of one mask there is none
     lines = [
-        f"masks      {report['masks_received']} of {report['frames_sent']} frames, {report['mask_hz']} Hz, "
+        f"masks      {report['masks_received']} of {report['frames_sent']} frames, {rate}"
         f"{report['header_mismatches']} header mismatches, {report['out_of_order']} out of order",
         f"latency    p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms "
-        "(camera publish to mask received)",
+        "(camera publish to mask received, over DDS)",
     ]
     if per_frame:
         lines.append(
@@ -192,10 +193,12 @@ def summary_lines(report: dict) -> list[str]:
         )
     else:
         age = report["feature_age_frames"] or {"mean": 0, "max": 0}
+        interval = report["mean_keyframe_interval"]
+        every = "" if interval is None else f", every {interval} frames"
         lines += [
             f"shallow    p50 {shallow['p50']} ms, p99 {shallow['p99']} ms; "
             f"deep p50 {encode['p50']} ms, p99 {encode['p99']} ms",
-            f"keyframes  {report['keyframes']}, every {report['mean_keyframe_interval']} frames, "
+            f"keyframes  {report['keyframes']}{every}, "
             + ", ".join(f"{count} {reason}" for reason, count in report["keyframe_reasons"].items())
             + f"; feature age mean {age['mean']}, max {age['max']} frames",
             f"alignment  {report['alignments'].get('flow', 0)} masks with a common feature that moved along, "

@@ -116,7 +116,9 @@ class NodeProcess:
             self._process.wait()
 
     def _fail(self) -> None:
-        raise NodeProcessError(f"{self.name} ended with {self._process.returncode}:\n{self.tail()}")
+        code = self._process.returncode
+        how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with {code}"
+        raise NodeProcessError(f"{self.name} {how}:\n{self.tail()}")
 
 
 def print_transport_warnings(children: list[NodeProcess]) -> None:

@@ -10,8 +10,10 @@ import pytest
 import rclpy
 from helpers import tiny_model
 from sensor_msgs.msg import Image
+from waiting_helpers import until
 
 from dcfm_ros.model.folder import save_model
+from dcfm_ros.result_folder import result_folder
 from dcfm_ros.ros.tools import demo
 from dcfm_ros.ros.tools.demo import run_demo
 from dcfm_ros.ros.tools.node_process import NodeProcessError
@@ -55,6 +57,10 @@ def test_a_short_demo(model, tmp_path, capfd):
         (out / name).write_text("old")
     report = run_demo(DemoOptions(seconds=3.0, rate_hz=8.0, model=str(model), backend="torch", out=str(out)))
     assert set(report) >= KEYS
+    printed = capfd.readouterr().out
+    live = [line for line in printed.splitlines() if " of 24 masks  " in line]
+    assert live and all(" ms in the node  " in line for line in live) and " 0.0 Hz" not in printed
+    assert live[-1].split()[0] == str(report["masks_received"])
     assert report["frames_sent"] == 24
     assert 12 <= report["masks_received"] <= 24  # all, where the machine is not busy
     assert report["header_mismatches"] == report["out_of_order"] == 0
@@ -85,7 +91,6 @@ def test_a_short_demo(model, tmp_path, capfd):
     for name in ("segmenter.log", "camera.log"):
         assert "Traceback" not in (out / name).read_text()
     assert report["labelled_frames"] == 0 and "miou" not in report  # its classes are not the model's
-    printed = capfd.readouterr().out
     assert "latency" in printed and "other classes" in printed and str(out / "report.json") in printed
 
 
@@ -191,17 +196,53 @@ def test_a_wrong_model_is_named(tmp_path):
         run_demo(DemoOptions(model="no_such_model", seconds=1.0, out=str(tmp_path / "demo")))
 
 
-def test_a_segmenter_that_runs_already_is_not_mixed_in(tmp_path):
+@pytest.fixture
+def earlier(tmp_path):
+    """The folder of an earlier demo."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    for name in demo._WRITTEN:
+        (folder / name).write_text("earlier")
+    return folder
+
+
+def is_untouched(folder):
+    return all((folder / name).read_text() == "earlier" for name in demo._WRITTEN)
+
+
+@pytest.mark.slow
+def test_an_interrupted_demo_leaves_the_earlier_results(earlier, model, monkeypatch):
+    def interrupted(recorder, executor, camera, listeners, frames):
+        until(lambda: recorder.writer.masks or executor.spin_once(timeout_sec=0.1), 60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "_watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(DemoOptions(model=str(model), backend="torch", out=str(earlier)))
+    assert is_untouched(earlier)
+
+
+def test_a_second_demo_into_the_same_folder_is_refused(earlier):
+    with result_folder(earlier, demo._WRITTEN):
+        with pytest.raises(OSError, match=f"another process is writing its results to {earlier}: .* --out"):
+            run_demo(DemoOptions(seconds=1.0, out=str(earlier)))
+        assert is_untouched(earlier)
+
+
+def test_a_segmenter_that_runs_already_is_not_mixed_in(tmp_path, earlier):
     context = rclpy.Context()
     context.init()
     node = rclpy.create_node("other", context=context)
     try:
         node.create_publisher(Image, "/dcfm/mask", 1)
         with pytest.raises(NodeProcessError, match="another segmenter .* ROS_DOMAIN_ID"):
-            run_demo(DemoOptions(seconds=1.0, out=str(tmp_path / "demo")))
+            run_demo(DemoOptions(seconds=1.0, out=str(earlier)))
+        with pytest.raises(NodeProcessError):
+            run_demo(DemoOptions(seconds=1.0, out=str(tmp_path / "new")))
     finally:
         node.destroy_node()
         context.shutdown()
+    assert is_untouched(earlier) and not (tmp_path / "new").exists()
 
 
 def test_a_wrong_source_is_named_before_anything_starts(tmp_path):

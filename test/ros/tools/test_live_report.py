@@ -316,6 +316,14 @@ def test_empty_recordings_give_a_report(run, tmp_path, lost):
     assert summary_lines(report)
 
 
+def test_of_a_single_picture_there_is_neither_rate_nor_interval(run, tmp_path):
+    del run.sent[1:], run.masks[1:], run.info[1:], run.keyframes[1:]
+    lines = summary_lines(run.report(tmp_path))
+    assert lines[0] == "masks      1 of 1 frames, 0 header mismatches, 0 out of order"
+    assert "keyframes  1, 1 first; feature age mean 0.0, max 0 frames" in lines
+    assert not any("None" in line or "0.0 Hz" in line for line in lines)
+
+
 def test_report_is_plain_json(run, tmp_path):
     report = run.report(tmp_path)
     save_report(report, tmp_path)
