@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numba
@@ -11,7 +12,9 @@ import numba
 from dcfm_ros import environment
 from dcfm_ros.interrupts import deferred_signals
 
-environment.prepare()  # numba determines its cache folder when it decorates functions
+_HAS_CACHE = environment.prepare()  # numba determines its cache folder when it decorates functions
+# numba has read this variable on import, before that.
+setattr(numba.config, "CACHE_DIR", os.environ.get("NUMBA_CACHE_DIR", ""))  # noqa: B010 (made when it is loaded)
 
 
 def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
@@ -20,7 +23,7 @@ def njit(cache: bool = False, **options) -> Callable[[Callable], Callable]:
 
     def compiled(function: Callable) -> Callable:
         try:
-            dispatcher = numba.njit(cache=cache, **options)(function)
+            dispatcher = numba.njit(cache=cache and _HAS_CACHE, **options)(function)
         except RuntimeError as error:
             if not cache or "no locator available" not in str(error):
                 raise

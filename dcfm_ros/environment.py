@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds folders that this process can write to, even without a writable home: containers, services, read-only
-disks.
+"""Finds folders that this process can write to and others cannot, even without a writable home: containers,
+services, read-only disks.
 
 Standard library only, as it has to run before the import of libraries that determine their folders on import.
 """
@@ -15,22 +15,34 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from dcfm_ros.trusted_folders import why_untrusted
+
 _log = logging.getLogger(__name__)
+
+# Variables of libraries with a cache of their own, and where it is without them: below the cache folder or,
+# with ~, in the home folder. What numba and Triton keep is run.
+_LIBRARIES = {
+    "NUMBA_CACHE_DIR": "numba",
+    "TRITON_CACHE_DIR": "~/.triton",
+    "MPLCONFIGDIR": "",
+    "TORCHINDUCTOR_CACHE_DIR": "",
+}
 
 
 @cache
 def prepare() -> bool:
-    """If the user's cache folder is not writable, redirect caches of this process, its libraries and its
-    children to a private folder in the temporary folder. Settings of the user for a library stay. Return
-    whether there is a cache folder now."""
+    """If the user's cache folder is not writable, or others can write to it, redirect caches of this process,
+    its libraries and its children to a private folder in the temporary folder. Settings of the user for a
+    library stay, unless others can write there. Return whether there is a cache folder now."""
     usual = user_cache()
-    if usual is not None and is_writable(usual):
-        return True
     why = (
-        f"{usual} cannot be written"
-        if usual
-        else f"user {os.getuid()} has neither HOME nor an account with a home folder"
+        f"user {os.getuid()} has neither HOME nor an account with a home folder"
+        if usual is None
+        else why_untrusted(usual) or ("" if is_writable(usual) else f"{usual} cannot be written")
     )
+    if usual is not None and not why:
+        _check_libraries(usual)
+        return True
     place = temporary_folder()
     if place is None:
         say_once(
@@ -41,8 +53,29 @@ def prepare() -> bool:
     say_once(f"{why}: caches go to {place}; set XDG_CACHE_HOME to a folder of yours to keep them elsewhere")
     os.environ["XDG_CACHE_HOME"] = str(place / "cache")  # numba's, OpenVINO's and our own
     for name in ("MPLCONFIGDIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
-        os.environ.setdefault(name, str(place / "cache" / name.split("_")[0].lower()))
+        os.environ.setdefault(name, str(_library_folder(place, name)))
+    _check_libraries(place / "cache")
     return True
+
+
+def _check_libraries(usual: Path) -> None:
+    """Redirect the caches of libraries to which others can write, wherever they are."""
+    for name, subfolder in _LIBRARIES.items():
+        found = os.environ.get(name) or (subfolder and os.path.expanduser(subfolder))
+        folder = usual / found
+        why = why_untrusted(folder) if found and not found.startswith("~") else ""
+        if not why:
+            continue
+        place = temporary_folder()
+        if place is None:
+            say_once(f"{why}, and what others put there may be run: set {name} to a folder of yours")
+        else:
+            os.environ[name] = str(_library_folder(place, name))
+            say_once(f"{why}: {name} is {os.environ[name]} instead; set it to a folder of yours to move it")
+
+
+def _library_folder(place: Path, name: str) -> Path:
+    return place / "cache" / name.split("_")[0].lower()
 
 
 def user_cache() -> Path | None:

@@ -22,6 +22,7 @@ _KEY = "dcfm_ros"  # of a field's metadata
 # YAML 1.1, which PyYAML reads, takes a number with an exponent for text unless it has a point: 1e-5, but
 # 1.0e-5.
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+_LONGEST_SHOWN = 200
 _WANTED = {
     bool: "true or false",
     int: "a whole number",
@@ -235,7 +236,13 @@ def _shown(value: Any, plain: Any) -> str:
     """A value in a message; a size as in 480x853."""
     if is_size(plain) and isinstance(value, tuple) and list(map(type, value)) == [int, int]:
         return f"{value[0]}x{value[1]}"
-    return repr(value)
+    return short(value)
+
+
+def short(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _typed(value: Any, hint: Any) -> Any:

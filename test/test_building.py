@@ -61,7 +61,7 @@ def test_make_hands_values_on_as_they_are(name):
         ({"SOURCE": name, "LABELS": name}, []),
     ):
         dry = subprocess.run(
-            ["make", "-n", "demo", *arguments],
+            ["make", "-n", "demo", f"OUT={name}", *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -72,7 +72,50 @@ def test_make_hands_values_on_as_they_are(name):
         done = subprocess.run(
             ["bash", "-c", f"dcfm() {{ printf '%s\\0' \"$@\"; }}; {command}"], capture_output=True, text=True
         )
-        assert done.stdout.split("\0")[:4] == ["demo", f"--source={name}", f"--labels={name}", "--rate=15"]
+        given = done.stdout.split("\0")[:5]
+        assert given == ["demo", f"--source={name}", f"--labels={name}", "--rate=15", f"--out={name}"]
+
+
+def sourced(folder, **variables):
+    """`source scripts/env.bash` in a clone, in a shell where nothing of the package is known."""
+    return subprocess.run(
+        ["bash", "-uc", f"source '{folder}/scripts/env.bash' && dcfm"],
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", **variables},
+    )
+
+
+def test_the_environment_says_when_its_build_did_not_finish(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "env.bash", tmp_path / "scripts")
+    done = sourced(tmp_path)
+    assert (
+        done.returncode == 1
+        and f"no virtual environment .venv in {tmp_path}: run `make build`" in done.stderr
+    )
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
+    done = sourced(tmp_path)
+    message = f"dcfm_ros: the build in {tmp_path} did not finish: run `make build` there again\n"
+    assert (done.returncode, done.stderr) == (1, message)
+    assert message not in sourced(tmp_path, MAKELEVEL="1").stderr  # the build itself comes next there
+    command = tmp_path / "install" / "bin" / "dcfm"
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/sh\necho built\n")
+    command.chmod(0o755)
+    (tmp_path / "install" / "local_setup.bash").write_text(f"export PATH={command.parent}:$PATH\n")
+    assert (done := sourced(tmp_path)).stdout == "built\n" and (done.returncode, done.stderr) == (0, "")
+
+
+def test_ctrl_c_while_the_environment_is_made_is_no_traceback(tmp_path):
+    line = next(
+        line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("QUIET_VENV := ")
+    )
+    interrupt = "import os, venv; venv.main = lambda: os.kill(os.getpid(), 2); "
+    code = interrupt + line.removeprefix("QUIET_VENV := ")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-2, "")
 
 
 @pytest.mark.parametrize("name", ["my robot", "Straße", "a:b", "it's", "a$b"])

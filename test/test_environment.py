@@ -155,3 +155,51 @@ def test_umlauts_in_any_locale(temporary, locale):
         **locale,
     )
     assert (temporary / "ü.json").is_file() and (temporary / "gäbe").is_dir()
+
+
+@pytest.mark.slow
+def test_a_cache_folder_to_which_others_can_write_is_not_used(temporary):
+    """Neither by this package nor by numba, which runs what it finds in its own."""
+    cache = temporary / "shared"
+    (cache / "numba").mkdir(parents=True)
+    cache.chmod(0o777)
+    output, errors = run(
+        [sys.executable, "-c", SEGMENT], temporary, XDG_CACHE_HOME=str(cache), TMPDIR=str(temporary)
+    )
+    place = temporary / f"dcfm_ros-{os.getuid()}"
+    assert output == str(place / "cache" / "dcfm_ros" / "openvino")
+    assert len(errors) == 1 and f"every user can write to {cache}: caches go to {place}" in errors[0]
+    assert not list(cache.rglob("*.nbi"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [True, False])
+def test_a_cache_of_numba_to_which_others_can_write_is_not_used(temporary, given):
+    cache = temporary / "mine"
+    (cache / "numba").mkdir(parents=True)
+    (cache / "numba").chmod(0o777)
+    named = {"NUMBA_CACHE_DIR": str(cache / "numba")} if given else {}
+    output, errors = run(
+        [sys.executable, "-c", SEGMENT], temporary, XDG_CACHE_HOME=str(cache), TMPDIR=str(temporary), **named
+    )
+    place = temporary / f"dcfm_ros-{os.getuid()}" / "cache" / "numba"
+    assert output == str(cache / "dcfm_ros" / "openvino")
+    assert len(errors) == 1 and f"write to {cache / 'numba'}: NUMBA_CACHE_DIR is {place} instead" in errors[0]
+    assert not list(cache.rglob("*.nbi")) and list(place.rglob("*.nbi"))
+
+
+def test_a_cache_folder_of_another_user_is_not_used(fresh, temporary, monkeypatch):
+    cache = temporary / "theirs"
+    cache.mkdir(mode=0o755)
+    try:
+        os.chown(cache, STRANGER, STRANGER)
+    except PermissionError:
+        pytest.skip("only root can give a folder away")
+    for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    assert fresh.prepare.__wrapped__()
+    place = temporary / f"dcfm_ros-{os.getuid()}" / "cache"
+    assert os.environ["XDG_CACHE_HOME"] == str(place)
+    assert os.environ["TRITON_CACHE_DIR"] == str(place / "triton")

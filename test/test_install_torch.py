@@ -4,7 +4,9 @@
 what it was given."""
 
 import os
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,32 @@ def test_without_a_gpu_it_is_the_cpu_build(install):
 def test_where_that_index_cannot_be_reached_pip_decides(install):
     code, _, said = install(reachable=False)
     assert code == 0 and said == f"{INDEXES}/cpu could not be used: taking PyTorch from pip's default index\n"
+
+
+@pytest.mark.parametrize("index", ["", "cpu"])
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_is_no_unusable_index(tmp_path, index, number, code):
+    """pip has a status of its own for Ctrl-C, which reaches both."""
+    (tmp_path / "pip").write_text("#!/bin/sh\ntrap 'exit 1' INT TERM\necho ready\nsleep 30 & wait\n")
+    (tmp_path / "pip").chmod(0o755)
+    environment = {**os.environ, "TORCH_INDEX": index, "MACHINE_ROOT": str(tmp_path / "machine")}
+    with subprocess.Popen(
+        ["bash", SCRIPT, INDEXES, tmp_path / "pip"],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as script:
+        try:
+            assert script.stdout.readline() == "ready\n"
+            os.killpg(script.pid, number)
+            assert (script.stdout.read(), script.wait(20)) == ("", code)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(script.pid, signal.SIGKILL)
 
 
 def test_with_a_gpu_it_is_left_to_pip(install):

@@ -11,14 +11,16 @@ import shutil
 from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.names import UNFINISHED
 from dcfm_ros.bags.replay import CameraRecord
 from dcfm_ros.bags.writing import write_errors_for
 from dcfm_ros.files import atomic_write, flush
+from dcfm_ros.plain_files import read_json
 
 STATE_FILE = "state.json"
 
@@ -70,16 +72,13 @@ class UnfinishedOutput:
     def __init__(self, out: Path):
         self.out, self.folder = out, out.with_name(out.name + UNFINISHED)
         self._descriptor: int | None = None
+        self._made: list[Path] = []  # folders above, the innermost first
 
     def __enter__(self) -> UnfinishedOutput:
         self._check_out()
-        if not self.out.parent.is_dir():
-            raise BagError(
-                f"there is no folder {self.out.parent} to write {self.out.name} to: make it, or give another "
-                "output"
-            )
+        self._made = [path for path in self.folder.parents if not path.exists()]
         try:
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self.folder, os.W_OK | os.X_OK):
                 raise PermissionError(0, "Permission denied")
             self._descriptor = os.open(self.folder, os.O_RDONLY)
@@ -98,7 +97,8 @@ class UnfinishedOutput:
 
     def __exit__(self, *_) -> None:
         with suppress(OSError):  # already renamed, or needed to resume
-            self.folder.rmdir()
+            for path in (self.folder, *self._made):
+                path.rmdir()
         if self._descriptor is not None:
             os.close(self._descriptor)
 
@@ -108,10 +108,13 @@ class UnfinishedOutput:
         if not file.exists():
             return None
         try:
-            plain = json.loads(file.read_text())
+            plain = read_json(file)
             cameras = {name: CameraProgress.of(camera) for name, camera in plain.pop("cameras").items()}
-            return Progress(**plain, cameras=cameras)
-        except (ValueError, TypeError, KeyError, OSError) as error:
+            progress = Progress(**plain, cameras=cameras)
+            for one in (progress, *cameras.values(), *(camera.record for camera in cameras.values())):
+                _check_types(one)
+            return progress
+        except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             raise BagError(f"{file} cannot be read ({error}): remove {self.folder} to start over") from error
 
     def save(self, progress: Progress) -> None:
@@ -158,6 +161,27 @@ class UnfinishedOutput:
     def _check_out(self) -> None:
         if self.out.exists():
             raise BagError(f"{self.out} exists already: remove it, or give another output")
+
+
+# Types of fields by their annotations, as far as they are checked.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "dict": (dict,),
+    "dict | None": (dict, type(None)),
+}
+
+
+def _check_types(plain: Any) -> None:
+    """Raise TypeError if a field of a dataclass is not what its annotation says."""
+    for field_ in fields(plain):
+        value = getattr(plain, field_.name)
+        numbers = list(value.values()) if isinstance(value, Counter) else []
+        numbers += [side for size in value for side in size] if field_.name == "sizes" else []
+        if not isinstance(value, _TYPES.get(str(field_.type), (object,))) or not all(
+            isinstance(number, int) for number in numbers
+        ):
+            raise TypeError(f"{field_.name} is {_short(value)}")
 
 
 def _short(value) -> str:

@@ -14,7 +14,6 @@ import math
 import os
 import socket
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dcfm_ros.bags.workers import Outcome, Task, attempt_packed, pack_job
+from dcfm_ros.environment import temporary_folder
 
 # instead of an address: a cluster that lives as long as the engine; the one that runs on this machine
 LOCAL, AUTO = ("local", "auto")
@@ -158,11 +158,15 @@ def bound_to_free_cores(count: int, folder: Path | None = None) -> Iterator[list
 
     Ray counts cores but does not assign them. A core is reserved by locking its file in `folder`; the lock
     ends with the process at the latest. If too few cores are free, other work counts on them too, and nothing
-    is bound.
+    is bound; nor is it where there is no private folder for the files.
     """
-    folder = folder or Path(tempfile.gettempdir()) / f"dcfm-cores-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     before = os.sched_getaffinity(0)
+    folder = folder or temporary_folder()
+    if folder is None:
+        yield sorted(before)
+        return
+    folder = folder / "cores"
+    folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as locks:
         taken: list[int] = []
         for core in sorted(before):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from rosbags.interfaces import Qos
 from rosbags.rosbag2.metadata import parse_qos
 
+from dcfm_ros.plain_files import parse_yaml
+
 CDR = "cdr"  # ROS 2's serialization, the only supported one
 Key = tuple[str, str, str]  # (name, type, serialization) of a topic
 
@@ -58,7 +60,7 @@ def read_qos(text: str | list | None) -> tuple[Qos, ...]:
     """Return the publishers' QoS from a recording's metadata; empty if it cannot be parsed: images can be
     read without it."""
     try:
-        return tuple(parse_qos(text or []))
+        return tuple(parse_qos(parse_yaml(text) if isinstance(text, str) and text else text or []))
     except Exception:  # hand-edited text can raise anything
         return ()
 

@@ -19,6 +19,7 @@ from dcfm_ros.data_import.errors import DataImportError
 from dcfm_ros.data_import.export import Export
 from dcfm_ros.data_import.json_files import files_of
 from dcfm_ros.data_import.unpack import Opened, safe_name
+from dcfm_ros.sources.read import check_png
 
 _SUBSETS = ("train", "valid", "val", "validation", "test")
 
@@ -34,7 +35,7 @@ def read(opened: Opened) -> Export:
         try:
             panoptic = any("segments_info" in entry for entry in content["annotations"])
             staged, dropped = _staged(opened, file, content, panoptic)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise DataImportError(
                 f"{name} is no COCO file as tools write it ({error!r}): export it again"
             ) from error
@@ -152,6 +153,7 @@ def _mask(opened: Opened, file: Path, name: str, folder: Path) -> str:
     safe = safe_name(name, opened.name_of(file))
     for place in (file.with_suffix(""), file.parent, opened.root / file.stem):
         if (place / safe).is_file():
+            check_png(place / safe)
             (folder / safe).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(place / safe, folder / safe)
             return safe

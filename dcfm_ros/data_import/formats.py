@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from dcfm_ros.data_import import datumaro_reader, json_files
+from dcfm_ros.data_import import datumaro_reader, json_files, xml_files
 from dcfm_ros.data_import.errors import DataImportError
 from dcfm_ros.data_import.export import Export
 from dcfm_ros.data_import.options import FORMATS
@@ -36,6 +36,7 @@ def read_export(opened: Opened, format: str, known: ClassTable | None) -> Export
     format: one of FORMATS, or auto
     known: classes of label pictures that do not say them
     """
+    xml_files.check(opened)
     if format == "auto":
         format = detect(opened)
     if format == "png":

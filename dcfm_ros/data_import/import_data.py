@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from dcfm_ros.data_import.placing import Placed, placed, with_splits
 from dcfm_ros.data_import.unpack import open_export
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.data_sets import CLASS_TABLES
+from dcfm_ros.sources.errors import SourceError
 from dcfm_ros.sources.to_label import ToLabel, read_to_label
 
 
@@ -31,12 +32,12 @@ def import_data(options: DataImportOptions) -> Summary:
         raise DataImportError(f"{out} is there already: give another --out, or remove it")
     frames = read_to_label(options.frames) if options.frames else None
     target = given_classes(options.classes) if options.classes else None
-    with ExitStack() as stack:
+    with ExitStack() as stack, _names_in_zips() as zips:
 
         def scratch() -> Path:
             return Path(stack.enter_context(TemporaryDirectory(prefix="dcfm_import_")))
 
-        exports = _read(options, scratch, target or (frames.classes if frames else None))
+        exports = _read(options, scratch, zips, target or (frames.classes if frames else None))
         classes = _classes(exports, options, target, frames)
         images = placed(exports, options, frames)
         images, how = with_splits(images, options.val)
@@ -45,8 +46,33 @@ def import_data(options: DataImportOptions) -> Summary:
     return replace(summary, model=_model(options, frames))
 
 
-def _read(options: DataImportOptions, scratch: Callable[[], Path], known: ClassTable | None) -> list[Export]:
-    exports = [read_export(open_export(file, scratch), options.format, known) for file in options.files]
+@contextmanager
+def _names_in_zips() -> Iterator[dict[str, str]]:
+    """Raise errors in the block with the names of files in zips, in place of those that were unpacked.
+
+    The block gets a dict to fill: zips by the folders in which they were unpacked.
+    """
+    zips: dict[str, str] = {}
+    try:
+        yield zips
+    except (DataImportError, SourceError) as error:
+        text = str(error)
+        for folder, source in zips.items():
+            text = text.replace(f"{folder}/", f"{source}:")
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def _read(
+    options: DataImportOptions, scratch: Callable[[], Path], zips: dict[str, str], known: ClassTable | None
+) -> list[Export]:
+    exports = []
+    for file in options.files:
+        opened = open_export(file, scratch)
+        if opened.kind == "zip":
+            zips[str(opened.root)] = opened.source
+        exports.append(read_export(opened, options.format, known))
     if not any(export.drawn(image) for export in exports for image in export.images):
         raise DataImportError(
             f"{sources_of(exports)} has no polygons and no masks, only {_counted(_left_out(exports))}: draw "

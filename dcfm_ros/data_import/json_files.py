@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from dcfm_ros.data_import.errors import DataImportError
 from dcfm_ros.data_import.unpack import Opened
+from dcfm_ros.plain_files import PlainFileError, read_json
 
 MIN_JSON = "label_studio_min"  # Label Studio's short form, without what is needed
 
@@ -17,8 +17,8 @@ MIN_JSON = "label_studio_min"  # Label Studio's short form, without what is need
 def load(opened: Opened, file: Path) -> Any:
     """Read a JSON file. Raises DataImportError if it is damaged."""
     try:
-        return json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
+        return read_json(file)
+    except PlainFileError as error:
         raise DataImportError(
             f"{opened.name_of(file)} is no whole JSON file ({error}): download or export it again"
         ) from error

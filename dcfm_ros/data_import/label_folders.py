@@ -11,12 +11,14 @@ from dcfm_ros.data_import import datumaro_reader
 from dcfm_ros.data_import.errors import DataImportError
 from dcfm_ros.data_import.export import Export
 from dcfm_ros.data_import.unpack import Opened
+from dcfm_ros.sources.read import check_png
 
 
 def read_voc(opened: Opened) -> Export:
     """Read label pictures in the colours of labelmap.txt, as CVAT's `Segmentation mask 1.1`; without that
     file in PASCAL VOC's."""
     root = _above(opened, "ImageSets")
+    _check_pictures(opened, "SegmentationClass")
     # Pictures of instances are left out: classes say everything, and instances of more than 255 repeat.
     staged = opened.scratch()
     for name in ("ImageSets", "SegmentationClass"):
@@ -34,6 +36,7 @@ def read_voc(opened: Opened) -> Export:
 def read_camvid(opened: Opened) -> Export:
     """Read label pictures in the colours of label_colors.txt, which CVAT and others call CamVid."""
     root = _above(opened, "label_colors.txt")
+    _check_pictures(opened, "annot")
     found = datumaro_reader.read("camvid", root, opened.source)
     labels = {path.parent.name for path in opened.files if path.parent.name.endswith("annot")}
     return _export(opened, "camvid", found, {"background", "Void"}, labels)
@@ -49,6 +52,13 @@ def read_labelme_xml(opened: Opened) -> Export:
     """Read the XML of the LabelMe of the web, as CVAT's `LabelMe ZIP 3.0`."""
     found = datumaro_reader.read("label_me", opened.root, opened.source)
     return _export(opened, "labelme_xml", found, set(), {"Masks"})
+
+
+def _check_pictures(opened: Opened, ending: str) -> None:
+    """Raise SourceError for a picture that is damaged or too large, in folders whose names end so."""
+    for file in opened.ending_in(".png"):
+        if file.parent.name.endswith(ending):
+            check_png(file)
 
 
 def _export(

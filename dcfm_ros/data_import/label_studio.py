@@ -26,9 +26,13 @@ def read(opened: Opened) -> Export:
     for file, content in files_of(opened, "label_studio"):
         name = opened.name_of(file)
         for task in content if isinstance(content, list) else [content]:
+            if not isinstance(task, dict):
+                raise DataImportError(
+                    f"{name} lists {str(task)[:100]!r} among its tasks: export it again as JSON"
+                )
             try:
                 image = _image(task, left_out)
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
                 raise DataImportError(
                     f"task {task.get('id')} of {name} is not as Label Studio exports it ({error}): export it "
                     "again as JSON"
@@ -53,6 +57,8 @@ def _image(task: dict, left_out: Counter[str]) -> LabelledImage:
     for entry in done[-1]["result"] if done else ():
         value = entry.get("value", {})
         labels = next((value[key] for key in value if key.endswith("labels")), None)
+        if labels and not (isinstance(labels, list) and isinstance(labels[0], str)):
+            raise ValueError(f"a shape's class is {str(labels)[:100]}")
         if "rle" not in value and "points" not in value:
             left_out["box" if "width" in value else str(entry.get("type"))] += 1
             continue

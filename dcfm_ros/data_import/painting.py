@@ -11,6 +11,8 @@ import numpy as np
 from dcfm_ros.data_import.errors import DataImportError, cause_of
 from dcfm_ros.data_import.export import LabelledImage, Shape
 
+_FAR = 1e6  # pixels; points so far outside of an image are a mistake
+
 
 def paint(image: LabelledImage, size: tuple[int, int], ids: Mapping[str, int], fill: int) -> np.ndarray:
     """Return (H, W) uint8: the class ids of an image's shapes, higher z-orders above lower ones, later shapes
@@ -24,6 +26,10 @@ def paint(image: LabelledImage, size: tuple[int, int], ids: Mapping[str, int], f
     for shape in sorted(image.shapes, key=lambda shape: shape.z_order):  # stable
         value = ids[shape.label]
         if shape.mask is None:
+            if any(not (np.abs(ring) < _FAR).all() for ring in shape.rings):  # not a number, too
+                raise DataImportError(
+                    f"the outline of {shape.label} in {image.name} has points that lie nowhere: draw it again"
+                )
             fill_polygon(label, shape.rings, value)
             continue
         mask = _read(shape, image)
@@ -41,8 +47,6 @@ def _read(shape: Shape, image: LabelledImage) -> np.ndarray:
     assert shape.mask is not None
     try:
         return np.asarray(shape.mask())
-    except DataImportError:
-        raise
     except Exception as error:  # whatever a library raises on damaged data
         raise DataImportError(
             f"the mask of {shape.label} in {image.name} cannot be read ({cause_of(error)}): export it again"

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from dcfm_ros.data_import.errors import DataImportError
-from dcfm_ros.data_import.export import Export, LabelledImage
+from dcfm_ros.data_import.export import Export, LabelledImage, sources_of
 from dcfm_ros.data_import.finding import ImageFinder, own_name, short_names
 from dcfm_ros.data_import.options import DataImportOptions
 from dcfm_ros.data_import.splitting import by_subsets, recording_of, split
@@ -69,7 +69,7 @@ def placed(exports: Sequence[Export], options: DataImportOptions, frames: ToLabe
                 continue
             name = own_name(short, at)
             found.append(Placed(image, name, at, image_size(at), recording_of(name)))
-    _refuse_missing(missing, options)
+    _refuse_missing(missing, options, sources_of(exports))
     for one in found:
         _check_size(one)
     _refuse_repeated(found)
@@ -90,11 +90,11 @@ def with_splits(images: list[Placed], share: float | None) -> tuple[list[Placed]
     return [replace(one, split="val" if one.name in val else "train") for one in images], how
 
 
-def _refuse_missing(missing: list[str], options: DataImportOptions) -> None:
+def _refuse_missing(missing: list[str], options: DataImportOptions, export: str) -> None:
     if not missing:
         return
     rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    where = " or ".join(place for place in (options.frames, options.images, "the export") if place)
+    where = " or ".join(place for place in (options.frames, options.images, f"the export {export}") if place)
     raise DataImportError(
         f"{len(missing)} labelled image(s) are not in {where}: {', '.join(missing[:_SHOWN])}{rest}. Give the "
         "folder of the images with --images, or export with images"

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dcfm_ros.data_import.errors import DataImportError
+from dcfm_ros.files import unwritable
 from dcfm_ros.sources.read import IMAGE_ENDINGS
 
 MAX_FILES = 500_000
@@ -21,6 +22,7 @@ MAX_FILES = 500_000
 MAX_GROWTH = 500
 SMALL = 1 << 30  # bytes
 _CHUNK = 1 << 20
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 _OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 
@@ -137,7 +139,11 @@ def _extract(path: Path, root: Path) -> None:
         raise DataImportError(
             f"{path} cannot be unpacked ({error}): unpack it, and give the folder"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except DataImportError:
+        raise
+    except Exception as error:  # damaged tables make zipfile raise anything
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise unwritable(root, error.strerror) from error
         raise DataImportError(f"{path} is a damaged zip ({error}): download or export it again") from error
 
 

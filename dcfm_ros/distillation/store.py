@@ -14,6 +14,7 @@ import numpy as np
 
 from dcfm_ros.files import atomic_files, output_folder, unwritable
 from dcfm_ros.model.config import ClassSpec, ConfigError
+from dcfm_ros.plain_files import read_json
 from dcfm_ros.sources.clips.classes_file import FILE as CLASSES_FILE
 from dcfm_ros.sources.clips.classes_file import classes_text
 from dcfm_ros.sources.clips.soft_labels import FRAMES, INDEX_FILE, PLAN_FILE
@@ -70,7 +71,9 @@ class SoftLabelStore:
                 f"{self.folder} already contains soft labels: give --resume to go on, or another --out"
             )
         try:
-            before = json.loads(plan.read_text(encoding="utf-8"))
+            before = read_json(plan)
+            if not isinstance(before, dict):
+                raise ValueError("it holds no settings by name")
         except ValueError as error:
             raise ConfigError(f"{plan} is damaged ({error}): start in another --out") from error
         now = json.loads(json.dumps(self._identity))

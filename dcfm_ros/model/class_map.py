@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from dcfm_ros.config_folders import ready_class_maps
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.config import ClassSpec, ConfigError
+from dcfm_ros.plain_files import PlainFileError, read_yaml
 
 _GREY = (128, 128, 128)
 _KEYS = {"classes", "ignore", "rest", "skip_unknown"}
@@ -155,9 +155,9 @@ def read_class_map(given: str, classes: Sequence[ClassSpec]) -> ClassMap:
             raise ConfigError(f"no class map {given!r}: give a YAML file, or one of {', '.join(ready)}")
         path = ready[given]
     try:
-        plain = yaml.safe_load(path.read_text())
+        plain = read_yaml(path)
         return _class_map(plain, [c.name for c in classes], [c.color for c in classes])
-    except (OSError, UnicodeError, RecursionError, yaml.YAMLError) as error:
+    except (OSError, PlainFileError) as error:
         raise ConfigError(f"class map {path.name} cannot be read: {' '.join(str(error).split())}") from None
     except ConfigError as error:
         raise ConfigError(f"class map {path.name}: {error}") from None

@@ -5,6 +5,7 @@ model.yaml."""
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,7 +18,10 @@ __all__ = ["ARCHITECTURES", "SHALLOW_ON", "ClassSpec", "ConfigError", "ModelConf
 BACKBONES: dict[str, Any] = {**MIT_SPECS, **EFFICIENTNET_SPECS, **RESNET_SPECS}
 ARCHITECTURES = ("dcfm", "per_frame")
 FUSIONS = ("linear", "relu")
+_WIDEST = 4096  # channels; weights of wider layers take gigabytes
 SHALLOW_ON = ("all", "nonkey", "key")
+# Ends of lines, escape sequences of terminals, halves of UTF-16: names are printed, and stand in files.
+_NOT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ClassSpec:
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a class has no name: give every class a name")
+        if any(unicodedata.category(sign) in _NOT_IN_NAMES for sign in str(self.name)):
+            raise ConfigError(f"class {self.name!r}: its name has control characters; leave them out")
         try:
             check(self)
         except ConfigError as error:
@@ -64,7 +70,9 @@ class ModelConfig:
     )
     input_height: int = setting(360, "height of the network's input", low=32, high=8192, unit="pixels")
     input_width: int = setting(480, "width of the network's input", low=32, high=8192, unit="pixels")
-    embed: int = setting(256, "width of SegFormer's fusion (published: 256); ResNet has none", low=1)
+    embed: int = setting(
+        256, "width of SegFormer's fusion (published: 256); ResNet has none", low=1, high=_WIDEST
+    )
     fusion: str = setting(
         "linear",
         "what each stage passes in SegFormer's fusion: linear, a linear layer, as published, or relu, "
@@ -72,7 +80,10 @@ class ModelConfig:
         choices=FUSIONS,
     )
     common_width: int = setting(
-        0, "width of the common feature; 0: that of the deep feature, without a convolution", low=0
+        0,
+        "width of the common feature; 0: that of the deep feature, without a convolution",
+        low=0,
+        high=_WIDEST,
     )
     shallow_used: int = setting(0, "s, the shallow channels that the fusion reads; 0: half of them")
     shallow_on: str = setting(

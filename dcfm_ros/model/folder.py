@@ -117,10 +117,15 @@ def _load_strictly(model: Model, tensors: dict[str, torch.Tensor], source: Path)
                 f"{source}: {key} has shape {tuple(tensor.shape)}, expected "
                 f"{tuple(expected[key].shape)}{hint}"
             )
+        if not torch.isfinite(tensor.float()).all():
+            raise ModelError(
+                f"{source}: {key} holds values that are not finite: the training had failed, or the file is "
+                "damaged; take an earlier checkpoint, or copy it again"
+            )
     model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
 
 
 def some(names: Sequence[str]) -> str:
-    """Return the first few of many names, and the number of the others."""
-    shown = ", ".join(names[:5]) or "none"
+    """Return the first few of many names, cut where they are long, and the number of the others."""
+    shown = ", ".join(name if len(name) <= 200 else f"{name[:197]}..." for name in names[:5]) or "none"
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

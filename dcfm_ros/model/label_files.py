@@ -13,6 +13,7 @@ import yaml
 
 from dcfm_ros.labels import IGNORE_LABEL
 from dcfm_ros.model.class_map import MappedClass, read_class_map
+from dcfm_ros.model.config import ConfigError
 from dcfm_ros.model.model_yaml import load_model_config
 
 # Names of classes that move on their own.
@@ -32,12 +33,14 @@ MOVABLE = (
     "VEHICLE",
     "BIKE",
 )
+_FORMULA = ("=", "+", "-", "@")  # how a formula begins
 
 
 def write_labels(
     model: str, folder: Path, class_map: str = "", dynamic: Sequence[str] | None = None
 ) -> list[Path]:
-    """Write `label_space.yaml` and `colors.csv`; return the files. Raises ConfigError for an unknown class.
+    """Write `label_space.yaml` and `colors.csv`; return the files. Raises ConfigError for an unknown class,
+    and for a name that a spreadsheet would take for a formula.
 
     class_map: see `read_class_map`
     dynamic: names of the classes that move on their own; None: those in MOVABLE
@@ -48,6 +51,12 @@ def write_labels(
         if dynamic is not None
         else [c.id for c in mapped.classes if c.name in MOVABLE]
     )
+    for c in mapped.classes:
+        if c.name.startswith(_FORMULA):
+            raise ConfigError(
+                f"class {c.name!r}: a spreadsheet would run this name in colors.csv as a formula; rename it "
+                "with --class-map"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     space, colors = folder / "label_space.yaml", folder / "colors.csv"
     space.write_text(yaml.safe_dump(_label_space(mapped.classes, moving), sort_keys=False))

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from dcfm_ros.config_folders import config_folders
 from dcfm_ros.model.config import ConfigError, ModelConfig
+from dcfm_ros.plain_files import PlainFileError, read_yaml
 
 CONFIG_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
@@ -55,8 +54,8 @@ def _settings(name: str | Path) -> tuple[Path, dict]:
     """Return the path of model.yaml and its content, which has a section 'model'."""
     path = find_model(name) / CONFIG_FILE
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        plain = read_yaml(path)
+    except PlainFileError as error:
         raise ModelError(f"{path} is not valid YAML in UTF-8, correct it: {error}") from error
     if not isinstance(plain, dict) or not isinstance(plain.get("model"), dict):
         raise ModelError(f"{path} has no section 'model'")

@@ -36,7 +36,8 @@ class ImageFolder:
         are single-channel 8-bit class ids, 255 = void, and there is no class table
     rate_hz: nominal frames per second
 
-    Frames have the size that an image viewer shows; `width` and `height` are those of the first.
+    Frames have the size that an image viewer shows; `width` and `height` are those of the first. Their names
+    are those of the files, without their endings unless two differ in that alone.
     """
 
     def __init__(self, folder: str | Path, labels: str | Path | None, rate_hz: float):
@@ -48,6 +49,8 @@ class ImageFolder:
                 labels = folder / "labels"
             folder = folder / "images"
         self._images = [folder / name for name in images_in(folder)] if folder.is_dir() else [folder]
+        stems = [path.stem for path in self._images]
+        self._names = stems if len(set(stems)) == len(stems) else [path.name for path in self._images]
         self._labels = {} if labels is None else self._labels_in(Path(labels))
         about = None if labels is None else classes_of_labels(Path(labels))
         self._values = None if about is None else about.values
@@ -63,7 +66,8 @@ class ImageFolder:
         image, label = read_image(path), None
         if path.stem in self._labels:
             label = read_label(self._labels[path.stem], image.shape[:2], image=path, values=self._values)
-        return VideoFrame(index, round(index * NS_PER_S / self.rate_hz), image, label, is_cut=False)
+        stamp_ns = round(index * NS_PER_S / self.rate_hz)
+        return VideoFrame(index, stamp_ns, image, label, is_cut=False, name=self._names[index])
 
     def _labels_in(self, folder: Path) -> dict[str, Path]:
         """Return the label files by the stem of their image."""

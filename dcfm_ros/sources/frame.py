@@ -16,3 +16,4 @@ class VideoFrame:
     image: np.ndarray  # (H, W, 3) uint8 RGB
     label: np.ndarray | None  # (H, W) uint8 class ids, 255 = void
     is_cut: bool  # first frame of a new shot (hard cut); False where unknown
+    name: str = ""  # of its own in this video, as from the file of an image; "" where it has but a number

@@ -40,6 +40,8 @@ IMAGE_ENDINGS = (
     ".mpo",
 )
 MAX_PIXELS = 1 << 28  # 800 MB as RGB; a damaged header must not ask for more
+# Pixels of each byte of a file, beyond _SMALL: black PNGs of one bit have 8,000.
+_GROWTH, _SMALL = 10_000, 1 << 24
 
 Image.init()  # otherwise Pillow knows only some formats
 # Pillow's other formats start programs, or contain no pixels
@@ -95,6 +97,13 @@ def image_size(path: str | Path) -> tuple[int, int]:
         exchanged = may_turn and _orientation(image) in _EXCHANGES_SIDES
         width, height = image.size
         return (width, height) if exchanged else (height, width)
+
+
+def check_png(path: str | Path) -> None:
+    """Raise SourceError for a file that is no whole PNG, or too large a one, without decoding it: for readers
+    of other libraries, which reserve whatever a length in it asks for."""
+    with _file(path) as file, _opened(file, path, "a PNG", ("PNG",)) as image:
+        image.verify()
 
 
 def is_animated(path: str | Path) -> bool:
@@ -186,6 +195,7 @@ def _opened(
     """Open a picture without decoding it. Errors of Pillow, here or in the block, are raised as
     SourceError."""
     start = file.read(8)
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
     try:
         with Image.open(file, formats=formats) as image:
@@ -193,6 +203,11 @@ def _opened(
                 raise SourceError(
                     f"{name} is {image.width}x{image.height}; scale it down to {MAX_PIXELS / 1e6:.0f} "
                     "million pixels at most"
+                )
+            if image.width * image.height > max(_SMALL, _GROWTH * size):
+                raise SourceError(
+                    f"{name} would be {image.width}x{image.height} out of {size} bytes, more than a picture "
+                    "can: it is damaged, or was made to fill the memory"
                 )
             yield image
     except SourceError:

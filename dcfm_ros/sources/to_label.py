@@ -46,6 +46,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dcfm_ros.plain_files import read_json
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.errors import SourceError
 
@@ -146,7 +147,7 @@ def read_to_label(folder: str | Path) -> ToLabel:
     folder = Path(folder)
     path = folder / FRAMES_FILE
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = read_json(path)
     except FileNotFoundError as error:
         raise SourceError(f"there is no {path}: give a folder that `dcfm bag frames` wrote") from error
     except (OSError, ValueError) as error:
@@ -172,10 +173,42 @@ def read_to_label(folder: str | Path) -> ToLabel:
 
 
 def _content(plain: dict[str, Any]) -> ToLabel:
-    classes = tuple((entry["name"], tuple(entry["color"])) for entry in plain["classes"])
-    frames = tuple(
-        LabelFrame(**{**entry, "neighbours": tuple(entry["neighbours"])}) for entry in plain["frames"]
-    )
+    classes = tuple(_class(entry) for entry in plain["classes"])
+    if not 1 <= len(classes) <= 255:
+        raise ValueError(f"{len(classes)} classes")
+    frames = tuple(_frame(entry) for entry in plain["frames"])
     known = {"format", "classes", "rate_hz", "frames"}
     about = {name: value for name, value in plain.items() if name not in known}
     return ToLabel(classes, float(plain["rate_hz"]), frames, about)
+
+
+def _class(entry: dict[str, Any]) -> tuple[str, tuple[int, int, int]]:
+    name, (red, green, blue) = entry["name"], entry["color"]
+    if not isinstance(name, str) or not all(type(v) is int and 0 <= v <= 255 for v in (red, green, blue)):
+        raise ValueError(f"the class {_short(entry)}")
+    return name, (red, green, blue)
+
+
+def _frame(entry: dict[str, Any]) -> LabelFrame:
+    """Return a frame whose entries are of the types that LabelFrame says, and whose files lie in the
+    folder."""
+    frame = LabelFrame(**{**entry, "neighbours": tuple(entry["neighbours"])})
+    texts = (frame.image, frame.prelabel, frame.recording, frame.topic, *frame.neighbours)
+    numbers = (frame.stamp_ns, frame.width, frame.height, frame.position)
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(type(number) is int for number in numbers)
+        and frame.position >= 0
+        and isinstance(frame.why, dict)
+    ):
+        raise ValueError(f"the frame {_short(entry)}")
+    for file in (frame.image, *frame.neighbours):
+        path = PurePosixPath(file)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise ValueError(f"the file {file!r} is outside of the folder")
+    return frame
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."

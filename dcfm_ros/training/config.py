@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-import yaml
-
 from dcfm_ros.model.config import ConfigError, ModelConfig
 from dcfm_ros.model.model_yaml import load_model_config
+from dcfm_ros.plain_files import PlainFileError, parse_yaml, read_yaml
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.data_sets import CLASS_TABLES, DATA_SETS, SYNTHETIC, class_table
 from dcfm_ros.training.augment import AugmentConfig
@@ -53,8 +52,8 @@ def load_train_config(
             f"no training configuration at {path}: name a YAML file, for example config/train/street11.yaml"
         )
     try:
-        plain = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+        plain = read_yaml(path)
+    except PlainFileError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(plain, dict):
         raise ConfigError(f"{path} does not contain a mapping of settings")
@@ -180,8 +179,8 @@ def _apply(plain: dict, change: str) -> None:
         if not isinstance(place, (dict, list)):
             raise ConfigError(f"{change!r}: {section} has no settings of its own")
     try:
-        place[last if isinstance(place, dict) else _number(place, last, change)] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        place[last if isinstance(place, dict) else _number(place, last, change)] = parse_yaml(value)
+    except PlainFileError as error:
         raise ConfigError(f"{change!r}: the value is not valid YAML") from error
 
 

@@ -116,7 +116,7 @@ def test_bad_recordings_leave_the_others_alone(here, tmp_path, drives, evaluated
     table = fleet_table(summary)
     assert f"failed: bad<b>: {bad['reason']}" in table and "1 done, 1 failed" in table
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "bad<b>" not in page and "bad&lt;b&gt;" in page and 'href="drive1/report.json"' in page
+    assert "bad<b>" not in page and "bad&lt;b&gt;" in page and 'href="./drive1/report.json"' in page
     assert not re.search(r"https?:|src=", page)
     assert "bad<b>" in capsys.readouterr().err
 
@@ -328,7 +328,10 @@ def test_the_command(tmp_path, drives, model, capsys):
         )
         == 0
     )
-    assert "all together" in capsys.readouterr().out
+    printed, out = capsys.readouterr().out, tmp_path / "out"
+    assert "all together" in printed
+    written = f"written    {out}/index.html, {out}/summary.json, {tmp_path / 'copy.json'}"
+    assert printed.splitlines()[-1] == written
     assert (tmp_path / "copy.json").read_text() == (tmp_path / "out" / "summary.json").read_text()
     assert (
         main(["bag", "segment", str(drives / "drive1"), str(broken), *common[:-1], str(tmp_path / "masks")])
@@ -337,8 +340,8 @@ def test_the_command(tmp_path, drives, model, capsys):
     assert "failed: broken: " in capsys.readouterr().out
     assert main(["bag", "evaluate", str(tmp_path / "no*"), *common]) == 2
     assert capsys.readouterr().err == (
-        f"dcfm bag: {tmp_path}/no*: no recording found; give a folder with metadata.yaml, a file .mcap or "
-        ".db3, a folder that contains recordings, or a glob of these\n"
+        f"dcfm bag evaluate: {tmp_path}/no*: no recording found; give a folder with metadata.yaml, a "
+        "file .mcap or .db3, a folder that contains recordings, or a glob of these\n"
     )
 
 
@@ -387,7 +390,9 @@ def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, 
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert (
-        process.returncode == 130 and "Traceback" not in errors and errors.endswith("dcfm bag: interrupted\n")
+        process.returncode == 130
+        and "Traceback" not in errors
+        and errors.endswith("dcfm bag segment: interrupted\n")
     )
     assert not psutil.wait_procs(children, timeout=10)[1]
     summary = json.loads((out / "summary.json").read_text())

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recording made of files: what is in it, for any reader."""
 
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.finding import find_bags
 from dcfm_ros.bags.make import make_bag
 from dcfm_ros.bags.options import MakeOptions
+from dcfm_ros.cli import main
 
 COUNT = 5
 
@@ -69,6 +71,18 @@ def test_images_and_labels_share_stamps(folder, tmp_path, storage):
     assert {message.encoding for _, message in images} == {"rgb8"} and {
         message.encoding for _, message in labels
     } == {"mono8"}
+
+
+def test_the_command_says_what_is_in_it_and_where_it_is(folder, tmp_path, capsys):
+    out, report = tmp_path / "bag", tmp_path / "report.json"
+    assert main(["bag", "make", str(folder), str(out), "--json", str(report)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "5 images on /camera/image_raw, 4 labels on /camera/label",
+        f"written    {out}, {report}",
+    ]
+    assert json.loads(report.read_text())["images"] == COUNT
+    assert main(["bag", "make", str(folder), str(out)]) == 2
+    assert capsys.readouterr().err == f"dcfm bag make: {out} exists already: give another folder\n"
 
 
 @pytest.mark.parametrize("rate_hz, expected_hz", [(None, 25), (10.0, 10)])

@@ -18,6 +18,7 @@ from waiting_helpers import until
 from dcfm_ros.bags import fleet
 from dcfm_ros.bags.options import BagEvaluateOptions
 from dcfm_ros.bags.ray_workers import RayCluster, bound_to_free_cores, task_resources
+from dcfm_ros.environment import temporary_folder
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,24 @@ def test_free_cores(tmp_path):
     assert os.sched_getaffinity(0) == mine
     with bound_to_free_cores(len(mine), tmp_path) as cores:
         assert cores == sorted(mine)
+
+
+def test_cores_are_not_counted_in_a_folder_of_others(tmp_path, monkeypatch):
+    """Its name is known beforehand, and everyone may make it in the temporary folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    temporary_folder.cache_clear()
+    planted = tmp_path / f"dcfm_ros-{os.getuid()}"
+    planted.mkdir()
+    planted.chmod(0o777)
+    with bound_to_free_cores(1) as cores:
+        assert cores == sorted(os.sched_getaffinity(0))
+    assert not list(planted.iterdir())
+    planted.chmod(0o700)
+    temporary_folder.cache_clear()
+    with bound_to_free_cores(1) as cores:
+        assert len(cores) == 1 and (planted / "cores").stat().st_mode & 0o777 == 0o700
+    temporary_folder.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,13 @@ from dcfm_ros import cli
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.options import BagSegmentOptions
 from dcfm_ros.bags.outputs import CameraOutputs
+from dcfm_ros.bags.progress import STATE_FILE, CameraProgress, Progress, UnfinishedOutput
 from dcfm_ros.bags.reading import open_bag
 from dcfm_ros.bags.replay import Replay
 from dcfm_ros.bags.topics import CameraTopic, choose_cameras
 from dcfm_ros.bags.types import IMAGE, LABEL_INFO, MASK_INFO, typestore
 from dcfm_ros.bags.writing import Parts
+from dcfm_ros.model.model_yaml import ModelError
 
 FRAMES = 16
 OURS = ("mask", "mask_info", "keyframe", "palette", "label_info")
@@ -428,11 +430,17 @@ def test_an_output_that_is_there(bag, model, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_folders_above_the_output_are_made_and_none_is_left_after_a_failure(bag, model, tmp_path):
+    with pytest.raises(ModelError, match="no_such_model"):
+        segment(bag, tmp_path / "a" / "b" / "out", "no_such_model")
+    assert not list(tmp_path.iterdir())
+    with UnfinishedOutput(tmp_path / "a" / "b" / "out") as output:
+        (output.folder / "state.json").write_text("{}")
+        output.conclude()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out"]
+
+
 def test_places_that_cannot_be_written_to(bag, model, tmp_path, monkeypatch):
-    with pytest.raises(
-        BagError, match=f"no folder {tmp_path}/missing to write out to: make it, or give another output"
-    ):
-        segment(bag, tmp_path / "missing" / "out", model)
     with pytest.raises(BagError, match=r"cannot write to /proc/out.partial \(.*\): give another output"):
         segment(bag, "/proc/out", model)
     with pytest.raises(BagError, match=f"{bag}/out lies in the recording {bag}: give another output"):
@@ -464,8 +472,17 @@ def test_command(bag, model, made, tmp_path, capsys):
         "--topic",
         "/camera/image_raw",
     ]
-    assert cli.main(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["topics"]["/camera/image_raw"] == FRAMES
+    assert cli.main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["topics"]["/camera/image_raw"] == FRAMES
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{bag}: {model} (torch on cpu, f32), mode sync") and len(lines) < 12
+    camera = next(line.split() for line in lines if line.startswith("/camera/image_raw "))
+    assert camera == ["/camera/image_raw", str(FRAMES), "0", str(FRAMES), camera[4], "/dcfm/mask"]
+    assert lines[-2:] == [
+        f"written    {tmp_path / 'out'}, {tmp_path / 'report.json'}",
+        f"next: open it in Foxglove, or `ros2 bag play {tmp_path / 'out'}`",
+    ]
     assert content(tmp_path / "out")["/dcfm/mask"] == content(made[1])["/dcfm/mask"]
     assert cli.main(arguments) == 2
     assert "exists already" in capsys.readouterr().err
@@ -477,3 +494,29 @@ def test_types_that_are_written_are_the_packages():
     for topic in outputs.topics:
         assert topic.digest == typestore().hash_rihs01(topic.msgtype)
     assert "string class_name" in outputs.label_info.definition and outputs.label_info.msgtype == LABEL_INFO
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.update(identity="drive"),
+        lambda state: state.update(copied="9"),
+        lambda state: state.update(cameras=[]),
+        lambda state: state["cameras"]["front"].update(mask="7"),
+        lambda state: state["cameras"]["front"].update(keyframes=5),
+        lambda state: state["cameras"]["front"]["record"].update(images=[]),
+        lambda state: state["cameras"]["front"]["record"].update(skipped={"message": "x"}),
+        lambda state: state["cameras"]["front"]["record"].update(sizes=[[1, None]]),
+    ],
+)
+def test_a_state_of_other_types_is_refused(tmp_path, change):
+    folder = tmp_path / "out.partial"
+    folder.mkdir()
+    plain = json.loads(json.dumps(Progress({"bag": "drive"}, {"front": CameraProgress()}), default=vars))
+    output = UnfinishedOutput(tmp_path / "out")
+    (folder / STATE_FILE).write_text(json.dumps(plain))
+    assert output.load() == Progress({"bag": "drive"}, {"front": CameraProgress()})
+    change(plain)
+    (folder / STATE_FILE).write_text(json.dumps(plain))
+    with pytest.raises(BagError, match="state.json cannot be read .*: remove .*out.partial to start over"):
+        output.load()

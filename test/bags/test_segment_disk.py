@@ -87,7 +87,7 @@ def test_a_disk_that_is_full(bag, model, whole, tmp_path):
     for storage in ("mcap", "sqlite3"):
         disk = tmp_path / storage / "disk"
         told = re.search(
-            rf"dcfm bag: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): free "
+            rf"dcfm bag segment: no space left for {disk}/out.partial, on the disk at {disk} \(.*\): free "
             rf"space there, then run the same command again: it resumes at image (\d+) of {IMAGES}",
             run.stderr,
         )

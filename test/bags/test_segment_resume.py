@@ -211,9 +211,9 @@ def test_ctrl_c_in_the_middle_of_a_write(two, tmp_path, monkeypatch, capsys, wri
     monkeypatch.undo()
     done = int(capsys.readouterr().err.split(" of ")[0])
     assert done > 0
-    assert cli.main(arguments) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["resumed_at_image"] == done
+    assert cli.main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["resumed_at_image"] == done and f"\ngone on from image {done}\n" in capsys.readouterr().out
     two.check(tmp_path / "out", report)
 
 

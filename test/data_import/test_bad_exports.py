@@ -4,8 +4,11 @@
 
 import json
 import os
+import re
+import struct
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from data_import_helpers import (
     WIDTH,
     brush,
     coco,
+    coco_panoptic,
     cvat,
     cvat_polygon,
     images,
@@ -35,6 +39,7 @@ from dcfm_ros.bags.to_label.brush_rle import encode_brush
 from dcfm_ros.data_import import unpack
 from dcfm_ros.data_import.errors import DataImportError
 from dcfm_ros.data_import.label_studio import unpacked
+from dcfm_ros.sources.errors import SourceError
 
 
 @pytest.fixture
@@ -107,7 +112,7 @@ def test_images_that_are_missing(tmp_path, refused):
     export = cvat(tmp_path / "export")
     (export / "images" / NAMES[1]).unlink()
     text = refused(export)
-    assert "1 labelled image(s) are not in the export: b_0001.png. Give the folder" in text
+    assert "1 labelled image(s) are not in the export " in text and ": b_0001.png. Give the folder" in text
     images(tmp_path / "elsewhere" / "deep")
     assert len(imported(tmp_path / "out", export, images=str(tmp_path / "elsewhere"))) == 2
 
@@ -187,12 +192,18 @@ def test_damaged_json_and_xml(tmp_path, refused):
 
 
 def test_xml_that_grows_is_not_expanded(tmp_path, refused):
-    needs_datumaro()
     (tmp_path / "bomb.xml").write_text('<!DOCTYPE a [<!ENTITY b "xxxx">]><annotations>&b;</annotations>')
-    assert "EntitiesForbidden" in refused(tmp_path / "bomb.xml")
+    assert "bomb.xml defines entities, which no tool exports" in refused(tmp_path / "bomb.xml")
 
 
-@pytest.mark.parametrize("change", [{"shapes": [{}]}, {"imageHeight": "tall"}, {"shapes": None}])
+def test_xml_that_is_too_deep_for_a_tree(tmp_path, refused):
+    (tmp_path / "deep.xml").write_text("<annotations>" * 100_000)
+    assert "deep.xml has more than 100 elements within each other" in refused(tmp_path / "deep.xml")
+
+
+@pytest.mark.parametrize(
+    "change", [{"shapes": [{}]}, {"imageHeight": "tall"}, {"imageHeight": float("inf")}, {"shapes": None}]
+)
 def test_damaged_labelme_files(tmp_path, refused, change):
     assert "is no whole file of labelme" in refused(labelme(tmp_path / "export", **change))
 
@@ -295,3 +306,77 @@ def test_frames_to_label_are_no_export(tmp_path, refused):
     (tmp_path / "to_label").mkdir()
     (tmp_path / "to_label" / "frames.json").write_text("{}")
     assert "holds frames to label: give what the annotation tool exported" in refused(tmp_path / "to_label")
+
+
+@pytest.mark.parametrize("corner", [float("nan"), float("inf"), -1e308])
+def test_outlines_that_lie_nowhere(tmp_path, refused, corner):
+    shape = {"label": "road", "shape_type": "polygon", "points": [[0, 0], [corner, 4], [4, 4]]}
+    text = refused(labelme(tmp_path / "export", shapes=[shape]))
+    assert "the outline of road in a_0001.png has points that lie nowhere" in text
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        (lambda tasks: tasks.append(5), "project-1-at-2026.json lists '5' among its tasks"),
+        (
+            lambda tasks: tasks[0]["annotations"][0]["result"][0]["value"].update(polygonlabels=[7]),
+            "task 4 of .* is not as Label Studio exports it .a shape's class is .7.",
+        ),
+        (
+            lambda tasks: tasks[0]["annotations"][0]["result"][0].update(original_height=float("inf")),
+            "task 4 of .* is not as Label Studio exports it",
+        ),
+    ],
+    ids=["task", "class", "size"],
+)
+def test_damaged_label_studio_files(tmp_path, refused, change, text):
+    path = label_studio(tmp_path)
+    tasks = json.loads(path.read_text())
+    change(tasks)
+    path.write_text(json.dumps(tasks))
+    assert re.search(text, refused(path))
+
+
+def test_a_zip_whose_table_is_damaged(tmp_path, refused):
+    path = zipped(labelme(tmp_path / "export"))
+    data = bytearray(path.read_bytes())
+    data[-6:-2] = b"\xff\xff\xff\xff"  # where the table begins
+    path.write_bytes(data)
+    assert "export.zip is a damaged zip" in refused(path)
+
+
+def test_a_name_that_no_file_can_have(tmp_path, refused):
+    one_entry(tmp_path / "a.zip", "x" * 300)
+    assert "a.zip is a damaged zip" in refused(tmp_path / "a.zip")
+
+
+def test_errors_name_files_by_the_zip_they_are_in(tmp_path):
+    folder = labelme(tmp_path / "export")
+    (folder / NAMES[0]).write_bytes(b"no image")
+    path = zipped(folder)
+    with pytest.raises(SourceError, match=f"^{path}:{NAMES[0]} cannot be read as an image"):
+        imported(tmp_path / "out", path)
+
+
+def test_label_pictures_that_ask_for_too_much(tmp_path):
+    needs_datumaro()
+    folder = voc(tmp_path / "export")
+    header = struct.pack(">II5B", 30_000, 30_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path = folder / "SegmentationClass" / NAMES[0]
+    path.write_bytes(path.read_bytes()[:8] + chunk + path.read_bytes()[33:])
+    with pytest.raises(SourceError, match=f"{NAMES[0]} is 30000x30000; scale it down"):
+        imported(tmp_path / "out", folder)
+
+
+def test_label_pictures_whose_parts_ask_for_too_much(tmp_path):
+    """OpenCV, by which datumaro reads them, reserves the four gigabytes."""
+    needs_datumaro()
+    folder = coco_panoptic(tmp_path / "export")
+    path = folder / "panoptic_val" / NAMES[0]
+    data = bytearray(path.read_bytes())
+    data[(at := data.index(b"IDAT") - 4) : at + 4] = b"\xff\xff\0\0"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=f"{NAMES[0]} cannot be read as a PNG; it is damaged"):
+        imported(tmp_path / "out", folder)

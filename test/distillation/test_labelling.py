@@ -71,6 +71,14 @@ def test_other_options_are_not_mixed_with_what_is_there(label):
         label(resume=True, length=70)
 
 
+@pytest.mark.parametrize("plan", ["{", "[]", "5", "[" * 100_000])
+def test_a_damaged_plan_is_refused(label, tmp_path, plan):
+    label()
+    (tmp_path / "soft" / "plan.json").write_text(plan)
+    with pytest.raises(ConfigError, match="plan.json is damaged .*: start in another --out"):
+        label(resume=True)
+
+
 def test_damaged_frames_are_left_out(label, pictures, tmp_path):
     done = label(footage=[pictures("drive", 60, damaged=tuple(range(10, 20)))])
     assert done["groups_left_out"] > 0

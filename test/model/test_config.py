@@ -115,6 +115,8 @@ def test_bad_values_are_named(changes, message):
     "name, color, message",
     [
         ("", (0, 0, 0), "a class has no name"),
+        ("sky\x1b[31m", (0, 0, 0), r"class 'sky.x1b.31m': its name has control characters; leave them out"),
+        ("sky\n", (0, 0, 0), "its name has control characters"),
         (5, (0, 0, 0), "class 5: name 5: use text"),
         ("sky", (0, 0), "class 'sky': color .*: use a list of 3, each entry a whole number"),
         ("sky", (0, 0, 0.5), "color .*: use a list of 3, each entry a whole number"),

@@ -145,6 +145,24 @@ def test_unreadable_weights_are_named(spoilt):
             load_model(folder)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    folder = write_tiny_model(tmp_path / "model")
+    tensors = load_file(folder / WEIGHTS_FILE)
+    tensors["head.classifier.weight"].view(-1)[3] = value
+    save_file(tensors, folder / WEIGHTS_FILE)
+    with pytest.raises(
+        ModelError, match="weights.safetensors: head.classifier.weight holds values that are not finite"
+    ):
+        load_model(folder)
+
+
+# Prints, where it is printed, a billion entries.
+BOMB = "model:\n  a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"  {name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi")
+)
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -159,6 +177,13 @@ def test_unreadable_weights_are_named(spoilt):
         ),
         ("model: {backbone: mit_b0, classes: [{name: a}]}", "model.yaml: .*color"),
         ("model: {backbone: mit_b0, classes: 3}", "model.yaml: "),
+        ("model: {backbone: mit_b0, classes: [], embed: 65536}", "model.yaml: embed 65536: use 1 to 4096"),
+        (
+            "model: {backbone: mit_b0, classes: [], common_width: 65536}",
+            "model.yaml: common_width 65536: use 0 to 4096",
+        ),
+        (BOMB, "model.yaml is not valid YAML.* aliases of aliases become too many entries"),
+        ("[" * 100_000, "model.yaml is not valid YAML.* nested too deep"),
         (
             "model: {backbone: mit_b0, classes: [{name: a, color: [0, 0, 0]}], input_width: wide}",
             "model.yaml: ",

@@ -3,6 +3,7 @@
 """`dcfm model labels`: files for Hydra and Kimera."""
 
 import csv
+import re
 
 import pytest
 import yaml
@@ -52,3 +53,15 @@ def test_classes_of_a_map_and_named_dynamic_ones(tmp_path):
     assert space["dynamic_labels"] == [2] and [row["id"] for row in colors] == ["9", "2", "255"]
     with pytest.raises(ConfigError, match="no class 'car': use some of still, moves"):
         write_labels(model, tmp_path, str(tmp_path / "map.yaml"), ["car"])
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-cmd", "@SUM(A1)"])
+def test_a_name_that_is_a_formula_is_refused(tmp_path, name):
+    """Spreadsheets run it when they open colors.csv."""
+    (tmp_path / "map.yaml").write_text(
+        yaml.safe_dump({"classes": {name: {"of": ["sky", "road", "tree", "car"]}}})
+    )
+    model = str(write_tiny_model(tmp_path / "model"))
+    with pytest.raises(ConfigError, match=f"class '{re.escape(name)}': a spreadsheet would run .* rename it"):
+        write_labels(model, tmp_path / "out", str(tmp_path / "map.yaml"))
+    assert not (tmp_path / "out").exists()

@@ -29,6 +29,22 @@ def test_frames_come_in_natural_order_of_their_names(tmp_path):
     assert [int(folder.frame(i).image[-1, 0, 2]) for i in range(4)] == [1, 2, 10, 100]
 
 
+@pytest.mark.parametrize(
+    "files, names",
+    [
+        (("b.jpg", "a.png"), ["a", "b"]),
+        (("a.jpg", "a.png", "b.png"), ["a.jpg", "a.png", "b.png"]),  # else two would have one name
+        (("a.jpg", "a.jpg.png", "a.png"), ["a.jpg", "a.jpg.png", "a.png"]),
+    ],
+)
+def test_frames_have_the_names_of_their_files(tmp_path, files, names):
+    for name in files:
+        write(tmp_path / name, picture(90))
+    folder = ImageFolder(tmp_path, None, 15.0)
+    assert sorted(folder.frame(i).name for i in range(len(files))) == names
+    assert ImageFolder(tmp_path / files[0], None, 15.0).frame(0).name == files[0].rpartition(".")[0]
+
+
 def test_every_suffix_counts_and_other_files_do_not(tmp_path):
     for name in ("a.png", "b.bmp", "c.JPG", "d.jpeg"):
         write(tmp_path / name, picture(90))

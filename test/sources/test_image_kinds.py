@@ -3,6 +3,7 @@
 """Image files of all kinds that people have: read right, or refused in a sentence."""
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -139,6 +140,22 @@ def test_pictures_beyond_all_memory_are_refused(tmp_path):
         SourceError, match="a.ppm is 70000x70000; scale it down to 268 million pixels at most"
     ):
         read_image(tmp_path / "a.ppm")
+
+
+def test_pictures_of_more_pixels_than_their_bytes_can_say_are_refused(tmp_path):
+    """An animation's canvas may be larger than what is drawn on it."""
+    Image.new("P", (2, 2)).save(tmp_path / "a.gif")
+    data = bytearray((tmp_path / "a.gif").read_bytes())
+    data[6:10] = struct.pack("<HH", 16_000, 16_000)
+    (tmp_path / "a.gif").write_bytes(data)
+    for read in (read_image, image_size):
+        with pytest.raises(
+            SourceError, match="a.gif would be 16000x16000 out of .* bytes, more than a picture"
+        ):
+            read(tmp_path / "a.gif")
+    large = np.zeros((6000, 6000), np.uint8)
+    Image.fromarray(large).convert("1").save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").shape == (6000, 6000, 3)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 """Soft labels: what is kept of a teacher's probabilities, and the folder that holds them."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -88,6 +89,11 @@ def test_it_is_a_data_set_like_others(folder):
     assert [name for name, _ in data.classes] == ["sky", "road", "car"]
 
 
+def not_an_array(path: Path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("soft", b"text")
+
+
 def write(path: Path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
@@ -119,6 +125,7 @@ def test_a_folder_that_is_not_whole_is_refused(folder, spoil, message):
     "spoil, message",
     [
         (lambda path: path.write_bytes(path.read_bytes()[:40]), "not readable as soft labels"),
+        (not_an_array, "holds no soft labels"),
         (lambda path: np.savez(path, soft=np.zeros((2, 3, 5), np.uint8)), "holds no soft labels"),
         (lambda path: np.savez(path, soft=np.array([{}], dtype=object)), "not readable as soft labels"),
         (lambda path: np.savez(path, soft=np.full((2, 3, 8), 7, np.uint8)), "holds classes that"),

@@ -88,6 +88,46 @@ def test_content_that_cannot_be_used(folder, change, text):
         read_to_label(folder)
 
 
+@pytest.mark.parametrize("file", ["/etc/passwd", "../outside.jpg", "images/../../outside.jpg", ".", ""])
+@pytest.mark.parametrize("where", ["image", "neighbours"])
+def test_files_outside_of_the_folder(folder, where, file):
+    plain = json.loads((folder / "frames.json").read_text())
+    plain["frames"][0][where] = file if where == "image" else [file]
+    (folder / "frames.json").write_text(json.dumps(plain))
+    with pytest.raises(SourceError, match="frames.json is damaged .* is outside of the folder"):
+        read_to_label(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": 7},
+        {"neighbours": [None]},
+        {"neighbours": 7},
+        {"stamp_ns": "now"},
+        {"position": "1"},
+        {"position": -1},
+        {"width": 12.5},
+        {"why": []},
+    ],
+)
+def test_frames_of_other_types(folder, change):
+    plain = json.loads((folder / "frames.json").read_text())
+    plain["frames"][0] |= change
+    (folder / "frames.json").write_text(json.dumps(plain))
+    with pytest.raises(SourceError, match="frames.json is damaged"):
+        read_to_label(folder)
+
+
+@pytest.mark.parametrize("entry", [{"name": 7, "color": [1, 2, 3]}, {"name": "a", "color": [1, 2, 300]}, 5])
+def test_classes_of_other_types(folder, entry):
+    plain = json.loads((folder / "frames.json").read_text())
+    plain["classes"] = [entry]
+    (folder / "frames.json").write_text(json.dumps(plain))
+    with pytest.raises(SourceError, match="frames.json is damaged"):
+        read_to_label(folder)
+
+
 def test_no_json(folder):
     (folder / "frames.json").write_text("{")
     with pytest.raises(SourceError, match="cannot be read"):

@@ -5,18 +5,20 @@
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 from viewer_helpers import Recorded
+from waiting_helpers import until
 
-from dcfm_ros.viewer import rerun_scene
+from dcfm_ros.viewer import rerun_program, rerun_scene
+from dcfm_ros.viewer.rerun_program import is_our_own
 from dcfm_ros.viewer.viewer import open_viewer
 
 STAMPS = [1_700_000_000_123_456_789 + 66_666_667 * number for number in range(4)]
@@ -178,11 +180,11 @@ def test_a_full_disk_is_told_of_once_and_does_not_raise(tmp_path, caplog):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("display", ["", ":0"])
-def test_the_web_viewer_is_served_by_our_own_process(monkeypatch, tmp_path, display):
-    """Runs in a separate process, since the library serves its pages until the process ends. `rerun` does the
-    same without a display."""
+def test_the_web_viewer_is_for_this_machine_and_tells_nobody(tmp_path, display):
+    """In a separate process, since the page is served until the process ends. `rerun` does the same without a
+    display."""
     program = f"""
-import json, socket, urllib.request
+import json, os, signal, socket, urllib.request
 import numpy as np
 import psutil
 from waiting_helpers import until
@@ -195,19 +197,25 @@ with socket.socket() as one, socket.socket() as other:   # free just now, and tw
 shown = open_viewer({"rerun:web" if display else "rerun"!r})
 shown.frame("", 1, None, np.zeros((4, 6), np.uint8), 0.1, 0.3, False, 0)
 page = urllib.request.urlopen(f"http://127.0.0.1:{{rerun_scene._web_port}}/").read()
-listening = lambda: [list(c.laddr) for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
+def listening():
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    return [list(c.laddr) for process in processes for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
 before = listening()
 shown.close()
 until(lambda: rerun_scene._DATA_PORT not in [port for _, port in listening()])   # its threads end on their own
-print(json.dumps(dict(page=len(page), before=before, after=listening(), children=len(psutil.Process().children()),
-      data=rerun_scene._DATA_PORT, web=rerun_scene._web_port, errors=shown.errors)))
+print(json.dumps(dict(page=len(page), before=before, after=listening(), data=rerun_scene._DATA_PORT,
+      web=rerun_scene._web_port, errors=shown.errors)), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)   # the worst end
 """
     environment = {
         **os.environ,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'test'}",
         "DISPLAY": display,
         "WAYLAND_DISPLAY": "",
+        "HOME": str(tmp_path),
     }
+    for name in ("CI", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        environment.pop(name, None)
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=environment,
@@ -216,18 +224,24 @@ print(json.dumps(dict(page=len(page), before=before, after=listening(), children
         text=True,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == -signal.SIGKILL, done.stderr
     url, facts = done.stdout.strip().splitlines()
     facts = json.loads(facts)
     assert url == (
         f"viewer: http://127.0.0.1:{facts['web']}/?url="
         f"rerun%2Bhttp%3A%2F%2F127.0.0.1%3A{facts['data']}%2Fproxy"
     )
-    assert facts["page"] > 0 and facts["errors"] == 0 and facts["children"] == 0
-    assert ["127.0.0.1", facts["data"]] in facts["before"]  # the data is for this machine only
-    assert facts["data"] not in [port for _, port in facts["after"]]
-    with pytest.raises(OSError):
-        urllib.request.urlopen(f"http://127.0.0.1:{facts['web']}/", timeout=5)
+    assert facts["page"] > 0 and facts["errors"] == 0
+    assert sorted(facts["before"]) == sorted([["127.0.0.1", facts["data"]], ["127.0.0.1", facts["web"]]])
+    assert facts["after"] == [["127.0.0.1", facts["web"]]]
+
+    def is_gone():
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", facts["web"])) != 0
+
+    until(is_gone)  # the page ends with the process
+    # Where usage data is collected, its settings are written at the first start.
+    assert not [path for path in tmp_path.rglob("*") if "analytics" in path.name]
 
 
 def test_a_port_that_is_taken_is_not_used():
@@ -239,25 +253,61 @@ def test_a_port_that_is_taken_is_not_used():
     assert rerun_scene._free_port(port) == port
 
 
+def test_whose_program_listens_is_known(monkeypatch):
+    with socket.socket() as ours:
+        ours.bind(("127.0.0.1", 0))
+        port = ours.getsockname()[1]
+        assert not is_our_own(port)  # nobody listens
+        ours.listen()
+        assert is_our_own(port)
+        monkeypatch.setattr(os, "getuid", lambda: 12345)
+        assert not is_our_own(port)
+
+
 @pytest.fixture
-def spawn(monkeypatch):
+def window(monkeypatch):
     """Stands for the window, which this machine may not be able to open."""
     monkeypatch.setenv("DISPLAY", ":0")
-    spawn = create_autospec(rerun_scene.rr.spawn)
-    monkeypatch.setattr(rerun_scene.rr, "spawn", spawn)
-    return spawn
+    window = create_autospec(rerun_scene.open_window)
+    monkeypatch.setattr(rerun_scene, "open_window", window)
+    monkeypatch.setattr(rerun_scene, "is_our_own", lambda port: False)
+    monkeypatch.setattr(rerun_scene.rr.RecordingStream, "connect_grpc", lambda recording, url: None)
+    return window
 
 
-def test_a_window_is_opened_where_there_is_a_display(spawn):
+def test_a_window_is_opened_where_there_is_a_display(window):
     open_viewer("rerun").close()
-    settings = spawn.call_args.kwargs
-    assert Path(settings["executable_path"]).is_file()
-    assert settings["memory_limit"] == "1GB"  # the library's own limit is 75 % of the machine
+    port, memory = window.call_args.args
+    assert port > 0 and memory == "1GB"  # the library's own limit is 75 % of the machine
 
 
-def test_a_window_that_does_not_open_is_explained(spawn):
-    spawn.side_effect = RuntimeError("no GPU")
+def test_a_window_that_is_open_is_not_opened_again(window, monkeypatch):
+    monkeypatch.setattr(rerun_scene, "is_our_own", lambda port: True)
+    open_viewer("rerun").close()
+    assert not window.called
+
+
+def test_a_window_that_does_not_open_is_explained(window):
+    window.side_effect = OSError("no GPU")
     with pytest.raises(
         OSError, match=r"the viewer's window does not open \(no GPU\): use rerun:web or FILE.rrd"
     ):
         open_viewer("rerun")
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_is_no_window(monkeypatch, tmp_path):
+    monkeypatch.setattr(rerun_program, "_PROGRAM", "/bin/false")
+    with pytest.raises(OSError, match="the program ended with status 1"):
+        rerun_program.open_window(1, "1GB")
+
+
+def test_the_window_is_for_this_machine_and_tells_nobody(monkeypatch, tmp_path):
+    told = tmp_path / "told"
+    program = tmp_path / "rerun"
+    program.write_text(f"#!/bin/sh\necho CI=$CI $* > {told}\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(rerun_program, "_PROGRAM", program)
+    with pytest.raises(OSError, match="ended with status 0"):
+        rerun_program.open_window(9876, "1GB")
+    assert told.read_text().startswith("CI=1 --bind 127.0.0.1 --port 9876 --memory-limit 1GB ")

@@ -61,9 +61,13 @@ def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = {name.partition("/")[2] or name for name in archive.namelist()}
+            if "data.pkl" in inside and sum(e.file_size for e in archive.infolist()) > path.stat().st_size:
+                return (
+                    "no file of torch.save, as it is compressed or its parts overlap; save the weights again"
+                )
             # torch.load does not verify checksums
             damaged = archive.testzip() if "data.pkl" in inside else None
-    except (zipfile.BadZipFile, NotImplementedError):
+    except Exception:  # damaged tables make zipfile raise anything
         return ""  # cut, as the reader will say
     if damaged:
         return f"damaged, as the checksum of {damaged} in it tells; copy or download it again"

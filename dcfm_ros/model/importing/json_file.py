@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from dcfm_ros import plain_files
 from dcfm_ros.model.importing.checkpoint import CheckpointError
+from dcfm_ros.plain_files import PlainFileError
 
 
 def read_json(path: Path) -> dict:
@@ -16,8 +17,8 @@ def read_json(path: Path) -> dict:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = plain_files.read_json(path)
+    except PlainFileError as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); copy or download it again") from error
     if not isinstance(content, dict):
         raise CheckpointError(

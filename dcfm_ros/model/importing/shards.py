@@ -15,6 +15,7 @@ from dcfm_ros.model.importing.checkpoint import Checkpoint, CheckpointError, rea
 from dcfm_ros.model.importing.json_file import read_json
 
 INDEX = ".index.json"
+_LONGEST_NAME = 200
 _SHARD = re.compile(r"-\d{5}-of-(\d{5})\.(safetensors|bin)$")
 
 
@@ -38,7 +39,7 @@ def read_shards(index: Path) -> Checkpoint:
             f"{index} has no weight_map, which says where each tensor lies; copy or download it again"
         )
     shards = sorted(set(files.values()))
-    if outside := [file for file in shards if Path(file).name != file]:
+    if outside := [file for file in shards if Path(file).name != file or len(file) > _LONGEST_NAME]:
         raise CheckpointError(f"{index} names {some(outside)}, which is not beside it; save the model again")
     if missing := [file for file in shards if not (index.parent / file).is_file()]:
         raise CheckpointError(

@@ -5,15 +5,11 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 from pkgutil import resolve_name
 
 from dcfm_ros.model.stored import AnyModel
 from dcfm_ros.pipeline.backend_table import BACKENDS, DEVICES, PRECISIONS, TABLE, automatic, names_that_run
 from dcfm_ros.pipeline.backends.base import Backend, BackendError, Sharing
-
-# OpenVINO then takes its own stub instead: conversions report to nobody, and fork no process to do so.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None is "not found"
 
 
 def make_backend(
@@ -45,7 +41,7 @@ def make_backend(
     has_gpu = sees_gpu()
     if device.startswith("cuda") and not has_gpu:
         raise BackendError(
-            f"device {device!r}: this PyTorch sees no GPU; use device:=cpu or install a CUDA build of torch"
+            f"device {device!r}: this PyTorch sees no GPU; use device cpu or install a CUDA build of torch"
         )
     on_gpu = has_gpu if device == "auto" else device != "cpu"
     entry = TABLE[automatic(on_gpu) if name == "auto" else name]
@@ -54,18 +50,16 @@ def make_backend(
     target = entry.target(on_gpu)
     if target is None:
         needs = "an NVIDIA GPU that PyTorch sees" if entry.gpu else f"a CPU, and does not run on {device!r}"
-        raise BackendError(
-            f"backend {entry.name!r} needs {needs}: use backend:={_or(names_that_run(on_gpu))}"
-        )
+        raise BackendError(f"backend {entry.name!r} needs {needs}: use backend {_or(names_that_run(on_gpu))}")
     if not entry.is_installed:
         raise BackendError(
-            f"backend {entry.name!r} is not installed: {entry.install}, or use backend:="
+            f"backend {entry.name!r} is not installed: {entry.install}, or use backend "
             f"{_or(other for other in names_that_run(on_gpu) if TABLE[other].is_installed)}"
         )
     if precision not in ("auto", *target.precisions):
         raise BackendError(
             f"precision {precision!r}: backend {entry.name!r} computes in {_or(target.precisions)} on a "
-            f"{'GPU' if on_gpu else 'CPU'}; use precision:={_or(target.precisions)}"
+            f"{'GPU' if on_gpu else 'CPU'}; use precision {_or(target.precisions)}"
         )
     if device == "auto":
         device = "cuda" if on_gpu else "cpu"

@@ -1,11 +1,12 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Common parts of the caches of compiled networks: location, keys, and eviction."""
+"""Common parts of the caches of compiled networks: location, trust, digests, keys, and eviction."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 import os
 import shutil
 import time
@@ -14,17 +15,55 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcfm_ros import environment
+from dcfm_ros.plain_files import read_json
+from dcfm_ros.trusted_folders import why_untrusted
 
 if TYPE_CHECKING:
     import torch
 
+DIGESTS_FILE = "digests.json"
 _A_DAY_S = 86400
 
 
 def user_cache(kind: str) -> Path:
-    """Return `dcfm_ros/<kind>` in the user's cache folder; without one, a path that cannot be created."""
+    """Return `dcfm_ros/<kind>` in the user's cache folder, or in a private one if others can write there;
+    without either, a path that cannot be created."""
     environment.prepare()
-    return (environment.user_cache() or Path(os.devnull)) / "dcfm_ros" / kind
+    if (usual := environment.user_cache()) is None:
+        return Path(os.devnull) / kind
+    folder = usual / "dcfm_ros" / kind
+    if why := why_untrusted(folder):
+        place = environment.temporary_folder()
+        folder = (Path(os.devnull) if place is None else place / "cache") / "dcfm_ros" / kind
+        instead = f"networks are cached in {place}" if place else "networks are not cached"
+        environment.say_once(f"{why}: {instead}; take that right from others, or remove the folder")
+    return folder
+
+
+def write_digests(folder: Path) -> None:
+    """Write the digests of a folder's files beside them."""
+    digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    (folder / DIGESTS_FILE).write_text(json.dumps(digests))
+
+
+def check_digests(folder: Path) -> None:
+    """Raise ValueError if a folder's files are not those whose digests were written, or FileNotFoundError if
+    none were."""
+    digests = read_json(folder / DIGESTS_FILE)
+    there = {path.name for path in folder.iterdir()} - {DIGESTS_FILE}
+    if not isinstance(digests, dict) or there != digests.keys():
+        raise ValueError(f"{folder} does not hold the files that were written")
+    for name, digest in digests.items():
+        if _digest(folder / name) != digest:
+            raise ValueError(f"{folder / name} is damaged: it is not what was written")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:

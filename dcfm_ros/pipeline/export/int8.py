@@ -95,6 +95,7 @@ def _write(
     calibration: Sequence[np.ndarray],
     held_back: Sequence[np.ndarray],
 ) -> Int8Exported:
+    from dcfm_ros.pipeline.backends.network_cache import DIGESTS_FILE, write_digests
     from dcfm_ros.pipeline.backends.openvino.int8 import FORMAT, Int8Record
     from dcfm_ros.pipeline.backends.openvino.quantisation import TooDifferent, quantise
     from dcfm_ros.pipeline.backends.openvino.store import GraphStore
@@ -106,6 +107,7 @@ def _write(
         raise ExportError(
             f"{error}: give more and other frames with --calibrate, or a larger --max-difference"
         ) from error
+    (folder / DIGESTS_FILE).unlink(missing_ok=True)  # those of the graphs in f32, copied along
     record = Int8Record(
         FORMAT,
         model.sha256,
@@ -121,6 +123,7 @@ def _write(
         {**versions(), **installed(["nncf"])},
     )
     record.write(folder)
+    write_digests(folder)
     return Int8Exported(Path(options.out), size, len(calibration), len(held_back), *found)
 
 

@@ -13,6 +13,7 @@ import yaml
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import model_sha256
 from dcfm_ros.model.onnx_export import ExportError, Part, is_per_frame
+from dcfm_ros.plain_files import read_yaml
 
 RECORD_FILE = "export.yaml"
 
@@ -79,11 +80,14 @@ def write_record(folder: Path, record: ExportRecord) -> None:
 def read_record(folder: Path) -> ExportRecord:
     path = folder / RECORD_FILE
     try:
-        plain = yaml.safe_load(path.read_text())
+        plain = read_yaml(path)
         record = ExportRecord(**plain)
         height, width = record.size
         if not (isinstance(record.sha256, dict) and record.sha256):
             raise ValueError("it names no files")
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+        for name in record.sha256:
+            if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"it names the file {name!r}")
+    except (TypeError, ValueError) as error:
         raise ExportError(f"{path} is not what an export writes ({error}): export again") from error
     return ExportRecord(**{**plain, "size": (height, width)})

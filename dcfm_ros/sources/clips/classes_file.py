@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from dcfm_ros.plain_files import PlainFileError, read_yaml
 from dcfm_ros.sources.classes import ClassTable
 from dcfm_ros.sources.clips.class_values import is_colour, read_label_values
 from dcfm_ros.sources.data_sets import CLASS_TABLES, class_table
@@ -38,8 +39,8 @@ def read_classes(path: Path) -> FolderClasses:
     if not path.is_file():
         raise SourceError(f"there is no {path}; write one as docs/datasets.md shows, with {_EXAMPLE}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = read_yaml(path)
+    except (OSError, PlainFileError) as error:
         raise SourceError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
     _require_keys(path, content, _KEYS, "the file")
     table = _table(path, content.get("classes"))

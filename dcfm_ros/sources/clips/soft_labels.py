@@ -8,8 +8,6 @@ A folder holds `soft_labels.json` (what they were made of, and the clips of each
 
 from __future__ import annotations
 
-import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import cv2
 import numpy as np
 
 from dcfm_ros.labels import IGNORE_LABEL
+from dcfm_ros.plain_files import read_json
 from dcfm_ros.sources.clips.classes_file import FILE as CLASSES_FILE
 from dcfm_ros.sources.clips.classes_file import read_classes
 from dcfm_ros.sources.clips.clip import ClipSet, check_index
@@ -64,13 +63,15 @@ class SoftClip:
         try:
             with np.load(path, allow_pickle=False) as file:
                 soft = file["soft"]
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged bytes make zipfile and NumPy raise anything
             raise SourceError(
                 f"{path} is not readable as soft labels ({error}): make them again with dcfm distil"
             ) from error
-        ids = soft[..., :TOP]
-        if soft.dtype != np.uint8 or soft.ndim != 3 or soft.shape[2] != 2 * TOP:
+        if not isinstance(soft, np.ndarray) or soft.dtype != np.uint8 or soft.ndim != 3:
             raise SourceError(f"{path} holds no soft labels: make them again with dcfm distil")
+        if soft.shape[2] != 2 * TOP or not soft.size:
+            raise SourceError(f"{path} holds no soft labels: make them again with dcfm distil")
+        ids = soft[..., :TOP]
         if ((ids >= self.class_count) & (ids != IGNORE_LABEL)).any():
             raise SourceError(f"{path} holds classes that {CLASSES_FILE} does not have: make it again")
         return soft
@@ -134,7 +135,7 @@ def open_split(root: Path, split: str) -> ClipSet:
         raise SourceError(f"{root} lacks {INDEX_FILE}: its labelling is unfinished; run dcfm distil again")
     table = read_classes(root / CLASSES_FILE).table
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = read_json(path)
         if index["format"] != FORMAT:
             raise SourceError(f"{path} has format {index['format']}, this version reads {FORMAT}")
         clips = tuple(

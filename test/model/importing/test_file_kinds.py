@@ -108,3 +108,20 @@ def test_a_header_whose_length_looks_like_another_kind_is_no_hindrance(tmp_path)
             wanted.to_bytes(8, "little") + content[8 : 8 + size].ljust(wanted) + content[8 + size :]
         )
         assert torch.equal(read_checkpoint(path).tensors["a.weight"], TENSORS["a.weight"])
+
+
+def test_a_zip_whose_parts_overlap_or_grow_is_not_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**6))
+    with pytest.raises(
+        CheckpointError, match="bomb.pth is no file of torch.save, as it is compressed or its"
+    ):
+        read_checkpoint(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize("lost", [8, 60])
+def test_a_zip_that_lost_bytes_at_its_start(tmp_path, lost):
+    path = written(tmp_path / "a.pth", TENSORS)
+    path.write_bytes(b"PK\3\4" + path.read_bytes()[4 + lost :])
+    with pytest.raises(CheckpointError, match="a.pth is broken or no checkpoint of PyTorch"):
+        read_checkpoint(path)

@@ -172,7 +172,7 @@ def test_bad_trees_are_refused(tree, files, message):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("classes: [", "classes.yaml cannot be read as YAML: while parsing"),
+        ("classes: [", "classes.yaml cannot be read as YAML: line 2, column 1: did not find expected node"),
         ("just text", "the file must have keys of classes, ignore, video, terms, labels, but is 'just text'"),
         ("ignore: 255", "classes must be a list of 1 to 255, the first that of label value 0"),
         ("classes: []", "classes must be a list of 1 to 255"),

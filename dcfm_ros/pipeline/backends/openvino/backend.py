@@ -114,7 +114,7 @@ class OpenVINOBackend(MasksOnHost):
             return native, native
         if precision not in supported:
             raise BackendError(
-                f"precision {precision!r}: this processor does not compute in it; use precision:=f32"
+                f"precision {precision!r}: this processor does not compute in it; use precision f32"
             )
         return precision, native if precision == "int8" else precision
 

@@ -5,7 +5,6 @@ PyTorch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from openvino.passes import ConstantFolding, Manager
 from openvino.preprocess import PrePostProcessor
 
 from dcfm_ros.pipeline.backends.decoder_weights import DecoderWeights
+from dcfm_ros.plain_files import read_json
 
 F32 = openvino.Type.f32
 
@@ -42,7 +42,7 @@ class Structure(NamedTuple):
 
     @classmethod
     def read(cls, folder: Path) -> Structure:
-        return cls(**json.loads((folder / STRUCTURE_FILE).read_text()))
+        return cls(**read_json(folder / STRUCTURE_FILE))
 
 
 class Graphs:

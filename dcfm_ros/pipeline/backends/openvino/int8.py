@@ -13,7 +13,9 @@ import yaml
 
 from dcfm_ros.model.stored import INT8_FOLDER, AnyModel, StoredModel
 from dcfm_ros.pipeline.backends.base import BackendError
+from dcfm_ros.pipeline.backends.network_cache import check_digests
 from dcfm_ros.pipeline.backends.openvino.graphs import Graphs
+from dcfm_ros.plain_files import read_yaml
 
 INT8_RECORD = "int8.yaml"
 FORMAT = 1  # of the graphs: their names, inputs and outputs
@@ -40,8 +42,8 @@ class Int8Record:
     def read(cls, folder: Path) -> Int8Record:
         path = folder / INT8_RECORD
         try:
-            return cls(**yaml.safe_load(path.read_text()))
-        except (OSError, yaml.YAMLError, TypeError, ValueError) as error:
+            return cls(**read_yaml(path))
+        except (OSError, TypeError, ValueError) as error:
             raise BackendError(
                 f"{path} is not what an export writes ({error}): {_remedy(folder.parent)}"
             ) from error
@@ -55,13 +57,13 @@ def int8_folder(model: AnyModel) -> Path:
     if model.folder is None:
         raise BackendError(
             "precision 'int8': networks are quantised before they are used, and this model is in no folder; "
-            "use precision:=auto"
+            "use precision auto"
         )
     folder = model.folder / INT8_FOLDER
     if not folder.is_dir():
         raise BackendError(
             f"precision 'int8': {model.folder} has no quantised networks: {_remedy(model.folder)}; or use "
-            "precision:=auto"
+            "precision auto"
         )
     record = Int8Record.read(folder)
     if record.format != FORMAT:
@@ -71,6 +73,12 @@ def int8_folder(model: AnyModel) -> Path:
             f"{folder} was made from other weights or settings than those of {model.folder}: "
             f"{_remedy(model.folder)}"
         )
+    try:
+        check_digests(folder)
+    except FileNotFoundError:  # of an export by an older version
+        pass
+    except (OSError, ValueError) as error:
+        raise BackendError(f"{folder} is damaged or incomplete: {_remedy(model.folder)}") from error
     return folder
 
 

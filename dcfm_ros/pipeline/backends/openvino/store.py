@@ -23,9 +23,10 @@ from dcfm_ros import environment
 from dcfm_ros.files import atomic_directory
 from dcfm_ros.model.stored import AnyModel, StoredModel
 from dcfm_ros.model.versions import installed
-from dcfm_ros.pipeline.backends.network_cache import forget_oldest, user_cache
+from dcfm_ros.pipeline.backends.network_cache import check_digests, forget_oldest, user_cache, write_digests
 from dcfm_ros.pipeline.backends.openvino.graphs import STRUCTURE_FILE, Graphs, Structure
 from dcfm_ros.pipeline.backends.openvino.int8 import int8_folder, int8_graphs
+from dcfm_ros.trusted_folders import close, make_closed, why_untrusted
 
 _log = logging.getLogger(__name__)
 _MAX_MODELS = 20  # kept; the least recently used are removed. A small one has 20 MB
@@ -90,8 +91,11 @@ class GraphStore:
         """Convert the model; return where it is, which is a temporary folder if nothing can be cached."""
         folder = cache_folder() / key
         try:
+            make_closed(folder.parent)
             with atomic_directory(folder) as part:  # also with two processes at once
                 self._convert(part, size)
+                write_digests(part)
+                close(part)
             forget_oldest(folder.parent, STRUCTURE_FILE, _MAX_MODELS)
             return folder
         except (OSError, RuntimeError) as error:  # OpenVINO has the latter for a full disk
@@ -101,6 +105,7 @@ class GraphStore:
             weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         with atomic_directory(self._temporary / key) as part:
             self._convert(part, size)
+            write_digests(part)
         return self._temporary / key
 
     def _convert(self, out: Path, size: tuple[int, int] | None) -> None:
@@ -135,8 +140,11 @@ def _converts(model: Path, out: Path, size: tuple[int, int] | None) -> bool:
 
 
 def _read(folder: Path) -> Structure | None:
-    """Return what the folder contains, if it has been converted."""
+    """Return what the folder contains, if it has been converted, by this user, and is as it was written."""
     try:
+        if folder.is_dir() and (why := why_untrusted(folder, files=True)):
+            raise ValueError(why)
+        check_digests(folder)
         structure = Structure.read(folder)
         os.utime(folder)
         return structure

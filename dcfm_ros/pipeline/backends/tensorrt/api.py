@@ -35,12 +35,12 @@ def tensorrt() -> Any:
     except ImportError as error:
         raise BackendError(
             f"TensorRT cannot be loaded ({error}): pip install tensorrt-cu12 or tensorrt-cu13, as your "
-            "driver's CUDA, or use backend:=torch"
+            "driver's CUDA, or use backend torch"
         ) from error
     if trt.__version__.split(".")[0] not in MAJOR_VERSIONS:
         raise BackendError(
             f"TensorRT {trt.__version__} is not supported: install {' or '.join(MAJOR_VERSIONS)}, or use "
-            "backend:=torch"
+            "backend torch"
         )
     return trt
 

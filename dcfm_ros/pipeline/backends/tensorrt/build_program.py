@@ -32,6 +32,7 @@ from dcfm_ros.pipeline.backends.tensorrt.backend import EngineStream
 from dcfm_ros.pipeline.backends.tensorrt.engine_files import engine_key
 from dcfm_ros.pipeline.export.folder import Run, write_export
 from dcfm_ros.pipeline.export.record import ExportRecord
+from dcfm_ros.trusted_folders import close
 
 _NICENESS = 10  # the masks of the waiting node have priority
 
@@ -67,9 +68,11 @@ def build_engines(
         return files, lambda part: run_once(part, folder, device)
 
     with torch.cuda.device(device):
-        return write_export(
+        record = write_export(
             folder, "tensorrt", write, model, name, size, precision, {"tensorrt": version, "gpu": gpu}
         )
+    close(folder)  # engines that others can write to are not read
+    return record
 
 
 def run_once(part: Part, folder: Path, device: str) -> np.ndarray:

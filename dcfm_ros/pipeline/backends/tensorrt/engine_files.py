@@ -23,6 +23,7 @@ from dcfm_ros.model.onnx_export import ExportError, is_per_frame
 from dcfm_ros.pipeline.backends.base import BackendError
 from dcfm_ros.pipeline.backends.network_cache import forget_oldest, network_key, user_cache
 from dcfm_ros.pipeline.export.record import RECORD_FILE, read_record
+from dcfm_ros.trusted_folders import make_closed, why_untrusted
 
 _log = logging.getLogger(__name__)
 _MAX_FOLDERS = 16  # folders of engines in each location; the least recently used are removed
@@ -78,6 +79,9 @@ class EngineCache:
         for folder in (place / key for place in self._places):
             if not folder.is_dir():
                 continue
+            if why := why_untrusted(folder, files=True):  # an engine runs what is in it
+                _log.warning("engines in %s are not used, but built again elsewhere: %s", folder, why)
+                continue
             try:
                 read_engines(folder)
             except DamagedEngines as error:
@@ -91,8 +95,11 @@ class EngineCache:
     def new(self, key: str) -> Path:
         """Return the path at which a folder of that key can be written."""
         for place in self._places:
+            if why := why_untrusted(place) or (why_untrusted(place / key, files=True)):
+                _log.info("engines are not stored in %s: %s", place, why)
+                continue
             try:
-                place.mkdir(parents=True, exist_ok=True)
+                make_closed(place)
             except OSError as error:
                 _log.info("engines cannot be stored in %s: %s", place, error)
                 continue

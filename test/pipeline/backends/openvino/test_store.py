@@ -13,8 +13,8 @@ import torch
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 from helpers import tiny_model, write_tiny_model
 
-from dcfm_ros.pipeline.backends.base import status_of
 from dcfm_ros.pipeline.backends import network_cache
+from dcfm_ros.pipeline.backends.base import status_of
 from dcfm_ros.pipeline.backends.network_cache import DIGESTS_FILE
 from dcfm_ros.pipeline.backends.openvino import conversion, store
 from dcfm_ros.pipeline.backends.openvino.backend import OpenVINOBackend
