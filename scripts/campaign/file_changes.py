@@ -8,6 +8,7 @@ What would run a program if a reader let it makes the file RAN in the working fo
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -165,7 +166,7 @@ def xml_text(data: bytes, random: Random) -> bytes:
         elif change == 3 and len(element):
             element.remove(random.choice(list(element)))
         elif change == 4 and len(element):
-            element.append(random.choice(list(root.iter())))
+            element.append(copy.deepcopy(random.choice(list(root.iter()))))
         else:
             element.text = value
     return ElementTree.tostring(root)

@@ -148,8 +148,8 @@ def _make_int8(folder: Path) -> None:
         left_out=[],
         versions={"openvino": "x"},
     )
-    Int8Record(**known).write(place)  # type: ignore[arg-type]
     write_digests(place)
+    Int8Record(**known).write(place)  # type: ignore[arg-type]
 
 
 def _read_int8(folder: Path, out: Path) -> None:

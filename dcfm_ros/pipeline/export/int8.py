@@ -107,7 +107,8 @@ def _write(
         raise ExportError(
             f"{error}: give more and other frames with --calibrate, or a larger --max-difference"
         ) from error
-    (folder / DIGESTS_FILE).unlink(missing_ok=True)  # those of the graphs in f32, copied along
+    (folder / DIGESTS_FILE).unlink(missing_ok=True)  # of the graphs in f32, copied along
+    write_digests(folder)
     record = Int8Record(
         FORMAT,
         model.sha256,
@@ -123,7 +124,6 @@ def _write(
         {**versions(), **installed(["nncf"])},
     )
     record.write(folder)
-    write_digests(folder)
     return Int8Exported(Path(options.out), size, len(calibration), len(held_back), *found)
 
 

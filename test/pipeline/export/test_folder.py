@@ -4,11 +4,12 @@
 differ from PyTorch."""
 
 import pytest
+import yaml
 from helpers import one_thread, tiny_model  # noqa: F401
 
 from dcfm_ros.model.onnx_export import ExportError
 from dcfm_ros.pipeline.export.folder import write_export
-from dcfm_ros.pipeline.export.record import read_record
+from dcfm_ros.pipeline.export.record import RECORD_FILE, read_record
 
 
 def written(folder, run):
@@ -42,3 +43,14 @@ def test_parts_that_differ_too_much_are_not_written(tmp_path):
     with pytest.raises(ExportError, match="deep in f32 differs from PyTorch by .*: nothing was written"):
         written(tmp_path / "out", lambda part: part.output.numpy() + (part.name == "deep"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sha256", [{}, [], {None: "0"}, {"/etc/passwd": "0"}, {"../model.yaml": "0"}])
+def test_a_record_that_names_other_files_is_refused(tmp_path, sha256):
+    written(tmp_path / "out", None)
+    path = tmp_path / "out" / RECORD_FILE
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "sha256": sha256}))
+    with pytest.raises(
+        ExportError, match="export.yaml is not what an export writes .it names .*: export again"
+    ):
+        read_record(tmp_path / "out")
