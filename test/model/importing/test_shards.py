@@ -115,7 +115,10 @@ def test_shards_without_their_index_are_refused(folder):
             lambda index: index["weight_map"].update(other="../elsewhere.bin"),
             "names ../elsewhere.bin, which is not beside it",
         ),
-        (lambda index: index["weight_map"].update(other="x" * 300), r"names x+\.\.\., which is not beside it"),
+        (
+            lambda index: index["weight_map"].update(other="x" * 300),
+            r"names x+\.\.\., which is not beside it",
+        ),
     ],
 )
 def test_an_index_that_does_not_fit_is_named(folder, change, message):
