@@ -169,6 +169,13 @@ def test_files_that_are_no_networks(options, tmp_path, exported):
     (tmp_path / "bad.onnx").write_bytes(b"not onnx")
     with pytest.raises(BackendError, match="cannot be loaded as an ONNX network"):
         open_teacher(options(teacher=str(tmp_path / "bad.onnx")))
+    import onnx
+
+    network = onnx.load(exported(Bands()))
+    network.graph.ClearField("output")
+    onnx.save(network, tmp_path / "mute.onnx")
+    with pytest.raises(BackendError, match="mute.onnx cannot be loaded as an ONNX network"):
+        open_teacher(options(teacher=str(tmp_path / "mute.onnx")))
     flat = exported(nn.Flatten(), torch.zeros(1, 8))
     with pytest.raises(ConfigError, match="expected one image"):
         open_teacher(options(teacher=flat))

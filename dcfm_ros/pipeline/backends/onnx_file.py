@@ -19,7 +19,6 @@ class OnnxFile:
 
     shape: of the input, None for sides that may have any length
     dtype: of the input
-    run: returns the first output of an input
     """
 
     def __init__(self, path: Path):
@@ -28,13 +27,21 @@ class OnnxFile:
             raise BackendError(f"there is no file {path}: give an ONNX file")
         self.shape: tuple[int | None, ...]
         self.dtype: np.dtype
-        self.run: Callable[[np.ndarray], np.ndarray]
+        self._path = path
+        self._run: Callable[[np.ndarray], np.ndarray]
         try:
             import onnxruntime  # noqa: F401
         except ModuleNotFoundError:
             self._load_into_openvino(path)
         else:
             self._load_into_onnxruntime(path)
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the first output of an input. Raises BackendError."""
+        try:
+            return self._run(pixels)
+        except Exception as error:  # what is found while it runs, such as no output at all
+            raise _unreadable(self._path, error) from error
 
     def _load_into_onnxruntime(self, path: Path) -> None:
         import onnxruntime
@@ -48,7 +55,7 @@ class OnnxFile:
         name, kind = inputs[0].name, _KINDS.get(inputs[0].type)
         if kind is None:
             raise _other_kind(path, inputs[0].type)
-        self.dtype, self.run = kind, lambda pixels: session.run(None, {name: pixels})[0]
+        self.dtype, self._run = kind, lambda pixels: session.run(None, {name: pixels})[0]
         self.shape = tuple(side if isinstance(side, int) and side > 0 else None for side in inputs[0].shape)
 
     def _load_into_openvino(self, path: Path) -> None:
@@ -67,7 +74,7 @@ class OnnxFile:
         kind = np.dtype(model.inputs[0].element_type.to_dtype())
         if kind not in _KINDS.values():
             raise _other_kind(path, str(kind))
-        self.dtype, self.run = kind, lambda pixels: compiled(pixels)[0]
+        self.dtype, self._run = kind, lambda pixels: compiled(pixels)[0]
         self.shape = tuple(
             None if side.is_dynamic else side.get_length() for side in model.inputs[0].partial_shape
         )
