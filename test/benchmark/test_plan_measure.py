@@ -54,7 +54,8 @@ def test_two_cameras(tmp_path):
     assert found.drive.masks + found.drive.dropped >= 0.9 * found.drive.images > 20
     assert found.drive.keyframes and len(found.drive.ages_s) == found.drive.masks
     assert 0 < found.costs.frame_s < 1 and found.resident_mb > 50
-    assert [what for what, _ in told if what][-3:-1] == ["frames without keyframes", "keyframes all the time"]
+    phases = [what for what, _ in told]  # a busy machine has one more
+    assert phases.index("frames without keyframes") < phases.index("keyframes all the time")
     assert told[-1][1] > 0.8
 
 
