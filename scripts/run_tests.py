@@ -27,13 +27,14 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 # Minutes of large folders on a core, for the order alone, and in how many parts they run.
 LONG = {
-    "ros": (6.0, 4),
+    "ros": (8.0, 4),
     "bags": (4.0, 2),
     "pipeline": (7.5, 3),
     "training": (2.0, 1),
     "benchmark": (1.5, 1),
     "model": (1.5, 1),
     "evaluation": (1.0, 1),
+    "scripts": (1.0, 1),
 }
 _NO_TESTS = 5  # pytest's exit status where every test was deselected
 
@@ -48,7 +49,7 @@ class Part(NamedTuple):
 
 def parts(tests: Path) -> list[Part]:
     """All tests of a folder like test/, the longest parts first."""
-    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 0.5)]
+    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 2.0)]
     for folder in sorted(path for path in tests.iterdir() if any(path.rglob("test_*.py"))):
         minutes, count = LONG.get(folder.name, (0.5, 1))
         files = [str(path) for path in sorted(folder.rglob("test_*.py"))]

@@ -15,7 +15,7 @@ def test_ten_thousand_bad_messages(tmp_path, monkeypatch):
     messages.run(progress)
     assert progress.done == 10_000 and not progress.faults
     outcomes = progress.outcomes
-    assert all(outcomes[kind] > 100 for kind in ("raw", "compressed", "calibrations", "parameters"))
+    assert all(outcomes[kind] >= 40 for kind in ("raw", "compressed", "calibrations", "parameters"))
     for kind in ("message", "encoding", "size"):  # each was refused, and counted by its kind
         assert outcomes[f"raw: refused_{kind}"] > 50 and outcomes[f"compressed: refused_{kind}"] > 50
     assert outcomes["raw: refused_data"] > 50 and outcomes["compressed: refused_decode"] > 50

@@ -39,7 +39,16 @@ def ends_in(status) -> float:
 
 
 def every_image_is_counted(probe, topic: str, sent: int):
-    return probe.diagnostic(topic, lambda status: ends_in(status) == sent)
+    told = []
+
+    def all_are(status) -> bool:
+        told.append({key: value for key, value in status.values.items() if value not in ("0", "0.0", "")})
+        return ends_in(status) == sent
+
+    try:
+        return probe.diagnostic(topic, all_are)
+    except AssertionError as error:
+        raise AssertionError(f"of {sent} images not all are counted: {told[-1:]}") from error
 
 
 # The camera
@@ -99,13 +108,14 @@ def test_two_cameras_on_one_topic(segmenter, probe):
 
 def test_far_more_images_than_masks_can_be_made(segmenter, probe):
     """As many as can be published, some thousand a second: the newest has a mask, the others are counted."""
-    segmenter.start()
-    camera = Camera(probe).connect()
+    # On a topic that no camera had before: numbers are missed of a single publisher alone.
+    segmenter.start(image_topic="/faults/many")
+    camera = Camera(probe, "/faults/many").connect()
     camera.segment()
     for _ in range(400):
         last = camera.send()
     probe.spin_until(lambda: camera.has_mask(last), "the mask of the newest image")
-    status = every_image_is_counted(probe, TOPIC, 401)
+    status = every_image_is_counted(probe, camera.topic, 401)
     assert status.number("dropped") + status.number("overwritten") + status.number("lost") > 0
     camera.segment()
 
