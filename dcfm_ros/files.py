@@ -7,6 +7,7 @@ What is written here is complete or not there at all, also after an error, an in
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -27,6 +28,16 @@ def output_folder(folder: Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OSError(f"cannot write to the folder {folder} (permission denied): give another one with --out")
     return folder
+
+
+def sha256_of(*files: Path, before: bytes = b"") -> str:
+    """Return the digest of `before` and the content of files, one after the other."""
+    digest = hashlib.sha256(before)
+    for path in files:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def unwritable(path: Path, error: object) -> OSError:

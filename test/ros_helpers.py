@@ -38,6 +38,7 @@ from std_msgs.msg import Header
 
 from dcfm_ros.msg import KeyframeEvent, MaskInfo
 from dcfm_ros.pipeline import topics
+from dcfm_ros.pipeline.telemetry import ENDS
 from dcfm_ros.stamps import stamp_ns
 
 DEADLINE_S = 90.0  # of everything that is waited for; the machine may be busy with other things
@@ -310,6 +311,11 @@ class Diagnostic:
 
     def number(self, key: str) -> float:
         return float(self.values.get(key, "0"))
+
+    def ended(self) -> float:
+        """Of how many images of a camera it says what became of them, after they had arrived."""
+        refused = (float(value) for key, value in self.values.items() if key.startswith("refused_"))
+        return sum(refused) + sum(map(self.number, ENDS))
 
 
 class Camera:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dcfm_ros.distillation.options import LabellingOptions
-from dcfm_ros.distillation.teacher import sha256_of, softmax
+from dcfm_ros.distillation.teacher import softmax
+from dcfm_ros.files import sha256_of
 from dcfm_ros.model.config import ClassSpec, ConfigError
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.image import resized

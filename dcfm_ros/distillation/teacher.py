@@ -5,7 +5,6 @@ probabilities."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -33,12 +32,3 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Return the probabilities of logits (classes, h, w)."""
     shares = np.exp(logits - logits.max(axis=0))
     return shares / shares.sum(axis=0)
-
-
-def sha256_of(*files: Path) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -5,7 +5,6 @@ that an earlier start has converted need only a digest of the weights."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Union
 
 import yaml
 
+from dcfm_ros.files import sha256_of
 from dcfm_ros.model.model_yaml import WEIGHTS_FILE, ModelError, find_model, load_model_config, untrained_parts
 
 if TYPE_CHECKING:
@@ -47,8 +47,4 @@ class StoredModel:
     @cached_property
     def sha256(self) -> str:
         """The digest of the network's settings and of the file with its weights."""
-        digest = hashlib.sha256(yaml.safe_dump(self.config.to_dict()).encode())
-        with self.weights.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
+        return sha256_of(self.weights, before=yaml.safe_dump(self.config.to_dict()).encode())

@@ -13,8 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rclpy.node import Node
+
+from dcfm_ros.plain_files import PlainFileError, read_yaml
 
 _CLOSE = 0.8  # similarity of names from which one is taken for a misspelt other
 _VALUES = "ros__parameters"  # the key below a node's name
@@ -42,8 +43,8 @@ def files_of_others(node: str, arguments: Sequence[str]) -> list[str]:
     sentences = []
     for file in parameters_files(arguments):
         try:
-            names = list(_nodes(yaml.safe_load(file.read_text())))
-        except (OSError, ValueError, yaml.YAMLError):  # ROS has read it: not our concern
+            names = list(_nodes(read_yaml(file)))
+        except (OSError, ValueError):  # ROS has read it: not our concern
             continue
         if names and not any(_matches(name, node) for name in names):
             sentences.append(
@@ -63,18 +64,20 @@ def why_unreadable(arguments: Sequence[str]) -> str:
     """Return what is wrong with a parameters file that is not YAML, with its line; empty if they all are."""
     for file in parameters_files(arguments):
         try:
-            text = file.read_text()
-            yaml.safe_load(text)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            if mark is None:
-                continue
-            line = text.splitlines()[mark.line] if mark.line < len(text.splitlines()) else ""
-            tab = "it begins with a tab, and YAML takes spaces" if line.lstrip(" ").startswith("\t") else ""
-            return f"{file}, line {mark.line + 1}: {tab or error.problem}"
-        except (OSError, ValueError):
+            read_yaml(file)
+        except PlainFileError as error:
+            mark = getattr(error.__cause__, "problem_mark", None)
+            if mark is not None and _begins_with_a_tab(file, mark.line):
+                return f"{file}, line {mark.line + 1}: it begins with a tab, and YAML takes spaces"
+            return f"{file}, {error}"
+        except OSError:
             continue
     return ""
+
+
+def _begins_with_a_tab(file: Path, number: int) -> bool:
+    lines = file.read_text().splitlines()
+    return number < len(lines) and lines[number].lstrip(" ").startswith("\t")
 
 
 def _nodes(tree: Any, above: str = "") -> Iterator[str]:

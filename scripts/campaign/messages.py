@@ -20,6 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from campaign import message_cases
 from campaign.live import Live, live_segmenter
 from campaign.progress import Progress
+from dcfm_ros.pipeline.telemetry import ENDS
 
 _BATCH = 50
 _MASK_S = 1.0  # within which a valid image has its mask
@@ -128,17 +129,10 @@ class Attack:
     def _count(self) -> None:
         """Compare what was sent with the counters, which must explain every message."""
         for name, sent in self._sent.items():
-            ends = ("masks", "dropped", "unheard", "over_rate", "discarded", "without_feature", "failures")
-
-            def ended(status, ends=ends) -> float:
-                refused = sum(
-                    float(value) for key, value in status.values.items() if key.startswith("refused_")
-                )
-                return refused + sum(status.number(key) for key in ends)
 
             def counted(status, sent=sent) -> bool:
                 never = status.number("lost") + status.number("overwritten")
-                return ended(status) == status.number("received") == sent - never
+                return status.ended() == status.number("received") == sent - never
 
             topic = self._cameras[name].topic
             try:
@@ -151,5 +145,5 @@ class Attack:
             if status.number("failures"):
                 self._progress.fault("an image raised an error", error=status.values["last_error"])
             for key, value in status.values.items():
-                if key in (*ends, "lost", "overwritten") or key.startswith("refused_"):
+                if key in (*ENDS, "lost", "overwritten") or key.startswith("refused_"):
                     self._progress.outcomes[f"{name}: {key}"] += int(float(value))

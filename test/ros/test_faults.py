@@ -20,22 +20,20 @@ pytestmark = pytest.mark.slow
 TOPIC = "/camera/image_raw"
 
 
-def started(processes, model, *arguments):
-    """A segmenter of its own name, active."""
-    process = processes(
+def begun(processes, model, *arguments):
+    """A segmenter of its own name."""
+    return processes(
         "segmenter",
         *("-r", "__ns:=/faults", "-p", f"model:={model}", "-p", "backend:=torch"),
         *("-p", "image_topic:=/faults/image", *arguments),
     )
+
+
+def started(processes, model, *arguments):
+    """The same, active."""
+    process = begun(processes, model, *arguments)
     process.wait_for_text("active: ")
     return process
-
-
-def ends_in(status) -> float:
-    """Of how many images a diagnostic says what became of them, those that never arrived included."""
-    ends = ("masks", "dropped", "unheard", "over_rate", "discarded", "without_feature", "failures")
-    refused = (float(value) for key, value in status.values.items() if key.startswith("refused_"))
-    return sum(refused) + sum(status.number(key) for key in (*ends, "lost", "overwritten"))
 
 
 def every_image_is_counted(probe, topic: str, sent: int):
@@ -43,7 +41,7 @@ def every_image_is_counted(probe, topic: str, sent: int):
 
     def all_are(status) -> bool:
         told.append({key: value for key, value in status.values.items() if value not in ("0", "0.0", "")})
-        return ends_in(status) == sent
+        return status.ended() + status.number("lost") + status.number("overwritten") == sent
 
     try:
         return probe.diagnostic(topic, all_are)
@@ -171,20 +169,9 @@ def test_a_machine_that_stands_still_now_and_then(processes, model, probe):
 @pytest.mark.parametrize("state", ("unconfigured", "inactive", "active"))
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
 def test_signals_in_every_state(processes, model, probe, state, number):
-    process = processes(
-        "segmenter",
-        "-r",
-        "__ns:=/faults",
-        "-p",
-        f"model:={model}",
-        "-p",
-        "backend:=torch",
-        "-p",
-        "autostart:=false",
-    )
-    for transition in {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}[
-        state
-    ]:
+    process = begun(processes, model, "-p", "autostart:=false")
+    states = {"unconfigured": (), "inactive": ("configure",), "active": ("configure", "activate")}
+    for transition in states[state]:
         assert probe.change(transition, "/faults/segmenter")
     if state == "unconfigured":
         probe.state("/faults/segmenter")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcfm_ros import environment
+from dcfm_ros.files import sha256_of
 from dcfm_ros.plain_files import read_json
 from dcfm_ros.trusted_folders import why_untrusted
 
@@ -42,7 +43,7 @@ def user_cache(kind: str) -> Path:
 
 def write_digests(folder: Path) -> None:
     """Write the digests of a folder's files beside them."""
-    digests = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    digests = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
     (folder / DIGESTS_FILE).write_text(json.dumps(digests))
 
 
@@ -54,16 +55,8 @@ def check_digests(folder: Path) -> None:
     if not isinstance(digests, dict) or not digests.keys() <= there:
         raise ValueError(f"{folder} lacks files that were written")
     for name, digest in digests.items():
-        if _digest(folder / name) != digest:
+        if sha256_of(folder / name) != digest:
             raise ValueError(f"{folder / name} is damaged: it is not what was written")
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def network_key(part: torch.nn.Module, *facts: object) -> str:
