@@ -1,6 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Environments that are not a developer's: other users, read-only disks, small shared memory. Needs root."""
+"""Environments that are not a developer's: other users, read-only disks, small shared memory,
+little memory. Needs root."""
 
 from __future__ import annotations
 
@@ -8,7 +9,10 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -45,6 +49,50 @@ def read_only(*, but: str) -> str:
         "done"
     )
     return f"{shared_memory('1g')} && mount --bind {but} {but} && {{ {disks}; }}"
+
+
+@contextmanager
+def memory_limit(mib: int) -> Iterator[MemoryLimit]:
+    """A limit of memory for processes together, as a container has; skips where that cannot be had. They have
+    to have ended before it does."""
+    root = Path("/sys/fs/cgroup")
+    first = (root / "memory").is_dir()  # version 1 of cgroups
+    name = f"dcfm_test_{os.getpid()}"
+    limit = MemoryLimit(root / "memory" / name if first else root / name, first)
+    try:
+        limit.folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"a cgroup cannot be made here: {error}")
+    try:
+        try:
+            limit.set(mib)
+        except OSError as error:
+            pytest.skip(f"a cgroup has no limit of memory here: {error}")
+        yield limit
+    finally:
+        limit.folder.rmdir()
+
+
+class MemoryLimit(NamedTuple):
+    """A cgroup's limit of memory, with no swap space beside it."""
+
+    folder: Path
+    first: bool  # version 1 of cgroups
+
+    def set(self, mib: int) -> None:
+        names = ("limit_in_bytes", "memsw.limit_in_bytes") if self.first else ("max", "swap.max")
+        limit, swap = (self.folder / f"memory.{name}" for name in names)
+        text = str(mib << 20)
+        with suppress(OSError):  # the first must not be above the second at any time
+            limit.write_text(text)
+        if swap.exists():
+            swap.write_text(text if self.first else "0")
+        limit.write_text(text)
+
+    def under(self, command: list[str]) -> list[str]:
+        """This command, with all that it starts, under the limit."""
+        enter = f'echo $$ > {shlex.quote(str(self.folder))}/cgroup.procs && exec "$@"'
+        return ["sh", "-c", enter, "sh", *command]
 
 
 def open_folder(folder: Path) -> Path:

@@ -77,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(f"dcfm {command}: {text}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"dcfm {command}: {str(error) or 'not enough memory'}", file=sys.stderr)
+        return 2
     except (ValueError, RuntimeError, OSError) as error:
         print(f"dcfm {command}: {error}", file=sys.stderr)
         return 2

@@ -5,7 +5,7 @@ persistent trouble."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from dcfm_ros.ros.diagnostics import (
     trouble_of,
 )
 from dcfm_ros.ros.diagnostics_publisher import DiagnosticsPublisher
+from dcfm_ros.ros.trouble_log import TroubleLog
 
 REPORT_S = 1.0  # period of the reports
 RECENT_REPORTS = 5  # trouble within this many reports is a warning: 5 s, the same window as of the rates
@@ -54,7 +55,7 @@ class HealthReporter(DiagnosticsPublisher):
         super().__init__(node, self._report, REPORT_S)
         self._look = look
         self._troubles: dict[str, deque[Trouble]] = {}  # by camera, one entry per recent report
-        self._wrong: Counter[str] = Counter()  # number of consecutive reports with trouble, by camera
+        self._log = TroubleLog(node, RECENT_REPORTS)
 
     def _report(self) -> list[DiagnosticStatus]:
         health = self._look()
@@ -64,20 +65,9 @@ class HealthReporter(DiagnosticsPublisher):
                 camera.camera, health.node, camera.topic, camera.status, self._recent(camera)
             )
             statuses.append(status)
-            self._log(
-                camera.camera, health.node.state == "active" and status.level != DiagnosticStatus.OK, status
-            )
+            is_trouble = health.node.state == "active" and status.level != DiagnosticStatus.OK
+            self._log.note(camera.camera, is_trouble, status.message)
         return statuses
-
-    def _log(self, camera: str, is_trouble: bool, status: DiagnosticStatus) -> None:
-        """Log trouble once after it has lasted for some reports, and log its end."""
-        log, reports = self._node.get_logger(), self._wrong[camera]
-        self._wrong[camera] = reports + 1 if is_trouble else 0
-        name = f"{camera}: " if camera else ""
-        if reports + 1 == RECENT_REPORTS and is_trouble:
-            log.warning(f"{name}{status.message}")
-        elif reports >= RECENT_REPORTS and not is_trouble:
-            log.info(f"{name}{status.message}")
 
     def _recent(self, camera: CameraHealth) -> Trouble:
         trouble = trouble_of(camera.status, camera.topic)

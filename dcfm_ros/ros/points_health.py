@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from dcfm_ros.ros.diagnostics_publisher import DiagnosticsPublisher, key_values
+from dcfm_ros.ros.trouble_log import TroubleLog
 from dcfm_ros.stamps import NS_PER_S
 
 _RECENT = 5  # window in reports, which is seconds
@@ -48,12 +49,14 @@ class PointsHealth(DiagnosticsPublisher):
     def __init__(self, node: Node, inputs: list[Input], look: Callable[[], PointsState]):
         super().__init__(node, self._report)
         self._inputs, self._look = inputs, look
+        self._log = TroubleLog(node, _RECENT)
         self._before: deque[Counter[str]] = deque([Counter()], maxlen=_RECENT)  # one of each report
 
     def _report(self) -> list[DiagnosticStatus]:
         state = self._look()
         recent = Counter({name: count - self._before[0][name] for name, count in state.counts.items()})
         level, text = self._verdict(state, recent, len(self._before))
+        self._log.note("", level != _OK, text)
         if not state.is_wanted:  # rates start again with the next subscriber
             self._before.clear()
         self._before.append(Counter(state.counts))

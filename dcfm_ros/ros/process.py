@@ -25,9 +25,11 @@ from rclpy.utilities import remove_ros_args
 from dcfm_ros.interrupts import set_stop_handlers
 from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.ros import shared_memory
+from dcfm_ros.ros.discovery import why_not_found
 from dcfm_ros.ros.given_parameters import warn_of_unused, why_unreadable
 from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.log_folder import prepare_log_folder
+from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 
 _USER_CHECK_S = 5.0  # period of the check for other users' processes
 
@@ -97,9 +99,14 @@ def create(kind: Callable[[], SomeNode]) -> SomeNode:
     try:
         return kind()
     except (ValueError, OSError, ParameterException, ModuleNotFoundError) as error:
-        rclpy.logging.get_logger(kind.__name__).fatal(str(error))
+        rclpy.logging.get_logger(_name_of(kind)).fatal(str(error))
         rclpy.try_shutdown()
         raise SystemExit(1) from None
+
+
+def _name_of(kind: Callable[[], Node]) -> str:
+    """Return the name of the logger that a node of this class has by default, which is not there yet."""
+    return f"{PACKAGE_NAMESPACE}.{kind.__name__.removesuffix('Node').lower()}"
 
 
 def spin_until(node: Node, *stops: threading.Event) -> None:
@@ -136,6 +143,8 @@ def run(
     start(arguments)
     node = create(kind)
     warn_of_unused(node, sys.argv if arguments is None else arguments)
+    if why := why_not_found():
+        node.get_logger().warning(why)
     failures = []
     try:
         begin(node, stop)

@@ -30,6 +30,7 @@ from dcfm_ros.ros.health import CameraHealth, Health, HealthReporter
 from dcfm_ros.ros.latched import ClassTopics
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.parameters import value_of
+from dcfm_ros.ros.seldom import Seldom
 from dcfm_ros.ros.shared_memory import ForeignUsers, room_for_images
 
 
@@ -48,6 +49,7 @@ class SegmenterNode(LifecycleNode):
         self._refusal = ""  # why the last configure or activate failed
         self._bond = ManagerBond(self)
         self._users = ForeignUsers()
+        self._said = Seldom(LOG_PERIOD_S)  # of images
         parameters.declare_segmenter(self)
         self.autostart = value_of(self, "autostart")
         self.add_pre_set_parameters_callback(self._declare_cameras_of)
@@ -319,18 +321,17 @@ class SegmenterNode(LifecycleNode):
         return self._ports[camera].outputs.wanted(self._outputs)
 
     def _report(self, camera: str, error: Exception) -> None:
+        """Log what went wrong with an image. Also called on threads of video decoders and of masks."""
+        kind = next((kind for kind in (EncodeError, PublishError) if isinstance(error, kind)), None)
+        if not self._said.is_time((camera, kind)):
+            return
         name, log = camera or "the camera", self._ports[camera].log
-        if isinstance(error, EncodeError):
-            log.error(
-                f"no keyframe of {name}, masks continue with the old feature: {error}",
-                throttle_duration_sec=LOG_PERIOD_S,
-            )
-        elif isinstance(error, PublishError):
-            log.warning(
-                f"an output of {name} could not be published: {error}", throttle_duration_sec=LOG_PERIOD_S
-            )
+        if kind is EncodeError:
+            log.error(f"no keyframe of {name}, masks continue with the old feature: {error}")
+        elif kind is PublishError:
+            log.warning(f"an output of {name} could not be published: {error}")
         else:
-            log.warning(f"no mask for an image of {name}: {error}", throttle_duration_sec=LOG_PERIOD_S)
+            log.warning(f"no mask for an image of {name}: {error}")
 
 
 def main(arguments: list[str] | None = None) -> int:

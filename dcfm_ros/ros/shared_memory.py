@@ -15,6 +15,8 @@ import os
 import re
 from pathlib import Path
 
+from dcfm_ros.ros.dds import domain, domain_ports, is_fast_dds, is_local
+
 SHARED_MEMORY = Path("/dev/shm")
 SMALL_PROFILE, UDP_PROFILE = "fastdds_small.xml", "fastdds_udp.xml"  # in the folder of fastdds.xml
 # Versions from 3 (Kilted) read the first, older ones (Jazzy) the second.
@@ -23,10 +25,6 @@ _MIB = 2**20
 _DEFAULT_BYTES = _MIB // 2  # Fast DDS's own segment
 _ROOMY_BYTES = 256 * _MIB  # has room for large segments of seven participants
 _OVERHEAD_BYTES = 3 * _MIB  # of a participant besides its segment: descriptors, ports, a default segment
-
-
-def is_fast_dds() -> bool:
-    return os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp").startswith("rmw_fastrtps")
 
 
 def dds_environment(profile: Path) -> dict[str, str]:
@@ -108,11 +106,10 @@ class ForeignUsers:
 
     def _ports(self):
         """Yield (file on which its owner holds a lock, user id) of each port of this domain."""
-        first = 7400 + 250 * _domain()
         try:
             for file in os.scandir(self._folder):
                 number = re.fullmatch(r"fastrtps_port(\d+)_el", file.name)
-                if number and first <= int(number[1]) < first + 250:
+                if number and int(number[1]) in domain_ports():
                     yield Path(file.path), file.stat().st_uid
         except OSError:  # removed meanwhile
             return
@@ -123,7 +120,7 @@ def _warning_about(users: set[int]) -> str:
         return ""
     names = " and ".join(f"user id {user}" for user in sorted(users))
     return (
-        f"ROS domain {_domain()} has processes of {names}, and this one is of user id {os.getuid()}: between "
+        f"ROS domain {domain()} has processes of {names}, and this one is of user id {os.getuid()}: between "
         "users shared memory carries neither images nor masks; run all as one user, or set "
         f"ROS_AUTOMATIC_DISCOVERY_RANGE=SUBNET and FASTRTPS_DEFAULT_PROFILES_FILE to {UDP_PROFILE}, which "
         "lies beside fastdds.xml (docs/deployment.md)"
@@ -159,11 +156,6 @@ def _size(folder: Path) -> tuple[int, int]:
     return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
 
-def _domain() -> int:
-    text = os.environ.get("ROS_DOMAIN_ID", "")
-    return int(text) if text.isdigit() else 0
-
-
 def _profile() -> str:
     return next((os.environ[name] for name in PROFILE_VARIABLES if os.environ.get(name)), "")
 
@@ -172,8 +164,7 @@ def _segment_bytes() -> int:
     """Return the largest segment that this process allocates; 0 if it uses no shared memory."""
     wanted = _wanted_bytes()
     # With this setting ROS itself adds a segment of the default size.
-    local = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
-    return max(wanted, _DEFAULT_BYTES) if local else wanted
+    return max(wanted, _DEFAULT_BYTES) if is_local() else wanted
 
 
 def _wanted_bytes() -> int:

@@ -1,7 +1,7 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 """Bad messages: images, compressed images, calibrations and parameters as nobody should send them. Each is
-made from a `random.Random` alone."""
+made from a `random.Random` and the stamp that it would have from a camera."""
 
 from __future__ import annotations
 
@@ -44,13 +44,15 @@ _TEXTS = (
     "%s%n%x",
     "../../etc/passwd",
 )
-_SIDES = ((1, 1), (2, 2), (8, 6), (13, 7), (32, 24))  # (width, height)
+SIZES = ((1, 1), (2, 2), (8, 6), (13, 7), (32, 24))  # (width, height)
 
 
-def image(chance: Random) -> bytes:
-    """Return a serialized sensor_msgs/Image with wrong fields, or damaged bytes."""
-    width, height = chance.choice(_SIDES)
-    message = Image(header=_header(chance), height=height, width=width, encoding="bgr8", step=3 * width)
+def image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
+    """Return a serialized sensor_msgs/Image with wrong fields, or damaged bytes. size: (width, height)"""
+    width, height = size
+    message = Image(
+        header=_header(chance, stamp_ns), height=height, width=width, encoding="bgr8", step=3 * width
+    )
     message.data.frombytes(chance.randbytes(3 * width * height))
     if chance.random() < 0.5:
         return mutated_head(serialize_message(message), chance)
@@ -73,23 +75,23 @@ def _set_field(message: Image, chance: Random) -> None:
             message.data = array.array("B", chance.randbytes(chance.choice((0, 1, 17, 4000))))
 
 
-def compressed_image(chance: Random) -> bytes:
+def compressed_image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
     """Return a serialized sensor_msgs/CompressedImage whose file or format is wrong, or damaged bytes."""
     file = chance.choice(files())
     if chance.random() < 0.8:
         file = mutated(file, chance)
     text = chance.choice(_TEXTS) if chance.random() < 0.3 else "rgb8; jpeg compressed bgr8"
-    message = CompressedImage(header=_header(chance), format=text)
+    message = CompressedImage(header=_header(chance, stamp_ns), format=text)
     message.data.frombytes(file)
     data = serialize_message(message)
     return data if chance.random() < 0.7 else mutated(data, chance)
 
 
-def calibration(chance: Random) -> bytes:
+def calibration(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
     """Return a serialized sensor_msgs/CameraInfo of odd values, or damaged bytes."""
     odd = (0.0, -1.0, 1e308, float("nan"), float("inf"), 300.0)
     message = CameraInfo(
-        header=_header(chance),
+        header=_header(chance, stamp_ns),
         height=_number(chance),
         width=_number(chance),
         distortion_model=chance.choice(_TEXTS),
@@ -188,10 +190,10 @@ def _with_size(jpeg: bytes, width: int, height: int) -> bytes:
     return bytes(data)
 
 
-def _header(chance: Random) -> Header:
+def _header(chance: Random, stamp_ns: int) -> Header:
     """A header, now and then of any time: before, after, or at the end of all."""
-    stamp = Time(sec=1_700_000_000)
-    if chance.random() < 0.05:  # each jump begins a new sequence, whose first mask waits for a keyframe
+    stamp = Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    if chance.random() < 0.02:  # each jump begins a new sequence, and so does the way back
         stamp.sec = chance.choice((0, -1, 2**31 - 1, -(2**31), chance.randrange(2**31)))
         stamp.nanosec = chance.choice((0, 999_999_999, 2**32 - 1))
     return Header(stamp=stamp, frame_id=chance.choice(_TEXTS))

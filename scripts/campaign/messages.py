@@ -14,7 +14,7 @@ from random import Random
 import psutil
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
-from ros_helpers import DEFAULTS, NODE, Camera, Probe
+from ros_helpers import DEFAULTS, NODE, PERIOD_NS, Camera, Probe
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from campaign import message_cases
@@ -23,6 +23,7 @@ from campaign.progress import Progress
 from dcfm_ros.pipeline.telemetry import ENDS
 
 _BATCH = 50
+_STAMP_NS = 1_700_000_000 * 10**9  # of the first message; each next one is a period later
 _MASK_S = 1.0  # within which a valid image has its mask
 _WARM_UP = 400  # batches, after which memory is looked at
 _GROWTH = 0.01  # of resident memory
@@ -32,7 +33,7 @@ _PARAMETERS = [*sorted(DEFAULTS), "model", "cameras", "use_sim_time", "camera.ra
 
 def run(progress: Progress) -> None:
     """Do a piece of the campaign."""
-    with live_segmenter(_CAMERAS, depth=2 * _BATCH, waiting=100) as live:
+    with live_segmenter(_CAMERAS, depth=2 * _BATCH, waiting=2 * _BATCH) as live:
         Attack(live, progress).run()
 
 
@@ -63,6 +64,7 @@ class Attack:
             batches += 1
             if batches % _WARM_UP == 0:
                 memory.append(round(process.memory_info().rss / 1e6, 1))
+                progress.save()
         if not self._live.process.running():
             progress.fault("the node has died", log=self._live.process.text()[-2000:])
             return
@@ -91,15 +93,18 @@ class Attack:
                 "compressed": (message_cases.compressed_image, self._cameras["compressed"].publisher),
                 "calibrations": (message_cases.calibration, self._infos),
             }[kind]
-            for _ in range(count):
+            size = chance.choice(message_cases.SIZES)  # another one begins a new sequence
+            for number in range(first, first + count):
+                message = make(chance, _STAMP_NS + number * PERIOD_NS, size)
                 # Fast DDS delivers nothing more of a publisher after a message of no bytes
-                publisher.publish(make(chance) or bytes(4))
+                publisher.publish(message or bytes(4))
         if kind in self._sent:
             self._sent[kind] += count
         self._progress.case(kind, count)
         if kind == "parameters":  # some of them may be right, and mean no masks
             self._restore()
         for name in _CAMERAS:
+            self._cameras[name].stamp_ns = _STAMP_NS + (first + count) * PERIOD_NS - PERIOD_NS * 3 // 2
             self._valid(name, first)
 
     def _restore(self) -> None:

@@ -275,6 +275,15 @@ def test_ctrl_c_is_one_line(monkeypatch, capsys, module, function, arguments):
     assert run(capsys, *arguments) == (130, "", f"dcfm {arguments[0]}: interrupted\n")
 
 
+@pytest.mark.parametrize("said", ("Unable to allocate 30.0 GiB for an array", ""))
+def test_too_little_memory_is_one_line(monkeypatch, capsys, said):
+    def large(options):
+        raise MemoryError(*filter(None, [said]))
+
+    monkeypatch.setattr(offline, "segment", large)
+    assert run(capsys, "segment", "a.mp4") == (2, "", f"dcfm segment: {said or 'not enough memory'}\n")
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
     """The signal itself, when the command is at work."""

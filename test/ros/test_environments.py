@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ament_index_python.packages import get_package_prefix
-from environment_helpers import STRANGER, as_user, bare, in_namespace, open_folder, read_only
+from environment_helpers import STRANGER, as_user, bare, in_namespace, memory_limit, open_folder, read_only
 from ros_helpers import Process
 
 SEGMENTER = str(Path(get_package_prefix("dcfm_ros")) / "lib" / "dcfm_ros" / "segmenter")
@@ -20,20 +20,10 @@ class Service(Process):
     """The segmenter as a service manager starts it: working folder /, no terminal, its output a pipe, few
     variables."""
 
-    def __init__(self, log: Path, model, wrap=lambda command: command, **variables):
+    def __init__(self, log: Path, model, wrap=lambda command: command, backend="torch", **variables):
         self.log = log
-        command = wrap(
-            [
-                SEGMENTER,
-                "--ros-args",
-                "-p",
-                f"model:={model}",
-                "-p",
-                "backend:=torch",
-                "-r",
-                "__node:=service",
-            ]
-        )
+        parameters = ("-p", f"model:={model}", "-p", f"backend:={backend}")
+        command = wrap([SEGMENTER, "--ros-args", *parameters, "-r", "__node:=service"])
         with log.open("w") as output:
             self._copy = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output)
         self._process = subprocess.Popen(
@@ -58,9 +48,9 @@ class Service(Process):
 def service(tmp_path, model):
     started = []
 
-    def start(*arguments, **variables):
+    def start(*arguments, says="active: ", **variables):
         started.append(Service(tmp_path / "log", model, *arguments, **variables))
-        started[0].wait_for_text("active: ")
+        started[0].wait_for_text(says)
         return started[0]
 
     yield start
@@ -107,6 +97,29 @@ def test_where_nothing_can_be_written_it_works_without_files(service):
     assert (
         "nothing is cached" in process.text() and "ROS writes no log files; set ROS_LOG_DIR" in process.text()
     )
+
+
+@pytest.fixture
+def little_memory():
+    with memory_limit(mib=300) as limit:
+        yield limit
+
+
+@pytest.mark.slow
+def test_a_conversion_for_which_memory_is_too_short(little_memory, service, probe, tmp_path):
+    """As a container's limit has it: the kernel ends the conversion, not the node, which says what to do."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    process = service(
+        little_memory.under,
+        backend="openvino",
+        says="several hundred MB",
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+        HOME=str(tmp_path),
+    )
+    assert probe.state("/dcfm/service") == "unconfigured"
+    little_memory.set(mib=4000)
+    assert probe.change("configure", "/dcfm/service") and probe.change("activate", "/dcfm/service")
+    process.end()
 
 
 def test_log_files_stay_where_ros_has_them(monkeypatch, tmp_path):

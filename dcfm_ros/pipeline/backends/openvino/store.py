@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -125,7 +126,10 @@ class GraphStore:
 
 
 def _converts(model: Path, out: Path, size: tuple[int, int] | None) -> bool:
-    """Convert a model in another process. False if that failed: the conversion in this one then tells why."""
+    """Convert a model in another process. False if that failed: the conversion in this one then tells why.
+
+    Raises MemoryError if the kernel killed it: this process would be the next one.
+    """
     program = [sys.executable, "-m", "dcfm_ros.pipeline.backends.openvino.conversion", str(model), str(out)]
     try:
         ended = subprocess.run(
@@ -136,6 +140,12 @@ def _converts(model: Path, out: Path, size: tuple[int, int] | None) -> bool:
         )
     except OSError:
         return False
+    if ended.returncode == -signal.SIGKILL:
+        raise MemoryError(
+            f"the conversion of {model} for OpenVINO was killed, as the kernel does where memory is short: "
+            "it takes several hundred MB, once for each model. Give this process more memory for its first "
+            "start, or use the backend torch"
+        )
     return ended.returncode == 0
 
 
