@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,19 @@ def read_yaml(path: Path) -> Any:
         return parse_yaml(file.read(MAX_YAML_BYTES + 1))
 
 
+def check_yaml(path: Path) -> None:
+    """Raise PlainFileError if a YAML file, or what its aliases make of it, is too long or nested too deep.
+
+    For other readers, which would not come to its end; what else is wrong with it they can say. Raises
+    OSError, too.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_YAML_BYTES + 1)
+    _check_length(data)
+    with suppress(yaml.YAMLError, UnicodeError):
+        _measure(data.decode("utf-8-sig"))
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds, in UTF-8 with or without a byte order mark. Raises PlainFileError for
     its content, and OSError."""
@@ -44,8 +58,7 @@ def read_json(path: Path) -> Any:
 
 def parse_yaml(text: str | bytes) -> Any:
     """Return what text in YAML says. Raises PlainFileError."""
-    if len(text) > MAX_YAML_BYTES:
-        raise PlainFileError(f"it is longer than {MAX_YAML_BYTES >> 20} MiB")
+    _check_length(text)
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
@@ -79,6 +92,11 @@ def parse_json(data: bytes) -> Any:
     if _ODD_ESCAPE.search(data):
         _check_text(found)
     return found
+
+
+def _check_length(text: str | bytes) -> None:
+    if len(text) > MAX_YAML_BYTES:
+        raise PlainFileError(f"it is longer than {MAX_YAML_BYTES >> 20} MiB")
 
 
 def _measure(text: str) -> None:

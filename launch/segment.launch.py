@@ -20,7 +20,7 @@ from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 from dcfm_ros.pipeline.settings import NetworkSettings, PipelineConfig
 from dcfm_ros.ros.yaml_text import as_yaml
-from dcfm_ros.setting_fields import choices_of, description_of
+from dcfm_ros.setting_fields import choices_of, setting_of
 from launch import LaunchDescription
 
 SHARE = Path(get_package_share_directory("dcfm_ros"))
@@ -35,9 +35,10 @@ def optional(name, description, choices=()):
 
 
 def setting(kind, name):
-    """An argument that is a setting, with its description and choices. Empty leaves it to the parameters
-    file, whatever the setting means by it."""
-    return optional(name, description_of(kind, name).partition("; empty:")[0], choices_of(kind, name))
+    """An argument that is a setting, with its description and choices, which `--show-args` lists. Empty
+    leaves it to the parameters file, whatever the setting means by it."""
+    _, about = setting_of(kind, name)
+    return optional(name, about.description.partition("; empty:")[0], choices_of(kind, name))
 
 
 ARGUMENTS = [
@@ -63,7 +64,7 @@ ARGUMENTS = [
     optional("use_sim_time", "take the time from /clock", BOOLEANS),
     optional(
         "log_level",
-        "debug, info, warn, error or fatal; empty: info",
+        "what the node's log begins with; empty: info",
         ["debug", "info", "warn", "error", "fatal"],
     ),
     optional("respawn", "start the node again where its process ends", BOOLEANS),

@@ -8,7 +8,15 @@ import time
 import pytest
 import yaml
 
-from dcfm_ros.plain_files import MAX_YAML_BYTES, PlainFileError, parse_json, parse_yaml, read_json, read_yaml
+from dcfm_ros.plain_files import (
+    MAX_YAML_BYTES,
+    PlainFileError,
+    check_yaml,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_yaml,
+)
 
 TEN = ", ".join(["x"] * 10)
 BOMB = f"a: &a [{TEN}]\n" + "".join(
@@ -49,6 +57,19 @@ def test_an_alias_of_what_it_lies_in():
 @pytest.mark.parametrize("count", [101, 100_000])
 def test_entries_within_entries(sign, count):
     assert refused(sign * count) == "line 1: its entries are nested too deep"
+
+
+def test_only_what_would_become_too_much_is_checked_for_other_readers(tmp_path):
+    file = tmp_path / "a.yaml"
+    for text in (BOMB, "[" * 101, "x" * (MAX_YAML_BYTES + 1)):
+        file.write_text(text)
+        with pytest.raises(PlainFileError):
+            check_yaml(file)
+    for text in ("a:\n- [1,\n", "a: !mine 1", "a: 2024-13-45", f"a: {'9' * 30}", "a: \\u0000"):
+        file.write_text(text)
+        check_yaml(file)
+    file.write_bytes(b"a: \xff")
+    check_yaml(file)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from dcfm_ros.plain_files import PlainFileError, read_yaml
+from dcfm_ros.plain_files import PlainFileError, check_yaml, read_yaml
 
 _CLOSE = 0.8  # similarity of names from which one is taken for a misspelt other
 _VALUES = "ros__parameters"  # the key below a node's name
@@ -58,6 +58,18 @@ def parameters_files(arguments: Sequence[str]) -> list[Path]:
     """Return the parameters files on a command line."""
     pairs = zip(arguments, arguments[1:])
     return [Path(value) for option, value in pairs if option == "--params-file"]
+
+
+def why_too_much(arguments: Sequence[str]) -> str:
+    """Return which parameters file ROS, which reads it in C, would not come to the end of; empty if none."""
+    for file in parameters_files(arguments):
+        try:
+            check_yaml(file)
+        except PlainFileError as error:
+            return f"{file}, {error}"
+        except OSError:  # ROS says so
+            continue
+    return ""
 
 
 def why_unreadable(arguments: Sequence[str]) -> str:

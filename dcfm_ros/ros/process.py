@@ -26,7 +26,7 @@ from dcfm_ros.interrupts import set_stop_handlers
 from dcfm_ros.pipeline.memory import tune_malloc
 from dcfm_ros.ros import shared_memory
 from dcfm_ros.ros.discovery import why_not_found
-from dcfm_ros.ros.given_parameters import warn_of_unused, why_unreadable
+from dcfm_ros.ros.given_parameters import warn_of_unused, why_too_much, why_unreadable
 from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.log_folder import prepare_log_folder
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
@@ -43,17 +43,19 @@ def start(arguments: list[str] | None) -> None:
             Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"
         )
     )
+    name, unreadable = Path(sys.argv[0]).name, "the parameters file cannot be read"
     try:
         _check_arguments(arguments)
+        if wrong := why_too_much(arguments):
+            raise SystemExit(f"{name}: {unreadable}: {wrong}")
         rclpy.init(args=[*arguments, *prepare_log_folder()], signal_handler_options=SignalHandlerOptions.NO)
     except (
         RCLError,
         UnknownROSArgsError,
         UnicodeError,
     ) as error:  # for example a parameters file that is missing or not YAML
-        name = Path(sys.argv[0]).name
         if wrong := why_unreadable(arguments):
-            raise SystemExit(f"{name}: the parameters file cannot be read: {wrong}") from None
+            raise SystemExit(f"{name}: {unreadable}: {wrong}") from None
         reason = re.sub(r", at \S+:\d+", "", str(error).removeprefix("failed to initialize rcl: "))
         raise SystemExit(
             f"{name}: {reason}: give a file that exists and is YAML of ROS, -p name:=value, -r from:=to"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.context import Context
 
 from campaign.file_changes import json_tree, yaml_text, yaml_tree, zip_entries
 from campaign.file_kind import Kind
@@ -21,6 +23,7 @@ from dcfm_ros.bags.to_label.looking import Look
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.ros.calibration import read_calibration
+from dcfm_ros.ros.given_parameters import files_of_others, why_too_much, why_unreadable
 from dcfm_ros.ros.yaml_text import as_yaml
 from dcfm_ros.training.checkpoint import plain_config
 from dcfm_ros.training.config import load_train_config
@@ -158,6 +161,35 @@ def _plain(value: object) -> object:
         return value
 
 
+def _parameters_file(folder: Path) -> None:
+    values = {
+        "/dcfm/segmenter": {
+            "ros__parameters": {"model": "street11", "cameras": ["front"], "max_interval": 30}
+        },
+        "/**": {
+            "ros__parameters": {"front": {"image_topic": "/front/image"}, "threshold": 0.3, "lazy": True}
+        },
+    }
+    (folder / "parameters.yaml").write_text(yaml.safe_dump(values))
+
+
+def _read_parameters_file(folder: Path, out: Path) -> None:
+    """As a node's process does: ROS reads it, in C, before a node is there, which says what is in vain."""
+    arguments = ["segmenter", "--ros-args", "--disable-external-lib-logs"]
+    arguments += ["--params-file", str(folder / "parameters.yaml")]
+    if wrong := why_too_much(arguments):
+        raise ValueError(wrong)
+    context = Context()
+    try:
+        context.init(arguments)
+    except RCLError as error:
+        raise ValueError(why_unreadable(arguments) or str(error)) from None
+    try:
+        files_of_others("/dcfm/segmenter", arguments)
+    finally:
+        context.shutdown()
+
+
 _YAML = (mutated, yaml_tree, yaml_tree, yaml_text, yaml_text)
 _JSON = (mutated, json_tree, json_tree)
 KINDS = (
@@ -177,6 +209,14 @@ KINDS = (
         {"out.partial/drive.npz": (mutated, zip_entries)},
         _read_looks,
         weight=0.5,
+    ),
+    Kind(
+        "parameters file",
+        _parameters_file,
+        {"parameters.yaml": _YAML},
+        _read_parameters_file,
+        weight=2,
+        refusals=(ValueError,),
     ),
     Kind(
         "ROS parameters",

@@ -4,12 +4,13 @@
 subscribed now and then, and the node is deactivated and activated every _LIFE frames.
 
 After each _LIFE the process's memory, threads and open files are noted, and the latencies. Within a piece,
-the process is one and the same.
+the process is one and the same. The figure beside the progress shows them all.
 """
 
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import numpy as np
 import psutil
@@ -18,12 +19,14 @@ from sensor_msgs.msg import Image
 
 from campaign.live import Live, live_segmenter
 from campaign.progress import Progress
+from campaign.soak_figure import draw
 
 _LIFE = 10_000  # frames between two lifecycle cycles
 _UNDER_WAY = 8  # frames of each camera at once, so that the next is there when one is done
 _MASK_S = 10.0  # within which a mask must come
 _CAMERAS = {"front": Image, "rear": Image}
-_GROWTH = 0.01
+_GROWTH = 0.01  # of resident memory
+_SLOWER = 0.1  # of p99, of the last tenth against the first
 _CHANGES = ({"threshold": 10.0}, {"max_interval": 7}, {"overlay_alpha": 0.3}, {"min_interval": 3})
 _BACK = {"threshold": 0.3, "max_interval": 1000, "overlay_alpha": 0.5, "min_interval": 2}
 
@@ -59,14 +62,26 @@ class Soak:
                 self._cycle(len(lives))
         if not self._live.process.running():
             progress.fault("the node has died", log=self._live.process.text()[-2000:])
-        whole = [life for life in lives if life["frames"] == _LIFE][1:]  # the first warms up
-        if len(whole) > 1:
-            for what in ("threads", "files"):
-                if whole[-1][what] > whole[0][what]:
-                    progress.fault(f"{what} grew", first=whole[0], last=whole[-1])
-            grown = whole[-1]["resident_mb"] / whole[0]["resident_mb"] - 1
-            if grown > _GROWTH:
-                progress.fault(f"resident memory grew by {100 * grown:.1f} %", first=whole[0], last=whole[-1])
+        self._compare([life for life in lives if life["frames"] == _LIFE][1:])  # the first warms up
+        draw(progress.records, progress.path.with_suffix(".png"))
+
+    def _compare(self, lives: list[dict]) -> None:
+        """Note what grew from the first life of this piece to the last."""
+        if len(lives) < 2:
+            return
+        first, last = lives[0], lives[-1]
+        for what in ("threads", "files"):
+            if last[what] > first[what]:
+                self._progress.fault(f"{what} grew", first=first, last=last)
+        grown = last["resident_mb"] / first["resident_mb"] - 1
+        if grown > _GROWTH:
+            self._progress.fault(f"resident memory grew by {100 * grown:.1f} %", first=first, last=last)
+        tenth = len(lives) // 10
+        if tenth < 2:  # one alone is chance
+            return
+        before, after = (median(life["p99_ms"] for life in some) for some in (lives[:tenth], lives[-tenth:]))
+        if after > (1 + _SLOWER) * before:
+            self._progress.fault(f"p99 of the last tenth is {after:.2f} ms, of the first {before:.2f} ms")
 
     def _life(self) -> dict:
         """Send up to _LIFE frames, and return what was measured."""

@@ -72,3 +72,11 @@ def test_a_file_with_a_tab_ends_it_with_its_line(processes, tmp_path):
     process = processes("segmenter", "--params-file", str(file))
     assert process.wait() == 1
     assert f"{file}, line 2: it begins with a tab, and YAML takes spaces" in process.text()
+
+
+@pytest.mark.slow
+def test_a_file_that_ros_would_read_for_ever_ends_it(processes, tmp_path):
+    (file := tmp_path / "a.yaml").write_text(f"/**:\n  ros__parameters: {{a: {'[' * 100_000}")
+    process = processes("segmenter", "--params-file", str(file))
+    assert process.wait() == 1
+    assert f"cannot be read: {file}, line 2: its entries are nested too deep" in process.text()
