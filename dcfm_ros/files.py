@@ -55,6 +55,8 @@ def atomic_files(*paths: Path) -> Iterator[Sequence[Path]]:
     parts = [path.with_name(f"{path.name}.part") for path in paths]
     new = [path for path in paths if not path.exists()]
     try:
+        for part in parts:
+            _begin(part)
         yield parts
         for part in parts:
             flush(part)  # a rename may otherwise outlive what was written
@@ -65,6 +67,12 @@ def atomic_files(*paths: Path) -> Iterator[Sequence[Path]]:
             with suppress(OSError):  # the error itself is what is reported
                 path.unlink()
         raise
+
+
+def _begin(part: Path) -> None:
+    """Create an empty file of our own; a link that somebody has laid there would be followed."""
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
 def atomic_write(path: Path, text: str) -> None:

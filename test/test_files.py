@@ -131,6 +131,13 @@ def test_after_an_error_files_are_as_before(tmp_path, monkeypatch, fails):
     assert list(tmp_path.iterdir()) == [two] and two.read_text() == "old"
 
 
+def test_a_link_that_somebody_has_laid_is_not_followed(tmp_path):
+    (other := tmp_path / "other").write_text("of somebody else")
+    (tmp_path / "text.part").symlink_to(other)
+    atomic_write(tmp_path / "text", "one")
+    assert other.read_text() == "of somebody else" and not (tmp_path / "text").is_symlink()
+
+
 def test_a_text_is_replaced_whatever_a_dead_process_left(tmp_path):
     (tmp_path / "text.part").write_text("half a")
     for text in ("one", "two"):
