@@ -11,14 +11,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from dcfm_ros.pipeline.png import PNG_START
+
 _NUMBERS = re.compile(r"(8|16|32|64)[usf]c\d*")  # OpenCV's matrix types: depth, heat, disparities
 _DEPTH = re.compile(r"depth|disparity|\brvl\b")
 _VIDEO = re.compile(r"\b(h\.?26[345]|x26[45]|hevc|avc1?|av1|vp[89]|mpe?g-?[1-4]|theora|ffmpeg)(\b|_)")
 _WITH_AN_ORDER = {f"{channels}{bits}" for channels in ("rgb", "bgr", "rgba", "bgra") for bits in (8, 16)}
-PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_GREY, _PNG_GREY_ALPHA = 0, 4
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by its number for them; 3 is a palette
-_MOST_DEFLATED = 1032  # bytes that one of deflate can mean
 _DEPTH_HEADER = 12  # bytes
 _FOREIGN = {
     name: re.compile(start, re.DOTALL)
@@ -72,46 +70,6 @@ def read_format(text: str, encodings: frozenset[str]) -> StatedFormat:
         _NUMBERS.fullmatch(name) and name not in encodings for name in (encoding, order, words)
     )
     return StatedFormat(encoding, order, is_depth, bool(_VIDEO.search(words)))
-
-
-class PngHeader(NamedTuple):
-    """Header of a PNG."""
-
-    width: int
-    height: int
-    bits: int  # per channel
-    kind: int  # PNG's number for its channels
-    size: int  # of the file, in bytes
-    breaks_off: bool  # a chunk reaches beyond the end of the file
-
-    @property
-    def is_grey(self) -> bool:
-        return self.kind in (_PNG_GREY, _PNG_GREY_ALPHA)
-
-    @property
-    def may_be_whole(self) -> bool:
-        """Whether the data can be complete; if not, decoding would only cost time and memory: OpenCV reserves
-        what a chunk claims to have, up to gigabytes."""
-        row_bits = self.width * self.bits * _PNG_CHANNELS.get(self.kind, 1)
-        fits = self.height * (1 + row_bits // 8) <= _MOST_DEFLATED * self.size
-        return fits and not self.breaks_off
-
-
-def read_png(data: bytes) -> PngHeader | None:
-    """Return the header of a PNG; None if the data is not one."""
-    if not data.startswith(PNG_START) or data[12:16] != b"IHDR" or len(data) < 26:
-        return None
-    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-    return PngHeader(width, height, data[24], data[25], len(data), _png_breaks_off(data))
-
-
-def _png_breaks_off(data: bytes) -> bool:
-    """Walk through the chunks, each of a length, a name, its content and a checksum. The last one, which is
-    empty, may be missing."""
-    at = len(PNG_START)
-    while at + 8 <= len(data) and data[at + 4 : at + 8] != b"IEND":
-        at += int.from_bytes(data[at : at + 4], "big") + 12
-    return at > len(data)
 
 
 def is_compressed_depth(data: bytes) -> bool:

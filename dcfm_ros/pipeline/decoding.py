@@ -16,15 +16,14 @@ import numpy as np
 
 from dcfm_ros import jpeg
 from dcfm_ros.pipeline.compressed_format import (
-    PNG_START,
     StatedFormat,
     is_compressed_depth,
     is_video_stream,
     other_codec,
     read_format,
-    read_png,
 )
 from dcfm_ros.pipeline.frames import InputError
+from dcfm_ros.pipeline.png import PNG_START, pixels_alone, read_png
 from dcfm_ros.pipeline.settings import MAX_PIXELS, MAX_SIDE
 
 
@@ -210,7 +209,7 @@ def decode_compressed(message: CompressedMessage) -> DecodedImage:
                 f"format {text!r} does not state whether the 16 bits of this grey PNG are brightness or "
                 "depth: for brightness publish 'mono16; png compressed '",
             )
-        pixels = _decoded(data, png.is_grey) if png.may_be_whole else None
+        pixels = _decoded(pixels_alone(data), png.is_grey) if png.may_be_whole else None
         return _finished(pixels, data, text, stated)
     raise _unread(data, text, stated)
 

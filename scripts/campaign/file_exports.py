@@ -16,8 +16,8 @@ import data_import_helpers as helpers
 from campaign.file_changes import Change, json_tree, xml_text, yaml_text, zip_entries
 from campaign.file_kind import Kind
 from campaign.file_pictures import KINDS as PICTURES
-from campaign.file_pictures import png_chunks
 from campaign.mutations import mutated, odd_value
+from campaign.png_changes import png_chunks
 from dcfm_ros.data_import.import_data import import_data
 from dcfm_ros.data_import.options import DataImportOptions
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -19,6 +18,7 @@ from PIL import Image
 from campaign.file_changes import json_tree, yaml_text, yaml_tree, zip_entries
 from campaign.file_kind import Kind
 from campaign.mutations import mutated, mutated_head
+from campaign.png_changes import png_chunks, png_pixels
 from dcfm_ros.distillation.store import SoftLabelStore
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.sources.clips.open import open_clips
@@ -139,49 +139,6 @@ def _resume_soft(folder: Path, out: Path) -> None:
     SoftLabelStore(folder, {"format": 1, "terms": "own"}, classes, resume=True)
 
 
-def png_chunks(data: bytes, random: Random) -> bytes:
-    """Change chunks of a PNG; checksums fit."""
-    chunks, at = [], 8
-    while at < len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
-        at += length + 12
-    which = random.randrange(len(chunks))
-    kind, content = chunks[which]
-    change = random.randrange(5)
-    if change == 0:
-        width, height = (random.choice((0, 1, 13, 2**14, 50_000, 2**31 - 1, 2**32 - 1)) for _ in range(2))
-        rest = bytes(
-            (random.choice((1, 2, 4, 8, 16)), random.choice((0, 2, 3, 4, 6)), 0, 0, random.choice((0, 1)))
-        )
-        which, kind, content = 0, b"IHDR", struct.pack(">II", width, height) + rest
-    elif change == 1:
-        bomb = zlib.compress(bytes(10**7), 9)
-        new = random.choice(
-            (
-                b"tEXtRaw profile type exif\0x",
-                b"zTXta\0\0" + bomb,
-                b"iTXtXML:com.adobe.xmp\0\1\0\0\0" + bomb,
-                b"iCCPa\0\0" + bomb,
-                b"eXIfMM\0*\0\0\0\x08\xff\xff",
-                b"acTL\xff\xff\xff\xff\0\0\0\0",
-                b"PLTE\0",
-                b"tRNS\0",
-            )
-        )
-        chunks.insert(1, (new[:4], new[4:]))
-        which += which > 0
-    elif change == 2:
-        chunks.insert(which, (kind, content))
-    else:
-        content = mutated(content, random)
-    chunks[which] = kind, content
-    return data[:8] + b"".join(
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in chunks
-    )
-
-
 def picture_sizes(data: bytes, random: Random) -> bytes:
     """Write huge sizes where a picture has its own."""
     at = [
@@ -223,7 +180,7 @@ def _of_video(name: str, file: str, codec: str) -> Kind:
 
 _CLASS_CHANGES = (mutated, yaml_tree, yaml_tree, yaml_text, yaml_text)
 KINDS = (
-    _source("PNG", ".png", png_chunks, png_chunks, weight=2),
+    _source("PNG", ".png", png_chunks, png_chunks, png_pixels, weight=2),
     _source("JPEG", ".jpg", weight=2),
     _source("progressive JPEG", ".jpg", progressive=True),
     _source("GIF", ".gif", animation),

@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from campaign.mutations import mutated, mutated_head
+from campaign.png_changes import png_chunks, png_pixels
 from dcfm_ros.pipeline.decoding import SUPPORTED_ENCODINGS
 
 _NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 16384, 16385, 50_000, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
@@ -44,6 +45,7 @@ _TEXTS = (
     "%s%n%x",
     "../../etc/passwd",
 )
+_PNG_CHANGES, _SMALL = (mutated, png_chunks, png_pixels), 1 << 14
 SIZES = ((1, 1), (2, 2), (8, 6), (13, 7), (32, 24))  # (width, height)
 
 
@@ -79,12 +81,17 @@ def compressed_image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> by
     """Return a serialized sensor_msgs/CompressedImage whose file or format is wrong, or damaged bytes."""
     file = chance.choice(files())
     if chance.random() < 0.8:
-        file = mutated(file, chance)
+        file = chance.choice(_PNG_CHANGES if _is_small_png(file) else (mutated,))(file, chance)
     text = chance.choice(_TEXTS) if chance.random() < 0.3 else "rgb8; jpeg compressed bgr8"
     message = CompressedImage(header=_header(chance, stamp_ns), format=text)
     message.data.frombytes(file)
     data = serialize_message(message)
     return data if chance.random() < 0.7 else mutated(data, chance)
+
+
+def _is_small_png(file: bytes) -> bool:
+    """Whether it is a PNG, and no bomb."""
+    return file.startswith(b"\x89PNG") and len(file) < _SMALL
 
 
 def calibration(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
@@ -143,6 +150,7 @@ def files() -> tuple[bytes, ...]:
         saved("PNG", "P"),
         saved("PNG", "RGBA"),
         saved("PNG", save_all=True, append_images=[rgb.rotate(90)]),  # animated
+        saved("PNG", save_all=True, append_images=[rgb.rotate(90)], default_image=True),  # that beside it
         wide.getvalue(),
         png_bomb(50_000, 50_000),
         png_bomb(8193, 8192),

@@ -3,6 +3,8 @@
 """Compressed image messages: what their `format` says, the pixels of image_transport's subscriber, and what
 is refused."""
 
+import struct
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -312,6 +314,21 @@ def test_a_chunk_that_claims_gigabytes_is_not_decoded(claimed, monkeypatch):
 def test_a_png_that_is_cut_is_not_decoded(missing, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", None)
     assert refusal("", PNG[:-missing]).kind == "decode"
+
+
+def test_of_an_animation_the_picture_alone_is_decoded():
+    """OpenCV 5.0 ends the process where a frame of an animation has a row whose filter does not exist."""
+    control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
+    frame = bytes(4) + zlib.compress(b"\x09" + bytes(3 * WIDTH))
+    start, end = PNG.index(b"IDAT") - 4, len(PNG) - 12
+    animated = chunk(b"acTL", struct.pack(">II", 1, 0)) + PNG[start:end]
+    animated += chunk(b"fcTL", control) + chunk(b"fdAT", frame)
+    np.testing.assert_array_equal(decoded("png", PNG[:start] + animated + PNG[end:]), decoded("png", PNG))
+
+
+def chunk(name, content):
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + checksum
 
 
 def test_a_picture_of_one_colour_is_decoded():
