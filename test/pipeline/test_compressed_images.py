@@ -319,9 +319,9 @@ def test_a_png_that_is_cut_is_not_decoded(missing, monkeypatch):
 def test_of_an_animation_the_picture_alone_is_decoded():
     """OpenCV 5.0 ends the process where a frame of an animation has a row whose filter does not exist."""
     control = struct.pack(">IIIIIHHBB", 0, WIDTH, HEIGHT, 0, 0, 1, 10, 0, 0)
-    frame = bytes(4) + zlib.compress(b"\x09" + bytes(3 * WIDTH))
+    frame = b"\0\0\0\1" + zlib.compress((b"\x09" + bytes(3 * WIDTH)) * HEIGHT)
     start, end = PNG.index(b"IDAT") - 4, len(PNG) - 12
-    animated = chunk(b"acTL", struct.pack(">II", 1, 0)) + PNG[start:end]
+    animated = chunk(b"acTL", struct.pack(">II", 2, 0)) + PNG[start:end]
     animated += chunk(b"fcTL", control) + chunk(b"fdAT", frame)
     np.testing.assert_array_equal(decoded("png", PNG[:start] + animated + PNG[end:]), decoded("png", PNG))
 
