@@ -29,7 +29,6 @@ from dcfm_ros.ros.discovery import why_not_found
 from dcfm_ros.ros.given_parameters import warn_of_unused, why_too_much, why_unreadable
 from dcfm_ros.ros.guarded_executor import GuardedExecutor
 from dcfm_ros.ros.log_folder import prepare_log_folder
-from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 
 _USER_CHECK_S = 5.0  # period of the check for other users' processes
 
@@ -107,8 +106,8 @@ def create(kind: Callable[[], SomeNode]) -> SomeNode:
 
 
 def _name_of(kind: Callable[[], Node]) -> str:
-    """Return the name of the logger that a node of this class has by default, which is not there yet."""
-    return f"{PACKAGE_NAMESPACE}.{kind.__name__.removesuffix('Node').lower()}"
+    """Return the default name of a node of this class, which is not there yet."""
+    return kind.__name__.removesuffix("Node").lower()
 
 
 def spin_until(node: Node, *stops: threading.Event) -> None:

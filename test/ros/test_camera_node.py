@@ -218,4 +218,4 @@ def test_a_refused_node_leaves_the_graph_at_once(probe):
 def test_settings_that_cannot_be_used_end_the_process_with_a_message(folder, processes, tmp_path, changes):
     camera = processes("camera", *arguments(folder, tmp_path / "sent.jsonl", **changes))
     assert camera.wait() == 1
-    assert "CameraNode" in camera.text() and "Traceback" not in camera.text(), camera.text()
+    assert "[camera]: " in camera.text() and "Traceback" not in camera.text(), camera.text()
