@@ -140,6 +140,13 @@ class Process:
             raise AssertionError(f"did not end within 30 s of SIGINT:\n{self.text()[-3000:]}") from None
 
 
+def segmenter_arguments(namespace: str, model, *more: str) -> list[str]:
+    """Of a segmenter in a namespace of its own, which takes images from NAMESPACE/image."""
+    values = {"model": model, "backend": "torch", "image_topic": f"{namespace}/image"}
+    parameters = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
+    return ["-r", f"__ns:={namespace}", *parameters, *more]
+
+
 class Collected(list):
     """The messages of one topic, in order of arrival."""
 

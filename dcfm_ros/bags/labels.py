@@ -20,10 +20,9 @@ from dcfm_ros.bags.reading import Bag
 from dcfm_ros.bags.topics import CameraTopic, image_topic
 from dcfm_ros.bags.types import COMPRESSED_IMAGE
 from dcfm_ros.pipeline.frames import InputError
+from dcfm_ros.pipeline.png import PNG_START
 from dcfm_ros.sources.clips.classes_file import FILE, classes_of_labels, read_classes
 from dcfm_ros.stamps import NS_PER_S, stamp_ns
-
-_PNG = b"\x89PNG\r\n\x1a\n"  # first bytes of a PNG file
 
 
 class Labels(Protocol):
@@ -114,7 +113,7 @@ class TopicLabels:
             data = bytes(message.data)
             return (
                 (data, None)
-                if data.startswith(_PNG)
+                if data.startswith(PNG_START)
                 else InputError(
                     "label",
                     f"a label on {self._topic} of format {message.format[:40]!r} is not a PNG: publish class "

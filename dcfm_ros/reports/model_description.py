@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from dcfm_ros.files import sha256_of
 from dcfm_ros.model.config import ModelConfig
 from dcfm_ros.model.model_yaml import WEIGHTS_FILE, find_model
 from dcfm_ros.pipeline.backends.base import Backend
@@ -18,7 +17,7 @@ def model_description(name: str, config: ModelConfig, backend: Backend) -> dict:
         "architecture": config.architecture,
         "backbone": config.backbone,
         "input": [config.input_height, config.input_width],
-        "weights_sha256": hashlib.sha256((find_model(name) / WEIGHTS_FILE).read_bytes()).hexdigest(),
+        "weights_sha256": sha256_of(find_model(name) / WEIGHTS_FILE),
         "backend": backend.name,
         "device": backend.device,
         "precision": backend.precision,

@@ -37,6 +37,7 @@ from dcfm_ros.ros.message_types import message_class
 from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
+from dcfm_ros.ros.seldom import Seldom
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms
 
@@ -59,6 +60,7 @@ class PointsNode(Node):
             masks=0, geometry=0, published=0, without_mask=0, without_geometry=0, without_confidence=0
         )
         self._last_error = ""
+        self._said = Seldom(LOG_PERIOD_S)
         self._apart_ns: int | None = None
         self._info: CameraInfo | None = None
         self._classes: ClassTable | None = None
@@ -189,7 +191,8 @@ class PointsNode(Node):
             except PointsError as error:
                 self.counts[f"refused_{error.kind}"] += 1
                 self._last_error = str(error)
-                self.get_logger().warning(f"refused: {error}", throttle_duration_sec=LOG_PERIOD_S)
+                if self._said.is_time("refused"):
+                    self.get_logger().warning(f"refused: {error}")
                 continue
             self._publisher.publish(message)
             self.counts["published"] += 1

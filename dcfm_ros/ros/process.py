@@ -17,6 +17,7 @@ from typing import TypeVar
 import rclpy
 from ament_index_python.packages import get_package_share_directory
 from rclpy._rclpy_pybind11 import RCLError, UnknownROSArgsError
+from rclpy.context import Context
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -42,12 +43,20 @@ def start(arguments: list[str] | None) -> None:
             Path(get_package_share_directory("dcfm_ros")) / "config" / "fastdds.xml"
         )
     )
+    initialise([*arguments, *prepare_log_folder()])
+    if lack := shared_memory.lack_of_room():
+        rclpy.logging.get_logger("dcfm_ros").warning(lack)
+
+
+def initialise(arguments: list[str], context: Context | None = None) -> None:
+    """Let ROS read the arguments of a process, and the files that they name. SystemExit says what is wrong
+    with them."""
     name, unreadable = Path(sys.argv[0]).name, "the parameters file cannot be read"
+    if wrong := why_too_much(arguments):
+        raise SystemExit(f"{name}: {unreadable}: {wrong}")
     try:
         _check_arguments(arguments)
-        if wrong := why_too_much(arguments):
-            raise SystemExit(f"{name}: {unreadable}: {wrong}")
-        rclpy.init(args=[*arguments, *prepare_log_folder()], signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=arguments, context=context, signal_handler_options=SignalHandlerOptions.NO)
     except (
         RCLError,
         UnknownROSArgsError,
@@ -59,8 +68,6 @@ def start(arguments: list[str] | None) -> None:
         raise SystemExit(
             f"{name}: {reason}: give a file that exists and is YAML of ROS, -p name:=value, -r from:=to"
         ) from None
-    if lack := shared_memory.lack_of_room():
-        rclpy.logging.get_logger("dcfm_ros").warning(lack)
 
 
 def _check_arguments(arguments: list[str]) -> None:

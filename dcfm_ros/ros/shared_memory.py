@@ -106,10 +106,11 @@ class ForeignUsers:
 
     def _ports(self):
         """Yield (file on which its owner holds a lock, user id) of each port of this domain."""
+        ports = domain_ports()
         try:
             for file in os.scandir(self._folder):
                 number = re.fullmatch(r"fastrtps_port(\d+)_el", file.name)
-                if number and int(number[1]) in domain_ports():
+                if number and int(number[1]) in ports:
                     yield Path(file.path), file.stat().st_uid
         except OSError:  # removed meanwhile
             return

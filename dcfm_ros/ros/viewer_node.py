@@ -28,6 +28,7 @@ from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.output_topics import subscribe
 from dcfm_ros.ros.parameter_types import declare_fixed
 from dcfm_ros.ros.segmenter_cameras import SegmenterCameras
+from dcfm_ros.ros.seldom import Seldom
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transports import TRANSPORTS
 from dcfm_ros.viewer.viewer import open_viewer
@@ -56,6 +57,7 @@ class ViewerNode(Node):
         segmenter = declare_fixed(
             self, "segmenter", "segmenter", "Name of the segmenter to show, in the viewer's own namespace."
         )
+        self._said = Seldom(LOG_PERIOD_S)
         self.counts = {"shown": 0, "mask_alone": 0, "image_alone": 0, "undecodable": 0}
         self._classes: list[tuple[int, str, tuple[int, int, int]]] = []
         self._segmenter = f"{self.get_namespace().rstrip('/')}/{segmenter}"
@@ -170,7 +172,8 @@ class ViewerNode(Node):
 
     def _undecodable(self, error: InputError) -> None:
         self.counts["undecodable"] += 1
-        self.get_logger().warning(f"not shown: {error}", throttle_duration_sec=LOG_PERIOD_S)
+        if self._said.is_time("undecodable"):
+            self.get_logger().warning(f"not shown: {error}")
 
     def _read_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
 
 from campaign.file_changes import json_tree, yaml_text, yaml_tree, zip_entries
@@ -23,7 +22,8 @@ from dcfm_ros.bags.to_label.looking import Look
 from dcfm_ros.model.class_map import read_class_map
 from dcfm_ros.model.config import ClassSpec
 from dcfm_ros.ros.calibration import read_calibration
-from dcfm_ros.ros.given_parameters import files_of_others, why_too_much, why_unreadable
+from dcfm_ros.ros.given_parameters import files_of_others
+from dcfm_ros.ros.process import initialise
 from dcfm_ros.ros.yaml_text import as_yaml
 from dcfm_ros.training.checkpoint import plain_config
 from dcfm_ros.training.config import load_train_config
@@ -177,13 +177,11 @@ def _read_parameters_file(folder: Path, out: Path) -> None:
     """As a node's process does: ROS reads it, in C, before a node is there, which says what is in vain."""
     arguments = ["segmenter", "--ros-args", "--disable-external-lib-logs"]
     arguments += ["--params-file", str(folder / "parameters.yaml")]
-    if wrong := why_too_much(arguments):
-        raise ValueError(wrong)
     context = Context()
     try:
-        context.init(arguments)
-    except RCLError as error:
-        raise ValueError(why_unreadable(arguments) or str(error)) from None
+        initialise(arguments, context)
+    except SystemExit as end:
+        raise ValueError(end.code) from None
     try:
         files_of_others("/dcfm/segmenter", arguments)
     finally:

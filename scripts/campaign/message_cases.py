@@ -21,8 +21,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from campaign.mutations import mutated, mutated_head
-from campaign.png_changes import png_chunks, png_pixels
+from campaign.png_changes import png, png_chunks, png_pixels
 from dcfm_ros.pipeline.decoding import SUPPORTED_ENCODINGS
+from dcfm_ros.pipeline.png import PNG_START
 
 _NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 16384, 16385, 50_000, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
 _TEXTS = (
@@ -91,7 +92,7 @@ def compressed_image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> by
 
 def _is_small_png(file: bytes) -> bool:
     """Whether it is a PNG, and no bomb."""
-    return file.startswith(b"\x89PNG") and len(file) < _SMALL
+    return file.startswith(PNG_START) and len(file) < _SMALL
 
 
 def calibration(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
@@ -171,18 +172,12 @@ def files() -> tuple[bytes, ...]:
 
 def png_bomb(width: int, height: int) -> bytes:
     """Return a PNG of a few kB whose pixels, all black, take width x height bytes."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-
     packer, pieces = zlib.compressobj(9), []
     for _ in range(min(height, 1000)):  # not all of them: nobody must come as far
         pieces.append(packer.compress(bytes(1 + width)))
     content = b"".join([*pieces, packer.flush()])
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+    return png([(b"IHDR", head), (b"IDAT", content), (b"IEND", b"")])
 
 
 def _corrupt_tables(jpeg: bytes) -> bytes:

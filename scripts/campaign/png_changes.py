@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
 from campaign.mutations import mutated
+from dcfm_ros.pipeline.png import PNG_START
 
-_START = b"\x89PNG\r\n\x1a\n"
-_Chunk = tuple[bytes, bytes]  # name and content
+Chunk = tuple[bytes, bytes]  # name and content
 
 
 def png_chunks(data: bytes, random: Random) -> bytes:
@@ -48,7 +49,7 @@ def png_chunks(data: bytes, random: Random) -> bytes:
     else:
         content = mutated(content, random)
     chunks[which] = kind, content
-    return _png(chunks)
+    return png(chunks)
 
 
 @cache
@@ -65,11 +66,11 @@ def png_pixels(data: bytes, random: Random) -> bytes:
     head = content[:4] if kind == b"fdAT" else b""  # its place in the animation
     rows = mutated(zlib.decompress(content[len(head) :]), random)
     chunks[which] = kind, head + zlib.compress(rows)
-    return _png(chunks)
+    return png(chunks)
 
 
-def _chunks(data: bytes) -> list[_Chunk]:
-    chunks, at = [], len(_START)
+def _chunks(data: bytes) -> list[Chunk]:
+    chunks, at = [], len(PNG_START)
     while at < len(data):
         (length,) = struct.unpack_from(">I", data, at)
         chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
@@ -77,8 +78,9 @@ def _chunks(data: bytes) -> list[_Chunk]:
     return chunks
 
 
-def _png(chunks: list[_Chunk]) -> bytes:
-    return _START + b"".join(
+def png(chunks: Sequence[Chunk]) -> bytes:
+    """Return the PNG of these chunks, with their checksums."""
+    return PNG_START + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in chunks
     )

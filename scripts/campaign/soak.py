@@ -25,7 +25,6 @@ _LIFE = 10_000  # frames between two lifecycle cycles
 _UNDER_WAY = 8  # frames of each camera at once, so that the next is there when one is done
 _MASK_S = 10.0  # within which a mask must come
 _CAMERAS = {"front": Image, "rear": Image}
-_WARM_UP = 5  # lives; before the last of them the node was configured anew for the first time
 _GROWTH = 0.01  # of resident memory
 _SLOWER = 0.1  # of p99, of the last tenth against the first
 _CHANGES = ({"threshold": 10.0}, {"max_interval": 7}, {"overlay_alpha": 0.3}, {"min_interval": 3})
@@ -63,7 +62,7 @@ class Soak:
                 self._cycle(len(lives))
         if not self._live.process.running():
             progress.fault("the node has died", log=self._live.process.text()[-2000:])
-        self._compare([life for life in lives if life["frames"] == _LIFE][_WARM_UP:])
+        self._compare([life for life in lives if life["frames"] == _LIFE][1:])  # the first warms up
         draw(progress.records, progress.path.with_suffix(".png"))
 
     def _compare(self, lives: list[dict]) -> None:

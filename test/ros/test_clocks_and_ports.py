@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from ros_helpers import Camera, Probe
+from ros_helpers import Camera, Probe, segmenter_arguments
 
 from dcfm_ros.ros.dds import domain_ports, is_fast_dds
 
@@ -38,7 +38,7 @@ def clock(tmp_path, monkeypatch):
 
 
 def test_a_system_clock_that_is_set(clock, processes, model, probe):
-    processes("segmenter", *arguments_of(model, "/clock"), installed=True).wait_for_text("active: ")
+    processes("segmenter", *segmenter_arguments("/clock", model), installed=True).wait_for_text("active: ")
     camera = Camera(probe, "/clock/image", "/clock").connect()
     diagnostics = probe.arrays()
     for seconds in (0, HOURS_S, -HOURS_S, 0):
@@ -69,7 +69,7 @@ def test_a_domain_whose_ports_are_all_taken(other_domain, monkeypatch, processes
     """The next participants meet in shared memory."""
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     with participants(120), closing(Probe("late")) as probe:
-        process = processes("segmenter", *arguments_of(model, "/full"), installed=True)
+        process = processes("segmenter", *segmenter_arguments("/full", model), installed=True)
         process.wait_for_text("active: ")
         camera = Camera(probe, "/full/image", "/full").connect()
         for _ in range(20):
@@ -81,21 +81,12 @@ def test_a_domain_whose_ports_are_all_taken(other_domain, monkeypatch, processes
 def test_more_participants_than_others_look_for(other_domain, processes, model):
     """A node that others may not find says so."""
     with participants(32):
-        processes("segmenter", *arguments_of(model, "/full"), installed=True).wait_for_text(
+        processes("segmenter", *segmenter_arguments("/full", model), installed=True).wait_for_text(
             "this process is none of the first 32 in DDS domain"
         )
-    process = processes("segmenter", *arguments_of(model, "/full"), installed=True)
+    process = processes("segmenter", *segmenter_arguments("/full", model), installed=True)
     process.wait_for_text("active: ")
     assert "none of the first" not in process.text()
-
-
-def arguments_of(model, namespace: str) -> tuple[str, ...]:
-    values = {"model": model, "backend": "torch", "image_topic": f"{namespace}/image"}
-    return (
-        "-r",
-        f"__ns:={namespace}",
-        *(part for name, value in values.items() for part in ("-p", f"{name}:={value}")),
-    )
 
 
 def reports_of(report, topic: str) -> list:

@@ -11,7 +11,7 @@ import textwrap
 
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_helpers import Camera, Process, check_mask
+from ros_helpers import Camera, Process, check_mask, segmenter_arguments
 from sensor_msgs.msg import Image
 
 from dcfm_ros.msg import ClassPalette
@@ -22,11 +22,7 @@ TOPIC = "/camera/image_raw"
 
 def begun(processes, model, *arguments):
     """A segmenter of its own name."""
-    return processes(
-        "segmenter",
-        *("-r", "__ns:=/faults", "-p", f"model:={model}", "-p", "backend:=torch"),
-        *("-p", "image_topic:=/faults/image", *arguments),
-    )
+    return processes("segmenter", *segmenter_arguments("/faults", model, *arguments))
 
 
 def started(processes, model, *arguments):
@@ -219,10 +215,9 @@ def test_too_little_memory_to_start(tmp_path, model):
     """It ends or stays unconfigured, and says why."""
     log = tmp_path / "log"
     program = "import sys; from dcfm_ros.ros.segmenter_node import main; sys.exit(main())"
-    settings = ["-r", "__ns:=/faults", "-p", f"model:={model}", "-p", "backend:=torch"]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", program, "--ros-args", *settings],
+            [sys.executable, "-c", program, "--ros-args", *segmenter_arguments("/faults", model)],
             stdout=output,
             stderr=subprocess.STDOUT,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (700 << 20, 700 << 20)),

@@ -76,7 +76,8 @@ def test_a_file_with_a_tab_ends_it_with_its_line(processes, tmp_path):
 
 @pytest.mark.slow
 def test_a_file_that_ros_would_read_for_ever_ends_it(processes, tmp_path):
-    (file := tmp_path / "a.yaml").write_text(f"/**:\n  ros__parameters: {{a: {'[' * 100_000}")
+    """ROS takes minutes for it, longer than this waits."""
+    (file := tmp_path / "a.yaml").write_text(f"/**:\n  ros__parameters: {{a: {'[' * 400_000}")
     process = processes("segmenter", "--params-file", str(file))
     assert process.wait() == 1
     assert f"cannot be read: {file}, line 2: its entries are nested too deep" in process.text()

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
 
+from dcfm_ros.files import sha256_of
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.folder import model_sha256
 from dcfm_ros.model.onnx_export import ExportError, Part, is_per_frame
@@ -65,7 +65,7 @@ def make_record(
             key: {"shape": list(tensor.shape), "type": str(tensor.dtype).removeprefix("torch.")}
             for key, tensor in tensors.items()
         },
-        {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files},
+        {str(file.relative_to(folder)): sha256_of(file) for file in files},
         differences,
         versions,
     )

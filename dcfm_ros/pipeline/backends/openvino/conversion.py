@@ -7,11 +7,11 @@ Only this needs PyTorch. What a size needs is cut from the graphs: see `graphs.p
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -263,7 +263,7 @@ def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
 def main(arguments: Sequence[str]) -> None:
     """Convert the model of a folder into another folder; an image size (H, W) may follow."""
     model, out, *size = arguments
-    with contextlib.suppress(OSError):  # where memory is short, the kernel ends this process, not the node
+    with suppress(OSError):  # where memory is short, the kernel ends this process, not the node
         Path("/proc/self/oom_score_adj").write_text("1000")
     convert_model(load_model(model), Path(out), (int(size[0]), int(size[1])) if size else None)
 

@@ -21,7 +21,7 @@ import openvino
 
 import dcfm_ros.model
 from dcfm_ros import environment
-from dcfm_ros.files import atomic_directory
+from dcfm_ros.files import atomic_directory, sha256_of
 from dcfm_ros.model.stored import AnyModel, StoredModel
 from dcfm_ros.model.versions import installed
 from dcfm_ros.pipeline.backends.network_cache import check_digests, forget_oldest, user_cache, write_digests
@@ -182,8 +182,6 @@ def _say_uncached(folder: Path, error: Exception) -> None:
 @cache
 def _code() -> str:
     """Digest of the code that weights pass on their way to graphs: weights do not tell what is computed."""
-    digest = hashlib.sha256(openvino.__version__.encode())
-    here = Path(__file__).parent
-    for file in sorted([*Path(dcfm_ros.model.__file__).parent.glob("*.py"), here / "conversion.py"]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+    conversion = Path(__file__).with_name("conversion.py")
+    files = sorted([*Path(dcfm_ros.model.__file__).parent.glob("*.py"), conversion])
+    return sha256_of(*files, before=openvino.__version__.encode())

@@ -16,6 +16,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
+from dcfm_ros.files import sha256_of
 from dcfm_ros.model.alignment import Alignment
 from dcfm_ros.model.build import Model
 from dcfm_ros.model.inference import fold
@@ -49,7 +50,7 @@ def read_engines(folder: Path) -> Engines:
         if record.format != "tensorrt":
             raise DamagedEngines(f"{folder} holds {record.format} files, not TensorRT engines")
         for name, digest in record.sha256.items():
-            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            if sha256_of(folder / name) != digest:
                 raise DamagedEngines(f"{folder / name} is damaged: it is not what was written")
     except (OSError, ExportError) as error:
         raise DamagedEngines(f"{folder} holds no readable engines: {error}") from error
