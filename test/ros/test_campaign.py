@@ -6,7 +6,7 @@ import pytest
 from campaign import messages, soak
 from campaign.progress import Progress
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("other_domain")]
 
 
 def test_ten_thousand_bad_messages(tmp_path, monkeypatch):
