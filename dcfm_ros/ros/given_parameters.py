@@ -61,7 +61,7 @@ def parameters_files(arguments: Sequence[str]) -> list[Path]:
 
 
 def why_too_much(arguments: Sequence[str]) -> str:
-    """Return which parameters file ROS, which reads it in C, would take minutes for, or more; empty if none."""
+    """Return which parameters file ROS, which reads it in C, would take minutes for; empty if none."""
     for file in parameters_files(arguments):
         try:
             check_yaml(file)
