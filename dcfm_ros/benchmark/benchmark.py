@@ -38,7 +38,7 @@ from dcfm_ros.model.versions import versions
 from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.cpu_gate import sharing
-from dcfm_ros.pipeline.memory import freeze_gc, tune_malloc
+from dcfm_ros.pipeline.memory import settle_memory, tune_malloc
 from dcfm_ros.pipeline.settings import DEFAULT_MODEL
 from dcfm_ros.reports.machine import machine
 
@@ -89,7 +89,7 @@ def benchmark(options: BenchmarkOptions) -> dict:
                 f"{', '.join(wanted)}: backend {backend.name} on {backend.device} has nothing of it; "
                 f"give some of {', '.join(GROUPS)}; kernels are those of backend torch"
             )
-        freeze_gc()  # as the node does
+        settle_memory()  # as the node does
         began = time.monotonic()
         times = {}
         if contenders:

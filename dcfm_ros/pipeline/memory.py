@@ -7,24 +7,35 @@ from __future__ import annotations
 import ctypes
 import gc
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 
 def tune_malloc() -> None:
     """Make glibc keep freed memory for reuse, in the whole process: returning megabytes to the kernel and
-    faulting them in again for every frame costs more than a mask."""
-    try:
-        libc = ctypes.CDLL("libc.so.6")
+    faulting them in again for every frame costs more than a mask. All threads share one heap, since each heap
+    would keep for itself what was freed in it."""
+    if libc := _libc():
         libc.mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-    except (OSError, AttributeError):  # another C library: only slower
-        pass
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
-def freeze_gc() -> None:
-    """Collect garbage and exclude all existing objects from later collections. Call it at the end of startup:
-    PyTorch and OpenVINO create some 250,000 objects, and each full collection would block all threads for the
-    time of several masks."""
+def settle_memory() -> None:
+    """Collect garbage, return freed memory to the kernel, and exclude all existing objects from later
+    collections. Call it at the end of startup: PyTorch and OpenVINO create some 250,000 objects, and each
+    full collection would block all threads for the time of several masks. Call it again once they are given
+    up: until then what is excluded stays."""
     gc.unfreeze()
     gc.collect()
+    if libc := _libc():
+        libc.malloc_trim(0)
     gc.freeze()
+
+
+def _libc() -> ctypes.CDLL | None:
+    """glibc; None with another C library, whose memory stays as it is."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None
+    except OSError:
+        return None

@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 from dcfm_ros.model.stored import StoredModel
 from dcfm_ros.pipeline.frames import EncodeError, KeyframeEvent, PublishError, Segmentation, Wanted
 from dcfm_ros.pipeline.live import LiveSegmenter
-from dcfm_ros.pipeline.memory import freeze_gc
+from dcfm_ros.pipeline.memory import settle_memory
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.topics import prefix_of
 from dcfm_ros.ros import parameters, process
@@ -65,7 +65,7 @@ class SegmenterNode(LifecycleNode):
         try:
             self._configure()
         except Exception as error:  # report any error of the settings and stay configurable
-            self._release()
+            self._unconfigure()
             return self._refuse(f"cannot configure: {error}")
         return self._reach("inactive")
 
@@ -84,7 +84,7 @@ class SegmenterNode(LifecycleNode):
         return self._reach("inactive")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._release()
+        self._unconfigure()
         return self._reach("unconfigured")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -93,7 +93,7 @@ class SegmenterNode(LifecycleNode):
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.get_logger().error("a transition failed: back to unconfigured")
-        self._release()
+        self._unconfigure()
         return self._reach("unconfigured")
 
     def _reach(self, state: str) -> TransitionCallbackReturn:
@@ -151,7 +151,7 @@ class SegmenterNode(LifecycleNode):
         )
         # for images of this size faster than several threads that compete for the engine's cores
         cv2.setNumThreads(1)
-        freeze_gc()
+        settle_memory()
         if self._segmenter.per_frame:
             self.get_logger().info(
                 "this model segments every frame on its own: mode and keyframe parameters have no effect"
@@ -177,6 +177,10 @@ class SegmenterNode(LifecycleNode):
         if self._live is not None:
             self._live.stop()
             self._live = None
+
+    def _unconfigure(self) -> None:
+        self._release()
+        settle_memory()
 
     def _release(self) -> None:
         if self._segmenter is not None:

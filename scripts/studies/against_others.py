@@ -50,7 +50,7 @@ from dcfm_ros.pipeline.backends import Backend, Sharing, make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.backends.monolithic import compile_monolithic
 from dcfm_ros.pipeline.cpu_gate import sharing
-from dcfm_ros.pipeline.memory import freeze_gc, tune_malloc
+from dcfm_ros.pipeline.memory import settle_memory, tune_malloc
 from dcfm_ros.pipeline.preprocess import network_input
 from dcfm_ros.pipeline.settings import Mode, NetworkSettings, PipelineConfig, SchedulerConfig
 from dcfm_ros.reports.machine import machine
@@ -124,7 +124,7 @@ def against_others(options: Options, burst_s: float = BURST_S) -> dict:
         for key in tqdm(options.others, "others", disable=None):
             forms += _forms(OTHERS[key], options.classes, scene, size, waited_for)
         entries = [*ours, *(form.entry for form in forms)]
-        freeze_gc()  # as the node does
+        settle_memory()  # as the node does
         began = time.monotonic()
         with tqdm(bar_format=f"measuring: {{n:.0f}} of about {options.seconds:.0f} s", disable=None) as bar:
 

@@ -24,7 +24,7 @@ from dcfm_ros.model.image import resized
 from dcfm_ros.pipeline.backends import make_backend
 from dcfm_ros.pipeline.backends.base import stop_backend
 from dcfm_ros.pipeline.frames import Frame
-from dcfm_ros.pipeline.memory import freeze_gc
+from dcfm_ros.pipeline.memory import settle_memory
 from dcfm_ros.pipeline.settings import Mode, PipelineConfig
 
 _ROWS, _IMAGES = 360, 10  # rows of the images that are rendered, and their number; then they are resized
@@ -55,7 +55,7 @@ def measured(point: Point, models: Path, how: Backends, seconds: float) -> dict:
             "keyframe": PipelineRow("keyframe", backend, point.network, PipelineConfig(Mode.SYNC, ALWAYS)),
         }
         contenders = [_of_all_cameras(row, scene, point.cameras) for row in rows.values()]
-        freeze_gc()  # as the node does
+        settle_memory()  # as the node does
         times = interleave(contenders, seconds, burst_s=_BURST_S)
     finally:
         stop_backend(backend)

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from dcfm_ros.pipeline.memory import freeze_gc
+from dcfm_ros.pipeline.memory import settle_memory
 
 
 class Node:
@@ -24,7 +24,7 @@ def unfrozen():
 @pytest.mark.slow
 def test_garbage_of_before_goes_and_what_is_there_is_left_alone():
     garbage, kept = weakref.ref(Node()), Node()
-    freeze_gc()
+    settle_memory()
     assert garbage() is None and gc.get_freeze_count() > 1000
     assert not any(thing is kept for thing in gc.get_objects())
 
@@ -32,10 +32,10 @@ def test_garbage_of_before_goes_and_what_is_there_is_left_alone():
 @pytest.mark.slow
 def test_what_was_there_is_collected_the_next_time():
     kept = Node()
-    freeze_gc()
+    settle_memory()
     gone = weakref.ref(kept)
     del kept
     gc.collect()
     assert gone() is not None
-    freeze_gc()
+    settle_memory()
     assert gone() is None

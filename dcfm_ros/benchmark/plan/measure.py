@@ -17,7 +17,7 @@ from dcfm_ros.benchmark.plan.scene import camera_scene, megabytes
 from dcfm_ros.benchmark.plan.schedule import Costs, Wish, schedule_for
 from dcfm_ros.model.geometry import input_size
 from dcfm_ros.model.stored import StoredModel
-from dcfm_ros.pipeline.memory import freeze_gc, tune_malloc
+from dcfm_ros.pipeline.memory import settle_memory, tune_malloc
 from dcfm_ros.pipeline.segmenter import Segmenter
 from dcfm_ros.pipeline.settings import PipelineConfig, SchedulerConfig
 
@@ -52,7 +52,7 @@ def measure(job: Job, tell: Tell, again: bool = True) -> Measured:
         backend = drive.segmenter.backend
         if again and backend.name == "openvino" and "torch" in sys.modules:
             raise Reconverted
-        freeze_gc()  # as the node does
+        settle_memory()  # as the node does
         parts = _Parts(job, drive, tell)
         per_frame = drive.segmenter.per_frame
         wish = Wish(job.rate_hz, job.cameras, job.cores, job.share)
