@@ -34,13 +34,16 @@ class Robot:
         info="/pointed/camera/depth/camera_info",
         prefix="/pointed",
         listen=True,
+        reliable=False,  # geometry and calibrations; masks are
+        depth=20,
     ):
         self.probe, self.kind = probe, kind
-        publish = probe.publisher
         self.mask, self.confidence = (
-            publish(Image, f"{prefix}/{name}", reliable=True) for name in ("mask", "confidence")
+            probe.publisher(Image, f"{prefix}/{name}", True, depth) for name in ("mask", "confidence")
         )
-        self.geometry, self.info = publish(kind, topic), publish(CameraInfo, info)
+        self.geometry, self.info = (
+            probe.publisher(*what, reliable, depth) for what in ((kind, topic), (CameraInfo, info))
+        )
         self.palette = probe.node.create_publisher(ClassPalette, f"{prefix}/palette", LATCHED)
         self.topic, self.points = f"{prefix}/points", []
         self.send_palette()

@@ -194,9 +194,9 @@ class Probe:
     def drop(self, collected: Collected) -> None:
         self.node.destroy_subscription(collected.subscription)
 
-    def publisher(self, kind, topic: str, reliable: bool = False):
+    def publisher(self, kind, topic: str, reliable: bool = False, depth: int = 20):
         policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        return self.node.create_publisher(kind, topic, QoSProfile(depth=20, reliability=policy))
+        return self.node.create_publisher(kind, topic, QoSProfile(depth=depth, reliability=policy))
 
     def spin_until(self, condition: Callable[[], object], what: str = "it", timeout_s: float = DEADLINE_S):
         """The condition's value as soon as it is true. `what` names what is missing at the deadline."""

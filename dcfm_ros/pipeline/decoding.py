@@ -48,8 +48,8 @@ class CompressedMessage(Protocol):
 class MessageError(InputError):
     """An image message that cannot be used; the text names the value and the remedy.
 
-    `kind` is a stable word for counters: "encoding", "size" (width, height), "data" (step, length) or
-    "decode" (JPEG, PNG).
+    `kind` is a stable word for counters: "message" (its bytes), "encoding", "size" (width, height), "data"
+    (step, length) or "decode" (JPEG, PNG).
     """
 
 

@@ -10,14 +10,19 @@ import gc
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of mallopt(3)
 
 
+def share_one_heap() -> None:
+    """Let all threads of the process take memory from one heap: of several each keeps for itself what was
+    freed in it. Call it before libraries start threads, which is when they are imported."""
+    if libc := _libc():
+        libc.mallopt(_M_ARENA_MAX, 1)
+
+
 def tune_malloc() -> None:
     """Make glibc keep freed memory for reuse, in the whole process: returning megabytes to the kernel and
-    faulting them in again for every frame costs more than a mask. All threads share one heap, since each heap
-    would keep for itself what was freed in it."""
+    faulting them in again for every frame costs more than a mask."""
     if libc := _libc():
         libc.mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
         libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def settle_memory() -> None:

@@ -102,7 +102,7 @@ def label_depth(depth: np.ndarray, camera: Camera, labels: Labels) -> LabelledCl
 def label_organised(points: np.ndarray, is_dense: bool, labels: Labels) -> LabelledCloud:
     """Label a depth camera's organised cloud (H, W), whose points correspond to the pixels of its image;
     keeps its x, y, z and further fields."""
-    if points.shape[0] < 2:
+    if points.shape[0] < 2 or not points.size:  # of no points it can claim billions of rows
         raise PointsError(
             "size",
             f"cloud is {_size(points.shape)} points, so it is not organised as an image: let the depth "

@@ -23,7 +23,7 @@ class InfoCounts:
 
     topic: str = ""
     paired: int = 0  # published with a mask
-    refused: int = 0  # for another size than the image's
+    refused: int = 0  # for another size than the image's, or no calibration at all
     last_error: str = ""
 
 
@@ -59,6 +59,11 @@ class InfoPairing:
         if info is not None:
             self._pair(info, header, image_size, mask_size)
 
+    def refuse(self, error: ValueError) -> None:
+        """Count an info that cannot be used."""
+        with self._lock:
+            self._refused, self._last_error = self._refused + 1, str(error)
+
     def counts(self) -> InfoCounts:
         with self._lock:
             return InfoCounts(self._topic, self._paired, self._refused, self._last_error)
@@ -69,8 +74,7 @@ class InfoPairing:
         try:
             fitted = scaled_camera_info(info, image_size, mask_size)
         except ValueError as error:
-            with self._lock:
-                self._refused, self._last_error = self._refused + 1, str(error)
+            self.refuse(error)
             return
         fitted.header = header
         with self._lock:

@@ -36,6 +36,7 @@ from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
 LOG_PERIOD_S = 5.0  # throttle period of repeated warnings
+_MOST_INFO_BYTES = 1 << 16  # of a camera_info; 64 of them may wait for their masks
 _RIVAL_S = 25.0  # a killed segmenter's publisher stays in the graph for 20 s
 
 
@@ -112,12 +113,23 @@ class CameraPort:
             ),
             raw=True,
         )
+        read_info = reader(CameraInfo, _MOST_INFO_BYTES)
+
+        def received_info(data: bytes) -> None:
+            try:
+                info = read_info(data)
+            except MessageError as error:
+                self._infos.refuse(error)
+                return
+            self._infos.add_info(info)
+
         self._info_subscription = self._node.create_subscription(
             CameraInfo,
             self.camera.info_topic,
-            self._infos.add_info,
+            received_info,
             copy(qos_profile_sensor_data),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            raw=True,
         )
 
     def topic_state(self) -> TopicState:

@@ -6,6 +6,7 @@ point clouds."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -13,10 +14,12 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from dcfm_ros import stamps
 from dcfm_ros.msg import ClassPalette
+from dcfm_ros.pipeline.decoding import MessageError
 from dcfm_ros.pipeline.topics import IMAGE
 from dcfm_ros.points.camera import Camera, read_camera
 from dcfm_ros.points.cloud import LabelledCloud, read_cloud
@@ -38,6 +41,7 @@ from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
 from dcfm_ros.ros.seldom import Seldom
+from dcfm_ros.ros.serialized import reader
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms
 
@@ -48,8 +52,8 @@ class PointsNode(Node):
     """Points node. Subscribes to masks and geometry only while its points have subscribers.
 
     `counts`: masks and geometry received; clouds published; geometry without a mask; masks without geometry,
-    and without the requested confidence; refused_<kind>: by the kind of `PointsError`, and `palette` if there
-    is none yet.
+    and without the requested confidence; refused_<kind>: by the kind of `PointsError`, `palette` if there is
+    none yet, and `message` for bytes that are none.
     """
 
     def __init__(self, transforms: Transforms | None = None, **node_options):
@@ -67,7 +71,13 @@ class PointsNode(Node):
         self._without_classes = "no palette yet: is the segmenter active?"
         self._subscriptions_on_demand: list = []
         self._reset_joins()
-        self.create_subscription(ClassPalette, f"{settings.prefix}palette", self._palette, LATCHED)
+        self.create_subscription(
+            ClassPalette,
+            f"{settings.prefix}palette",
+            self._reading(ClassPalette, self._palette),
+            LATCHED,
+            raw=True,
+        )
         if settings.info_topic:
             self._subscribe(CameraInfo, settings.info_topic, self._take_info)
         self._publisher = self.create_publisher(
@@ -134,14 +144,29 @@ class PointsNode(Node):
             self._subscriptions_on_demand = []
             self._reset_joins()
 
-    def _subscribe(self, kind: type, topic: str, received):
+    def _subscribe(self, kind: type, topic: str, received: Callable[[Any], None]) -> Subscription:
         return self.create_subscription(
             kind,
             topic,
-            received,
+            self._reading(kind, received),
             copy(qos_profile_sensor_data),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            raw=True,
         )
+
+    def _reading(self, kind: type, received: Callable[[Any], None]) -> Callable[[bytes], None]:
+        """Return the callback that reads a serialized message for `received`, and refuses what is none."""
+        read = reader(kind)
+
+        def take(data: bytes) -> None:
+            try:
+                message = read(data)
+            except MessageError as error:
+                self._refuse(error)
+                return
+            received(message)
+
+        return take
 
     def _palette(self, message: ClassPalette) -> None:
         try:
@@ -189,13 +214,16 @@ class PointsNode(Node):
             try:
                 message = cloud_message(geometry.header, self._label(geometry, *mask))
             except PointsError as error:
-                self.counts[f"refused_{error.kind}"] += 1
-                self._last_error = str(error)
-                if self._said.is_time("refused"):
-                    self.get_logger().warning(f"refused: {error}")
+                self._refuse(error)
                 continue
             self._publisher.publish(message)
             self.counts["published"] += 1
+
+    def _refuse(self, error: PointsError | MessageError) -> None:
+        self.counts[f"refused_{error.kind}"] += 1
+        self._last_error = str(error)
+        if self._said.is_time("refused"):
+            self.get_logger().warning(f"refused: {error}")
 
     def _label(self, geometry: Image | PointCloud2, mask: Image, confidence: Image | None) -> LabelledCloud:
         settings = self._settings

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
 from builtin_interfaces.msg import Time
@@ -35,14 +36,19 @@ class SerializedImage(NamedTuple):
     data: memoryview
 
 
-def reader(kind: type) -> Callable[[bytes], Any]:
-    """Return the function that reads serialized messages of a class.
+def reader(kind: type, most_bytes: float = inf) -> Callable[[bytes], Any]:
+    """Return the function that reads serialized messages of a class, of at most so many bytes.
 
     It raises MessageError (kind "message") if the bytes are no such message.
     """
     read = _read_image if kind is Image else lambda data: deserialize_message(data, kind)
 
     def checked(data: bytes) -> Any:
+        if len(data) > most_bytes:
+            raise MessageError(
+                "message",
+                f"a {kind.__name__} of {len(data)} bytes is refused: no camera needs more than {most_bytes}",
+            )
         try:
             return read(data)
         except Exception as error:  # of its own bindings; which ones depends on version and middleware

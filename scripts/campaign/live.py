@@ -14,6 +14,14 @@ from typing import Any, NamedTuple
 DOMAIN = "110"  # none of those that the tests take: another segmenter there would answer for this one
 
 
+def take_domain() -> None:
+    """Let what is started from now on be in the campaign's domain, or in that which the environment names."""
+    os.environ |= {
+        "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", DOMAIN),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    }
+
+
 class Live(NamedTuple):
     """A segmenter that is active, a probe, and the parameters that it began with."""
 
@@ -33,10 +41,7 @@ def live_segmenter(cameras: dict[str, type], depth: int, waiting: int, **paramet
     cameras: names, and the classes of their messages, on the topics /NAME/image; depth: of the subscriptions,
     which are reliable, so that nothing is lost that is sent; waiting: images that may wait for their mask
     """
-    os.environ |= {
-        "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID", DOMAIN),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
+    take_domain()
     from helpers import write_tiny_model
     from ros_helpers import DEFAULTS, Probe, Process, Segmenter
 

@@ -26,7 +26,7 @@ from dcfm_ros.pipeline.decoding import SUPPORTED_ENCODINGS
 from dcfm_ros.pipeline.png import PNG_START
 
 _NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 16384, 16385, 50_000, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
-_TEXTS = (
+TEXTS = (
     "",
     " ",
     "bgr8",
@@ -54,26 +54,27 @@ def image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
     """Return a serialized sensor_msgs/Image with wrong fields, or damaged bytes. size: (width, height)"""
     width, height = size
     message = Image(
-        header=_header(chance, stamp_ns), height=height, width=width, encoding="bgr8", step=3 * width
+        header=header(chance, stamp_ns), height=height, width=width, encoding="bgr8", step=3 * width
     )
     message.data.frombytes(chance.randbytes(3 * width * height))
     if chance.random() < 0.5:
         return mutated_head(serialize_message(message), chance)
     for _ in range(chance.randint(1, 3)):
-        _set_field(message, chance)
+        set_image_field(message, chance)
     return serialize_message(message)
 
 
-def _set_field(message: Image, chance: Random) -> None:
+def set_image_field(message: Image, chance: Random) -> None:
+    """Give one of its fields an odd value."""
     match chance.randrange(5):
         case 0:
-            message.width = _number(chance)
+            message.width = number(chance)
         case 1:
-            message.height = _number(chance)
+            message.height = number(chance)
         case 2:
-            message.step = _number(chance)
+            message.step = number(chance)
         case 3:
-            message.encoding = chance.choice((*SUPPORTED_ENCODINGS, *_TEXTS))
+            message.encoding = chance.choice((*SUPPORTED_ENCODINGS, *TEXTS))
         case 4:
             message.data = array.array("B", chance.randbytes(chance.choice((0, 1, 17, 4000))))
 
@@ -83,8 +84,8 @@ def compressed_image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> by
     file = chance.choice(files())
     if chance.random() < 0.8:
         file = chance.choice(_PNG_CHANGES if _is_small_png(file) else (mutated,))(file, chance)
-    text = chance.choice(_TEXTS) if chance.random() < 0.3 else "rgb8; jpeg compressed bgr8"
-    message = CompressedImage(header=_header(chance, stamp_ns), format=text)
+    text = chance.choice(TEXTS) if chance.random() < 0.3 else "rgb8; jpeg compressed bgr8"
+    message = CompressedImage(header=header(chance, stamp_ns), format=text)
     message.data.frombytes(file)
     data = serialize_message(message)
     return data if chance.random() < 0.7 else mutated(data, chance)
@@ -99,10 +100,10 @@ def calibration(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
     """Return a serialized sensor_msgs/CameraInfo of odd values, or damaged bytes."""
     odd = (0.0, -1.0, 1e308, float("nan"), float("inf"), 300.0)
     message = CameraInfo(
-        header=_header(chance, stamp_ns),
-        height=_number(chance),
-        width=_number(chance),
-        distortion_model=chance.choice(_TEXTS),
+        header=header(chance, stamp_ns),
+        height=number(chance),
+        width=number(chance),
+        distortion_model=chance.choice(TEXTS),
         d=[chance.choice(odd) for _ in range(chance.choice((0, 4, 5, 8, 300)))],
         k=[chance.choice(odd) for _ in range(9)],
     )
@@ -117,11 +118,11 @@ def parameter(chance: Random, names: list[str]) -> Parameter:
         bool_value=chance.random() < 0.5,
         integer_value=chance.choice((0, 1, -1, 2**31, -(2**63), 2**63 - 1)),
         double_value=chance.choice((0.0, -1.0, 1e308, float("nan"), float("inf"), 1e-320)),
-        string_value=chance.choice(_TEXTS),
-        string_array_value=[chance.choice(_TEXTS) for _ in range(chance.randrange(4))],
+        string_value=chance.choice(TEXTS),
+        string_array_value=[chance.choice(TEXTS) for _ in range(chance.randrange(4))],
         double_array_value=[float("nan")] * chance.randrange(3),
     )
-    name = chance.choice(names) if chance.random() < 0.8 else chance.choice(_TEXTS)
+    name = chance.choice(names) if chance.random() < 0.8 else chance.choice(TEXTS)
     return Parameter(name=name, value=value)
 
 
@@ -193,14 +194,15 @@ def _with_size(jpeg: bytes, width: int, height: int) -> bytes:
     return bytes(data)
 
 
-def _header(chance: Random, stamp_ns: int) -> Header:
+def header(chance: Random, stamp_ns: int) -> Header:
     """A header, now and then of any time: before, after, or at the end of all."""
     stamp = Time(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
     if chance.random() < 0.02:  # each jump begins a new sequence, and so does the way back
         stamp.sec = chance.choice((0, -1, 2**31 - 1, -(2**31), chance.randrange(2**31)))
         stamp.nanosec = chance.choice((0, 999_999_999, 2**32 - 1))
-    return Header(stamp=stamp, frame_id=chance.choice(_TEXTS))
+    return Header(stamp=stamp, frame_id=chance.choice(TEXTS))
 
 
-def _number(chance: Random) -> int:
+def number(chance: Random) -> int:
+    """Return a size, an offset or a count, which may be far too large."""
     return chance.choice(_NUMBERS)

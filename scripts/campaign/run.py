@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "test")]  # the helpers of the
 from campaign.progress import Progress  # noqa: E402
 
 # By name: the module, whose `run(progress)` does a piece, and the number of cases.
-CAMPAIGNS = {"messages": 1_000_000, "files": 100_000, "soak": 1_000_000}
+CAMPAIGNS = {"messages": 1_000_000, "points": 300_000, "files": 100_000, "soak": 1_000_000}
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=8.0, help="of each campaign in this piece")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it has started ends with it
     if unknown := set(arguments.names) - CAMPAIGNS.keys():
         parser.error(f"no campaign {', '.join(sorted(unknown))}: choose from {', '.join(CAMPAIGNS)}")
     faults = 0

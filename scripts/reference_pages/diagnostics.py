@@ -35,7 +35,7 @@ _CAMERA = {
     "else empty or too few)",
     "camera_info_topic": "where the camera's calibration is looked for",
     "camera_infos": "calibrations published beside a mask while somebody subscribed",
-    "camera_infos_refused": "calibrations of another size than their image",
+    "camera_infos_refused": "calibrations of another size than their image, and bytes that are none",
     "received": "images that arrived. Each is in progress, or counted by one of the keys marked †",
     "masks": "† images that got a mask",
     "dropped": "† pushed out by newer ones before their turn: too much for this machine",

@@ -111,6 +111,25 @@ def test_a_cloud_of_one_row_is_not_organised():
         label_organised(read_cloud(cloud(records(np.zeros((1, 9, 3))))), True, labels(mask))
 
 
+def test_rows_of_no_points_are_not_organised():
+    nothing = read_cloud(cloud(records(np.zeros((2, 0, 3))), height=2**32 - 1))
+    with pytest.raises(PointsError, match="^cloud is 0×4294967295 points, so it is not organised"):
+        label_organised(nothing, True, labels(scene()[1]))
+
+
+def test_colours_may_lie_over_one_another():
+    """As drivers publish them for readers of either name."""
+    record = np.dtype(
+        {
+            "names": [*"xyz", "rgb", "rgba"],
+            "formats": ["<f4"] * 4 + ["<u4"],
+            "offsets": [0, 4, 8, 12, 12],
+            "itemsize": 16,
+        }
+    )
+    assert read_cloud(cloud(np.zeros((2, 3), record))).dtype == record
+
+
 def test_a_cloud_without_points():
     for shape in ((1, 0, 3), (0, 0, 3)):
         points = read_cloud(cloud(records(np.zeros(shape))))
@@ -172,6 +191,16 @@ XYZ = [field(name, 4 * axis) for axis, name in enumerate("xyz")]
             dict(point_step=2**32 - 1, width=0),
             "fields",
             "cloud has point_step 4294967295: its publisher must set",
+        ),
+        (
+            dict(fields=[*XYZ, field("a", 0, 7), field("b", 8, 7)]),
+            "fields",
+            "cloud has fields that lie over one another: 20 bytes in a point_step of 12; its publisher",
+        ),
+        (
+            dict(fields=[*XYZ, *(field(f"f{number}", 0, 2) for number in range(254))]),
+            "fields",
+            "cloud has 257 fields: at most 256 are read",
         ),
         (dict(row_step=35), "data", "cloud has row_step 35, but 3 points of 12 bytes have 36"),
         (dict(width=2**32 - 1), "data", "cloud has row_step 36, but 4294967295 points"),

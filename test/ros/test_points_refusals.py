@@ -103,6 +103,20 @@ def test_classes_of_another_model_and_no_calibration_yet(start, probe):
 
 
 @pytest.mark.slow
+def test_messages_that_are_none_are_counted(start, probe):
+    node = start()
+    robot = Robot(probe).connect(node)
+    publishers = robot.mask, robot.geometry, robot.info, robot.palette
+    for count, publisher in enumerate(publishers, 1):
+        publisher.publish(b"\0\1\0\0" + b"\xff" * 40)
+        told = refused(probe, node, "message", count)
+        assert f"a message of 44 bytes is no {publisher.msg_type.__name__}" in told
+    robot.send_mask(at=0)
+    robot.send_depth(at=0)
+    robot.received()
+
+
+@pytest.mark.slow
 def test_diagnostics_say_what_is_missing(start, probe):
     start()
     probe.collect(PointCloud2, "/pointed/points")

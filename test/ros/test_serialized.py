@@ -9,7 +9,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_helpers import Camera
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from dcfm_ros.pipeline.decoding import MessageError
@@ -100,3 +100,20 @@ def test_messages_that_are_none_are_counted_and_told(segmenter, probe, kind):
     assert f"is no {kind.__name__}, although its publisher says so" in status.values["last_error"]
     assert (status.number("received"), status.values["overwritten"]) == (4, "0")
     camera.segment()
+
+
+@pytest.mark.slow
+def test_calibrations_that_are_none_or_far_too_long_are_counted_and_told(segmenter, probe):
+    """Long ones would wait for their masks, 64 of them."""
+    segmenter.start(image_topic="/none/image")
+    camera = Camera(probe, "/none/image").connect()
+    infos = probe.publisher(CameraInfo, "/none/camera_info")
+    probe.spin_until(lambda: infos.get_subscription_count() > 0, "the subscription of calibrations")
+    whole = serialize_message(CameraInfo(height=4, width=5))
+    long = serialize_message(CameraInfo(height=4, width=5, d=[0.0] * 10_000))
+    for count, data in enumerate((whole[:30], long, whole[:60]), 1):
+        infos.publish(data)
+        status = probe.diagnostic(camera.topic, lambda status: status.number("camera_infos_refused") == count)
+    camera.segment()
+    message = "but no camera_info for them: a message of 60 bytes is no CameraInfo"
+    assert message in status.message or probe.diagnostic(camera.topic, lambda found: message in found.message)

@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
-from ros_helpers import Camera, Process
+from ros_helpers import Camera, Process, segmenter_arguments
 
 LIVES = 50
 SETTLED = 10  # lives until allocators and caches have what they keep
@@ -22,6 +23,7 @@ NAP_S = 0.01  # in which that is counted: it stands still while the machine does
 # the tests and its features, 60 KB. Allocators and Python's collector of cycles make it go up and down by a
 # few MB.
 GROWTH_LIMIT_MB = 20.0
+NETWORKS_MB = 30.0  # at least, of the tests' model compiled by OpenVINO
 
 
 class SlowSegmenter(Process):
@@ -101,3 +103,20 @@ def test_fifty_lives_leave_nothing_behind(slow, probe, backend):
         assert max(later) <= later[0], f"{what}: {later}"
     growth_mb = held[-1]["rss_mb"] - held[SETTLED - 1]["rss_mb"]
     assert growth_mb < GROWTH_LIMIT_MB, [round(life["rss_mb"], 1) for life in held]
+
+
+@pytest.mark.slow
+def test_a_cleanup_gives_its_memory_back(processes, probe, model):
+    """Else the networks of before stay until those of the next configuration are compiled, and the freed
+    places between them are too scattered for those after."""
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    arguments = segmenter_arguments("/given_up", model, "-p", "backend:=openvino", "-p", "autostart:=false")
+    process = processes("segmenter", *arguments)
+
+    def resident_mb(transition: str) -> float:
+        assert probe.change(transition, "/given_up/segmenter"), process.text()[-3000:]
+        return psutil.Process(process.pid).memory_info().rss / 2**20
+
+    lives = [(resident_mb("configure"), resident_mb("cleanup")) for _ in range(6)]
+    assert all(configured - after > NETWORKS_MB for configured, after in lives), lives
+    assert lives[-1][0] < 1.01 * lives[1][0], lives
