@@ -73,7 +73,7 @@ soaks: $(BUILT) ## tests that take minutes each; every night
 # A piece of the campaign, which goes on where the last one ended (docs/reliability.md): the whole takes hours.
 MINUTES ?= 8
 NAMES ?=
-campaign: $(BUILT) ## bad messages, bad files, a long soak; NAMES= MINUTES= of each
+campaign: $(BUILT) ## bad messages to both nodes, bad files, a long soak; NAMES= MINUTES= of each
 	@$(ENV) scripts/campaign/run.py --minutes $(MINUTES) $(NAMES)
 
 # Finds mistakes before the tests do. Ruff looks at everything, mypy at the package, with a cache in .mypy_cache. The

@@ -220,7 +220,7 @@ class Probe:
         client = self._clients.get(service)
         if client is None:
             client = self._clients[service] = self.node.create_client(kind, service)
-        return self._answer(client, request, retry_s)
+        return self.answer(client, request, retry_s)
 
     def meet(self, node: str) -> None:
         """Wait until a lifecycle node knows every subscription that was made here before.
@@ -229,10 +229,11 @@ class Probe:
         subscriptions DDS tells in the order of their creation.
         """
         client = self.node.create_client(GetState, f"{node}/get_state")
-        self._answer(client, GetState.Request(), retry_s=1.0)
+        self.answer(client, GetState.Request(), retry_s=1.0)
         self.node.destroy_client(client)
 
-    def _answer(self, client, request, retry_s: float):
+    def answer(self, client, request, retry_s: float = 5.0):
+        """The same, by a client of one's own."""
         service = client.srv_name
         self.spin_until(client.service_is_ready, f"service {service}")
         deadline = time.monotonic() + DEADLINE_S

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -21,7 +22,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 
-from dcfm_ros.pipeline.decoding import MessageError
 from dcfm_ros.pipeline.frames import Frame, Segmentation
 from dcfm_ros.ros.admission import RateLimit
 from dcfm_ros.ros.camera_info import InfoPairing
@@ -31,7 +31,7 @@ from dcfm_ros.ros.diagnostics import TopicState
 from dcfm_ros.ros.intake import Intake, open_intake
 from dcfm_ros.ros.parameters import OutputParameters
 from dcfm_ros.ros.sequence_gaps import SequenceGaps
-from dcfm_ros.ros.serialized import reader
+from dcfm_ros.ros.serialized import reading
 from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
@@ -77,26 +77,16 @@ class CameraPort:
 
     def subscribe(self) -> None:
         kind, name = TRANSPORTS[self.camera.transport].message_class(), self.camera.name
-        read = reader(kind)
-        intake = self._intake = open_intake(
-            name,
-            self.camera.transport,
-            self._admits,
-            lambda load: self._offer(name, load),
-            lambda error: self._refuse(name, error),
-        )
+        offer, refuse = partial(self._offer, name), partial(self._refuse, name)
+        intake = self._intake = open_intake(name, self.camera.transport, self._admits, offer, refuse)
+        read = reading(kind, intake.received, refuse)
 
         def received(data: bytes, info: Any) -> None:
             before = self._gaps.overwritten or 0
             self._gaps.received(info.get("publication_sequence_number"))
             if (self._gaps.overwritten or 0) > before:
                 intake.lost()
-            try:
-                message = read(data)
-            except MessageError as error:
-                self._refuse(name, error)
-                return
-            intake.received(message)
+            read(data)
 
         def matched(info: Any) -> None:
             self._gaps.set_publishers(info.current_count)
@@ -113,20 +103,10 @@ class CameraPort:
             ),
             raw=True,
         )
-        read_info = reader(CameraInfo, _MOST_INFO_BYTES)
-
-        def received_info(data: bytes) -> None:
-            try:
-                info = read_info(data)
-            except MessageError as error:
-                self._infos.refuse(error)
-                return
-            self._infos.add_info(info)
-
         self._info_subscription = self._node.create_subscription(
             CameraInfo,
             self.camera.info_topic,
-            received_info,
+            reading(CameraInfo, self._infos.add_info, self._infos.refuse, _MOST_INFO_BYTES),
             copy(qos_profile_sensor_data),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             raw=True,

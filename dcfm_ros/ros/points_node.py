@@ -41,7 +41,7 @@ from dcfm_ros.ros.names import PACKAGE_NAMESPACE
 from dcfm_ros.ros.nearest_join import NearestJoin, Pair
 from dcfm_ros.ros.points_health import Input, PointsHealth, PointsState
 from dcfm_ros.ros.seldom import Seldom
-from dcfm_ros.ros.serialized import reader
+from dcfm_ros.ros.serialized import reading
 from dcfm_ros.ros.stamp_join import StampJoin
 from dcfm_ros.ros.transforms import FixedTransform, TfTransforms, Transforms
 
@@ -74,7 +74,7 @@ class PointsNode(Node):
         self.create_subscription(
             ClassPalette,
             f"{settings.prefix}palette",
-            self._reading(ClassPalette, self._palette),
+            reading(ClassPalette, self._palette, self._refuse),
             LATCHED,
             raw=True,
         )
@@ -148,25 +148,11 @@ class PointsNode(Node):
         return self.create_subscription(
             kind,
             topic,
-            self._reading(kind, received),
+            reading(kind, received, self._refuse),
             copy(qos_profile_sensor_data),  # rclpy writes overrides into it
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             raw=True,
         )
-
-    def _reading(self, kind: type, received: Callable[[Any], None]) -> Callable[[bytes], None]:
-        """Return the callback that reads a serialized message for `received`, and refuses what is none."""
-        read = reader(kind)
-
-        def take(data: bytes) -> None:
-            try:
-                message = read(data)
-            except MessageError as error:
-                self._refuse(error)
-                return
-            received(message)
-
-        return take
 
     def _palette(self, message: ClassPalette) -> None:
         try:

@@ -62,6 +62,27 @@ def reader(kind: type, most_bytes: float = inf) -> Callable[[bytes], Any]:
     return checked
 
 
+def reading(
+    kind: type,
+    received: Callable[[Any], None],
+    refuse: Callable[[MessageError], None],
+    most_bytes: float = inf,
+) -> Callable[[bytes], None]:
+    """Return the callback of a subscription to serialized messages (`raw=True`): it reads them as `reader`
+    does, and calls `received` with each message, or `refuse` with the error."""
+    read = reader(kind, most_bytes)
+
+    def take(data: bytes) -> None:
+        try:
+            message = read(data)
+        except MessageError as error:
+            refuse(error)
+            return
+        received(message)
+
+    return take
+
+
 def _read_image(data: bytes) -> SerializedImage:
     """Read an image in CDR; in another representation by the message's own library."""
     order = _BYTE_ORDERS.get(data[:2])

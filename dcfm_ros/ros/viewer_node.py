@@ -176,10 +176,14 @@ class ViewerNode(Node):
             self.get_logger().warning(f"not shown: {error}")
 
     def _read_diagnostics(self, message: DiagnosticArray) -> None:
+        shown = {self.resolve_topic_name(camera.image_topic) for camera, _ in self._joins}
         for status in message.status:
+            # Any node can publish under this name, and any topic: others would fill the memory.
+            if status.hardware_id not in shown or not status.name.startswith(f"{self._segmenter}: "):
+                continue
             for item in status.values:
-                if item.key == "threshold" and status.name.startswith(f"{self._segmenter}: "):
-                    with suppress(ValueError):  # any node can publish under this name
+                if item.key == "threshold":
+                    with suppress(ValueError):
                         self._thresholds[status.hardware_id] = float(item.value)
 
     def _report(self) -> list[DiagnosticStatus]:

@@ -108,6 +108,9 @@ class Attack:
             self._valid(name, first)
 
     def _restore(self) -> None:
+        """Set all parameters, together, once those that were sent have been set or refused: answers of
+        one client come in the order of its requests."""
+        self._probe.answer(self._client, SetParameters.Request())
         if refusal := self._probe.set(named=self._live.values):
             self._progress.fault(f"the parameters could not be set back: {refusal}")
 

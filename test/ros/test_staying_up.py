@@ -111,7 +111,7 @@ def test_a_cleanup_gives_its_memory_back(processes, probe, model):
     places between them are too scattered for those after."""
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     arguments = segmenter_arguments("/given_up", model, "-p", "backend:=openvino", "-p", "autostart:=false")
-    process = processes("segmenter", *arguments)
+    process = processes("segmenter", *arguments, installed=True)
 
     def resident_mb(transition: str) -> float:
         assert probe.change(transition, "/given_up/segmenter"), process.text()[-3000:]

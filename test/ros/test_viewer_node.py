@@ -332,25 +332,32 @@ def test_a_segmenter_that_cannot_be_configured_does_not_end_it(start, shown, pro
 
 @pytest.mark.slow
 def test_another_node_of_that_name_does_not_end_it(probe, shown, capfd):
-    """It has no such parameters, and sends whatever it likes under the segmenter's name."""
+    """It has no such parameters."""
     other = Node("segmenter", namespace="/viewed/dcfm", context=probe.context)
     node = ViewerNode(context=probe.context, cli_args=["--ros-args", "-r", "__ns:=/viewed/dcfm"])
     for one in (other, node):
         probe.add(one)
     try:
         probe.spin_until(lambda: "it has no parameters cameras" in capfd.readouterr().err, "its words")
-        node._read_diagnostics(
-            DiagnosticArray(
-                status=[
-                    DiagnosticStatus(
-                        name="/viewed/dcfm/segmenter: x", values=[KeyValue(key="threshold", value="")]
-                    )
-                ]
-            )
-        )
     finally:
         for one in (other, node):
             one.destroy_node()
+
+
+@pytest.mark.slow
+def test_diagnostics_under_the_segmenter_s_name_can_say_anything(start, shown, probe):
+    """Thresholds are read of the cameras that are shown, if they are numbers."""
+    node = start(image_topic="/seen/image")
+    probe.spin_until(lambda: node._joins, "the camera")
+
+    def told(topic: str, threshold: str) -> dict[str, float]:
+        values = [KeyValue(key="threshold", value=threshold)]
+        status = DiagnosticStatus(name="/viewed/dcfm/segmenter: x", hardware_id=topic, values=values)
+        node._read_diagnostics(DiagnosticArray(status=[status]))
+        return node._thresholds
+
+    assert told("/seen/image", "") == told("/other/image", "1.0") == {}
+    assert told("/seen/image", "0.5") == {"/seen/image": 0.5}
 
 
 @pytest.mark.slow
