@@ -41,9 +41,8 @@ class Robot:
         self.mask, self.confidence = (
             probe.publisher(Image, f"{prefix}/{name}", True, depth) for name in ("mask", "confidence")
         )
-        self.geometry, self.info = (
-            probe.publisher(*what, reliable, depth) for what in ((kind, topic), (CameraInfo, info))
-        )
+        self.geometry = probe.publisher(kind, topic, reliable, depth)
+        self.info = probe.publisher(CameraInfo, info, reliable, depth)
         self.palette = probe.node.create_publisher(ClassPalette, f"{prefix}/palette", LATCHED)
         self.topic, self.points = f"{prefix}/points", []
         self.send_palette()

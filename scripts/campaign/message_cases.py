@@ -9,8 +9,10 @@ import array
 import io
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -47,6 +49,7 @@ TEXTS = (
     "../../etc/passwd",
 )
 _PNG_CHANGES, _SMALL = (mutated, png_chunks, png_pixels), 1 << 14
+OddValues = Sequence[tuple[str, Callable[[Random, Any], Any]]]  # of a message's fields, by name
 SIZES = ((1, 1), (2, 2), (8, 6), (13, 7), (32, 24))  # (width, height)
 
 
@@ -60,23 +63,28 @@ def image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
     if chance.random() < 0.5:
         return mutated_head(serialize_message(message), chance)
     for _ in range(chance.randint(1, 3)):
-        set_image_field(message, chance)
+        set_odd(message, ODD_IMAGE, chance)
     return serialize_message(message)
 
 
-def set_image_field(message: Image, chance: Random) -> None:
+def set_odd(message: Any, values: OddValues, chance: Random) -> None:
     """Give one of its fields an odd value."""
-    match chance.randrange(5):
-        case 0:
-            message.width = number(chance)
-        case 1:
-            message.height = number(chance)
-        case 2:
-            message.step = number(chance)
-        case 3:
-            message.encoding = chance.choice((*SUPPORTED_ENCODINGS, *TEXTS))
-        case 4:
-            message.data = array.array("B", chance.randbytes(chance.choice((0, 1, 17, 4000))))
+    name, value = chance.choice(values)
+    setattr(message, name, value(chance, message))
+
+
+def number(chance: Random, message: Any = None) -> int:
+    """Return a size, an offset or a count, which may be far too large."""
+    return chance.choice(_NUMBERS)
+
+
+ODD_IMAGE: OddValues = (
+    ("width", number),
+    ("height", number),
+    ("step", number),
+    ("encoding", lambda chance, image: chance.choice((*SUPPORTED_ENCODINGS, *TEXTS))),
+    ("data", lambda chance, image: array.array("B", chance.randbytes(chance.choice((0, 1, 17, 4000))))),
+)
 
 
 def compressed_image(chance: Random, stamp_ns: int, size: tuple[int, int]) -> bytes:
@@ -201,8 +209,3 @@ def header(chance: Random, stamp_ns: int) -> Header:
         stamp.sec = chance.choice((0, -1, 2**31 - 1, -(2**31), chance.randrange(2**31)))
         stamp.nanosec = chance.choice((0, 999_999_999, 2**32 - 1))
     return Header(stamp=stamp, frame_id=chance.choice(TEXTS))
-
-
-def number(chance: Random) -> int:
-    """Return a size, an offset or a count, which may be far too large."""
-    return chance.choice(_NUMBERS)

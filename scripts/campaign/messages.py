@@ -26,7 +26,6 @@ _BATCH = 50
 _STAMP_NS = 1_700_000_000 * 10**9  # of the first message; each next one is a period later
 _MASK_S = 1.0  # within which a valid image has its mask
 _WARM_UP = 400  # batches, after which memory is looked at
-_GROWTH = 0.01  # of resident memory
 _CAMERAS = {"raw": Image, "compressed": CompressedImage}
 _PARAMETERS = [*sorted(DEFAULTS), "model", "cameras", "use_sim_time", "camera.raw.image_topic"]
 
@@ -71,10 +70,7 @@ class Attack:
         self._count()
         record = {"batches": batches, "slowest_mask_s": round(self._slowest_s, 3)}
         if memory:
-            grown = memory[-1] / memory[0] - 1
-            record |= {"resident_mb": memory, "growth": round(grown, 4)}
-            if grown > _GROWTH:
-                progress.fault(f"resident memory has grown by {100 * grown:.1f} %", resident_mb=memory)
+            record |= {"resident_mb": memory, "growth": round(progress.compare_memory(memory), 4)}
         progress.records.append(record)
 
     def _batch(self, count: int) -> None:

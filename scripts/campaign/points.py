@@ -34,7 +34,6 @@ _STAMP_MS = 1000  # from one pair of messages to the next
 _CLOUD_S = 1.0  # within which a valid pair becomes a cloud
 _ASK_S, _GIVE_UP_S = 0.05, 20.0
 _WARM_UP = 300  # batches, after which memory is looked at
-_GROWTH = 0.01  # of resident memory
 _WAITING = PointsParameters.waiting  # messages that may wait for their mask, in no counter yet
 _POSE = "0 0 0 0 0 0 1"
 
@@ -143,9 +142,7 @@ class Attack:
                 return
             self._count(target)
             if values := memory[target.source]:
-                grown = values[-1] / values[0] - 1
-                if grown > _GROWTH:
-                    progress.fault(f"{target.source}: memory has grown by {100 * grown:.1f} %", mb=values)
+                progress.compare_memory(values, f"{target.source}: ")
         progress.records.append(
             {"batches": batches, "slowest_cloud_s": round(self._slowest_s, 3), "resident_mb": memory}
         )

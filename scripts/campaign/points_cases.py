@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import array
 from random import Random
+from typing import Any
 
 import numpy as np
 from points_helpers import cloud_fields, image_fields, info_fields, places, records, scene
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField, RegionOfInterest
 
-from campaign.message_cases import TEXTS, header, number, set_image_field
+from campaign.message_cases import ODD_IMAGE, TEXTS, OddValues, header, number, set_odd
 from campaign.mutations import mutated, mutated_head
 from dcfm_ros.msg import ClassColor, ClassPalette
 
@@ -28,15 +29,13 @@ def depth(chance: Random, stamp_ns: int) -> bytes:
     message = _image(chance, stamp_ns, values, "32FC1")
     if chance.random() < 0.2:
         message = _image(chance, stamp_ns, (1000 * np.clip(values, 0, 60)).astype(np.uint16), "16UC1")
-    return _changed(message, set_image_field, chance)
+    return _changed(message, ODD_IMAGE, chance)
 
 
 def mask(chance: Random, stamp_ns: int) -> bytes:
     """Return a serialized mask; three of four are valid, since without a mask nothing is labelled."""
     message = _image(chance, stamp_ns, scene()[1], "mono8")
-    return (
-        _changed(message, set_image_field, chance) if chance.random() < 0.25 else serialize_message(message)
-    )
+    return _changed(message, ODD_IMAGE, chance) if chance.random() < 0.25 else serialize_message(message)
 
 
 def cloud(chance: Random, stamp_ns: int) -> bytes:
@@ -45,14 +44,14 @@ def cloud(chance: Random, stamp_ns: int) -> bytes:
     message = PointCloud2(**cloud_fields(points, padding=chance.choice((0, 5)), field=PointField))
     message.header = _header(chance, stamp_ns)
     if chance.random() < 0.3:
-        message.height, message.width = 1, message.width
-    return _changed(message, _set_cloud_field, chance)
+        message.height = 1
+    return _changed(message, _ODD_CLOUD, chance)
 
 
 def calibration(chance: Random, stamp_ns: int) -> bytes:
     """Return a serialized calibration."""
     message = CameraInfo(**info_fields(), header=_header(chance, stamp_ns))
-    return _changed(message, _set_info_field, chance)
+    return _changed(message, _ODD_INFO, chance)
 
 
 def palette(chance: Random, stamp_ns: int) -> bytes:
@@ -66,12 +65,12 @@ def palette(chance: Random, stamp_ns: int) -> bytes:
     return data if chance.random() < 0.5 else mutated(data, chance)
 
 
-def _changed(message, change, chance: Random) -> bytes:
+def _changed(message: Any, values: OddValues, chance: Random) -> bytes:
     """Return the message with one to three odd fields, or damaged bytes."""
     if chance.random() < 0.4:
         return chance.choice((mutated, mutated_head))(serialize_message(message), chance)
     for _ in range(chance.randint(1, 3)):
-        change(message, chance)
+        set_odd(message, values, chance)
     return serialize_message(message)
 
 
@@ -86,26 +85,6 @@ def _header(chance: Random, stamp_ns: int):
     return made
 
 
-def _set_cloud_field(message: PointCloud2, chance: Random) -> None:
-    match chance.randrange(8):
-        case 0:
-            message.width = number(chance)
-        case 1:
-            message.height = number(chance)
-        case 2:
-            message.point_step = number(chance)
-        case 3:
-            message.row_step = number(chance)
-        case 4:
-            message.data = array.array("B", chance.randbytes(chance.choice((0, 1, 17, 576, 4000))))
-        case 5:
-            message.fields = [*message.fields, *(_field(chance) for _ in range(chance.choice((1, 2, 300))))]
-        case 6:
-            message.fields = [field for field in message.fields if chance.random() < 0.7]
-        case 7:
-            message.is_bigendian = not message.is_bigendian
-
-
 def _field(chance: Random) -> PointField:
     return PointField(
         name=chance.choice((*"xyz", "rgb", "label", "intensity", *TEXTS)),
@@ -115,18 +94,33 @@ def _field(chance: Random) -> PointField:
     )
 
 
-def _set_info_field(message: CameraInfo, chance: Random) -> None:
-    match chance.randrange(6):
-        case 0:
-            message.width = number(chance)
-        case 1:
-            message.height = number(chance)
-        case 2:
-            message.k[chance.randrange(9)] = chance.choice(_ODD)
-        case 3:
-            message.distortion_model = chance.choice(("plumb_bob", "rational_polynomial", *TEXTS))
-        case 4:
-            count = chance.choice((0, 4, 5, 8, 8, 300))
-            message.d = [chance.choice((*_ODD, 0.1, -0.3)) for _ in range(count)]
-        case 5:
-            message.binning_x, message.roi.width = number(chance), number(chance)
+def _with_odd(chance: Random, values: Any) -> list[float]:
+    """Return the numbers, one of them odd."""
+    changed = list(values)
+    changed[chance.randrange(len(changed))] = chance.choice(_ODD)
+    return changed
+
+
+def _coefficients(chance: Random, info: CameraInfo) -> list[float]:
+    return [chance.choice((*_ODD, 0.1, -0.3)) for _ in range(chance.choice((0, 4, 5, 8, 8, 300)))]
+
+
+_ODD_CLOUD: OddValues = (
+    ("width", number),
+    ("height", number),
+    ("point_step", number),
+    ("row_step", number),
+    ("data", lambda chance, cloud: array.array("B", chance.randbytes(chance.choice((0, 1, 17, 576, 4000))))),
+    ("fields", lambda chance, cloud: [*cloud.fields, *map(_field, [chance] * chance.choice((1, 2, 300)))]),
+    ("fields", lambda chance, cloud: [field for field in cloud.fields if chance.random() < 0.7]),
+    ("is_bigendian", lambda chance, cloud: not cloud.is_bigendian),
+)
+_ODD_INFO: OddValues = (
+    ("width", number),
+    ("height", number),
+    ("k", lambda chance, info: _with_odd(chance, info.k)),
+    ("distortion_model", lambda chance, info: chance.choice(("plumb_bob", "rational_polynomial", *TEXTS))),
+    ("d", _coefficients),
+    ("binning_x", number),
+    ("roi", lambda chance, info: RegionOfInterest(width=number(chance))),
+)

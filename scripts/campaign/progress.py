@@ -7,10 +7,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dcfm_ros.files import atomic_write
+
+_GROWTH = 0.01  # of resident memory, at most
 
 
 class Progress:
@@ -47,6 +50,14 @@ class Progress:
         """Note something that must not happen; the case itself is counted by `case`."""
         self.faults.append({"what": what, "case": self.done, "seed": self.seed, **details})
         self.save()
+
+    def compare_memory(self, resident_mb: Sequence[float], whose: str = "") -> float:
+        """Return by which share it has grown from the first to the last, and note what is too much."""
+        grown = resident_mb[-1] / resident_mb[0] - 1
+        if grown > _GROWTH:
+            text = f"{whose}resident memory has grown by {100 * grown:.1f} %"
+            self.fault(text, resident_mb=resident_mb)
+        return grown
 
     def save(self) -> None:
         seconds = self._seconds_before + time.monotonic() - self._began

@@ -25,7 +25,6 @@ _LIFE = 10_000  # frames between two lifecycle cycles
 _UNDER_WAY = 8  # frames of each camera at once, so that the next is there when one is done
 _MASK_S = 10.0  # within which a mask must come
 _CAMERAS = {"front": Image, "rear": Image}
-_GROWTH = 0.01  # of resident memory
 _SLOWER = 0.1  # of p99, of the last tenth against the first
 _CHANGES = ({"threshold": 10.0}, {"max_interval": 7}, {"overlay_alpha": 0.3}, {"min_interval": 3})
 _BACK = {"threshold": 0.3, "max_interval": 1000, "overlay_alpha": 0.5, "min_interval": 2}
@@ -73,9 +72,7 @@ class Soak:
         for what in ("threads", "files"):
             if last[what] > first[what]:
                 self._progress.fault(f"{what} grew", first=first, last=last)
-        grown = last["resident_mb"] / first["resident_mb"] - 1
-        if grown > _GROWTH:
-            self._progress.fault(f"resident memory grew by {100 * grown:.1f} %", first=first, last=last)
+        self._progress.compare_memory([life["resident_mb"] for life in lives])
         tenth = len(lives) // 10
         if tenth < 2:  # one alone is chance
             return
