@@ -36,7 +36,7 @@ def test_a_command_starts_wherever_its_interpreter_lies(tmp_path, name):
         [command(folder, folder / "python"), "a b", "ü"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])},
     )
     assert (done.returncode, done.stdout, done.stderr) == (3, "['a b', 'ü']\n", "")
 
