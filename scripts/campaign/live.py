@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from campaign.progress import Progress
+
 DOMAIN = "110"  # none of those that the tests take: another segmenter there would answer for this one
+
+ANEW = ("deactivate", "cleanup", "configure", "activate")  # what gives up a configuration and makes the next
 
 
 def take_domain() -> None:
@@ -32,6 +36,12 @@ class Live(NamedTuple):
     @property
     def process(self) -> Any:
         return self.segmenter.process
+
+    def change(self, transitions: Iterable[str], progress: Progress) -> None:
+        """Make the segmenter change its state, and note what it refuses."""
+        for transition in transitions:
+            if not self.probe.change(transition):
+                progress.fault(f"{transition} was refused")
 
 
 @contextmanager

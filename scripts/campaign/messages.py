@@ -18,7 +18,7 @@ from ros_helpers import DEFAULTS, NODE, PERIOD_NS, Camera, Probe
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from campaign import message_cases
-from campaign.live import Live, live_segmenter
+from campaign.live import ANEW, Live, live_segmenter
 from campaign.progress import Progress
 from dcfm_ros.pipeline.telemetry import ENDS
 
@@ -56,22 +56,40 @@ class Attack:
         self._slowest_s = 0.0
 
     def run(self) -> None:
-        progress, batches, memory = self._progress, 0, []
-        process = psutil.Process(self._live.process.pid)
+        progress, memory, settled = self._progress, [], []
+        record = {"batches": 0, "slowest_mask_s": 0.0, "resident_mb": memory, "settled_mb": settled}
+        progress.records.append(record)
         while progress.goes_on and self._live.process.running():
             self._batch(min(_BATCH, progress.goal - progress.done))
-            batches += 1
-            if batches % _WARM_UP == 0:
-                memory.append(round(process.memory_info().rss / 1e6, 1))
+            record["batches"] += 1
+            record["slowest_mask_s"] = round(self._slowest_s, 3)
+            if record["batches"] == _WARM_UP:
+                settled.append(self._settled_mb())
+            elif record["batches"] % _WARM_UP == 0:
+                memory.append(self._resident_mb())
                 progress.save()
-        if not self._live.process.running():
-            progress.fault("the node has died", log=self._live.process.text()[-2000:])
+        if progress.has_died(self._live.process):
             return
-        self._count()
-        record = {"batches": batches, "slowest_mask_s": round(self._slowest_s, 3)}
+        if settled:
+            settled.append(self._settled_mb())
+            progress.compare_memory(settled, "after a new configuration, ")
+        else:
+            self._count()
         if memory:
-            record |= {"resident_mb": memory, "growth": round(progress.compare_memory(memory), 4)}
-        progress.records.append(record)
+            progress.compare_memory(memory)
+
+    def _resident_mb(self) -> float:
+        return round(psutil.Process(self._live.process.pid).memory_info().rss / 1e6, 1)
+
+    def _settled_mb(self) -> float:
+        """What the segmenter takes with a new configuration, after all messages to the one before it: freed
+        memory, which is kept for the next images, is returned in between."""
+        self._count()
+        self._live.change(ANEW, self._progress)
+        self._sent = dict.fromkeys(_CAMERAS, 0)  # counters begin anew
+        for camera in self._cameras.values():
+            camera.connect()
+        return self._resident_mb()
 
     def _batch(self, count: int) -> None:
         """Send bad messages of one kind, then valid images."""

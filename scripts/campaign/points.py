@@ -137,8 +137,7 @@ class Attack:
                     memory[target.source].append(round(resident / 1e6, 1))
                 progress.save()
         for target in self._targets:
-            if not target.process.running():
-                progress.fault(f"{target.source}: the node has died", log=target.process.text()[-2000:])
+            if progress.has_died(target.process, f"{target.source}: "):
                 return
             self._count(target)
             if values := memory[target.source]:

@@ -51,6 +51,13 @@ class Progress:
         self.faults.append({"what": what, "case": self.done, "seed": self.seed, **details})
         self.save()
 
+    def has_died(self, process: Any, whose: str = "") -> bool:
+        """Whether a node's process has ended, which is noted with the last that it said."""
+        if process.running():
+            return False
+        self.fault(f"{whose}the node has died", log=process.text()[-2000:])
+        return True
+
     def compare_memory(self, resident_mb: Sequence[float], whose: str = "") -> float:
         """Return by which share it has grown from the first to the last, and note what is too much."""
         grown = resident_mb[-1] / resident_mb[0] - 1

@@ -10,6 +10,7 @@ the process is one and the same. The figure beside the progress shows them all.
 from __future__ import annotations
 
 import time
+from math import ceil
 from statistics import median
 
 import numpy as np
@@ -17,7 +18,7 @@ import psutil
 from ros_helpers import NODE, Camera
 from sensor_msgs.msg import Image
 
-from campaign.live import Live, live_segmenter
+from campaign.live import ANEW, Live, live_segmenter
 from campaign.progress import Progress
 from campaign.soak_figure import draw
 
@@ -27,6 +28,7 @@ _MASK_S = 10.0  # within which a mask must come
 _CAMERAS = {"front": Image, "rear": Image}
 _SLOWER = 0.1  # of p99, of the last tenth against the first
 _CHANGES = ({"threshold": 10.0}, {"max_interval": 7}, {"overlay_alpha": 0.3}, {"min_interval": 3})
+_SETTINGS = len(_CHANGES)  # lives after which they, and who listens, are the same again
 _BACK = {"threshold": 0.3, "max_interval": 1000, "overlay_alpha": 0.5, "min_interval": 2}
 
 
@@ -59,8 +61,7 @@ class Soak:
             progress.save()
             if lives[-1]["frames"] == _LIFE:
                 self._cycle(len(lives))
-        if not self._live.process.running():
-            progress.fault("the node has died", log=self._live.process.text()[-2000:])
+        progress.has_died(self._live.process)
         self._compare([life for life in lives if life["frames"] == _LIFE][1:])  # the first warms up
         draw(progress.records, progress.path.with_suffix(".png"))
 
@@ -73,8 +74,8 @@ class Soak:
             if last[what] > first[what]:
                 self._progress.fault(f"{what} grew", first=first, last=last)
         self._progress.compare_memory([life["resident_mb"] for life in lives])
-        tenth = len(lives) // 10
-        if tenth < 2:  # one alone is chance
+        tenth = _SETTINGS * ceil(len(lives) / (10 * _SETTINGS))  # with each setting as often
+        if 2 * tenth > len(lives):
             return
         before, after = (median(life["p99_ms"] for life in some) for some in (lives[:tenth], lives[-tenth:]))
         if after > (1 + _SLOWER) * before:
@@ -127,16 +128,12 @@ class Soak:
 
     def _cycle(self, number: int) -> None:
         """Deactivate and activate the node, change a parameter, and change who listens."""
-        for transition in (
-            ("deactivate", "activate") if number % 4 else ("deactivate", "cleanup", "configure", "activate")
-        ):
-            if not self._probe.change(transition):
-                self._progress.fault(f"{transition} was refused")
-        if refusal := self._probe.set(NODE, **{**_BACK, **_CHANGES[number % len(_CHANGES)]}):
+        self._live.change(("deactivate", "activate") if number % _SETTINGS else ANEW, self._progress)
+        if refusal := self._probe.set(NODE, **{**_BACK, **_CHANGES[number % _SETTINGS]}):
             self._progress.fault(f"a parameter was refused: {refusal}")
         for subscription in self._others:
             self._probe.drop(subscription)
-        outputs = ("overlay", "confidence", "color_mask")[: number % 4]
+        outputs = ("overlay", "confidence", "color_mask")[: number % _SETTINGS]
         self._others = [self._probe.collect(Image, f"/dcfm/front/{output}", 1) for output in outputs]
         for camera in self._cameras:
             camera.connect()

@@ -30,7 +30,7 @@ def draw(lives: list[dict[str, Any]], file: Path) -> None:
         for name, key, colour in lines:
             axes.plot(frames, [life[key] for life in lives], color=colour, lw=1.2, label=name)
         axes.set_ylabel(label, fontsize=8, color=_INK)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.15 * max(life[key] for life in lives for _, key, _ in lines))
         axes.grid(color=_GRID, lw=0.6)
         axes.tick_params(labelsize=8, colors=_INK)
         axes.spines[["top", "right"]].set_visible(False)
