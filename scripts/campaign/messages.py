@@ -64,17 +64,17 @@ class Attack:
             record["batches"] += 1
             record["slowest_mask_s"] = round(self._slowest_s, 3)
             if record["batches"] == _WARM_UP:
+                self._count()
                 settled.append(self._settled_mb())
             elif record["batches"] % _WARM_UP == 0:
                 memory.append(self._resident_mb())
                 progress.save()
         if progress.has_died(self._live.process):
             return
+        self._count()
         if settled:
             settled.append(self._settled_mb())
             progress.compare_memory(settled, "after a new configuration, ")
-        else:
-            self._count()
         if memory:
             progress.compare_memory(memory)
 
@@ -84,7 +84,6 @@ class Attack:
     def _settled_mb(self) -> float:
         """What the segmenter takes with a new configuration, after all messages to the one before it: freed
         memory, which is kept for the next images, is returned in between."""
-        self._count()
         self._live.change(ANEW, self._progress)
         self._sent = dict.fromkeys(_CAMERAS, 0)  # counters begin anew
         for camera in self._cameras.values():

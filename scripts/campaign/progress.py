@@ -58,13 +58,12 @@ class Progress:
         self.fault(f"{whose}the node has died", log=process.text()[-2000:])
         return True
 
-    def compare_memory(self, resident_mb: Sequence[float], whose: str = "") -> float:
-        """Return by which share it has grown from the first to the last, and note what is too much."""
+    def compare_memory(self, resident_mb: Sequence[float], whose: str = "") -> None:
+        """Note if it has grown by too much from the first to the last."""
         grown = resident_mb[-1] / resident_mb[0] - 1
         if grown > _GROWTH:
             text = f"{whose}resident memory has grown by {100 * grown:.1f} %"
             self.fault(text, resident_mb=resident_mb)
-        return grown
 
     def save(self) -> None:
         seconds = self._seconds_before + time.monotonic() - self._began
