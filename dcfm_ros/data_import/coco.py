@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dcfm_ros.data_import import datumaro_reader
-from dcfm_ros.data_import.errors import DataImportError
+from dcfm_ros.data_import.errors import DataImportError, cause_of
 from dcfm_ros.data_import.export import Export
 from dcfm_ros.data_import.json_files import files_of
 from dcfm_ros.data_import.unpack import Opened, safe_name
@@ -37,7 +37,7 @@ def read(opened: Opened) -> Export:
             staged, dropped = _staged(opened, file, content, panoptic)
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise DataImportError(
-                f"{name} is no COCO file as tools write it ({error!r}): export it again"
+                f"{name} is no COCO file as tools write it ({cause_of(error)}): export it again"
             ) from error
         task = "panoptic" if panoptic else "instances"
         if panoptic:

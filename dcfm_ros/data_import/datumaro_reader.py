@@ -102,6 +102,8 @@ def _part(extractor: Any, by_number: bool = False) -> Read:
     colours: dict[int, Colour] = {}
     for number, (red, green, blue) in (masks.colormap if masks else {}).items():
         colours[number] = int(red), int(green), int(blue)
+        if not all(0 <= value <= 255 for value in colours[number]):
+            raise ValueError(f"a class has the color {list(colours[number])}, and 0 to 255 are meant")
     left_out: Counter[str] = Counter()
     images = []
     for item in extractor:

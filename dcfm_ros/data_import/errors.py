@@ -4,6 +4,8 @@
 
 import re
 
+_MOST_SIGNS = 300  # of a cause: some quote what they were given
+
 
 class DataImportError(ValueError):
     """An export that cannot be imported; the message names the file, what is wrong, and the remedy."""
@@ -14,4 +16,4 @@ def cause_of(error: BaseException) -> str:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     text = re.sub(r"np\.\w+\(([^()]*)\)", r"\1", " ".join(str(error).split()))
-    return f"{type(error).__name__}: {text}".rstrip(": ")
+    return f"{type(error).__name__}: {text[:_MOST_SIGNS]}".rstrip(": ")

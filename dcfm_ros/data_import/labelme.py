@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dcfm_ros.data_import.errors import DataImportError
+from dcfm_ros.data_import.errors import DataImportError, cause_of
 from dcfm_ros.data_import.export import Export, LabelledImage, Shape
 from dcfm_ros.data_import.json_files import files_of
 from dcfm_ros.data_import.unpack import Opened
@@ -29,7 +29,9 @@ def read(opened: Opened) -> Export:
         try:
             image = _image(content, left_out)
         except Exception as error:  # of values of any kind, and of damaged masks
-            raise DataImportError(f"{name} is no whole file of labelme ({error!r}): save it again") from error
+            raise DataImportError(
+                f"{name} is no whole file of labelme ({cause_of(error)}): save it again"
+            ) from error
         classes |= dict.fromkeys(shape.label for shape in image.shapes)
         images.append(image)
     return Export(

@@ -46,7 +46,10 @@ def paint(image: LabelledImage, size: tuple[int, int], ids: Mapping[str, int], f
 def _read(shape: Shape, image: LabelledImage) -> np.ndarray:
     assert shape.mask is not None
     try:
-        return np.asarray(shape.mask())
+        mask = np.asarray(shape.mask())
+        if mask.ndim != 2:
+            raise ValueError(f"it has {mask.ndim} dimensions")
+        return mask
     except Exception as error:  # whatever a library raises on damaged data
         raise DataImportError(
             f"the mask of {shape.label} in {image.name} cannot be read ({cause_of(error)}): export it again"

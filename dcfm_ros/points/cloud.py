@@ -21,7 +21,6 @@ _DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: 
 _NUMBERS = {kind: number for number, kind in _DATATYPES.items()}
 _FLOAT32 = 7
 _MOST_BYTES = 1 << 16  # per point; larger values are forged, and exceed numpy's records
-_MOST_FIELDS = 256
 _PADDING = ("", "_")  # names of padding in clouds of PCL
 # offset, type
 _OWN = {"x": (0, "<f4"), "y": (4, "<f4"), "z": (8, "<f4"), "rgb": (12, "<u4"), "label": (16, "u1")}
@@ -75,12 +74,6 @@ def read_cloud(message: Any) -> np.ndarray:
             "fields",
             f"cloud has point_step {message.point_step}: its publisher must set the bytes of a point, "
             f"which are at most {_MOST_BYTES}",
-        )
-    if len(message.fields) > _MOST_FIELDS:
-        raise PointsError(
-            "fields",
-            f"cloud has {len(message.fields)} fields: at most {_MOST_FIELDS} are read; its publisher must "
-            "describe what a point has once, as PointField says",
         )
     order = ">" if message.is_bigendian else "<"
     fields = {}

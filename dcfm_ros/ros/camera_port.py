@@ -36,7 +36,6 @@ from dcfm_ros.ros.shared_memory import room_for_images
 from dcfm_ros.ros.transports import TRANSPORTS, TYPES
 
 LOG_PERIOD_S = 5.0  # throttle period of repeated warnings
-_MOST_INFO_BYTES = 1 << 16  # of a camera_info; 64 of them may wait for their masks
 _RIVAL_S = 25.0  # a killed segmenter's publisher stays in the graph for 20 s
 
 
@@ -106,7 +105,7 @@ class CameraPort:
         self._info_subscription = self._node.create_subscription(
             CameraInfo,
             self.camera.info_topic,
-            reading(CameraInfo, self._infos.add_info, self._infos.refuse, _MOST_INFO_BYTES),
+            reading(CameraInfo, self._infos.add_info, self._infos.refuse),
             copy(qos_profile_sensor_data),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             raw=True,

@@ -168,6 +168,7 @@ class LabelValues:
         if (
             palette is not None
             and not self.kind
+            and pixels.max() < len(palette)
             and all(tuple(colour) in self._ids_by_colour for colour in palette[np.unique(pixels)].tolist())
         ):
             return (

@@ -34,6 +34,12 @@ _STAMP_MS = 1000  # from one pair of messages to the next
 _CLOUD_S = 1.0  # within which a valid pair becomes a cloud
 _ASK_S, _GIVE_UP_S = 0.05, 20.0
 _WARM_UP = 300  # batches, after which memory is looked at
+_LARGEST = {
+    "depth": 10_000,
+    "cloud": 170_000,
+    "lidar": 170_000,
+    "mask": 11_000,
+}  # bytes of a message, or more
 _WAITING = PointsParameters.waiting  # messages that may wait for their mask, in no counter yet
 _POSE = "0 0 0 0 0 0 1"
 
@@ -73,6 +79,24 @@ class Target:
             points_cases.depth if source == "depth" else points_cases.cloud
         )
 
+    def fill(self) -> None:
+        """Fill the queues with messages as large as any, behind some that become clouds.
+
+        Fast DDS keeps, for each place of a queue, memory for the largest message that has been there: it
+        would take hours until chance has brought a large one to each place, and look like a leak.
+        """
+        self.valid_s()
+        for _ in range(_BATCH):
+            self._send_valid()
+        for publisher, size in (
+            (self.robot.mask, _LARGEST["mask"]),
+            (self.robot.geometry, _LARGEST[self.source]),
+        ):
+            for _ in range(_DEPTH - 2 * _BATCH):
+                self._publish(publisher, b"\xff" * size)  # no message
+        self.sent += _DEPTH - 2 * _BATCH
+        self.valid_s()
+
     def attack(self, chance: Random, count: int) -> None:
         """Send bad messages: each geometry with a mask, now and then a calibration or a palette."""
         for _ in range(count):
@@ -97,13 +121,7 @@ class Target:
         began, sent = time.monotonic(), []
         while not (cloud := self._cloud_of(sent)):
             assert time.monotonic() - began < _GIVE_UP_S, "a valid pair became no cloud"
-            self.at_ms += _STAMP_MS
-            self.robot.send_mask(self.at_ms)
-            if self.source == "depth":
-                self.robot.send_depth(self.at_ms)
-            else:
-                self.robot.send_cloud(self.at_ms, records(places(scene()[0])))
-            self.sent += 1
+            self._send_valid()
             sent.append(self.robot.header(self.at_ms).stamp)
             until = time.monotonic() + _ASK_S
             self._probe.spin_until(
@@ -113,6 +131,15 @@ class Target:
         assert len(cloud.data) == cloud.row_step * HEIGHT, f"a cloud of {len(cloud.data)} bytes"
         self.robot.points.clear()
         return time.monotonic() - began
+
+    def _send_valid(self) -> None:
+        self.at_ms += _STAMP_MS
+        self.robot.send_mask(self.at_ms)
+        if self.source == "depth":
+            self.robot.send_depth(self.at_ms)
+        else:
+            self.robot.send_cloud(self.at_ms, records(places(scene()[0])))
+        self.sent += 1
 
     def _cloud_of(self, stamps: list) -> PointCloud2 | None:
         return next((cloud for cloud in self.robot.points if cloud.header.stamp in stamps), None)
@@ -126,12 +153,17 @@ class Attack:
         self._slowest_s = 0.0
 
     def run(self) -> None:
-        progress, batches = self._progress, 0
+        progress = self._progress
         memory: dict[str, list[float]] = {target.source: [] for target in self._targets}
+        record: dict[str, Any] = {"batches": 0, "slowest_cloud_s": 0.0, "resident_mb": memory}
+        progress.records.append(record)
+        for target in self._targets:
+            target.fill()
         while progress.goes_on and all(target.process.running() for target in self._targets):
-            self._batch(self._targets[batches % len(self._targets)])
-            batches += 1
-            if batches % _WARM_UP == 0:
+            self._batch(self._targets[record["batches"] % len(self._targets)])
+            record["batches"] += 1
+            record["slowest_cloud_s"] = round(self._slowest_s, 3)
+            if record["batches"] % _WARM_UP == 0:
                 for target in self._targets:
                     resident = psutil.Process(target.process.pid).memory_info().rss
                     memory[target.source].append(round(resident / 1e6, 1))
@@ -142,9 +174,6 @@ class Attack:
             self._count(target)
             if values := memory[target.source]:
                 progress.compare_memory(values, f"{target.source}: ")
-        progress.records.append(
-            {"batches": batches, "slowest_cloud_s": round(self._slowest_s, 3), "resident_mb": memory}
-        )
 
     def _batch(self, target: Target) -> None:
         first = self._progress.done

@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -345,11 +346,19 @@ def test_the_command(tmp_path, drives, model, capsys):
     )
 
 
+@pytest.fixture(scope="module")
+def long_drives(tmp_path_factory):
+    """A short recording, and two that take long."""
+    folder = tmp_path_factory.mktemp("long")
+    write_bag(folder / "a", 3)
+    write_bag(folder / "b", 2000)
+    shutil.copytree(folder / "b", folder / "c")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, model, workers):
-    for name, frames in (("a", 3), ("b", 2000), ("c", 2000)):
-        write_bag(tmp_path / "in" / name, frames)
+def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, model, long_drives, workers):
     # Processes that are started by the installed command load its script.
     script, template = tmp_path / "dcfm", Path(__file__).parents[2] / "scripts" / "command.py.in"
     script.write_text(template.read_text().replace("@module@", "dcfm_ros.cli").replace("@name@", "dcfm"))
@@ -360,7 +369,7 @@ def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, 
             str(script),
             "bag",
             "segment",
-            str(tmp_path / "in"),
+            str(long_drives),
             "-o",
             str(tmp_path / "out"),
             "--model",

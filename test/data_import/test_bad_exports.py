@@ -23,6 +23,7 @@ from data_import_helpers import (
     coco_panoptic,
     cvat,
     cvat_polygon,
+    datumaro,
     images,
     imported,
     label_studio,
@@ -202,10 +203,29 @@ def test_xml_that_is_too_deep_for_a_tree(tmp_path, refused):
 
 
 @pytest.mark.parametrize(
-    "change", [{"shapes": [{}]}, {"imageHeight": "tall"}, {"imageHeight": float("inf")}, {"shapes": None}]
+    "change",
+    [{"shapes": [{}]}, {"imageHeight": "tall" * 30_000}, {"imageHeight": float("inf")}, {"shapes": None}],
 )
 def test_damaged_labelme_files(tmp_path, refused, change):
-    assert "is no whole file of labelme" in refused(labelme(tmp_path / "export", **change))
+    text = refused(labelme(tmp_path / "export", **change))
+    assert "is no whole file of labelme" in text and len(text) < 1000
+
+
+def test_a_panoptic_picture_without_colors(tmp_path, refused):
+    needs_datumaro()
+    export = coco_panoptic(tmp_path / "export")
+    for path in (export / "panoptic_val").iterdir():
+        Image.open(path).convert("L").save(path)
+    assert "cannot be read (ValueError: it has 1 dimensions): export it again" in refused(export)
+
+
+def test_colors_that_are_none(tmp_path, refused):
+    needs_datumaro()
+    path = datumaro(tmp_path / "export") / "annotations/default.json"
+    content = json.loads(path.read_text())
+    content["categories"]["mask"]["colormap"][0]["g"] = 256
+    path.write_text(json.dumps(content))
+    assert "a class has the color [" in refused(tmp_path / "export")
 
 
 def test_damaged_coco_files(tmp_path, refused):
@@ -213,7 +233,7 @@ def test_damaged_coco_files(tmp_path, refused):
     path = coco(tmp_path / "export") / "annotations/instances_default.json"
     whole = json.loads(path.read_text())
     path.write_text(json.dumps({**whole, "annotations": [{"id": 1}]}))
-    assert "is no COCO file as tools write it (KeyError('category_id'))" in refused(tmp_path / "export")
+    assert "is no COCO file as tools write it (KeyError: 'category_id')" in refused(tmp_path / "export")
     path.write_text(json.dumps({**whole, "images": whole["images"][:1]}))
     assert "has annotations of the image 1, which it does not list" in refused(tmp_path / "export")
 

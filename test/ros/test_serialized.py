@@ -9,10 +9,12 @@ import pytest
 from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
 from ros_helpers import Camera
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 
+from dcfm_ros.msg import ClassColor, ClassPalette
 from dcfm_ros.pipeline.decoding import MessageError
+from dcfm_ros.ros import serialized
 from dcfm_ros.ros.serialized import reader
 
 FIELDS = ("header", "height", "width", "encoding", "is_bigendian", "step")
@@ -58,14 +60,64 @@ def test_an_image_of_the_other_byte_order():
     )
 
 
-@pytest.mark.parametrize("kind", (Image, CompressedImage))
-def test_every_cut_message_is_refused(kind):
-    message = image() if kind is Image else CompressedImage(format="jpeg", data=array.array("B", range(60)))
-    data = serialize_message(message)
+def cloud(fields: int) -> PointCloud2:
+    return PointCloud2(
+        header=Header(frame_id="lidar"),
+        height=1,
+        width=5,
+        fields=[
+            PointField(name=f"f{number}", offset=number, datatype=2, count=1) for number in range(fields)
+        ],
+        data=array.array("B", range(60)),
+    )
+
+
+@pytest.mark.parametrize(
+    "message", (image(), CompressedImage(format="jpeg", data=array.array("B", range(60))), cloud(4)), ids=type
+)
+def test_every_cut_message_is_refused(message):
+    data, kind = serialize_message(message), type(message)
     for length in range(len(data) - 4):  # at the end there may be padding
         with pytest.raises(MessageError, match=f"of {length} bytes is no {kind.__name__}") as error:
             reader(kind)(data[:length])
         assert error.value.kind == "message"
+
+
+def test_a_cloud_is_read_as_by_ros():
+    for fields in (0, 3, 256):
+        assert reader(PointCloud2)(serialize_message(cloud(fields))) == cloud(fields)
+
+
+@pytest.mark.parametrize("order", ("little", "big"))
+def test_fields_that_a_cloud_claims_are_counted_before_they_are_made(monkeypatch, order):
+    """ROS's library would take 690 MB and 1.5 s for a message of 10 MB that claims as many."""
+    monkeypatch.setattr(serialized, "deserialize_message", lambda *_: pytest.fail("it was read"))
+    stamp, length, size = (7, 9), (2,), (1, 5)
+    before, after = (
+        b"".join(number.to_bytes(4, order) for number in numbers)
+        for numbers in ((*stamp, *length), (*size, 10_000_000))
+    )
+    representation = {"little": b"\0\1\0\0", "big": b"\0\0\0\0"}[order]
+    with pytest.raises(MessageError, match="^cloud has 10000000 fields: at most 256 are read") as error:
+        reader(PointCloud2)(representation + before + b"a\0\0\0" + after + bytes(10_000_000))
+    assert error.value.kind == "message"
+
+
+def test_clouds_in_another_representation_are_refused():
+    with pytest.raises(MessageError, match="it is not in plain CDR"):
+        reader(PointCloud2)(b"\0\3" + serialize_message(cloud(3))[2:])
+
+
+@pytest.mark.parametrize(
+    "message",
+    (CameraInfo(d=[0.0] * 10_000), ClassPalette(classes=[ClassColor(name="x" * 300)] * 256)),
+    ids=type,
+)
+def test_messages_that_have_little_to_say_are_short(message):
+    kind = type(message)
+    with pytest.raises(MessageError, match=f"a {kind.__name__} of .* bytes is refused: none needs") as error:
+        reader(kind)(serialize_message(message))
+    assert error.value.kind == "message" and reader(kind)(serialize_message(kind())) == kind()
 
 
 def test_damage_is_refused_or_read_as_ros_reads_it():

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dcfm_ros.sources.clips import open_clips
 from dcfm_ros.sources.errors import SourceError
+from dcfm_ros.sources.label_values import LabelValues, MeaningError, counted
 
 FLOOR, SHELF, BLACK = (128, 64, 128), (70, 70, 90), (0, 0, 0)
 CLASSES = """classes:
@@ -283,3 +284,10 @@ def test_bad_meanings_are_refused(tree, text, message):
     tree.label("labels/a.png")
     with pytest.raises(SourceError, match=message):
         open_clips(tree.root)
+
+
+def test_an_index_beyond_the_palette():
+    """As of a PNG that has lost its palette."""
+    read = LabelValues(("floor", "shelf"), counted(2), ((FLOOR,), (SHELF,)))
+    with pytest.raises(MeaningError, match="a.png holds 5 at row 0, column 0, but there are 2 classes"):
+        read.class_ids(values([5, 4]), np.zeros((0, 3), np.uint8), "a.png")
