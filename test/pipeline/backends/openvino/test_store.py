@@ -37,27 +37,25 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory):
-    """Folders of graphs, by the size for which a model was converted and by whether that is noticed."""
-    return {}, tmp_path_factory.mktemp("graphs")
+    """A folder for graphs, which the first conversion writes."""
+    return tmp_path_factory.mktemp("graphs") / "graphs"
 
 
 @pytest.fixture(autouse=True)
 def conversions(monkeypatch, graphs):
     """The sizes for which models are converted; None: any.
 
-    A conversion takes seconds and what a store keeps does not depend on the weights in it: all models here
-    have the graphs of the first of their size.
+    A conversion takes seconds, and what a store keeps does not depend on what is in it: all models here have
+    the graphs of the first.
     """
-    found, convert, (made, place) = [], conversion.convert_parts, graphs
+    found, convert = [], conversion.convert_parts
 
     def counted(parts, folder, size=None, trusted=False):
         found.append(size)
-        key = (size, conversion._is_right)
-        if key not in made:
-            made[key] = place / str(len(made))
-            made[key].mkdir()
-            convert(parts, made[key], size)
-        shutil.copytree(made[key], folder, dirs_exist_ok=True)
+        if not graphs.exists():
+            graphs.mkdir()
+            convert(parts, graphs)
+        shutil.copytree(graphs, folder, dirs_exist_ok=True)
 
     monkeypatch.setattr(conversion, "convert_parts", counted)
     return found
@@ -86,7 +84,8 @@ def test_a_model_is_converted_once_for_all_sizes(folder, conversions):
 
 
 def test_a_model_that_depends_on_its_size_is_converted_for_each(folder, conversions, monkeypatch):
-    monkeypatch.setattr(conversion, "_is_right", lambda parts, folder: False)
+    read = store.Structure.read
+    monkeypatch.setattr(store.Structure, "read", lambda folder: read(folder)._replace(any_size=False))
     for size in (SIZE, (32, 64), SIZE):
         start(tiny_model(), size)
     assert conversions == [None, SIZE, (32, 64)] and len(entries(folder)) == 3
