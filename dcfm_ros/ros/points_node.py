@@ -231,8 +231,8 @@ class PointsNode(Node):
         if frame != frame_of_mask and not settings.allow_other_frame:
             raise PointsError(
                 "frame",
-                f"{settings.source} has frame_id {frame!r}, but the mask has {frame_of_mask!r}: use what "
-                "is registered to the camera of the masks, or set allow_other_frame to true",
+                f"{settings.source} has frame_id {frame[:60]!r}, but the mask has {frame_of_mask[:60]!r}: "
+                "use what is registered to the camera of the masks, or set allow_other_frame to true",
             )
         if settings.source == "depth":
             return label_depth(read_depth(geometry), self._camera(), labels)

@@ -55,8 +55,8 @@ class TfTransforms:
         except TransformException as error:
             raise PointsError(
                 "transform",
-                f"no transform from {source!r} to {target!r} ({error}): publish it on /tf or "
-                "/tf_static, or set the parameter transform",
+                f"no transform from {source[:60]!r} to {target[:60]!r} ({str(error)[:200]}): publish it "
+                "on /tf or /tf_static, or set the parameter transform",
             ) from error
         t, q = found.translation, found.rotation
         return from_quaternion((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))

@@ -15,9 +15,9 @@ from sensor_msgs.msg import Image, PointCloud2, PointField
 
 BAD = [  # what is sent with a mask of (8, 6) pixels, by which kind it is counted, and what is said
     (
-        dict(frame="other"),
+        dict(frame="other" * 20_000),
         "frame",
-        "depth has frame_id 'other', but the mask has 'optical_frame': use what is registered",
+        f"depth has frame_id '{'other' * 12}', but the mask has 'optical_frame': use what is registered",
     ),
     (dict(encoding="bgr8"), "encoding", "depth image has encoding 'bgr8': publish it as 16UC1 or 32FC1"),
     (
