@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from helpers import write_tiny_model
 
 from dcfm_ros.ros.tools import soak as soak_module
 from dcfm_ros.ros.tools.node_process import NodeProcessError
@@ -27,6 +28,12 @@ def kept(monkeypatch):
     return kept
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small one, so that a busy machine has time for its keyframes."""
+    return str(write_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
+
+
 def frames_due(times: list[int], ended_ns: int, rate_hz: float) -> float:
     """How many frames a camera has sent, with those for which it was held up: it does not catch up with them.
 
@@ -38,9 +45,10 @@ def frames_due(times: list[int], ended_ns: int, rate_hz: float) -> float:
 
 
 @pytest.mark.slow
-def test_two_cameras_for_a_few_seconds(kept):
+def test_two_cameras_for_a_few_seconds(kept, model):
     report = soak(
         SoakOptions(
+            model=model,
             camera=(96, 128),
             cameras=2,
             seconds=5.0,
@@ -82,9 +90,9 @@ def test_a_segmenter_that_does_not_come_up():
 
 
 @pytest.mark.slow
-def test_a_frame_costs_what_was_spent_while_such_frames_were_sent(kept):
+def test_a_frame_costs_what_was_spent_while_such_frames_were_sent(kept, model):
     """Those of before, as while networks are compiled, would make each frame look cheaper."""
-    report = soak(SoakOptions(camera=(96, 128), seconds=5.0, rate_hz=20.0, backend="torch"))
+    report = soak(SoakOptions(model=model, camera=(96, 128), seconds=5.0, rate_hz=20.0, backend="torch"))
     (watched,), (sent,) = kept["_watch"], kept["_sent"]
     frames = sum(watched.began_ns <= at < watched.ended_ns for at in sent.values())
     assert 0 < frames < len(sent)  # cameras begin before the first mask is there
