@@ -28,18 +28,13 @@ from campaign.live import take_domain
 from campaign.progress import Progress
 from dcfm_ros.ros.points_parameters import SOURCES, PointsParameters
 
-_BATCH = 50
+_BATCH = 10
 _DEPTH = 4 * _BATCH  # of the queues, so that nothing is lost
 _STAMP_MS = 1000  # from one pair of messages to the next
 _CLOUD_S = 1.0  # within which a valid pair becomes a cloud
 _ASK_S, _GIVE_UP_S = 0.05, 20.0
-_WARM_UP = 300  # batches, after which memory is looked at
-_LARGEST = {
-    "depth": 10_000,
-    "cloud": 170_000,
-    "lidar": 170_000,
-    "mask": 11_000,
-}  # bytes of a message, or more
+_WARM_UP = 1500  # batches, after which memory is looked at
+_LARGEST = {"depth": 10_000, "cloud": 170_000, "lidar": 170_000, "mask": 11_000}  # bytes of a message or more
 _WAITING = PointsParameters.waiting  # messages that may wait for their mask, in no counter yet
 _POSE = "0 0 0 0 0 0 1"
 
