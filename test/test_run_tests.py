@@ -37,4 +37,4 @@ def test_a_failure_and_a_part_without_tests(tmp_path):
 
     code, said = run()
     assert code == 1 and "1 passed" in said and "1 failed" in said and "all in " in said
-    assert [run("-k", name)[0] for name in ("good", "nothing")] == [0, 5]
+    assert [run("-k", name)[0] for name in ("good", "bad", "nothing")] == [0, 1, 5]

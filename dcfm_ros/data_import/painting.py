@@ -34,7 +34,7 @@ def paint(image: LabelledImage, size: tuple[int, int], ids: Mapping[str, int], f
             continue
         mask = _read(shape, image)
         if mask.shape != size:
-            height, width = mask.shape[:2]
+            height, width = mask.shape
             raise DataImportError(
                 f"the mask of {shape.label} in {image.name} is {width}x{height}, but the image "
                 f"{size[1]}x{size[0]}: give the images that were labelled (--images FOLDER)"

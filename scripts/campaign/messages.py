@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from random import Random
 
-import psutil
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import QoSProfile
 from ros_helpers import DEFAULTS, NODE, PERIOD_NS, Camera, Probe
@@ -19,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from campaign import message_cases
 from campaign.live import ANEW, Live, live_segmenter
-from campaign.progress import Progress
+from campaign.progress import Progress, resident_mb
 from dcfm_ros.pipeline.telemetry import ENDS
 
 _BATCH = 50
@@ -67,7 +66,7 @@ class Attack:
                 self._count()
                 settled.append(self._settled_mb())
             elif record["batches"] % _WARM_UP == 0:
-                memory.append(self._resident_mb())
+                memory.append(resident_mb(self._live.process.pid))
                 progress.save()
         if progress.has_died(self._live.process):
             return
@@ -78,9 +77,6 @@ class Attack:
         if memory:
             progress.compare_memory(memory)
 
-    def _resident_mb(self) -> float:
-        return round(psutil.Process(self._live.process.pid).memory_info().rss / 1e6, 1)
-
     def _settled_mb(self) -> float:
         """What the segmenter takes with a new configuration, after all messages to the one before it: freed
         memory, which is kept for the next images, is returned in between."""
@@ -88,7 +84,7 @@ class Attack:
         self._sent = dict.fromkeys(_CAMERAS, 0)  # counters begin anew
         for camera in self._cameras.values():
             camera.connect()
-        return self._resident_mb()
+        return resident_mb(self._live.process.pid)
 
     def _batch(self, count: int) -> None:
         """Send bad messages of one kind, then valid images."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import psutil
 from points_helpers import HEIGHT, WIDTH, places, records, scene
 from points_node_helpers import Robot, arguments
 from ros_helpers import Diagnostic, Probe, Process
@@ -25,7 +24,7 @@ from sensor_msgs.msg import Image, PointCloud2
 
 from campaign import points_cases
 from campaign.live import take_domain
-from campaign.progress import Progress
+from campaign.progress import Progress, resident_mb
 from dcfm_ros.ros.points_parameters import SOURCES, PointsParameters
 
 _BATCH = 10
@@ -160,8 +159,7 @@ class Attack:
             record["slowest_cloud_s"] = round(self._slowest_s, 3)
             if record["batches"] % _WARM_UP == 0:
                 for target in self._targets:
-                    resident = psutil.Process(target.process.pid).memory_info().rss
-                    memory[target.source].append(round(resident / 1e6, 1))
+                    memory[target.source].append(resident_mb(target.process.pid))
                 progress.save()
         for target in self._targets:
             if progress.has_died(target.process, f"{target.source}: "):

@@ -11,9 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from dcfm_ros.files import atomic_write
 
 _GROWTH = 0.01  # of resident memory, at most
+
+
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return round(psutil.Process(pid).memory_info().rss / 1e6, 1)
 
 
 class Progress:

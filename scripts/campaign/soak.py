@@ -19,7 +19,7 @@ from ros_helpers import NODE, Camera
 from sensor_msgs.msg import Image
 
 from campaign.live import ANEW, Live, live_segmenter
-from campaign.progress import Progress
+from campaign.progress import Progress, resident_mb
 from campaign.soak_figure import draw
 
 _LIFE = 10_000  # frames between two lifecycle cycles
@@ -105,7 +105,7 @@ class Soak:
             "per_s": round(sent / (time.monotonic() - began), 1),
             "p50_ms": round(1e3 * float(np.percentile(latencies, 50)), 2),
             "p99_ms": round(1e3 * float(np.percentile(latencies, 99)), 2),
-            "resident_mb": round(self._process.memory_info().rss / 1e6, 1),
+            "resident_mb": resident_mb(self._process.pid),
             "threads": self._process.num_threads(),
             "files": self._process.num_fds(),
             "load": round(psutil.getloadavg()[0], 1),
