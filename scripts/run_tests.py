@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run all tests in several pytest processes, one more at a time than there are cores: `make test`.
+"""Run all tests in several pytest processes, two more at a time than there are cores: `make test`.
 
 Usage: run_tests.py [--at-once N] [arguments of pytest]
 
-A part is a folder of test/, or some files of a large one. Each has a process of its own: training forks, and
-a process in which DDS and inference engines have run is no place to fork from. The longest parts start first,
-so that no core is idle at the end. Those of nodes wait for most of their time. What a part prints comes when
-it has ended.
+A part is a folder of test/, or some files of a large one, or all small folders. Each has a process of its
+own: training forks, and a process in which DDS and inference engines have run is no place to fork from. They
+share a folder for caches. The longest parts start first, so that no core is idle at the end. Those of nodes
+wait for most of their time. What a part prints comes when it has ended.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -25,8 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-# Minutes of large folders on a core, for the order alone, and in how many parts they run.
-LONG = {
+# Minutes of folders on a core, for the order alone, and in how many parts they run. All others are small, and
+# share a part.
+MINUTES = {
     "ros": (8.0, 4),
     "bags": (4.0, 2),
     "pipeline": (7.5, 3),
@@ -35,6 +37,9 @@ LONG = {
     "model": (1.5, 1),
     "evaluation": (1.0, 1),
     "scripts": (1.0, 1),
+    "campaign": (0.5, 1),
+    "distillation": (0.5, 1),
+    "data_import": (0.2, 1),
 }
 _NO_TESTS = 5  # pytest's exit status where every test was deselected
 
@@ -50,13 +55,18 @@ class Part(NamedTuple):
 def parts(tests: Path) -> list[Part]:
     """All tests of a folder like test/, the longest parts first."""
     found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 2.0)]
+    small = []
     for folder in sorted(path for path in tests.iterdir() if any(path.rglob("test_*.py"))):
-        minutes, count = LONG.get(folder.name, (0.5, 1))
+        if folder.name not in MINUTES:
+            small.append(str(folder))
+            continue
+        minutes, count = MINUTES[folder.name]
         files = [str(path) for path in sorted(folder.rglob("test_*.py"))]
         for number in range(count):
             name = f"{folder.name} {number + 1}/{count}" if count > 1 else folder.name
             paths = files[number::count] if count > 1 else [str(folder)]
             found.append(Part(name, paths, minutes / count))
+    found.append(Part("others", small, 1.5))
     return sorted((part for part in found if part.paths), key=lambda part: -part.minutes)
 
 
@@ -126,16 +136,20 @@ class Runner:
 
 
 def main(arguments: list[str]) -> int:
-    at_once = 1 + len(os.sched_getaffinity(0))
+    at_once = 2 + len(os.sched_getaffinity(0))
     if arguments[:1] == ["--at-once"]:
         at_once, arguments = int(arguments[1]), arguments[2:]
     # In the background of a shell it is ignored, and would be by what the tests start, which some interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Networks on tiny images gain nothing from threads, and lose much where other parts want the same cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Some containers set it. Each part, and each program that a test starts, would compile all modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     began, runner = time.monotonic(), Runner(parts(ROOT / "test"), arguments)
     try:
-        runner.run(at_once)
+        with tempfile.TemporaryDirectory(prefix="dcfm_ros_tests_") as caches:
+            os.environ["DCFM_ROS_TEST_CACHES"] = caches
+            runner.run(at_once)
     except KeyboardInterrupt:
         return 130
     print("\n".join([*runner.lines, f"all in {time.monotonic() - began:.0f} s"]), flush=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import os
 import shutil
 import sys
 import types
@@ -25,6 +26,7 @@ import pytest
 import torch
 from cuda_helpers import FakeEvent
 
+from dcfm_ros.files import atomic_directory
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
 from dcfm_ros.pipeline.backends.network_cache import network_key
 from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
@@ -248,19 +250,18 @@ class NoStream(EngineStream):
         return torch.empty(count, dtype=torch.uint8)
 
 
-_written: dict[str, Path] = {}  # ONNX files of this process, by their network: each takes seconds
-
-
-def without_tensorrt(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Replace TensorRT, the GPU and its streams by stand-ins. ONNX files are kept in the folder."""
-    write_onnx = tensorrt_build.write_onnx
+def without_tensorrt(patch: pytest.MonkeyPatch) -> None:
+    """Replace TensorRT, the GPU and its streams by stand-ins. ONNX files take seconds each, and are kept with
+    the tests' caches."""
+    write_onnx, caches = tensorrt_build.write_onnx, Path(os.environ["XDG_CACHE_HOME"])
 
     def once(part, where):
         key = network_key(part.module, [(tensor.dtype, tensor.shape) for tensor in part.inputs.values()])
-        if key not in _written:
-            (folder / key).mkdir()
-            _written[key] = write_onnx(part, folder / key)
-        return shutil.copy(_written[key], where / _written[key].name)
+        kept = caches / "onnx" / key / f"{part.name}.onnx"
+        if not kept.exists():
+            with atomic_directory(kept.parent) as folder:
+                write_onnx(part, folder)
+        return shutil.copy(kept, where / kept.name)
 
     patch.setattr(tensorrt_build, "write_onnx", once)
     patch.setitem(sys.modules, "tensorrt", stand_in())

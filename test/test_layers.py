@@ -35,26 +35,19 @@ LIBRARIES = (
 )
 
 
-@cache
-def tree_of(source: str) -> ast.Module:
-    """Every module is asked for many times."""
-    return ast.parse(source)
-
-
-def imports(path: Path, at_module_level: bool = False) -> set[str]:
+def imports(path: Path, at_module_level: bool = False) -> frozenset[str]:
     """Names of what a module imports, `from a import b` as a.b, of relative imports with their dots; also by
     `import_module("a")`."""
-    tree = tree_of(path.read_text())
-    inner = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for node in ast.walk(function)
-    }
-    names = set()
-    for node in ast.walk(tree):
-        if at_module_level and id(node) in inner:
-            continue
+    return imported(path.read_text(), at_module_level)
+
+
+@cache  # every module is asked for many times
+def imported(source: str, at_module_level: bool) -> frozenset[str]:
+    names, nodes = set(), [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if not (at_module_level and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            nodes += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -67,7 +60,7 @@ def imports(path: Path, at_module_level: bool = False) -> set[str]:
             and isinstance(node.args[0], ast.Constant)
         ):
             names.add(node.args[0].value)
-    return names
+    return frozenset(names)
 
 
 def under(name: str, package: str) -> bool:

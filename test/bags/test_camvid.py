@@ -62,7 +62,7 @@ def evaluated(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def by_files(tmp_path_factory):
+def by_files():
     """Rows of `dcfm evaluate` by mode, alignment, interval and threshold."""
     report = evaluate(
         EvaluateOptions(
@@ -71,7 +71,8 @@ def by_files(tmp_path_factory):
             alignments=("flow", "none"),
             intervals=(1,),
             thresholds=tuple(THRESHOLDS.values()),
-            out=str(tmp_path_factory.mktemp("out")),
+            max_age=0,
+            out="",
         )
     )
     return {(row["mode"], row["alignment"], row["interval"], row["threshold"]): row for row in report["rows"]}

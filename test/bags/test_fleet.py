@@ -75,14 +75,14 @@ def evaluated(tmp_path, model, monkeypatch):
 
 
 @pytest.mark.slow
-def test_figures_of_all_are_those_of_one_run_over_all(tmp_path, evaluated):
+def test_figures_of_all_are_those_of_one_run_over_all(here, tmp_path, evaluated):
     """One recording with both cameras is that one run."""
     topics = ("/front/image", "/rear/image")
     for number, topic in enumerate(topics):
         write_bag(tmp_path / "each" / topic.split("/")[1], 20, topics=(topic,), pictures=drive(20, number))
     write_bag(tmp_path / "both", 20, topics=topics)
-    apart = evaluated(tmp_path / "each", workers=2, labels=())
-    together = evaluated(tmp_path / "both", workers=1, labels=())
+    apart = evaluated(tmp_path / "each", labels=())
+    together = evaluated(tmp_path / "both", labels=())
     assert [bag["name"] for bag in apart["bags"]] == ["front", "rear"] and apart["rows"] == together["rows"]
     assert apart["rows"][0]["frames"] == 40 and 0 < apart["rows"][0]["agreement"] < 1
 
@@ -195,9 +195,9 @@ def test_recordings_of_one_name_have_folders_of_their_own(here, tmp_path, evalua
 
 @pytest.fixture
 def segmented(tmp_path, model):
-    def segment(*bags, workers=None):
+    def segment(*bags):
         return segment_fleet(
-            FleetOptions(tuple(map(str, bags)), str(tmp_path / "masks"), workers),
+            FleetOptions(tuple(map(str, bags)), str(tmp_path / "masks")),
             BagSegmentOptions("", "", topics=(CAMERA,), model=model, backend="torch", precision="f32"),
         )
 
@@ -205,11 +205,11 @@ def segmented(tmp_path, model):
 
 
 @pytest.mark.slow
-def test_segmenting_goes_on_where_it_was(tmp_path, drives, segmented):
+def test_segmenting_goes_on_where_it_was(here, tmp_path, drives, segmented):
     first = segmented(drives / "drive1", drives / "night")
     assert first["counts"] == {"done": 2} and first["rows"][0]["frames"] == 2 * FRAMES + 2
     before = (tmp_path / "masks" / "drive1" / "metadata.yaml").stat().st_mtime_ns
-    second = segmented(drives, workers=2)
+    second = segmented(drives)
     assert [(bag["name"], bag["status"]) for bag in second["bags"]] == [
         ("drive1", "exists"),
         ("drive2", "done"),

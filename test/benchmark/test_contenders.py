@@ -60,13 +60,11 @@ def networks():
 
 
 @pytest.fixture(scope="module", params=["torch", "openvino"])
-def make(request, tmp_path_factory):
+def make(request):
     """`make(model)`: the backend of a model, one engine after the other."""
     if request.param == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield lambda model: make_backend(request.param, model, "cpu", "f32")
+    return lambda model: make_backend(request.param, model, "cpu", "f32")
 
 
 @pytest.fixture(scope="module")

@@ -88,10 +88,9 @@ def test_what_is_being_compiled_is_not_forgotten(networks, backend):
 
 
 @pytest.mark.slow
-def test_masks_go_on_whatever_was_forgotten(bench, monkeypatch, tmp_path):
+def test_masks_go_on_whatever_was_forgotten(bench, monkeypatch):
     """Two sizes in turn with a bound of one, so that each comes back after it was forgotten."""
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("dcfm_ros.pipeline.networks._MAX_SIZES", 1)
     backend = make_backend("openvino", tiny_model(), "cpu", "f32")
     bench = bench(Mode.ASYNC, backend=backend)

@@ -29,18 +29,10 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """The user's cache of networks is left alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", names_that_run(on_gpu=False))
-def test_logits_are_those_of_the_training_form(cache, name, kind):
+def test_logits_are_those_of_the_training_form(name, kind):
     if not TABLE[name].is_installed:
         pytest.skip(f"{name} is not installed")
     model = tiny_model(**KINDS[kind])

@@ -27,8 +27,8 @@ SIZES = [(64, 96), (96, 64)]
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory):
-    """Makes each backend once: compiling takes seconds. The user's cache of networks is left alone."""
+def make():
+    """Makes each backend once: compiling takes seconds."""
     made = {}
 
     def make(name, architecture="dcfm"):
@@ -40,9 +40,7 @@ def make(tmp_path_factory):
             )
         return made[name, architecture]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield make
+    return make
 
 
 @pytest.fixture(params=names_that_run(on_gpu=False))

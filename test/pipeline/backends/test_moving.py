@@ -21,7 +21,7 @@ SIZE, GRID, CAMERA = (64, 96), (16, 24), (75, 113)
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory):
-    """Makes each backend once; GPU and TensorRT are stand-ins. The user's cache of networks is left alone."""
+    """Makes each backend once; GPU and TensorRT are stand-ins."""
     made = {}
 
     def new(name, precision, architecture):
@@ -37,7 +37,7 @@ def make(tmp_path_factory):
         from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
         from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
 
-        tensorrt_helpers.without_tensorrt(patch, tmp_path_factory.mktemp("onnx"))
+        tensorrt_helpers.without_tensorrt(patch)
         folder = tmp_path_factory.mktemp("engines") / "f32"
         tensorrt_build.build_engines(model, "tiny", folder, SIZE, precision, "cuda", lambda what: None)
         return tensorrt.TensorRTBackend(folder)
@@ -49,7 +49,6 @@ def make(tmp_path_factory):
         return made[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         without_gpu(patch)
         yield make
 

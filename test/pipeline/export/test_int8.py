@@ -35,14 +35,6 @@ def nncf():
     return pytest.importorskip("nncf", reason="NNCF is not installed")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """Each model is converted once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def image(seed, size=SIZE):
     """Regions, as the networks of random weights tell noise by nothing."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), np.uint8)

@@ -21,11 +21,11 @@ from dcfm_ros.pipeline.backends.openvino.graphs import (
     DECODER,
     SHALLOW,
     SHALLOW_FEATURE,
-    Graphs,
     Structure,
     row_weights,
 )
 from dcfm_ros.pipeline.backends.openvino.slices import SHARE, plan
+from dcfm_ros.pipeline.backends.openvino.store import GraphStore
 
 # Not ours: OpenVINO's converter traces, and PyTorch wants that no more.
 pytestmark = [
@@ -35,18 +35,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory):
-    """Parts and graphs of a small model, for an image size; each is converted once."""
-    folders, core = {}, openvino.Core()
+def converted():
+    """Parts and graphs of a small model, for an image size."""
+    core = openvino.Core()
 
     def of(size, **changes):
-        key = tuple(changes.items())
-        if key not in folders:
-            parts, folder = fold(tiny_model(**changes)), tmp_path_factory.mktemp("graphs")
-            convert_parts(parts, folder)
-            folders[key] = parts, folder
-        parts, folder = folders[key]
-        return parts, Graphs(core, folder, size)
+        model = tiny_model(**changes)
+        return fold(model), GraphStore(model).graphs(core, size)
 
     return of
 

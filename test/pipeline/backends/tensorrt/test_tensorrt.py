@@ -39,9 +39,9 @@ SIZE = (64, 96)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stand_in(tmp_path_factory):
+def stand_in():
     with pytest.MonkeyPatch.context() as patch:
-        tensorrt_helpers.without_tensorrt(patch, tmp_path_factory.mktemp("onnx"))
+        tensorrt_helpers.without_tensorrt(patch)
         yield
 
 
