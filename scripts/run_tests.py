@@ -139,8 +139,9 @@ def main(arguments: list[str]) -> int:
     at_once = 2 + len(os.sched_getaffinity(0))
     if arguments[:1] == ["--at-once"]:
         at_once, arguments = int(arguments[1]), arguments[2:]
-    # In the background of a shell it is ignored, and would be by what the tests start, which some interrupt.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # In the background of a shell SIGINT is ignored, and would be by what tests start, which some interrupt.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     # Networks on tiny images gain nothing from threads, and lose much where other parts want the same cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     # Some containers set it. Each part, and each program that a test starts, would compile all modules anew.

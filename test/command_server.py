@@ -25,7 +25,9 @@ MODULES = {
     "viewer": "dcfm_ros.ros.viewer_node",
 }
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["dcfm_ros.ros.segmenter_node", *MODULES.values()])
+# with what the segmenter loads for the backend torch, which it imports only then
+_BACKEND = ["dcfm_ros.pipeline.backends.torch_cpu", "dcfm_ros.model.folder"]
+_CONTEXT.set_forkserver_preload(["dcfm_ros.ros.segmenter_node", *MODULES.values(), *_BACKEND])
 
 
 def _run(command: str, arguments: list[str], log: str, environment: dict[str, str]) -> None:
