@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-# Minutes of folders on a core, for the order alone, and in how many parts they run. All others are small, and
+# Minutes of folders beside others, for the order alone, and in how many parts they run. All others are small, and
 # share a part.
 MINUTES = {
-    "ros": (8.0, 4),
-    "bags": (4.0, 2),
-    "pipeline": (7.5, 3),
-    "training": (2.0, 1),
-    "benchmark": (1.5, 1),
-    "model": (1.5, 1),
-    "evaluation": (1.0, 1),
-    "scripts": (1.0, 1),
-    "campaign": (0.5, 1),
+    "ros": (16.0, 4),
+    "pipeline": (15.0, 3),
+    "bags": (10.0, 2),
+    "training": (4.0, 1),
+    "model": (3.5, 1),
+    "benchmark": (2.0, 1),
+    "evaluation": (1.5, 1),
+    "scripts": (1.5, 1),
+    "campaign": (1.0, 1),
     "distillation": (0.5, 1),
     "data_import": (0.2, 1),
 }
@@ -54,7 +54,7 @@ class Part(NamedTuple):
 
 def parts(tests: Path) -> list[Part]:
     """All tests of a folder like test/, the longest parts first."""
-    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 2.0)]
+    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 3.0)]
     small = []
     for folder in sorted(path for path in tests.iterdir() if any(path.rglob("test_*.py"))):
         if folder.name not in MINUTES:
@@ -66,7 +66,7 @@ def parts(tests: Path) -> list[Part]:
             name = f"{folder.name} {number + 1}/{count}" if count > 1 else folder.name
             paths = files[number::count] if count > 1 else [str(folder)]
             found.append(Part(name, paths, minutes / count))
-    found.append(Part("others", small, 1.5))
+    found.append(Part("others", small, 2.0))
     return sorted((part for part in found if part.paths), key=lambda part: -part.minutes)
 
 
