@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-# Minutes of folders beside others, for the order alone, and in how many parts they run. All others are small, and
-# share a part.
+# Minutes of folders beside others, for the order alone, and in how many parts they run. All others are small,
+# and share a part.
 MINUTES = {
     "ros": (16.0, 4),
     "pipeline": (15.0, 3),
