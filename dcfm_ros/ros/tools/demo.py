@@ -184,7 +184,7 @@ def _watch(
         now, masks = time.monotonic(), recorder.writer.masks
         if camera.running() or masks != seen:
             ended, seen = now, masks
-        if now - shown >= 1.0 and (camera.running() or not masks):
+        if now - shown >= 1.0 and (not masks or (camera.running() and masks < frames)):
             before, line = line, _live_line(recorder, frames, (masks - since_masks) / (now - shown))
             _show(line, before)
             shown, since_masks = now, masks
