@@ -183,14 +183,14 @@ def test_openvino_gives_what_pytorch_gives(tmp_path, precision, tolerance):
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path, capsys):
+def test_the_command(onnx, tmp_path, capsys):
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
-    model, out = write_tiny_model(tmp_path / "model", architecture="per_frame"), tmp_path / "out"
-    options = ["--format", "openvino", "--out", str(out), "--size", "64x96", "--precision", "f16"]
-    assert main(["export", str(model), *options]) == 0
+    model, out = write_tiny_model(tmp_path / "model", architecture="per_frame"), tmp_path / "onnx"
+    arguments = ["export", str(model), "--out", str(out), "--size", "64x96", "--precision", "f16"]
+    assert main(arguments) == 0
     output = capsys.readouterr().out.splitlines()
-    assert output[0] == f"{model} (mit_b0) for images of 96x64 in f16, as openvino:"
-    assert output[1].startswith("  shallow.xml: differs from PyTorch in f32 by ")
+    assert output[0] == f"{model} (mit_b0) for images of 96x64 in f16, as onnx:"
+    assert output[1].startswith("  shallow.onnx: differs from PyTorch in f32 by ")
     assert output[-1] == f"written to {out}"
     record = yaml.safe_load((out / "export.yaml").read_text())
     assert (
@@ -198,7 +198,8 @@ def test_the_command(tmp_path, capsys):
         and record["size"] == [64, 96]
         and len(record["model_sha256"]) == 64
     )
-    assert main(["export", str(model), *options]) == 0  # an older export is replaced
+    assert main([*arguments, "--format", "openvino"]) == 0  # an older export is replaced
+    assert {path.suffix for path in out.iterdir()} == {".xml", ".bin", ".yaml"}
 
 
 def test_the_size_is_by_default_that_of_a_camera_of_the_models_shape(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 """The demo: all nodes in processes of their own, with a random model."""
 
 import json
+from itertools import count
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -249,3 +251,19 @@ def test_a_wrong_source_is_named_before_anything_starts(tmp_path):
     with pytest.raises(ValueError, match="/no/such/video"):
         run_demo(DemoOptions(source="/no/such/video", out=str(tmp_path / "demo")))
     assert not (tmp_path / "demo").exists()
+
+
+def test_no_rate_is_shown_while_a_camera_whose_masks_are_all_there_ends(monkeypatch, capsys):
+    seconds, calls = count(step=0.5), count()
+    monkeypatch.setattr(demo, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    camera = SimpleNamespace(running=lambda: next(calls) < 20, check_result=lambda: None)
+    segmenter = SimpleNamespace(check_running=lambda: None)
+    info = {"latency_ms": 7.4, "feature_age_frames": 4, "score": 0.25}
+    recorder = SimpleNamespace(latest_info=info, writer=SimpleNamespace(masks=0, keyframes=7))
+
+    def spin_once(timeout_sec):
+        recorder.writer.masks = min(recorder.writer.masks + 12, 24)
+
+    demo._watch(recorder, SimpleNamespace(spin_once=spin_once), camera, [segmenter], 24)
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in shown if "24 of 24 masks" in line] == [shown[-2]] and " Hz" not in shown[-2]
