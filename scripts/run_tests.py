@@ -5,9 +5,9 @@
 
 Usage: run_tests.py [--at-once N] [arguments of pytest]
 
-A part is a folder of test/, or some files of a large one, or all small folders. Each has a process of its
-own: training forks, and a process in which DDS and inference engines have run is no place to fork from. They
-share a folder for caches. The longest parts start first, so that no core is idle at the end. Those of nodes
+A part is a folder of test/ or a few, or some files of a large one. Each has a process of its own: training
+forks, and a process in which DDS and inference engines have run is no place to fork from. They share a folder
+for caches. The longest parts start first, so that no core is idle at the end. Those of nodes
 wait for most of their time. What a part prints comes when it has ended.
 """
 
@@ -26,21 +26,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-# Minutes of folders beside others, for the order alone, and in how many parts they run. All others are small,
-# and share a part.
-MINUTES = {
-    "ros": (16.0, 4),
-    "pipeline": (15.0, 3),
-    "bags": (10.0, 2),
-    "training": (4.0, 1),
-    "model": (3.5, 1),
-    "benchmark": (2.0, 1),
-    "evaluation": (1.5, 1),
-    "scripts": (1.5, 1),
-    "campaign": (1.0, 1),
-    "distillation": (0.5, 1),
-    "data_import": (0.2, 1),
-}
+
+
+class Group(NamedTuple):
+    """Folders of test/ that share processes."""
+
+    folders: tuple[str, ...]
+    minutes: float  # beside others, for the order alone
+    count: int = 1  # of parts
+
+
+# All other folders are small, and share a part. Those of the group of training fork.
+GROUPS = (
+    Group(("ros",), 20.0, 4),
+    Group(("pipeline",), 15.0, 3),
+    Group(("bags",), 10.0, 2),
+    Group(("evaluation", "benchmark", "scripts", "campaign"), 7.0),
+    Group(("training", "distillation", "data_import"), 6.0),
+    Group(("model",), 4.0),
+)
 _NO_TESTS = 5  # pytest's exit status where every test was deselected
 
 
@@ -54,19 +58,16 @@ class Part(NamedTuple):
 
 def parts(tests: Path) -> list[Part]:
     """All tests of a folder like test/, the longest parts first."""
-    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 3.0)]
-    small = []
-    for folder in sorted(path for path in tests.iterdir() if any(path.rglob("test_*.py"))):
-        if folder.name not in MINUTES:
-            small.append(str(folder))
-            continue
-        minutes, count = MINUTES[folder.name]
-        files = [str(path) for path in sorted(folder.rglob("test_*.py"))]
-        for number in range(count):
-            name = f"{folder.name} {number + 1}/{count}" if count > 1 else folder.name
-            paths = files[number::count] if count > 1 else [str(folder)]
-            found.append(Part(name, paths, minutes / count))
-    found.append(Part("others", small, 2.0))
+    found = [Part("package", [str(path) for path in sorted(tests.glob("test_*.py"))], 4.0)]
+    for group in GROUPS:
+        files = sorted(path for folder in group.folders for path in (tests / folder).rglob("test_*.py"))
+        for number in range(group.count):
+            name = group.folders[0] + (f" {number + 1}/{group.count}" if group.count > 1 else "")
+            paths = [str(path) for path in files[number :: group.count]]
+            found.append(Part(name, paths, group.minutes / group.count))
+    grouped = {folder for group in GROUPS for folder in group.folders}
+    others = sorted(path for path in tests.iterdir() if path.name not in grouped)
+    found.append(Part("others", [str(path) for path in others if any(path.rglob("test_*.py"))], 2.0))
     return sorted((part for part in found if part.paths), key=lambda part: -part.minutes)
 
 

@@ -5,7 +5,6 @@ in trouble."""
 
 import time
 from collections import Counter
-from statistics import median
 
 import pytest
 from ros_helpers import Camera, check_mask
@@ -20,10 +19,9 @@ CAMERAS = {
 }
 EQUAL = ("front", "rear", "left")
 # of streams; those with trouble come between the others, so that a busy machine is so to both
-ROUNDS, SECONDS = (5, 0.8)
-BUDGET_HZ = (
-    3.0  # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
-)
+ROUNDS, MOST_ROUNDS, SECONDS = 5, 20, 0.8
+# of keyframes; without it there would be 33 a second, and on a busy machine still more than this
+BUDGET_HZ = 3.0
 
 
 @pytest.fixture
@@ -85,34 +83,60 @@ def masks_of(camera, sent, probe):
     return [mask for mask in camera.masks if (mask.header.stamp.sec, mask.header.stamp.nanosec) in stamps]
 
 
+class Shares:
+    """Of all images that were sent, the share that has a mask, by camera."""
+
+    def __init__(self):
+        self._images, self._masks = Counter(), Counter()
+
+    def add(self, name: str, sent: list, masks: list) -> None:
+        self._images[name] += len(sent)
+        self._masks[name] += len(masks)
+
+    def __getitem__(self, name: str) -> float:
+        return self._masks[name] / self._images[name]
+
+
+def unfair(shares: Shares, beside_trouble: Shares) -> list[str]:
+    """What is not as it should be."""
+    equal = [shares[name] for name in EQUAL]
+    found = []
+    if max(equal) > 1.1 * min(equal):
+        found.append(f"cameras of the same rate have shares of {equal}")
+    if shares["right"] < min(equal):
+        found.append(f"the slow camera has {shares['right']}, one of the others {min(equal)}")
+    for name in set(CAMERAS) - {"rear"}:
+        if beside_trouble[name] < 0.9 * shares[name]:
+            found.append(f"{name} has {beside_trouble[name]} beside trouble, {shares[name]} without")
+    return found
+
+
 @pytest.mark.slow
 def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
+    """Shares of a few images say little on a machine with other work: more are sent then, and all count."""
     begun = time.monotonic()
     earlier = sum(len(camera.keyframes) for camera in four.values())
-    images, masks = Counter(), Counter()
-    beside_trouble = {name: [] for name in four if name != "rear"}  # shares of the images that have a mask
-    for _ in range(ROUNDS):
+    shares, beside_trouble = Shares(), Shares()
+    for number in range(1, MOST_ROUNDS + 1):
         sent = stream(four, probe)
         for name, camera in four.items():
             found = masks_of(camera, sent[name], probe)
-            images[name], masks[name] = images[name] + len(sent[name]), masks[name] + len(found)
+            shares.add(name, sent[name], found)
             for mask in found:
                 image = next(message for message in sent[name] if message.header.stamp == mask.header.stamp)
                 check_mask(mask, image, *CAMERAS[name][1:3], classes=4)
 
         before = len(four["rear"].masks)
         sent = stream(four, probe, trouble="rear")
-        for name, shares in beside_trouble.items():
-            shares.append(len(masks_of(four[name], sent[name], probe)) / len(sent[name]))
+        for name in set(four) - {"rear"}:
+            beside_trouble.add(name, sent[name], masks_of(four[name], sent[name], probe))
         assert len(four["rear"].masks) == before
+        if number >= ROUNDS and not unfair(shares, beside_trouble):
+            break
     keyframes = sum(len(camera.keyframes) for camera in four.values()) - earlier
     assert keyframes <= BUDGET_HZ * (time.monotonic() - begun + 2)
+    assert not unfair(shares, beside_trouble)
 
-    shares = {name: masks[name] / images[name] for name in four}
-    equal = [shares[name] for name in EQUAL]
-    assert max(equal) <= 1.1 * min(equal) and shares["right"] >= min(equal)  # the slow camera has no less
-    for name in beside_trouble:
-        assert median(beside_trouble[name]) >= 0.9 * shares[name]
     for camera in four.values():
         status = probe.diagnostic(camera.topic)
         assert status.number("failures") == status.number("resets") == 0
