@@ -5,15 +5,21 @@ names."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
+import pytest
 from waiting_helpers import until
 
+from dcfm_ros.bags import workers
 from dcfm_ros.bags.errors import BagError
 from dcfm_ros.bags.workers import attempt
+
+_LIBRARIES = ["dcfm_ros.bags.fleet", "dcfm_ros.pipeline.backends.torch_cpu", "dcfm_ros.model.folder"]
 
 
 class Here:
@@ -27,6 +33,20 @@ class Here:
 
     def close(self):
         pass
+
+
+@pytest.fixture
+def forked_workers(monkeypatch):
+    """Workers are forks of one process that has imported PyTorch, which takes each spawned one seconds.
+
+    What differs from spawned ones is how they start, and that PyTorch was there before they were bound to
+    their cores: its number of threads is 1 here.
+    """
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LIBRARIES)
+    forkserver.ensure_running()  # now, for workers are started while SIGINT is blocked
+    monkeypatch.setattr(workers, "get_context", lambda method: context)
 
 
 def run_all(engine, task, jobs):

@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 import yaml
+from torch.distributed import TCPStore
 
 from dcfm_ros.model.folder import load_model
 from dcfm_ros.training.checkpoint import STATE_FILE
@@ -70,3 +74,58 @@ def finish(process):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     process.stdout.close()
+
+
+def run_members(script, arguments, folder, timeout_s=240):
+    """A script in a group of two processes, as torchrun starts them; (exit codes, output).
+
+    They are forks of one process that has imported the package, which takes seconds: torchrun's own and its
+    two take three times as many. None is ended because another fails.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["dcfm_ros.training.loop", "torch._dynamo"])  # that by optimisers
+    environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    store, log = TCPStore("localhost", 0, is_master=True, wait_for_workers=False), folder / "output.txt"
+    log.write_text("")
+    members = [
+        context.Process(target=_be_member, args=(rank, store.port, environment, script, arguments, log))
+        for rank in range(2)
+    ]
+    try:
+        for member in members:
+            member.start()
+        for member in members:
+            member.join(timeout_s)
+        return [member.exitcode for member in members], log.read_text()
+    finally:
+        for member in members:
+            member.kill()
+            member.join()
+
+
+def _be_member(rank, port, environment, script, arguments, log):
+    """In the fork: become a member of the group, whose meeting place is the test's."""
+    group = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": port,
+        "TORCHELASTIC_USE_AGENT_STORE": True,
+        "TORCHELASTIC_RESTART_COUNT": 0,
+    }
+    os.environ.update(environment | {name: str(value) for name, value in group.items()})
+    with log.open("a") as file:
+        for standard in (1, 2):
+            os.dup2(file.fileno(), standard)
+    sys.stdout, sys.stderr = (os.fdopen(standard, "w", buffering=1, closefd=False) for standard in (1, 2))
+    sys.argv = [str(script), *arguments]
+    runpy.run_path(str(script), run_name="__main__")

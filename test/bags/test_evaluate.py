@@ -126,7 +126,9 @@ def test_accuracy_is_that_of_the_labels(tmp_path, evaluated):
 @pytest.mark.slow
 def test_labels_for_some_frames_only(tmp_path, evaluated):
     report = evaluated(
-        write_bag(tmp_path / "drive", 20, labels="/labels", labelled=(0, 4, 9)), labels=("/labels",)
+        write_bag(tmp_path / "drive", 20, labels="/labels", labelled=(0, 4, 9)),
+        labels=("/labels",),
+        per_frame=False,
     ).report
     assert report["rows"][0]["labelled_frames"] == 3 and report["rows"][0]["mvc8"] is None
     assert report["notes"] == [f"{CAMERA}: 3 of 20 masks have a label; accuracy is computed from these"]
@@ -137,6 +139,7 @@ def test_labels_without_their_images(tmp_path, evaluated):
     report = evaluated(
         write_bag(tmp_path / "drive", 10, labels="/labels", encoding="jpeg", corrupt=(4,)),
         labels=("/labels",),
+        per_frame=False,
     ).report
     assert report["cameras"][0]["skipped"] == {"decode": 1} and report["rows"][0]["labelled_frames"] == 9
     skipped, unused = report["notes"]
@@ -146,7 +149,9 @@ def test_labels_without_their_images(tmp_path, evaluated):
 
 def test_labels_of_another_size_are_left_out(tmp_path, evaluated):
     report = evaluated(
-        write_bag(tmp_path / "drive", 10, labels="/labels", sizes={5: (48, 64)}), labels=("/labels",)
+        write_bag(tmp_path / "drive", 10, labels="/labels", sizes={5: (48, 64)}),
+        labels=("/labels",),
+        per_frame=False,
     ).report
     refused = [note for note in report["notes"] if "cannot be used" in note]
     assert refused == [
@@ -173,7 +178,7 @@ def test_a_class_that_the_model_does_not_have(tmp_path, evaluated, model):
 def test_faults_of_a_recording_are_noted(tmp_path, evaluated):
     path = write_bag(tmp_path / "drive", 20, stamps={9: 0})
     (path / "metadata.yaml").unlink()
-    report = evaluated(path).report
+    report = evaluated(path, per_frame=False).report
     assert report["notes"] == [
         "metadata.yaml is missing: the files of the folder are used",
         f"{CAMERA}: 1 stamps older than the previous one; the segmenter was reset there, as it is live",
@@ -190,7 +195,7 @@ def test_a_camera_of_which_nothing_can_be_used_leaves_the_others(tmp_path, evalu
     for name in (path, broken):
         (name / "metadata.yaml").unlink()
     (broken / "broken.mcap").rename(path / "drive_1.mcap")  # two files, one after the other
-    report = evaluated(path).report
+    report = evaluated(path, per_frame=False).report
     assert {camera["camera"]: (camera["images"], camera["masks"]) for camera in report["cameras"]} == {
         "front": (6, 6),
         "rear": (6, 0),
@@ -248,7 +253,10 @@ def test_results_of_other_rows_are_not_added_up(tmp_path, evaluated):
 @pytest.mark.slow
 def test_two_sided_masks_are_counted_once(tmp_path, evaluated):
     report = evaluated(
-        write_bag(tmp_path / "drive", 25, labels="/labels"), labels=("/labels",), mode="two_sided"
+        write_bag(tmp_path / "drive", 25, labels="/labels"),
+        labels=("/labels",),
+        mode="two_sided",
+        per_frame=False,
     ).report
     assert (
         report["rows"][0]["frames"] == report["rows"][0]["labelled_frames"] == 25

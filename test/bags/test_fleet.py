@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from bags_helpers import CAMERA, drive, read_bag, write_bag
-from fleet_helpers import Here, kill_for
+from fleet_helpers import Here, forked_workers, kill_for  # noqa: F401
 from helpers import write_tiny_model
 from segmenting_helpers import stop_at
 from waiting_helpers import until
@@ -60,6 +60,7 @@ def evaluated(tmp_path, model, monkeypatch):
     def evaluate(*bags, workers=None, ray="", **options):
         options = {
             "page": False,
+            "per_frame": False,
             "backend": "torch",
             "precision": "f32",
             "model": model,
@@ -81,18 +82,19 @@ def test_figures_of_all_are_those_of_one_run_over_all(here, tmp_path, evaluated)
     for number, topic in enumerate(topics):
         write_bag(tmp_path / "each" / topic.split("/")[1], 20, topics=(topic,), pictures=drive(20, number))
     write_bag(tmp_path / "both", 20, topics=topics)
-    apart = evaluated(tmp_path / "each", labels=())
-    together = evaluated(tmp_path / "both", labels=())
+    apart = evaluated(tmp_path / "each", labels=(), per_frame=True)
+    together = evaluated(tmp_path / "both", labels=(), per_frame=True)
     assert [bag["name"] for bag in apart["bags"]] == ["front", "rear"] and apart["rows"] == together["rows"]
     assert apart["rows"][0]["frames"] == 40 and 0 < apart["rows"][0]["agreement"] < 1
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_workers_change_nothing(tmp_path, drives, evaluated):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fleet_module, "Processes", lambda workers: Here())
-        one = evaluated(drives)
-    two = evaluated(drives, workers=2)
+        one = evaluated(drives, per_frame=True)
+    two = evaluated(drives, workers=2, per_frame=True)
     assert one["workers"] == 1 and two["workers"] == 2
     assert one["rows"] == two["rows"] and one["rows"][0]["miou"] > 0 and one["rows"][0]["windows8"] > 0
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == json.loads(json.dumps(two))
@@ -123,6 +125,7 @@ def test_bad_recordings_leave_the_others_alone(here, tmp_path, drives, evaluated
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("dies, status, tries", [("dies once", "done", 2), ("dies", "failed", 2)])
 def test_a_recording_that_kills_its_process_leaves_the_others_alone(
     tmp_path, evaluated, drives, monkeypatch, dies, status, tries
@@ -310,6 +313,7 @@ def test_one_recording_is_no_fleet(tmp_path, drives):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 def test_the_command(tmp_path, drives, model, capsys):
     broken = tmp_path / "broken.mcap"
     broken.write_bytes(b"")
@@ -357,7 +361,7 @@ def long_drives(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.nightly)])
 def test_an_interruption_leaves_no_process_and_what_is_finished_stays(tmp_path, model, long_drives, workers):
     # Processes that are started by the installed command load its script.
     script, template = tmp_path / "dcfm", Path(__file__).parents[2] / "scripts" / "command.py.in"

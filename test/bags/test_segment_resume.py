@@ -305,8 +305,10 @@ import torch
 from segmenting_helpers import segment
 
 from dcfm_ros.bags.progress import UnfinishedOutput
+from dcfm_ros.bags.types import typestore
 from dcfm_ros.bags.writing import Parts
 
+typestore()     # is made once, too
 torch.set_num_threads(1)
 for line in sys.stdin:
     bag, out, model, where, count, changes = eval(line)

@@ -331,7 +331,7 @@ def test_memory_changes_nothing(options):
 @pytest.mark.slow
 def test_merged_classes_are_merged_before_they_are_compared(options, models, tmp_path):
     (tmp_path / "map.yaml").write_text("{classes: {a: [sky, tree], b: [road]}, ignore: car}")
-    kept = replace(options, intervals=(1,), thresholds=(), modes=("causal",), alignments=("none",))
+    kept = replace(options, intervals=(1,), thresholds=(), modes=("causal",), alignments=("none",), max_age=0)
     plain, merged = (
         evaluate(kept)["rows"][0],
         evaluate(replace(kept, class_map=str(tmp_path / "map.yaml")))["rows"][0],

@@ -5,10 +5,8 @@ configuration alone."""
 
 import json
 import os
-import subprocess
-import sys
+import resource
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -28,47 +26,29 @@ from dcfm_ros.training.checkpoint import (
 )
 from dcfm_ros.training.settings import DataConfig, SourceConfig, ValidationConfig
 
-# Files may not grow beyond 1 MB here, as on a full disk. Arguments: what to save, folder.
-FULL_DISK = """
-import resource, sys
-from pathlib import Path
-import torch
-from helpers import tiny_model
-from dcfm_ros.training.checkpoint import TrainingError, save_folder, save_state
-what, folder = sys.argv[1], Path(sys.argv[2])
-model = tiny_model(seed=1)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-try:
-    save_state(folder, {"model": model.state_dict()}) if what == "state" else save_folder(folder, model, {})
-except TrainingError as error:
-    print(error)
-"""
-
 
 def state_of(config, iteration=2, **more):
     return {"configuration": json.dumps(plain_config(config)), "iteration": iteration, **more}
 
 
-def on_a_full_disk(what, folder):
-    root = Path(__file__).parents[2]
-    paths = [str(root / "test"), *sys.path]
-    done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, what, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def error_on_a_full_disk(save, *arguments):
+    """The error of a save where files may not grow beyond 1 MB."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        with pytest.raises(TrainingError) as error:
+            save(*arguments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    return str(error.value)
 
 
 @pytest.mark.slow
 def test_a_full_disk_spares_the_state(train_config, tmp_path):
     save_state(tmp_path, state_of(train_config(), weights=torch.ones(3)))
-    message = on_a_full_disk("state", tmp_path)
+    message = error_on_a_full_disk(save_state, tmp_path, {"model": tiny_model(seed=1).state_dict()})
     assert message.startswith(f"{tmp_path / STATE_FILE} could not be saved (")
-    assert message.endswith("; the previous checkpoint is intact. Free space and continue with --resume\n")
+    assert message.endswith("; the previous checkpoint is intact. Free space and continue with --resume")
     assert torch.equal(load_state(tmp_path, train_config(), resume=True)["weights"], torch.ones(3))
     assert not list(tmp_path.glob("*.part"))  # takes no room
 
@@ -77,7 +57,7 @@ def test_a_full_disk_spares_the_state(train_config, tmp_path):
 def test_a_full_disk_spares_the_model(tmp_path):
     folder, model = tmp_path / "last", tiny_model()
     save_folder(folder, model, {})
-    assert "last could not be saved (" in on_a_full_disk("model", folder)
+    assert "last could not be saved (" in error_on_a_full_disk(save_folder, folder, tiny_model(seed=1), {})
     kept = load_model(folder).state_dict()
     assert all(
         torch.equal(value, kept[key])

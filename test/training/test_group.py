@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from torch import nn
-from training_helpers import finish, record_of, same, started, state_of, weights
+from training_helpers import finish, record_of, run_members, same, started, state_of, weights
 
 from dcfm_ros.training.checkpoint import BEST, LAST, plain_config
 from dcfm_ros.training.group import average_gradients, average_statistics, largest, summed
@@ -49,22 +49,16 @@ with open(f"{sys.argv[1]}/rank{rank}.json", "w") as file:
 
 
 def run_group(script, folder, *arguments):
-    """A script in a group of two processes; (exit code, output)."""
+    """A script in a group of two processes, without torchrun; (exit codes, output)."""
     (folder / "member.py").write_text(script)
-    process = started(
-        [
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
-            "--standalone",
-            "--nproc-per-node",
-            "2",
-            str(folder / "member.py"),
-            str(folder),
-            *arguments,
-        ],
-        folder,
-    )
+    return run_members(folder / "member.py", [str(folder), *arguments], folder)
+
+
+def run_by_torchrun(script, folder, *arguments):
+    """The same by torchrun; (its exit code, output)."""
+    (folder / "member.py").write_text(script)
+    group = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    process = started([sys.executable, *group, str(folder / "member.py"), str(folder), *arguments], folder)
     try:
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
@@ -72,25 +66,17 @@ def run_group(script, folder, *arguments):
         finish(process)
 
 
-def train_group(config, folder, *arguments):
+def train_group(run_one, config, folder, *arguments):
     (folder / "train.yaml").write_text(yaml.safe_dump(plain_config(config)))
-    return run_group(
-        TRAINING,
-        folder,
-        str(folder / "train.yaml"),
-        "--out",
-        str(folder / "run"),
-        "--workers",
-        "1",
-        *arguments,
-    )
+    options = ("--out", str(folder / "run"), "--workers", "1", *arguments)
+    return run_one(TRAINING, folder, str(folder / "train.yaml"), *options)
 
 
 @pytest.mark.slow
 def test_two_processes_average(tmp_path):
     """Gradients, loss terms and batch-norm statistics become means; a gradient that is not there stays so."""
-    code, output = run_group(AVERAGES, tmp_path)
-    assert code == 0, output
+    codes, output = run_group(AVERAGES, tmp_path)
+    assert codes == [0, 0], output
     for rank in range(2):
         assert json.loads((tmp_path / f"rank{rank}.json").read_text()) == {
             "world": 2,
@@ -108,7 +94,7 @@ def test_two_processes_average(tmp_path):
 @pytest.mark.slow
 def test_two_processes_train_one_model(train_config, held_out, tmp_path):
     config = train_config(iterations=2, validation=ValidationConfig("folder", root=str(held_out), every=2))
-    code, output = train_group(config, tmp_path)
+    code, output = train_group(run_by_torchrun, config, tmp_path)
     assert code == 0, output
     assert output.count("2 of 2 iterations are done") == 1
     first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
@@ -126,12 +112,12 @@ def test_two_processes_train_one_model(train_config, held_out, tmp_path):
 @pytest.mark.slow
 def test_all_stop_together_and_where_one_fails(train_config, stills, tmp_path):
     config = train_config(iterations=2, class_balance=0)
-    code, output = train_group(config, tmp_path, "--minutes", "1e-9")
-    assert code == 0 and "Stopped: time is up. 0 of 2 iterations are done." in output, output
+    codes, output = train_group(run_group, config, tmp_path, "--minutes", "1e-9")
+    assert codes == [0, 0] and "Stopped: time is up. 0 of 2 iterations are done." in output, output
     for path in (stills / "labels").iterdir():
         path.write_bytes(b"no picture")
-    code, output = train_group(config, tmp_path, "--resume")
-    assert code != 0 and "cannot be read as a PNG" in output, output
+    codes, output = train_group(run_group, config, tmp_path, "--resume")
+    assert None not in codes and 0 not in codes and "cannot be read as a PNG" in output, output
 
 
 def test_one_process_has_nothing_to_average():

@@ -48,19 +48,24 @@ VARIANTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "variant, workers", [*((variant, 0) for variant in VARIANTS), ("mixed", 2), ("aligned", 2)]
+    "variant, workers",
+    [
+        *((variant, 0) for variant in VARIANTS),
+        ("aligned", 2),  # what workers pass is most with motion
+        pytest.param("mixed", 2, marks=pytest.mark.nightly),
+    ],
 )
 def test_a_resumed_run_takes_the_same_course(
     train_config, tmp_path, monkeypatch, log_every, variant, workers
 ):
-    log_every(2)
-    config = train_config(iterations=4, save_every=3, **VARIANTS[variant])
+    log_every(2)  # the checkpoint that is gone on with has half of the line's losses
+    config = train_config(iterations=2, save_every=1, **VARIANTS[variant])
     whole = weights(run(config, tmp_path / "whole", workers=workers).folder)
     step, seen = loop.step, []
 
     def interrupted(*arguments):
         seen.append(arguments[5])
-        if len(seen) == 4:
+        if len(seen) == 2:
             raise Interrupted
         return step(*arguments)
 
@@ -69,10 +74,10 @@ def test_a_resumed_run_takes_the_same_course(
         run(config, tmp_path / "halves", workers=workers)
     assert not same(weights(tmp_path / "halves" / LAST), whole)
     assert same(weights(run(config, tmp_path / "halves", workers=workers, resume=True).folder), whole)
-    assert seen == [0, 1, 2, 3, 3] and log_of(tmp_path / "halves") == log_of(tmp_path / "whole")
+    assert seen == [0, 1, 1] and log_of(tmp_path / "halves") == log_of(tmp_path / "whole")
     if variant == "adamw":  # there is nothing left to do, and nothing changes
         outcome = run(config, tmp_path / "halves", resume=True)
-        assert same(weights(outcome.folder), whole) and len(seen) == 5 and outcome.code == 0
+        assert same(weights(outcome.folder), whole) and len(seen) == 3 and outcome.code == 0
 
 
 @pytest.mark.slow
