@@ -54,6 +54,10 @@ class ForkedCommand:
         self._process.start()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         return self._process.exitcode
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,12 @@ def test_what_asks_for_a_connection_is_seen(alone):
 
 @pytest.mark.slow
 def test_recordings_are_evaluated_without_a_network(alone, tmp_path):
+    """With PyTorch; images are segmented with the default, OpenVINO where it is installed."""
     model = write_tiny_model(tmp_path / "model")
     alone(*dcfm("bag", "make", "synthetic", "drive", "--frames", "6"))
     viewer = () if sys.version_info < (3, 11) else ("--viewer", "drive.rrd")
-    alone(*dcfm("bag", "evaluate", "drive", "--model", model, "--out", "out", *viewer))
+    options = ("--model", model, "--backend", "torch", "--out", "out", *viewer)
+    alone(*dcfm("bag", "evaluate", "drive", *options))
     assert (tmp_path / "out" / "report.html").is_file()
 
 
@@ -114,9 +117,15 @@ def test_models_are_trained_without_a_network(alone, tmp_path):
     assert (tmp_path / "out" / "last" / "model.yaml").is_file()
 
 
+@cache
+def nodes(path):
+    """All of a file's syntax tree."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
 def calls(path):
     """Name and line of each call in a file: `yaml.load`, `open`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), node.lineno
 
@@ -125,7 +134,7 @@ def test_nothing_opens_connections_but_what_is_known_to():
     """Ray's cluster, which the user names, is asked whether it is there; the viewer finds a free port."""
     found = set()
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for name in names:
@@ -172,7 +181,7 @@ def test_yaml_is_loaded_by_safe_loaders_alone():
 def test_checkpoints_and_arrays_are_never_unpickled():
     loads = []
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "torch.load",
                 "np.load",

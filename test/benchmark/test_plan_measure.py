@@ -17,6 +17,7 @@ from dcfm_ros.benchmark.plan.measured import Measured
 from dcfm_ros.benchmark.plan.process import measure_apart
 from dcfm_ros.benchmark.plan.scene import camera_scene, megabytes
 from dcfm_ros.benchmark.plan.schedule import Costs
+from dcfm_ros.pipeline.backends import BackendError
 from dcfm_ros.pipeline.settings import Mode
 
 
@@ -68,12 +69,25 @@ def test_a_per_frame_model(tmp_path):
 
 @pytest.mark.slow
 def test_in_a_process_of_its_own(tmp_path):
-    folder = write_tiny_model(tmp_path / "m")
-    with pytest.raises(RuntimeError, match="m: precision 'f16': backend 'torch' computes in"):
-        measure_apart(job(folder, precision="f16"), lambda what, done_s: None)
     told = []
-    assert isinstance(measure_apart(job(folder), lambda what, done_s: told.append(what)), Measured)
-    assert "frames without keyframes" in told
+    found = measure_apart(job(write_tiny_model(tmp_path / "m")), lambda what, done_s: told.append(what))
+    assert isinstance(found, Measured) and "frames without keyframes" in told
+
+
+def test_a_precision_that_the_backend_has_not(tmp_path):
+    with pytest.raises(RuntimeError, match="precision 'f16': backend 'torch' computes in"):
+        measure(job(write_tiny_model(tmp_path / "m"), precision="f16"), lambda what, done_s: None)
+
+
+def _fail(job, tell, again):
+    raise BackendError("precision 'f16': use f32")
+
+
+def test_an_error_of_the_process_is_raised(monkeypatch):
+    monkeypatch.setattr(process, "get_context", lambda kind: get_context("fork"))
+    monkeypatch.setattr(process, "measure", _fail)
+    with pytest.raises(RuntimeError, match="street11: precision 'f16': use f32"):
+        measure_apart(JOB, lambda what, done_s: None)
 
 
 def _die(job, tell, again):

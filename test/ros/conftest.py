@@ -5,6 +5,9 @@ each other."""
 
 import os
 import socket
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,6 +43,7 @@ os.environ["ROS_DOMAIN_ID"] = _claimed_domain()
 _OTHER_DOMAIN = _claimed_domain()
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
+from command_server import ForkedCommand
 from helpers import write_tiny_model
 from ros_helpers import DEFAULTS, Camera, Probe, Process, Segmenter
 
@@ -108,6 +112,24 @@ def processes(tmp_path):
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture
+def forked_nodes(monkeypatch):
+    """Nodes that `dcfm demo` and `dcfm soak` start in this process are forks of what is imported already
+    (command_server.py), by name of the last one of each."""
+    from dcfm_ros.ros.tools import node_process
+
+    started = {}
+
+    def start(command, stdout, stderr):
+        name = Path(command[0]).name
+        started[name] = ForkedCommand(name, command[1:], stdout.name, dict(os.environ))
+        return started[name]
+
+    instead = SimpleNamespace(Popen=start, STDOUT=subprocess.STDOUT, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(node_process, "subprocess", instead)
+    return started
 
 
 @pytest.fixture

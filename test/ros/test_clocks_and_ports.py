@@ -69,7 +69,7 @@ def test_a_domain_whose_ports_are_all_taken(other_domain, monkeypatch, processes
     """The next participants meet in shared memory."""
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     with participants(120), closing(Probe("late")) as probe:
-        process = processes("segmenter", *segmenter_arguments("/full", model), installed=True)
+        process = processes("segmenter", *segmenter_arguments("/full", model))
         process.wait_for_text("active: ")
         camera = Camera(probe, "/full/image", "/full").connect()
         for _ in range(20):
@@ -81,10 +81,10 @@ def test_a_domain_whose_ports_are_all_taken(other_domain, monkeypatch, processes
 def test_more_participants_than_others_look_for(other_domain, processes, model):
     """A node that others may not find says so."""
     with participants(32):
-        processes("segmenter", *segmenter_arguments("/full", model), installed=True).wait_for_text(
+        processes("segmenter", *segmenter_arguments("/full", model)).wait_for_text(
             "this process is none of the first 32 in DDS domain"
         )
-    process = processes("segmenter", *segmenter_arguments("/full", model), installed=True)
+    process = processes("segmenter", *segmenter_arguments("/full", model))
     process.wait_for_text("active: ")
     assert "none of the first" not in process.text()
 

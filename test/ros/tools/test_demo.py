@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: all nodes in processes of their own, with a random model."""
+"""The demo: all nodes in processes of their own, with a random model. A short demo starts installed nodes."""
 
 import json
 from itertools import count
@@ -97,7 +97,9 @@ def test_a_short_demo(model, tmp_path, capfd):
 
 
 @pytest.mark.slow
-def test_of_a_video_that_is_over_before_the_network_is_compiled_there_are_masks(model, tmp_path):
+def test_of_a_video_that_is_over_before_the_network_is_compiled_there_are_masks(
+    forked_nodes, model, tmp_path
+):
     video = cv2.VideoWriter(str(tmp_path / "short.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30, (160, 128))
     for number in range(3):
         video.write(np.full((128, 160, 3), 80 * number, np.uint8))
@@ -114,7 +116,7 @@ def test_of_a_video_that_is_over_before_the_network_is_compiled_there_are_masks(
 
 
 @pytest.mark.slow
-def test_a_demo_that_is_viewed(model, tmp_path, capfd):
+def test_a_demo_that_is_viewed(forked_nodes, model, tmp_path, capfd):
     from viewer_helpers import Recorded  # skips where the viewer cannot be installed
 
     out, file = tmp_path / "demo", tmp_path / "it's a drive.rrd"
@@ -132,7 +134,7 @@ def test_a_demo_that_is_viewed(model, tmp_path, capfd):
 
 
 @pytest.mark.slow
-def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
+def test_a_viewer_that_does_not_start_is_explained(forked_nodes, model, tmp_path):
     pytest.importorskip("rerun", reason="rerun-sdk is not installed")
     (tmp_path / "file").write_text("precious")
     with pytest.raises(NodeProcessError, match=r"(?s)the viewer did not start:.*cannot write .*drive.rrd"):
@@ -148,7 +150,9 @@ def test_a_viewer_that_does_not_start_is_explained(model, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_viewer_that_ends_before_the_first_image_is_not_waited_for(model, tmp_path, monkeypatch):
+def test_a_viewer_that_ends_before_the_first_image_is_not_waited_for(
+    forked_nodes, model, tmp_path, monkeypatch
+):
     pytest.importorskip("rerun", reason="rerun-sdk is not installed")
 
     def ended(*arguments, start=demo.start_viewer):
@@ -175,7 +179,7 @@ def test_a_wrong_viewer_is_refused_before_anything_starts():
 
 
 @pytest.mark.slow
-def test_a_per_frame_model_has_no_keyframes(tmp_path, capfd):
+def test_a_per_frame_model_has_no_keyframes(forked_nodes, tmp_path, capfd):
     model = save_model(tmp_path / "per_frame", tiny_model(4, seed=4, architecture="per_frame"))
     report = run_demo(
         DemoOptions(seconds=1.0, rate_hz=5.0, model=str(model), backend="torch", out=str(tmp_path / "demo"))
@@ -193,7 +197,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wrong_model_is_named(tmp_path):
+def test_a_wrong_model_is_named(forked_nodes, tmp_path):
     with pytest.raises(NodeProcessError, match="no_such_model"):
         run_demo(DemoOptions(model="no_such_model", seconds=1.0, out=str(tmp_path / "demo")))
 
@@ -213,14 +217,14 @@ def is_untouched(folder):
 
 
 @pytest.mark.slow
-def test_an_interrupted_demo_leaves_the_earlier_results(earlier, model, monkeypatch):
+def test_an_interrupted_demo_leaves_the_earlier_results(forked_nodes, earlier, model, monkeypatch):
     def interrupted(recorder, executor, camera, listeners, frames):
         until(lambda: recorder.writer.masks or executor.spin_once(timeout_sec=0.1), 60)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "_watch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_demo(DemoOptions(model=str(model), backend="torch", out=str(earlier)))
+        run_demo(DemoOptions(seconds=1.0, model=str(model), backend="torch", out=str(earlier)))
     assert is_untouched(earlier)
 
 

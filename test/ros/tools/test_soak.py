@@ -1,6 +1,6 @@
 # Copyright 2026 The dcfm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`dcfm soak`: real nodes over DDS for a few seconds."""
+"""`dcfm soak`: real nodes over DDS for a few seconds, as forks; test_killed_nodes.py has installed ones."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from dcfm_ros.ros.tools.node_process import NodeProcessError
 from dcfm_ros.ros.tools.options import SoakOptions
 from dcfm_ros.ros.tools.soak import soak
 
-pytestmark = pytest.mark.usefixtures("other_domain")
+pytestmark = pytest.mark.usefixtures("other_domain", "forked_nodes")
 
 
 @pytest.fixture
