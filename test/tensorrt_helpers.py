@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import ctypes
 import enum
-import os
-import shutil
 import sys
 import types
 from contextlib import contextmanager, nullcontext
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -25,10 +22,9 @@ import onnxruntime
 import pytest
 import torch
 from cuda_helpers import FakeEvent
+from onnx_helpers import keep_onnx
 
-from dcfm_ros.files import atomic_directory
 from dcfm_ros.pipeline.backends.cuda import torch_kernels
-from dcfm_ros.pipeline.backends.network_cache import network_key
 from dcfm_ros.pipeline.backends.tensorrt import backend as tensorrt
 from dcfm_ros.pipeline.backends.tensorrt import build_program as tensorrt_build
 from dcfm_ros.pipeline.backends.tensorrt.backend import EngineStream
@@ -251,19 +247,8 @@ class NoStream(EngineStream):
 
 
 def without_tensorrt(patch: pytest.MonkeyPatch) -> None:
-    """Replace TensorRT, the GPU and its streams by stand-ins. ONNX files take seconds each, and are kept with
-    the tests' caches."""
-    write_onnx, caches = tensorrt_build.write_onnx, Path(os.environ["XDG_CACHE_HOME"])
-
-    def once(part, where):
-        key = network_key(part.module, [(tensor.dtype, tensor.shape) for tensor in part.inputs.values()])
-        kept = caches / "onnx" / key / f"{part.name}.onnx"
-        if not kept.exists():
-            with atomic_directory(kept.parent) as folder:
-                write_onnx(part, folder)
-        return shutil.copy(kept, where / kept.name)
-
-    patch.setattr(tensorrt_build, "write_onnx", once)
+    """Replace TensorRT, the GPU and its streams by stand-ins. ONNX files are kept with the tests' caches."""
+    keep_onnx(patch, tensorrt_build)
     patch.setitem(sys.modules, "tensorrt", stand_in())
     for module in (tensorrt_build, export):
         patch.setattr(module, "gpu_name", lambda device: "NVIDIA Paper 9.9")

@@ -117,6 +117,7 @@ class _Job:
         self.exact = self.networks(folder)
         self._is_banded = graph_file(folder, BAND).is_file()
         self._stages = self.exact.graphs.stages
+        self._written: dict[str, tuple[set[str], int]] = {}  # by graph: layers left out, number of others
 
     def networks(self, folder: Path) -> _Networks:
         """Compile the networks of a folder, the deep path uncut."""
@@ -174,7 +175,13 @@ class _Job:
         return sorted(errors, key=lambda name: -errors[name])
 
     def _quantise(self, name: str, graph: openvino.Model, kept: set[str]) -> int:
-        """Quantise and write a graph but for some layers; return the number of quantised ones."""
+        """Quantise and write a graph but for some layers; return the number of quantised ones. A graph that
+        was written with the same layers stays."""
+        if name not in self._written or self._written[name][0] != kept:
+            self._written[name] = kept, self._write(name, graph, kept)
+        return self._written[name][1]
+
+    def _write(self, name: str, graph: openvino.Model, kept: set[str]) -> int:
         is_transformer = any(node.get_type_name() == "ScaledDotProductAttention" for node in graph.get_ops())
         kinds = _LEFT_IN_TRANSFORMERS if is_transformer else ()
         if set(_layers(graph, without=kinds)) <= kept:

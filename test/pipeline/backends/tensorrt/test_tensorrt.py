@@ -35,7 +35,7 @@ from dcfm_ros.pipeline.settings import Mode, PipelineConfig, SchedulerConfig
 
 pytestmark = pytest.mark.slow
 
-SIZE = (64, 96)
+SIZE, ODD = (64, 96), (66, 101)  # the latter as in test_export.py, with which files are shared
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,8 +45,8 @@ def stand_in():
         yield
 
 
-def build(model, folder, precision="f32", report=lambda what: None):
-    return tensorrt_build.build_engines(model, "tiny", folder, SIZE, precision, "cuda", report)
+def build(model, folder, precision="f32", report=lambda what: None, size=SIZE):
+    return tensorrt_build.build_engines(model, "tiny", folder, size, precision, "cuda", report)
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,24 @@ def engines(tmp_path_factory):
     return folder
 
 
-def image(seed):
-    return np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)
+def image(seed, size=SIZE):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
 
 
-def compare(backend, model, tolerance):
+def grid(size):
+    return -(-size[0] // 4), -(-size[1] // 4)
+
+
+def compare(backend, model, tolerance, size=SIZE):
     """Logits for one and for two keyframes, moved or not, and masks are those of PyTorch."""
     reference = TorchBackend(model)
     features = []
     for made in (backend, reference):
-        shallow = [made.shallow(image(seed)) for seed in range(3)]
+        shallow = [made.shallow(image(seed, size)) for seed in range(3)]
         features.append((made, shallow, [made.deep(feature) for feature in shallow]))
-    maps = [np.random.default_rng(seed).normal(0.0, 4.0, (16, 24, 2)).astype(np.float32) for seed in range(2)]
+    maps = [
+        np.random.default_rng(seed).normal(0.0, 4.0, (*grid(size), 2)).astype(np.float32) for seed in range(2)
+    ]
     for own, keyframes, motions in (
         (0, [0], ()),
         (1, [0], ()),
@@ -92,12 +98,12 @@ def compare(backend, model, tolerance):
 
 
 @pytest.mark.parametrize(
-    "kind, precision, tolerance",
-    [({}, "f32", 1e-5), ({}, "f16", 5e-3), ({"architecture": "per_frame"}, "f16", 5e-3)],
+    "kind, precision, size, tolerance",
+    [({}, "f32", SIZE, 1e-5), ({}, "f16", ODD, 5e-3), ({"architecture": "per_frame"}, "f16", ODD, 5e-3)],
 )
-def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, tolerance):
+def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, size, tolerance):
     model = tiny_model(**kind)
-    record = build(model, tmp_path / "engines", precision)
+    record = build(model, tmp_path / "engines", precision, size=size)
     backend = tensorrt.TensorRTBackend(tmp_path / "engines")
     assert (backend.precision, backend.per_frame, backend.name) == (
         precision,
@@ -108,16 +114,16 @@ def test_engines_give_what_pytorch_gives(tmp_path, kind, precision, tolerance):
         ["shallow", "deep"] + ["align", "decoder"] * (not backend.per_frame)
     )
     if backend.per_frame:  # S and maps say nothing there
-        shallow = [backend.shallow(image(seed)) for seed in range(2)]
+        shallow = [backend.shallow(image(seed, size)) for seed in range(2)]
         common = backend.deep(shallow[0])
         reference = TorchBackend(model)
-        wanted = reference.deep(reference.shallow(image(0)))[0].numpy()
-        for feature, motions in zip(shallow, ((), [np.ones((16, 24, 2), np.float32)])):
+        wanted = reference.deep(reference.shallow(image(0, size)))[0].numpy()
+        for feature, motions in zip(shallow, ((), [np.ones((*grid(size), 2), np.float32)])):
             assert np.linalg.norm(
                 backend.decode(feature, [common], motions) - wanted
             ) <= tolerance * np.linalg.norm(wanted)
     else:
-        compare(backend, model, tolerance)
+        compare(backend, model, tolerance, size)
 
 
 def test_features_stay_and_the_image_may_change(engines):
@@ -271,13 +277,13 @@ def lines_of(capsys):
 def test_the_program(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tensorrt_build.os, "nice", lambda by: by)
     model = write_tiny_model(tmp_path / "model")
-    options = ("--name", "tiny", "--size", "64x96", "--precision", "f16", "--device", "cuda")
+    options = ("--name", "tiny", "--size", "66x101", "--precision", "f16", "--device", "cuda")
     assert tensorrt_build.main([str(model), str(tmp_path / "engines"), *options]) == 0
     told = lines_of(capsys)
     assert told[0] == {"progress": "shallow (1 of 4): ONNX"} and told[-1] == {
         "done": str(tmp_path / "engines")
     }
-    compare(tensorrt.TensorRTBackend(tmp_path / "engines"), load_model(model), 5e-3)
+    compare(tensorrt.TensorRTBackend(tmp_path / "engines"), load_model(model), 5e-3, ODD)
     assert tensorrt_build.main([str(tmp_path / "nowhere"), str(tmp_path / "other"), *options]) == 1
     assert "no model" in lines_of(capsys)[-1]["error"] and not (tmp_path / "other").exists()
 
@@ -288,12 +294,12 @@ def test_the_program(tmp_path, capsys, monkeypatch):
 def test_the_command_puts_engines_where_the_backend_finds_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = write_tiny_model(tmp_path / "model")
-    done = export(ExportOptions(str(folder), "tensorrt", size=SIZE, precision="f16"))
+    done = export(ExportOptions(str(folder), "tensorrt", size=ODD, precision="f16"))
     assert done.folder.parent == folder / "engines" and "decoder (4 of 4): ONNX\n" in capsys.readouterr().out
     model = load_model(folder)
     backend = engine_builder.make(model, "cuda", "auto", live=False)
-    compare(backend, model, 5e-3)
-    assert backend.status() == {"96x64": "tensorrt"}
+    compare(backend, model, 5e-3, ODD)
+    assert backend.status() == {"101x66": "tensorrt"}
 
 
 @pytest.mark.parametrize("works", (True, False))
