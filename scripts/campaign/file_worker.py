@@ -110,10 +110,10 @@ class Worker:
         if left or new - kind.leaves:
             where = left or ", ".join(new)
             found = f"code ran: {where}" if RAN in where.split("/") else f"wrote {where}"
+        elif about["mib"] > MOST_MIB:  # first, for so much takes its time
+            found = f"took {about['mib']:.0f} MiB"
         elif about["s"] > MOST_S:
             found = f"took {about['s']:.1f} s"
-        elif about["mib"] > MOST_MIB:
-            found = f"took {about['mib']:.0f} MiB"
         elif found.startswith("refused"):
             return about | {"outcome": "refused"}
         return about | ({"outcome": "fault", "what": found} if found else {"outcome": "read"})
