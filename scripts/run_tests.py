@@ -7,8 +7,8 @@ Usage: run_tests.py [--at-once N] [arguments of pytest]
 
 A part is a folder of test/ or a few, or some files of a large one. Each has a process of its own: training
 forks, and a process in which DDS and inference engines have run is no place to fork from. They share a folder
-for caches. The longest parts start first, so that no core is idle at the end. Those of nodes
-wait for most of their time. What a part prints comes when it has ended.
+for caches. The longest parts start first, so that no core is idle at the end. Those of nodes wait for most of
+their time. What a part prints comes when it has ended.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ import signal
 import subprocess
 import sys
 
+from forked_helpers import become
+
 MODULES = {
     "segmenter": "frequent_reports",
     "camera": "dcfm_ros.ros.camera_node",
@@ -32,15 +34,8 @@ _CONTEXT.set_forkserver_preload(["dcfm_ros.ros.segmenter_node", *MODULES.values(
 
 def _run(command: str, arguments: list[str], log: str, environment: dict[str, str]) -> None:
     """In the fork: become the command."""
-    os.environ.clear()
-    os.environ.update(environment)
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
-    os.close(descriptor)
-    sys.stdout, sys.stderr = (os.fdopen(standard, "w", buffering=1, closefd=False) for standard in (1, 2))
+    become([command, *arguments], log, environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = [command, *arguments]
     sys.exit(importlib.import_module(MODULES[command]).main())
 
 

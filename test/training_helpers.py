@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from forked_helpers import become
 from torch.distributed import TCPStore
 
 from dcfm_ros.model.folder import load_model
@@ -122,10 +123,6 @@ def _be_member(rank, port, environment, script, arguments, log):
         "TORCHELASTIC_USE_AGENT_STORE": True,
         "TORCHELASTIC_RESTART_COUNT": 0,
     }
-    os.environ.update(environment | {name: str(value) for name, value in group.items()})
-    with log.open("a") as file:
-        for standard in (1, 2):
-            os.dup2(file.fileno(), standard)
-    sys.stdout, sys.stderr = (os.fdopen(standard, "w", buffering=1, closefd=False) for standard in (1, 2))
-    sys.argv = [str(script), *arguments]
+    variables = {**os.environ, **environment, **{name: str(value) for name, value in group.items()}}
+    become([str(script), *arguments], log, variables)
     runpy.run_path(str(script), run_name="__main__")

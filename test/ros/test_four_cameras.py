@@ -18,6 +18,7 @@ CAMERAS = {
     "right": (Image, 48, 80, 7.0),
 }
 EQUAL = ("front", "rear", "left")
+BESIDE = ("front", "left", "right")  # of rear, which is in trouble
 # of streams; those with trouble come between the others, so that a busy machine is so to both
 ROUNDS, MOST_ROUNDS, SECONDS = 5, 20, 0.8
 # of keyframes; without it there would be 33 a second, and on a busy machine still more than this
@@ -105,7 +106,7 @@ def unfair(shares: Shares, beside_trouble: Shares) -> list[str]:
         found.append(f"cameras of the same rate have shares of {equal}")
     if shares["right"] < min(equal):
         found.append(f"the slow camera has {shares['right']}, one of the others {min(equal)}")
-    for name in set(CAMERAS) - {"rear"}:
+    for name in BESIDE:
         if beside_trouble[name] < 0.9 * shares[name]:
             found.append(f"{name} has {beside_trouble[name]} beside trouble, {shares[name]} without")
     return found
@@ -113,7 +114,8 @@ def unfair(shares: Shares, beside_trouble: Shares) -> list[str]:
 
 @pytest.mark.slow
 def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
-    """Shares of a few images say little on a machine with other work: more are sent then, and all count."""
+    """Shares of a few images say little on a machine with other work: where they leave a doubt, many more are
+    sent, and all count."""
     begun = time.monotonic()
     earlier = sum(len(camera.keyframes) for camera in four.values())
     shares, beside_trouble = Shares(), Shares()
@@ -128,10 +130,10 @@ def test_rates_are_fair_and_trouble_stays_with_its_camera(four, probe):
 
         before = len(four["rear"].masks)
         sent = stream(four, probe, trouble="rear")
-        for name in set(four) - {"rear"}:
+        for name in BESIDE:
             beside_trouble.add(name, sent[name], masks_of(four[name], sent[name], probe))
         assert len(four["rear"].masks) == before
-        if number >= ROUNDS and not unfair(shares, beside_trouble):
+        if number == ROUNDS and not unfair(shares, beside_trouble):
             break
     keyframes = sum(len(camera.keyframes) for camera in four.values()) - earlier
     assert keyframes <= BUDGET_HZ * (time.monotonic() - begun + 2)
